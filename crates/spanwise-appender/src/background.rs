@@ -32,16 +32,17 @@ use line_queue::{LineQueue, ProcessQueue};
 /// A bounded buffer in front of an output. A dedicated thread writes the lines, and every line is
 /// counted.
 ///
-/// Callers do not wait for a disk or a reader, because they only copy a line into the buffer under
-/// a short lock. The thread collects lines for about a millisecond and writes them together. It
-/// writes a line at ERROR immediately. [`WhenFull`] decides what happens if the buffer fills.
+/// While the buffer has room, the threads that log do not wait for a disk or a reader. They only
+/// copy a line into the buffer under a short lock. The writer thread collects lines for about a
+/// millisecond and writes them together. It writes a line at ERROR immediately. [`WhenFull`]
+/// decides what happens if the buffer fills.
 ///
-/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also an
-/// [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
+/// A `Background` is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also
+/// an [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
 ///
 /// Each line is counted once in [`stats`](Self::stats): delivered, failed to write, shed (dropped
-/// because the buffer was full), or lost at shutdown. An event at WARN with the target `spanwise`
-/// reports the number of lost lines per level.
+/// because the buffer was full), or lost at shutdown. Events at WARN with the target `spanwise`
+/// report shed lines per level, and the lines that a failing output lost.
 ///
 /// ```
 /// use std::{io::Write, time::Duration};
@@ -75,8 +76,9 @@ pub struct Background {
 /// waiting at most five seconds.
 ///
 /// On Unix, `std::process::exit` flushes them too, although it drops no guard. After shutdown, each
-/// line is written by the thread that logs it, which blocks for at most 100 ms. A line not written
-/// by then stays buffered. It is written together with the next line, or when the program ends.
+/// line is written by the thread that logs it. This thread waits at most 100 ms for stdout or
+/// stderr. Another writer may block it for longer. A line that was not accepted in this time stays
+/// buffered. It is written together with the next line, or when the program ends.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
@@ -267,21 +269,23 @@ impl BackgroundBuilder {
     /// Writes each line on the thread that logs it, so that log lines and other output keep their
     /// order. Defaults to a background thread.
     ///
-    /// The logging call blocks at most 100 ms, or less if [`when_full`](Self::when_full) has a
-    /// shorter wait. A line not written by then stays buffered. It is written together with the
-    /// next line, or when the program ends.
+    /// The logging call waits at most 100 ms for stdout or stderr, or less if
+    /// [`when_full`](Self::when_full) has a shorter wait. Another writer may block it for longer. A
+    /// line that was not accepted in this time stays buffered. It is written together with the next
+    /// line, or when the program ends.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
     }
 
-    /// Sets where lost lines are counted and reported. Defaults to the process-wide [`SelfReport`].
+    /// Sets where lines are counted, and where losses are reported. Defaults to the process-wide
+    /// [`SelfReport`].
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.report = report.clone();
         self
     }
 
-    /// Starts the thread.
+    /// Creates the buffer, and starts the writer thread unless [`direct`](Self::direct) is set.
     ///
     /// # Errors
     /// The I/O error if the thread cannot be started.
@@ -344,7 +348,7 @@ impl Write for BackgroundWriter<'_> {
         Ok(line.len())
     }
 
-    /// Does nothing, because the thread writes the line soon.
+    /// Does nothing, because the writer thread writes the line soon.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

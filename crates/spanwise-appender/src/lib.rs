@@ -19,7 +19,7 @@
 //!     tracing::info!(target: "shop", order_id = 42, "order created");
 //! });
 //!
-//! let report = guard.shutdown(Duration::from_secs(5)); // dropping it does the same
+//! let report = guard.shutdown(Duration::from_secs(5)); // dropping the guard does the same
 //! assert_eq!((report.delivered, report.lost), (1, 0));
 //! assert_eq!(std::fs::read_to_string(&path)?, " INFO shop: order created order_id=42\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -33,36 +33,38 @@
 //!   [`MakeWriter`](tracing_subscriber::fmt::MakeWriter). Alone, it writes each record immediately,
 //!   on the thread that logs. It also works with `tracing_appender::non_blocking`.
 //! * [`Background`] is a `MakeWriter` in front of a `RollingFile`, of `std::io::stdout()` or
-//!   `std::io::stderr()`, of any other writer, or of your own [`RecordSink`]. Callers copy a line
-//!   into a buffer, and a thread writes many lines together.
+//!   `std::io::stderr()`, of any other writer, or of your own [`RecordSink`]. The threads that log
+//!   copy lines into a buffer, and one thread writes many lines together.
 //!
 //! # When not to use it
 //!
-//! * It does not sync. A power failure may lose lines that the kernel has not written to the disk.
+//! * It does not sync lines to the disk. A power failure may lose lines that the kernel has not
+//!   written there.
 //! * It does not send files anywhere.
 //! * It does not write to one file from several processes. The second process receives an error, or
 //!   its own file with [`RollingFileBuilder::per_process`].
 //!
 //! # Behaviour and limits
 //!
-//! * **Order:** the lines of each thread keep their order, and no line is split.
+//! * **Order:** the lines of each thread keep their order, and no line is split over two files.
 //! * **Memory:** the buffer has 8 MiB by default. One line may exceed it, and each line needs eight
-//!   more bytes. A line allocates no memory.
+//!   bytes beside its text. The memory of the buffer is reused.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
-//! * **A failing output:** lines stay in the buffer and are tried again, until the buffer is full.
-//!   If the reader has closed the pipe, the lines are lost at once.
-//! * **Shutdown:** dropping the guard flushes the buffered lines, waiting at most five seconds, and
-//!   so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure loses
-//!   the buffered lines. These are usually the lines of the last millisecond.
-//! * **After the shutdown:** each thread writes its own lines. A stalled reader blocks a line for
-//!   at most 100 ms.
-//! * **Accounting:** each line is in exactly one counter of
+//! * **A failing output:** the buffered lines are tried again until the output accepts them.
+//!   [`WhenFull`] applies to new lines. If the reader has closed the pipe, the lines are lost at
+//!   once.
+//! * **Shutdown:** dropping the guard flushes the buffered lines, waiting at most five seconds. On
+//!   Unix, so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure
+//!   loses the buffered lines. These are usually the lines of the last millisecond.
+//! * **After the shutdown:** each thread writes its own lines. A stalled reader of stdout or stderr
+//!   blocks a line for at most 100 ms; another writer may block it for longer.
+//! * **Accounting:** each line that is no longer buffered is in exactly one counter of
 //!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
 //!   lines that are missing from the log, and so does a line on stderr.
 //!
 //! `docs/operations.md` in the repository has the details, also for logrotate, containers and
-//! signals. Outside of Unix, the crate cannot detect free space, moved files or forks, and is
-//! untested.
+//! signals. Outside of Unix, the crate cannot detect free space, moved files, forks or the end of
+//! the process, and is untested.
 //!
 //! # Settings
 //!
@@ -76,7 +78,7 @@
 //!
 //! | feature | effect |
 //! | --- | --- |
-//! | `gzip`, `zstd` | compresses rolled files |
+//! | `gzip`, `zstd` | adds this [`Compression`] of rolled files |
 //! | `sighup` | adds `RollingFileBuilder::reopen_on_sighup` |
 //!
 //! # Troubleshooting

@@ -63,7 +63,7 @@ pub fn before_exit(callback: &Arc<BeforeExit>) {
     callbacks.push((generation(), Arc::downgrade(callback)));
 }
 
-/// Registers the hooks of an output, which run until the output is dropped.
+/// Registers the hooks of an output. Dropping the output unregisters them.
 pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
     install_once();
     let mut all = HOOKS.lock();
@@ -72,7 +72,7 @@ pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
 }
 
 fn run_exit_callbacks(deadline: Instant) {
-    // Does not wait for the lock, because in a forked child the thread that locked it does not
+    // Does not wait for the lock, because in a forked child the thread that locked it may not
     // exist.
     let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
@@ -85,7 +85,7 @@ fn run_exit_callbacks(deadline: Instant) {
 }
 
 fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
-    // In a forked child, the thread that locked it may not exist. So this gives up after 10 ms.
+    // In a forked child, the thread that locked `HOOKS` may not exist. So gives up after 10 ms.
     let mut tries = 0;
     let all = loop {
         match HOOKS.try_lock() {
@@ -119,7 +119,10 @@ fn after_fork() {
 
 #[cfg_attr(
     not(unix),
-    allow(dead_code, reason = "elsewhere only the guard shuts outputs down")
+    allow(
+        dead_code,
+        reason = "on other systems, only the guard shuts outputs down"
+    )
 )]
 fn before_end() {
     let now = Instant::now();

@@ -113,7 +113,8 @@ impl<'a> Records<'a> {
         self.ends
     }
 
-    /// Returns the start of the record at `index`, or the end of the last record.
+    /// Returns the offset at which the record at `index` starts, or the end of the last record if
+    /// `index` is the number of records.
     pub(crate) fn start_of(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.ends[before])
     }
@@ -123,7 +124,7 @@ impl<'a> Records<'a> {
 /// lost.
 ///
 /// The remaining records are written later. With an `error`, the next attempt is after a delay of
-/// up to half a second. Without one, it is immediate.
+/// up to half a second. Without an error, it is immediate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WriteOutcome {
@@ -197,7 +198,7 @@ fn is_permanent(error: &io::Error) -> bool {
     gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
-/// A signal to a sink to stop waiting for its reader.
+/// A flag that makes a sink stop waiting for its reader.
 #[derive(Debug, Default)]
 pub struct StopFlag {
     stopped: AtomicBool,

@@ -61,8 +61,8 @@ use crate::{
 ///
 /// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record.** A record is
 /// never split over two files, and a call that does not write the whole record returns an error. (A
-/// [`BufWriter`](io::BufWriter) around the file would join records.) Each call is one system call.
-/// Threads may share the file.
+/// [`BufWriter`](io::BufWriter) around the file would join records.) A call usually is one system
+/// call. Threads may share the file.
 ///
 /// ```
 /// use spanwise_appender::{RollingFile, Rotation};
@@ -77,9 +77,9 @@ use crate::{
 ///
 /// # Names
 ///
-/// The name of a rolled file has the date of its first record, and a number that starts at 1 and is
-/// never reused. No file is overwritten, and files with any other name are not changed.
-/// `.app.log.lock` prevents other processes from writing to the same file.
+/// The name of a rolled file has the date of its first record, and a number. The numbers of a date
+/// start at 1, and are not reused. No file is overwritten, and files with any other name are not
+/// changed. `.app.log.lock` prevents other processes from writing to the same file.
 ///
 /// # Untrusted files
 ///
@@ -93,14 +93,15 @@ use crate::{
 ///
 /// * If a record cannot be written, the call returns an error. For up to half a second, each
 ///   further call returns the same error without an attempt. Then the next call tries again.
-/// * If a record is written in part, the part is removed. If another process has appended to it,
-///   the next record starts on a new line.
+/// * If a record is written in part, the part is removed. If another process has appended to the
+///   part, it stays, and the next record starts on a new line.
 /// * If a file cannot be rolled, it stays in use until a later roll succeeds, and may exceed its
 ///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
 ///   scanned the directory.
-/// * If the file is moved or deleted, the next check notices it: once per second, and at a flush,
-///   the drop of the last handle and the end of the process. Then a new file starts at the path. It
-///   begins with the records that were written to a deleted file since the check before.
+/// * If the file is moved or deleted, a new file starts at the path with the next check. The path
+///   is checked before a record, at most once per second, and at each flush, at the drop of the
+///   last handle and at the end of the process. If the file was deleted, the new file begins with
+///   the records that were written since the previous check.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).
@@ -207,7 +208,7 @@ impl RollingFile {
         self.0.settings.dry_run()
     }
 
-    /// Writes records until the file is full or a write fails. Adjacent records for the same file
+    /// Writes all records, or those before the first that fails. Adjacent records for the same file
     /// need one system call. With [`Retry::Now`], a file that failed before is tried without a
     /// delay.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {

@@ -50,6 +50,7 @@ struct StreamTarget {
     stream: StdStream,
     /// The device and inode of the file. `None` if the stream is closed.
     identity: Option<(u64, u64)>,
+    /// A second, non-blocking descriptor of the file, if the system can open one.
     nonblocking: Option<OwnedFd>,
     /// The longest write. It has no limit for a regular file, which has no reader to wait for.
     max_write: usize,
@@ -90,7 +91,7 @@ impl StreamTarget {
         }
     }
 
-    /// Waits until the reader has read, for at most [`POLL_INTERVAL`].
+    /// Waits until the stream has room for a write, for at most [`POLL_INTERVAL`].
     fn wait(&self, stop: &StopFlag) -> io::Result<Readiness> {
         let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
         let timeout = stop.timeout(POLL_INTERVAL);
@@ -106,8 +107,8 @@ impl StreamTarget {
         }
     }
 
-    /// Returns the number of written bytes. It is less than all if there is an error, if the stop
-    /// flag is set, or if `may_pause` is set and the reader is not ready.
+    /// Returns the number of written bytes. Stops early at an error, or if the stop flag is set.
+    /// With `may_pause`, also stops if the stream has no room.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
@@ -137,10 +138,7 @@ impl StreamTarget {
     }
 }
 
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "other systems have other types here"
-)]
+#[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
@@ -189,7 +187,7 @@ impl RecordSink for StdioSink {
                 return line_end.stopped_at(records, written, error);
             }
             if count < bytes.len() {
-                // Count written records before the next wait.
+                // Returns, so that the caller counts the written records before the next wait.
                 return line_end.advance(records, written);
             }
         }

@@ -13,6 +13,9 @@ use crate::{
 };
 
 /// Builds a [`Recorder`]. Created by [`Recorder::builder`].
+///
+/// In these settings, *unit* means [unit of work](crate#units-of-work). A *dump* writes the
+/// buffered lines of a unit.
 #[derive(Debug, Clone, Default)]
 #[must_use = "nothing is buffered until `build` is called"]
 pub struct RecorderBuilder {
@@ -90,8 +93,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many buffered lines each sink may write per second. A burst may have as many. A
-    /// unit counts as at least 20 lines, and is written whole or not at all. Units that were
+    /// Sets how many buffered lines each sink may write per second. A burst may have as many lines.
+    /// A unit counts as at least 20 lines, and is written whole or not at all. Units that were
     /// cancelled, slow or expired use at most half of a burst. With 0, no unit is written. Defaults
     /// to 10,000.
     ///
@@ -125,13 +128,14 @@ impl RecorderBuilder {
             mut options,
             report,
         } = self;
-        // A line that can never fit is counted as too long immediately.
-        let process = options.max_process_bytes.max(CHUNK_LEN);
-        let line = options
+        // A line that can never fit is counted as too long immediately. Half a chunk is reserved,
+        // which is more than the header of the record needs.
+        let max_process = options.max_process_bytes.max(CHUNK_LEN);
+        let max_line = options
             .max_unit_bytes
-            .min(process)
+            .min(max_process)
             .saturating_sub(CHUNK_LEN / 2);
-        options.max_record_bytes = options.max_record_bytes.min(line);
+        options.max_record_bytes = options.max_record_bytes.min(max_line);
         Recorder {
             state: Arc::new(RecorderState::new(options, report)),
         }

@@ -11,7 +11,8 @@ use tracing::dispatcher;
 use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 
 /// Requests a dump of the current unit of work, even if nothing failed. The buffer is written
-/// before the next event of the unit, or when the unit ends, and later events pass through.
+/// before the next event of the unit, or when the unit ends. Later events of the unit are written
+/// immediately.
 ///
 /// Returns false if the thread is outside of units, or if no recorder is installed.
 ///
@@ -39,14 +40,14 @@ pub fn dump_current_unit() -> bool {
     found
 }
 
-/// Reports the current unit of work as cancelled when it is dropped, unless
+/// Reports the current unit of work as cancelled when the guard is dropped, unless
 /// [`complete`](Self::complete) was called.
 ///
 /// A layer cannot notice that a future is dropped before it completes, because the span is closed
-/// as usual. Create this guard at the first poll of the future, and keep it in the future. If it is
-/// dropped, the buffer of the unit is written with `"reason":"cancelled"`, before the next event of
-/// the unit or when the unit ends. [`detect_cancellation`] wraps a future this way. Outside of a
-/// unit the guard does nothing.
+/// as usual. Create this guard at the first poll of the future, and keep it in the future. If the
+/// guard is dropped, the buffer of the unit is written with `"reason":"cancelled"`, before the next
+/// event of the unit or when the unit ends. If a panic drops the guard, the reason is `panic`.
+/// [`detect_cancellation`] wraps a future this way. Outside of a unit the guard does nothing.
 ///
 /// ```
 /// # #[allow(dead_code)]
@@ -62,7 +63,7 @@ pub fn dump_current_unit() -> bool {
 #[derive(Debug)]
 #[must_use = "dropping it reports the unit as cancelled"]
 pub struct CancellationGuard {
-    /// One per sink.
+    /// The unit in each sink.
     units: Vec<Weak<Unit>>,
 }
 

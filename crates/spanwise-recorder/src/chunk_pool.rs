@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::{
     record_ring::{CHUNK_LEN, Chunk, RecordRing},
-    size_ranking::{Place, SizeRanking},
+    size_ranking::{HolderId, SizeRanking},
     unit::Unit,
 };
 use spanwise_core::internal::{forks, sync::Mutex};
@@ -27,9 +27,9 @@ struct State {
     holders: SizeRanking<Weak<Unit>>,
 }
 
-/// The position of a unit in `holders`. `None` if the unit has no chunk.
+/// The registration of a unit in `holders`. `None` if the unit has no chunk.
 #[derive(Debug, Default)]
-pub(crate) struct PoolLease(Option<Place>);
+pub(crate) struct PoolLease(Option<HolderId>);
 
 /// The number of unused chunks that are kept for later units (4 MiB). Further chunks are freed.
 const MAX_SPARE_CHUNKS: usize = 1024;
@@ -60,7 +60,7 @@ impl ChunkPool {
         }
         state.used += 1;
         match &lease.0 {
-            Some(place) => state.holders.grow(place),
+            Some(holder) => state.holders.grow(holder),
             None => {
                 lease.0 = Some(state.holders.push(Arc::downgrade(unit)));
                 if let Some(spare) = state.spare_rings.pop() {
@@ -88,9 +88,9 @@ impl ChunkPool {
 
     /// Removes a unit from the holders, after its ring was moved out with all chunks.
     pub(crate) fn detach(&self, lease: &mut PoolLease) {
-        if let Some(place) = lease.0.take() {
+        if let Some(holder) = lease.0.take() {
             let _no_fork = forks::defer();
-            self.state.lock().holders.remove(place);
+            self.state.lock().holders.remove(holder);
         }
     }
 
@@ -101,8 +101,8 @@ impl ChunkPool {
         }
         let _no_fork = forks::defer();
         let mut state = self.state.lock();
-        if let Some(place) = lease.0.take() {
-            state.holders.remove(place);
+        if let Some(holder) = lease.0.take() {
+            state.holders.remove(holder);
         }
         for chunk in ring.drain_chunks() {
             state.used -= 1;

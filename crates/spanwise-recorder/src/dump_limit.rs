@@ -1,9 +1,10 @@
 //! A limit on the lines of dumps per second.
 //!
 //! Clients can make a service write its buffers. For example, a request that a client resets can
-//! cause a thousand lines. So each sink has a budget of lines. Each line of a dump uses one, and so
-//! does each event that passes through after a failure. The dumps of cancelled, slow and expired
-//! units may use only half of the budget, because clients can cause these dumps.
+//! cause a thousand lines. So each sink has a budget of lines. Each line of a dump uses one line of
+//! the budget. So does each captured event that is written immediately after a trigger. The dumps
+//! of cancelled, slow and expired units may use only half of the budget, because clients can cause
+//! these dumps.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -43,7 +44,7 @@ impl DumpLimit {
     /// if any budget is left, because a unit is written whole or not at all.
     pub(crate) fn admit(&self, trigger: Trigger, lines: u64) -> bool {
         let bucket = match trigger {
-            // A client can cause these: it can reset its request, or read slowly.
+            // A client can cause these triggers: it can reset its request, or read slowly.
             Trigger::Cancelled | Trigger::Slow | Trigger::Expired => self.half,
             Trigger::Error | Trigger::Status | Trigger::Panic | Trigger::Requested => self.all,
         };

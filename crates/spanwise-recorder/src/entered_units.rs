@@ -1,4 +1,4 @@
-//! The units of work of the spans that this thread has entered. Found without the registry.
+//! The units of work of the spans that this thread has entered, found without the registry.
 
 use std::{any::Any, cell::RefCell, sync::Arc};
 
@@ -21,8 +21,8 @@ pub(crate) fn exit(sink: LayerId, id: &Id) {
     }
 }
 
-/// Returns the unit of the current span. The table lacks spans that are closed or were opened
-/// before the layer was installed. `look_up` finds the unit for those.
+/// Returns the unit of the current span. The table `units` lacks spans that are closed or were
+/// opened before the layer was installed. `look_up` finds the unit for those.
 #[inline]
 pub(crate) fn current(
     sink: LayerId,
@@ -41,8 +41,8 @@ pub(crate) fn current(
     }
 }
 
-/// Returns the position of the current span, for [`with_unit`], if the table has its unit and the
-/// unit buffers lines.
+/// Returns the position of the current span among the entered spans, for [`with_unit`]. Returns
+/// `None` if the table lacks the span, or if its unit passes lines through.
 #[inline]
 pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
     with(|entered| match entered.current(sink, units) {
@@ -68,8 +68,8 @@ pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + 
     with_unit(sink, index, |unit| Arc::clone(unit) as _)
 }
 
-/// Calls `f` with the entered spans. Returns `None` while the thread is ending, because they are
-/// already dropped.
+/// Calls `f` with the entered spans. Returns `None` while the thread is ending, because the list of
+/// these spans is already dropped.
 #[inline]
 fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
     // `f` never re-enters this function, so the borrow cannot fail.

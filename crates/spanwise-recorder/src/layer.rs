@@ -48,7 +48,7 @@ pub struct Recorded<L> {
 /// The decisions for a callsite.
 #[derive(Debug)]
 struct Plan {
-    /// The number of the callsite in records.
+    /// The number that identifies the callsite in records.
     number: u32,
     sink_visibility: VisibilityCache,
     capture_visibility: VisibilityCache,
@@ -115,8 +115,8 @@ impl<L> Recorded<L> {
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger, that tail sampling may buffer, or whose unit is
-    /// not the unit of the current span.
+    /// Handles an event that may fire a trigger, that tail sampling may buffer, or that the unit of
+    /// the current span does not simply buffer.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S: SpanSubscriber>(
         &self,
@@ -147,11 +147,11 @@ impl<L> Recorded<L> {
             self.sink.dump_limit.charge_line();
             return self.write_exempt(event, ctx);
         }
-        let tag = tag.number();
+        let tag = tag.to_bits();
         let buffered = |context: &mut EventContext| {
             context.buffered = true;
             // A captured event is exempt from sampling. A tail-sampled event is not: the sink would
-            // have written it, so the sampler inside the recorder applies.
+            // have written it, so the limits of a sampler inside the recorder count it.
             context.exempt_from_sampling |= !passes_sink_filter;
         };
         LineDisposition::Buffer { unit, tag }.scope(self.sink.id, buffered, || {
@@ -189,7 +189,7 @@ impl<L> Recorded<L> {
                 };
                 // The line is written. Only if an inner sampler drops the event, the writer puts
                 // the line in the buffer.
-                let tag = RecordTag::buffer_if_sampled_out(callsite).number();
+                let tag = RecordTag::buffer_if_sampled_out(callsite).to_bits();
                 LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, forward);
             }
             TailAction::Buffer => return Some(unit),
@@ -227,7 +227,8 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Dumps the unit if an event of this level fires a trigger, or if a dump is pending.
+    /// Dumps the unit if an event of this level fires a trigger, or if a dump is pending. If the
+    /// event reports a panic, also dumps the events outside spans.
     fn fire_trigger<S: SpanSubscriber>(
         &self,
         unit: Option<&Arc<Unit>>,
@@ -315,7 +316,7 @@ where
             let line = EnteredLine {
                 sink,
                 index,
-                tag: RecordTag::captured(plan.number).number(),
+                tag: RecordTag::captured(plan.number).to_bits(),
                 unit_at: entered_units::unit_at,
             };
             return line.scope(|| self.inner.on_event(event, ctx));

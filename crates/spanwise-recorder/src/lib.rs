@@ -42,7 +42,8 @@
 //!
 //! Use the recorder if you need the DEBUG lines of a failed request, but cannot write the DEBUG
 //! lines of all requests. The recorder wraps a layer that writes lines, such as `JsonLayer`, `fmt`
-//! or a console. It does not work with layers that send events elsewhere. Wrap such layers in
+//! or a console. A *sink* is such a layer with its output. The recorder does not work with layers
+//! that send events elsewhere. Wrap these in
 //! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they receive
 //! the same events as without a recorder.
 //!
@@ -76,8 +77,8 @@
 //! The wrapped layer also receives events that are below the level of the sink but at a
 //! [captured](RecorderBuilder::capture) level. The layer encodes the line as usual, so the line is
 //! redacted and has its own time and span. A layer of spanwise adds `"buffered":true`. The line
-//! goes to the buffer of the unit instead of the output. A trigger writes the buffer after a
-//! header, which states the `reason`:
+//! goes to the buffer of the unit instead of the output. A trigger *dumps* the unit: it makes the
+//! sink write a header, which states the `reason`, and then the buffer:
 //!
 //! | `reason` | |
 //! | --- | --- |
@@ -85,13 +86,13 @@
 //! | `status` | A span of the unit has an HTTP status from 500 to 599, in `http.response.status_code`, `http.status_code`, `status` or `status_code`, or `otel.status_code` is `ERROR`. |
 //! | `slow` | The unit is [`slow`](RecorderBuilder::slow): at its next event, or when it ends. |
 //! | `panic` | A panic hook logs a panic at ERROR, or a panic leaves a span of the unit. |
-//! | `cancelled` | Its future is dropped early: with [`detect_cancellation`], with a [`CancellationGuard`], or if it records `spanwise.cancelled = true`. |
+//! | `cancelled` | The future of the unit is dropped early, inside [`detect_cancellation`] or with a [`CancellationGuard`]. Or a span of the unit records `spanwise.cancelled = true`. |
 //! | `requested` | Code calls [`dump_current_unit`]. |
-//! | `expired` | It was buffered for [tail sampling](#tail-sampling), and is 30 s old. |
+//! | `expired` | The unit was buffered for [tail sampling](#tail-sampling), and is 30 s old. |
 //!
-//! After a trigger, all events of the unit at captured levels are written immediately. If a unit
-//! ends without a trigger, its lines are dropped. If a unit has no buffered lines, no header is
-//! written.
+//! After a trigger other than `expired`, all events of the unit at captured levels are written
+//! immediately. If a unit ends without a trigger, its lines are dropped. If a unit had no line to
+//! buffer, no header is written.
 //!
 //! Events outside of units share one buffer. It is written when a panic is logged anywhere.
 //!
@@ -102,8 +103,9 @@
 //!
 //! # Tail sampling
 //!
-//! With [`tail`](RecorderBuilder::tail), the recorder also buffers the events at INFO and below
-//! that the sink shows. It writes them if a trigger fires, and for a ratio of the other units:
+//! With [`tail`](RecorderBuilder::tail), the recorder also buffers events that the sink shows, if
+//! they are at INFO or at a more verbose level. It writes them if a trigger fires, and for a ratio
+//! of the other units:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -146,8 +148,8 @@
 //!
 //! Put a sampler inside the recorder, around the layer that the closure of [`Recorder::sink`]
 //! returns. The sampler drops events that would be written immediately, and never buffered events.
-//! If it drops an event at ERROR, the event is still a trigger. With tail sampling, the sampler
-//! drops no event of a failed unit. The reason is that INFO events that it drops are still
+//! If it drops an event at ERROR, the event is still a trigger. With tail sampling, all INFO events
+//! of a failed unit are written. The reason is that INFO events that the sampler drops are still
 //! buffered, and that it is not consulted after the failure. If the sampler and tail sampling
 //! decide by the same id, their ratios are not multiplied. For example, with `tail(0.2)` and a
 //! ratio of 0.05, the smaller ratio applies, and is the `sample_rate`. The limits of the sampler
@@ -208,12 +210,12 @@
 //! [`Recorder::stats`] counts the missing lines of all units. If a unit loses lines because other
 //! units need memory, stderr reports it.
 //!
-//! Each sink writes at most 10,000 buffered lines per second. So a flood of failures, or of
-//! requests that clients reset, does not cause a flood of lines. A unit counts as at least 20
-//! lines. Units that were cancelled, slow or expired may use at most half of a burst. Above the
-//! limit, a trigger has no effect. The lines stay buffered, and the next trigger tries again. When
-//! the unit ends, its lines are dropped, counted (`suppressed`) and reported on stderr. The limit
-//! does not apply to events at a level that the sink shows. See
+//! Each sink writes at most 10,000 buffered lines per second on average, or in a burst. So a flood
+//! of failures, or of requests that clients reset, does not cause a flood of lines. A unit counts
+//! as at least 20 lines. Units that were cancelled, slow or expired may use at most half of a
+//! burst. Above the limit, a trigger has no effect. The lines stay buffered, and the next trigger
+//! tries again. When the unit ends, its lines are dropped, counted (`suppressed`) and reported on
+//! stderr. The limit drops no event that is written immediately. See
 //! [`RecorderBuilder::max_lines_per_second`].
 //!
 //! The layer that encodes a buffered line counts the line as delivered. The counters of the

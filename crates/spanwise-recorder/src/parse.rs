@@ -124,6 +124,7 @@ impl fmt::Display for Recorder {
         options.capture.fmt(f)?;
         if let Some(slow) = options.slow {
             let time = DurationUnits(slow).to_string();
+            // `DurationUnits` writes one second as `s`, without a number.
             let factor = if time.starts_with(|first: char| first.is_ascii_digit()) {
                 ""
             } else {

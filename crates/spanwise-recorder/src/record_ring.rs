@@ -9,8 +9,8 @@ pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
-/// A queue of records. A record consists of a header, the sinks if there are routes, and a line.
-/// Records follow each other without a gap, and may continue in the next chunk.
+/// A queue of records. A record consists of a header, the [`SinkMask`] if the stack has routes, and
+/// a line. Records follow each other without a gap, and may continue in the next chunk.
 #[derive(Debug, Default)]
 pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
@@ -27,9 +27,10 @@ pub(crate) struct RecordRing {
 /// The origin and the destination of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordKey {
-    /// The number of the callsite, less than 2³⁰.
+    /// The number that identifies the callsite, less than 2³⁰.
     pub(crate) callsite: u32,
-    /// The sinks that get the line. Empty if the stack has no routes.
+    /// The sinks that get the line, of those that one recorded layer writes for. Empty if the stack
+    /// has no routes.
     pub(crate) sinks: SinkMask,
 }
 
@@ -64,7 +65,8 @@ impl RecordRing {
         self.chunks.capacity() > 0
     }
 
-    /// Returns whether a record of `len` bytes fits into the chunks, including the idle ones.
+    /// Returns whether a record of `len` bytes fits into the chunks. Moves idle chunks to the back
+    /// for it.
     pub(crate) fn has_room(&mut self, len: usize) -> bool {
         while self.free_len() < len {
             match self.idle.pop() {

@@ -47,7 +47,7 @@ impl Recorder {
     /// receives the trigger. All sinks share the limit of memory.
     ///
     /// The layer must write to no other writer, because its buffered lines would appear there.
-    /// `layer` may wrap it, as in `|writer|
+    /// The function may wrap its layer, as in `|writer|
     /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a filter. Express the
     /// levels of the sink with the [`SinkFilter`], and put other filters around the returned layer.
     pub fn sink<W, L>(
@@ -85,7 +85,7 @@ pub struct RecorderStats {
     pub written: u64,
     /// Dropped when their unit ended without a trigger.
     pub forgotten: u64,
-    /// Dropped to make room for newer records, of their unit or of others.
+    /// Dropped because their unit was full, or because all units together were.
     pub evicted: u64,
     /// Too long to be buffered.
     pub oversize: u64,

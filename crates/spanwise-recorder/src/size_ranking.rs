@@ -1,4 +1,4 @@
-//! Ranks the holders of memory by size. Finds the largest one without a search.
+//! Ranks the holders of memory by size, and finds the largest holder without a search.
 
 use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 
@@ -6,10 +6,11 @@ use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 #[derive(Debug, Default)]
 pub(crate) struct SizeRanking<T> {
     holders: LinkedSlots<Holder<T>>,
-    /// The lists, by size. Within a list, the holder that reached the size first is in front.
+    /// The lists, indexed by size. Within a list, the holder that reached the size first is in
+    /// front.
     lists: Vec<SlotList>,
-    /// Lists at higher indexes are empty.
-    largest: usize,
+    /// No holder is larger than this. After a removal, all may be smaller.
+    max_size: usize,
 }
 
 #[derive(Debug, Default)]
@@ -18,53 +19,53 @@ struct Holder<T> {
     size: usize,
 }
 
-/// The position of a holder in the ranking, until the holder is removed.
+/// Identifies a holder in the ranking, until the holder is removed.
 #[derive(Debug)]
-pub(crate) struct Place(SlotId);
+pub(crate) struct HolderId(SlotId);
 
 impl<T: Default> SizeRanking<T> {
     /// Adds a holder of size 1.
-    pub(crate) fn push(&mut self, value: T) -> Place {
+    pub(crate) fn push(&mut self, value: T) -> HolderId {
         self.reserve(1);
         let holder = Holder { value, size: 1 };
-        Place(self.holders.push_back(&mut self.lists[1], holder))
+        HolderId(self.holders.push_back(&mut self.lists[1], holder))
     }
 
     /// Increments the size of a holder.
-    pub(crate) fn grow(&mut self, place: &Place) {
-        let holder = &mut self.holders[place.0];
+    pub(crate) fn grow(&mut self, id: &HolderId) {
+        let holder = &mut self.holders[id.0];
         let size = holder.size;
         holder.size += 1;
         self.reserve(size + 1);
         let (smaller, larger) = self.lists.split_at_mut(size + 1);
         self.holders
-            .move_to(&mut smaller[size], &mut larger[0], place.0);
+            .move_to(&mut smaller[size], &mut larger[0], id.0);
     }
 
     /// Returns the largest holder. If several are equally large, returns the one that reached the
     /// size first.
     pub(crate) fn largest(&mut self) -> Option<&T> {
         loop {
-            match self.lists.get(self.largest)?.front() {
+            match self.lists.get(self.max_size)?.front() {
                 Some(front) => return Some(&self.holders[front].value),
-                None => self.largest = self.largest.checked_sub(1)?,
+                None => self.max_size = self.max_size.checked_sub(1)?,
             }
         }
     }
 
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "a place is good for one removal"
+        reason = "an id is good for one removal"
     )]
-    pub(crate) fn remove(&mut self, place: Place) {
-        let size = self.holders[place.0].size;
-        self.holders.remove(&mut self.lists[size], place.0);
+    pub(crate) fn remove(&mut self, id: HolderId) {
+        let size = self.holders[id.0].size;
+        self.holders.remove(&mut self.lists[size], id.0);
     }
 
     fn reserve(&mut self, size: usize) {
         if self.lists.len() <= size {
             self.lists.resize(size + 1, SlotList::default());
         }
-        self.largest = self.largest.max(size);
+        self.max_size = self.max_size.max(size);
     }
 }

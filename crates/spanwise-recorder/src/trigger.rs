@@ -16,7 +16,7 @@ pub(crate) enum Trigger {
     Cancelled,
     /// Code called [`dump_current_unit`](crate::dump_current_unit).
     Requested,
-    /// Tail sampling buffers a unit only for a limited time.
+    /// The unit is older than tail sampling buffers it.
     Expired,
 }
 
@@ -74,7 +74,7 @@ const STATUS_FIELDS: [(&str, StatusField); 6] = [
     ("spanwise.cancelled", StatusField::Cancelled),
 ];
 
-/// Longer status texts are truncated to this length.
+/// Status texts are truncated to this many bytes.
 const MAX_STATUS_LEN: usize = 64;
 
 /// The fields of a span's callsite that the recorder reads.
@@ -126,23 +126,23 @@ impl TriggerVisitor<'_> {
         known.map(|(_, status)| *status)
     }
 
-    fn number(&mut self, field: &Field, value: u64) {
+    fn visit_number(&mut self, field: &Field, value: u64) {
         if self.status_field(field) == Some(StatusField::Http) && (500..600).contains(&value) {
             self.trigger = Some(Trigger::Status);
         }
     }
 
-    fn text(&mut self, field: &Field, text: &str) {
+    fn visit_text(&mut self, field: &Field, text: &str) {
         let text = text.trim();
         match self.status_field(field) {
             // `500`, and `500 Internal Server Error` as the `http` crate displays it.
             Some(StatusField::Http) => {
                 let digits = text.split(|c: char| !c.is_ascii_digit()).next();
                 if let Some(Ok(number)) = digits.map(str::parse) {
-                    self.number(field, number);
+                    self.visit_number(field, number);
                 }
             }
-            // The prefix also matches the `Debug` output of a variant with a description.
+            // The prefix also matches `Debug` output such as `Error { description: "…" }`.
             Some(StatusField::Otel)
                 if text
                     .get(..5)
@@ -160,11 +160,11 @@ impl TriggerVisitor<'_> {
 
 impl Visit for TriggerVisitor<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.number(field, value);
+        self.visit_number(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.number(field, value.try_into().unwrap_or(0));
+        self.visit_number(field, value.try_into().unwrap_or(0));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -174,13 +174,13 @@ impl Visit for TriggerVisitor<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
+        self.visit_text(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.status_field(field).is_some() {
             let text = panic_safe::format_text(format_args!("{value:?}"), MAX_STATUS_LEN);
-            self.text(field, &text);
+            self.visit_text(field, &text);
         }
     }
 }

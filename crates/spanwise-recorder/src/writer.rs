@@ -34,7 +34,7 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 enum Destination<W> {
     /// The line is written now.
     Output(W),
-    /// The unit of a span that the thread has entered: see [`EnteredLine`].
+    /// The line is buffered in the unit of a span that the thread has entered: see [`EnteredLine`].
     EnteredUnit,
     /// The line is buffered in this unit.
     Unit(Arc<Unit>, RecordTag),
@@ -49,15 +49,15 @@ impl<W> Destination<W> {
     fn for_next_line<'a, M>(
         sink: &SinkState,
         make_writer: &'a M,
-        writer: impl FnOnce(&'a M) -> W,
+        new_writer: impl FnOnce(&'a M) -> W,
     ) -> Self
     where
         M: MakeWriter<'a, Writer = W>,
     {
         match LineDisposition::take(sink.id) {
-            None => Self::Output(writer(make_writer)),
-            Some((line, is_sampled_out)) => {
-                Self::new(sink, make_writer, writer, line, is_sampled_out)
+            None => Self::Output(new_writer(make_writer)),
+            Some((disposition, is_sampled_out)) => {
+                Self::new(sink, make_writer, new_writer, disposition, is_sampled_out)
             }
         }
     }
@@ -65,26 +65,26 @@ impl<W> Destination<W> {
     fn new<'a, M>(
         sink: &SinkState,
         make_writer: &'a M,
-        writer: impl FnOnce(&'a M) -> W,
-        line: LineDisposition,
+        new_writer: impl FnOnce(&'a M) -> W,
+        disposition: LineDisposition,
         is_sampled_out: bool,
     ) -> Self
     where
         M: MakeWriter<'a, Writer = W>,
     {
-        match line {
+        match disposition {
             LineDisposition::Buffer { unit, tag } => {
-                let tag = RecordTag::from_number(tag);
+                let tag = RecordTag::from_bits(tag);
                 match unit.downcast::<Unit>() {
                     Ok(unit) if !tag.is_buffered_only_if_sampled_out() || is_sampled_out => {
                         Self::Unit(unit, tag)
                     }
-                    _ => Self::Output(writer(make_writer)),
+                    _ => Self::Output(new_writer(make_writer)),
                 }
             }
             LineDisposition::Header(dump) => {
                 let Ok(dump) = dump.downcast::<Dump>() else {
-                    return Self::Output(writer(make_writer));
+                    return Self::Output(new_writer(make_writer));
                 };
                 // The header goes to the same output as the most severe line. So an output without
                 // any of the lines has no header either.
@@ -93,7 +93,7 @@ impl<W> Destination<W> {
                 let severest = callsites.min_by_key(|callsite| *callsite.level());
                 let writer = dump.sinks.scope(|| match severest {
                     Some(severest) => make_writer.make_writer_for(severest),
-                    None => writer(make_writer),
+                    None => new_writer(make_writer),
                 });
                 Self::Header(Some((writer, dump)))
             }
@@ -107,7 +107,7 @@ impl<W> RecorderWriter<W> {
     }
 
     #[inline]
-    fn line<'a>(&'a self, writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
+    fn line<'a>(&'a self, new_writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
     where
         W: MakeWriter<'a>,
     {
@@ -118,7 +118,7 @@ impl<W> RecorderWriter<W> {
             destination: if EnteredLine::current(sink.id).is_some() {
                 Destination::EnteredUnit
             } else {
-                Destination::for_next_line(sink, make_writer, writer)
+                Destination::for_next_line(sink, make_writer, new_writer)
             },
         }
     }
@@ -148,7 +148,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         let Some(EnteredLine { index, tag, .. }) = EnteredLine::current(self.sink.id) else {
             return false;
         };
-        let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_number(tag), line);
+        let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_bits(tag), line);
         let is_buffered = entered_units::with_unit(self.sink.id, index, buffer) == Some(true);
         if is_buffered {
             EnteredLine::line_buffered();
@@ -161,6 +161,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         use io::Write as _;
         match &mut self.destination {
             Destination::Output(writer) => writer.write_all(line),
+            // Not reached, because `write_all` replaces this destination first.
             Destination::EnteredUnit => Ok(()),
             Destination::Unit(unit, tag) => match unit.buffer(*tag, line) {
                 BufferOutcome::Taken => Ok(()),
@@ -240,7 +241,8 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
             if self.buffer_entered(line) {
                 return Ok(());
             }
-            // The chunk is full, the unit is being dumped, or a value of the line exited the span.
+            // The chunk or the unit is full, the unit is being dumped, or the `Debug` of a value
+            // exited the span.
             self.destination =
                 Destination::for_next_line(self.sink, self.make_writer, W::make_writer);
         }

@@ -57,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
 
-/// The default timeout of a request.
+/// The default timeout of an HTTP request to Sentry.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default window of the deduplication.
@@ -103,7 +103,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events are sent as errors. Defaults to `error`.
+    /// Sets which events are sent as errors. Defaults to `error`, also for targets without a level
+    /// in `levels`.
     pub fn event_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         if let Some(levels) = self.levels("event_levels", levels.into()) {
             self.options.events = levels;
@@ -111,7 +112,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events become breadcrumbs. Defaults to `info`.
+    /// Sets which events become breadcrumbs. Defaults to `info`, also for targets without a level
+    /// in `levels`.
     pub fn breadcrumb_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         if let Some(levels) = self.levels("breadcrumb_levels", levels.into()) {
             self.options.breadcrumbs = levels;
@@ -119,7 +121,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events are also sent as logs. Defaults to none.
+    /// Sets which events are also sent as logs. Defaults to none. Targets without a level in
+    /// `levels` use `info`.
     pub fn logs(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         let levels = self.levels("logs", levels.into());
         self.options.logs = levels.or(self.options.logs);
@@ -151,10 +154,11 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0.
+    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0. A
+    /// unit of work is a root span with its descendants, such as a request.
     ///
-    /// The trace id decides. So two services with the same rate send the same traces, and an event
-    /// sampler with the same rate keeps the events of these traces.
+    /// The trace id decides, or else the request id. So two services with the same rate send the
+    /// same traces, and an event sampler with the same rate keeps the events of these traces.
     pub fn traces_sample_rate(mut self, ratio: f64) -> Self {
         self.traces_sample_rate = ratio;
         self
@@ -169,8 +173,8 @@ impl SentryBuilder {
 
     /// Adds a tag of every event, transaction and log, such as the region of a service.
     ///
-    /// The last value of a tag counts, and fields cannot override it. A value of more than 200
-    /// characters is truncated.
+    /// If a tag is added twice, the last value counts. Fields cannot override the tag. A value of
+    /// more than 200 characters is truncated.
     pub fn static_tag(mut self, tag: impl Into<String>, value: impl Into<String>) -> Self {
         self.static_tags.push((tag.into(), value.into()));
         self
@@ -238,8 +242,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets the timeout of a request, from the name resolution to the end of the response. Defaults
-    /// to 5 s.
+    /// Sets the timeout of an HTTP request to Sentry, from the name resolution to the end of the
+    /// response. Defaults to 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -280,7 +284,8 @@ impl SentryBuilder {
     /// * [`SentryError::Levels`] if a text does not parse as levels.
     /// * [`SentryError::SampleRate`] if a rate is not between 0 and 1.
     /// * [`SentryError::Tag`] if Sentry does not accept a static tag.
-    /// * [`SentryError::Certificates`] and [`SentryError::Proxy`] if they cannot be read.
+    /// * [`SentryError::Certificates`] if the root certificates cannot be read.
+    /// * [`SentryError::Proxy`] if the proxy is not an address.
     /// * [`SentryError::Thread`] if the thread cannot be started.
     pub fn build(mut self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         self.check_options()?;

@@ -44,17 +44,17 @@ pub(crate) struct CaptureLayer {
     may_begin_unit: CallsitePlans<bool>,
     spans: SpanTable<Arc<OpenSpan>>,
     /// The unit of events outside any span.
-    no_unit: Arc<Unit>,
+    outside: Arc<Unit>,
     filter_interop: FilterInterop,
 }
 
 /// The target of the access event, which spanwise-http logs at the end of a request.
 pub(crate) const ACCESS_TARGET: &str = "spanwise_http::server";
 
-/// A span with this field begins a unit.
+/// A span whose callsite has this field begins a nested unit.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// A span begins a unit if its value of this field differs from the value of its ancestors.
+/// A span begins a nested unit if its value of this field differs from the value of its ancestors.
 const REQUEST_ID: &str = "request_id";
 
 impl CaptureLayer {
@@ -63,7 +63,7 @@ impl CaptureLayer {
             routings: Routings::default(),
             may_begin_unit: CallsitePlans::default(),
             spans: SpanTable::default(),
-            no_unit: Unit::new(None, &pipeline.breadcrumb_memory),
+            outside: Unit::new(None, &pipeline.breadcrumb_memory),
             filter_interop: FilterInterop::default(),
             pipeline,
         }
@@ -130,10 +130,10 @@ impl CaptureLayer {
     fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
         let ignore = &self.pipeline.options.ignore;
         let counts = &self.pipeline.exporter.current().state.counts;
-        // A warning does not explain why a request failed. Neither does an error outside a request.
-        // So the access event of the request is sent in addition to these.
+        // A warning does not explain why a request failed, and an error outside spans belongs to no
+        // request. So neither replaces the access event of a failed request.
         let explains_failure =
-            *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.no_unit);
+            *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.outside);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
         let message = fields.message.as_deref();
         if ignore.ignores_target(origin.target()) || ignore.ignores(message, &fields.errors) {
@@ -291,7 +291,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
         }
         let id = ctx.event_span(event).map(|span| span.id());
         let span = id.as_ref().and_then(|id| self.spans.get(id));
-        let unit = span.as_ref().map_or(&self.no_unit, |span| &span.unit);
+        let unit = span.as_ref().map_or(&self.outside, |span| &span.unit);
         if routing.is_error || routing.is_log {
             let origin = EventOrigin {
                 callsite,

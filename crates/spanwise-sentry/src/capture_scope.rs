@@ -1,4 +1,4 @@
-//! Thread-local marks while Sentry's client runs, for the layer and for the transport.
+//! Thread-local state while Sentry's client runs. The layer and the transport read it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,10 +12,10 @@ use sentry_core::{
 use spanwise_core::internal::panic_safe;
 
 thread_local! {
-    /// Whether the client, and with it the hooks of the application, run on this thread. Events
-    /// that they log are not sent, because each would cause the next.
+    /// Whether the client runs on this thread, and with it the hooks of the application. Events
+    /// that hooks log are not sent, because each would cause the next.
     static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
-    /// The mark for the envelope that the client passes to the transport next.
+    /// The redacted part of the envelope that the client passes to the transport next.
     static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
         RefCell::new(AlreadyRedacted::Nothing)
     };
@@ -27,14 +27,15 @@ pub(crate) enum AlreadyRedacted {
     #[default]
     Nothing,
     Everything,
-    /// The redacted event.
+    /// The event in this form. Hooks and integrations may have changed it since.
     Event(Box<Event<'static>>),
 }
 
-/// Marks the thread while the client runs. A hook may start another capture, so the marks nest.
+/// Sets the state of this thread while the client runs, and restores it when dropped. A hook may
+/// start another capture, so scopes nest.
 pub(crate) struct CaptureScope {
     was_capturing: bool,
-    /// The mark of the outer scope, which is restored.
+    /// The value of the outer scope.
     outer: AlreadyRedacted,
 }
 
@@ -44,7 +45,7 @@ impl CaptureScope {
             was_capturing: IS_CAPTURING
                 .try_with(|capturing| capturing.replace(true))
                 .unwrap_or(true),
-            // An exiting thread cannot store the mark. In that case everything is redacted again.
+            // An exiting thread cannot store the value. In that case everything is redacted again.
             outer: ALREADY_REDACTED
                 .try_with(|current| current.replace(redacted))
                 .unwrap_or_default(),
@@ -59,7 +60,7 @@ impl Drop for CaptureScope {
     }
 }
 
-/// Takes the mark of the envelope that the client currently passes to the transport.
+/// Takes the redacted part of the envelope that the client currently passes to the transport.
 pub(crate) fn take_already_redacted() -> AlreadyRedacted {
     let taken = ALREADY_REDACTED.try_with(RefCell::take);
     taken.unwrap_or_default()
@@ -73,7 +74,8 @@ pub(crate) fn is_capturing() -> bool {
 
 /// Returns whether this thread is exiting and has destroyed thread-locals that the client needs.
 pub(crate) fn is_thread_exiting() -> bool {
-    /// Destroyed before the thread-locals that existed when this was created.
+    /// Destroyed before the thread-locals that existed when this was created. So while the canary
+    /// exists, the thread-locals of the client exist, too.
     struct Canary;
     impl Drop for Canary {
         fn drop(&mut self) {}

@@ -1,4 +1,4 @@
-//! The connection to the server: proxy, certificates, and warnings about both.
+//! The connection to the server: proxy, certificates, and warnings about likely mistakes.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -91,7 +91,7 @@ fn is_local(host: &str) -> bool {
 fn http_proxy_from_env() -> Option<Proxy> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the HTTP client reads them, and they are not settings of spanwise"
+        reason = "the HTTP client reads these variables, and they are not settings of spanwise"
     )]
     let value = |name: &&str| std::env::var(name).ok();
     let others = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];

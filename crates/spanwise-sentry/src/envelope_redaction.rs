@@ -8,8 +8,8 @@ use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
 
-/// Redacts an envelope. Skips values that are also in `redacted`, at the same place in the event,
-/// because they were redacted before.
+/// Redacts an envelope. Skips values of the event that are equal in `redacted`, under the same keys
+/// and indexes, because they were redacted before.
 ///
 /// Returns `None` if the envelope cannot be parsed. In that case it must not be sent.
 pub(crate) fn redact_envelope(
@@ -71,7 +71,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
 }
 
-/// Redacts a value, except for the parts that are also in `redacted`.
+/// Redacts a value, except for the members and elements that are equal in `redacted`.
 fn redact_value(value: &mut Value, redacted: Option<&Value>, policy: &dyn Redact) {
     if Some(&*value) == redacted {
         return;

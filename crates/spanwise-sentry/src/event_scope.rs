@@ -19,16 +19,17 @@ pub(crate) struct EventScope {
     pub(crate) user_id: Option<String>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
+    /// The fields of the spans, by the name of the span.
     pub(crate) spans: Map<String, Value>,
     pub(crate) transaction: Option<String>,
 }
 
-/// The keys of the fields that become tags.
+/// The keys of the fields that become tags, and the static tags.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TagKeys {
     /// The keys that `SentryBuilder` adds to the built-in ones.
     added: Vec<String>,
-    /// The tags of every event.
+    /// The tags of [`static_tag`](crate::SentryBuilder::static_tag), which every event has.
     constant: Tags,
 }
 
@@ -50,9 +51,9 @@ impl TagKeys {
 
     /// Returns whether a field of this name becomes a tag.
     fn is_tag(&self, name: &str) -> bool {
-        // These values are not tags, because an event has own places for them.
-        let is_other = matches!(name, "user_id" | "trace_id" | "span_id");
-        CONTEXT_KEYS.contains(&name) && !is_other || self.is_added(name)
+        // These values are not tags, because an event has other members for them.
+        let has_own_member = matches!(name, "user_id" | "trace_id" | "span_id");
+        CONTEXT_KEYS.contains(&name) && !has_own_member || self.is_added(name)
     }
 
     /// Returns whether a field of this name belongs to the context, so that a span can pin it.
@@ -115,7 +116,7 @@ impl TagKeys {
     }
 }
 
-/// The values of fields with their own place in an event.
+/// The values of fields that become tags, or for which an event has a member of its own.
 #[derive(Default)]
 struct ScopeValues {
     tags: Tags,

@@ -24,18 +24,18 @@ pub(crate) struct Fields {
     /// The fields that are errors, each with its causes, the outermost error first.
     pub(crate) errors: Vec<Vec<Cause>>,
     /// Whether the event is a record of the `log` crate. In that case some fields contain its
-    /// origin.
+    /// origin, and are not collected.
     is_log_record: bool,
     detail: ErrorDetail,
 }
 
-/// The parts of an error to read.
+/// The details of an error to collect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ErrorDetail {
-    /// The texts of its chain.
+    /// The text of the error, and of each of its causes.
     #[default]
     Texts,
-    /// The texts, the names of the types, and the backtrace.
+    /// The texts, the names of the types, and the backtraces.
     Exceptions,
 }
 

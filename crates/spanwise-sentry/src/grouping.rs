@@ -21,10 +21,10 @@ pub(crate) enum Grouping {
     BySentry,
 }
 
-/// At most this many bytes of a text are compared.
+/// At most this many bytes of a text are part of the fingerprint.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// At most this many errors of a chain are compared.
+/// At most this many errors of an event, with their causes, are part of the fingerprint.
 const MAX_CAUSES: usize = 8;
 
 /// The field that sets the fingerprint of an event.
@@ -48,8 +48,8 @@ pub(crate) fn take_explicit(fields: &mut Fields) -> Option<Fingerprint> {
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
-/// Returns the fingerprint of the access event of a failed request without an error: route and
-/// outcome, because all these events have the same message.
+/// Returns the fingerprint of the access event of a failed request that has no error: transaction
+/// and outcome, because all these events have the same message.
 pub(crate) fn request_fingerprint(
     target: &str,
     transaction: Option<&str>,
@@ -81,9 +81,9 @@ pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fi
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
     let function = own.next().and_then(|frame| frame.function.as_deref());
-    let place = function.or(file).unwrap_or_default();
+    let origin = function.or(file).unwrap_or_default();
     let message = normalize(exception.value.as_deref().unwrap_or_default());
-    let parts = ["panic".to_owned(), place.to_owned(), message];
+    let parts = ["panic".to_owned(), origin.to_owned(), message];
     parts.into_iter().map(Cow::Owned).collect()
 }
 
@@ -95,14 +95,14 @@ fn normalize(text: &str) -> String {
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
         let before = text[..at].chars().next_back();
-        if let Some((host, len)) = url(rest, before) {
-            let start = rest[..host].find("://").map_or(0, |at| at + 3);
-            out.push_str(&rest[..start]);
-            out.push_str(&normalize(&rest[start..host]));
-            if len > host {
+        if let Some((host_end, url_end)) = url(rest, before) {
+            let host_start = rest[..host_end].find("://").map_or(0, |scheme| scheme + 3);
+            out.push_str(&rest[..host_start]);
+            out.push_str(&normalize(&rest[host_start..host_end]));
+            if url_end > host_end {
                 out.push_str(PATH);
             }
-            at += len;
+            at += url_end;
         } else if let Some((len, placeholder)) = variable(rest, before) {
             push_placeholder(&mut out, placeholder);
             at += len;
@@ -131,7 +131,7 @@ const PATH: &str = "<path>";
 /// Returns the length of the variable part at the start of `text`, and its placeholder. `before` is
 /// the character before `text`. `None` if no variable part starts here.
 fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
-    // Inside a word, only a long number counts as variable: `user10042`, but not `sha256`.
+    // In a word, only a long number at the end counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
         let digits = digits_len(text);
         let ends_word = !text[digits..].starts_with(char::is_alphanumeric);
@@ -166,8 +166,8 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     Some((start + host.len(), start + rest.len()))
 }
 
-/// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, or a path that
-/// ends with a file name.
+/// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, a path that ends
+/// with a file name, or one with two slashes. A query, or a line and a column, belongs to it.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
     let is_path_char = |c: char| c.is_alphanumeric() || "/\\._-~%+@{}".contains(c);
     let is_drive =
@@ -240,7 +240,7 @@ fn id(text: &str) -> Option<usize> {
     let address = groups(':');
     let colons = address.matches(':').count();
     let has_digit = address.contains(|c: char| c.is_ascii_digit());
-    // A time has two colons and no letters.
+    // A time has two colons. A path of Rust, such as `dead::beef`, has no digits.
     let is_address = has_digit && (colons >= 5 || address.contains("::")) || colons == 5;
     if is_address && ends_word(address.len()) {
         return Some(address.len());

@@ -31,7 +31,8 @@ pub struct SentryGuard {
 pub struct SentryStats {
     /// Counts of sent and lost events, transactions and logs.
     pub sent: SinkStats,
-    /// Errors that repeated another error within the window. One event reports their number.
+    /// Errors that repeated another error within the window. One event reports their number. Also
+    /// the access events of failed requests that had already sent their error.
     pub repeated: u64,
     /// Errors that an ignore rule dropped.
     pub ignored: u64,

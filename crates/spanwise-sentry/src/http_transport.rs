@@ -12,10 +12,10 @@ use ureq::{
 
 use crate::{connection::Connection, envelope::QueuedEnvelope, rate_limits::RateLimits};
 
-/// At most this many bytes of a response are read.
-const MAX_ANSWER_LEN: u64 = 16 * 1024;
+/// At most this many bytes of the body of a response are read.
+const MAX_BODY_LEN: u64 = 16 * 1024;
 
-/// At most this many characters of a response are reported.
+/// At most this many characters of the body of a response are reported.
 const MAX_REPORTED_CHARS: usize = 200;
 
 const RATE_LIMITED: &str = "Sentry accepts no more events for now, because of a rate limit";
@@ -72,7 +72,7 @@ impl HttpTransport {
     fn failed(reason: String) -> Delivery {
         Delivery::Failed {
             reason,
-            // Not needed here: `RateLimits` has the time of the next attempt.
+            // `RateLimits` applies the waits that Sentry requests. The exporter has a backoff.
             retry_after: None,
         }
     }
@@ -105,7 +105,7 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
             self.clock.instant(),
         );
         // The agent can reuse the connection only if the response is read to its end.
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_LEN);
+        let body = response.body_mut().with_config().limit(MAX_BODY_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let reason = || {
             let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();

@@ -17,9 +17,11 @@ use crate::{
 /// Sends errors to Sentry, each with the tags and breadcrumbs of its request. Built by
 /// [`Sentry::builder`](crate::Sentry::builder).
 ///
-/// It does not filter the events of other layers. It applies the policy of
-/// [`SentryBuilder::redact`](crate::SentryBuilder::redact) itself, and further wrappers may enclose
-/// it.
+/// The layer does not filter the events of other layers, with one exception. It hides the events of
+/// the HTTP client on sender threads, because they may show the key of the DSN.
+///
+/// The layer applies the policy of [`SentryBuilder::redact`](crate::SentryBuilder::redact) itself,
+/// and further wrappers may enclose it.
 #[derive(Debug)]
 pub struct SentryLayer {
     inner: Redacted<CaptureLayer>,
@@ -48,8 +50,8 @@ impl SentryLayer {
     }
 }
 
-/// Returns whether this thread is sending to Sentry. Its events are not sent, because they are
-/// about the sending itself, and each would cause the next.
+/// Returns whether this thread is the sender thread, or runs Sentry's client. Events that it logs
+/// are not sent, because they are about the sending itself, and each would cause the next.
 pub(crate) fn is_own_event() -> bool {
     is_sender_thread() || is_capturing()
 }

@@ -46,8 +46,8 @@
 //!
 //! * **Errors:** events at ERROR, with the chain of their errors and the fields of their spans.
 //!   `request_id` and `tenant_id` are tags, `user_id` is the user, and `trace_id` is the trace.
-//! * **Breadcrumbs:** up to 100 events of the same request. They belong to its spans, not to a
-//!   thread, so concurrent requests do not mix.
+//! * **Breadcrumbs:** up to 100 events that the request of the error logged before. They belong to
+//!   the spans of the request, not to a thread, so concurrent requests do not mix.
 //! * **Panics** have a stack trace, if a hook logs them like the hook of the facade.
 //! * **Transactions and logs** are off by default.
 //! * **Repetitions** of an error within a minute are counted, not sent. One event reports their
@@ -57,7 +57,8 @@
 //!
 //! # Limits
 //!
-//! A separate thread sends, with a timeout for each request. No other thread waits for the network.
+//! A separate thread sends, with a timeout for each HTTP request. No other thread waits for the
+//! network.
 //! Events are lost if the server refuses them, if the [queue](SentryBuilder::queue) is full, or if
 //! the shutdown times out. [`Sentry::stats`] counts these losses, and stderr reports them. See
 //! [`spanwise_core::export`] for retries and the order of items.

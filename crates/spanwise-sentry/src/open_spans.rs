@@ -24,15 +24,16 @@ use crate::{
 /// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
 /// spans.
 ///
-/// A span begins a nested unit if its request id differs from the request id of its ancestors. So
-/// requests inside one span of the application, such as the span of a listener, do not mix.
+/// A span begins a nested unit if its request id differs from the request id of its ancestors, or
+/// if it has the field `spanwise.unit`. So requests inside one span of the application, such as the
+/// span of a listener, do not mix.
 #[derive(Debug)]
 pub(crate) struct Unit {
     /// The unit in which this one is nested.
     outer: Option<Arc<Self>>,
     depth: u32,
     pub(crate) breadcrumbs: BreadcrumbRing,
-    /// The trace id, if no field contains one.
+    /// The trace id, if neither a field nor another exporter sets one.
     trace_id: OnceLock<TraceId>,
     /// The finished spans of the unit.
     pub(crate) collected: Mutex<CollectedSpans>,

@@ -11,13 +11,13 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The end of the last rate limit of each category, by its number.
+/// The end of the last rate limit of each category, indexed by the category.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
-/// The shortest wait. Shorter and longer waits are adjusted to the range.
+/// The shortest and the longest wait. Other waits are adjusted to this range.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -40,7 +40,8 @@ impl RateLimits {
         now: Instant,
     ) {
         if let Some(groups) = rate_limits {
-            groups.split(',').for_each(|group| self.group(group, now));
+            let groups = groups.split(',');
+            groups.for_each(|group| self.apply_group(group, now));
         } else if status == 429 {
             let wait = retry_after.and_then(parse_wait).unwrap_or(DEFAULT_WAIT);
             self.until = [Some(now + wait); 4];
@@ -49,7 +50,7 @@ impl RateLimits {
 
     /// Applies a group, such as `60:error;transaction:organization:quota_exceeded`. A group without
     /// categories applies to all categories.
-    fn group(&mut self, group: &str, now: Instant) {
+    fn apply_group(&mut self, group: &str, now: Instant) {
         let mut parts = group.trim().split(':');
         let Some(wait) = parts.next().and_then(parse_wait) else {
             return;

@@ -9,11 +9,11 @@ use tracing::Level;
 pub enum WhenFull {
     /// Sheds by level, and makes severe lines wait. The default, with 100 ms.
     ///
-    /// TRACE and DEBUG are shed while the buffer is more than half full, and INFO while it is more
-    /// than four fifths full. Lines of a shed level are accepted again when the buffer shrinks to
-    /// half of its limit. WARN and ERROR wait for room in a full buffer for at most this duration,
-    /// and are then shed. No line waits while the output fails, or after a timeout until a write
-    /// succeeds. With a duration of zero, no line waits.
+    /// Once the buffer is more than half full, TRACE and DEBUG are shed until it is a quarter full.
+    /// Once it is more than four fifths full, INFO is shed until it is two fifths full. WARN and
+    /// ERROR wait for room in a full buffer for at most this duration, and are then shed. No line
+    /// waits while the output fails, or after a timeout until a write succeeds. With a duration of
+    /// zero, no line waits.
     ShedByLevel(Duration),
     /// Makes lines of every level wait for room in a full buffer. After this duration, they are
     /// shed.
@@ -96,15 +96,16 @@ impl AdmissionControl {
     #[inline]
     pub(crate) fn filled(&mut self, held: usize) {
         if matches!(self.when_full, WhenFull::ShedByLevel(_)) {
-            self.sheds_debug |= held > self.debug_mark();
-            self.sheds_info |= held > self.info_mark();
+            self.sheds_debug |= held > self.debug_limit();
+            self.sheds_info |= held > self.info_limit();
         }
     }
 
-    /// Updates the decision after the buffer has shrunk to `held` bytes.
+    /// Updates the decision after the buffer has shrunk to `held` bytes. A level is accepted again
+    /// at half of its limit, so that it does not change with each line.
     pub(crate) fn drained(&mut self, held: usize) {
-        self.sheds_debug &= held > self.debug_mark() / 2;
-        self.sheds_info &= held > self.info_mark() / 2;
+        self.sheds_debug &= held > self.debug_limit() / 2;
+        self.sheds_info &= held > self.info_limit() / 2;
     }
 
     /// Returns whether lines of any level are shed.
@@ -112,11 +113,13 @@ impl AdmissionControl {
         self.sheds_debug || self.sheds_info
     }
 
-    const fn debug_mark(&self) -> usize {
+    /// DEBUG and TRACE are shed above this many bytes.
+    const fn debug_limit(&self) -> usize {
         self.capacity / 2
     }
 
-    const fn info_mark(&self) -> usize {
+    /// INFO is shed above this many bytes.
+    const fn info_limit(&self) -> usize {
         self.capacity / 5 * 4
     }
 }

@@ -12,19 +12,19 @@ pub(crate) struct Chunk {
     ends: Vec<usize>,
 }
 
-/// The maximum length of a chunk. Larger chunks would not stay in the processor cache until they
-/// are written.
+/// The maximum length of a chunk, unless one record is longer. Larger chunks would not stay in the
+/// processor cache until they are written.
 const MAX_CHUNK_LEN: usize = 256 * 1024;
 
-/// The minimum length of a chunk. Small buffers have small chunks, because room is released one
-/// chunk at a time.
+/// The minimum length of a chunk, unless the whole buffer is smaller. In between, a chunk is a
+/// sixteenth of the buffer, because room is released one chunk at a time.
 const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
     fn with_capacity(bytes: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(bytes),
-            // Enough for ordinary lines. Shorter lines make the list grow once.
+            // Enough if lines have 128 bytes on average. Shorter lines make the list grow.
             ends: Vec::with_capacity(bytes / 128),
         }
     }
@@ -123,7 +123,7 @@ impl Buffer {
         }
     }
 
-    /// Reuses the memory of a removed chunk.
+    /// Reuses the memory of a removed chunk, unless a long record made the chunk large.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
         if chunk.bytes.capacity() < 2 * self.chunk_len {
             chunk.clear();

@@ -42,7 +42,9 @@ pub(crate) type ProcessQueue = PerProcess<LineQueue>;
 
 /// One buffer, one sink, and at most one writer thread.
 pub(crate) struct LineQueue {
+    /// The handle that contains this queue. The writer thread keeps it alive.
     root: Weak<ProcessQueue>,
+    /// Identifies this output while its sink runs: see `reentrancy::guarded_write`.
     id: LayerId,
     /// The generation of the process that owns the queue: see [`forks`].
     generation: u32,
@@ -60,11 +62,11 @@ pub(crate) struct LineQueue {
 }
 
 /// If the buffer has this many bytes, or is a quarter full, the writer thread is woken before
-/// [`LINGER_INTERVAL`] has passed. It is not woken for less, because the scheduler may suspend the
-/// caller in its favour.
+/// [`LINGER_INTERVAL`] has passed. For fewer bytes it is not woken early, because the scheduler
+/// could suspend the caller to run it.
 const EARLY_WAKE_LEN: usize = 256 * 1024;
 
-/// The time for which the writer thread collects lines.
+/// The time for which the writer thread collects lines before it writes them.
 const LINGER_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The poll interval of a thread that waits for room, because not every release of room notifies
@@ -303,7 +305,7 @@ impl Drop for LineQueue {
     fn drop(&mut self) {
         if self.generation != forks::generation() {
             // The parent writes the records. In the child, the locks may never be released, because
-            // a thread of the parent had them at the fork.
+            // a thread of the parent may have held them at the fork.
             return;
         }
         if self.state.get_mut().counts.held > 0 {

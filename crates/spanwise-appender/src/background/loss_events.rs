@@ -22,8 +22,9 @@ pub(crate) enum LossEvent {
 /// The end of one or more failures since the last event.
 #[derive(Debug)]
 pub(crate) struct Recovery {
-    /// The number of records that were lost during the failure.
+    /// The number of records that were lost during the failures.
     pub(crate) lost: u64,
+    /// The total duration of the failures.
     pub(crate) after: Duration,
     /// The first error of the last failure.
     pub(crate) error: String,
@@ -68,8 +69,9 @@ pub(crate) struct PendingLossEvents {
     shedding: Option<Shedding>,
     recovery: Option<Recovery>,
     recovery_logged_at: Option<Instant>,
-    /// The counts and the time of the last [`LossEvent::SheddingEnded`].
+    /// The lines shed from the start until the last [`LossEvent::SheddingEnded`].
     logged_counts: ShedCounts,
+    /// The time of the last [`LossEvent::SheddingEnded`].
     shedding_logged_at: Option<Instant>,
     /// The time at which another thread began to log an event.
     logging_since: Option<Instant>,

@@ -32,7 +32,7 @@ pub(super) struct ActiveFile {
 pub(super) enum OpenFailure {
     /// The path is not a regular file but, for example, a named pipe.
     NotAFile(&'static str),
-    /// Others created the file, or can change it.
+    /// Other users created the file, or can change it.
     Untrusted(Distrust),
     Io(io::Error),
 }
@@ -132,7 +132,7 @@ impl ActiveFile {
                     return;
                 }
             }
-            // The system reported an error, but wrote all bytes.
+            // The system reported a partial write that is not in the file.
             Ok(len) if len == whole => {
                 self.len = whole;
                 return;
@@ -143,7 +143,7 @@ impl ActiveFile {
         self.ends_mid_line = self.is_mid_line_at(self.len);
     }
 
-    /// Does not end a partial line with a newline, because another process writes the rest.
+    /// Skips the newline that would end a partial line, because another process writes the rest.
     pub(super) const fn assume_complete_line(&mut self) {
         self.ends_mid_line = false;
     }

@@ -55,7 +55,7 @@ pub(super) struct Options {
     pub(super) report: SelfReport,
 }
 
-/// The highest number of a file of [`RollingFileBuilder::per_process`].
+/// The highest `n` of the files `app.n.log` of [`RollingFileBuilder::per_process`].
 const MAX_PROCESSES: u32 = 10_000;
 
 impl RollingFile {
@@ -121,8 +121,8 @@ impl RollingFileBuilder {
     }
 
     /// Reopens the path with the first record after a `SIGHUP`. With this setting, the signal does
-    /// not end the process. Defaults to no signal handler. A moved file is detected without it, and
-    /// [`RollingFile::reopen`] reopens at any time.
+    /// not end the process. Defaults to no signal handler. A moved file is detected without a
+    /// signal, and [`RollingFile::reopen`] reopens at any time.
     #[cfg(all(unix, feature = "sighup"))]
     pub fn reopen_on_sighup(mut self) -> Self {
         self.options.reopen_on_sighup = true;
@@ -179,7 +179,7 @@ impl RollingFileBuilder {
             }
             fs::may_write(names.current()).map_err(|error| cannot_open(names.current(), error))?;
             if self.options.rotation.is_never() {
-                // No other file must be created.
+                // Without rolls, no other file needs to be created.
                 return Ok(());
             }
         }
@@ -277,7 +277,7 @@ fn register_sighup(
 /// The names of a log that this process has locked.
 struct Locked {
     names: FileNames,
-    /// `None` if the file system has no locks.
+    /// `None` if there is no lock file, or the file system has no locks.
     lock: Option<PathLock>,
     /// The last number that an earlier process used, if it is known.
     last: Option<RolledId>,

@@ -9,6 +9,7 @@ use super::{active_file::ActiveFile, fs};
 pub(super) struct DeletedFileTail {
     /// Closed after the last read, so that the disk frees its space.
     file: Option<File>,
+    /// The offsets between which the file is still to be read.
     from: u64,
     to: u64,
     /// Bytes that were read and not yet rewritten.
@@ -56,8 +57,8 @@ impl DeletedFileTail {
         self.bytes.len() as u64 + (self.to - self.from)
     }
 
-    /// Returns whole lines and the end of each, or nothing if no line is left. A line longer than
-    /// [`MAX_PIECE_LEN`] is returned in pieces.
+    /// Returns bytes, and the end of each whole line in them. There is no end if no line is left. A
+    /// line longer than [`MAX_PIECE_LEN`] is returned in pieces.
     pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
             let mut ends = self.new_ends();

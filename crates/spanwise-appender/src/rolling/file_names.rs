@@ -22,7 +22,7 @@ pub(super) struct FileNames {
     /// The extension with its dot, or empty.
     extension: OsString,
     current: PathBuf,
-    /// The link has the same name for all slots.
+    /// The link has the same name for the files of all processes.
     latest_link: OsString,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct FileNames {
 pub(super) struct RolledId {
     /// The date of the first record.
     pub(super) date: Date,
-    /// A number from 1. Each number is used once.
+    /// A number from 1. Each number is used once for a date.
     pub(super) number: u64,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct RolledFile {
     pub(super) form: Form,
 }
 
-/// The form of a rolled file.
+/// The form of a rolled file: plain, compressed, or in compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     Plain,
@@ -54,8 +54,8 @@ pub(super) enum Form {
 }
 
 impl FileNames {
-    /// Creates the names of the log at `path`. Each process has its own slot. With slot 2, the file
-    /// is `app.2.log`.
+    /// Creates the names of the log at `path`. Processes that log to one path have different slots.
+    /// With slot 1 the file is `app.log`, with slot 2 it is `app.2.log`.
     pub(super) fn new(path: &Path, slot: u32) -> Self {
         let mut stem = path.file_stem().unwrap_or_default().to_owned();
         let mut latest_link = stem.clone();

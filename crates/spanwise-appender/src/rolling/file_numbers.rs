@@ -88,8 +88,8 @@ impl FileNumbers {
         let is_fresh = scan.is_some();
         scan.iter().for_each(|highest| self.learn(highest));
         if self.directory != Knowledge::Nothing && self.last(date) >= MAX_NUMBER && !is_fresh {
-            // Reads the directory again next time, because the operator may have moved the file, as
-            // the error suggests.
+            // Reads the directory again, because the operator may have moved the file, as the error
+            // below suggests.
             self.used.remove(&date);
             self.directory = Knowledge::Nothing;
         }
@@ -102,8 +102,8 @@ impl FileNumbers {
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
-        // If the last used number is known, the last number of its date is known, and later dates
-        // have no numbers.
+        // The newest date in `used` has the last used number, so later dates have no numbers. From
+        // that date on, the directory need not be read.
         let newest = self.used.keys().next_back();
         let is_after_newest = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
@@ -125,8 +125,8 @@ impl FileNumbers {
         *last = number.max(*last);
     }
 
-    /// Scans the directory, or requests a scan from the housekeeping thread. Called after a number
-    /// turned out to be in use.
+    /// Scans the directory, or requests a scan from the housekeeping thread if the directory is
+    /// large.
     pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, scanned: &ScannedNumbers) {
         if !self.scan(names, dir, MAX_NAMES) {
             self.directory = Knowledge::ScanPending;
@@ -134,7 +134,7 @@ impl FileNumbers {
         }
     }
 
-    /// Returns false if the directory has more names than `max`.
+    /// Reads the numbers in the directory. Returns false if it has more names than `max`.
     pub(super) fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
         match names.highest_numbers(dir, max) {
             Ok(Some(highest)) => self.learn(&highest),

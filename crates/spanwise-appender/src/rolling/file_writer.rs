@@ -35,7 +35,7 @@ pub(super) struct FileWriter {
     pub(super) housekeeper: Housekeeper,
     /// Whether to roll the file that existed at the start.
     pub(super) roll_at_start: bool,
-    /// Set by a signal.
+    /// Set by `SIGHUP`: see [`RollingFile::reopen`](super::RollingFile::reopen).
     pub(super) reopen_requested: Arc<AtomicBool>,
     pub(super) roll_retry: RetryTimer,
     pub(super) write_retry: RetryTimer,
@@ -94,10 +94,11 @@ impl FileWriter {
 
     /// Writes as many of the records as it can.
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
-        // With a fallback, records are not kept for a retry. Then each record would cost an
-        // attempt.
-        let is_held_back = retry == Retry::AfterBackoff || self.settings.options.fallback_to_stderr;
-        let refusal = is_held_back
+        // With a fallback, the caller does not wait before the next records, because stderr had the
+        // failed ones. Without the backoff here, each call would try the file.
+        let obeys_backoff =
+            retry == Retry::AfterBackoff || self.settings.options.fallback_to_stderr;
+        let refusal = obeys_backoff
             .then(|| {
                 self.write_retry
                     .refusal(|| self.settings.options.clock.instant())
@@ -135,8 +136,8 @@ impl FileWriter {
         (delivered, error)
     }
 
-    /// Writes runs of records, each with one system call, until the file is full or fails. Returns
-    /// the number of written records.
+    /// Writes runs of records, each with one system call. Before each run, rolls the file if a roll
+    /// is due. Returns the number of written records, and the error that prevented the rest.
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
         let (mut done, mut was_retried) = (0, false);
         while done < records.len() {

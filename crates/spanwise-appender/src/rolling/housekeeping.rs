@@ -55,8 +55,8 @@ impl Housekeeper {
         let generation = forks::generation();
         let is_parents = |(owner, _): &mut (u32, _)| *owner != generation;
         if let Some((_, parents)) = self.thread.take_if(is_parents) {
-            // A thread of the parent may have had their locks at the fork, and that thread does not
-            // exist in the child.
+            // The channel and the numbers contain locks. A thread of the parent may have held these
+            // at the fork, and that thread does not exist in the child.
             #[expect(
                 clippy::mem_forget,
                 reason = "the drop could wait forever; this leaks a few bytes per fork"
@@ -199,7 +199,8 @@ impl Settings {
     /// still writes to it. In that case a later check compresses it.
     fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
         let before = plain.metadata()?;
-        // If the file system has no locks, no other process should log here anyway.
+        // The lock prevents `remove_abandoned` of another process from removing the file. If the
+        // file system has no locks, no other process should log here anyway.
         let _ = fresh.try_lock();
         let bytes = self.options.compression.compress(&mut plain, &mut fresh)?;
         fresh.set_permissions(before.permissions())?;

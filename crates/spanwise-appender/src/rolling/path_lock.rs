@@ -13,8 +13,8 @@ use super::{
 
 /// The lock on the file `.app.log.lock`, held until `PathLock` is dropped.
 ///
-/// It contains the process id and the last used file number, so that a number is not reused after
-/// its file was deleted.
+/// The file contains the process id and the last used file number, so that a number is not reused
+/// after its rolled file was deleted.
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,
@@ -23,7 +23,8 @@ pub(super) struct PathLock {
 /// The result of an attempt to lock.
 #[derive(Debug)]
 pub(super) enum LockOutcome {
-    /// This process now has the lock. The id is the last used one, if the file contains it.
+    /// This process now has the lock. The [`RolledId`] is the last used one, if the file contains
+    /// it.
     Taken(PathLock, Option<RolledId>),
     /// Another process has the lock. The number is its process id, if the file contains it.
     InUse(Option<u32>),

@@ -20,15 +20,19 @@ use crate::record_sink::Records;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FileWriter {
-    /// Checks whether the path still names the active file, at most once a second unless `now` is
-    /// set. If it names another file or none, opens or creates the file at the path. Returns false
-    /// if this fails, so that the active file stays in use without a path.
-    pub(super) fn check_path(&mut self, now: bool) -> io::Result<bool> {
+    /// Checks whether the path still names the active file, at most once a second unless `forced`
+    /// or a signal requested it. If the path names another file or none, opens or creates the file
+    /// at the path. Returns false if this fails, so that the active file stays in use without a
+    /// path.
+    ///
+    /// # Errors
+    /// If the path cannot be reopened, and the active file was deleted.
+    pub(super) fn check_path(&mut self, forced: bool) -> io::Result<bool> {
         let is_requested = self.reopen_requested.load(Ordering::Relaxed)
             && self.reopen_requested.swap(false, Ordering::Relaxed);
         let instant = self.settings.options.clock.instant();
         let since = instant.saturating_duration_since(self.path_checked_at);
-        if !is_requested && !now && since < CHECK_INTERVAL {
+        if !is_requested && !forced && since < CHECK_INTERVAL {
             return Ok(true);
         }
         self.path_checked_at = instant;
@@ -66,7 +70,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Verifies that no record is in a deleted file.
+    /// Checks the path, and rewrites the records of a deleted file.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if let Some(error) = self
             .write_retry
@@ -78,8 +82,8 @@ impl FileWriter {
         self.write_deleted_tails()
     }
 
-    /// If the file was deleted, rewrites the records of the last second. Does nothing if its
-    /// directory was deleted, too.
+    /// If the file was deleted, rewrites the records of the last second. If its directory was
+    /// deleted, too, only reports the loss.
     pub(super) fn finish(&mut self) {
         let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
         let unverified = match is_deleted {
@@ -97,7 +101,7 @@ impl FileWriter {
             let tails = self.deleted_tails.iter().map(DeletedFileTail::left);
             let lost = tails.sum::<u64>().max(unverified);
             let what = self.loss_text(Some(lost), &error);
-            // This is the last chance to report it.
+            // This is the last chance to report the loss.
             let report = &self.settings.options.report;
             report.fault_unthrottled(Fault::WriteFailed, &what);
             self.deleted_tails.clear();

@@ -148,11 +148,11 @@ impl Retention {
 /// The facts about a rolled file that limits depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FileInfo {
-    /// The total length of its forms, for `total`.
+    /// The total length of the file in all its forms (plain, compressed), for the limit `total`.
     pub(super) bytes: u64,
-    /// The bytes that deleting it frees, for `free`.
+    /// The bytes on the disk that are freed when the file is deleted, for the limit `free`.
     pub(super) on_disk: u64,
-    /// The time of the last change of its newest form.
+    /// The time of the last change of the newest form, for the limit `age`.
     pub(super) modified: Option<SystemTime>,
 }
 

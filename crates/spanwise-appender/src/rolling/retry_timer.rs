@@ -17,7 +17,7 @@ pub(super) struct RetryTimer {
 #[derive(Debug)]
 struct Failure {
     error: SavedError,
-    /// `None` if the clock has no such instant.
+    /// `None` if the clock cannot represent the time.
     retry_at: Option<Instant>,
 }
 

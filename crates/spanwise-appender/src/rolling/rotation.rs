@@ -13,8 +13,8 @@ use crate::ByteSize;
 /// the process. The first condition that is met counts. Defaults to `daily,100MiB`.
 ///
 /// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
-/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, for intervals and dates in the
-/// local time zone instead of UTC. The word `never` can be combined only with `local`.
+/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local` or `utc` (the default), the time
+/// zone of intervals and dates. The word `never` can be combined only with a time zone.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};
@@ -37,7 +37,7 @@ pub struct Rotation {
     pub(super) is_local_time: bool,
 }
 
-/// An interval of the clock. A new file also starts if the clock is set back.
+/// An interval of the clock. A new file also starts if the clock is set back to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// A minute.

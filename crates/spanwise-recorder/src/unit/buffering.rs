@@ -65,13 +65,13 @@ impl RecordTag {
     }
 
     #[inline]
-    pub(crate) fn number(self) -> u32 {
+    pub(crate) fn to_bits(self) -> u32 {
         self.0
     }
 
     #[inline]
-    pub(crate) fn from_number(number: u32) -> Self {
-        Self(number)
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 }
 

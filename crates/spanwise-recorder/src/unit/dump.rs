@@ -12,8 +12,8 @@ use crate::{
     trigger::Trigger,
 };
 
-/// Yields the buffered lines of a unit. If it is dropped before the first line is read, the unit
-/// keeps its buffer. If it is dropped later, the remaining lines count as failed.
+/// Yields the buffered lines of a unit. If the dump is dropped before the first line is read, the
+/// unit keeps its buffer. If it is dropped later, the remaining lines count as failed.
 #[derive(Debug)]
 pub(crate) struct Dump {
     unit: Arc<Unit>,
@@ -41,8 +41,9 @@ enum Progress {
     Done,
 }
 
-/// After this many lines of other threads, the dump ends and the unit passes lines through.
-/// Otherwise the dump might never end, because other threads can log faster than the output writes.
+/// After this many lines that other threads added during the dump, the dump ends and later lines
+/// are written directly. Otherwise the dump might never end, because other threads can log faster
+/// than the output writes.
 const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {

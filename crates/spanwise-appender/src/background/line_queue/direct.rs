@@ -41,7 +41,7 @@ impl LineQueue {
         let event = state.due_loss_event(&self.counters, self.options.capacity, false);
         drop(state);
         if let Some(event) = event {
-            // On another thread, because this thread is inside a layer.
+            // On another thread, because this thread is inside a layer, which may hold a lock.
             let output = self.options.name.clone();
             let log = move || {
                 let _ = panic_safe::catch_panic(|| event.log(&output));
@@ -62,8 +62,8 @@ impl LineQueue {
         }
     }
 
-    /// Writes until `target` records are delivered or lost, the time is over, or the output refuses
-    /// records.
+    /// Writes until the first `target` accepted records are delivered or lost, `until` has passed,
+    /// or the output refuses records.
     pub(super) fn write_until<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -75,7 +75,7 @@ impl LineQueue {
         while state.counts.settled < target {
             let settled = state.counts.settled;
             if state.lifecycle.writing || state.lifecycle.forking {
-                // This thread may itself have the turn.
+                // This thread may itself have the turn, so it does not wait for the turn to end.
                 if is_writing_thread() {
                     break;
                 }

@@ -21,7 +21,8 @@ pub(crate) enum Job {
     End,
 }
 
-/// After this many intervals without a line the writer thread sleeps.
+/// After this many [`LINGER_INTERVAL`]s without a line, the writer thread sleeps until a line is
+/// added.
 const MAX_EMPTY_LINGERS: u32 = 16;
 
 impl LineQueue {
@@ -96,7 +97,7 @@ impl LineQueue {
     }
 
     /// Returns a job after the records of a stuck sink were abandoned. The job has the records that
-    /// callers buffered since then. From now on, callers retry refused records.
+    /// callers buffered since then. If the sink refuses these, callers retry them.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
         let may_write =
             !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
@@ -117,7 +118,7 @@ impl LineQueue {
     }
 
     /// Counts the outcome of the oldest records of a chunk. Returns whether the writer thread
-    /// should retry the rest. If not, pass the rest to [`end_turn`](Self::end_turn).
+    /// should write the rest of the chunk. If not, pass the rest to [`end_turn`](Self::end_turn).
     pub(crate) fn settle_chunk(&self, epoch: u64, attempt: Attempt) -> bool {
         let mut state = self.state.lock();
         if state.lifecycle.epoch != epoch {
@@ -130,14 +131,15 @@ impl LineQueue {
             state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
         }
-        // Callers take turns if there is no writer thread. Their lines must come after the rest.
+        // In this phase, callers take turns. Their lines must come after the rest, so the rest goes
+        // back to the front of the buffer.
         let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
         left > 0 && !is_for_callers && !self.stop.is_set()
     }
 
     /// Returns whether to wake threads that wait for room. If they were woken after each chunk,
-    /// they would fill it and wait again. So they are woken when there is more room, or if the sink
-    /// is slow.
+    /// they would fill its room and wait again. So they are woken when a quarter of the buffer is
+    /// free, when a flush waits, or if the sink is failing or slow.
     fn is_worth_notifying(&self, state: &State) -> bool {
         let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
         state.counts.held <= self.options.capacity / 4 * 3
@@ -147,7 +149,7 @@ impl LineQueue {
     }
 
     /// Waits before the sink is called again. Waits less if a flush is urgent. Returns false if the
-    /// rest was abandoned meanwhile.
+    /// rest of the chunk was abandoned meanwhile.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
@@ -168,7 +170,7 @@ impl LineQueue {
                 state.lifecycle.writing = true;
                 return true;
             }
-            // New lines do not wake the thread.
+            // `Busy`, so that new lines do not wake the thread.
             state.wakeups.worker = Worker::Busy;
             (state, _) = self.work.wait_timeout(state, left.max(LINGER_INTERVAL));
         }
@@ -194,7 +196,7 @@ impl LineQueue {
             Some((chunk, _)) => state.buffer.recycle(chunk),
             None => {}
         }
-        // If there is no writer thread, waiting threads take turns.
+        // In this phase, waiting threads take turns.
         let is_direct = state.lifecycle.phase == Phase::Direct;
         if state.lifecycle.forking || is_direct && state.wakeups.waiters > 0 {
             self.progress.notify_all();

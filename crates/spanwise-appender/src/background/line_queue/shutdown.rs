@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
-/// A shutdown stops the sink this long before its deadline, so that the sink can still return. A
-/// short shutdown uses a quarter of its time.
+/// A shutdown stops the sink this long before its deadline, so that the sink can still return. If a
+/// quarter of the time that is left is less, that quarter is the margin.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
 
 impl LineQueue {
@@ -122,8 +122,8 @@ impl LineQueue {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let margin = STOP_MARGIN.min(left / 4);
-        // Another thread may be shutting down the queue. Wait for it, so that the program does not
-        // end before.
+        // Another thread may be shutting down the queue. Waits in this case, too, so that the
+        // program does not end before the records are written.
         state = self.wait_for_end(state, deadline.checked_sub(margin).unwrap_or(deadline));
         if state.lifecycle.phase == Phase::Direct {
             return;

@@ -84,7 +84,8 @@ impl LineQueue {
     /// refused. The caller must have the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
-        // After a panic, some records may be written. A second write could repeat them.
+        // After a panic, it is unknown which records were written. A second write could repeat
+        // them.
         let outcome = self
             .call_sink(|sink| sink.write(records, stop))
             .unwrap_or_else(|error| WriteOutcome::refused(records, 0, error));
@@ -122,7 +123,8 @@ impl LineQueue {
         let mut returned = None;
         let act = || returned = Some(call(&mut *guarded.sink));
         if WriterRole::current() == WriterRole::Worker {
-            // Prevents a panic hook from logging to this output.
+            // Prevents a panic hook of this thread from logging. A caller is usually inside a
+            // layer, which prevents it, too.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())

@@ -124,11 +124,12 @@ impl Health {
     }
 }
 
-/// The threads that wait, and the reason of each wait.
+/// The threads that wait, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
-    /// A thread waits until all records are delivered or lost.
+    /// The writer thread must not linger, because a thread waits for records to be written, or the
+    /// buffer has an ERROR.
     pub(super) urgent: bool,
     /// How many threads wait for progress.
     pub(super) waiters: usize,
@@ -179,7 +180,7 @@ pub(super) struct Lifecycle {
     pub(super) forking: bool,
     /// Incremented when all records are abandoned. Chunks of an earlier epoch were already counted.
     pub(super) epoch: u64,
-    /// The sink was finished.
+    /// The sink was finished, or the job to finish it was returned.
     pub(super) finished: bool,
     /// The number of lost lines at the last report of the total.
     pub(super) loss_reported: u64,
@@ -191,7 +192,7 @@ pub(super) enum Phase {
     Running,
     /// The writer thread ends after all records are settled.
     Closing,
-    /// There is no writer thread, so the logging threads write.
+    /// The logging threads write. There is no writer thread, unless it is stuck in the sink.
     #[default]
     Direct,
 }

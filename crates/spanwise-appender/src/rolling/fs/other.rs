@@ -1,5 +1,5 @@
-//! File operations on other systems, with the standard library. They check a name before they use
-//! it, and another process can act in between.
+//! File operations on systems other than Unix, with the standard library. The operations check a
+//! name before they use it, and another process can act in between.
 
 use std::{
     ffi::{OsStr, OsString},

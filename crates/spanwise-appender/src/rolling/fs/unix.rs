@@ -38,7 +38,7 @@ pub(crate) struct Identity {
     clippy::unnecessary_cast,
     clippy::cast_lossless,
     clippy::useless_conversion,
-    reason = "the types are others on other systems"
+    reason = "the types differ between systems"
 )]
 impl Meta {
     pub(crate) fn from_file(file: &File) -> io::Result<Self> {
@@ -122,6 +122,7 @@ pub(crate) struct Dir {
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
+// With `O_PATH`, a directory that the process may not list can be opened, too.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -177,8 +178,9 @@ impl Dir {
         if ![current_user(), ROOT, old.owner()].contains(&new.owner()) {
             return refuse("it belongs to another user");
         }
-        let is_open = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
-        if is_open(&new) && !is_open(&old) {
+        // With the sticky bit, as on `/tmp`, other users cannot remove or rename the files.
+        let is_world_writable = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
+        if is_world_writable(&new) && !is_world_writable(&old) {
             return refuse("every user may write to it");
         }
         Ok(replacement)
@@ -188,7 +190,7 @@ impl Dir {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         #[allow(
             clippy::useless_conversion,
-            reason = "the type is another on other systems"
+            reason = "the type differs between systems"
         )]
         let mode = Mode::from_raw_mode((mode & 0o7777) as _);
         let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
@@ -370,16 +372,16 @@ pub(crate) fn distrust(
         }
     }
     let is_foreign = ![current_user(), ROOT].contains(&file.owner());
-    let is_open = file.mode() & OTHERS_WRITE & !mode != 0;
-    if !is_foreign && !is_open {
+    let is_writable = file.mode() & OTHERS_WRITE & !mode != 0;
+    if !is_foreign && !is_writable {
         return None;
     }
-    let made = probe();
-    if is_foreign && made.is_none_or(|made| made.owner() != file.owner()) {
+    let new_file = probe();
+    if is_foreign && new_file.is_none_or(|new| new.owner() != file.owner()) {
         return Some(Distrust::Owner(file.owner()));
     }
-    let all_are_open = made.is_some_and(|made| made.mode() & OTHERS_WRITE != 0);
-    (is_open && !all_are_open).then(|| Distrust::Writable(file.mode()))
+    let all_are_writable = new_file.is_some_and(|new| new.mode() & OTHERS_WRITE != 0);
+    (is_writable && !all_are_writable).then(|| Distrust::Writable(file.mode()))
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
