@@ -1,4 +1,5 @@
-//! The event as a filter in code sees it.
+//! The event as a filter in code sees it. Such a filter is a function that
+//! [`Builder::filter`](crate::Builder::filter) registers.
 
 use std::{borrow::Cow, fmt};
 

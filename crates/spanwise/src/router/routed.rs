@@ -32,19 +32,20 @@ use super::{
     run_fixed,
 };
 
-/// Forwards each event with the sinks that get it, as a [`SinkMask`], and all spans.
+/// Forwards each event that a sink gets, in the scope of a [`SinkMask`] with these sinks. Forwards
+/// all spans.
 #[derive(Debug)]
 pub(crate) struct Routed<L> {
     inner: L,
     router: Arc<Router>,
     id: LayerId,
-    /// The filter for the events that sinks show. `None` without a recorder: all enabled events are
-    /// shown.
+    /// The filter that selects the events to show. `None` without a recorder, when all enabled
+    /// events are shown.
     shown: Option<SinkFilter>,
     /// The cached decisions of `shown`, for callsites without a fixed plan.
     visibility: CallsitePlans<VisibilityCache>,
     plans: CallsitePlans<CallsitePlan>,
-    /// The tests for the fields of spans, by the span's callsite.
+    /// The tests for the fields of spans, by the callsite of the span.
     spans: CallsitePlans<FieldTests>,
     records: RecordPlans,
     /// The bits of the tests that the fields of spans can decide.
@@ -58,7 +59,7 @@ enum CallsitePlan {
     LogRecord,
 }
 
-/// The plans of records of `tracing-log`, by the callsite of their level and their target.
+/// The plans of records of `tracing-log`, by their level and their target.
 #[derive(Debug, Default)]
 struct RecordPlans(RwLock<HashMap<(Level, String), Arc<Plan>>>);
 
@@ -75,8 +76,8 @@ struct SpanOutcomes {
 }
 
 impl<L> Routed<L> {
-    /// Creates the layer. `shown` is the filter for the events that are shown, if more events are
-    /// enabled for a recorder.
+    /// Creates the layer. `shown` selects the events to show, if there is a recorder for which
+    /// other events are enabled.
     pub(crate) fn new(inner: L, router: Arc<Router>, shown: Option<SinkFilter>) -> Self {
         Self {
             inner,
@@ -91,7 +92,7 @@ impl<L> Routed<L> {
         }
     }
 
-    /// Forwards an event whose sinks do not depend on its callsite alone.
+    /// Forwards an event whose plan is not [fixed](Plan::fixed).
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, plan: &CallsitePlan)
     where
@@ -128,7 +129,8 @@ impl<L> Routed<L> {
                     if !is_changed {
                         self.router.report_full();
                     }
-                    // A sampler has not seen the copy yet, so let it decide.
+                    // Samplers decide in `event_enabled`, and have not seen the event at this
+                    // level.
                     if self.inner.event_enabled(event, ctx.clone()) {
                         forward(event);
                     }
@@ -157,7 +159,7 @@ impl<L> Routed<L> {
         let router = &*self.router;
         let outcomes = self.outcomes(plan, event, ctx);
         let context = || SpanContext::from_event(event, ctx);
-        let view = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
+        let with_view = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
             call(&FilterEvent {
                 event,
                 target,
@@ -166,14 +168,14 @@ impl<L> Routed<L> {
                 context: &context,
             })
         };
-        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, view);
+        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, with_view);
         match is_shown {
             true => plan.destination(run),
             false => plan.for_recorder(run),
         }
     }
 
-    /// Returns whether the levels show an event, so that not only a recorder gets it.
+    /// Returns whether the levels show an event. Otherwise only a recorder gets it.
     fn is_shown<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
         self.shown.as_ref().is_none_or(|shown| {
             let cache = (self.visibility).get(event.metadata(), |_| VisibilityCache::default());
