@@ -35,7 +35,7 @@ impl Environment {
         &self.vars
     }
 
-    /// Returns the warning about names that begin like settings but do not resemble one.
+    /// Returns the warning about names that begin like settings, but do not resemble a setting.
     fn foreign(others: &[&String]) -> Option<Warning> {
         let (about, warning) = match others {
             [] => return None,
@@ -78,7 +78,7 @@ impl Source for Environment {
         })
     }
 
-    /// Warns of names that are nearly settings, or begin like settings. The values are not read.
+    /// Warns of names that are nearly settings, or begin like settings. Shows no value.
     fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
