@@ -456,7 +456,9 @@ impl Builder {
     }
 
     /// Sets the length of the backtrace in the event of a panic. Defaults to
-    /// [`PanicBacktrace::Short`].
+    /// [`PanicBacktrace::Short`]. With [`Preset::Cli`], the default is [`PanicBacktrace::Off`],
+    /// unless `RUST_BACKTRACE` requests a backtrace. With `pretty`, `compact` and `short`,
+    /// `RUST_BACKTRACE=full` makes [`PanicBacktrace::Full`] the default.
     pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
     }
@@ -467,8 +469,8 @@ impl Builder {
     ///
     /// The function sees redacted values. It is called on the thread that logs: for each such
     /// event, once for each list that contains the filter, unless an earlier filter drops the
-    /// event. If it panics, the event is kept, and the panic is reported once. The last function of
-    /// a name counts.
+    /// event. If the function panics, the event is kept, and the panic is reported once. The last
+    /// function of a name counts.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, filter::Verdict};

@@ -157,7 +157,7 @@ impl<'a> Choices<'a> {
         self.listed(entry, chosen).value
     }
 
-    /// Returns the value that [`choose`](Self::choose) does, without its origin.
+    /// Returns the value that [`choose`](Self::choose) returns, without the origin of the value.
     pub(crate) fn value<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<T> {
         self.choose(entry).map(|chosen| chosen.value)
     }
@@ -364,7 +364,7 @@ impl<'a> Choices<'a> {
         self.findings.explanation.replace(path, &text);
     }
 
-    /// Shows in `explain()` that a configuration file lists the outputs.
+    /// Shows in `explain()` that a configuration file lists the sinks, in place of the output.
     #[cfg(feature = "config")]
     pub(crate) fn explain_other_sinks(&mut self) {
         let name = self.name_of(&LOG_OUTPUT.def);

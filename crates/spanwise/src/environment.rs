@@ -143,7 +143,7 @@ impl fmt::Debug for Environment {
 const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
                          own, with `init_from_env!(\"SHOP_LOG\")`";
 
-/// The number of variables that a warning names.
+/// The maximum number of variables that a warning names.
 const MAX_NAMES: usize = 12;
 
 /// Beginnings of names, after the prefix, that are probably meant for a group of settings, each

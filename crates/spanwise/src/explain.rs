@@ -64,7 +64,8 @@ pub(crate) struct FilePlace {
 }
 
 impl Origin {
-    /// Returns the name that errors show, if the value comes from a variable or a file.
+    /// Returns the name of the setting in its source, as errors show it, if the value comes from a
+    /// variable or a file.
     pub(crate) fn source_name(&self) -> Option<&str> {
         match self {
             Self::Variable(name) | Self::Over(name, _) => Some(name),

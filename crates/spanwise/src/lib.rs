@@ -324,7 +324,7 @@ pub mod filter {
     pub use crate::router::{FilterEvent, Verdict};
 }
 
-/// The context: fields on every line of a request, and a function that sets them later. The
+/// The context: fields on every line of a request, and a function that sets them later. Also the
 /// position in a trace, for messages and child processes.
 pub mod context {
     pub use spanwise_core::{

@@ -105,7 +105,8 @@ impl Outputs {
         for sink in enabled() {
             opener.check_options(sink);
         }
-        // A file that is the only output falls back to stderr while it cannot be written.
+        // If all sinks are files, and code sets no writer, a file that cannot be written falls back
+        // to stderr.
         let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
         let falls_back = !has_others && !config.lines.has_writer;
         // Files first: a shutdown has this order, and the reader of a standard stream may delay it.

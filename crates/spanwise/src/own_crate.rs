@@ -28,7 +28,7 @@ pub struct OwnCrate {
 /// contains the macro:
 ///
 /// * The service has the name and the version of the package, on each line of `json`. All programs
-///   of a package have the same name. To change it, use
+///   of a package have the same service name. To change it, use
 ///   [`Builder::service`](crate::Builder::service) or the variable `SERVICE_NAME`.
 /// * The preset dev logs DEBUG for the crate and its package, even if the executable has another
 ///   name.

@@ -123,7 +123,8 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // If there are more locations than callsites, the location is a field.
+    // If there are more panic locations than callsites, the callsite has no location, and only a
+    // field shows it.
     let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
         return None;

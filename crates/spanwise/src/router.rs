@@ -6,7 +6,7 @@
 //! gets.
 //!
 //! Each sink has a *router bit*, so that a set of sinks is a `u64`. A sink keeps its bit in a
-//! reload, unless its lines move to another layer that is already in use.
+//! reload, if it can: see `State::kept_bit` in `reload.rs`.
 
 mod condition;
 mod explained;

@@ -55,8 +55,8 @@ pub(crate) enum DefaultValue<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InTests {
     Used,
-    /// Ignored, so that tests on a machine with a configured service do not write its files or lose
-    /// lines.
+    /// Ignored, so that tests on a machine with a configured service do not write the files of that
+    /// service, and lose no lines.
     Ignored,
 }
 

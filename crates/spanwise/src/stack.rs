@@ -111,7 +111,7 @@ pub(crate) struct Wrappers {
 }
 
 impl Stack {
-    /// Creates a stack without layers that enables events of these levels.
+    /// Creates a stack that enables events of these levels, without layers.
     pub fn new(levels: impl Into<Levels>) -> Self {
         Self {
             levels: LevelLayer::new(levels.into()),

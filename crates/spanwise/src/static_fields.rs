@@ -1,6 +1,6 @@
 //! Constant fields of every line, such as the region of a service.
 //!
-//! JSON lines have these fields, Sentry events have them as tags, and OpenTelemetry as attributes
+//! JSON lines have them as fields, Sentry events as tags, and OpenTelemetry exports as attributes
 //! of the resource. Human-readable lines omit them, and also the name of the service. An output
 //! encodes them once, when it starts.
 
@@ -51,8 +51,8 @@ impl StaticFields {
         ParseError::check(problems).map(|()| fields)
     }
 
-    /// Sets a field. The last value of a name counts. Trims white space and control characters,
-    /// because Sentry refuses a tag that begins or ends with them.
+    /// Sets a field. The last value of a name counts. Trims the value, because Sentry refuses a tag
+    /// with white space at its ends. Also trims control characters.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         let is_trimmed = |c: char| c.is_whitespace() || c.is_control();
         let value = value.trim_matches(is_trimmed).to_owned();

@@ -1,8 +1,8 @@
 //! Runs work on another task or thread with the context of the current one.
 //!
 //! `tokio::spawn` and `std::thread::spawn` lose the current span, and with it the `request_id`,
-//! `tenant_id` and `user_id` of the request. The functions of this module have the names of
-//! `tokio::task`. They pass two things to the new task:
+//! `tenant_id` and `user_id` of the request. The functions of this module replace those of
+//! `tokio::task` with the same names. They pass two things to the new task:
 //!
 //! - **The current span**, like [`.in_current_span()`](tracing::Instrument::in_current_span). So
 //!   the task belongs to the same unit of work. A value that [`context::set`](crate::context::set)

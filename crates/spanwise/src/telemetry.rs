@@ -44,7 +44,7 @@ pub struct Telemetry {
     guards: Arc<Guards>,
     #[cfg(feature = "config")]
     reload_thread: Option<ReloadThread>,
-    /// Emits the pending summaries of the sampler if the program exits before the shutdown.
+    /// Emits the pending summaries of the samplers if the program exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
@@ -183,7 +183,7 @@ impl Telemetry {
 
     /// Returns the layer for servers, with the values of `LOG_HTTP_TRUST` and
     /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. With
-    /// [`Preset::Dev`](crate::Preset::Dev) it logs the full address of a client.
+    /// [`Preset::Dev`](crate::Preset::Dev), the default is to log the full address of a client.
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -224,7 +224,8 @@ impl Telemetry {
         self.handle.clone()
     }
 
-    /// Writes all buffered lines, for at most `timeout`, and returns the counts of lines.
+    /// Shuts logging down: writes all buffered lines, and sends what exporters have buffered. Takes
+    /// at most `timeout`, and returns the counts of lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"

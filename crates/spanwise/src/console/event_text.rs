@@ -24,7 +24,8 @@ pub(crate) enum Style {
     Pretty,
     /// One line, except for a panic.
     Compact,
-    /// One line without the target, except for a panic and for values of several lines.
+    /// One line without the target, except for a panic, and for messages and values of several
+    /// lines.
     Short,
 }
 
@@ -42,7 +43,8 @@ pub(crate) struct EventStyle {
 
 /// What the lines of an event show.
 pub(crate) struct EventText<'a> {
-    /// The time of the event and the offset of local time, in minutes, if it is shown.
+    /// The time of the event, and the offset of local time in minutes. `None` if lines show no
+    /// time.
     pub(crate) time: Option<(SystemTime, i16)>,
     pub(crate) level: (&'static str, TextStyle),
     pub(crate) target: &'a str,

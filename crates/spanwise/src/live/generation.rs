@@ -30,7 +30,7 @@ pub(crate) struct Generation {
     routed: Routed<SharedLayers>,
 }
 
-/// Forwards to each of the layers.
+/// Forwards each call to all of the layers.
 #[derive(Debug)]
 struct SharedLayers(Vec<SharedLayer>);
 

@@ -68,7 +68,7 @@ const MAX_TESTS: usize = 64;
 /// The field of the message.
 pub(super) const MESSAGE: &str = "message";
 
-/// At most this many bytes of a formatted value are read.
+/// The maximum length of the text of a value that is formatted for a test, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
 impl Compiled {

@@ -44,8 +44,8 @@ pub(crate) struct OtelSink {
 type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
-    /// because they may be meant for other programs.
+    /// Returns the sink if a setting turns it on. Otherwise only settings that could turn it on are
+    /// checked, because the other variables may be meant for other programs.
     fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
