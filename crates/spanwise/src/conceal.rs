@@ -64,7 +64,9 @@ pub(crate) fn message(message: &str, value: &str) -> String {
     let mut out = String::new();
     let mut at = 0;
     while at < characters.len() {
-        let lengths = secrets.iter().map(|secret| common(secret, &compared[at..]));
+        let lengths = secrets
+            .iter()
+            .map(|secret| common_len(secret, &compared[at..]));
         let len = lengths.max().unwrap_or_default();
         if len < MIN_HIDDEN_LEN {
             out.push(characters[at]);
@@ -87,7 +89,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// Returns the length of the longest prefix of `text` that occurs in `secret`.
-fn common(secret: &[char], text: &[char]) -> usize {
+fn common_len(secret: &[char], text: &[char]) -> usize {
     let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
         pairs.take_while(|(one, other)| one == other).count()

@@ -136,7 +136,7 @@ fn log(
         _ => String::new(),
     };
     let thread = thread::current();
-    let backtrace = captured(backtrace, location.map(Location::file));
+    let backtrace = backtrace_text(backtrace, location.map(Location::file));
     // Resets the flag that a line was written, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     callsite.emit(&[
@@ -149,18 +149,18 @@ fn log(
     reentrancy::take_written().then_some(lost_before)
 }
 
-/// Returns the backtrace of this thread as text.
-fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
+/// Returns the backtrace of this thread as text. `panic_file` is the source file of the panic.
+fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<String> {
     static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
-    if how == PanicBacktrace::Off {
+    if length == PanicBacktrace::Off {
         return None;
     }
     if !ALLOWED.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
     let full = Backtrace::force_capture().to_string();
-    Some(match how {
-        PanicBacktrace::Short => backtrace::shorten(&full, file),
+    Some(match length {
+        PanicBacktrace::Short => backtrace::shorten(&full, panic_file),
         PanicBacktrace::Full | PanicBacktrace::Off => full,
     })
 }

@@ -436,8 +436,9 @@ impl Wrappers {
         let level = sink.level;
         let is_limited = level < LevelFilter::TRACE;
         match self.recorder.as_ref().filter(|_| sink.is_recorded) {
-            // An output whose level is INFO or more severe shows no DEBUG line, so it is not
-            // connected to the recorder. Tail sampling does not apply to it either.
+            // Buffered lines are usually at DEBUG or TRACE, so an output whose level is INFO or
+            // more severe is not connected to the recorder. It shows no buffered line at INFO, and
+            // tail sampling does not apply to it.
             Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),

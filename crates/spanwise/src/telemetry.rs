@@ -413,8 +413,8 @@ impl Handle {
     pub(crate) fn lost_lines(&self) -> u64 {
         let running = self.running();
         let outputs = running.backgrounds.iter();
-        let of_open: u64 = outputs.map(|output| output.stats().lost()).sum();
-        of_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
+        let lost_by_open: u64 = outputs.map(|output| output.stats().lost()).sum();
+        lost_by_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
     }
 
     /// Reopens the files at their paths, after they were moved. Without this call, a move is

@@ -74,7 +74,7 @@ impl FilterEvent<'_> {
     pub fn context(&self, key: &str) -> Option<String> {
         let context = (self.context)();
         let value = context.get(key)?;
-        shown(self.policy, key, Kind::Text, value.to_owned())
+        redacted(self.policy, key, Kind::Text, value.to_owned())
     }
 }
 
@@ -95,7 +95,8 @@ enum Kind {
     Bool,
 }
 
-fn shown(policy: Option<&dyn Redact>, key: &str, kind: Kind, text: String) -> Option<String> {
+/// Returns the text of a value after redaction. `None` if the policy removes the value.
+fn redacted(policy: Option<&dyn Redact>, key: &str, kind: Kind, text: String) -> Option<String> {
     let Some(policy) = policy else {
         return Some(text);
     };
@@ -125,7 +126,7 @@ impl FieldReader<'_> {
     fn read(&mut self, field: &Field, kind: Kind, value: fmt::Arguments<'_>) {
         if field.index() == self.index {
             let text = panic_safe::format_text(value, <dyn Redact>::MAX_COLLECT_LEN);
-            self.text = shown(self.policy, field.name(), kind, text);
+            self.text = redacted(self.policy, field.name(), kind, text);
         }
     }
 }

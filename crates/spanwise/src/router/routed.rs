@@ -46,8 +46,8 @@ pub(crate) struct Routed<L> {
     visibility: CallsitePlans<VisibilityCache>,
     plans: CallsitePlans<CallsitePlan>,
     /// The tests for the fields of spans, by the callsite of the span.
-    spans: CallsitePlans<FieldTests>,
-    records: RecordPlans,
+    span_field_tests: CallsitePlans<FieldTests>,
+    record_plans: RecordPlans,
     /// The bits of the tests that the fields of spans can decide.
     span_tests: u64,
 }
@@ -63,7 +63,8 @@ enum CallsitePlan {
 #[derive(Debug, Default)]
 struct RecordPlans(RwLock<HashMap<(Level, String), Arc<Plan>>>);
 
-/// The maximum number of stored plans of records. Records of further targets are planned each time.
+/// The maximum number of stored plans of records. For further targets, each record is planned
+/// again.
 const MAX_RECORD_PLANS: usize = 1024;
 
 /// The outcomes of tests on the fields of a span.
@@ -87,8 +88,8 @@ impl<L> Routed<L> {
             span_tests: router.filters.tests.span_bits(),
             router,
             plans: CallsitePlans::default(),
-            spans: CallsitePlans::default(),
-            records: RecordPlans::default(),
+            span_field_tests: CallsitePlans::default(),
+            record_plans: RecordPlans::default(),
         }
     }
 
@@ -107,7 +108,7 @@ impl<L> Routed<L> {
             CallsitePlan::LogRecord => {
                 let target = LogRecord::from_event(event).target;
                 let target = target.as_deref().unwrap_or(callsite.target());
-                let plan = self.records.get(*callsite.level(), target, || {
+                let plan = self.record_plans.get(*callsite.level(), target, || {
                     self.router.plan(callsite, target)
                 });
                 self.destination(&plan.details, target, event, ctx)
@@ -251,7 +252,7 @@ impl<L> Routed<L> {
             return;
         }
         let tests = &self.router.filters.tests;
-        let fields = self.spans.get(callsite, |callsite| {
+        let fields = self.span_field_tests.get(callsite, |callsite| {
             tests.field_tests(callsite.fields(), self.span_tests)
         });
         let outcomes = tests.run(fields, record);
