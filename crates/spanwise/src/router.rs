@@ -162,6 +162,8 @@ impl Router {
             sinks: bits(route.sinks.as_deref().unwrap_or_default()),
             filters: filters.indices(&route.filters),
             is_exclusive: route.exclusive,
+            // The level from `levels` is shifted by the verbosity. It counts only if the route has
+            // a level.
             level: route.level.and(level),
         };
         let mut routes: Vec<_> = routing

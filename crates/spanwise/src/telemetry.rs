@@ -359,6 +359,7 @@ impl Handle {
         let deadline = deadline_after(timeout);
         let flushed = self.flush_lines(deadline);
         let sinks = self.sinks.iter();
+        // `&` does not short-circuit, so each sink is flushed even after a failure.
         sinks.fold(flushed, |flushed, sink| {
             flushed & self.report_result(&sink.flush_by(deadline))
         })
@@ -404,6 +405,7 @@ impl Handle {
     fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
         let running = self.running();
         let outputs = running.backgrounds.iter();
+        // `&` does not short-circuit, so each output is flushed even after a failure.
         outputs.fold(true, |flushed, output| {
             flushed & self.report_result(&flush(output))
         })
@@ -434,6 +436,7 @@ impl Handle {
                 )
             })
         });
+        // Reopens each file, even after an error.
         reopened.fold(Ok(()), io::Result::and)
     }
 

@@ -75,6 +75,7 @@ impl AccessSummary {
         }
         let duration = duration.and_then(|duration| {
             let text = number(&duration).and_then(|number| duration_field(DURATION, number));
+            // A value that is not a duration stays a field.
             if text.is_none() {
                 fields.set(DURATION, duration);
             }

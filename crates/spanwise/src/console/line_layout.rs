@@ -135,6 +135,7 @@ impl LineLayout {
         if self.column <= self.limit {
             return;
         }
+        // A line break replaces the blank.
         let mut line_break = String::new();
         self.continuation.push(&mut line_break, self.color);
         self.out.replace_range(before.len..=before.len, &line_break);

@@ -46,7 +46,8 @@ const HTTP_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER",
 ];
 
-/// The name of a field that spans without a request may also have.
+/// The name of a field that spans without a request may also have. It counts only beside a field of
+/// [`PATHS`].
 const GENERIC_METHOD: &str = "method";
 
 impl HttpRequest {
