@@ -126,7 +126,8 @@ impl Builder {
         }
     }
 
-    /// Takes the writer, and leaves an empty one, so that a reload still knows that there was one.
+    /// Takes the writer. Leaves one that writes nothing, so that a reload still knows that code set
+    /// a writer.
     pub(crate) fn take_writer(&mut self) -> Option<BoxMakeWriter> {
         let writer = self.writer.as_mut()?;
         Some(std::mem::replace(writer, BoxMakeWriter::new(std::io::sink)))
@@ -364,14 +365,14 @@ impl Builder {
     }
 
     /// Sets the flight recorder, which buffers lines for each request and writes them to the
-    /// outputs if the request fails. [Added](Self::layer) layers do not receive buffered events.
-    /// Defaults to none.
+    /// outputs if the request fails. [Added](Self::layer) layers do not receive the events that are
+    /// enabled only for the recorder. Defaults to none.
     pub fn recorder(self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
         self.set("recorder", &LOG_RECORDER, recorder)
     }
 
-    /// Sets the callers that [`Telemetry::http_server`](crate::Telemetry::http_server) trusts. It
-    /// adopts their request ids, trace ids and tenant ids, and reads their `X-Forwarded-For`.
+    /// Sets the callers that [`Telemetry::http_server`](crate::Telemetry::http_server) trusts. The
+    /// layer adopts their request ids, trace ids and tenant ids, and reads their `X-Forwarded-For`.
     /// Defaults to none.
     #[cfg(feature = "http")]
     pub fn http_trust(self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
@@ -419,9 +420,9 @@ impl Builder {
         self
     }
 
-    /// Adds a constant text field to every JSON line, and a tag to every event in Sentry. `pretty`,
-    /// `compact` and `short` omit it. The last value of a name counts. The policy also redacts
-    /// these fields.
+    /// Adds a constant text field to every JSON line, a tag to every event in Sentry, and an
+    /// attribute to the resource in OpenTelemetry. `pretty`, `compact` and `short` omit it. The
+    /// last value of a name counts. The policy also redacts these fields.
     ///
     /// Some names are an error at the start: keys of the line itself, context keys, and, with the
     /// feature `sentry`, names that are not valid tags, such as `release`.
@@ -441,9 +442,9 @@ impl Builder {
         self.set("color", &LOG_COLOR, color)
     }
 
-    /// Turns warnings about the names of variables into errors. The warnings are about names that
-    /// resemble a setting, names with the prefix of the settings, and settings of parts that are
-    /// not built in. Defaults to warnings.
+    /// Turns the warnings of [`explain`](Self::explain) into errors at the start. Most of them are
+    /// about names that resemble a setting, names with the prefix of the settings, settings of
+    /// parts that are not built in, and values without effect. Defaults to warnings.
     pub fn strict(self) -> Self {
         self.put(&LOG_STRICT, true)
     }
@@ -455,17 +456,21 @@ impl Builder {
     }
 
     /// Sets the length of the backtrace in the event of a panic. Defaults to
-    /// [`PanicBacktrace::Short`].
+    /// [`PanicBacktrace::Short`]. With [`Preset::Cli`], the default is [`PanicBacktrace::Off`],
+    /// unless `RUST_BACKTRACE` requests a backtrace. With `pretty`, `compact` and `short`,
+    /// `RUST_BACKTRACE=full` makes [`PanicBacktrace::Full`] the default.
     pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
     }
 
-    /// Registers a filter by its name in a configuration file: `special = { code = true }`. It
-    /// decides about the events of the routes and sinks that list `special` in their `filters`.
+    /// Registers a filter by its name in a configuration file: `special = { code = true }`. The
+    /// filter decides about the events of the routes and sinks that list `special` in their
+    /// `filters`.
     ///
-    /// The function sees redacted values. It is called once for each such event, on the thread that
-    /// logs. If it panics, the event is kept, and the panic is reported once. The last function of
-    /// a name counts.
+    /// The function sees redacted values. It is called on the thread that logs: for each such
+    /// event, once for each list that contains the filter, unless an earlier filter drops the
+    /// event. If the function panics, the event is kept, and the panic is reported once. The last
+    /// function of a name counts.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, filter::Verdict};
@@ -488,8 +493,9 @@ impl Builder {
         self
     }
 
-    /// Adds an output that writes whole records, such as a message queue. It receives the same
-    /// lines as a file. `name` is its name in [`Stats`](crate::report::Stats) and in reports.
+    /// Adds an output that writes whole records, such as a message queue. The output receives the
+    /// same lines as a file. `name` is the name of the output in [`Stats`](crate::report::Stats)
+    /// and in reports.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));

@@ -11,7 +11,9 @@ use crate::{
     Explanation, Preset, conceal,
     explain::Origin,
     parse,
-    settings::{self, DefaultValue, ErrorStyle, InTests, OPTIONAL, SETTINGS, SettingRow},
+    settings::{
+        self, DefaultValue, ErrorStyle, InTests, SETTINGS, SETTINGS_WITH_FEATURES, SettingRow,
+    },
     sinks,
     warning::Warning,
 };
@@ -21,11 +23,11 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     /// Returns the text of a setting, with its name in the source.
     fn raw(&self, def: &Setting) -> Option<Raw>;
 
-    /// Returns a warning for each name that is not in `known` but resembles one of them, unless
-    /// another source `uses` it.
+    /// Returns warnings about names in the source that are not in `known`, but look like settings.
+    /// There is no warning about a name that another source `uses`.
     fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning>;
 
-    /// Returns whether a text of this source refers to the variable.
+    /// Returns whether a text of this source refers to the variable, as `${SHOP_REGION}` does.
     fn uses(&self, _variable: &str) -> bool {
         false
     }
@@ -70,8 +72,9 @@ pub(crate) struct Choices<'a> {
     /// The configuration file. All other sources override it.
     file: Option<Arc<dyn Source>>,
     prefix: &'a str,
-    /// `Prod` until it is chosen.
+    /// The preset. `Prod` until it is chosen.
     pub(crate) preset: Preset,
+    /// Whether choices add their lines to `explain()`.
     is_listing: bool,
     findings: Findings,
 }
@@ -144,7 +147,7 @@ impl<'a> Choices<'a> {
         Some(self.listed(entry, Chosen::new(value, origin)))
     }
 
-    /// Like [`choose`](Self::choose), with a default that depends on other settings.
+    /// Like [`choose`](Self::choose), but with a default that depends on other settings.
     pub(crate) fn choose_or<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
@@ -154,7 +157,7 @@ impl<'a> Choices<'a> {
         self.listed(entry, chosen).value
     }
 
-    /// Returns the value that [`choose`](Self::choose) does, without its origin.
+    /// Returns the value that [`choose`](Self::choose) returns, without the origin of the value.
     pub(crate) fn value<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<T> {
         self.choose(entry).map(|chosen| chosen.value)
     }
@@ -243,8 +246,8 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Returns the trimmed text, because a mounted secret ends in a newline. An empty text counts
-    /// as unset.
+    /// Returns the text of a setting, or `None` if it is empty or invalid. Trims the text, because
+    /// a mounted secret ends in a newline.
     fn text(&mut self, def: &Setting, raw: &Raw) -> Option<String> {
         let name = &raw.name;
         let Some(text) = raw.text.to_str().map(str::trim) else {
@@ -258,7 +261,7 @@ impl<'a> Choices<'a> {
         if text.is_empty() {
             return None;
         }
-        if let Some(mistake) = mistake_around(text) {
+        if let Some(mistake) = leftover_syntax(text) {
             self.add_invalid_value(format!("{name}: {mistake}"));
             return None;
         }
@@ -295,8 +298,8 @@ impl<'a> Choices<'a> {
         Some(Chosen::new(text, origin))
     }
 
-    /// Returns the trimmed text of a variable that other programs define, so that any value is
-    /// accepted.
+    /// Returns the trimmed text of a setting, even if its value is invalid. For variables that
+    /// other programs define, and to find out whether a setting is set.
     pub(crate) fn unchecked_text(&self, def: &Setting) -> Option<String> {
         let raw = self.raws(def, &[]).into_iter().next()?;
         let text = raw.text.to_string_lossy().trim().to_owned();
@@ -336,8 +339,8 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Adds a line to `explain()` for a key of a configuration file, unless it is the key of a
-    /// setting.
+    /// Adds a line to `explain()` for a key of a configuration file. The key of a setting has the
+    /// line of that setting instead.
     #[cfg(feature = "config")]
     pub(crate) fn explain_path(&mut self, path: &str, value: String, origin: &Origin) {
         let is_setting = SETTINGS.iter().any(|def| def.key == Some(path));
@@ -361,7 +364,7 @@ impl<'a> Choices<'a> {
         self.findings.explanation.replace(path, &text);
     }
 
-    /// Explains that a configuration file lists the outputs.
+    /// Shows in `explain()` that a configuration file lists the sinks, in place of the output.
     #[cfg(feature = "config")]
     pub(crate) fn explain_other_sinks(&mut self) {
         let name = self.name_of(&LOG_OUTPUT.def);
@@ -388,17 +391,18 @@ impl<'a> Choices<'a> {
         settings::name_of(def, self.prefix)
     }
 
-    /// Adds the problem of a value that is invalid by itself, whatever code sets.
+    /// Adds the problem of a value that is invalid whatever code sets.
     pub(crate) fn add_invalid_value(&mut self, problem: String) {
         push_new(&mut self.findings.invalid_values, problem);
     }
 
-    /// Adds the problem of a value that becomes valid if code registers its name later.
+    /// Adds a problem that code may still solve, by registering a name or by choosing another
+    /// preset.
     pub(crate) fn add_unregistered(&mut self, problem: String) {
         push_new(&mut self.findings.unregistered, problem);
     }
 
-    /// Returns whether there is a value whose name code may still register.
+    /// Returns whether there is a problem that code may still solve.
     pub(crate) fn has_unregistered(&self) -> bool {
         !self.findings.unregistered.is_empty()
     }
@@ -415,9 +419,9 @@ impl<'a> Choices<'a> {
 
     /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
     pub(crate) fn finish(mut self) -> Findings {
-        // A key in a file is an error of the file.
+        // Excludes the file: for such a key, `Merged::unbuilt` returns an error.
         let file = self.file.take();
-        for (def, feature) in OPTIONAL {
+        for (def, feature) in SETTINGS_WITH_FEATURES {
             let Some(feature) = feature.filter(|feature| !feature.is_built) else {
                 continue;
             };
@@ -447,22 +451,23 @@ pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
     /// Values of sources that are invalid, whatever code sets.
     pub(crate) invalid_values: Vec<String>,
-    /// Values that are invalid unless code registers their names.
+    /// Problems that code may still solve, by registering a name or by choosing another preset.
     pub(crate) unregistered: Vec<String>,
     /// All else that stops the start: invalid values in code, and settings that contradict each
     /// other.
     pub(crate) problems: Vec<String>,
 }
 
-/// Adds a problem, unless it was already added, because two readers may find the same one.
+/// Adds a problem, unless it was already added. Two readers may find the same problem.
 pub(crate) fn push_new(problems: &mut Vec<String>, problem: String) {
     if !problems.contains(&problem) {
         problems.push(problem);
     }
 }
 
-/// Returns the sentence about an invalid `text`, which it shows as `shown`. If the mistake is the
-/// whole text, the sentence does not repeat it.
+/// Returns the sentence about an invalid `text`. The sentence begins with `shown`, which names the
+/// setting and may quote the text. If the whole text is the mistake, the sentence does not quote it
+/// again.
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {
@@ -483,7 +488,7 @@ pub(crate) struct CodeValues {
 }
 
 impl CodeValues {
-    /// Parses the value of a setter. Returns `None` if it is empty or invalid.
+    /// Parses the argument of a setter. Returns `None` if it is empty or invalid.
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,
@@ -530,9 +535,9 @@ impl CodeValues {
     }
 }
 
-/// Returns the mistake if a value contains parts that a shell would have removed, such as quotes or
-/// the name of the variable.
-fn mistake_around(value: &str) -> Option<&'static str> {
+/// Returns the mistake if a value contains text that a shell or a file format should have removed:
+/// quotes, control characters, or the name of a variable in front.
+fn leftover_syntax(value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     if value.starts_with(is_quote) || value.ends_with(is_quote) {
         return Some(

@@ -1,4 +1,4 @@
-//! Hides possible secrets in messages on stderr.
+//! Hides possible secrets in errors, warnings and explanations.
 //!
 //! A message quotes the invalid value, so that the reader finds the mistake. But a secret key may
 //! be set under the wrong name, or a path may contain a password. So words, numbers and names are
@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Returns `value` in quotes, or its length if it may be a secret.
 pub(crate) fn shown(value: &str) -> String {
-    if userinfo(value).is_some() || value.split_inclusive(ends_run).any(may_be_secret) {
+    if userinfo(value).is_some() || value.split_inclusive(is_separator).any(may_be_secret) {
         hidden(value.len())
     } else {
         format!("{value:?}")
@@ -51,22 +51,24 @@ pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }
 
-/// Returns `message`, without quoted parts of `value` that may be secret.
+/// Returns `message`, and hides the parts of `value` in it that may be secret.
 pub(crate) fn message(message: &str, value: &str) -> String {
     let secrets: Vec<Vec<char>> = value
-        .split(ends_run)
-        .filter(|run| may_be_secret(run))
+        .split(is_separator)
+        .filter(|item| may_be_secret(item))
         .chain(userinfo(value))
-        .map(|run| folded(run).collect())
+        .map(|secret| folded(secret).collect())
         .collect();
     let characters: Vec<char> = message.chars().collect();
     let compared: Vec<char> = folded(message).collect();
     let mut out = String::new();
     let mut at = 0;
     while at < characters.len() {
-        let longest = secrets.iter().map(|secret| common(secret, &compared[at..]));
-        let len = longest.max().unwrap_or_default();
-        if len < MIN_PIECE_LEN {
+        let lengths = secrets
+            .iter()
+            .map(|secret| common_len(secret, &compared[at..]));
+        let len = lengths.max().unwrap_or_default();
+        if len < MIN_HIDDEN_LEN {
             out.push(characters[at]);
             at += 1;
         } else {
@@ -77,25 +79,26 @@ pub(crate) fn message(message: &str, value: &str) -> String {
     out
 }
 
-/// Shorter pieces of a secret reveal nothing.
-const MIN_PIECE_LEN: usize = 5;
+/// The minimum length of a part of a secret that is hidden, in characters. Shorter parts reveal too
+/// little.
+const MIN_HIDDEN_LEN: usize = 5;
 
-/// Folds case character by character, so that indices stay the same.
+/// Folds ASCII case character by character, so that indices stay the same.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| c.to_ascii_lowercase())
 }
 
 /// Returns the length of the longest prefix of `text` that occurs in `secret`.
-fn common(secret: &[char], text: &[char]) -> usize {
-    let starts = (0..secret.len()).map(|start| {
+fn common_len(secret: &[char], text: &[char]) -> usize {
+    let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
         pairs.take_while(|(one, other)| one == other).count()
     });
-    starts.max().unwrap_or_default()
+    lengths.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown. It must begin with an existing directory, because a key may
-/// look like a path, and the rest must not look like a key.
+/// Returns whether a path may be shown. The path must begin with an existing directory, because a
+/// key may look like a path. The rest of the path must not look like a key.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
     // The root and the current directory do not count, because they exist in front of every key.
@@ -105,22 +108,23 @@ pub(crate) fn is_path(path: &str) -> bool {
     !may_be_secret(&rest.unwrap_or(path).to_string_lossy())
 }
 
-/// Separators of a list, so that its items are checked one by one.
-fn ends_run(c: char) -> bool {
+/// Returns whether a character separates the items of a list. Each item is checked on its own.
+fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Returns whether a word mixes letters and digits like a key, or is too long for a word.
-fn may_be_secret(run: &str) -> bool {
-    words(run).any(is_long)
+/// Returns whether an item has a word that may be a key or a password. Such a word mixes letters
+/// and digits, or is too long for a word or a number.
+fn may_be_secret(item: &str) -> bool {
+    words(item).any(is_suspicious)
 }
 
-fn words(run: &str) -> impl Iterator<Item = &str> {
-    run.split(|c: char| !c.is_alphanumeric())
+fn words(item: &str) -> impl Iterator<Item = &str> {
+    item.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
 }
 
-fn is_long(word: &str) -> bool {
+fn is_suspicious(word: &str) -> bool {
     let count = word.chars().count();
     let digits = word.chars().filter(|c| c.is_numeric()).count();
     match digits {

@@ -60,9 +60,9 @@ pub(crate) struct Config {
     pub(crate) static_fields: StaticFields,
     /// The sinks and routes of a configuration file. `None` if the settings alone decide.
     pub(crate) routing: Option<Routing>,
-    /// Whether the configuration file asks for a panic hook.
+    /// Whether the configuration file requests a panic hook. `None` if the file does not decide.
     pub(crate) panic_hook: Option<bool>,
-    /// The merged files.
+    /// The configuration files, merged.
     #[cfg(feature = "config")]
     pub(crate) file: Arc<Merged>,
     #[cfg(feature = "config")]
@@ -149,7 +149,7 @@ impl Config {
                 static_fields: &static_fields,
                 context: &context,
                 policy,
-                changes_redaction: redaction.has_rules(),
+                changes_redaction: redaction.is_changeable(),
                 levels: &levels,
                 verbosity: builder.verbosity,
                 is_in_code: builder.files.is_in_code(),
@@ -213,7 +213,8 @@ impl Config {
         }
     }
 
-    /// Returns whether every value from a source is valid by itself.
+    /// Returns whether every value from a source is valid by itself. With a strict start, a warning
+    /// also counts as invalid.
     pub(crate) fn is_readable(&self) -> bool {
         self.findings.invalid_values.is_empty()
             && (!self.is_strict || self.findings.explanation.warnings.is_empty())
@@ -239,7 +240,8 @@ impl Config {
         problems
     }
 
-    /// Returns the warnings. If the start is strict, they are problems.
+    /// Returns the warnings. Returns none if the start is strict, because all warnings are problems
+    /// then.
     #[cfg(feature = "config")]
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warnings = self.findings.explanation.warnings.iter();
@@ -247,8 +249,7 @@ impl Config {
         warnings.map(ToString::to_string).collect()
     }
 
-    /// Returns [`problems`](Self::problems), except those of values whose names code may register
-    /// later.
+    /// Returns [`problems`](Self::problems), except those that code may still solve.
     pub(crate) fn problems_before_code(&self) -> Vec<String> {
         self.problems_with(&[])
     }
@@ -269,7 +270,7 @@ impl Config {
         problems
     }
 
-    /// Sorts problems by their places in files, and hides the contents of secret files.
+    /// Sorts problems by their positions in files, and hides the contents of secret files.
     #[cfg_attr(
         not(feature = "config"),
         expect(clippy::unused_self, reason = "only the feature reads files")
@@ -310,7 +311,7 @@ fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
     for problem in merged.unbuilt() {
         choices.add_invalid_value(problem);
     }
-    // Code may choose a preset with another profile.
+    // Code may still choose a preset whose profile has no such problem.
     for problem in merged.problems() {
         choices.add_unregistered(problem.clone());
     }
@@ -349,7 +350,7 @@ fn choose_panic_backtrace(format: &Format, choices: &mut Choices<'_>) -> PanicBa
     })
 }
 
-/// Returns the setting that shows all frames of a panic, unless code decides about them.
+/// Returns the setting that shows all frames of a panic, unless code decides about backtraces.
 fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<String> {
     let set = choices.explicit_value(&LOG_PANIC_BACKTRACE);
     match set.map(|set| set.origin) {
@@ -362,7 +363,7 @@ fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<
     }
 }
 
-/// Chooses the context keys: the keys of the variable, and the keys that code adds.
+/// Chooses the context keys: the keys of the variable or the file, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let variable = choices.sourced(&LOG_CONTEXT);
     let origin = match (&builder.context[..], &variable) {
@@ -380,7 +381,7 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys
 }
 
-/// Chooses the fields of the variable and of `code`, and redacts them.
+/// Chooses the static fields of the variable or the file, and of `code`. Redacts them.
 fn choose_static_fields(
     code: &StaticFields,
     choices: &mut Choices<'_>,

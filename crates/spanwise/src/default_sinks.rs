@@ -16,7 +16,8 @@ use crate::{
 
 impl Config {
     /// Returns the sinks and routes, including the sinks that code or the settings of exporters
-    /// add: a writer, record sinks and exporters. Those belong to the root unless routes name them.
+    /// add: a writer, record sinks and exporters. The added sinks belong to the root, unless routes
+    /// name them.
     pub(crate) fn sinks_and_routes<'a>(
         &self,
         record_sinks: impl Iterator<Item = &'a str>,
@@ -30,8 +31,8 @@ impl Config {
         for name in main.into_iter().chain(record_sinks) {
             let mut sinks = routing.sinks.iter_mut();
             match sinks.find(|sink| sink.name == name) {
-                // The sink of the file writes nothing, so the writer in code takes its place, with
-                // its options.
+                // The sink in the file writes nothing, so the writer or record sink from code
+                // replaces it, with the options in the file.
                 Some(sink) if matches!(sink.kind, SinkKind::None) => sink.kind = SinkKind::Code,
                 Some(_) => {}
                 None => routing.add(SinkSettings::for_code(name, self)),
@@ -96,7 +97,7 @@ impl Config {
 }
 
 impl Routing {
-    /// Adds a sink, and adds it to the sinks of the root.
+    /// Adds a sink, also to the sinks that the root names.
     fn add(&mut self, sink: SinkSettings) {
         if let Some(root_sinks) = &mut self.root.sinks {
             root_sinks.push(sink.name.clone());

@@ -35,7 +35,7 @@ impl Environment {
         &self.vars
     }
 
-    /// Returns the warning about names that begin like settings but do not resemble one.
+    /// Returns the warning about names that begin like settings, but do not resemble a setting.
     fn foreign(others: &[&String]) -> Option<Warning> {
         let (about, warning) = match others {
             [] => return None,
@@ -78,7 +78,7 @@ impl Source for Environment {
         })
     }
 
-    /// Warns of names that are nearly settings, or begin like settings. The values are not read.
+    /// Warns of names that are nearly settings, or begin like settings. Shows no value.
     fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
@@ -143,7 +143,7 @@ impl fmt::Debug for Environment {
 const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
                          own, with `init_from_env!(\"SHOP_LOG\")`";
 
-/// The number of variables that a warning names.
+/// The maximum number of variables that a warning names.
 const MAX_NAMES: usize = 12;
 
 /// Beginnings of names, after the prefix, that are probably meant for a group of settings, each

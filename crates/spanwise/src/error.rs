@@ -4,7 +4,7 @@ use std::fmt;
 
 use spanwise_core::ParseError;
 
-/// The reason why logging did not start. Nothing was installed or written.
+/// The reason why logging did not start. No subscriber was installed, and no line was written.
 ///
 /// `Debug` shows the same text as `Display`, with each problem on a line, so that the error is
 /// readable if `main` returns it.

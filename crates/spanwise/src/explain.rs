@@ -25,7 +25,7 @@ use crate::warning::Warning;
 pub struct Explanation {
     /// Each setting, with its value and origin as text.
     entries: Vec<(String, String)>,
-    /// Warnings about names of variables.
+    /// Warnings, for example about names of variables.
     pub(crate) warnings: Vec<Warning>,
     /// Start-up errors.
     problems: Vec<String>,
@@ -42,7 +42,7 @@ pub(crate) enum Origin {
         expect(dead_code, reason = "only the feature reads files")
     )]
     File(FilePlace),
-    /// A variable, and the place in a file that it overrides.
+    /// A variable, and the line of the file that has the overridden value.
     Over(String, String),
     Preset(&'static str),
     Terminal,
@@ -52,19 +52,20 @@ pub(crate) enum Origin {
     Unset,
 }
 
-/// A value in a configuration file.
+/// The position of a value in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FilePlace {
     /// The name that errors show: `log.toml:20:10: sink.main.format`.
     pub(crate) name: String,
-    /// The place that `explain()` shows: `log.toml:20`.
+    /// The line that `explain()` shows: `log.toml:20`.
     pub(crate) line: String,
     /// Whether the value comes from a file of secrets, and is never shown.
     pub(crate) is_hidden: bool,
 }
 
 impl Origin {
-    /// Returns the name that errors show, if the value comes from a variable or a file.
+    /// Returns the name of the setting in its source, as errors show it, if the value comes from a
+    /// variable or a file.
     pub(crate) fn source_name(&self) -> Option<&str> {
         match self {
             Self::Variable(name) | Self::Over(name, _) => Some(name),
@@ -78,7 +79,7 @@ impl Origin {
         matches!(self, Self::File(place) if place.is_hidden)
     }
 
-    /// Adds the place that this origin overrides, if it is in a file.
+    /// Adds the overridden origin, if that is a position in a file.
     pub(crate) fn over(self, other: &Self) -> Self {
         match (self, other) {
             (Self::Variable(name), Self::File(place)) => Self::Over(name, place.line.clone()),
@@ -88,7 +89,7 @@ impl Origin {
 }
 
 impl Explanation {
-    /// Returns the variable that overrides the value at this place of a file: `log.toml:4`.
+    /// Returns the variable that overrides the value at this line of a file: `log.toml:4`.
     #[cfg(feature = "config")]
     pub(crate) fn override_of(&self, place: &str) -> Option<&str> {
         let end = format!(", over {place})");

@@ -22,13 +22,18 @@ pub(crate) fn choose(
         Some(name) => name.to_owned(),
         None => "Builder::fields".to_owned(),
     };
-    let checked = ListContext {
+    let list_context = ListContext {
         format,
         static_fields,
         context,
         policy,
     };
-    let (list, problems) = check(&set.value, &shown, &checked, !choices.has_unregistered());
+    let (list, problems) = check(
+        &set.value,
+        &shown,
+        &list_context,
+        !choices.has_unregistered(),
+    );
     for problem in problems {
         choices.add_problem(problem);
     }
@@ -45,24 +50,26 @@ pub(crate) struct ListContext<'a> {
 }
 
 /// Checks a list, and redacts its texts. `shown` is the name of the list in errors. If the format
-/// is not known yet, the list is not checked against it.
+/// is not known yet, the list is not checked against the format.
 pub(crate) fn check(
     list: &FieldList,
     shown: &str,
-    beside: &ListContext<'_>,
+    list_context: &ListContext<'_>,
     is_format_known: bool,
 ) -> (FieldList, Vec<String>) {
     let mut problems = Vec::new();
-    let static_fields = beside.static_fields;
+    let static_fields = list_context.static_fields;
     let added = StaticFields::from_list(list);
     let wrong: Vec<_> = added
-        .problems_in_list(static_fields, beside.context)
+        .problems_in_list(static_fields, list_context.context)
         .collect();
-    // One mistake causes only one error.
+    // Added texts with a mistake are not checked against the format, so that one mistake causes one
+    // error.
     let is_wrong = |key: &str| wrong.iter().any(|(name, _)| *name == key);
     let others = list.map_added(|key, text| (!is_wrong(key)).then(|| text.to_owned()));
-    // If the format is not known yet, the actual format may allow words that this one does not.
-    if is_format_known && let Err(error) = others.check(beside.format) {
+    // While the format is not known, `list_context` has a default. The actual format may allow
+    // other words.
+    if is_format_known && let Err(error) = others.check(list_context.format) {
         for problem in error.problems() {
             problems.push(format!("{shown}: {problem}"));
         }
@@ -77,7 +84,7 @@ pub(crate) fn check(
             ));
         }
     }
-    let redacted = added.redacted(beside.policy);
+    let redacted = added.redacted(list_context.policy);
     let list = list.map_added(|key, _| redacted.get(key).map(str::to_owned));
     (list, problems)
 }

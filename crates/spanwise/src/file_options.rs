@@ -32,7 +32,7 @@ pub(crate) struct FileOptions {
 
 #[cfg(feature = "config")]
 impl FileOptions {
-    /// Creates the options of one more file.
+    /// Creates the rolling options of the file of a sink.
     pub(crate) fn for_sink(
         rotation: Option<Rotation>,
         retention: Option<Retention>,
@@ -63,7 +63,7 @@ impl FileOptions {
     pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         let file = choices.choose(&LOG_FILE);
         let error_file = choices.choose(&LOG_ERROR_FILE);
-        // If only the path is invalid, the other settings of the file are not reported.
+        // An invalid path counts as set, so that the settings of this file cause no further error.
         let has_file = choices.is_set(&LOG_FILE);
         let has_any = has_file || choices.is_set(&LOG_ERROR_FILE);
         let mut files = Self::default();
@@ -72,6 +72,7 @@ impl FileOptions {
             files.rotation = choose_one(choices, &LOG_FILE_ROTATE, has_any);
             files.retention = choose_one(choices, &LOG_FILE_KEEP, has_any);
             files.compression = choose_one(choices, &LOG_FILE_COMPRESS, has_any);
+            // Without a file, `LOG_FILE_PER_PROCESS=0` is not an error.
             let per_process = choices.explicit_value(&LOG_FILE_PER_PROCESS);
             let is_on = per_process.is_some_and(|per_process| per_process.value);
             files.per_process = choose_one(choices, &LOG_FILE_PER_PROCESS, has_any || !is_on);
@@ -99,7 +100,8 @@ impl FileOptions {
         files
     }
 
-    /// Returns the problem of a path from a variable, if it can be found before the file is opened.
+    /// Returns the problem of a path from a variable or a configuration file, if the problem can be
+    /// found before the file is opened.
     pub(crate) fn path_problem(&self, name: &str, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         let shown = format!("{name}={}", conceal::shown(&text));
@@ -139,14 +141,14 @@ impl FileOptions {
     }
 }
 
-/// Chooses a setting that needs a file. Without a file, the setting is an error.
+/// Chooses a setting that needs a file. It is an error to set it without a file.
 fn choose_one<T: Clone + 'static>(
     choices: &mut Choices<'_>,
     entry: &SettingRow<T>,
     has_file: bool,
 ) -> Option<T> {
     let chosen = choices.choose(entry)?;
-    // The reader of a file reports that a sink has no path.
+    // For a key of a configuration file, the reader of that file reports that the sink has no path.
     if chosen.is_set() && !has_file && !matches!(chosen.origin, Origin::File(_)) {
         let (name, file) = (choices.name_of(&entry.def), choices.name_of(&LOG_FILE.def));
         choices.add_problem(format!(

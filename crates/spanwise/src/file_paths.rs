@@ -23,7 +23,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     match fs::canonicalize(directory) {
         Ok(directory) => Some(directory.join(name)),
-        // The start creates only one directory, so the parent of the directory must exist.
+        // The start creates only the last directory, so its parent must exist.
         Err(_) => Some(resolved_directory(directory)?.join(name)),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum FormatChoice {
     Word(String),
 }
 
-/// A name, and the format that `LOG_FORMAT` means by it.
+/// A name for `LOG_FORMAT`, and the format of that name.
 pub(crate) type RegisteredFormat = (String, Format);
 
 impl From<Format> for FormatChoice {
@@ -54,7 +54,8 @@ pub(crate) fn choose(
                 choices.add_explanation(&LOG_FORMAT.def, set.value.name(), &set.origin);
                 return format;
             }
-            // Code that sets a format has already registered it, so a missing name is a mistake.
+            // Code that sets a format by name also registers the format, so a missing name is a
+            // mistake.
             Err(problem) if set.origin == Origin::Code => choices.add_problem(problem),
             Err(problem) => choices.add_unregistered(problem),
         }

@@ -30,7 +30,7 @@ impl LevelOptions {
             Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
             None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
-        // The directives of a variable are added to those of the file.
+        // The levels of the file are defaults for a variable: its directives are added to them.
         let defaults = match choices.value_in_file(&RUST_LOG) {
             Some(file) => Chosen::new(file.value.or(&defaults.value), file.origin),
             None => defaults,
@@ -55,7 +55,7 @@ impl LevelOptions {
 }
 
 /// Returns the levels that code or a variable sets. `verbosity` shifts the levels from code, and
-/// replaces the default level of a variable.
+/// removes the default level of a variable.
 #[cfg(feature = "config")]
 fn over_file(choices: &mut Choices<'_>, verbosity: i8) -> Option<Chosen<Levels>> {
     let set = choices

@@ -37,7 +37,7 @@
 //!   key-value shows its message, but not its causes.
 //! * It logs panics with their location and a short backtrace, even if `RUST_BACKTRACE` is not set.
 //!   With [`Preset::Prod`], std prints a panic only if no output accepted its event. Your own panic
-//!   hook still runs after it.
+//!   hook still runs, after the hook of `spanwise`.
 //! * It returns a [`Telemetry`] guard. Keep it in `main`. Its [`Handle`] reads and changes the
 //!   levels at run time.
 //!
@@ -279,7 +279,7 @@ mod settings;
 mod sink_settings;
 #[cfg_attr(
     not(any(feature = "otel", feature = "sentry")),
-    expect(dead_code, reason = "only a sink uses all of it")
+    expect(dead_code, reason = "only optional sinks use all of it")
 )]
 mod sinks;
 mod stack;
@@ -324,7 +324,7 @@ pub mod filter {
     pub use crate::router::{FilterEvent, Verdict};
 }
 
-/// The context: fields on every line of a request, and a function that sets them later. The
+/// The context: fields on every line of a request, and a function that sets them later. Also the
 /// position in a trace, for messages and child processes.
 pub mod context {
     pub use spanwise_core::{

@@ -1,7 +1,7 @@
 //! The layers of the sinks, where a reload of the configuration can replace them.
 //!
-//! A [`Generation`] is the router and the layers of one configuration. Each event goes through one
-//! generation from start to end. So no event is lost or written twice when a new generation takes
+//! A [`Generation`] is the router and the layers of one configuration. `on_event` passes each event
+//! through one generation only. So no event is lost or written twice when a new generation takes
 //! the place of the old one.
 
 mod cell;

@@ -12,7 +12,8 @@ use spanwise_core::internal::stdio;
 /// with the next line. [`WhenFull`](crate::file::WhenFull) decides what happens if the buffer is
 /// full.
 ///
-/// A closed pipe does not end the program. Its lines are counted as lost, and reported on stderr.
+/// A closed pipe does not end the program. The lines for this pipe are counted as lost, and
+/// reported on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
@@ -20,7 +21,8 @@ pub enum Output {
     Stdout,
     /// Standard error.
     Stderr,
-    /// Nowhere. Only layers that [`Builder::layer`](crate::Builder::layer) adds receive events.
+    /// Nowhere. Files, exporters and layers that [`Builder::layer`](crate::Builder::layer) adds
+    /// still receive events.
     None,
     /// The output that `cargo test` captures and shows for a failed test.
     TestHarness,

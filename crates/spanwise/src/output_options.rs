@@ -34,8 +34,9 @@ pub(crate) struct OutputOptions {
 }
 
 impl OutputOptions {
-    /// Chooses the format of lines, then the output and the colours, in the order of `explain()`.
-    /// `in_file` has the formats that a configuration file defines.
+    /// Chooses the format and the time zone. The fields, the output, its level and the colours have
+    /// defaults until `Config::choose` sets them, in the order of `explain()`. `in_file` has the
+    /// formats that a configuration file defines.
     pub(crate) fn choose(
         builder: &Builder,
         in_file: &[RegisteredFormat],
@@ -114,12 +115,15 @@ pub(crate) fn choose_output(
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.explicit_value(&LOG_OUTPUT);
-    // A pod sets the variable for its service, so it is also set for a tool that runs in the pod.
-    let is_misled = |set: &Chosen<Output>| {
+    // A pod sets `LOG_OUTPUT` for its service. A tool that runs in the pod inherits the variable,
+    // but must keep stdout for its own output.
+    let is_for_service = |set: &Chosen<Output>| {
         preset == Preset::Cli && set.value == Output::Stdout && set.origin.source_name().is_some()
     };
-    if let Some(name) = (set.as_ref().filter(|set| is_misled(set) && !has_writer))
-        .and_then(|set| set.origin.source_name())
+    if let Some(name) = (set
+        .as_ref()
+        .filter(|set| is_for_service(set) && !has_writer))
+    .and_then(|set| set.origin.source_name())
     {
         choices.warn(format!(
             "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
@@ -127,7 +131,7 @@ pub(crate) fn choose_output(
         ));
     }
     let by_preset = Chosen::new(preset.output(), Origin::Preset(preset.name()));
-    let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
+    let output = set.filter(|set| !is_for_service(set)).unwrap_or(by_preset);
     match has_writer {
         true => choices.add_explanation(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
         false => choices.add_explanation(&LOG_OUTPUT.def, output.value, &output.origin),
@@ -154,13 +158,13 @@ pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
     color.value
 }
 
-/// Returns what the variables that many programs share decide about colours.
+/// Returns the colour setting of the variables that many programs share, if one of them decides.
 pub(crate) fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
     let is_on = |text: &str| text != "0" && !text.eq_ignore_ascii_case("false");
-    let decides = |entry: &SettingRow<String>, decides: &dyn Fn(&str) -> bool, color| {
+    let decides = |entry: &SettingRow<String>, applies: &dyn Fn(&str) -> bool, color| {
         let text = choices.unchecked_text(&entry.def)?;
         let origin = || Origin::Variable(entry.def.name.to_owned());
-        decides(&text).then(|| Chosen::new(color, origin()))
+        applies(&text).then(|| Chosen::new(color, origin()))
     };
     decides(&NO_COLOR, &|_| true, Color::Never)
         .or_else(|| decides(&FORCE_COLOR, &is_on, Color::Always))

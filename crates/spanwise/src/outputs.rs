@@ -27,7 +27,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Outputs {
     pub(crate) opened: Vec<OpenOutput>,
-    /// The guards of the outputs that were not open before, files first.
+    /// The guards of the outputs that were opened here, files first. Outputs that a reload keeps
+    /// have their guards elsewhere.
     pub(crate) guards: Vec<OutputGuard>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct OpenOutput {
         expect(dead_code, reason = "only a reload closes single outputs")
     )]
     pub(crate) id: OutputId,
-    /// The sink that it belongs to.
+    /// The sink that the output belongs to.
     pub(crate) sink: SinkSettings,
     pub(crate) rendering: Rendering,
     pub(crate) background: Background,
@@ -50,7 +51,7 @@ pub(crate) struct OpenOutput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutputId(LayerId);
 
-/// Dropping it closes the output.
+/// The guard of an output. Dropping the guard closes the output.
 #[derive(Debug)]
 pub(crate) struct OutputGuard {
     #[cfg_attr(
@@ -66,9 +67,8 @@ pub(crate) struct OutputGuard {
 pub(crate) struct OpenOptions<'a> {
     /// Whether sinks have routes.
     pub(crate) has_routes: bool,
-    /// Whether a reload may change the sinks. If it may, the rendering of each sink has its
-    /// sampler, even if that is the sampler of the program, so that a change of that sampler is
-    /// noticed.
+    /// Whether a reload may change the sinks. If true, each [`Rendering`] names its sampler, even
+    /// the sampler of the program, so that a reload notices a change of that sampler.
     pub(crate) is_reloadable: bool,
     /// The outputs that are open before a reload.
     pub(crate) kept: &'a [OpenOutput],
@@ -105,9 +105,11 @@ impl Outputs {
         for sink in enabled() {
             opener.check_options(sink);
         }
-        // Files first, because the reader of a standard stream may delay a shutdown.
+        // If all sinks are files, and code sets no writer, a file that cannot be written falls back
+        // to stderr.
         let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
         let falls_back = !has_others && !config.lines.has_writer;
+        // Files first: a shutdown has this order, and the reader of a standard stream may delay it.
         for sink in enabled() {
             if let SinkKind::File(file) = &sink.kind {
                 opener.open_file(sink, file, falls_back);
@@ -142,7 +144,7 @@ impl Outputs {
         Some(output.background.counters())
     }
 
-    /// Adds the layers that write lines, one for all outputs with the same rendering.
+    /// Adds the layers that write lines. Outputs with the same rendering share a layer.
     pub(crate) fn add_layers(&self, mut stack: Stack, config: &Config, has_routes: bool) -> Stack {
         for (rendering, outputs) in self.by_rendering() {
             let levels = stack.handle();
@@ -171,7 +173,7 @@ impl Outputs {
         }
     }
 
-    /// Makes the router count the events that its filters drop, in the counters of the sinks.
+    /// Makes the router count, in the counters of the sinks, the events that its filters drop.
     pub(crate) fn count_with(&self, router: &mut Router, report: &SelfReport) {
         router.count_with(|sink| {
             let exporter_counters = |kind| report.counters_of(sinks::name_in_stats(kind));
@@ -194,14 +196,14 @@ impl Outputs {
     }
 }
 
-/// Returns a report for the layers of outputs. Nobody reads its counts, because the outputs count
+/// Returns a report for the layers of outputs. Its counts are not read, because the outputs count
 /// each line.
 pub(crate) fn silent() -> SelfReport {
     SelfReport::silent()
 }
 
-/// Adds the layer of the writer set with `Builder`, or of the output of tests. There may be
-/// neither.
+/// Adds the layer of the writer set with `Builder`, or of the output of tests. Does nothing if
+/// there is neither.
 pub(crate) fn add_writer_layer(
     stack: Stack,
     config: &Config,
@@ -218,7 +220,7 @@ pub(crate) fn add_writer_layer(
     let settings = config.main_sink();
     let rendering = Rendering::for_writer(&settings, config);
     let level = match is_reloadable {
-        // The routes apply the current level, which a reload may change.
+        // The router applies the current level, which a reload may change.
         true => LevelFilter::TRACE,
         false => settings.level.most_verbose(),
     };
@@ -241,7 +243,7 @@ impl OpenOutput {
         self.sink.level.most_verbose()
     }
 
-    /// Returns whether `Builder` set the sink. This is so for record sinks.
+    /// Returns whether the output is a record sink, which code sets.
     pub(crate) fn is_set_in_code(&self) -> bool {
         matches!(self.sink.kind, SinkKind::Code)
     }
@@ -275,7 +277,7 @@ impl Opener<'_> {
     }
 
     /// Keeps the open output of the sink, if the sink writes to the same output as before. Returns
-    /// whether it does.
+    /// whether an output was kept.
     fn keep_same(&mut self, sink: &SinkSettings) -> bool {
         let kept = self.options.kept.iter();
         let kept = kept
@@ -307,7 +309,7 @@ impl Opener<'_> {
             _ => None,
         });
         if open_file.is_some_and(|(known, _)| known != file) {
-            // A reload has reported the options already.
+            // A reload has already reported changed options: see `State::changed_files`.
             if !self.problems.is_empty() {
                 return;
             }
@@ -322,7 +324,7 @@ impl Opener<'_> {
         {
             self.problem(not_usable(&sink.shown_name, path, &error));
         }
-        if !self.is_open() {
+        if !self.opens_outputs() {
             return;
         }
         let falls_back = falls_back || !sink.fallback.is_empty();
@@ -371,7 +373,7 @@ impl Opener<'_> {
         sink: &SinkSettings,
         file: Option<RollingFile>,
     ) {
-        if !self.is_open() {
+        if !self.opens_outputs() {
             return;
         }
         let builder = builder.when_full(sink.when_full);
@@ -408,9 +410,9 @@ impl Opener<'_> {
         rendering
     }
 
-    /// Returns whether outputs are opened. After a problem, they are only checked, so that all
-    /// problems are reported.
-    fn is_open(&self) -> bool {
+    /// Returns whether outputs are opened. After a problem, the remaining outputs are only checked,
+    /// so that all problems are reported.
+    fn opens_outputs(&self) -> bool {
         !self.options.is_stopped && self.problems.is_empty()
     }
 

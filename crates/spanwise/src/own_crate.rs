@@ -10,13 +10,13 @@ use crate::{
     settings::LOG_OWN,
 };
 
-/// The crate in which a macro is expanded. If it is built without cargo, it has only its module
-/// path.
+/// The crate in which a macro is expanded. If the crate is built without cargo, only its module
+/// path is known.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnCrate {
-    /// The name of its package.
+    /// The name of the package of the crate.
     pub package: Option<&'static str>,
-    /// The version of its package.
+    /// The version of the package of the crate.
     pub version: Option<&'static str>,
     /// The path of the module. It begins with the name of the crate.
     pub module: &'static str,
@@ -28,7 +28,7 @@ pub struct OwnCrate {
 /// contains the macro:
 ///
 /// * The service has the name and the version of the package, on each line of `json`. All programs
-///   of a package have the same name. To change it, use
+///   of a package have the same service name. To change it, use
 ///   [`Builder::service`](crate::Builder::service) or the variable `SERVICE_NAME`.
 /// * The preset dev logs DEBUG for the crate and its package, even if the executable has another
 ///   name.

@@ -27,7 +27,7 @@ impl PanicBacktrace {
     }
 }
 
-/// Returns whether `RUST_BACKTRACE=full` requests whole backtraces of human-readable lines.
+/// Returns whether `RUST_BACKTRACE=full` requests whole backtraces in human-readable lines.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is a variable of std, which reads it in every program"

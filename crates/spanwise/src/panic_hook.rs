@@ -47,8 +47,8 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 pub(crate) struct Options {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) backtrace: PanicBacktrace,
-    /// Whether the hook of std is skipped if an output accepted the event of the panic.
-    pub(crate) leaves_std_out: bool,
+    /// Whether to skip the hook of std if an output accepted the event of the panic.
+    pub(crate) skips_std_hook: bool,
     /// Whether the program aborts after the hook.
     pub(crate) aborts: bool,
 }
@@ -56,18 +56,19 @@ pub(crate) struct Options {
 /// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
 /// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
-/// If the previous hook is the hook of std, it is skipped if the event shows the whole panic. If
-/// the policy hides a part of the message, or if the message could forge a line, a safe text is
-/// printed instead. A hook of the application is called with the original panic.
+/// A previous hook of the application is always called, with the original panic. The hook of std is
+/// skipped if [`Options::skips_std_hook`] allows it and an output accepted the event. If the policy
+/// hides a part of the message, or if the message could forge a line, a safe text is printed in
+/// place of the hook of std.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
-    // No hook is set now, so these are hooks of std.
+    // No hook is set now, so `take_hook` returns the hook of std.
     let is_set_by_program =
         is_set_by_program(&previous, [&panic::take_hook(), &panic::take_hook()]);
     let Options {
         policy,
         backtrace,
-        leaves_std_out,
+        skips_std_hook,
         aborts,
     } = options;
     let previous = move |info: &PanicHookInfo<'_>| {
@@ -94,17 +95,17 @@ pub(crate) fn install(handle: Handle, options: Options) {
         } else {
             handle.flush_lines_in_panic(FLUSH_TIMEOUT)
         };
-        // If a line was lost since then, it may be the line of this panic.
-        let is_taken =
+        // If a line was lost since the event, it may be the line of this panic.
+        let is_accepted =
             || lost_before.is_some_and(|before| flushed && handle.lost_lines() == before);
-        if is_set_by_program || !leaves_std_out || !is_taken() {
+        if is_set_by_program || !skips_std_hook || !is_accepted() {
             previous(info);
         }
     }));
 }
 
-/// Logs an event at the location of the panic. If a writer accepted its line, returns the number of
-/// lines lost before.
+/// Logs an event at the location of the panic. If a writer accepted the line of the event, returns
+/// the number of lines that were lost before.
 fn log(
     info: &PanicHookInfo<'_>,
     backtrace: PanicBacktrace,
@@ -122,7 +123,8 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // If there are more locations than callsites, the location is a field.
+    // If there are more panic locations than callsites, the callsite has no location, and only a
+    // field shows it.
     let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
         return None;
@@ -134,8 +136,8 @@ fn log(
         _ => String::new(),
     };
     let thread = thread::current();
-    let backtrace = captured(backtrace, location.map(Location::file));
-    // Resets the flag, so that earlier lines do not count.
+    let backtrace = backtrace_text(backtrace, location.map(Location::file));
+    // Resets the flag that a line was written, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
@@ -147,18 +149,18 @@ fn log(
     reentrancy::take_written().then_some(lost_before)
 }
 
-/// Returns the backtrace of this thread as text.
-fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
+/// Returns the backtrace of this thread as text. `panic_file` is the source file of the panic.
+fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<String> {
     static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
-    if how == PanicBacktrace::Off {
+    if length == PanicBacktrace::Off {
         return None;
     }
     if !ALLOWED.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
     let full = Backtrace::force_capture().to_string();
-    Some(match how {
-        PanicBacktrace::Short => backtrace::shorten(&full, file),
+    Some(match length {
+        PanicBacktrace::Short => backtrace::shorten(&full, panic_file),
         PanicBacktrace::Full | PanicBacktrace::Off => full,
     })
 }
@@ -177,8 +179,7 @@ fn is_set_by_program(hook: &Hook, std_samples: [&Hook; 2]) -> bool {
         || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
 }
 
-/// Prints a safe text instead of std, if the original text must not be printed. Returns whether it
-/// printed one.
+/// Prints a safe text, if std must not print the original text. Returns whether a text was printed.
 fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
     let message = logged_panic::message(info.payload());
     let shown = policy
@@ -210,7 +211,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let _ = stdio::write_to_stderr(text.as_bytes());
 }
 
-/// Appends the lines of a message, with a prefix that differs from the start of any log line.
+/// Appends the lines of a message, with a prefix with which no log line begins.
 fn push_marked(out: &mut String, message: &str) {
     for line in message.split('\n') {
         out.push_str("  | ");
@@ -219,8 +220,8 @@ fn push_marked(out: &mut String, message: &str) {
     }
 }
 
-/// Returns whether a text starts like the line of an event: with a time, a level, a field, a blank
-/// or a bracket, so with anything but a word.
+/// Returns whether a text starts like the line of an event: with a level, with `name=`, or with
+/// anything but a word, such as a time, a blank or a bracket.
 fn starts_like_event(text: &str) -> bool {
     let word = text.split(|c: char| !c.is_alphanumeric()).next();
     let word = word.unwrap_or_default();
@@ -343,7 +344,7 @@ mod tests {
         let options = Options {
             policy: None,
             backtrace: PanicBacktrace::Off,
-            leaves_std_out: false,
+            skips_std_hook: false,
             aborts: true,
         };
         install(handle, options);

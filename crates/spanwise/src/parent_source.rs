@@ -1,4 +1,5 @@
-//! The parent span of this process, which the parent process passes in the environment.
+//! The context that the parent process passes in the environment. It begins with the span that is
+//! the parent of the root spans of this process.
 
 use spanwise_core::{
     TraceParent,
@@ -29,10 +30,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
         return None;
     }
     // Another program wrote the texts, so none of them stops the start.
-    let Some(text) = choices.unchecked_text(&TRACEPARENT.def) else {
-        choices.choose(&TRACEPARENT); // the line of its default
-        return None;
-    };
+    let text = choices.unchecked_text(&TRACEPARENT.def)?;
     let parent = match text.parse::<TraceParent>() {
         Ok(parent) => parent,
         Err(error) => {
@@ -43,8 +41,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     let name = choices.name_of(&TRACEPARENT.def);
     choices.add_explanation(&TRACEPARENT.def, parent, &Origin::Variable(name));
     let state = choose_state(choices);
-    // The members of the baggage are parsed where they are used. Malformed members are dropped
-    // there.
+    // The users of the baggage parse its members, and drop malformed ones.
     let baggage = choices.unchecked_text(&BAGGAGE.def);
     Some(InheritedContext {
         parent,

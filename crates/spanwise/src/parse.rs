@@ -32,24 +32,26 @@ pub(crate) fn named<T: Named>(setting: &Setting, text: &str) -> Result<T, ParseE
     let found = T::NAMED
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(text));
-    if let Some((_, one)) = found {
-        return Ok(*one);
+    if let Some((_, value)) = found {
+        return Ok(*value);
     }
     let names = || T::NAMED.iter().map(|(name, _)| *name);
-    let alias = Preset::for_environment(text).map(Preset::name);
-    let alias = alias.filter(|alias| names().any(|name| name == *alias));
-    Err(unknown(setting, text, closest(text, names()).or(alias)))
+    // For a deployment environment such as `staging`, suggest its preset.
+    let preset = Preset::for_environment(text).map(Preset::name);
+    let preset = preset.filter(|preset| names().any(|name| name == *preset));
+    Err(unknown(setting, text, closest(text, names()).or(preset)))
 }
 
 /// Parses a [`TimeZone`]. For a zone by name, the error suggests `TZ`.
 pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, ParseError> {
     named(setting, text).map_err(|error| {
-        let reason = "for another zone, write local and set TZ, such as TZ=Europe/Berlin";
-        error.with_hint(reason)
+        let hint = "for another zone, write local and set TZ, such as TZ=Europe/Berlin";
+        error.with_hint(hint)
     })
 }
 
-/// Parses a format. A word that names none may be the name of a registered format.
+/// Parses a format. A word that is not the name of a built-in format may be the name of a
+/// registered one.
 pub(crate) fn format(_: &Setting, text: &str) -> Result<FormatChoice, ParseError> {
     match text.parse() {
         Ok(format) => Ok(FormatChoice::Known(format)),
@@ -225,6 +227,7 @@ pub(crate) fn sentry_environment(_: &Setting, environment: &str) -> Result<Strin
 const MAX_RELEASE_LEN: usize = 200;
 const MAX_ENVIRONMENT_LEN: usize = 64;
 
+/// Checks a release by the rules of Sentry:
 /// <https://docs.sentry.io/cli/releases/#creating-releases>
 pub(crate) fn check_release(release: &str) -> Result<(), String> {
     if release.chars().count() > MAX_RELEASE_LEN {
@@ -243,6 +246,7 @@ pub(crate) fn check_release(release: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks an environment by the rules of Sentry:
 /// <https://docs.sentry.io/concepts/key-terms/environments/>
 pub(crate) fn check_environment(environment: &str) -> Result<(), String> {
     if environment.chars().count() > MAX_ENVIRONMENT_LEN {

@@ -54,14 +54,15 @@ impl ProgramName {
             let number = word.strip_prefix('v').unwrap_or(word);
             number.starts_with(|c: char| c.is_ascii_digit())
         };
-        let end = words
+        // The number of words of the crate name after the first word.
+        let more_words = words
             .iter()
             .skip(1)
             .position(|word| is_version(word) || word.contains('.') || is_platform(word));
         if !after.is_empty() {
             words.truncate(1);
-        } else if let Some(end) = end {
-            words.truncate(end + 1);
+        } else if let Some(more_words) = more_words {
+            words.truncate(1 + more_words);
         }
         let target = without_version(&words.join("_")).to_owned();
         let is_name = !target.starts_with(|c: char| c.is_numeric())

@@ -16,7 +16,7 @@ pub(crate) struct PseudonymKeyFile {
 }
 
 impl PseudonymKeyFile {
-    /// Reads the file at `path`. An error hides parts of the path that may be a key.
+    /// Reads the file at `path`. An error hides the path if it may be a key.
     pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
         let error = match Self::read(path) {
             Ok(key) => return Ok(key),
@@ -52,7 +52,7 @@ impl PseudonymKeyFile {
     }
 }
 
-/// Never read: see [`SettingRow::feature`](crate::settings::SettingRow::feature).
+/// Not used: the setting is not read without its [feature](crate::settings::SettingRow::feature).
 #[cfg(not(feature = "pseudonyms"))]
 impl PseudonymKeyFile {
     fn read(path: &str) -> Result<Self, ParseError> {

@@ -30,8 +30,9 @@ pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, ParseError> 
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
     pub(crate) policy: Option<Arc<dyn Redact>>,
-    /// The built-in policy with its changes. `None` if the program sets its own policy.
-    rules: Option<Policy>,
+    /// The built-in policy with its changes, which a sink may change further. `None` if code sets
+    /// its own policy, or if redaction is off.
+    changeable: Option<Policy>,
     name: String,
 }
 
@@ -42,8 +43,8 @@ impl Redaction {
         key: &OnceLock<PseudonymKeyFile>,
         choices: &mut Choices<'_>,
     ) -> Self {
-        let rules = choices.explicit_value(&LOG_REDACT);
-        let key = choose_key(key, choices, rules.as_ref());
+        let overrides = choices.explicit_value(&LOG_REDACT);
+        let key = choose_key(key, choices, overrides.as_ref());
         let preset = choices.preset;
         let (redaction, is_by_code) = match code {
             Some(RedactionOverride::Policy(policy)) => {
@@ -53,25 +54,26 @@ impl Redaction {
             Some(RedactionOverride::Off) => (Self::off(), true),
             Some(RedactionOverride::Changed(change)) => {
                 let (redaction, problem) =
-                    Self::from_rules(rules.as_ref(), key.as_ref(), preset, Some(change));
+                    Self::from_overrides(overrides.as_ref(), key.as_ref(), preset, Some(change));
                 problem
                     .into_iter()
                     .for_each(|problem| choices.add_problem(problem));
                 (redaction, true)
             }
             None => {
-                let (redaction, _) = Self::from_rules(rules.as_ref(), key.as_ref(), preset, None);
+                let (redaction, _) =
+                    Self::from_overrides(overrides.as_ref(), key.as_ref(), preset, None);
                 (redaction, false)
             }
         };
-        let origin = match (is_by_code, &rules) {
+        let origin = match (is_by_code, &overrides) {
             (true, _) => Origin::Code,
-            (false, Some(rules)) => rules.origin.clone(),
+            (false, Some(overrides)) => overrides.origin.clone(),
             (false, None) => Origin::Preset(preset.name()),
         };
         choices.add_explanation(&LOG_REDACT.def, &redaction, &origin);
-        let reads_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
-        if let Some(key) = key.filter(|_| reads_key) {
+        let uses_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
+        if let Some(key) = key.filter(|_| uses_key) {
             let origin = choices.sourced_origin(&LOG_REDACT_KEY_FILE.def);
             let name = || Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
             let origin = origin.unwrap_or_else(name);
@@ -83,24 +85,24 @@ impl Redaction {
     fn new(policy: Option<Arc<dyn Redact>>, name: impl Into<String>) -> Self {
         Self {
             policy,
-            rules: None,
+            changeable: None,
             name: name.into(),
         }
     }
 
     /// Returns whether there is a policy that settings can change.
     #[cfg(feature = "config")]
-    pub(crate) fn has_rules(&self) -> bool {
-        self.rules.is_some()
+    pub(crate) fn is_changeable(&self) -> bool {
+        self.changeable.is_some()
     }
 
-    /// Returns the policy with changes, for one sink. A policy that the program sets stays
-    /// unchanged.
+    /// Returns the policy with changes, for one sink. A policy that code sets stays unchanged, and
+    /// redaction that is off stays off.
     pub(crate) fn changed(&self, changes: &PolicyOverrides) -> Option<Arc<dyn Redact>> {
-        let Some(rules) = &self.rules else {
+        let Some(policy) = &self.changeable else {
             return self.policy.clone();
         };
-        let changed = changes.apply(rules.clone())?;
+        let changed = changes.apply(policy.clone())?;
         Some(Arc::new(changed))
     }
 
@@ -109,8 +111,8 @@ impl Redaction {
     }
 
     /// Returns the policy, and the problem of the change if it fails.
-    fn from_rules(
-        rules: Option<&Chosen<PolicyOverrides>>,
+    fn from_overrides(
+        overrides: Option<&Chosen<PolicyOverrides>>,
         key: Option<&PseudonymKeyFile>,
         preset: Preset,
         change: Option<&PolicyChange>,
@@ -122,12 +124,13 @@ impl Redaction {
                 (Policy::secrets_and_pii(), "secrets and pii".to_owned())
             }
         };
-        if let Some(rules) = rules {
-            let Some(changed) = rules.value.apply(policy) else {
+        if let Some(overrides) = overrides {
+            let Some(changed) = overrides.value.apply(policy) else {
                 return (Self::off(), None);
             };
             policy = changed;
-            name = rules.value.to_string().replacen("on", &name, 1);
+            // The text of the overrides begins with `on`.
+            name = overrides.value.to_string().replacen("on", &name, 1);
         }
         let mut problem = None;
         if let Some(change) = change {
@@ -138,7 +141,7 @@ impl Redaction {
             name += ", with changes in code";
         }
         let redaction = Self {
-            rules: Some(policy.clone()),
+            changeable: Some(policy.clone()),
             ..Self::new(Some(Arc::new(policy)), name)
         };
         (redaction, problem)
@@ -147,12 +150,13 @@ impl Redaction {
 
 /// Reads the key file only once, because it may be a pipe.
 fn choose_key(
-    read: &OnceLock<PseudonymKeyFile>,
+    cache: &OnceLock<PseudonymKeyFile>,
     choices: &mut Choices<'_>,
-    rules: Option<&Chosen<PolicyOverrides>>,
+    overrides: Option<&Chosen<PolicyOverrides>>,
 ) -> Option<PseudonymKeyFile> {
-    let is_off =
-        rules.is_some_and(|rules| rules.origin.source_name().is_some() && rules.value.is_off());
+    let is_off = overrides.is_some_and(|overrides| {
+        overrides.origin.source_name().is_some() && overrides.value.is_off()
+    });
     if is_off && PSEUDONYMS_ARE_BUILT && choices.is_set(&LOG_REDACT_KEY_FILE) {
         let redact = choices.shown_name(&LOG_REDACT.def);
         let key_file = choices.shown_name(&LOG_REDACT_KEY_FILE.def);
@@ -160,12 +164,12 @@ fn choose_key(
             "{redact}=off and {key_file} contradict each other: remove one of them"
         ));
     }
-    if read.get().is_none()
+    if cache.get().is_none()
         && let Some(key) = choices.sourced(&LOG_REDACT_KEY_FILE)
     {
-        let _ = read.set(key.value);
+        let _ = cache.set(key.value);
     }
-    read.get().cloned()
+    cache.get().cloned()
 }
 
 const PSEUDONYMS_ARE_BUILT: bool = cfg!(feature = "pseudonyms");

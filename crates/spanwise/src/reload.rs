@@ -38,7 +38,7 @@ use crate::{
     telemetry::{Guards, RunningOutputs, add_stats},
 };
 
-/// Reads the configuration files again.
+/// Reads the configuration files again, and replaces the running configuration.
 pub(crate) struct Reloader {
     state: Mutex<State>,
     /// The thread that is reloading: it has the lock of `state`.
@@ -51,7 +51,7 @@ pub(crate) struct Reloader {
     /// The current generation.
     current: Arc<LiveCell>,
     live: Live,
-    /// When files are compared, from the files at the start.
+    /// When the files are read again. The files at the start decide this.
     trigger: Reload,
     /// Whether logging is shut down.
     stop: Mutex<bool>,
@@ -67,8 +67,8 @@ pub(crate) struct Live {
     pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
     pub(crate) guards: Arc<Guards>,
     pub(crate) report: SelfReport,
-    /// The layers that every generation has: those of exporters and of the writer set with
-    /// `Builder`.
+    /// The layers that every generation has: those of exporters, and of the writer set with
+    /// `Builder` or the output of tests.
     pub(crate) fixed: SharedLayer,
     /// The kinds of the exporters.
     pub(crate) exporters: Vec<&'static str>,
@@ -76,7 +76,7 @@ pub(crate) struct Live {
 
 /// The current configuration, and the files that were tried last.
 struct State {
-    /// The settings of the start. Its files are those that were tried last, even if they were
+    /// The builder of the start. Its `files` are the files that were tried last, even if they were
     /// refused.
     builder: Builder,
     /// The current files.
@@ -89,7 +89,7 @@ struct State {
     /// The router bits that no sink has: see [`FreeBits`].
     free_bits: FreeBits,
     levels: Levels,
-    /// The rendering for the writer set with `Builder`, if there is one.
+    /// The rendering for the writer set with `Builder` or for the output of tests, if there is one.
     writer: Option<Rendering>,
     /// The warnings of the current configuration, which were shown.
     warnings: Vec<String>,
@@ -108,8 +108,8 @@ impl Handle {
     /// Reads the configuration files again, and applies them. Requires the key `reload` in the
     /// files at the start: see `docs/config-file.md` in the repository.
     ///
-    /// Returns what has changed. Removed sinks are flushed and closed before it returns, which
-    /// takes at most five seconds for each.
+    /// Returns what has changed. Removed sinks are flushed and closed before the call returns,
+    /// which takes at most five seconds for each.
     ///
     /// # Errors
     /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
@@ -210,8 +210,9 @@ impl Reloader {
                  `Handle::reload`",
             ));
         }
-        // A reload waits for the events in progress, and this one would be waiting for itself.
-        // Under a scoped subscriber, `tracing-core` also panics when callsites are evaluated again.
+        // A reload waits for the events in progress, so an event that starts a reload would wait
+        // for itself. Under a scoped subscriber, `tracing-core` also panics when callsites are
+        // evaluated again.
         if reentrancy::is_logging() {
             return Err(impossible(
                 "`Handle::reload` was called from inside an event or a span; call it on another \
@@ -231,7 +232,7 @@ impl Reloader {
         Ok(Reloading { reloader, state })
     }
 
-    /// Reports files without a changed value.
+    /// Reports that no value in the files has changed.
     fn report_unchanged(&self) {
         let was_refused = !std::mem::take(&mut *self.problems.lock()).is_empty();
         self.live.in_stack(|| {
@@ -276,7 +277,7 @@ impl Reloader {
         let change = change.with_overrides(&config.findings.explanation);
         let mut problems = config.problems();
         if change.is_empty() && problems.is_empty() {
-            // The keys may be in other lines.
+            // The keys may have moved to other lines.
             state.file = Arc::clone(&config.file);
             self.report_unchanged();
             return Ok(change);
@@ -290,7 +291,8 @@ impl Reloader {
         let mut routing = config.sinks_and_routes(names, live.exporters.iter().copied());
         config.levels.events = routing.levels(&config.levels.events);
         restarts.extend(state.changed_files(&routing, &keys, &old_keys));
-        // A key with another problem is a mistake, which a restart would not accept either.
+        // If the key also has another problem, it is a mistake that a restart would not accept
+        // either.
         let is_mistake = |restart: &String| {
             let line = line_of(restart);
             line.is_some_and(|line| problems.iter().any(|it| line_of(it) == Some(line)))
@@ -332,8 +334,8 @@ impl Reloader {
         let group_samplers = groups.iter().filter_map(|(group, _)| group.sampler());
         let writer_sampler = state.writer.as_ref().and_then(Rendering::sampler);
         let samplers: Vec<_> = group_samplers.chain(writer_sampler).collect();
-        // `Handle::sampler_stats` must read the sampler that runs. It is that of a group, kept or
-        // new, or of the writer, and has the same text.
+        // `Handle::sampler_stats` must read the sampler that runs. That sampler belongs to a kept
+        // or new group, or to the writer, and has the same text.
         let sampler = config.sampler.clone().map(|new| {
             let text = new.to_string();
             let mut samplers = samplers.iter();
@@ -357,7 +359,7 @@ impl Reloader {
             closed: live.running.read().closed.clone(),
             ..RunningOutputs::new(&outputs, &routing, router_for_explain, samplers)
         };
-        // Until the old outputs are closed, a flush waits for the old and the new ones.
+        // Until the old outputs are closed, a flush waits for the old and the new outputs.
         let backgrounds = running
             .backgrounds
             .iter()
@@ -414,7 +416,7 @@ impl Reloader {
     }
 }
 
-/// Returns the file and the line with which a problem begins.
+/// Returns the file and the line with which a problem begins: `log.toml:12`.
 fn line_of(problem: &str) -> Option<&str> {
     let (place, _) = problem.split_once(": ")?;
     let (line, _column) = place.rsplit_once(':')?;
@@ -422,7 +424,7 @@ fn line_of(problem: &str) -> Option<&str> {
 }
 
 impl State {
-    /// Returns the problems of options of open files, which need a restart.
+    /// Returns the problems of changed options of open files. Such changes need a restart.
     fn changed_files(&self, routing: &Routing, keys: &FileKeys, old: &FileKeys) -> Vec<String> {
         let mut problems = Vec::new();
         for sink in routing.sinks.iter().filter(|sink| sink.enabled) {
@@ -460,13 +462,12 @@ impl State {
         problems
     }
 
-    /// Returns the router bit that the sink of this name has now. Returns `None`, so that the sink
-    /// gets a new bit, if its rendering changes, and the layer of the old or of the new rendering
-    /// exists before and after the reload.
+    /// Returns the router bit that the sink of this name has now, if the sink can keep it.
     ///
-    /// During the switch, such a layer receives the events of both generations. With the same bit,
-    /// it would write an event of the other generation to this sink, and so would that generation's
-    /// own layer.
+    /// The sink cannot keep its bit if its rendering changes, and the layer of the old or of the
+    /// new rendering belongs to both generations. During the switch, that layer receives the events
+    /// of both generations. With the same bit, an event would reach the sink twice: through that
+    /// layer, and through the layer of the other rendering.
     fn kept_bit(&self, sink: &SinkSettings, outputs: &Outputs) -> Option<u64> {
         let of_name = |output: &&OpenOutput| output.sink.name == sink.name;
         let new = outputs.opened.iter().find(of_name);
@@ -493,9 +494,9 @@ impl Live {
         Generation::new(layers.collect(), router, self.wrappers.shown())
     }
 
-    /// Emits the pending summaries of the samplers of layers that are not among the new ones. If
-    /// there is such a layer, also emits those of the sampler for all sinks, because they may be
-    /// about lines of that layer.
+    /// Emits the pending summaries of the samplers of layers that the reload removes. If there is
+    /// such a layer, also emits the summaries of the sampler of all sinks, because they may be
+    /// about lines of a removed layer.
     fn emit_summaries(&self, old: &[LineGroup], new: &[LineGroup]) {
         let mut gone = old
             .iter()
@@ -507,12 +508,12 @@ impl Live {
         samplers.for_each(|sampler| sampler.emit_summaries());
     }
 
-    /// Writes the lines of a removed output, and closes it. Returns its final counts, or `None` if
-    /// it is closed already.
+    /// Writes the buffered lines of a removed output, and closes the output. Returns its final
+    /// counts, or `None` if it was closed before.
     fn close(&self, output: &OpenOutput) -> Option<SinkStats> {
         let guard = self.guards.remove(output.id)?;
         guard.shutdown(DRAIN_TIMEOUT);
-        // From here on, `RunningOutputs::closed` has its counts.
+        // The caller adds the counts of the output to `RunningOutputs::closed`.
         self.report.remove_sink(&output.background.counters());
         Some(output.background.stats())
     }
@@ -569,8 +570,8 @@ impl ReloadThread {
 
 impl Reloader {
     /// Refuses later reloads, and ends the thread. Waits for a reload in progress, for at most half
-    /// of the time until `end`: the outputs need the rest.
-    pub(crate) fn stop_by(&self, thread: Option<&ReloadThread>, end: Instant) {
+    /// of the time until `deadline`. The outputs need the rest of the time.
+    pub(crate) fn stop_by(&self, thread: Option<&ReloadThread>, deadline: Instant) {
         if forks::generation() != self.fork_generation {
             // A forked child does not have the thread of its parent, so there is nothing to stop.
             return;
@@ -578,13 +579,13 @@ impl Reloader {
         *self.stop.lock() = true;
         self.stopped.notify_all();
         let now = Instant::now();
-        let end = now + end.saturating_duration_since(now) / 2;
+        let deadline = now + deadline.saturating_duration_since(now) / 2;
         let mut pause = Duration::from_micros(50);
         let is_reloading = || {
             let is_running = thread.is_some_and(|it| !it.0.is_finished());
             is_running || self.state.try_lock().is_none()
         };
-        while is_reloading() && Instant::now() < end {
+        while is_reloading() && Instant::now() < deadline {
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(10));
         }

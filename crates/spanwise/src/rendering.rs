@@ -1,4 +1,4 @@
-//! The rendering of lines, and the layer that writes lines with it.
+//! The rendering of lines, and the layer that writes lines with a rendering.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use crate::{
     stack::LineSink,
 };
 
-/// The rendering of lines. Outputs with the same rendering share their lines.
+/// All settings that decide whether and how an event becomes a line. Outputs with the same
+/// rendering share a layer, so a line is encoded once for all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Rendering {
     format: Format,
@@ -27,12 +28,13 @@ pub(crate) struct Rendering {
     color: bool,
     /// The terminal whose width human-readable lines use. `None` for other outputs and JSON.
     terminal: Option<Output>,
-    /// Whether lines of the short format are for a file, so that they have a time.
+    /// Whether lines of the short format always have a time, because they are for a file or a
+    /// record sink.
     is_file: bool,
-    /// Set for human-readable lines, which show the fields of a span with the first line that an
-    /// output gets. So outputs share such lines only if they get the same events.
+    /// Set for human-readable lines. They show the fields of a span only with the first line in the
+    /// span, so outputs share such lines only if they get the same events.
     audience: Option<Audience>,
-    /// The sampler, if it is not that of the program. `Some(None)` means no sampler.
+    /// The sampler. `None` means the sampler of the program, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
     is_recorded: bool,
     redaction: SinkRedaction,
@@ -58,7 +60,7 @@ impl Rendering {
             color: false,
             terminal: None,
             audience: None,
-            // Lines of other formats are the same in all outputs, so they are encoded once.
+            // Lines of other formats do not depend on this, so that all outputs can share them.
             is_file: sink.format == Format::Short,
             sampler: sink.sampler.clone(),
             is_recorded: sink.recorder,
@@ -66,7 +68,8 @@ impl Rendering {
         }
     }
 
-    /// Returns the sampler, if it is not that of the program.
+    /// Returns the sampler that the rendering names. `None` if the rendering has no sampler, or
+    /// uses the sampler of the program without naming it.
     #[cfg(feature = "config")]
     pub(crate) fn sampler(&self) -> Option<Sampler> {
         self.sampler.clone().flatten()
@@ -75,6 +78,7 @@ impl Rendering {
     /// Returns the rendering for the writer set with `Builder`.
     pub(crate) fn for_writer(sink: &SinkSettings, config: &Config) -> Self {
         Self {
+            // Names the sampler of the program, too, so that a reload notices a change of it.
             sampler: Some(
                 sink.sampler
                     .clone()
@@ -113,7 +117,7 @@ impl Rendering {
         }
     }
 
-    /// Returns whether an event gives the same line in both renderings, or in neither.
+    /// Returns whether each event becomes the same line in both renderings, or no line in either.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let sampler = |it: &Self| match &it.sampler {
             None => None,
@@ -151,7 +155,7 @@ impl Rendering {
 }
 
 impl Config {
-    /// Returns the policy of a sink, or `None` if it is that of the stack. `Some(None)` means no
+    /// Returns the policy of a sink. `None` means the policy of the stack, and `Some(None)` no
     /// redaction.
     fn policy_of(&self, redaction: &SinkRedaction) -> Option<Option<Arc<dyn Redact>>> {
         match redaction {
@@ -162,7 +166,7 @@ impl Config {
     }
 }
 
-/// Adds the layer of one rendering.
+/// Adds the layer that writes lines with this rendering.
 pub(crate) fn add_lines<W>(
     stack: Stack,
     config: &Config,

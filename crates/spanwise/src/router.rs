@@ -1,12 +1,12 @@
-//! Routes: the sinks that get an event, by its target.
+//! Routes: which sinks get an event, by the target of the event.
 //!
-//! A [`Router`] decides once per callsite, if the target, the level and the fields of the callsite
-//! suffice: see [`Plan`]. The layer [`Routed`] queries the router for each event, and passes the
-//! sinks to the inner layers as a [`SinkMask`]. A [`RouteGate`] around each output hides the events
-//! that none of its sinks gets.
+//! A [`Router`] decides once per callsite, if the target and the level suffice: see [`Plan`]. The
+//! layer [`Routed`] queries the router for each event, and passes the sinks to the inner layers as
+//! a [`SinkMask`]. A [`RouteGate`] around each layer hides the events that no sink of this layer
+//! gets.
 //!
 //! Each sink has a *router bit*, so that a set of sinks is a `u64`. A sink keeps its bit in a
-//! reload, if it can.
+//! reload, if it can: see `State::kept_bit` in `reload.rs`.
 
 mod condition;
 mod explained;
@@ -55,7 +55,8 @@ pub(crate) struct Router {
     routes: Vec<(TargetPattern, CompiledRoute)>,
     root: CompiledRoute,
     filters: Filters,
-    /// The index of the sink that gets warnings whose sinks are all switched off.
+    /// The index of the sink that gets the warnings and errors of a target whose sinks are all
+    /// switched off.
     last_resort: Option<usize>,
     report: SelfReport,
     has_reported_last_resort: AtomicBool,
@@ -65,7 +66,7 @@ pub(crate) struct Router {
 #[derive(Debug)]
 pub(crate) struct RoutedSink {
     pub(crate) name: String,
-    /// Its router bit.
+    /// The router bit of the sink.
     bit: u64,
     /// The kind of the exporter. `None` if the sink is not an exporter.
     pub(crate) exporter: Option<&'static str>,
@@ -78,7 +79,7 @@ pub(crate) struct RoutedSink {
 
 #[derive(Debug, Default)]
 struct CompiledRoute {
-    /// The bits of the sinks, also of those that are switched off.
+    /// The bits of the sinks that the route names, including sinks that are switched off.
     sinks: u64,
     filters: Vec<usize>,
     /// Whether the routes of shorter targets do not apply.
@@ -91,7 +92,7 @@ struct CompiledRoute {
 struct Reached<'r> {
     /// The route with the longest target that matches, or else the root.
     own: &'r CompiledRoute,
-    /// The bits of the sinks that are not switched off, or else that of `last_resort`.
+    /// The bits of the named sinks that are not switched off, or else the bit of `last_resort`.
     sinks: u64,
     /// The sink that gets a warning or error because all sinks that the routes name are switched
     /// off.
@@ -101,21 +102,23 @@ struct Reached<'r> {
 /// The decision for the events of a callsite.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The bits of the sinks that get every event. 0 if the decision depends on the event.
+    /// The bits of the sinks that get every event, at its own level. 0 in all other cases, for
+    /// which `details` decides.
     fixed: u64,
     details: Box<PlanDetails>,
 }
 
 #[derive(Debug)]
 struct PlanDetails {
-    /// The sinks to which the routes lead.
+    /// The bits of the sinks to which the routes lead.
     reached: u64,
-    /// For each level, the sinks whose own levels accept it.
+    /// For each level, the bits of the sinks whose own levels accept it.
     by_level: [u64; 5],
     level: Level,
-    /// The filters of the route, as far as they depend on the event.
+    /// What remains of the filters of the route, when target and level are known.
     route: Steps,
-    /// The filters of sinks. Sinks without filters are not listed.
+    /// What remains of the filters of each sink, with the bit of the sink. Sinks without filters
+    /// are not listed.
     sinks: Vec<(u64, Steps)>,
     /// The bits of the tests of values in `route` and `sinks`.
     tests: u64,
@@ -124,11 +127,11 @@ struct PlanDetails {
     /// Whether the event may have to reach all sinks, because it may report on other events: see
     /// [`EventContext::forces_emit`](spanwise_core::EventContext::forces_emit).
     may_be_forced: bool,
-    /// The destination of all events, unless it depends on the event.
+    /// The destination of all events. `None` if it differs from event to event.
     if_fixed: Option<Destination>,
 }
 
-/// The bits of the sinks that get an event, by the level that the event has there, and of those
+/// The bits of the sinks that get an event, by the level at which they get it, and of the sinks
 /// whose filters drop it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Destination {
@@ -148,7 +151,8 @@ pub(crate) struct RouterOptions<'a> {
 
 impl Router {
     /// Creates the router, or returns all problems of the filters. The names of sinks and filters
-    /// in the routes must exist: the reader of a file checks them. Each sink must have its bit.
+    /// in the routes must exist: the reader of a file checks them. Each sink must already have its
+    /// router bit: see [`Routing::assign_bits`].
     pub(crate) fn new(routing: &Routing, options: RouterOptions<'_>) -> Result<Self, Vec<String>> {
         let report = options.report.clone();
         let filters = Filters::new(&routing.filters, options)?;
@@ -158,6 +162,8 @@ impl Router {
             sinks: bits(route.sinks.as_deref().unwrap_or_default()),
             filters: filters.indices(&route.filters),
             is_exclusive: route.exclusive,
+            // The level from `levels` is shifted by the verbosity. It counts only if the route has
+            // a level.
             level: route.level.and(level),
         };
         let mut routes: Vec<_> = routing
@@ -212,7 +218,7 @@ impl Router {
         self.bit_of(|sink| sink.name == name)
     }
 
-    /// Returns the bit of the exporter of this kind, or 0 if there is none.
+    /// Returns the bit of the exporter of this kind, or 0 if there is no such exporter.
     pub(crate) fn bit_of_exporter(&self, kind: &str) -> u64 {
         self.bit_of(|sink| sink.exporter == Some(kind))
     }
@@ -224,8 +230,8 @@ impl Router {
             .map_or(0, |sink| sink.bit)
     }
 
-    /// Decides about the events of a callsite with this target, as far as the callsite and the
-    /// target suffice.
+    /// Decides about the events of a callsite with this target, as far as the level and the target
+    /// suffice.
     fn plan(&self, callsite: &Metadata<'_>, target: &str) -> Plan {
         let level = *callsite.level();
         let Reached {
@@ -271,7 +277,7 @@ impl Router {
         }
     }
 
-    /// Returns the route of a target, and the sinks to which this route and those of shorter
+    /// Returns the route of a target, and the sinks to which this route and the routes of shorter
     /// targets lead.
     fn reached(&self, target: &str, level: Level) -> Reached<'_> {
         let (own, named) = self.named(target);
@@ -300,7 +306,7 @@ impl Router {
         self.report.fault_unthrottled(Fault::Setup, &why);
     }
 
-    /// Returns the route of a target, and the bits of all sinks that this route and those of
+    /// Returns the route of a target, and the bits of all sinks that this route and the routes of
     /// shorter targets name. An exclusive route ends the search.
     fn named(&self, target: &str) -> (&CompiledRoute, u64) {
         let mut chain = self.chain(target).map(|(_, route)| route);
@@ -340,14 +346,14 @@ impl Router {
     /// Returns the bits of the sinks whose own levels accept an event.
     fn accepting(&self, target: &str, level: Level) -> u64 {
         let accepting = self.sinks.iter().filter(|sink| {
-            let most = sink.level.level(target).unwrap_or(LevelFilter::TRACE);
-            level <= most
+            let max_level = sink.level.level(target).unwrap_or(LevelFilter::TRACE);
+            level <= max_level
         });
         accepting.fold(0, |bits, sink| bits | sink.bit)
     }
 
-    /// Reports an event that keeps its level, because there is no callsite with the level of its
-    /// filter.
+    /// Reports an event that keeps its level, because no further callsite can be created for the
+    /// level that a filter sets.
     #[cold]
     fn report_full(&self) {
         let why = "a filter changes the level of more than 4096 callsites, so other events keep \
@@ -368,8 +374,8 @@ impl Router {
     }
 }
 
-/// Returns the index of the sink for events whose sinks are all switched off: `main`, or else the
-/// first that writes lines.
+/// Returns the index of the sink for warnings and errors whose sinks are all switched off: `main`,
+/// or else the first sink that writes lines.
 fn last_resort(sinks: &[SinkSettings]) -> Option<usize> {
     let writes = |sink: &SinkSettings| {
         sink.enabled && !matches!(sink.kind, SinkKind::None | SinkKind::Exporter(_))
@@ -388,14 +394,14 @@ const LEVELS: [Level; 5] = [
 ];
 
 impl PlanDetails {
-    /// Returns the destination of all events, unless it depends on the event.
+    /// Returns the destination of all events, or `None` if it differs from event to event.
     fn fixed_destination(&self) -> Option<Destination> {
         let is_fixed = self.route.is_fixed() && self.sinks.iter().all(|(_, it)| it.is_fixed());
         is_fixed.then(|| self.destination(run_fixed))
     }
 
-    /// Returns the destination of an event. `run` runs filters on an event of a level, and returns
-    /// its level after them, or `None` if they drop it.
+    /// Returns the destination of an event. `run` runs filters on the event at a level. It returns
+    /// the level of the event after the filters, or `None` if they drop the event.
     fn destination(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
         let mut destination = Destination::default();
         let Some(level) = run(&self.route, self.level) else {
@@ -411,7 +417,7 @@ impl PlanDetails {
                 Some(new) if new == level => {}
                 Some(new) => {
                     at_level &= !bit;
-                    destination.by_level[number_of(new)] |= bit;
+                    destination.by_level[index_of(new)] |= bit;
                 }
                 None => {
                     at_level &= !bit;
@@ -419,13 +425,13 @@ impl PlanDetails {
                 }
             }
         }
-        destination.by_level[number_of(level)] |= at_level;
+        destination.by_level[index_of(level)] |= at_level;
         destination
     }
 
-    /// Returns the destination of an event that only a recorder gets. Filters may drop it. But they
-    /// do not change its level, because it might be shown with the new level, and they do not count
-    /// it, because no sink would have got it.
+    /// Returns the destination of an event that only a recorder gets. Filters may drop the event.
+    /// But they do not change its level, because a sink might show the new level. They do not count
+    /// the event, because no sink would have got it.
     fn for_recorder(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
         let destination = self.destination(|steps, level| run(steps, level).map(|_| level));
         Destination {
@@ -435,13 +441,14 @@ impl PlanDetails {
     }
 
     fn accepting(&self, level: Level) -> u64 {
-        self.by_level[number_of(level)]
+        self.by_level[index_of(level)]
     }
 
-    /// Returns the destination of an event that reports on other events.
+    /// Returns the destination of an event that reports on other events: all sinks that accept its
+    /// level.
     fn forced(&self) -> Destination {
         let mut destination = Destination::default();
-        destination.by_level[number_of(self.level)] = self.accepting(self.level);
+        destination.by_level[index_of(self.level)] = self.accepting(self.level);
         destination
     }
 }
@@ -456,10 +463,10 @@ fn run_fixed(steps: &Steps, level: Level) -> Option<Level> {
 }
 
 impl Destination {
-    /// Returns the bits of the sinks that get the event, if no filter drops it or changes its
-    /// level. 0 otherwise.
+    /// Returns the bits of the sinks that get the event, if no filter drops the event or changes
+    /// its level. Returns 0 otherwise.
     fn only_at(&self, level: Level) -> u64 {
-        let sinks = self.by_level[number_of(level)];
+        let sinks = self.by_level[index_of(level)];
         let all = self
             .by_level
             .iter()
@@ -469,13 +476,13 @@ impl Destination {
 }
 
 /// Returns the index of a level in [`LEVELS`].
-fn number_of(level: Level) -> usize {
-    let number = LEVELS.iter().position(|other| *other == level);
-    number.unwrap_or_default()
+fn index_of(level: Level) -> usize {
+    let index = LEVELS.iter().position(|other| *other == level);
+    index.unwrap_or_default()
 }
 
 /// The router bits that no sink has. The bit that has been free longest comes first, because a
-/// flight recorder may still have lines for the sink that had a bit before.
+/// flight recorder may still have lines for the last owner of a bit.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeBits(VecDeque<u64>);
 
@@ -500,7 +507,7 @@ impl FreeBits {
 
 impl Default for FreeBits {
     fn default() -> Self {
-        Self((0..SinkMask::MAX_SINKS).map(|number| 1 << number).collect())
+        Self((0..SinkMask::MAX_SINKS).map(|index| 1 << index).collect())
     }
 }
 
@@ -509,7 +516,8 @@ impl Routing {
     /// needed.
     pub(crate) fn is_plain(&self) -> bool {
         let is_plain = |sink: &SinkSettings| {
-            // An output has a level, and an exporter only levels of its own.
+            // The layer of an output applies the level of the output. Only a router applies the
+            // level of an exporter.
             let is_limited = match sink.kind {
                 SinkKind::Exporter(_) => sink.level.most_verbose() < LevelFilter::TRACE,
                 _ => false,
@@ -522,8 +530,9 @@ impl Routing {
             && self.sinks.iter().all(is_plain)
     }
 
-    /// Returns the levels of events with those of the routes. Levels that code or a variable sets
-    /// override them: their directives are added, and a level without a target replaces all.
+    /// Returns `events` with the levels of the routes. Levels that code or a variable sets override
+    /// the routes. If these levels have a default level, no level of a route applies. Otherwise
+    /// their directives are added to the levels of the routes.
     pub(crate) fn levels(&self, events: &Levels) -> Levels {
         let mut levels = events.clone();
         let over = self.levels_over_routes.as_ref();
@@ -573,23 +582,23 @@ impl Routing {
     }
 
     /// Gives each sink a router bit. `kept_bit` returns the bit that a sink keeps. If it returns
-    /// `None`, the sink gets the next bit of `free`, which is removed there. Fails if no bit is
-    /// left.
+    /// `None`, the sink gets the next bit of `free`, which is removed there. Fails if `free` is
+    /// empty.
     pub(crate) fn assign_bits(
         &mut self,
         free: &mut FreeBits,
         kept_bit: impl Fn(&SinkSettings) -> Option<u64>,
     ) -> Result<(), String> {
-        let most = SinkMask::MAX_SINKS;
+        let max_sinks = SinkMask::MAX_SINKS;
         let count = self.sinks.len();
         for sink in &mut self.sinks {
             let bit = kept_bit(sink).or_else(|| free.0.pop_front());
-            sink.bit = bit.ok_or_else(|| match count > most {
+            sink.bit = bit.ok_or_else(|| match count > max_sinks {
                 true => format!(
-                    "there are {count} sinks, and events can have routes to {most}: remove some"
+                    "there are {count} sinks, and events can have routes to {max_sinks}: remove some"
                 ),
                 false => format!(
-                    "the new sinks and the present ones are more than {most}, which a reload \
+                    "the new sinks and the present ones are more than {max_sinks}, which a reload \
                      cannot exchange: change fewer at once, or restart the program"
                 ),
             })?;

@@ -16,7 +16,7 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// Runs `main` with the logging that was just started, and returns the exit code.
 ///
 /// An error that `main` returns is logged at ERROR with its type and its causes, instead of being
-/// printed on stderr. In that case the exit code is 1, otherwise it comes from the returned value.
+/// printed on stderr. In that case the exit code is 1. Otherwise the returned value decides.
 /// Logging shuts down after `main` has returned and dropped its values and its async runtime, so no
 /// line is lost.
 ///
@@ -83,7 +83,7 @@ where
     code
 }
 
-/// An error that `main` returned, after its event.
+/// An error that `main` returned, after it was logged.
 struct Failure {
     text: String,
     /// The number of lines that were lost before the event, if a writer accepted the event.
@@ -92,7 +92,7 @@ struct Failure {
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let lost_before = handle.lost_lines();
-    // Resets the flag, so that earlier lines do not count.
+    // Resets the flag that a line was written, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
@@ -104,7 +104,7 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
 impl Failure {
     fn report_if_lost(&self, handle: &Handle) {
         let is_off = handle.levels().max_event_level() == LevelFilter::OFF;
-        // If a line was lost since then, it may be the line of this error.
+        // If a line was lost since the event, it may be the line of this error.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
             handle.report.fault_unthrottled(Fault::Lost, &why);

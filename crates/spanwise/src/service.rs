@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    /// `None` if it is not set, because a preset is not an environment.
+    /// The environment. Has no default from the preset, because a preset is not an environment.
     pub(crate) environment: Option<String>,
 }
 

@@ -32,10 +32,10 @@ pub(crate) struct SettingRow<T> {
     pub(crate) default: DefaultValue<T>,
     pub(crate) in_tests: InTests,
     pub(crate) errors: ErrorStyle,
-    /// Whether other programs use the variable as a switch. In that case values such as `true` have
-    /// no effect here.
+    /// Whether other programs use the variable as a switch. If so, values such as `true` are
+    /// ignored here, with a warning.
     pub(crate) is_shared: bool,
-    /// The optional part that contains the consumer, if there is one.
+    /// The optional part of `spanwise` that reads the value. `None` if no optional part reads it.
     pub(crate) feature: Option<Feature>,
 }
 
@@ -51,23 +51,23 @@ pub(crate) enum DefaultValue<T> {
     ByPreset(fn(Preset) -> T),
 }
 
-/// The treatment of a value from the environment by the preset test.
+/// The treatment of a value from the environment or a file by the preset test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InTests {
     Used,
-    /// Ignored, so that tests on a machine with a configured service do not write its files or lose
-    /// lines.
+    /// Ignored, so that tests on a machine with a configured service do not write the files of that
+    /// service, and lose no lines.
     Ignored,
 }
 
-/// The form in which an error names an invalid value from the environment.
+/// The form in which an error names an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorStyle {
     /// With the value, if it cannot be a secret.
     QuotesValue,
-    /// With the text of the parser, which decides what may be shown.
+    /// With the text of the parser's error alone. The parser decides what may be shown.
     ParserQuotes,
-    /// Without the value, and a line for each mistake.
+    /// Without the value, and with a line for each mistake.
     NamesSetting,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Feature {
     pub(crate) is_built: bool,
 }
 
-/// Imports the types of optional parts. If a part is not built in,
+/// Imports the types that optional parts define. If a part is not built in,
 /// [`NotBuilt`](crate::not_built::NotBuilt) replaces its types.
 macro_rules! optional_types {
     ($($feature:literal: $part:ident::$type:ident;)*) => {$(
@@ -130,7 +130,8 @@ impl<T> SettingRow<T> {
         self
     }
 
-    /// Sets the feature of the consumer, and the name of the part in warnings.
+    /// Sets the feature `name` that the setting needs, and the name of the optional part in
+    /// warnings.
     const fn needs(mut self, name: &'static str, part: &'static str, is_built: bool) -> Self {
         self.feature = Some(Feature {
             name,
@@ -141,7 +142,7 @@ impl<T> SettingRow<T> {
     }
 }
 
-/// Defines a row for each setting, and the lists of all.
+/// Defines a row for each setting, and two lists of all settings.
 macro_rules! settings {
     ($($name:ident: $type:ty = {
         $(key: $key:literal,)?
@@ -174,7 +175,7 @@ macro_rules! settings {
         pub const SETTINGS: &[Setting] = &[$($name.def),*];
 
         /// All settings, each with its optional part.
-        pub(crate) const OPTIONAL: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
+        pub(crate) const SETTINGS_WITH_FEATURES: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
     };
     (@optional) => { None };
     (@optional $value:expr) => { Some($value) };
@@ -185,7 +186,7 @@ macro_rules! settings {
 /// The levels that one output accepts.
 const LEVEL: &str = "error, warn, info, debug, trace";
 
-/// The words for on and off.
+/// The accepted words for on and off.
 const SWITCH: &str = "1, true, yes, on, or 0, false, no, off";
 
 const ENVIRONMENTS: &str = "production, prod, staging, test (preset prod); development, dev, local \

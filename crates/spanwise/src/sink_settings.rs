@@ -1,4 +1,4 @@
-//! The sinks, routes and filters of a configuration, after everything is read and checked.
+//! The sinks, routes and filters of a configuration, after it was read and checked.
 
 use std::path::PathBuf;
 
@@ -43,9 +43,9 @@ pub(crate) struct SinkSettings {
     /// How errors name the sink: `log.toml:12:1: sink.errors` or `LOG_FILE`.
     pub(crate) shown_name: String,
     pub(crate) kind: SinkKind,
-    /// The bit of the sink in the mask of an event. [`Routing::number`] sets it.
+    /// The router bit of the sink. [`Routing::assign_bits`] sets it.
     pub(crate) bit: u64,
-    /// Whether the sink exists. Routes may still name a sink that is switched off.
+    /// Whether the sink is switched on. Routes may still name a sink that is switched off.
     pub(crate) enabled: bool,
     pub(crate) format: Format,
     pub(crate) fields: FieldList,
@@ -57,14 +57,15 @@ pub(crate) struct SinkSettings {
     pub(crate) level: TargetLevels,
     /// Names in [`Routing::filters`], in the order in which they are applied.
     pub(crate) filters: Vec<String>,
-    /// The sampler, or `Some(None)` for no sampler. `None` for the sampler of the program.
+    /// The sampler. `None` means the sampler of the program, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
     /// Whether the flight recorder feeds this sink.
     pub(crate) recorder: bool,
     pub(crate) redaction: SinkRedaction,
-    /// Whether a background thread writes. Defaults to the choice of the preset.
+    /// Whether a background thread writes. `None` means that the preset decides for streams, and
+    /// that files are written in the background.
     pub(crate) background: Option<bool>,
-    /// The bytes of the buffer in front of the background thread.
+    /// The capacity of the buffer in front of the background thread, in bytes.
     pub(crate) buffer: Option<usize>,
     pub(crate) when_full: WhenFull,
     /// Where lines go while a file cannot be written: nowhere, or `stderr`.
@@ -72,7 +73,7 @@ pub(crate) struct SinkSettings {
 }
 
 impl SinkSettings {
-    /// Returns whether the sink writes to the same output in the same way, whatever its lines.
+    /// Returns whether both sinks write to the same output in the same way. Their lines may differ.
     pub(crate) fn is_same_output(&self, other: &Self) -> bool {
         self.name == other.name
             && self.kind == other.kind
@@ -110,7 +111,7 @@ pub(crate) struct FileSettings {
 }
 
 impl FileSettings {
-    /// Returns the keys of the options that differ.
+    /// Returns the keys of the options that differ from those of `other`.
     pub(crate) fn differences(&self, other: &Self) -> impl Iterator<Item = &'static str> {
         let options = [
             ("rotate", self.rotation != other.rotation),
@@ -144,18 +145,19 @@ pub(crate) struct Route {
     pub(crate) sinks: Option<Vec<String>>,
     /// Names in [`Routing::filters`].
     pub(crate) filters: Vec<String>,
-    /// Whether the sinks of its parents do not get its events.
+    /// Whether the sinks of shorter targets and of the root get none of the events.
     pub(crate) exclusive: bool,
 }
 
 /// What happens to the events that meet a condition.
 #[derive(Debug, Clone)]
 pub(crate) enum Filter {
-    /// They are kept, and all other events are dropped.
+    /// The events pass, and all other events are dropped.
     Keep(Condition),
     Drop(Condition),
     Level(Level, Condition),
-    /// The function that [`Builder::filter`](crate::Builder) registers by this name decides.
+    /// The function that [`Builder::filter`](crate::Builder::filter) registers by this name
+    /// decides.
     Code(String),
 }
 
@@ -177,7 +179,8 @@ pub(crate) enum Condition {
     Field(String, FieldTest),
 }
 
-/// A test of the value of a field. A text compares as a text, and a number as a number.
+/// A test of the value of a field. The type of the value in the configuration decides whether texts
+/// or numbers are compared.
 #[derive(Debug, Clone)]
 pub(crate) enum FieldTest {
     Is(Vec<FieldValue>),

@@ -33,8 +33,8 @@ const REGISTRY: &[SinkType] = &[
 
 /// A sink that the program is built with.
 struct SinkType {
-    /// Returns the sink if code or a variable requests it. Always reads all its settings, so that
-    /// every invalid value is reported.
+    /// Returns the sink if code, a variable or a file requests it. Also reports invalid values of
+    /// its settings.
     choose: fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
     /// Returns the settings that are not rows of [`settings`](crate::settings).
     own_settings: fn() -> Vec<Setting>,
@@ -46,7 +46,7 @@ pub(crate) fn settings() -> Vec<Setting> {
     kinds.flat_map(|kind| (kind.own_settings)()).collect()
 }
 
-/// The values that code sets for sinks, one of each type.
+/// The values that code sets for sinks. There is one value of each type.
 #[derive(Default)]
 pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
@@ -81,7 +81,7 @@ impl<B> BuilderChanges<B> {
         self.0.lock().is_empty()
     }
 
-    /// Applies the changes. Later calls change nothing.
+    /// Applies the changes, and removes them. So later calls change nothing.
     fn apply(&self, builder: B) -> B {
         let changes = std::mem::take(&mut *self.0.lock());
         changes
@@ -108,7 +108,7 @@ pub(crate) trait OptionalSink {
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
 
-/// The choices that all sinks use.
+/// The effective values that all sinks use.
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
     /// The policy for sinks that redact themselves.

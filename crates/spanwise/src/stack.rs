@@ -58,9 +58,9 @@ pub struct Stack {
     /// Layers that run first, because other layers read their data.
     first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
-    /// Adds the layer around the sinks to which routes lead.
+    /// Adds the layer around the layers of sinks: a [`Routed`], or its reloadable form.
     routed: Option<AddLayer>,
-    /// Layers that count events, before those of sinks.
+    /// Layers that count events. They come before the layers of sinks.
     #[cfg(feature = "otel")]
     metrics: Vec<AddLayer>,
     /// The [router bit](crate::router) of the sink whose layers are being added. 0 if it has no
@@ -70,20 +70,20 @@ pub struct Stack {
 
 type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 
-/// The events of one output of lines.
+/// The wrappers of one layer of lines: which events the layer gets, and how they are redacted.
 #[derive(Debug, Clone)]
 pub(crate) struct LineSink {
     /// The most verbose level.
     pub(crate) level: LevelFilter,
-    /// The router bits of its sinks.
+    /// The router bits of the sinks whose lines the layer writes. 0 without routes.
     pub(crate) route_bits: GateBits,
-    /// The sampler, if it is not that of the stack. `Some(None)` means no sampler.
+    /// The sampler. `None` means the sampler of the stack, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
     /// Whether the recorder of the stack feeds the output.
     pub(crate) is_recorded: bool,
-    /// The policy, if it is not that of the stack. `Some(None)` means no redaction.
+    /// The policy. `None` means the policy of the stack, and `Some(None)` no redaction.
     pub(crate) policy: Option<Option<Arc<dyn Redact>>>,
-    /// Whether the layer is added by a reload, when spans may already be open.
+    /// Whether a reload adds the layer, when spans may already be open.
     pub(crate) is_late: bool,
 }
 
@@ -100,18 +100,18 @@ impl Default for LineSink {
     }
 }
 
-/// What the wrappers around the layers are made from.
+/// The parts of a stack from which the wrappers around its layers are made.
 #[derive(Clone)]
 pub(crate) struct Wrappers {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
-    /// The recorder, and the filter for the events that are shown. More events are enabled for the
-    /// recorder.
+    /// The recorder, and the filter that selects the events to show. Other events are enabled only
+    /// for the recorder.
     recorder: Option<(Recorder, SinkFilter)>,
 }
 
 impl Stack {
-    /// Creates a stack without layers that enables events of these levels.
+    /// Creates a stack that enables events of these levels, without layers.
     pub fn new(levels: impl Into<Levels>) -> Self {
         Self {
             levels: LevelLayer::new(levels.into()),
@@ -235,7 +235,7 @@ impl Stack {
         Registry::default().with(layers).with(levels)
     }
 
-    /// Adds the layers that `add` adds as the layers of sinks, behind `router`.
+    /// Calls `add`, and puts the layers that it adds behind `router`, as layers of sinks.
     pub(crate) fn with_router(self, router: Arc<Router>, add: impl FnOnce(Self) -> Self) -> Self {
         let (stack, sinks) = self.collect(add);
         stack.with_routed(move |wrappers| {
@@ -243,7 +243,7 @@ impl Stack {
         })
     }
 
-    /// Sets the layer around the sinks to which routes lead. `routed` creates it.
+    /// Sets the layer around the layers of sinks. `routed` creates this layer.
     pub(crate) fn with_routed<L: Layer<Registry> + Send + Sync>(
         mut self,
         routed: impl FnOnce(&Wrappers) -> L + Send + Sync + 'static,
@@ -252,7 +252,7 @@ impl Stack {
         self
     }
 
-    /// Returns the layers that `add` adds, instead of adding them.
+    /// Calls `add`, and returns the layers that it adds, instead of adding them to the stack.
     pub(crate) fn collect(mut self, add: impl FnOnce(Self) -> Self) -> (Self, CollectedLayers) {
         let before = mem::take(&mut self.layers);
         self = add(self);
@@ -270,7 +270,7 @@ impl Stack {
         }
     }
 
-    /// Adds the layers that `add` adds, as those of the sink with this router bit.
+    /// Calls `add` to add the layers of the sink with these router bits.
     pub(crate) fn for_routes(mut self, bits: u64, add: impl FnOnce(Self) -> Self) -> Self {
         self.route_bits = bits;
         self = add(self);
@@ -278,7 +278,7 @@ impl Stack {
         self
     }
 
-    /// Adds an output of JSON lines for the events of `sink`.
+    /// Adds an output of JSON lines with the wrappers of `sink`.
     pub(crate) fn json_at<W, W2>(self, sink: LineSink, writer: W, layer: JsonLayer<W2>) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -329,7 +329,7 @@ impl Stack {
         self.add(move |layers, wrappers| wrappers.push_lines(layers, &sink, writer, layer))
     }
 
-    /// Adds an output of lines for the events of `sink`.
+    /// Adds an output of lines with the wrappers of `sink`.
     pub(crate) fn lines_at<W, L>(
         self,
         sink: LineSink,
@@ -371,7 +371,8 @@ impl CollectedLayers {
 }
 
 impl Wrappers {
-    /// Returns the filter for the events that are shown, if more events are enabled for a recorder.
+    /// Returns the filter that selects the events to show, if there is a recorder for which other
+    /// events are enabled.
     pub(crate) fn shown(&self) -> Option<SinkFilter> {
         self.recorder.as_ref().map(|(_, shown)| shown.clone())
     }
@@ -386,7 +387,7 @@ impl Wrappers {
         sink.policy.clone().unwrap_or_else(|| self.policy.clone())
     }
 
-    /// Adds a layer. Hides events from it that are enabled only for the recorder.
+    /// Adds a layer, and hides from it the events that are enabled only for the recorder.
     fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
     where
         L: Layer<Registry> + Send + Sync,
@@ -399,8 +400,8 @@ impl Wrappers {
 
     /// Adds a redacted layer of lines, inside the sampler, inside the gate of its routes, inside
     /// the recorder. In this order, the sampler does not drop events that the recorder buffers, and
-    /// does not count events that are not shown. An ERROR triggers a dump in each sink, even if it
-    /// has no route there.
+    /// does not count events that are not shown. An ERROR triggers a dump in each sink, even in
+    /// sinks to which the ERROR has no route.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -435,8 +436,9 @@ impl Wrappers {
         let level = sink.level;
         let is_limited = level < LevelFilter::TRACE;
         match self.recorder.as_ref().filter(|_| sink.is_recorded) {
-            // An output whose level is INFO or more severe never shows a buffered line, so it does
-            // not need the recorder.
+            // Buffered lines are usually at DEBUG or TRACE, so an output whose level is INFO or
+            // more severe is not connected to the recorder. It shows no buffered line at INFO, and
+            // tail sampling does not apply to it.
             Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),

@@ -65,7 +65,7 @@ impl Builder {
     }
 
     /// Like [`from_env_with_prefix`](Self::from_env_with_prefix), for a start without code. Also
-    /// reports an unknown format with the other mistakes, because none is registered.
+    /// reports an unknown format, because no code can register a format.
     pub(crate) fn from_env_alone(prefix: &str) -> Result<Self, InitError> {
         let prefix = prefix.trim_end_matches('_');
         Self::read(prefix, std::env::vars_os(), Config::problems)
@@ -104,7 +104,7 @@ impl Builder {
     }
 
     /// Like [`from_file`](Self::from_file), with the content of the file, such as
-    /// `include_str!("log.toml")`. Errors name it `config`.
+    /// `include_str!("log.toml")`. Errors name the file `config`.
     ///
     /// ```
     /// use spanwise::{Builder, InitError};
@@ -140,7 +140,8 @@ impl Builder {
         Self::with_sources(prefix, vec![Box::new(Environment::new(prefix, vars))]).checked(problems)
     }
 
-    /// Reads the environment, the file of the code, and the files that the environment names.
+    /// Reads the environment, the configuration files in `code`, and the files that `LOG_CONFIG`
+    /// names.
     #[cfg(feature = "config")]
     fn read_with_file(
         prefix: &str,
@@ -173,8 +174,9 @@ impl Builder {
     /// Returns the effective settings with their origin. Starts nothing. Later changes by a
     /// [`Handle`](crate::Handle) are not included.
     ///
-    /// Each problem is a line. [`init`](Self::init) fails with the same problems. It also fails if
-    /// it cannot open a file.
+    /// Each problem is a line. [`init`](Self::init) fails with the same problems. It also fails for
+    /// problems that appear only when outputs and sinks are opened, such as a file that cannot be
+    /// opened.
     ///
     /// ```
     /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
@@ -221,7 +223,7 @@ pub fn init_in_crate(own: OwnCrate, prefix: &str) -> Result<Telemetry, InitError
     builder.init()
 }
 
-/// Sets the clock of lines for people, for pictures of them.
+/// Sets the clock of human-readable lines. For the recorded images in the documentation.
 pub fn with_clock(mut builder: Builder, clock: Clock) -> Builder {
     builder.clock = clock;
     builder
@@ -251,7 +253,7 @@ pub fn without_installing(mut builder: Builder) -> Result<(Dispatch, Telemetry),
     Ok(build(builder, &config, opened, &report))
 }
 
-/// As [`without_installing`], with the sinks and routes of a configuration.
+/// Like [`without_installing`], with the given sinks and routes.
 #[cfg(test)]
 pub(crate) fn with_routing(
     mut builder: Builder,
@@ -266,7 +268,7 @@ pub(crate) fn with_routing(
 
 /// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
-    // If several starts race, only one may open files.
+    // If several threads start logging, only one may open files.
     let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
         return Err(InitError::AlreadyInitialized);
@@ -283,12 +285,12 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     Ok(telemetry)
 }
 
-/// The open outputs and the started sinks, with the routes to them.
+/// The open outputs and the started sinks, with the routes to both.
 struct Opened {
     outputs: Outputs,
     sinks: Vec<StartedSink>,
     routing: Routing,
-    /// `None` if all events go to all outputs of their level.
+    /// `None` if every event goes to all outputs and exporters whose level admits it.
     router: Option<Router>,
 }
 
@@ -381,7 +383,7 @@ fn is_reloadable(builder: &Builder, config: &Config) -> bool {
     #[cfg(feature = "config")]
     return builder.files.exist()
         && config.file.reload() != Reload::Off
-        // Tests on a machine with a configured service ignore its sinks.
+        // Tests on a machine with a configured service ignore the sinks of that service.
         && (config.preset != Preset::Test || builder.files.is_in_code());
     #[cfg(not(feature = "config"))]
     false
@@ -410,10 +412,10 @@ fn install(
         let options = panic_hook::Options {
             policy: config.redaction.policy.clone(),
             backtrace: config.panic_backtrace,
-            leaves_std_out: match config.preset {
+            skips_std_hook: match config.preset {
                 Preset::Prod | Preset::Cli => true,
-                // Where std prints. A person at a terminal also sees a panic whose line goes to
-                // another place.
+                // If the line is on stderr, std need not print the panic there again. If the line
+                // goes elsewhere, std prints the panic for the person at the terminal.
                 Preset::Dev => !has_writer && config.lines.output == Output::Stderr,
                 Preset::Test => false,
             },
@@ -516,7 +518,8 @@ fn build(
         stack = add(stack);
     }
     if config.inherited.is_some() {
-        // All others are in front of it, since it records values for them.
+        // This layer comes last. It records ids on a span while the span opens, so the other layers
+        // must receive the span first.
         stack = stack.layer_unredacted(InheritedContextLayer::default());
     }
     let handle = Handle {
@@ -539,7 +542,8 @@ fn build(
     (stack.build().into(), telemetry)
 }
 
-/// Reports warnings and disabled redaction, and in production also the whole configuration.
+/// Reports warnings, a recorder that buffers nothing, and in production also disabled redaction and
+/// the whole configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
         && !recorder.captures_beyond(&config.levels.events)
@@ -568,15 +572,15 @@ fn report_start(config: &Config, report: &SelfReport) {
     }
 }
 
-/// The right to start. Only one thread has it at a time.
+/// The right to start logging. Only one thread has it at a time.
 struct Claim;
 
 static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {
-    /// Waits until no other thread is starting. Returns `None` if this thread is already starting,
-    /// because code that the start calls has called it again.
+    /// Waits until no other thread starts logging. Returns `None` if this thread does so already:
+    /// code that the start calls has started logging again.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
         let mut starting = STARTING.lock();

@@ -1,7 +1,8 @@
 //! Constant fields of every line, such as the region of a service.
 //!
-//! JSON lines have them as fields, and Sentry events as tags. Human-readable lines omit them and
-//! the name of the service. An output encodes them once, when it starts.
+//! JSON lines have them as fields, Sentry events as tags, and OpenTelemetry exports as attributes
+//! of the resource. Human-readable lines omit them, and also the name of the service. An output
+//! encodes them once, when it starts.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -51,10 +52,10 @@ impl StaticFields {
     }
 
     /// Sets a field. The last value of a name counts. Trims the value, because Sentry refuses a tag
-    /// with white space at its ends.
+    /// with white space at its ends. Also trims control characters.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        let is_around = |c: char| c.is_whitespace() || c.is_control();
-        let value = value.trim_matches(is_around).to_owned();
+        let is_trimmed = |c: char| c.is_whitespace() || c.is_control();
+        let value = value.trim_matches(is_trimmed).to_owned();
         let Self(fields) = self;
         match fields.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = value,
@@ -76,7 +77,7 @@ impl StaticFields {
         fields
     }
 
-    /// Returns the mistakes in the fields that the code sets.
+    /// Returns the mistakes in fields that code sets.
     pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|(name, value)| {
             let problem = check(name, value).err()?;
@@ -84,15 +85,15 @@ impl StaticFields {
         })
     }
 
-    /// Returns the texts that a list of fields adds.
+    /// Returns the texts that a list of fields adds to lines, as static fields.
     pub(crate) fn from_list(list: &FieldList) -> Self {
         let mut fields = Self::default();
         list.added().for_each(|(key, text)| fields.set(key, text));
         fields
     }
 
-    /// Returns the mistakes in the texts of a list of fields, beside the static fields, with the
-    /// names of the texts.
+    /// Returns the mistakes in the texts that a list of fields adds, each with the name of the
+    /// text. `others` has the static fields.
     pub(crate) fn problems_in_list(
         &self,
         others: &Self,

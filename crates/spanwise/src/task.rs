@@ -1,8 +1,8 @@
 //! Runs work on another task or thread with the context of the current one.
 //!
 //! `tokio::spawn` and `std::thread::spawn` lose the current span, and with it the `request_id`,
-//! `tenant_id` and `user_id` of the request. The functions of this module have the names of
-//! `tokio::task`. They pass two things to the new task:
+//! `tenant_id` and `user_id` of the request. The functions of this module replace those of
+//! `tokio::task` with the same names. They pass two things to the new task:
 //!
 //! - **The current span**, like [`.in_current_span()`](tracing::Instrument::in_current_span). So
 //!   the task belongs to the same unit of work. A value that [`context::set`](crate::context::set)
@@ -97,8 +97,8 @@ fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!is_global(dispatch)).then(|| dispatch.clone()))
 }
 
-/// `tracing` shows the kind only in its `Debug` output. If this output changes, the global
-/// dispatcher is passed like any other.
+/// Returns whether a dispatcher is the global one. `tracing` shows this only in the `Debug` output
+/// of the dispatcher. If this output changes, the global dispatcher is passed like any other.
 fn is_global(dispatch: &Dispatch) -> bool {
     struct FirstWord {
         is_global: bool,
@@ -106,7 +106,7 @@ fn is_global(dispatch: &Dispatch) -> bool {
     impl Write for FirstWord {
         fn write_str(&mut self, word: &str) -> fmt::Result {
             self.is_global = word == "Dispatch::Global";
-            Err(fmt::Error) // The address is not needed.
+            Err(fmt::Error) // Ends the formatting, because the other words are not needed.
         }
     }
     let mut first = FirstWord { is_global: false };

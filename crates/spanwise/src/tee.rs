@@ -7,8 +7,8 @@ use spanwise_core::internal::SinkMask;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Forwards a line to each output that accepts its level. [`level`](Self::level) returns the most
-/// verbose of these levels, so that other lines need not be encoded.
+/// Forwards a line to each output whose level admits it. [`level`](Self::level) returns the most
+/// verbose level of the outputs. Lines that are more verbose need not be encoded.
 ///
 /// A write never fails here, because each output counts its own lines.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ impl<'a> MakeWriter<'a> for Tee {
     fn make_writer(&'a self) -> Self::Writer {
         TeeWriter {
             tee: self,
+            // Without metadata, the line may be important.
             level: Level::WARN,
         }
     }
@@ -54,8 +55,8 @@ impl<'a> MakeWriter<'a> for Tee {
 impl Write for TeeWriter<'_> {
     #[inline]
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        for (most, background) in &self.tee.0 {
-            if self.level <= *most {
+        for (max_level, background) in &self.tee.0 {
+            if self.level <= *max_level {
                 background.writer(self.level).write_all(line)?;
             }
         }
@@ -67,16 +68,17 @@ impl Write for TeeWriter<'_> {
     }
 }
 
-/// Forwards a line to each output to which its routes lead, as the [`SinkMask`] says.
+/// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
+/// the levels of the outputs decide: see [`write_routed`].
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedTee(Vec<RoutedOutput>);
 
 /// An output to which routes lead.
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedOutput {
-    /// The router bit of its sink.
+    /// The router bit of the sink of the output.
     pub(crate) bit: u64,
-    /// The level for lines without routes, such as those about spans.
+    /// The most verbose level of lines without a mask, such as lines about spans.
     pub(crate) level: LevelFilter,
     pub(crate) background: Background,
 }
@@ -91,13 +93,13 @@ impl RoutedTee {
         levels.max().unwrap_or(LevelFilter::OFF)
     }
 
-    /// Returns the bits of all sinks.
+    /// Returns the router bits of the sinks of all outputs.
     pub(crate) fn bits(&self) -> u64 {
         self.0.iter().fold(0, |bits, output| bits | output.bit)
     }
 }
 
-/// The writer of one line with routes.
+/// The writer of one line, with the sinks to which the router sends the event.
 #[derive(Debug)]
 pub(crate) struct RoutedTeeWriter<'a> {
     tee: &'a RoutedTee,
@@ -111,6 +113,7 @@ impl<'a> MakeWriter<'a> for RoutedTee {
     fn make_writer(&'a self) -> Self::Writer {
         RoutedTeeWriter {
             tee: self,
+            // Without metadata, the line may be important.
             level: Level::WARN,
             sinks: SinkMask::current(),
         }
@@ -138,8 +141,8 @@ impl Write for RoutedTeeWriter<'_> {
     }
 }
 
-/// Writes a line to each of the outputs whose sink is in the mask. A line without a mask goes to
-/// each output of its level.
+/// Writes a line to each of the outputs whose sink is in the mask. If the mask is empty, writes the
+/// line to each output whose level admits it.
 #[inline]
 pub(crate) fn write_routed(
     outputs: &[RoutedOutput],

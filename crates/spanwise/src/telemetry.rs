@@ -44,7 +44,7 @@ pub struct Telemetry {
     guards: Arc<Guards>,
     #[cfg(feature = "config")]
     reload_thread: Option<ReloadThread>,
-    /// Emits the pending summaries of the sampler if the program exits before the shutdown.
+    /// Emits the pending summaries of the samplers if the program exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
@@ -80,9 +80,10 @@ pub(crate) struct RunningOutputs {
     pub(crate) sink_levels: Vec<(String, LevelFilter)>,
     /// The sampler of the program.
     pub(crate) sampler: Option<Sampler>,
-    /// The counts of the outputs that reloads have closed, one of each name.
+    /// The counts of the outputs that reloads have closed, one entry for each name.
     pub(crate) closed: Vec<SinkStats>,
-    /// The samplers of sinks that have their own.
+    /// The samplers of sinks that have their own. After a reload, the samplers of all layers of
+    /// lines.
     pub(crate) sink_samplers: Vec<Sampler>,
 }
 
@@ -109,7 +110,7 @@ impl RunningOutputs {
     }
 }
 
-/// Adds the counts of a sink to those of the sink with its name, or as a new entry.
+/// Adds the counts of a sink to the entry of its name, or as a new entry.
 pub(crate) fn add_stats(all: &mut Vec<SinkStats>, new: &SinkStats) {
     match all.iter_mut().find(|sink| sink.name == new.name) {
         Some(known) => known.add(new),
@@ -129,7 +130,7 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// Adds guards. After the shutdown, shuts their outputs down.
+    /// Adds guards. After the shutdown, drops them, which shuts their outputs down.
     pub(crate) fn add(&self, new: Vec<OutputGuard>) {
         if let Some(guards) = &mut *self.0.lock() {
             guards.extend(new);
@@ -182,7 +183,7 @@ impl Telemetry {
 
     /// Returns the layer for servers, with the values of `LOG_HTTP_TRUST` and
     /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. With
-    /// [`Preset::Dev`](crate::Preset::Dev) it logs the full address of a client.
+    /// [`Preset::Dev`](crate::Preset::Dev), the default is to log the full address of a client.
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -223,7 +224,8 @@ impl Telemetry {
         self.handle.clone()
     }
 
-    /// Writes all buffered lines, for at most `timeout`, and returns the counts of lines.
+    /// Shuts logging down: writes all buffered lines, and sends what exporters have buffered. Takes
+    /// at most `timeout`, and returns the counts of lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
@@ -233,18 +235,18 @@ impl Telemetry {
     }
 
     fn end(&mut self, timeout: Duration) -> ShutdownReport {
-        let end = deadline_after(timeout);
+        let deadline = deadline_after(timeout);
         self.at_exit = None;
         #[cfg(feature = "config")]
         if let Some(reloader) = &self.handle.reloader {
-            reloader.stop_by(self.reload_thread.take().as_ref(), end);
+            reloader.stop_by(self.reload_thread.take().as_ref(), deadline);
         }
-        self.handle.flush_sampler(end);
+        self.handle.flush_sampler(deadline);
         for OutputGuard { guard, .. } in self.guards.take_all() {
-            guard.shutdown(end.saturating_duration_since(Instant::now()));
+            guard.shutdown(deadline.saturating_duration_since(Instant::now()));
         }
-        // Network sinks send meanwhile, and wait for the remaining time.
-        self.handle.shut_down_sinks(end);
+        // Meanwhile, network sinks have sent in the background. They get the remaining time.
+        self.handle.shut_down_sinks(deadline);
         ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
 }
@@ -354,42 +356,45 @@ impl Handle {
     /// written.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, timeout: Duration) -> bool {
-        let end = deadline_after(timeout);
-        let flushed = self.flush_lines(end);
+        let deadline = deadline_after(timeout);
+        let flushed = self.flush_lines(deadline);
         let sinks = self.sinks.iter();
+        // `&` does not short-circuit, so each sink is flushed even after a failure.
         sinks.fold(flushed, |flushed, sink| {
-            flushed & self.report_result(&sink.flush_by(end))
+            flushed & self.report_result(&sink.flush_by(deadline))
         })
     }
 
     /// Like [`flush`](Self::flush), without network sinks.
-    pub(crate) fn flush_lines(&self, end: Instant) -> bool {
-        self.flush_sampler(end);
-        self.flush_each(|output| output.flush(end.saturating_duration_since(Instant::now())))
+    pub(crate) fn flush_lines(&self, deadline: Instant) -> bool {
+        self.flush_sampler(deadline);
+        self.flush_each(|output| output.flush(deadline.saturating_duration_since(Instant::now())))
     }
 
     /// Like [`flush_lines`](Self::flush_lines), for a panic hook. A program that catches its panics
     /// does not wait for a stalled output at each panic.
-    pub(crate) fn flush_lines_in_panic(&self, at_most: Duration) -> bool {
-        let end = deadline_after(at_most);
-        self.flush_sampler(end);
+    pub(crate) fn flush_lines_in_panic(&self, timeout: Duration) -> bool {
+        let deadline = deadline_after(timeout);
+        self.flush_sampler(deadline);
         self.flush_each(|output| {
-            output.flush_in_panic(end.saturating_duration_since(Instant::now()))
+            output.flush_in_panic(deadline.saturating_duration_since(Instant::now()))
         })
     }
 
     /// Like [`flush_lines`](Self::flush_lines), and also shuts down the network sinks, because the
     /// program ends after the panic hook.
-    pub(crate) fn shut_down_in_panic(&self, at_most: Duration) -> bool {
-        let end = deadline_after(at_most);
-        let flushed = self.flush_lines(end);
-        self.shut_down_sinks(end);
+    pub(crate) fn shut_down_in_panic(&self, timeout: Duration) -> bool {
+        let deadline = deadline_after(timeout);
+        let flushed = self.flush_lines(deadline);
+        self.shut_down_sinks(deadline);
         flushed
     }
 
-    fn shut_down_sinks(&self, end: Instant) {
+    fn shut_down_sinks(&self, deadline: Instant) {
         self.sinks.iter().for_each(|sink| sink.hurry());
-        self.sinks.iter().for_each(|sink| sink.shutdown_by(end));
+        self.sinks
+            .iter()
+            .for_each(|sink| sink.shutdown_by(deadline));
     }
 
     /// Returns the current outputs.
@@ -400,17 +405,18 @@ impl Handle {
     fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
         let running = self.running();
         let outputs = running.backgrounds.iter();
+        // `&` does not short-circuit, so each output is flushed even after a failure.
         outputs.fold(true, |flushed, output| {
             flushed & self.report_result(&flush(output))
         })
     }
 
-    /// Returns the number of lines that an output lost. Events for Sentry are not lines.
+    /// Returns the number of lines that the outputs have lost. Events for Sentry are not lines.
     pub(crate) fn lost_lines(&self) -> u64 {
         let running = self.running();
         let outputs = running.backgrounds.iter();
-        let of_open: u64 = outputs.map(|output| output.stats().lost()).sum();
-        of_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
+        let lost_by_open: u64 = outputs.map(|output| output.stats().lost()).sum();
+        lost_by_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
     }
 
     /// Reopens the files at their paths, after they were moved. Without this call, a move is
@@ -430,10 +436,11 @@ impl Handle {
                 )
             })
         });
+        // Reopens each file, even after an error.
         reopened.fold(Ok(()), io::Result::and)
     }
 
-    /// Returns the sampler of all lines, and those of sinks that have their own.
+    /// Returns the sampler of the program, and the samplers of single sinks.
     fn samplers(&self) -> Vec<Sampler> {
         let running = self.running();
         let samplers = running.sampler.iter().chain(&running.sink_samplers);
@@ -441,8 +448,8 @@ impl Handle {
     }
 
     /// Emits the pending summaries of the samplers. This may write lines to a stalled output, so it
-    /// runs on a separate thread, which is abandoned at `end`.
-    fn flush_sampler(&self, end: Instant) {
+    /// runs on a separate thread, which is abandoned at `deadline`.
+    fn flush_sampler(&self, deadline: Instant) {
         let samplers = self.samplers();
         if samplers.is_empty() {
             return;
@@ -457,7 +464,7 @@ impl Handle {
             .spawn(emit)
             .is_ok_and(|_| {
                 emitted
-                    .recv_timeout(end.saturating_duration_since(Instant::now()))
+                    .recv_timeout(deadline.saturating_duration_since(Instant::now()))
                     .is_ok()
             });
         if !is_emitted {
@@ -466,10 +473,11 @@ impl Handle {
         }
     }
 
-    /// Registers a callback that emits the summaries before `exit`. Dropping it unregisters it.
+    /// Registers a callback that emits the summaries before `exit`. Dropping the returned value
+    /// unregisters the callback.
     fn flush_sampler_at_exit(&self) -> Arc<BeforeExit> {
         let handle = self.clone();
-        let callback: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
+        let callback: Arc<BeforeExit> = Arc::new(move |deadline| handle.flush_sampler(deadline));
         before_exit(&callback);
         callback
     }

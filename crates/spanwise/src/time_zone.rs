@@ -70,8 +70,8 @@ fn is_file(zone: &str) -> bool {
     dirs.into_iter().any(|dir| dir.join(zone).is_file())
 }
 
-/// <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>: a name of letters or
-/// in angle brackets, then an offset.
+/// Returns whether `zone` begins like a POSIX rule: a name of letters or in angle brackets, then an
+/// offset. See <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>.
 fn is_rule(zone: &str) -> bool {
     let rest = match zone.strip_prefix('<') {
         Some(quoted) => quoted.split_once('>').map(|(_, rest)| rest),

@@ -1,11 +1,13 @@
-//! Warnings about the names of variables. With a strict start, they are errors.
+//! Warnings about settings, most of them about names of variables. With a strict start, warnings
+//! are errors.
 
 use std::fmt;
 
-/// A sentence that begins with the name of a variable. `Display` shows the sentence for a program
-/// that starts.
+/// A sentence that usually begins with the name of a variable. `Display` shows the sentence for a
+/// program that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
+    /// The beginning of the sentence.
     pub(crate) about: String,
     /// The end of the sentence for a program that starts.
     pub(crate) warning: &'static str,

@@ -19,7 +19,7 @@ use crate::{
     Preset,
     choices::{Raw, Source},
     explain::{FilePlace, Origin},
-    settings::{LOG_OUTPUT, LOG_RECORDER, OPTIONAL},
+    settings::{LOG_OUTPUT, LOG_RECORDER, SETTINGS_WITH_FEATURES},
     warning::Warning,
 };
 
@@ -91,7 +91,7 @@ impl Merged {
     /// Returns the problems of keys that need a feature which is not enabled. Sinks report the
     /// problems of their own keys.
     pub(crate) fn unbuilt(&self) -> Vec<String> {
-        let unbuilt = OPTIONAL.iter().filter_map(|(def, feature)| {
+        let unbuilt = SETTINGS_WITH_FEATURES.iter().filter_map(|(def, feature)| {
             let feature = feature.filter(|feature| !feature.is_built)?;
             let (node, path) = self.node_of(def)?;
             let is_sink_key = path.starts_with("sink.");

@@ -23,16 +23,17 @@ const SIZE: &str = "response_bytes";
 pub(crate) struct AccessSummary {
     pub(crate) method: String,
     pub(crate) path: Option<String>,
-    /// The status, or the outcome of a request without a status.
+    /// The status code, or the outcome of a request without a status code.
     pub(crate) status: String,
     pub(crate) status_style: TextStyle,
     pub(crate) duration: Option<String>,
-    /// The length of the body, if it has one.
+    /// The length of the response body, unless it is 0.
     pub(crate) size: Option<String>,
 }
 
 impl AccessSummary {
-    /// Removes the fields of the summary from `fields`, if the event is an access event.
+    /// Returns the summary of an access event, and removes its values from `fields`. Returns `None`
+    /// for any other event.
     pub(crate) fn take(
         callsite: &Metadata<'_>,
         fields: &mut Fields,
@@ -50,7 +51,7 @@ impl AccessSummary {
         let route = fields.remove("http.route");
         let path = fields.remove("url.path").or(route).map(|path| path.text);
         let path = path.or_else(|| request.and_then(|(_, path)| path));
-        // The lines of a span do not show the trace id either.
+        // Human-readable lines show no trace id by default.
         fields.remove("trace_id");
         let outcome = fields.text("outcome").unwrap_or_default().to_owned();
         let status = fields.remove(STATUS).map(|status| status.text);
@@ -64,6 +65,7 @@ impl AccessSummary {
         fields.message = None;
         let duration = fields.remove(DURATION);
         let time_to_head = fields.get("ttfb_ms").and_then(number);
+        // Shows the time to the first byte only if the body took longer than the head.
         let is_stream = |duration: &Value| {
             let whole = number(duration).unwrap_or_default();
             time_to_head.is_some_and(|head| 2.0 * head < whole)
@@ -73,6 +75,7 @@ impl AccessSummary {
         }
         let duration = duration.and_then(|duration| {
             let text = number(&duration).and_then(|number| duration_field(DURATION, number));
+            // A value that is not a duration stays a field.
             if text.is_none() {
                 fields.set(DURATION, duration);
             }
@@ -95,7 +98,7 @@ impl AccessSummary {
     }
 }
 
-/// Removes the fields of spans that the summary shows already.
+/// Removes the status code from the fields of spans, because the summary shows it already.
 pub(crate) fn remove_shown(spans: &mut [SpanUpdate], summary: &AccessSummary) {
     let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {
@@ -110,7 +113,7 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Returns the outcome that follows from a status.
+/// Returns the outcome that a status code implies.
 fn outcome_of(status: &str) -> &'static str {
     match status.parse() {
         Ok(500_u16..) => "server_error",

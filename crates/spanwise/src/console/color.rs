@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// How a piece of text looks, as the parameters of an ANSI escape sequence (SGR).
+/// The look of a text, as the parameters of an ANSI escape sequence (SGR).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TextStyle(&'static str);
 
@@ -19,7 +19,7 @@ impl TextStyle {
     pub(crate) const ALARM: Self = Self("1;97;41");
 }
 
-/// Writes ANSI colours, or none.
+/// Writes ANSI colours, or with `false` none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnsiColor(pub(crate) bool);
 

@@ -22,7 +22,7 @@ fn char_width(c: char) -> usize {
     }
 }
 
-/// The common ranges of marks that take no column of their own.
+/// The common ranges of combining characters, which take no column of their own.
 const COMBINING: [(u32, u32); 13] = [
     (0x300, 0x36f),
     (0x483, 0x489),

@@ -12,8 +12,8 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Returns whether a terminal shows `text` unchanged, and none of its lines starts like a line of a
-/// log.
+/// Returns whether a terminal shows `text` unchanged, and each line after the first is empty or
+/// begins with a blank, unlike a line of a log.
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
     let first = lines.next().unwrap_or_default();
@@ -42,7 +42,7 @@ fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// Selects the picture of a symbol that is also a letter: the second character of `⚠️`.
+/// Selects the emoji form of a symbol that also has a text form: the second character of `⚠️`.
 const EMOJI_STYLE: char = '\u{fe0f}';
 
 /// Joins two emoji to one.
@@ -78,8 +78,8 @@ fn must_be_escaped(c: char) -> bool {
         | '\u{600}'..='\u{605}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
 }
 
-/// Appends a message, in quotes if it has escapes, or a part of it looks like a field or the
-/// context.
+/// Appends a message. Quotes it if it begins with a quote, if characters must be escaped, or if a
+/// part of it looks like a field or the context.
 pub(crate) fn push_message(out: &mut String, text: &str) {
     let is_ambiguous = text.starts_with('"')
         || has_escapes(text)
@@ -101,7 +101,8 @@ fn has_gap(text: &str) -> bool {
     })
 }
 
-/// `order_id=42`, the beginning of the context or of a span, or a shortened id.
+/// Returns whether a word looks like a field (`order_id=42`), like the beginning of the context or
+/// of a span, or like a shortened id.
 fn looks_like_field(word: &str) -> bool {
     let is_shortened = word.len() > '…'.len_utf8() && word.starts_with('…');
     matches!(word, "|" | "▸") || is_shortened || word.find('=').is_some_and(|at| at > 0)
@@ -117,14 +118,15 @@ pub(crate) fn push_name(out: &mut String, name: &str) {
     }
 }
 
-/// Returns whether a name or a value with this character needs quotes. Escaped characters need them
-/// too, since an escape has braces.
+/// Returns whether a name or a value with this character needs quotes. Characters that must be
+/// escaped need quotes, too: outside of quotes, a backslash does not mark an escape.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '|' | '▸')
 }
 
-/// Appends a value on one line, in quotes if its end would be unclear, so that it cannot forge
-/// another field. The `Debug` text of a string, a list or a struct needs none.
+/// Appends a value on one line. Quotes it if its end would be unclear, so that it cannot forge
+/// another field. The `Debug` text of a string, a list or a struct ends at its own quote or
+/// bracket, so it needs no more quotes.
 pub(crate) fn push_value(out: &mut String, text: &str) {
     let is_open_ended = text.is_empty() || text.starts_with('\'') || text.contains(is_separator);
     let is_one_line = || !has_escapes(text);

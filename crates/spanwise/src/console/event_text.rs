@@ -24,7 +24,8 @@ pub(crate) enum Style {
     Pretty,
     /// One line, except for a panic.
     Compact,
-    /// One line without the target, except for a panic and for values of several lines.
+    /// One line without the target, except for a panic, and for messages and values of several
+    /// lines.
     Short,
 }
 
@@ -42,7 +43,8 @@ pub(crate) struct EventStyle {
 
 /// What the lines of an event show.
 pub(crate) struct EventText<'a> {
-    /// The time of the event and the offset of local time, in minutes, if it is shown.
+    /// The time of the event, and the offset of local time in minutes. `None` if lines show no
+    /// time.
     pub(crate) time: Option<(SystemTime, i16)>,
     pub(crate) level: (&'static str, TextStyle),
     pub(crate) target: &'a str,
@@ -74,7 +76,7 @@ enum FieldPlace {
 /// The id of a unit of work.
 #[derive(Debug)]
 pub(crate) struct UnitId<'a> {
-    /// Its context key.
+    /// The context key of the id.
     pub(crate) key: &'a str,
     /// The id, or the end of a long one.
     pub(crate) text: String,
@@ -88,10 +90,10 @@ const TARGET_WIDTH: usize = 20;
 const SHORT_TARGET_WIDTH: usize = 12;
 const NARROW: usize = 100;
 
-/// The start of the lines of a message or a value, and of nothing else.
-const TEXT_MARK: &str = "> ";
+/// The prefix of the further lines of a message and of the lines of a value. No other line has it.
+const TEXT_PREFIX: &str = "> ";
 
-/// Fields that show an error without their name.
+/// The names of fields whose error is shown without the name of the field.
 const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
 impl EventStyle {
@@ -119,7 +121,7 @@ impl EventStyle {
         line.finish()
     }
 
-    /// Returns an empty line behind `out`.
+    /// Begins a line behind the lines in `out`.
     fn line(&self, out: String) -> LineLayout {
         LineLayout::new(out, self.color, Continuation(self.indent()))
     }
@@ -212,7 +214,7 @@ impl EventStyle {
         }
     }
 
-    /// Writes the message and the fields of one line.
+    /// Writes the message and the fields that belong to the line of the event.
     fn content(&self, line: &mut LineLayout, event: &EventText<'_>) {
         match &event.access {
             Some(access) => push_access(line, access),
@@ -247,7 +249,7 @@ impl EventStyle {
         if text.is_empty() {
             return;
         }
-        if line.splits(display_width(&text)) {
+        if line.must_split(display_width(&text)) {
             for word in text.split(' ') {
                 line.item(|line| line.push(TextStyle::BOLD, word));
             }
@@ -270,7 +272,7 @@ impl EventStyle {
         }
     }
 
-    /// Returns whether a value of several lines is shown on several lines.
+    /// Returns whether a message or value of several lines is shown on several lines.
     fn is_multi_line(&self) -> bool {
         match self.style {
             Style::Pretty | Style::Short => true,
@@ -278,14 +280,15 @@ impl EventStyle {
         }
     }
 
-    /// Writes the message, errors and values that have lines of their own.
+    /// Writes the further lines of the message, and errors, values and backtraces that have lines
+    /// of their own.
     fn blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
         let fields = event.fields;
         if self.is_multi_line()
             && let Some(message) = &fields.message
         {
             for text in message.joined().trim_end().lines().skip(1) {
-                block_line(line, TEXT_MARK, text);
+                block_line(line, TEXT_PREFIX, text);
             }
         }
         let is_panic = panic_place(fields).is_some();
@@ -312,7 +315,8 @@ impl EventStyle {
         }
     }
 
-    /// Writes the frames of a backtrace. `full_setting` is the setting that shows the hidden ones.
+    /// Writes the frames of a backtrace. `full_setting` is the setting that shows the hidden
+    /// frames.
     fn push_frames(&self, line: &mut LineLayout, backtrace: &str, full_setting: Option<&str>) {
         let Some(own) = &self.own_targets else {
             for text in backtrace.trim_end().lines() {
@@ -342,9 +346,8 @@ impl EventStyle {
 }
 
 impl EventText<'_> {
-    /// Returns whether a span is shown on a separate line in front of the event. The access event
-    /// of a request needs no such line, because it may be the only event of the request, and shows
-    /// everything.
+    /// Returns whether a span is shown on a separate line in front of the event. An access event
+    /// needs no such line, because its own line shows the request and all fields.
     fn has_line(&self, span: &SpanUpdate) -> bool {
         span.is_new_span && self.access.is_none()
     }
@@ -422,7 +425,7 @@ fn push_block(line: &mut LineLayout, name: &str, text: &str) {
         out.push(':');
     });
     for text in text.trim_end().lines() {
-        block_line(line, TEXT_MARK, text);
+        block_line(line, TEXT_PREFIX, text);
     }
 }
 
@@ -497,7 +500,8 @@ fn push_field(line: &mut LineLayout, name: &str, value: &Value, fields: &Fields)
     line.paint(TextStyle::PLAIN, |out| push_value(out, &value.joined()));
 }
 
-/// Writes the context behind a bar. Used where lines have no width, so that no column separates it.
+/// Writes the context behind a bar. Used for lines without a width, whose context cannot be aligned
+/// at the right edge.
 fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     if let Some(context) = context.filter(|context| !context.is_empty()) {
         line.push(TextStyle::PLAIN, " ");
@@ -505,7 +509,8 @@ fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     }
 }
 
-/// Returns the context of an event: with its label if `has_label`, and without.
+/// Returns the forms of the context of an event, the longest first: with the label of the unit, if
+/// `has_label`, and without.
 fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
     let mut label = String::new();
     if has_label && let Some((unit, depth, name)) = event.unit {
@@ -517,7 +522,7 @@ fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
     }
     let mut id = String::new();
     if let Some(UnitId { key, text, .. }) = event.id {
-        // A request needs no name.
+        // The id of a request is shown without its key.
         if *key != REQUEST_ID {
             push_name(&mut id, key);
             id.push('=');

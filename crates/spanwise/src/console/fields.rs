@@ -15,8 +15,8 @@ pub(crate) const PANIC_BACKTRACE: &str = "panic.backtrace";
 /// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The maximum length of the backtrace of a panic, in bytes. It is larger, because all frames can
-/// be requested.
+/// The maximum length of the backtrace of a panic, in bytes. This limit is larger, because a
+/// setting can request all frames.
 const MAX_BACKTRACE_LEN: usize = 256 * 1024;
 
 /// The fields of an event or a span.

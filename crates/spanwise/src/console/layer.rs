@@ -55,7 +55,8 @@ pub(crate) struct ConsoleLayer {
 #[derive(Debug, Clone)]
 pub(crate) enum ShowTime {
     Always,
-    /// All lines, as long as both these levels and the level of the output show events at DEBUG.
+    /// All lines, while both the levels of the handle and the level of the output admit events at
+    /// DEBUG. No line otherwise.
     FromDebug(LevelHandle, LevelFilter),
 }
 
@@ -63,15 +64,18 @@ impl ShowTime {
     fn is_shown(&self) -> bool {
         match self {
             Self::Always => true,
-            Self::FromDebug(levels, of_output) => {
-                levels.max_event_level().min(*of_output) >= LevelFilter::DEBUG
+            Self::FromDebug(levels, output_level) => {
+                levels.max_event_level().min(*output_level) >= LevelFilter::DEBUG
             }
         }
     }
 }
 
-/// A longer id is cut to its last characters, which distinguish two UUIDs.
+/// The maximum length of an id that is shown whole, in bytes.
 const MAX_ID_LEN: usize = 12;
+
+/// The length of the end of a longer id that is shown, in bytes. It distinguishes two UUIDs.
+const SHORT_ID_LEN: usize = 8;
 
 impl ConsoleLayer {
     pub(crate) fn new(
@@ -273,14 +277,14 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        let annotations = EventContext::take();
+        let event_context = EventContext::take();
         let mut fields = Fields::new(event.metadata(), |visitor| event.record(visitor));
         self.parts.omit_from(&mut fields);
-        if let Some(rate) = annotations.sample_rate {
+        if let Some(rate) = event_context.sample_rate {
             fields.rename("sample_rate", "fields.sample_rate");
             fields.set("sample_rate", rate.to_string());
         }
-        if annotations.buffered {
+        if event_context.buffered {
             fields.rename("buffered", "fields.buffered");
             fields.set("buffered", "true".to_owned());
         }
@@ -294,7 +298,7 @@ where
                 trace_keys: self.parts.trace_keys(),
                 key_at_end: id_key,
             };
-            let updates = found.take_updates(self.id, span, &shown, annotations.buffered);
+            let updates = found.take_updates(self.id, span, &shown, event_context.buffered);
             Some((found, span.name(), updates))
         });
         let names = span.as_ref().and_then(|span| self.parts.span_names(span));
@@ -341,15 +345,16 @@ fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle
     }
 }
 
-/// Shortens an id to the part that people compare.
+/// Shortens a long id to its end.
 fn short(id: &str) -> String {
     if id.len() <= MAX_ID_LEN {
         return id.to_owned();
     }
-    format!("…{}", last(id, MAX_ID_LEN - 4))
+    format!("…{}", last(id, SHORT_ID_LEN))
 }
 
-/// Returns the longest suffix of `text` that has at most `limit` bytes and starts at a character.
+/// Returns the longest suffix of `text` that has at most `limit` bytes and starts at a character
+/// boundary.
 fn last(text: &str, limit: usize) -> &str {
     let mut start = text.len().saturating_sub(limit);
     while !text.is_char_boundary(start) {

@@ -1,22 +1,24 @@
-//! The place of each piece of a line: columns, line breaks, and the context at the right edge.
+//! The layout of the items of a line: columns, line breaks, and the context at the right edge.
 
 use super::{
     color::{AnsiColor, TextStyle},
     display_width::display_width,
 };
 
-/// The context is not farther to the right than this column, so that it stays near its event.
+/// On a wider terminal, the context ends at this column, so that it stays near its event. A longer
+/// event moves it to the right.
 const MAX_ALIGNED: usize = 140;
 
 /// The columns between an event and its context.
 const GAP: usize = 2;
 
-/// The start of lines that continue an event. No other line begins with blanks.
+/// The prefix of lines that continue an event: this many blanks, and a bar. No other line begins
+/// with it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Continuation(pub(crate) usize);
 
 impl Continuation {
-    /// The columns in front of the text.
+    /// Returns the columns of the prefix.
     fn width(self) -> usize {
         self.0 + "| ".len()
     }
@@ -41,13 +43,14 @@ pub(crate) struct LineLayout {
     limit: usize,
     /// The limit of continuation lines.
     next_limit: usize,
-    /// The end of the first line in `out`, and the columns of that line.
+    /// The length of `out` at the end of the first line, and the columns of that line. `None` until
+    /// a line continues.
     first_end: Option<(usize, usize)>,
 }
 
 /// A position in the output to which the layout can be reset.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct Position {
     len: usize,
     column: usize,
 }
@@ -76,7 +79,7 @@ impl EdgeText {
         self.text.is_empty()
     }
 
-    /// The columns of the text and of the gap in front of it.
+    /// Returns the columns of the text, and of the gap in front of it. 0 without a text.
     fn width(&self) -> usize {
         self.width
     }
@@ -122,16 +125,17 @@ impl LineLayout {
         self.column += missing;
     }
 
-    /// Appends a blank and a piece that is not split. If the piece does not fit, it begins a
+    /// Appends a blank and an item, which is not split. If the item does not fit, it begins a
     /// continuation line.
     pub(crate) fn item(&mut self, write: impl FnOnce(&mut Self)) {
-        let before = self.mark();
+        let before = self.position();
         self.out.push(' ');
         self.column += 1;
         write(self);
         if self.column <= self.limit {
             return;
         }
+        // A line break replaces the blank.
         let mut line_break = String::new();
         self.continuation.push(&mut line_break, self.color);
         self.out.replace_range(before.len..=before.len, &line_break);
@@ -142,7 +146,7 @@ impl LineLayout {
 
     /// Returns whether a text of `width` columns must be split, because the rest of the line is too
     /// short.
-    pub(crate) fn splits(&self, width: usize) -> bool {
+    pub(crate) fn must_split(&self, width: usize) -> bool {
         self.limit != usize::MAX && self.column + 1 + width > self.limit
     }
 
@@ -154,24 +158,25 @@ impl LineLayout {
         self.column = self.continuation.width();
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        Mark {
+    pub(crate) fn position(&self) -> Position {
+        Position {
             len: self.out.len(),
             column: self.column,
         }
     }
 
-    /// Writes the items of `content`, and the first of `edges` with which they fit into `width`
-    /// columns. If they fit with none, the items continue on further lines.
+    /// Writes the items of `content`, and the first of `edges` with which the items fit into one
+    /// line of `width` columns. If no edge text fits, the items continue on further lines.
     pub(crate) fn fit(&mut self, width: usize, edges: &[EdgeText], content: impl Fn(&mut Self)) {
-        let start = self.mark();
+        let start = self.position();
         content(self);
         let fits = |edge: &&EdgeText| self.column + edge.width() <= width;
         if let Some(edge) = edges.iter().find(fits) {
             self.push_edge(edge, width);
             return;
         }
-        // The first line keeps room for the shortest edge text.
+        // The first line keeps room for the shortest edge text, unless hardly any room would be
+        // left for the items.
         self.out.truncate(start.len);
         self.column = start.column;
         let has_room = |edge: &&EdgeText| start.column + MIN_CONTENT + edge.width() <= width;

@@ -13,9 +13,9 @@ pub(crate) struct OwnFrames {
 /// The number of frames to show if none belongs to the application.
 const FOREIGN_FRAMES: usize = 5;
 
-/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If
-/// there are none, returns the frames outside of libraries. If there are none of these either,
-/// returns the first frames.
+/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If no
+/// frame is found, returns the frames outside of libraries. If all frames are in libraries, returns
+/// the first frames.
 pub(crate) fn own_frames(text: &str, own: &[String]) -> OwnFrames {
     let frames = backtrace::frames(text);
     let counted: usize = text.lines().map(counted_frames).sum();
@@ -49,7 +49,8 @@ fn is_in(function: &str, own: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Returns 44 for `… 41 frames of tokio, 3 of std`, a line of a shortened backtrace.
+/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for `… 41
+/// frames of tokio, 3 of std`.
 fn counted_frames(line: &str) -> usize {
     let Some(counts) = line.trim_start().strip_prefix('…') else {
         return 0;

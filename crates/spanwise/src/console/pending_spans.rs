@@ -46,9 +46,10 @@ struct State {
     unit_label: Arc<SpanLabel>,
     /// The number of ancestors inside the unit: 0 for the span that begins the unit.
     unit_depth: u32,
-    /// This span or an ancestor has an id or an incoming request.
+    /// Whether this span or an ancestor has an id or an incoming request.
     is_identified: bool,
-    /// A counter that all spans of the tree share. It grows when one of them gets pending fields.
+    /// A counter that all spans of the tree share. The counter grows when a span of the tree gets
+    /// pending fields.
     tree_version: Arc<AtomicU32>,
     /// The value of `tree_version` at which nothing was pending in this span and its ancestors.
     shown_version: AtomicU32,
@@ -61,23 +62,24 @@ struct Pending {
     fields: Fields,
     /// The names of fields that are context keys. Their values are read from the context.
     context_keys: Vec<&'static str>,
-    /// A line has shown the span.
+    /// Whether a line has shown the span.
     is_known: bool,
-    /// The label has changed since a line has shown it.
+    /// Whether the label has changed since a line has shown it.
     is_relabelled: bool,
-    /// A buffered line has shown what is pending. It stays pending, because a buffered line may
-    /// never be written.
+    /// Whether a buffered line has shown everything that is pending. It stays pending, because a
+    /// buffered line may never be written.
     is_in_buffered_line: bool,
 }
 
 /// What a line shows of a span, because no earlier line has shown it.
 #[derive(Debug)]
 pub(crate) struct SpanUpdate {
-    /// No earlier line has shown the span.
+    /// Whether no earlier line has shown the span.
     pub(crate) is_new_span: bool,
-    /// The label has changed since a line has shown it.
+    /// Whether the label has changed since a line has shown it.
     pub(crate) is_relabelled: bool,
-    /// The span begins the unit of the event, so the event's line shows its label anyway.
+    /// Whether the span begins the unit of the event. If so, the context on the line of the event
+    /// shows the label.
     pub(crate) begins_unit: bool,
     pub(crate) opened: SystemTime,
     pub(crate) label: Arc<SpanLabel>,
@@ -174,7 +176,8 @@ impl ConsoleSpan {
     /// outermost one, and of `span` itself. `self` is the data of `span`, and `ids` selects ids.
     ///
     /// If the line is buffered, it may never be written. So everything stays pending for the next
-    /// line that is not buffered. Further buffered lines do not show it, until a field is recorded.
+    /// line that is not buffered. Further buffered lines show nothing of a span, until a field of
+    /// the span is recorded.
     ///
     /// If two threads log in the same span, the line of the other thread may be written before the
     /// line that shows the fields.
@@ -257,7 +260,7 @@ impl ConsoleSpan {
 }
 
 /// Returns whether a span has another request id than its parent. A field does not change an id
-/// that is pinned: see [`Context`].
+/// that `context::set` has pinned.
 fn changes_request<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>, fields: &SpanFields) -> bool {
     let keys = fields.context_keys.iter().copied();
     !context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
@@ -294,7 +297,7 @@ fn context_values<R: for<'s> LookupSpan<'s>>(
 /// The ids that a line shows with the fields of its spans.
 #[derive(Debug)]
 pub(crate) struct ShownIds<'a> {
-    /// The keys among `trace_id` and `span_id` that `LOG_FIELDS` adds to lines.
+    /// Those of the keys `trace_id` and `span_id` that `LOG_FIELDS` adds to lines.
     pub(crate) trace_keys: Vec<&'static str>,
     /// The key of the id at the end of the line, if it is shown there in full.
     pub(crate) key_at_end: Option<&'a str>,
@@ -309,7 +312,7 @@ impl ShownIds<'_> {
 }
 
 /// Returns whether a context key identifies a unit: the request id, and each key that the
-/// application declares. The tenant, the user and the trace do not.
+/// application declares. The tenant, the user and the trace do not identify a unit.
 fn is_id(key: &str) -> bool {
     key == REQUEST_ID || !CONTEXT_KEYS.contains(&key)
 }

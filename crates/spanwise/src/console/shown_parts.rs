@@ -34,7 +34,8 @@ impl ShownParts {
         }
     }
 
-    /// Returns the keys among `trace_id` and `span_id` that lines show with the fields of a span.
+    /// Returns those of the keys `trace_id` and `span_id` that lines show with the fields of a
+    /// span.
     pub(crate) fn trace_keys(&self) -> Vec<&'static str> {
         let ids = [ShownPart::TraceId, ShownPart::SpanId];
         let shown = ids.into_iter().filter(|part| self.list.shows(*part));
@@ -75,9 +76,9 @@ impl ShownParts {
             None => callsite.file().zip(callsite.line().map(u64::from)),
         };
         let thread = std::thread::current();
-        let mut add = |part: ShownPart, moved: &'static str, value: Option<String>| {
+        let mut add = |part: ShownPart, new_name: &'static str, value: Option<String>| {
             if let (true, Some(value)) = (self.list.shows(part), value) {
-                fields.rename(part.name(), moved);
+                fields.rename(part.name(), new_name);
                 fields.set(part.name(), value);
             }
         };

@@ -14,7 +14,7 @@ pub(crate) struct SpanLabel {
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
-    /// Whether the application receives the request, and does not send it.
+    /// Whether the application receives the request. Otherwise it sends the request.
     is_incoming: bool,
     /// The address of the server that an outgoing request goes to.
     server: Option<String>,
@@ -23,7 +23,7 @@ struct HttpRequest {
 
 #[derive(Debug, PartialEq, Eq)]
 struct RequestPath {
-    /// The index of its field in [`PATHS`].
+    /// The index in [`PATHS`] of the field that has the path.
     rank: usize,
     text: String,
 }
@@ -46,12 +46,13 @@ const HTTP_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER",
 ];
 
-/// The name of a field that spans without a request may also have.
+/// The name of a field that spans without a request may also have. It counts only beside a field of
+/// [`PATHS`].
 const GENERIC_METHOD: &str = "method";
 
 impl HttpRequest {
-    /// Takes the fields of a request. `kind` is the value of `otel.kind`, the kind of an
-    /// OpenTelemetry span.
+    /// Removes the fields of a request, and returns the request if there is one. `kind` is the
+    /// value of `otel.kind`, the kind of an OpenTelemetry span.
     fn take(kind: Option<&str>, fields: &mut Fields) -> Option<Self> {
         let has_path = PATHS.iter().any(|name| fields.get(name).is_some());
         let is_method = |name: &&&str| {
@@ -79,7 +80,7 @@ impl HttpRequest {
 }
 
 impl SpanLabel {
-    /// Takes the fields that make the label.
+    /// Removes the fields of which the label is made.
     pub(crate) fn new(name: &'static str, fields: &mut Fields) -> Self {
         let kind = fields.remove("otel.kind").map(|kind| kind.text);
         fields.remove("otel.name");
@@ -87,9 +88,9 @@ impl SpanLabel {
         Self { name, request }
     }
 
-    /// Takes the path of the request from fields that were recorded later. A path replaces the
-    /// current one only if its field does not come later in [`PATHS`]. Returns whether the label
-    /// has changed.
+    /// Removes the path of the request from fields that were recorded later, and adds it to the
+    /// label. A path replaces the current one only if its field does not come later in [`PATHS`].
+    /// Returns whether the label has changed.
     pub(crate) fn update(&self, fields: &mut Fields) -> bool {
         let Some(request) = &self.request else {
             return false;
@@ -135,7 +136,7 @@ impl SpanLabel {
     }
 }
 
-/// Takes the address of a server, with its port.
+/// Removes and returns the address of a server, with its port.
 fn take_server(fields: &mut Fields) -> Option<String> {
     let host = fields.remove("server.address")?.text;
     Some(match fields.remove("server.port") {
@@ -144,7 +145,8 @@ fn take_server(fields: &mut Fields) -> Option<String> {
     })
 }
 
-/// Takes the path, from the best of the first `ranks` fields in [`PATHS`].
+/// Removes and returns the path: the value of the first field that is present, among the first
+/// `ranks` of [`PATHS`].
 fn take_path(fields: &mut Fields, ranks: usize) -> Option<RequestPath> {
     let is_set = |name: &&str| fields.get(name).is_some();
     let rank = PATHS[..ranks].iter().position(is_set)?;

@@ -15,7 +15,7 @@ pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> 
     (is_duration && (0.0..MAX_NANOS).contains(&nanos)).then(|| (base, duration_text(nanos)))
 }
 
-/// A thousand days: more is not a duration that people read.
+/// A thousand days. A longer time is shown as a plain number.
 const MAX_NANOS: f64 = 1000.0 * 86_400.0 * 1e9;
 
 /// Returns a duration with three significant digits, or from a minute on in two units: `679µs`,

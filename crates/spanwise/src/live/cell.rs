@@ -17,20 +17,21 @@ use super::Generation;
 
 /// The current generation.
 ///
-/// A thread remembers the generation that it saw last without owning it. So it needs no lock to get
-/// it again, and an idle thread does not keep an old generation.
+/// Each thread caches a weak reference to the generation that it saw last. So a thread needs no
+/// lock to load this generation again, and an idle thread does not keep an old generation alive.
 #[derive(Debug)]
 pub(crate) struct LiveCell {
     current: RwLock<ShardedArc<Generation>>,
-    /// The number of the current generation. All cells of the process count together.
-    number: AtomicU64,
+    /// The id of the current generation. It is unique among all cells of the process, because they
+    /// share [`SEEN`].
+    id: AtomicU64,
 }
 
-/// The number of the last generation.
-static LAST: AtomicU64 = AtomicU64::new(0);
+/// The id of the newest generation of all cells.
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// The generation that this thread saw last, with its number.
+    /// The generation that this thread saw last, with its id.
     static SEEN: RefCell<(u64, WeakValue<Generation>)> = RefCell::default();
 }
 
@@ -38,16 +39,17 @@ impl LiveCell {
     pub(crate) fn new(generation: Generation) -> Self {
         Self {
             current: RwLock::new(ShardedArc::new(generation)),
-            number: AtomicU64::new(next_number()),
+            id: AtomicU64::new(next_id()),
         }
     }
 
-    /// Returns the current generation. It is in use until it is dropped.
+    /// Returns the current generation. The generation counts as in use until the caller drops the
+    /// returned value.
     #[inline]
     pub(crate) fn load(&self) -> SharedValue<Generation> {
-        let number = self.number.load(Ordering::Acquire);
+        let id = self.id.load(Ordering::Acquire);
         let seen = SEEN.try_with(|seen| match &*seen.borrow() {
-            (seen_number, generation) if *seen_number == number => generation.upgrade(),
+            (seen_id, generation) if *seen_id == id => generation.upgrade(),
             _ => None,
         });
         match seen {
@@ -59,13 +61,14 @@ impl LiveCell {
     #[cold]
     fn load_slow(&self) -> SharedValue<Generation> {
         let current = self.current.read();
-        // The number changes together with the generation, under the same lock.
-        let number = self.number.load(Ordering::Acquire);
+        // The id changes together with the generation, under the same lock.
+        let id = self.id.load(Ordering::Acquire);
         let generation = current.share();
         drop(current);
         let weak = generation.downgrade();
-        // Fails if the thread is ending. In that case the next call is slow, too.
-        let replaced = SEEN.try_with(|seen| seen.replace((number, weak)));
+        // `try_with` fails if the thread is ending. In that case the next call is slow, too.
+        let replaced = SEEN.try_with(|seen| seen.replace((id, weak)));
+        // Dropped here, while `SEEN` is not borrowed.
         drop(replaced);
         generation
     }
@@ -75,7 +78,7 @@ impl LiveCell {
         let new = ShardedArc::new(generation);
         let old = {
             let mut current = self.current.write();
-            self.number.store(next_number(), Ordering::Release);
+            self.id.store(next_id(), Ordering::Release);
             std::mem::replace(&mut *current, new)
         };
         OldGeneration(old.owner())
@@ -87,12 +90,12 @@ impl LiveCell {
 pub(crate) struct OldGeneration(Arc<Generation>);
 
 impl OldGeneration {
-    /// Waits until no event is in the generation, for at most `timeout`. Returns whether there is
-    /// none.
+    /// Waits until no event is in the generation, for at most `timeout`. Returns whether it is free
+    /// of events.
     pub(crate) fn wait(self, timeout: Duration) -> bool {
-        let end = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(10);
-        while Arc::strong_count(&self.0) > 1 && Instant::now() < end {
+        while Arc::strong_count(&self.0) > 1 && Instant::now() < deadline {
             thread::sleep(pause);
             pause = (pause * 2).min(MAX_PAUSE);
         }
@@ -100,8 +103,8 @@ impl OldGeneration {
     }
 }
 
-fn next_number() -> u64 {
-    LAST.fetch_add(1, Ordering::Relaxed) + 1
+fn next_id() -> u64 {
+    LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 const MAX_PAUSE: Duration = Duration::from_millis(10);

@@ -20,7 +20,8 @@ use tracing_subscriber::{Layer, Registry, layer::Context};
 use super::LiveCell;
 use crate::router::{Routed, Router};
 
-/// The layers of a group of sinks, or of an exporter. Several generations may have them.
+/// The layers of a [`LineGroup`](super::LineGroup), or the [fixed](LiveLayers::fixed) layers.
+/// Several generations may share them.
 pub(crate) type SharedLayer = Arc<Layers<Registry>>;
 
 /// The router and the layers of one configuration.
@@ -29,7 +30,7 @@ pub(crate) struct Generation {
     routed: Routed<SharedLayers>,
 }
 
-/// Forwards to each of the layers.
+/// Forwards each call to all of the layers.
 #[derive(Debug)]
 struct SharedLayers(Vec<SharedLayer>);
 
@@ -49,27 +50,27 @@ impl Generation {
 pub(crate) struct LiveLayers {
     pub(crate) current: Arc<LiveCell>,
     pub(crate) shared: Arc<LiveShared>,
-    /// The layers that every generation has. Only these are found by `downcast_raw`.
+    /// The layers that every generation has. `downcast_raw` finds only these layers.
     pub(crate) fixed: SharedLayer,
 }
 
 /// The state of [`LiveLayers`] that a reload reads and changes.
 #[derive(Debug, Default)]
 pub(crate) struct LiveShared {
-    /// The subscriber that contains the layer.
+    /// The subscriber that contains [`LiveLayers`].
     dispatch: OnceLock<WeakDispatch>,
-    /// Whether a sink has ever had a sampler, which has to see each event before it is handled.
+    /// Whether a sink has ever had a sampler. A sampler must see each event in `event_enabled`.
     has_samplers: AtomicBool,
 }
 
 impl LiveShared {
-    /// Stores whether a sink has a sampler. If a sink has ever had one, the value stays true.
+    /// Stores whether a sink has a sampler. Once stored, `true` stays.
     pub(crate) fn set_has_samplers(&self, has_samplers: bool) {
         self.has_samplers.fetch_or(has_samplers, Ordering::Relaxed);
     }
 
-    /// Returns the subscriber that contains the layer. `None` before it is built, and after it was
-    /// dropped.
+    /// Returns the subscriber that contains [`LiveLayers`]. Returns `None` before the subscriber is
+    /// built and after it was dropped.
     pub(crate) fn dispatch(&self) -> Option<Dispatch> {
         self.dispatch.get()?.upgrade()
     }

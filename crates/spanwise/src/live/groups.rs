@@ -1,4 +1,5 @@
-//! The layers that write lines. Each encodes the lines of all outputs with one rendering.
+//! The layers that write lines. Each layer encodes a line once for all outputs with the same
+//! [`Rendering`].
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use crate::{
     tee::RoutedOutput,
 };
 
-/// The outputs with one rendering, whose lines one layer encodes. A reload changes the outputs.
+/// The outputs with the same rendering, and the layer that encodes their lines. A reload changes
+/// the outputs.
 pub(crate) struct LineGroup {
     rendering: Rendering,
     tee: LiveTee,
@@ -25,9 +27,9 @@ pub(crate) struct LineGroup {
 }
 
 impl Outputs {
-    /// Returns the layers that write lines, one for all outputs with the same rendering, each with
-    /// its outputs. Layers that exist before a reload are taken from `previous`, with the outputs
-    /// that they have now. The caller sets the new outputs with [`LineGroup::set_outputs`].
+    /// Returns a group for each rendering, with the new outputs of the group. If `previous` has a
+    /// group with the same rendering, its layer and its present outputs are kept. The caller sets
+    /// the new outputs with [`LineGroup::set_outputs`].
     pub(crate) fn groups(
         &self,
         config: &Config,
@@ -73,12 +75,12 @@ impl LineGroup {
         }
     }
 
-    /// Returns whether both have the same layer.
+    /// Returns whether both groups have the same layer.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.layer, &other.layer)
     }
 
-    /// Returns whether its lines have this rendering.
+    /// Returns whether the lines of the group have this rendering.
     pub(crate) fn has(&self, rendering: &Rendering) -> bool {
         self.rendering.is_same(rendering)
     }
@@ -88,7 +90,7 @@ impl LineGroup {
         self.layer.on_register_dispatch(dispatch);
     }
 
-    /// Adds outputs to those that the group has. An output with the same bit is replaced.
+    /// Adds outputs to the group. A new output replaces an output with the same router bit.
     pub(crate) fn add_outputs(&self, new: &[RoutedOutput]) {
         let mut outputs = self.tee.outputs().to_vec();
         outputs.retain(|output| new.iter().all(|new| new.bit != output.bit));
@@ -101,7 +103,7 @@ impl LineGroup {
         self.tee.set(outputs);
     }
 
-    /// Returns the sampler of its sinks, if it is not that of the program.
+    /// Returns the sampler of the rendering: see [`Rendering::sampler`].
     pub(crate) fn sampler(&self) -> Option<Sampler> {
         self.rendering.sampler()
     }

@@ -14,15 +14,18 @@ use crate::{
     tee::{RoutedOutput, write_routed},
 };
 
-/// Forwards a line to each output whose sink is in the current [`SinkMask`].
+/// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
+/// the levels of the outputs decide: see [`write_routed`].
 ///
 /// A write never fails here, because each output counts its own lines. Clones have the same
 /// outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
-    /// The outputs, once for each group of threads, so that threads do not wait for each other.
+    /// A copy of the list of outputs for each group of threads, so that groups do not contend for
+    /// one lock and one reference count.
     shards: Arc<[Shard; SHARDS]>,
-    /// The router bits of all outputs, which the gate in front of the layer reads.
+    /// The router bits of all outputs, which the [`RouteGate`](crate::router::RouteGate) around the
+    /// layer reads.
     pub(crate) bits: GateBits,
 }
 
@@ -47,13 +50,14 @@ impl LiveTee {
             // Each shard has its own reference count.
             let outputs = Arc::from(outputs);
             let replaced = std::mem::replace(&mut *shard.write(), outputs);
+            // Dropped without the lock, because it may own the last handle of an output.
             drop(replaced);
         }
         self.bits.store(bits, Ordering::Relaxed);
     }
 
     pub(crate) fn outputs(&self) -> Arc<[RoutedOutput]> {
-        // No output is called under the lock.
+        // Clones the list, so that no output is called under the lock.
         Arc::clone(&self.shards[thread_number(SHARDS)].0.read())
     }
 }
@@ -72,6 +76,7 @@ impl<'a> MakeWriter<'a> for LiveTee {
     fn make_writer(&'a self) -> Self::Writer {
         LiveTeeWriter {
             tee: self,
+            // Without metadata, the line may be important.
             level: Level::WARN,
             sinks: SinkMask::current(),
         }

@@ -47,7 +47,7 @@ impl Live {
         }
     }
 
-    /// Shows the warnings that are not among `shown`, and stores all of them there.
+    /// Shows the warnings that are not in `shown`, and replaces `shown` by all current warnings.
     pub(super) fn report_warnings(&self, config: &Config, shown: &mut Vec<String>) {
         let warnings = config.findings.explanation.warnings.iter();
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
-//! Conditions of filters, compiled for a callsite. Parts that depend only on it are decided once.
+//! Conditions of filters. The parts of a condition that depend only on the target and the level are
+//! decided once per callsite.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use crate::{
     sink_settings::{Condition, FieldTest, FieldValue},
 };
 
-/// A condition whose tests of values are numbered.
+/// A condition that refers to each test of a value by a bit.
 #[derive(Debug, Clone)]
 pub(super) enum Compiled {
     Always(bool),
@@ -44,16 +45,16 @@ enum Test {
     Exists(bool),
 }
 
-/// The tests of all filters. Each has a bit.
+/// The tests of all filters. The bit of a test is `1 << index`.
 #[derive(Debug, Default)]
 pub(super) struct ValueTests(Vec<ValueTest>);
 
 /// The outcomes of tests, by their bits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Outcomes {
-    /// The tests whose field has a value.
+    /// The bits of the tests whose field has a value.
     pub(super) known: u64,
-    /// The tests that are true.
+    /// The bits of the tests that are true.
     pub(super) truth: u64,
 }
 
@@ -67,11 +68,12 @@ const MAX_TESTS: usize = 64;
 /// The field of the message.
 pub(super) const MESSAGE: &str = "message";
 
-/// At most this many bytes of a formatted value are read.
+/// The maximum length of the text of a value that is formatted for a test, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
 impl Compiled {
-    /// Compiles a condition, and adds its tests. Returns `None` if there are too many.
+    /// Compiles a condition, and adds its tests to `tests`. Returns `None` if there are then too
+    /// many tests.
     pub(super) fn new(
         condition: &Condition,
         preset: Preset,
@@ -99,8 +101,8 @@ impl Compiled {
         })
     }
 
-    /// Returns the condition for events with this target and level. The level is `None` if a filter
-    /// may change it before.
+    /// Returns the condition for events with this target and level. The level is `None` if an
+    /// earlier filter may change it.
     pub(super) fn for_events(&self, target: &str, level: Option<Level>) -> Self {
         let parts = |parts: &[Self]| -> Vec<Self> {
             parts
@@ -169,22 +171,22 @@ impl Compiled {
 impl ValueTests {
     fn add(&mut self, test: ValueTest) -> Option<u64> {
         let known = self.0.iter().position(|other| *other == test);
-        let number = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.0.push(test);
             self.0.len() - 1
         });
-        (number < MAX_TESTS).then(|| 1 << number)
+        (index < MAX_TESTS).then(|| 1 << index)
     }
 
-    /// Returns the tests for the fields of a callsite that are among `bits`.
+    /// Returns the tests among `bits` for the fields of a callsite.
     pub(super) fn field_tests(
         &self,
         fields: &tracing_core::field::FieldSet,
         bits: u64,
     ) -> FieldTests {
         let mut found: Vec<(usize, u64)> = Vec::new();
-        for (number, test) in self.0.iter().enumerate() {
-            let bit = bits & 1 << number;
+        for (test_index, test) in self.0.iter().enumerate() {
+            let bit = bits & 1 << test_index;
             let Some(field) = fields.field(&*test.field).filter(|_| bit != 0) else {
                 continue;
             };
@@ -213,19 +215,19 @@ impl ValueTests {
 
     fn bits(&self, selects: impl Fn(&ValueTest) -> bool) -> u64 {
         let tests = self.0.iter().enumerate().filter(|(_, test)| selects(test));
-        tests.fold(0, |bits, (number, _)| bits | 1 << number)
+        tests.fold(0, |bits, (index, _)| bits | 1 << index)
     }
 
-    /// Runs those of the tests `bits` for which `value` returns a text. `value` is passed the name
-    /// of the field.
+    /// Runs the tests among `bits` for which `value` returns a text. `value` is passed the name of
+    /// the field of a test.
     pub(super) fn run_on_texts(
         &self,
         bits: u64,
         value: impl Fn(&str) -> Option<String>,
     ) -> Outcomes {
         let mut outcomes = Outcomes::default();
-        for (number, test) in self.0.iter().enumerate() {
-            let bit = bits & 1 << number;
+        for (index, test) in self.0.iter().enumerate() {
+            let bit = bits & 1 << index;
             if bit != 0
                 && let Some(text) = value(&test.field)
             {
@@ -278,7 +280,7 @@ impl TestRunner<'_> {
     #[inline]
     fn bits(&self, field: &Field) -> u64 {
         let index = field.index();
-        let tests = self.fields.0.iter().find(|(of, _)| *of == index);
+        let tests = self.fields.0.iter().find(|(tested, _)| *tested == index);
         tests.map_or(0, |(_, bits)| *bits)
     }
 
@@ -286,9 +288,10 @@ impl TestRunner<'_> {
     fn run(&mut self, field: &Field, value: &TestedValue<'_>) {
         let mut bits = self.bits(field);
         while bits != 0 {
-            let number = bits.trailing_zeros();
-            let test = &self.tests.0[number as usize].test;
-            self.outcomes.add(1 << number, test.holds(value));
+            let test_index = bits.trailing_zeros();
+            let test = &self.tests.0[test_index as usize].test;
+            self.outcomes.add(1 << test_index, test.holds(value));
+            // Clears the bit of this test, which is the lowest.
             bits &= bits - 1;
         }
     }
@@ -378,7 +381,7 @@ impl TestedValue<'_> {
     }
 }
 
-/// Returns the text inside the quotes of a `Debug`, so that `?name` compares as `name` does.
+/// Returns the text inside the quotes of a `Debug` text, so that `?name` compares as `name` does.
 fn unquoted(text: &str) -> &str {
     let inside = text
         .strip_prefix('"')

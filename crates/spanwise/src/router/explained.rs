@@ -34,7 +34,7 @@ pub struct ExplainedEvent {
 }
 
 impl Router {
-    /// Explains the events of a target and level, while these levels apply.
+    /// Explains the events of a target and level, while `levels` are in force.
     pub(crate) fn explain(&self, target: &str, level: Level, levels: &Levels) -> ExplainedEvent {
         let max_level = levels.level(target);
         let Reached { own, sinks, .. } = self.reached(target, level);
@@ -64,14 +64,15 @@ impl Router {
         }
     }
 
-    /// Returns the route that gives a target its level, or `levels` if other levels are in force.
+    /// Returns the route that gives a target its level, or `levels` if the level in force is not
+    /// that of a route.
     fn level_origin(&self, target: &str, max_level: LevelFilter) -> String {
         let with_level = self.chain(target).find_map(|(route, compiled)| {
-            let place = route.map_or("root".to_owned(), |route| format!("route.{route}"));
-            compiled.level.map(|level| (place, level))
+            let origin = route.map_or("root".to_owned(), |route| format!("route.{route}"));
+            compiled.level.map(|level| (origin, level))
         });
         match with_level {
-            Some((place, level)) if level == max_level => place,
+            Some((origin, level)) if level == max_level => origin,
             _ => "levels".to_owned(),
         }
     }
@@ -86,7 +87,7 @@ impl ExplainedEvent {
         sinks: impl Iterator<Item = (String, LevelFilter)>,
     ) -> Self {
         let max_level = levels.level(target);
-        let sinks = sinks.filter(|(_, most)| level <= max_level && level <= *most);
+        let sinks = sinks.filter(|(_, sink_level)| level <= max_level && level <= *sink_level);
         Self {
             target: target.to_owned(),
             level,

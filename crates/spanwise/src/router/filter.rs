@@ -1,4 +1,4 @@
-//! Filters, and the steps of filters that depend on the event.
+//! Filters, and what remains of a list of filters for the events of a callsite.
 
 use std::{
     fmt,
@@ -38,14 +38,15 @@ enum Action {
     Code(CodeFilter),
 }
 
-/// The steps of filters that depend on the event, in the order of the filters.
+/// What remains of a list of filters when the target of an event, and perhaps its level, is known.
+/// The steps are in the order of the filters.
 #[derive(Debug)]
 pub(super) struct Steps {
     steps: Vec<Step>,
     end: End,
 }
 
-/// The level of an event after all steps, as far as it is known before the event.
+/// The level of an event after all steps, as far as it is known before the event occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// A step drops every event.
@@ -164,7 +165,7 @@ impl Filters {
         Steps { steps, end }
     }
 
-    /// Calls a filter in code. If it panics, the event is kept.
+    /// Calls a filter in code. If the filter panics, the event is kept.
     fn call(&self, name: &str, filter: &CodeFilter, view: &FilterEvent<'_>) -> Verdict {
         let verdict = panic_safe::catch_panic(|| filter(view));
         if verdict.is_none() && !self.has_reported_panic.swap(true, Ordering::Relaxed) {
@@ -208,13 +209,14 @@ impl Steps {
     }
 
     /// Runs the steps on an event of this level. Returns the level at the end, or `None` if a
-    /// filter drops the event. `view` calls a function with the view of the event.
+    /// filter drops the event. `with_view` is passed the current level and a filter in code. It
+    /// calls the filter with the [`FilterEvent`].
     pub(super) fn run(
         &self,
         filters: &Filters,
         outcomes: Outcomes,
         mut level: Level,
-        mut view: impl FnMut(Level, &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict,
+        mut with_view: impl FnMut(Level, &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict,
     ) -> Option<Level> {
         for step in &self.steps {
             match step {
@@ -223,7 +225,7 @@ impl Steps {
                 Step::Level(new, condition) if condition.holds(outcomes, level) => level = *new,
                 Step::Keep(_) | Step::Drop(_) | Step::Level(..) => {}
                 Step::Code(name, filter) => {
-                    match view(level, &|view| filters.call(name, filter, view)) {
+                    match with_view(level, &|view| filters.call(name, filter, view)) {
                         Verdict::Keep => {}
                         Verdict::Drop => return None,
                         Verdict::Level(new) => level = new,

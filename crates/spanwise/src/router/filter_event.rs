@@ -1,4 +1,5 @@
-//! The event as a filter in code sees it.
+//! The event as a filter in code sees it. Such a filter is a function that
+//! [`Builder::filter`](crate::Builder::filter) registers.
 
 use std::{borrow::Cow, fmt};
 
@@ -19,7 +20,7 @@ pub enum Verdict {
     Level(Level),
 }
 
-/// An event in a filter in code. All values are redacted.
+/// An event in a filter in code. The policy of the program redacts all values.
 pub struct FilterEvent<'a> {
     pub(super) event: &'a Event<'a>,
     pub(super) target: &'a str,
@@ -73,7 +74,7 @@ impl FilterEvent<'_> {
     pub fn context(&self, key: &str) -> Option<String> {
         let context = (self.context)();
         let value = context.get(key)?;
-        shown(self.policy, key, Kind::Text, value.to_owned())
+        redacted(self.policy, key, Kind::Text, value.to_owned())
     }
 }
 
@@ -94,7 +95,8 @@ enum Kind {
     Bool,
 }
 
-fn shown(policy: Option<&dyn Redact>, key: &str, kind: Kind, text: String) -> Option<String> {
+/// Returns the text of a value after redaction. `None` if the policy removes the value.
+fn redacted(policy: Option<&dyn Redact>, key: &str, kind: Kind, text: String) -> Option<String> {
     let Some(policy) = policy else {
         return Some(text);
     };
@@ -124,7 +126,7 @@ impl FieldReader<'_> {
     fn read(&mut self, field: &Field, kind: Kind, value: fmt::Arguments<'_>) {
         if field.index() == self.index {
             let text = panic_safe::format_text(value, <dyn Redact>::MAX_COLLECT_LEN);
-            self.text = shown(self.policy, field.name(), kind, text);
+            self.text = redacted(self.policy, field.name(), kind, text);
         }
     }
 }

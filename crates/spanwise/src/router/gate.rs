@@ -1,4 +1,4 @@
-//! Hides from a layer the events that none of its sinks gets.
+//! Hides from a layer the events that no sink of this layer gets.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,8 @@ use spanwise_core::{EventContext, forward, forward_downcast, internal::SinkMask}
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Forwards the events that one of its sinks gets, and all spans.
+/// Forwards the events that a sink behind the gate gets, events that no router handled, and all
+/// spans.
 #[derive(Debug)]
 pub(crate) struct RouteGate<L> {
     inner: L,
@@ -35,7 +36,8 @@ where
         let sinks = self.sinks.load(Ordering::Relaxed);
         if sinks != 0 {
             let routed = SinkMask::current().bits();
-            // A header of a recorder has no routes. It goes to the outputs of the buffered lines.
+            // The header of a dump has the mask of its trigger, which may have other sinks. The
+            // recorder sends the header to the sinks of the buffered lines.
             let is_hidden = routed != 0 && routed & sinks == 0;
             if is_hidden && !EventContext::forces_emit(event.metadata()) {
                 return;

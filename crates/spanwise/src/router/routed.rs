@@ -32,21 +32,22 @@ use super::{
     run_fixed,
 };
 
-/// Forwards each event with the sinks that get it, as a [`SinkMask`], and all spans.
+/// Forwards each event that a sink gets, in the scope of a [`SinkMask`] with these sinks. Forwards
+/// all spans.
 #[derive(Debug)]
 pub(crate) struct Routed<L> {
     inner: L,
     router: Arc<Router>,
     id: LayerId,
-    /// The filter for the events that sinks show. `None` without a recorder: all enabled events are
-    /// shown.
+    /// The filter that selects the events to show. `None` without a recorder, when all enabled
+    /// events are shown.
     shown: Option<SinkFilter>,
     /// The cached decisions of `shown`, for callsites without a fixed plan.
     visibility: CallsitePlans<VisibilityCache>,
     plans: CallsitePlans<CallsitePlan>,
-    /// The tests for the fields of spans, by the span's callsite.
-    spans: CallsitePlans<FieldTests>,
-    records: RecordPlans,
+    /// The tests for the fields of spans, by the callsite of the span.
+    span_field_tests: CallsitePlans<FieldTests>,
+    record_plans: RecordPlans,
     /// The bits of the tests that the fields of spans can decide.
     span_tests: u64,
 }
@@ -58,11 +59,12 @@ enum CallsitePlan {
     LogRecord,
 }
 
-/// The plans of records of `tracing-log`, by the callsite of their level and their target.
+/// The plans of records of `tracing-log`, by their level and their target.
 #[derive(Debug, Default)]
 struct RecordPlans(RwLock<HashMap<(Level, String), Arc<Plan>>>);
 
-/// The maximum number of stored plans of records. Records of further targets are planned each time.
+/// The maximum number of stored plans of records. For further targets, each record is planned
+/// again.
 const MAX_RECORD_PLANS: usize = 1024;
 
 /// The outcomes of tests on the fields of a span.
@@ -75,8 +77,8 @@ struct SpanOutcomes {
 }
 
 impl<L> Routed<L> {
-    /// Creates the layer. `shown` is the filter for the events that are shown, if more events are
-    /// enabled for a recorder.
+    /// Creates the layer. `shown` selects the events to show, if there is a recorder for which
+    /// other events are enabled.
     pub(crate) fn new(inner: L, router: Arc<Router>, shown: Option<SinkFilter>) -> Self {
         Self {
             inner,
@@ -86,12 +88,12 @@ impl<L> Routed<L> {
             span_tests: router.filters.tests.span_bits(),
             router,
             plans: CallsitePlans::default(),
-            spans: CallsitePlans::default(),
-            records: RecordPlans::default(),
+            span_field_tests: CallsitePlans::default(),
+            record_plans: RecordPlans::default(),
         }
     }
 
-    /// Forwards an event whose sinks do not depend on its callsite alone.
+    /// Forwards an event whose plan is not [fixed](Plan::fixed).
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, plan: &CallsitePlan)
     where
@@ -106,7 +108,7 @@ impl<L> Routed<L> {
             CallsitePlan::LogRecord => {
                 let target = LogRecord::from_event(event).target;
                 let target = target.as_deref().unwrap_or(callsite.target());
-                let plan = self.records.get(*callsite.level(), target, || {
+                let plan = self.record_plans.get(*callsite.level(), target, || {
                     self.router.plan(callsite, target)
                 });
                 self.destination(&plan.details, target, event, ctx)
@@ -128,7 +130,8 @@ impl<L> Routed<L> {
                     if !is_changed {
                         self.router.report_full();
                     }
-                    // A sampler has not seen the copy yet, so let it decide.
+                    // Samplers decide in `event_enabled`, and have not seen the event at this
+                    // level.
                     if self.inner.event_enabled(event, ctx.clone()) {
                         forward(event);
                     }
@@ -157,7 +160,7 @@ impl<L> Routed<L> {
         let router = &*self.router;
         let outcomes = self.outcomes(plan, event, ctx);
         let context = || SpanContext::from_event(event, ctx);
-        let view = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
+        let with_view = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
             call(&FilterEvent {
                 event,
                 target,
@@ -166,14 +169,14 @@ impl<L> Routed<L> {
                 context: &context,
             })
         };
-        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, view);
+        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, with_view);
         match is_shown {
             true => plan.destination(run),
             false => plan.for_recorder(run),
         }
     }
 
-    /// Returns whether the levels show an event, so that not only a recorder gets it.
+    /// Returns whether the levels show an event. Otherwise only a recorder gets it.
     fn is_shown<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
         self.shown.as_ref().is_none_or(|shown| {
             let cache = (self.visibility).get(event.metadata(), |_| VisibilityCache::default());
@@ -249,7 +252,7 @@ impl<L> Routed<L> {
             return;
         }
         let tests = &self.router.filters.tests;
-        let fields = self.spans.get(callsite, |callsite| {
+        let fields = self.span_field_tests.get(callsite, |callsite| {
             tests.field_tests(callsite.fields(), self.span_tests)
         });
         let outcomes = tests.run(fields, record);

@@ -29,7 +29,7 @@ pub(super) const KIND: SinkType = SinkType {
 #[derive(Clone, Copy, Default)]
 struct MeasuresEvents(bool);
 
-/// The choices about the exporter.
+/// The OpenTelemetry exporter, before it starts.
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
     changes: BuilderChanges<OtelBuilder>,
@@ -44,8 +44,8 @@ pub(crate) struct OtelSink {
 type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
-    /// because they may be meant for other programs.
+    /// Returns the sink if a setting turns it on. Otherwise only settings that could turn it on are
+    /// checked, because the other variables may be meant for other programs.
     fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
@@ -74,7 +74,8 @@ impl OtelSink {
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        // The resource attributes override the name from the program.
+        // `OTEL_RESOURCE_ATTRIBUTES` overrides the name and the version from the program, but not
+        // those from a setting.
         let is_named = choices.explicit_value(&SERVICE_NAME).is_some();
         let has_version = choices.explicit_value(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
@@ -106,7 +107,7 @@ impl OtelSink {
             variables.push((setting, name));
         }
         let has_endpoint_in_code = in_code.is_some();
-        // Code may set an endpoint later.
+        // If code changes the builder, it may set an endpoint later.
         let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
         let is_changed = !builder_changes.is_empty();
         for (name, signal) in exported {
@@ -151,7 +152,7 @@ impl OtelSink {
         Some(Box::new(sink))
     }
 
-    /// Names the variable or the setter of an option that is not valid.
+    /// Returns the problem of an invalid option, with the name of its variable or setter.
     fn problem(&self, invalid: &InvalidOption) -> String {
         let is_endpoint = OtelSetting::for_option(invalid).is_some_and(OtelSetting::is_endpoint);
         if is_endpoint && invalid.signal.is_none() && self.has_endpoint_in_code {
@@ -167,9 +168,10 @@ impl OtelSink {
             let set = variables.find(|(variable, _)| variable.def.name == setting.def.name);
             set.map(|(_, name)| name.clone())
         };
-        // Perhaps another variable requires a variable that is not set.
+        // If no variable sets the option, another variable makes it necessary.
         let needed = OtelSetting::for_option(&for_all_signals).filter(|_| !self.is_changed);
-        // A file that configures the sink makes this variable necessary, so the sink is named.
+        // If a configuration file makes the variable necessary, name the position in the file, too.
+        // Only names from a file contain `: `.
         let needed = needed.map(|setting| {
             let first = self.variables.first().map(|(_, name)| &**name);
             match first.filter(|name| name.contains(": ")) {
@@ -184,7 +186,7 @@ impl OtelSink {
     }
 }
 
-/// Reports a wrong value that perhaps was meant to turn something on.
+/// Reports invalid values that perhaps were meant to enable the export.
 fn check_what_may_enable(choices: &mut Choices<'_>) {
     for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
         if let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def)
@@ -236,7 +238,7 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        // The metrics layer counts these events, too.
+        // The layer that measures fields of events also counts events.
         let (events, counts) = match self.measures_events {
             true => (otel.metrics_of_events(), None),
             false => (None, otel.event_counts()),
@@ -304,11 +306,11 @@ impl crate::Builder {
 
 impl crate::Handle {
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
-    /// header of the request. If it prefers OpenMetrics, the body has that format. The body is
-    /// empty if there are no metrics.
+    /// header of the request. If the header prefers OpenMetrics, the body has that format. The body
+    /// is empty if there are no metrics.
     ///
-    /// It calls the callbacks of instruments and waits for them, so call it only where blocking is
-    /// allowed.
+    /// The method calls the callbacks of instruments and waits for them, so call it only where
+    /// blocking is allowed.
     ///
     /// ```
     /// use spanwise::{Builder, Output, Preset};

@@ -31,7 +31,7 @@ pub(super) const KIND: SinkType = SinkType {
     own_settings: Vec::new,
 };
 
-/// The choices about Sentry.
+/// The Sentry exporter, before it starts.
 pub(crate) struct SentrySink {
     builder: SentryBuilder,
     changes: BuilderChanges<SentryBuilder>,
@@ -78,7 +78,7 @@ impl OptionalSink for SentrySink {
             builder = builder.tag(key);
         }
         let tags = context.static_fields.iter();
-        // The policy may have emptied a value.
+        // Sentry accepts no empty tag, and the policy may have emptied a value.
         for (tag, value) in
             tags.filter(|(name, value)| is_valid_tag_name(name) && !value.is_empty())
         {
@@ -150,7 +150,7 @@ fn choose_environment(
     {
         choices.add_problem(format!(
             "{} is that of the service, {}: {error}; or set {}",
-            file_place_name(choices, &APP_ENV.def)
+            name_in_file(choices, &APP_ENV.def)
                 .unwrap_or_else(|| SENTRY_ENVIRONMENT.def.name.to_owned()),
             conceal::shown(environment),
             SENTRY_ENVIRONMENT.def.name,
@@ -175,8 +175,8 @@ fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -
     {
         choices.add_problem(format!(
             "{} is made of {} and {}, {}: {error}; or set {}",
-            file_place_name(choices, &SERVICE_NAME.def)
-                .or_else(|| file_place_name(choices, &SERVICE_VERSION.def))
+            name_in_file(choices, &SERVICE_NAME.def)
+                .or_else(|| name_in_file(choices, &SERVICE_VERSION.def))
                 .unwrap_or_else(|| SENTRY_RELEASE.def.name.to_owned()),
             SERVICE_NAME.def.name,
             SERVICE_VERSION.def.name,
@@ -187,8 +187,8 @@ fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -
     release
 }
 
-/// Returns the place of a setting, if a configuration file sets it.
-fn file_place_name(choices: &Choices<'_>, def: &Setting) -> Option<String> {
+/// Returns the name of a setting with its position in the configuration file, if the file sets it.
+fn name_in_file(choices: &Choices<'_>, def: &Setting) -> Option<String> {
     match choices.sourced_origin(def)? {
         Origin::File(place) => Some(place.name),
         _ => None,
@@ -241,7 +241,7 @@ impl crate::Builder {
 }
 
 impl crate::Handle {
-    /// Returns the counters of errors for Sentry. All zero without it.
+    /// Returns the counters of errors for Sentry. All zero without Sentry.
     #[must_use]
     pub fn sentry_stats(&self) -> SentryStats {
         let running = self.sink::<RunningSentry>();

@@ -69,7 +69,7 @@ pub fn spawn_blocking<T: Send + 'static>(
 /// A [`tokio::task::JoinSet`] whose tasks keep the span that was current at their spawn, its unit
 /// of work, and a scoped subscriber.
 ///
-/// It dereferences to the `JoinSet` of tokio, so only the import must change.
+/// This type dereferences to the `JoinSet` of tokio, so only the import must change.
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
