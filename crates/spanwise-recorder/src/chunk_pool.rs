@@ -117,6 +117,7 @@ impl ChunkPool {
 
     /// Returns the number of bytes in the chunks of units.
     pub(crate) fn used_bytes(&self) -> usize {
+        let _no_fork = forks::defer();
         self.state.lock().used * CHUNK_LEN
     }
 }

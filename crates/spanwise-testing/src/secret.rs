@@ -101,13 +101,17 @@ impl Secret {
     fn places_in_span(&self, span: &SpanRecord, what: &str, places: &mut Vec<String>) {
         let now = span.snapshot();
         let replaced = span.replaced();
-        let mut names: Vec<&str> = now
+        let with_secret = now
             .fields()
             .chain(replaced.iter().map(|(name, value)| (*name, value)))
             .filter(|(_, value)| self.is_in_value(value))
-            .map(|(name, _)| name)
-            .collect();
-        names.dedup();
+            .map(|(name, _)| name);
+        let mut names: Vec<&str> = Vec::new();
+        for name in with_secret {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let line = render::span(&now, &|text| self.hide(text));
         places.extend(
             names

@@ -436,10 +436,9 @@ impl Wrappers {
         let level = sink.level;
         let is_limited = level < LevelFilter::TRACE;
         match self.recorder.as_ref().filter(|_| sink.is_recorded) {
-            // Buffered lines are usually at DEBUG or TRACE, so an output whose level is INFO or
-            // more severe is not connected to the recorder. It shows no buffered line at INFO, and
-            // tail sampling does not apply to it.
-            Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
+            // Tail sampling buffers events at INFO and below. An output for errors and warnings has
+            // none of them, so it is not connected to the recorder.
+            Some((recorder, shown)) if level >= LevelFilter::INFO => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),
                     false => shown.clone(),

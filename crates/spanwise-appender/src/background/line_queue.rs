@@ -247,8 +247,12 @@ impl LineQueue {
         self.counters.shed(level);
         drop(state);
         if is_first {
+            let order = match self.options.when_full {
+                WhenFull::ShedByLevel(_) => ", least severe first",
+                WhenFull::Block(_) | WhenFull::Shed => "",
+            };
             let why = format_args!(
-                "{}: the buffer is filling ({held} of {} bytes): dropping lines, least severe first",
+                "{}: the buffer is filling ({held} of {} bytes): dropping lines{order}",
                 self.options.name, self.options.capacity,
             );
             self.report.fault(Fault::Shed, &why);

@@ -22,7 +22,7 @@ use tracing::{
 use tracing_core::{Level, Metadata};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use crate::limits::AttributeLimits;
+use crate::{limits::AttributeLimits, logs::is_opentelemetry_target};
 
 /// Counts events by level. Created by [`Otel::event_counts`](crate::Otel::event_counts).
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl EventCounts {
     /// Counts an event. Returns false, and does not count it, if a sender thread or a crate of
     /// OpenTelemetry logged it.
     fn count(&self, event: &Event<'_>) -> bool {
-        if is_sender_thread() || event.metadata().target().starts_with("opentelemetry") {
+        if is_sender_thread() || is_opentelemetry_target(event.metadata().target()) {
             return false;
         }
         let index = match *event.metadata().level() {

@@ -140,11 +140,10 @@ fn append_metrics<'m>(
             .find(|other| other.name == snapshot.name && other.unit == snapshot.unit);
         let separate = match same {
             // Points of another kind stay a metric of their own.
-            Some(other) => other.points.append(snapshot.points).map(|points| {
-                let mut separate = other.clone();
-                separate.points = points;
-                separate
-            }),
+            Some(other) => {
+                let points = other.points.append(snapshot.points);
+                points.map(|points| MetricSnapshot { points, ..snapshot })
+            }
             None => Some(snapshot),
         };
         snapshots.extend(separate);

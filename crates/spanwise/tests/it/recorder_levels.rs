@@ -1,7 +1,9 @@
-//! A file for errors contains neither buffered lines nor their headers.
+//! A file for errors contains neither buffered lines nor their headers. An output at INFO follows
+//! tail sampling.
 
 use std::{fs, time::Duration};
 
+use crate::support::Lines;
 use spanwise::{Builder, Output};
 use tracing::{debug, error, info, info_span};
 
@@ -36,4 +38,35 @@ fn buffered_lines_go_to_the_file_only() {
     let header = "flight recorder: buffered events of this request follow";
     assert_eq!(messages("all.log"), ["shown", header, "a step", "failed"]);
     assert_eq!(messages("errors.log"), ["failed"]);
+}
+
+#[test]
+fn output_at_info_shows_no_line_of_a_request_that_is_not_sampled() {
+    alone!();
+    let output = Lines::default();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_OUTPUT_LEVEL", "info"),
+        ("LOG_RECORDER", "debug,tail=0"),
+    ];
+    let builder = Builder::from_vars(vars).unwrap();
+    let telemetry = builder.with_writer(output.clone()).init().unwrap();
+    for fails in [false, true] {
+        info_span!("request", fails).in_scope(|| {
+            debug!("a step");
+            info!("received");
+            if fails {
+                error!("failed");
+            }
+        });
+    }
+    telemetry.shutdown(Duration::from_secs(5));
+    let lines = output.objects();
+    let of_request = |fails: bool| -> Vec<&str> {
+        let own = lines.iter().filter(|line| line["fails"] == fails);
+        own.map(|line| line["message"].as_str().unwrap()).collect()
+    };
+    let header = "flight recorder: buffered events of this request follow";
+    assert_eq!(of_request(true), [header, "received", "failed"]);
+    assert_eq!(of_request(false), [""; 0]);
 }
