@@ -15,7 +15,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer,
-    addition::AdditionPlace,
+    addition::LayerAddition,
     format::SPANS_OMITTED,
     format_table::{FormatTable, Layout, PartInputs},
     fragment::{Fragment, Overlap},
@@ -305,7 +305,7 @@ where
         match template.table.addition.filter(|_| plan.has_addition) {
             Some(addition) => {
                 let is_taken = |key: &str| template.is_taken(&self.options, key);
-                let place = AdditionPlace {
+                let place = LayerAddition {
                     addition,
                     table: template.table,
                     options: &self.options,
