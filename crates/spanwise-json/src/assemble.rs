@@ -513,8 +513,8 @@ where
         }
     }
 
-    /// Appends the origin of a record of the `log` crate, if lines have this layout. Each layout has
-    /// the origin at another position.
+    /// Appends the origin of a record of the `log` crate, if lines have this layout. The position of
+    /// the origin depends on the layout.
     #[cold]
     fn push_origin(
         &self,
