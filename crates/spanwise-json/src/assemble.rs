@@ -513,8 +513,8 @@ where
         }
     }
 
-    /// Appends the origin of a record of the `log` crate, if lines have this layout. The position of
-    /// the origin depends on the layout.
+    /// Appends the origin of a record of the `log` crate, if lines have this layout. The position
+    /// of the origin depends on the layout.
     #[cold]
     fn push_origin(
         &self,
@@ -565,7 +565,7 @@ fn push_unshadowed(
     table: &FormatTable,
 ) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    for change in [Fragment::without_ids, Fragment::rename_pinned] {
+    for change in [Fragment::without_trace_ids, Fragment::rename_pinned] {
         if let Some(changed) = change(fragment, &event) {
             line.truncate(offsets.fields_start);
             line.push(&changed);

@@ -1,8 +1,8 @@
-//! The ids that lines show for a span whose traces are exported.
+//! The trace ids that lines show for a span, if a layer exports traces.
 //!
-//! The ids are `trace_id`, `span_id` and `trace_flags` of the span's
-//! [identity](SpanIdentity). Fields with these keys, of the span, of outer spans and of events in a
-//! flat line, are dropped then.
+//! The trace ids are `trace_id`, `span_id` and `trace_flags` of the span's
+//! [identity](SpanIdentity). A line that shows them drops fields with their keys: those of the
+//! span, and in a flat line also those of outer spans and of the event.
 
 use spanwise_core::internal::{HexDigits, SpanIdentity};
 
@@ -15,17 +15,19 @@ use crate::{
     plan::{Key, Role, quoted_key},
 };
 
-/// The keys of the ids, and where they are shown.
+/// The keys of the trace ids.
 #[derive(Debug)]
-pub(crate) struct IdKeys {
-    /// The members up to the id: `,"trace_id":"`. Empty if the key is excluded from lines.
+pub(crate) struct TraceIdKeys {
+    /// Each member up to its digits: `,"trace_id":"`. Empty if lines omit it.
     shown: [Box<[u8]>; 3],
-    /// The keys as JSON strings, also those of fields that cannot be an id.
+    /// The keys as JSON strings. Also the keys that fields named `trace_id` have if their values
+    /// are not valid ids.
     quoted: Box<[Box<[u8]>]>,
-    /// The bits of all keys.
+    /// The bits of all these keys.
     pub(crate) bits: u128,
+    /// The key ids of all these keys.
     key_ids: Box<[KeyId]>,
-    /// The length of all members.
+    /// The length of the three members together, in bytes.
     len: usize,
 }
 
@@ -34,7 +36,7 @@ const NAMES: [&str; 3] = ["trace_id", "span_id", "trace_flags"];
 /// The lengths of the values with their closing quotes.
 const VALUE_LENS: [usize; 3] = [33, 17, 3];
 
-impl IdKeys {
+impl TraceIdKeys {
     pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
         let keys = NAMES.map(|name| template.key(options, name, Place::Span));
         let shown: [Box<[u8]>; 3] = keys.each_ref().map(|key| match key.role {
@@ -75,7 +77,7 @@ impl IdKeys {
         members
     }
 
-    /// Returns the members of the ids at the start of `tail`, or nothing if there are none.
+    /// Returns the trace ids at the start of `tail`, or nothing if there are none.
     pub(crate) fn at_start<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
         let first = self.shown.iter().find(|member| !member.is_empty());
         match first {
@@ -84,30 +86,29 @@ impl IdKeys {
         }
     }
 
-    /// Returns whether a key, which is a JSON string, is the key of an id.
+    /// Returns whether a key, which is a JSON string, is the key of a trace id.
     pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
         self.quoted.iter().any(|key| **key == *quoted)
     }
 
-    /// Returns the ids of all keys of trace and span ids, and of fields in their place.
     pub(crate) fn key_ids(&self) -> &[KeyId] {
         &self.key_ids
     }
 
-    /// Returns whether a member of `key` may have the key of an id.
+    /// Returns whether a member of `key` may have the key of a trace id.
     pub(crate) fn may_have(&self, key: &Key) -> bool {
         key.key_ids
             .iter()
             .any(|key_id| self.key_ids.contains(key_id))
     }
 
-    /// Returns the members that are not ids.
+    /// Returns the members that do not have the key of a trace id.
     pub(crate) fn remove_from(&self, all: KeyedMembers<'_>) -> MemberList {
         all.filter(|_, member| !self.contains(quoted_key(member)))
     }
 }
 
-/// Returns the member of an id up to its digits.
+/// Returns the member of a trace id up to its digits.
 fn id_start(key: &Key) -> Vec<u8> {
     match &key.conversion {
         Some(conversion) => match conversion.rule {

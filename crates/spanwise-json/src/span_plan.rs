@@ -15,7 +15,7 @@ use crate::{
     member_keys::KeyId,
     name_limits::limit_name,
     plan::{Key, quoted_key},
-    span_ids::IdKeys,
+    span_ids::TraceIdKeys,
     spelling::{Spell, Spelling},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct SpanPlan {
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
     pub(crate) context: Box<[ContextKey]>,
-    pub(crate) ids: IdKeys,
+    pub(crate) trace_ids: TraceIdKeys,
 }
 
 /// A key of the context.
@@ -108,7 +108,7 @@ impl SpanPlan {
             list: options.span_list,
             max_len: options.max_line,
             context: context.map(key).collect(),
-            ids: IdKeys::new(options, template),
+            trace_ids: TraceIdKeys::new(options, template),
         }
     }
 
