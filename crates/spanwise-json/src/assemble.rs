@@ -590,7 +590,7 @@ pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
     let mut kept: Vec<_> = all
         .iter()
         .rev()
-        .filter(|member| seen.insert(member.key()))
+        .filter(|member| seen.insert(member.opening()))
         .collect();
     kept.reverse();
     kept.iter().for_each(|member| line.push(member.bytes));

@@ -232,7 +232,7 @@ impl<'a> EventView<'a> {
             let (start, end) = (at, at + member.bytes.len());
             at = end;
             // Behind the comma and the quote, and in front of the quote and the colon.
-            let value = start + member.key().len();
+            let value = start + member.opening().len();
             let texts = (line.get(start + 2..value - 2), line.get(value..end));
             let (Some(key), Some(value)) = texts else {
                 continue;

@@ -10,7 +10,7 @@ use crate::{
     builder::Options,
     conversion::Rule,
     format_table::Kind,
-    line_template::{LineTemplate, Place},
+    line_template::{FieldSource, LineTemplate},
     member_keys::{KeyId, KeyedMembers, MemberList},
     plan::{Key, Role, quoted_key},
 };
@@ -38,24 +38,24 @@ const VALUE_LENS: [usize; 3] = [33, 17, 3];
 
 impl TraceIdKeys {
     pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
-        let keys = NAMES.map(|name| template.key(options, name, Place::Span));
+        let keys = NAMES.map(|name| template.key(options, name, FieldSource::Span));
         let shown: [Box<[u8]>; 3] = keys.each_ref().map(|key| match key.role {
             Role::Omitted => Box::default(),
-            _ => id_start(key).into(),
+            _ => id_opening(key).into(),
         });
         let lens = shown.iter().zip(VALUE_LENS);
         let len = lens
             .filter(|(member, _)| !member.is_empty())
             .map(|(member, value_len)| member.len() + value_len)
             .sum();
-        let starts = keys.iter().flat_map(|key| match &key.conversion {
-            Some(conversion) => conversion.all_starts().collect(),
-            None => vec![key.member.as_bytes()],
+        let openings = keys.iter().flat_map(|key| match &key.conversion {
+            Some(conversion) => conversion.all_openings().collect(),
+            None => vec![key.opening.as_bytes()],
         });
         Self {
             shown,
-            quoted: starts.map(|start| quoted_key(start).into()).collect(),
-            bits: keys.iter().fold(0, |bits, key| bits | key.bit),
+            quoted: openings.map(|opening| quoted_key(opening).into()).collect(),
+            bits: keys.iter().fold(0, |bits, key| bits | key.bits),
             key_ids: keys.iter().flat_map(|key| key.key_ids.clone()).collect(),
             len,
         }
@@ -109,12 +109,12 @@ impl TraceIdKeys {
 }
 
 /// Returns the member of a trace id up to its digits.
-fn id_start(key: &Key) -> Vec<u8> {
+fn id_opening(key: &Key) -> Vec<u8> {
     match &key.conversion {
         Some(conversion) => match conversion.rule {
-            Rule::Hex { .. } => conversion.starts.fitting.to_vec(),
-            _ => [conversion.start_for(Kind::Text), b"\""].concat(),
+            Rule::Hex { .. } => conversion.openings.fitting.to_vec(),
+            _ => [conversion.opening_for(Kind::Text), b"\""].concat(),
         },
-        None => [key.member.as_bytes(), b"\""].concat(),
+        None => [key.opening.as_bytes(), b"\""].concat(),
     }
 }

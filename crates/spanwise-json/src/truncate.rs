@@ -10,7 +10,7 @@ use crate::{
     format_table::{FormatTable, Layout},
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
-    line_template::{push_member, start_of},
+    line_template::{opening_of, push_member},
 };
 
 /// Drops fields until the line fits, or has none left to drop: first those of the spans from the
@@ -131,10 +131,10 @@ impl Excess {
     /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many
     /// keys as `room` allows.
     fn note_in(mut self, tail: &[u8], has_list: bool, room: usize, table: &FormatTable) -> Vec<u8> {
-        let key = start_of(&table.spell(TRUNCATED));
+        let key = opening_of(&table.spell(TRUNCATED));
         let mut at = 0;
         let found = members(tail).find(|member| {
-            let is_list = has_list && member.key() == key;
+            let is_list = has_list && member.opening() == key;
             at += if is_list { 0 } else { member.bytes.len() };
             is_list
         });

@@ -160,7 +160,7 @@ impl<'a> Encoder<'a> {
         }
         self.at = index;
         self.note_member(index);
-        self.line.push_padded(&key.member);
+        self.line.push_padded(&key.opening);
         self.value_start = self.line.len();
         Some(key)
     }
@@ -196,7 +196,7 @@ impl<'a> Encoder<'a> {
             Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
                 self.note_member(field.index());
-                self.line.push_padded(&key.member);
+                self.line.push_padded(&key.opening);
                 self.line
                     .push_block(REDACTED_BLOCK, REDACTED_BLOCK.trim_ascii_end().len());
                 if key.role == Role::Redacted {
@@ -217,7 +217,7 @@ impl<'a> Encoder<'a> {
         let shown = replacer.replace_display(plain_name(field.name()), format_args!("{value}"));
         self.at = field.index();
         self.note_member(field.index());
-        self.line.push_padded(&key.member);
+        self.line.push_padded(&key.opening);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
         self.end(Alteration {
             redacted: true,

@@ -61,7 +61,7 @@ impl Fragment {
         shadowed.count = 0;
         for index in fields.iter() {
             let key = &plan.keys[index];
-            if key.bit & bits == 0 {
+            if key.bits & bits == 0 {
                 continue;
             }
             if changes_events && self.may_change(key) {

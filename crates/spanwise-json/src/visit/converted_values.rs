@@ -214,7 +214,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn begin_converted(&mut self, conversion: &Conversion, kind: Kind) {
         self.written.member_start = self.line.len();
-        self.line.push(conversion.start_for(kind));
+        self.line.push(conversion.opening_for(kind));
         self.written.value_start = self.line.len();
         // If the value panics, it is replaced from here on.
         self.value_start = self.line.len();
