@@ -34,11 +34,12 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The members before the timestamp. Empty if lines have no timestamp.
+    /// The members before that of the timestamp. Empty if lines have no timestamp.
     pub(crate) before_open: Vec<u8>,
-    /// The start of the line, up to the text of the timestamp. Empty if lines have no timestamp.
+    /// The member of the timestamp up to its text. Empty if lines have no timestamp.
     pub(crate) open: Vec<u8>,
-    /// The static fields and the end of the line.
+    /// The members that are the same in all lines, such as the static fields, and the end of the
+    /// line.
     pub(crate) close: Vec<u8>,
     /// `,"span":`
     pub(crate) span: PaddedBytes<16>,

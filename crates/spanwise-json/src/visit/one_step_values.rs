@@ -1,4 +1,5 @@
-//! The encoder of values that are written in one step. The [`Encoder`] writes all others.
+//! The encoder of values that are written in one step: the bytes in front, the value, the bytes
+//! behind. The [`Encoder`] writes all other values.
 //!
 //! For a format that rewrites lines of JSON, each value is written in the format's own syntax. Only
 //! a value that has to be rewritten becomes JSON first. No value is formatted twice.
@@ -166,8 +167,8 @@ impl<'a> OneStepEncoder<'a> {
         }
     }
 
-    /// Removes the quotes of a text if the format writes it without, and appends the bytes behind
-    /// it.
+    /// Removes the quotes of a text if the format writes it without quotes, and appends the bytes
+    /// behind it.
     #[inline]
     fn end_text(&mut self, frame: &ValueFrame) {
         if self.rewritten.is_some_and(|fields| fields.has_words) {
