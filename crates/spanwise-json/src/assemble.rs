@@ -49,6 +49,7 @@ pub(crate) struct Draft<'a> {
 /// The syntax in which the fields of the event are encoded so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldSyntax {
+    /// In JSON.
     Json,
     /// In the format's own syntax. Only for formats that rewrite lines of JSON.
     Rewritten,
@@ -60,6 +61,7 @@ pub(crate) enum FieldSyntax {
 pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
+    /// The event was logged with `parent: &span`.
     Explicit(&'a Id),
     /// The event was logged with `parent: None`.
     NoSpan,
@@ -82,7 +84,7 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Starts a line, up to its first field.
+    /// Writes the start of a line, up to its first field.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,

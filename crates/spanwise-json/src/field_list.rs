@@ -154,7 +154,7 @@ impl FieldList {
     /// The words that a list can have, for the documentation of settings.
     pub const ACCEPTS: &str = "`+location`, `+thread`, `+thread_id`, `+spans`, `+host`, `+pid`, `+trace_id`, `+span_id`, `-NAME`, `only=NAME`, `old>new`, `key=text`, `@seconds`, `@millis`, `@micros`, `@nanos`, joined by commas";
 
-    /// Returns whether there is no word.
+    /// Returns whether the list has no words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -190,8 +190,8 @@ impl FieldList {
         })
     }
 
-    /// Returns the list with other texts: `change` returns the text for a key, or `None` to remove
-    /// it.
+    /// Returns the list with other added texts. `change` gets a key and its text, and returns the
+    /// new text, or `None` to remove the word.
     #[must_use]
     pub fn map_added(&self, change: impl Fn(&str, &str) -> Option<String>) -> Self {
         let changed = self.0.iter().filter_map(|word| match word {

@@ -38,7 +38,8 @@ pub(crate) struct FormatTable {
     pub(crate) span: &'static str,
     /// The key of the list of spans.
     pub(crate) spans: &'static str,
-    /// The members behind the fields that depend on the callsite: mostly file and line.
+    /// The members that depend on the callsite, after the fields of the event: mostly file and
+    /// line.
     pub(crate) origin: &'static [Part],
     pub(crate) thread: ThreadKeys,
     /// The members at the end, the same in each line of a layer.
@@ -50,7 +51,7 @@ pub(crate) struct FormatTable {
     /// The keys that the receiver requires: they are neither renamed nor omitted.
     pub(crate) required: &'static [&'static str],
     pub(crate) process: ProcessKeys,
-    /// Members with the same value in each line: a key and its JSON.
+    /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
     /// Further keys, as lines spell them, that no field can have.
     pub(crate) reserved: &'static [&'static str],
@@ -59,7 +60,7 @@ pub(crate) struct FormatTable {
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.
     pub(crate) addition: Option<Addition>,
-    /// For a format that is not flat JSON.
+    /// The conversion from flat JSON, for a format whose lines are not flat JSON.
     pub(crate) rewrite: Option<Rewrite>,
 }
 
@@ -331,7 +332,8 @@ impl EventLevel {
 }
 
 impl<'a> PartInputs<'a> {
-    /// Returns the inputs for a callsite, or for a `log` record that it forwards.
+    /// Returns the inputs for a callsite, or for a record of the `log` crate, which replaces the
+    /// target and the location of the callsite.
     pub(crate) fn new(
         options: &'a Options,
         callsite: &'a Metadata<'a>,

@@ -57,8 +57,8 @@ pub(crate) struct Fragment {
     altered: Option<Box<SpanAlteredFields>>,
     /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,
-    /// The length of the span's own members, which come first in `bytes`, or in `shared` if they
-    /// are long. Flat lines only.
+    /// The length of the span's own members. They come first in `bytes`, or in `shared` if they are
+    /// long. Flat lines only.
     own_len: u32,
     /// Flat: where the members in `bytes` end. Nested: where the span's own object starts.
     split: u32,
@@ -81,7 +81,8 @@ pub(crate) struct Fragment {
     has_key_ids: bool,
     /// Whether a flat line shows trace ids.
     has_trace_ids: bool,
-    /// The index of the field that is the span's error, if only a value shows that.
+    /// The index of the field that is the span's error. `None` if no field is, or if the callsite
+    /// has only one field that can be.
     error: Option<u8>,
 }
 
@@ -139,7 +140,7 @@ impl Fragment {
         self.span_plan.callsite
     }
 
-    /// Returns the index of the field that is the span's error, if only a value shows that.
+    /// Returns the index of the field that was chosen as the span's error, if several can be.
     pub(crate) fn error(&self) -> Option<usize> {
         self.error.map(usize::from)
     }

@@ -46,7 +46,7 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
-    /// The options as the caller set them. `options` is the same after resolution against the
+    /// The options as the caller set them. `options` is the result of resolving them against the
     /// format.
     pub(crate) requested: Options,
     pub(crate) template: LineTemplate,
@@ -140,7 +140,7 @@ where
         self.finish(draft, scope, ctx);
     }
 
-    /// Encodes the span's own fields, visited by `record`, and calls `f` with the members.
+    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
     /// `known_error` is the index of the field that an earlier call chose as the span's error.
     fn encode_own_fields<R>(
         &self,
@@ -235,8 +235,8 @@ where
         })
     }
 
-    /// Returns the node of a span, or of the nearest one above it that has a node. A span opened
-    /// before the layer was added has none, unless the layer is [late](JsonLayer::late).
+    /// Returns the node of a span, or of the nearest span around it that has a node. A span opened
+    /// before the layer was added has no node, unless the layer is [late](JsonLayer::late).
     pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -252,8 +252,8 @@ where
         }
     }
 
-    /// Gives a span that is older than the layer, and the older spans around it, nodes with the
-    /// values that the context has of them.
+    /// Creates the nodes of a span that is older than the layer, and of the older spans around it.
+    /// Their fields are the values that the [context](SpanContext) of each span has.
     #[cold]
     fn adopt<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
@@ -309,7 +309,7 @@ where
     /// if there is no current span.
     ///
     /// The look-up must not happen here. It may drop the last reference to a span, which runs
-    /// `on_close` of layers, and they may log while the thread's spans are borrowed.
+    /// `on_close` of layers. `on_close` may log, but the thread's spans are borrowed.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,

@@ -46,7 +46,7 @@
 //!   OpenTelemetry. Fields with these names are omitted then;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
 //! * the lists `truncated` and `redacted`, if a field was cut, dropped or redacted;
-//! * the source location, the thread, `sample_rate` and `buffered`, if the line has them;
+//! * members that only some lines have: the source location, the thread, `sample_rate`, `buffered`;
 //! * `service`, then the [static fields](JsonLayer::add).
 //!
 //! These rules apply:

@@ -20,7 +20,7 @@ const MAX_OFFSET: i16 = 24 * 60 - 1;
 /// system does not know its zone.
 ///
 /// Summer time starts and ends at whole minutes in every zone, so an offset is valid for a minute.
-/// The zone itself (`TZ`, `/etc/localtime`) is read on first use.
+/// `TZ` and `/etc/localtime` are read on first use only.
 pub(crate) fn local_offset_minutes(second: i64) -> i16 {
     let last = LAST.load(Ordering::Relaxed);
     let minute = second.div_euclid(60);

@@ -295,7 +295,7 @@ impl Plan {
     }
 
     /// Returns the keys of the fields that `record` visits, and the index of the field that is the
-    /// error, if only its value shows that.
+    /// error. The index is `None` if no field is.
     ///
     /// The error is the field `known`. If that is `None`, it is the first field that has the name
     /// of an error and an error as its value, or else the first with such a name and a text.
