@@ -189,7 +189,7 @@ impl OwnKeys {
         let Some(range) = encoded.fields.as_range() else {
             return self.list_scattered(encoded, starts, end, keys);
         };
-        if range.len() != encoded.members as usize {
+        if range.len() != encoded.member_count as usize {
             return false;
         }
         let Some(keys) = keys.get(range.clone()) else {
@@ -214,7 +214,7 @@ impl OwnKeys {
         keys: &[Key],
     ) -> bool {
         let fields = encoded.fields;
-        if fields.len() != encoded.members as usize {
+        if fields.len() != encoded.member_count as usize {
             return false;
         }
         for (to, index) in fields.iter().enumerate() {

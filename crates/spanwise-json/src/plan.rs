@@ -73,7 +73,7 @@ pub(crate) struct Plan {
     pub(crate) clean_texts: Box<[CleanTexts]>,
     /// The part between the fields of the event and those of the spans. Nested lines only.
     pub(crate) after_fields: Vec<u8>,
-    /// The source location, if a thread or an addition may follow it. Else it is part of `close`.
+    /// The source location, if lines may have a thread or an addition. Else it is part of `close`.
     pub(crate) location: Vec<u8>,
     /// The end of the line.
     pub(crate) close: PaddedBytes<32>,
@@ -295,7 +295,7 @@ impl Plan {
     }
 
     /// Returns the keys of the fields that `record` visits, and the index of the field that is the
-    /// error. The index is `None` if no field is.
+    /// error, if there are `other_errors`.
     ///
     /// The error is the field `known`. If that is `None`, it is the first field that has the name
     /// of an error and an error as its value, or else the first with such a name and a text.

@@ -89,7 +89,7 @@ struct Encoder<'a> {
     encoded: &'a mut Encoded,
     /// Copies of the parts of `encoded` that each field changes.
     fields: FieldSet,
-    members: u32,
+    member_count: u32,
     /// The index of the field being encoded.
     at: usize,
     /// The fields before this index are done. 0 until a value panics.
@@ -117,7 +117,7 @@ impl<'a> Encoder<'a> {
             pass,
             encoding,
             fields: encoded.fields,
-            members: encoded.members,
+            member_count: encoded.member_count,
             encoded,
             at: 0,
             resume_at: 0,
@@ -130,7 +130,7 @@ impl<'a> Encoder<'a> {
     #[inline(always)] // The end of each of its two callers.
     fn finish(self) {
         self.encoded.fields = self.fields;
-        self.encoded.members = self.members;
+        self.encoded.member_count = self.member_count;
     }
 
     /// Appends the key, and returns it. Appends nothing and returns `None` for a field that
@@ -172,7 +172,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn note_member(&mut self, index: usize) {
         self.fields.add(index);
-        self.members += 1;
+        self.member_count += 1;
         self.starts[index % MAX_SPAN_FIELDS] = self.line.len();
     }
 

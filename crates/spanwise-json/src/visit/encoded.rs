@@ -18,7 +18,7 @@ pub(crate) struct Encoded {
     /// The fields that had a value.
     pub(crate) fields: FieldSet,
     /// How many members were written.
-    pub(crate) members: u32,
+    pub(crate) member_count: u32,
     /// The truncated fields, and the redacted fields without a bit. Boxed, because most lines have
     /// none.
     pub(crate) altered: Option<Box<AlteredFields>>,
