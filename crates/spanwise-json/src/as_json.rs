@@ -194,8 +194,8 @@ fn without_repeated_keys(text: &str) -> Option<String> {
     Some(kept)
 }
 
-/// The members of an object so far: the range of each, with the comma after it, and the index of
-/// the last range for each key.
+/// The members of an object so far. `ranges` has the range of each, with the comma after it, and
+/// `by_key` the index of the last range for each key.
 #[derive(Default)]
 struct ObjectKeys<'a> {
     by_key: HashMap<Cow<'a, [u8]>, usize>,

@@ -556,9 +556,11 @@ where
     }
 }
 
-/// Appends the spans' members whose keys the event does not have. First removes fields of the event
-/// with the keys of trace and span ids, and renames those with the keys of pinned context (see
-/// [`Context`](spanwise_core::Context)), which the event does not shadow.
+/// Appends the spans' members whose keys the event does not have.
+///
+/// The event does not shadow trace ids and pinned context (see
+/// [`Context`](spanwise_core::Context)). So fields of the event with the keys of trace ids are
+/// removed first, and those with pinned keys are renamed.
 #[cold]
 fn push_unshadowed(
     line: &mut LineBuffer,

@@ -30,8 +30,8 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///
-/// A *member* is a key with its value, an *object* is all members of one span in a nested line, and
-/// a *piece* is a run of members or objects that spans share. A *key id* is a number for a key: see
+/// A *member* is a key with its value. An *object* is all members of one span in a nested line. A
+/// *piece* is a run of members or objects that spans share. A *key id* is a number for a key: see
 /// [`member_keys`](crate::member_keys). The *trace ids* are the members `trace_id`, `span_id` and
 /// `trace_flags`: see [`span_ids`](crate::span_ids). In a line, a fragment is:
 ///

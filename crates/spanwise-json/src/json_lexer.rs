@@ -46,8 +46,8 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The keys of some members, as sorted JSON strings. If they include the key of an error's message,
-/// the keys of the error's other parts are added, so that no line has parts of two errors.
+/// The keys of some members, as sorted JSON strings. With the key of an error's message, the set
+/// also has the keys of the error's other parts. So no line has parts of two errors.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);
 

@@ -333,8 +333,8 @@ impl LineTemplate {
             || shown.any(|other| other == spelled)
     }
 
-    /// Returns whether a field must not have this key, because a line may have a part with it or
-    /// because the receiver gives it a meaning.
+    /// Returns whether no field may have this key, because a part of the line has it or because the
+    /// receiver gives it a meaning.
     pub(crate) fn is_taken(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
         let is_of_tail = self.table.layout == Layout::Flat

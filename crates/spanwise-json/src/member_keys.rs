@@ -11,8 +11,8 @@ use crate::{
 /// next id.
 pub(crate) type KeyId = u16;
 
-/// The id of a key that must be compared as text: the layer had seen 65,535 keys before, the key
-/// depends on the value, as that of a converted field does, or the list of members has no entries.
+/// The id of a key that must be compared as text. There are three cases: the layer had seen 65,535
+/// keys before, the key depends on the value, or the list of members has no entries.
 pub(crate) const NO_KEY_ID: KeyId = KeyId::MAX;
 
 /// Encoded members, with an entry for each: the id of the key and the length of the member. Without

@@ -297,8 +297,8 @@ impl Plan {
     /// Returns the keys of the fields that `record` visits, and the index of the field that is the
     /// error, if there are `other_errors`.
     ///
-    /// The error is the field `known`. If that is `None`, it is the first field that has the name
-    /// of an error and an error as its value, or else the first with such a name and a text.
+    /// The error is the field `known`. Without it, the error is the first field with the name of an
+    /// error whose value is an error, or else the first whose value is a text.
     #[cold]
     pub(crate) fn keys_for(
         &self,

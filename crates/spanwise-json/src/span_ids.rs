@@ -1,8 +1,8 @@
 //! The trace ids that lines show for a span, if a layer exports traces.
 //!
 //! The trace ids are `trace_id`, `span_id` and `trace_flags` of the span's
-//! [identity](SpanIdentity). A line that shows them drops fields with their keys: those of the
-//! span, and in a flat line also those of outer spans and of the event.
+//! [identity](SpanIdentity). A line that shows them drops the span's fields with their keys. A flat
+//! line also drops such fields of outer spans and of the event.
 
 use spanwise_core::internal::{HexDigits, SpanIdentity};
 

@@ -13,9 +13,9 @@ use crate::{
     line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits, or has none left to drop: first those of the spans from the
-/// outermost, then the list of spans, then fields of the event from the last. The message stays.
-/// The line lists what was dropped.
+/// Drops fields until the line fits, or has none left to drop. First it drops those of the spans
+/// from the outermost, then the list of spans, then fields of the event from the last. The message
+/// stays. The line lists what was dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
@@ -105,8 +105,8 @@ impl Excess {
         self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
     }
 
-    /// Drops the list of spans from the part of a flat line after the members of the spans, if this
-    /// part starts with the name of the span.
+    /// Drops the list of spans from `tail`: the part of a flat line after the members of the spans.
+    /// Does nothing if `tail` does not start with the name of the span.
     fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &FormatTable) -> Cow<'t, [u8]> {
         let mut span = Vec::new();
         push_member(&mut span, table.span, b"");

@@ -1,8 +1,8 @@
 //! `ecs`: the Elastic Common Schema.
 //!
 //! Elasticsearch refuses a document with a text at the name of an object, such as `user` or `host`.
-//! So a field gets a name of the schema only if the name is that of a leaf, and the value has the
-//! kind of the leaf. All other fields are `labels` and `numeric_labels`.
+//! So a field gets a name of the schema only if that is a leaf, and the value has the leaf's kind.
+//! All other fields are `labels` and `numeric_labels`.
 
 use std::borrow::Cow;
 

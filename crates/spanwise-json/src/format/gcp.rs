@@ -122,8 +122,8 @@ fn trace_prefix(options: &Options) -> Option<String> {
     Some(format!("projects/{project}/traces/"))
 }
 
-/// A field that moves into the object `httpRequest`: its name, its key in the object, the kind of
-/// its value, and the conversion of the value.
+/// A field that moves into the object `httpRequest`: its name, its key there, and the kind and the
+/// conversion of its value.
 type GroupMember = (
     &'static str,
     &'static str,

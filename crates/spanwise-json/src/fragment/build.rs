@@ -163,8 +163,8 @@ impl Fragment {
         &self.tail()[start..][..self.names_len as usize]
     }
 
-    /// Returns whether a span inside this one, with the own members `own`, shadows no member of
-    /// this one, neither by a member nor by its trace ids. Compares key ids if all keys have them.
+    /// Returns whether an inner span with the own members `own` shadows no member of this span. It
+    /// also shadows members with the keys of its trace ids. Compares key ids if all keys have them.
     fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
             || (has_key_ids && !own.members.iter().any(|own| self.has_key_of(*own)));
@@ -302,7 +302,7 @@ fn push_names(span_plan: &SpanPlan, bytes: &mut Vec<u8>, parent: Option<&Fragmen
     names_len
 }
 
-/// Builds the members in the cases that are not a plain append: some are long, the parent has one
+/// Builds the members if a plain append is not possible: some members are long, the parent has one
 /// of the span's own keys, or not all of the parent's members fit.
 #[cold]
 #[inline(never)] // Kept out of line, so that the common path stays small.
