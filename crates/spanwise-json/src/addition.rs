@@ -1,5 +1,5 @@
-//! Members that a format makes from others when a line ends: the request of an access event, or the
-//! description of its metrics.
+//! Members that a format makes from the other members of a complete line: `httpRequest` of an
+//! access event, or `_aws`, which describes metrics.
 
 use crate::{
     assemble::LineOffsets,
@@ -15,31 +15,33 @@ use crate::{
 pub(crate) struct Addition {
     /// Returns whether lines of an event with a field of this name may have an addition.
     pub(crate) applies: fn(&str) -> bool,
+    /// Makes the addition from the fields of a line.
     pub(crate) make: fn(&Shown<'_>) -> Added,
 }
 
-/// The fields that a line shows.
+/// The fields that a line shows, as the input of [`Addition::make`].
 pub(crate) struct Shown<'a> {
     /// The members of the event, then those of its spans.
     pub(crate) members: &'a [Member<'a>],
     /// The number of the event's members.
-    pub(crate) of_event: usize,
+    pub(crate) event_count: usize,
     pub(crate) options: &'a Options,
     /// Returns whether a member of the line itself has this key.
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
 }
 
-/// Members that were made from others.
+/// The members that [`Addition::make`] made.
 #[derive(Debug, Default)]
 pub(crate) struct Added {
-    /// The members that change, by index. A member that becomes empty is shown only in `members`.
+    /// The members that change, by their index in [`Shown::members`]. An empty one is removed from
+    /// the fields, because `members` has its value.
     pub(crate) changed: Vec<(usize, Vec<u8>)>,
-    /// `,"key":value`
+    /// The new members: `,"key":value`.
     pub(crate) members: Vec<u8>,
 }
 
-/// Where a line gets its addition, and how long it may be.
-pub(crate) struct AdditionPlace<'a> {
+/// The addition of a format, with the settings of the layer that it depends on.
+pub(crate) struct LayerAddition<'a> {
     pub(crate) addition: Addition,
     pub(crate) table: &'a FormatTable,
     pub(crate) options: &'a Options,
@@ -47,12 +49,12 @@ pub(crate) struct AdditionPlace<'a> {
     pub(crate) max_line: usize,
 }
 
-impl AdditionPlace<'_> {
+impl LayerAddition<'_> {
     /// Adds the members to a line that is otherwise complete. If the result would be too long,
     /// drops fields first, so that the addition is made from the remaining fields.
     #[cold]
     pub(crate) fn add(&self, line: &mut LineBuffer, offsets: &mut LineOffsets) {
-        // Truncation changes nothing behind the place of the addition.
+        // Truncation moves the offset of the addition, but changes no byte behind it.
         let behind = line.len() - offsets.addition;
         loop {
             let added = self.completed(line, offsets, behind);
@@ -73,11 +75,11 @@ impl AdditionPlace<'_> {
         let bytes = line.as_bytes();
         let of_event = members(&bytes[offsets.fields_start..offsets.fields_end]);
         let mut all: Vec<_> = of_event.collect();
-        let of_event = all.len();
+        let event_count = all.len();
         all.extend(members(&bytes[offsets.fields_end..offsets.spans_end]));
         let added = (self.addition.make)(&Shown {
             members: &all,
-            of_event,
+            event_count,
             options: self.options,
             is_taken: self.is_taken,
         });

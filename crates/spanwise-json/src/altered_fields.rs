@@ -15,14 +15,14 @@ pub(crate) struct AlteredFields {
     pub(crate) redacted: QuotedKeys,
 }
 
-/// For a line on which every value is as it was logged.
+/// The lists of a line on which every value is as it was logged.
 pub(crate) static UNALTERED: AlteredFields = AlteredFields {
     truncated: QuotedKeys(Vec::new()),
     redacted: QuotedKeys(Vec::new()),
 };
 
-/// A list of distinct keys, as JSON strings joined by commas. After [`MAX_KEYS`] of them comes
-/// `"…"`, so that neither the list nor the time to search it grows with a line.
+/// A list of distinct keys, as JSON strings joined by commas. After [`MAX_KEYS`] keys, it ends with
+/// `"…"`. So its length and the time to search it are bounded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QuotedKeys(Vec<u8>);
 
@@ -59,7 +59,7 @@ impl QuotedKeys {
         &self.0
     }
 
-    /// Appends the member that shows the list.
+    /// Appends the member with the list, under the key that the format has for `name`.
     pub(crate) fn push_member(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
         self.shown(table.style).push_shown(to, table, name);
     }
@@ -80,7 +80,7 @@ impl QuotedKeys {
         shown
     }
 
-    /// Appends the member for a list of keys that are as a line shows them.
+    /// Like [`push_member`](Self::push_member), for a list from [`shown`](Self::shown).
     pub(crate) fn push_shown(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
         to.push(b',');
         to.extend(escape::quoted(&table.spell(name)));
@@ -101,7 +101,7 @@ impl QuotedKeys {
         to.extend(list.close);
     }
 
-    /// Adds a key, which is a JSON string, unless it is in the list.
+    /// Adds a key, which is a JSON string, unless the list has the key or is full.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
         if self.0.ends_with(ELLIPSIS.as_bytes()) {
             return;
@@ -124,22 +124,20 @@ impl QuotedKeys {
         self.0.extend(quoted);
     }
 
-    /// Adds the keys at the start of `list`. Returns the rest of `list`.
-    pub(crate) fn add_list<'l>(&mut self, mut list: &'l [u8]) -> &'l [u8] {
+    /// Adds the keys of `list`, which are JSON strings joined by commas. Ignores a bracket after
+    /// them.
+    pub(crate) fn add_list(&mut self, mut list: &[u8]) {
         while list.first() == Some(&b'"') {
             let (name, rest) = list.split_at(string_end(list, 0));
             self.push(name);
             list = rest.strip_prefix(b",").unwrap_or(rest);
         }
-        list
     }
 
-    /// Adds the keys of a list as a line shows it.
+    /// Adds the keys of a list that was read from a line.
     pub(crate) fn add_shown(&mut self, list: &[u8], style: Style) {
         match style {
-            Style::Json | Style::Labels => {
-                self.add_list(list.get(1..).unwrap_or_default());
-            }
+            Style::Json | Style::Labels => self.add_list(list.get(1..).unwrap_or_default()),
             Style::Scalar | Style::Words => {
                 for name in unquoted(list).split(|byte| *byte == b',') {
                     self.push(&[b"\"", name, b"\""].concat());

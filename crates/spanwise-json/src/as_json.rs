@@ -20,8 +20,10 @@ use crate::{json_lexer::string_end, work};
 /// ```
 ///
 /// A value that fails to serialize becomes a string with the error. If an object repeats a key, the
-/// last one is kept. Within other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
-/// becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
+/// last one is kept. Within other text (`"items: {json}"`), the JSON is text. JSON longer than
+/// 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`. A
+/// [`JsonLayer`](crate::JsonLayer) also cuts it at [`max_field`](crate::JsonLayer::max_field), and
+/// shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
 }
@@ -66,14 +68,14 @@ const MAX_JSON_LEN: usize = 1024 * 1024;
 
 /// Serializes `value` to compact JSON in which no object repeats a key.
 ///
-/// serde_json does so except for what others put into it: a `RawValue` may contain line breaks, and
-/// it, `#[serde(flatten)]` and hand-written maps may repeat a key.
+/// serde_json alone does not ensure this: a `RawValue` may contain white space, and a `RawValue`,
+/// `#[serde(flatten)]` or a hand-written map may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
     let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
     let text = match String::from_utf8(written.bytes) {
         Ok(text) => text,
-        // The limit is inside a character.
+        // The limit has cut a character.
         Err(error) => {
             let whole = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
@@ -147,7 +149,7 @@ fn strip_whitespace(text: String) -> String {
 /// range to omit.
 fn without_repeated_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    // For each open object its keys, each with the start of its member; `None` for an array.
+    // The members of each open object so far; `None` for an open array.
     let mut open: Vec<Option<ObjectKeys<'_>>> = Vec::new();
     let mut replaced: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
@@ -192,7 +194,8 @@ fn without_repeated_keys(text: &str) -> Option<String> {
     Some(kept)
 }
 
-/// The members of an object so far, each with its comma, by key.
+/// The members of an object so far. `ranges` has the range of each, with the comma after it, and
+/// `by_key` the index of the last range for each key.
 #[derive(Default)]
 struct ObjectKeys<'a> {
     by_key: HashMap<Cow<'a, [u8]>, usize>,
@@ -203,7 +206,7 @@ impl<'a> ObjectKeys<'a> {
     fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
         self.ranges.push(start..start);
         if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
-            // The member is not the last one, so a comma ended it.
+            // Another member follows the replaced one, so a comma has ended the replaced one.
             replaced.push(self.ranges[before].clone());
         }
     }
@@ -215,7 +218,7 @@ impl<'a> ObjectKeys<'a> {
     }
 }
 
-/// Decodes a key, which may be spelled with escapes or without.
+/// Decodes the escapes in a key, so that two spellings of a key are equal.
 fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
     match key
         .contains(&b'\\')
@@ -226,7 +229,8 @@ fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Returns whether `json` is one complete value, as it should be between the marks.
+/// Returns whether `json` is one complete value, as the text between the [marks](nested_json) of
+/// [`AsJson`] should be.
 pub(crate) fn is_valid_json(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer,
-    addition::AdditionPlace,
+    addition::LayerAddition,
     format::SPANS_OMITTED,
     format_table::{FormatTable, Layout, PartInputs},
     fragment::{Fragment, Overlap},
@@ -37,17 +37,19 @@ pub(crate) struct Draft<'a> {
     pub(crate) offsets: LineOffsets,
     /// The callsite, which is passed to the writer.
     pub(crate) metadata: &'a Metadata<'a>,
+    /// The origin of a record of the `log` crate. `None` for other events.
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
     /// The line has members that the plan does not know.
     pub(crate) has_unknown_keys: bool,
     pub(crate) overlap: Overlap,
-    pub(crate) fields: FieldSyntax,
+    pub(crate) syntax: FieldSyntax,
 }
 
 /// The syntax in which the fields of the event are encoded so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldSyntax {
+    /// In JSON.
     Json,
     /// In the format's own syntax. Only for formats that rewrite lines of JSON.
     Rewritten,
@@ -59,12 +61,14 @@ pub(crate) enum FieldSyntax {
 pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
+    /// The event was logged with `parent: &span`.
     Explicit(&'a Id),
     /// The event was logged with `parent: None`.
     NoSpan,
 }
 
-/// Where the parts of a line end, for [`truncate_line`](truncate::truncate_line).
+/// The offsets of the parts of a line, for [`truncate_line`](truncate::truncate_line) and for
+/// [additions](crate::addition).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
@@ -72,15 +76,15 @@ pub(crate) struct LineOffsets {
     pub(crate) spans_end: usize,
     /// Where the format's addition goes, if the callsite has one.
     pub(crate) addition: usize,
-    /// A value is already truncated; the list of such fields follows the spans.
-    pub(crate) truncated: bool,
+    /// Whether the part after `spans_end` has the list of truncated fields.
+    pub(crate) has_truncated_list: bool,
 }
 
 impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Starts a line, up to its first field.
+    /// Writes the start of a line, up to its first field.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,
@@ -113,7 +117,7 @@ where
             context,
             has_unknown_keys: false,
             overlap: Overlap::Nothing,
-            fields: FieldSyntax::Json,
+            syntax: FieldSyntax::Json,
         }
     }
 
@@ -141,7 +145,7 @@ where
             return visit(&plan.keys, Pass::All);
         }
         if plan.rewritten.is_some() && !self.may_share_keys(plan, scope) {
-            draft.fields = FieldSyntax::Rewritten;
+            draft.syntax = FieldSyntax::Rewritten;
             return self.push_precomputed_fields(draft, event);
         }
         if !plan.precomputed.is_empty() || plan.rewritten.is_some() {
@@ -157,7 +161,8 @@ where
         encoded.list_redacted_of(plan, keys);
     }
 
-    /// Returns whether the spans may have a key of the event, so that its fields must be JSON.
+    /// Returns whether the spans may have a key of the event. Then the fields of the event must be
+    /// JSON, so that keys can be compared.
     fn may_share_keys(&self, plan: &Plan, scope: &SpanScope<'_>) -> bool {
         match scope {
             SpanScope::Current => self
@@ -178,25 +183,25 @@ where
         draft.scratch.line.truncate(draft.offsets.fields_start);
         draft.encoded = Encoded::default();
         draft.overlap = Overlap::Nothing;
-        draft.fields = FieldSyntax::Json;
+        draft.syntax = FieldSyntax::Json;
         self.push_precomputed_fields(draft, event);
     }
 
     /// Like [`push_fields`](Self::push_fields), with the [precomputed](PrecomputedKeys) bytes
     /// around values. For callsites with converted keys, and for formats that rewrite lines of
     /// JSON.
-    #[inline(never)] // The path of `json` stays small.
+    #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     fn push_precomputed_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let Draft {
             scratch,
             plan,
             encoded,
-            fields,
+            syntax,
             ..
         } = draft;
         let Scratch { line, starts, .. } = &mut **scratch;
         let rewritten = plan.rewritten.as_ref();
-        let rewritten = rewritten.filter(|_| *fields == FieldSyntax::Rewritten);
+        let rewritten = rewritten.filter(|_| *syntax == FieldSyntax::Rewritten);
         let mut visit = |pass| {
             let (precomputed, fields) = match rewritten {
                 Some(rewritten) => (&rewritten.keys, Some(rewritten.fields)),
@@ -219,7 +224,7 @@ where
     }
 
     /// Appends everything after the fields, and writes the line. Returns false, without writing, if
-    /// the line needs the fields as JSON. Then call
+    /// the fields are not JSON but the line needs JSON. Then call
     /// [`push_fields_as_json`](Self::push_fields_as_json), and this function again.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn finish<S>(
@@ -276,8 +281,8 @@ where
         true
     }
 
-    /// Writes a line that is too long, or that its format rewrites. Returns false, without writing,
-    /// if the line needs the fields as JSON.
+    /// Writes a line that is too long, that may have an addition, or that its format rewrites.
+    /// Returns false as [`finish`](Self::finish) does.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn write_changed(&self, draft: &mut Draft<'_>) -> bool {
         let Draft {
@@ -294,25 +299,25 @@ where
             plan,
             log,
             encoded,
-            fields,
+            syntax,
             ..
         } = draft;
         let template = &self.template;
         let is_whole = line.len() <= template.max_line;
-        if *fields == FieldSyntax::MustBeJson || *fields == FieldSyntax::Rewritten && !is_whole {
+        if *syntax == FieldSyntax::MustBeJson || *syntax == FieldSyntax::Rewritten && !is_whole {
             return false;
         }
         match template.table.addition.filter(|_| plan.has_addition) {
             Some(addition) => {
                 let is_taken = |key: &str| template.is_taken(&self.options, key);
-                let place = AdditionPlace {
+                let addition = LayerAddition {
                     addition,
                     table: template.table,
                     options: &self.options,
                     is_taken: &is_taken,
                     max_line: template.max_line,
                 };
-                place.add(line, offsets);
+                addition.add(line, offsets);
             }
             None if line.len() > template.max_line => {
                 truncate::truncate_line(line, offsets, template.max_line, template.table);
@@ -330,7 +335,7 @@ where
                 let bytes = line.as_bytes();
                 let time_end = offsets.fields_start - plan.head.as_bytes().len();
                 let keys = plan.rewritten.as_ref();
-                let keys = keys.filter(|_| *fields == FieldSyntax::Rewritten);
+                let keys = keys.filter(|_| *syntax == FieldSyntax::Rewritten);
                 let message_end = keys.map_or(offsets.fields_start, |keys| {
                     keys.message_end(
                         encoded.fields,
@@ -382,7 +387,7 @@ where
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
         draft.offsets.addition = draft.scratch.line.len();
-        // `location` is empty unless a thread follows it: otherwise it is part of `plan.close`.
+        // Empty if the location is part of `plan.close`.
         if !draft.plan.location.is_empty() {
             draft.scratch.line.push(&draft.plan.location);
         }
@@ -397,7 +402,7 @@ where
         }
     }
 
-    /// Appends the parts between the fields and the spans.
+    /// Completes the fields, and appends the parts between them and the spans.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         let Draft {
@@ -448,8 +453,8 @@ where
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends the members of a fragment that the event may shadow, or the objects of a nested
-    /// line.
+    /// Appends a fragment if the event may shadow some of its members, or if the line is nested.
+    /// Appends nothing if the fields of the event have to be encoded again, as JSON.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
         let is_flat = self.template.table.layout == Layout::Flat;
@@ -460,7 +465,7 @@ where
             offsets,
             overlap,
             has_unknown_keys,
-            fields,
+            syntax,
             ..
         } = draft;
         let Scratch { line, shadowed, .. } = &mut **scratch;
@@ -470,8 +475,8 @@ where
                 false => fragment.overlap(plan, encoded.fields, shadowed),
             };
         }
-        if *overlap != Overlap::Nothing && *fields != FieldSyntax::Json {
-            *fields = FieldSyntax::MustBeJson;
+        if *overlap != Overlap::Nothing && *syntax != FieldSyntax::Json {
+            *syntax = FieldSyntax::MustBeJson;
             return;
         }
         match overlap {
@@ -479,7 +484,7 @@ where
                 offsets.spans_end = line.len() + fragment.members_len();
                 fragment.push_flat(line);
             }
-            Overlap::Numbers => {
+            Overlap::KeyIds => {
                 fragment.push_unshadowed(line, shadowed);
                 offsets.spans_end = line.len();
                 line.push(fragment.tail());
@@ -510,17 +515,18 @@ where
         }
     }
 
-    /// Appends the origin of a record of the `log` crate, at its place in each layout.
+    /// Appends the origin of a record of the `log` crate, if lines have this layout. The position
+    /// of the origin depends on the layout.
     #[cold]
     fn push_origin(
         &self,
         line: &mut LineBuffer,
-        at: Layout,
+        layout: Layout,
         log: &LogRecord,
         metadata: &Metadata<'_>,
     ) {
         let template = &self.template;
-        if template.table.layout != at {
+        if template.table.layout != layout {
             return;
         }
         let mut members = Vec::new();
@@ -550,9 +556,11 @@ where
     }
 }
 
-/// Appends the spans' members whose keys the event has not used. A field of the event shadows one
-/// of a span, except ids and pinned context (see [`Context`](spanwise_core::Context)): for these,
-/// the field of the event is removed or renamed.
+/// Appends the spans' members whose keys the event does not have.
+///
+/// The event does not shadow trace ids and pinned context (see
+/// [`Context`](spanwise_core::Context)). So fields of the event with the keys of trace ids are
+/// removed first, and those with pinned keys are renamed.
 #[cold]
 fn push_unshadowed(
     line: &mut LineBuffer,
@@ -561,7 +569,7 @@ fn push_unshadowed(
     table: &FormatTable,
 ) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    for change in [Fragment::without_ids, Fragment::rename_pinned] {
+    for change in [Fragment::without_trace_ids, Fragment::rename_pinned] {
         if let Some(changed) = change(fragment, &event) {
             line.truncate(offsets.fields_start);
             line.push(&changed);
@@ -576,7 +584,7 @@ fn push_unshadowed(
     }
 }
 
-/// Keeps the last of several members with the same key.
+/// Keeps the last of several members with the same key, among those from `start` on.
 #[cold]
 pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();
@@ -586,7 +594,7 @@ pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
     let mut kept: Vec<_> = all
         .iter()
         .rev()
-        .filter(|member| seen.insert(member.key()))
+        .filter(|member| seen.insert(member.opening()))
         .collect();
     kept.reverse();
     kept.iter().for_each(|member| line.push(member.bytes));

@@ -25,8 +25,9 @@ pub(crate) struct Options {
     /// The table of the format, with the changes of other options.
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The digits after the second, in place of those of `timestamp` or of the format.
+    /// The number of digits after the second, in place of that of `timestamp` or of the format.
     pub(crate) precision: Option<usize>,
+    /// Whether lines have the message. Likewise for the parts down to `pid`.
     pub(crate) message: bool,
     pub(crate) target: bool,
     pub(crate) source_location: bool,
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     pub(crate) rename: Vec<(String, String)>,
     pub(crate) service: ServiceNames,
     pub(crate) google_cloud_project: Option<String>,
-    /// Key and encoded value.
+    /// The static fields: the key and the encoded value of each.
     pub(crate) add: Vec<(String, Vec<u8>)>,
     pub(crate) clock: Clock,
     pub(crate) redact: Arc<dyn Redact>,
@@ -60,12 +61,15 @@ pub(crate) struct ServiceNames {
     pub(crate) environment: Option<String>,
 }
 
-/// The minimum of either limit, in bytes: room for a timestamp, a level and a word.
+/// The minimum of `max_field` and of `max_line`, in bytes: room for a timestamp, a level and a
+/// word.
 const MIN_LIMIT: usize = 256;
 
-/// The maximum of `max_field`, in bytes. The 64 fields of a span then take less than 4 GiB.
+/// The maximum of `max_field`, in bytes. The 64 texts of a span then take at most 1 GiB before they
+/// are escaped. A fragment counts its bytes in a `u32`.
 const MAX_FIELD_LIMIT: usize = 16 * 1024 * 1024;
 
+/// The maximum of `max_line`, in bytes.
 const MAX_LINE_LIMIT: usize = 1024 * 1024 * 1024;
 
 impl Default for Options {
@@ -230,8 +234,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.thread_id = true)
     }
 
-    /// Adds `spans`, the names of at most 64 spans around the event, outermost first.
-    /// [`Format::JsonNested`] always has it.
+    /// Adds `spans`, the names of at most 64 spans around the event, outermost first. A line of
+    /// [`Format::JsonNested`] always has `spans`, with the fields of each span.
     #[must_use]
     pub fn with_span_list(self) -> Self {
         self.set(|options| options.span_list = true)
@@ -293,10 +297,10 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.rename.push(names))
     }
 
-    /// Changes the fields and the parts of lines by a list, as `LOG_FIELDS` does. It has the effect
-    /// of the other setters: a word `-NAME` is that of [`exclude`](Self::exclude).
-    /// [`FieldList::check`] finds words that do not fit the format. Here, such a word about a part
-    /// has no effect, and is reported as a fault.
+    /// Changes the fields and the parts of lines by a list, as `LOG_FIELDS` does. Each word has the
+    /// effect of a setter: `-NAME` is [`exclude`](Self::exclude). [`FieldList::check`] finds words
+    /// that do not fit the format. If such a word is about a part, this setter ignores it, and the
+    /// layer reports a fault.
     ///
     /// ```
     /// # fn main() -> Result<(), spanwise_core::ParseError> {
@@ -337,7 +341,7 @@ impl<W> JsonLayer<W> {
     }
 
     /// Adds a static field to the end of each line. A second value for a key replaces the first. A
-    /// key of the line itself becomes `added.<key>`. So does one under which the format writes a
+    /// key of the line itself becomes `added.<key>`. So does a key under which the format writes a
     /// field or a part of an error, such as `error` in [`Format::Logfmt`]. A value that fails to
     /// serialize becomes a string with the error.
     #[must_use]

@@ -6,8 +6,8 @@ use crate::line_buffer::small_block;
 
 /// The first texts of one key that the policy left unchanged.
 ///
-/// Most keys have either few values, such as a route, or ever new ones. A full memory does not
-/// change, so a reader takes no lock, and a key with ever new values pays a few comparisons.
+/// Most keys have either few values, such as a route, or always new ones. A text is never replaced,
+/// so a read takes no lock. A key with always new values costs a few comparisons for each value.
 #[derive(Debug, Default)]
 pub(crate) struct CleanTexts([OnceLock<CleanText>; CAPACITY]);
 
@@ -27,8 +27,8 @@ impl CleanTexts {
     #[inline]
     pub(crate) fn contains(&self, text: &[u8]) -> bool {
         let fingerprint = fingerprint(text);
-        for place in &self.0 {
-            match place.get() {
+        for slot in &self.0 {
+            match slot.get() {
                 Some(clean)
                     if clean.fingerprint == fingerprint && clean.text.as_bytes() == text =>
                 {
@@ -41,7 +41,7 @@ impl CleanTexts {
         false
     }
 
-    /// Adds a text, unless the memory is full.
+    /// Adds a text, unless all slots are used or the text is too long.
     #[inline]
     pub(crate) fn insert(&self, text: &[u8]) {
         let [.., last] = &self.0;
@@ -55,8 +55,9 @@ impl CleanTexts {
         let Ok(text) = str::from_utf8(bytes) else {
             return;
         };
-        // Two threads may add the same text twice, or lose one: it is scanned again.
-        if let Some(free) = self.0.iter().find(|place| place.get().is_none()) {
+        // Two threads may add the same text twice. If they choose the same slot, one text is lost,
+        // and is scanned again.
+        if let Some(free) = self.0.iter().find(|slot| slot.get().is_none()) {
             free.get_or_init(|| CleanText {
                 fingerprint: fingerprint(bytes),
                 text: text.into(),
@@ -65,8 +66,8 @@ impl CleanTexts {
     }
 }
 
-/// Returns a number that differs for most texts, from the ends and the middle of the text: counters
-/// differ there. Comparing whole texts costs a call each.
+/// Returns a hash of the ends and the middle of a text, where texts with a counter differ. It
+/// spares most comparisons of whole texts, which cost a call each.
 #[inline]
 fn fingerprint(text: &[u8]) -> u64 {
     let middle = &text[(text.len() / 2).saturating_sub(4)..];

@@ -1,14 +1,17 @@
 //! Conversion of the encoder's JSON into the values that a format writes in its own way.
+//!
+//! The *opening* of a member is everything before its value: `,"key":`. It may include the first
+//! bytes of the value, such as a quote and a prefix. A *start* is an offset.
 
 use crate::{
     escape,
     format_table::{ErrorPart, FormatTable, Kind, Style},
     line_buffer::LineBuffer,
-    line_template::start_of,
+    line_template::opening_of,
     plan::Role,
 };
 
-/// How a format writes the values of one key.
+/// How a format writes the values of one field.
 #[derive(Debug)]
 pub(crate) struct Conversion {
     /// The treatment of the field. The role of its [`Key`](crate::plan::Key) is `Converted`.
@@ -16,30 +19,29 @@ pub(crate) struct Conversion {
     pub(crate) role_of_bool: Role,
     pub(crate) style: Style,
     pub(crate) rule: Rule,
-    pub(crate) starts: Starts,
+    pub(crate) openings: Openings,
     pub(crate) error: Option<ErrorMembers>,
 }
 
-/// A place for values of one kind only.
+/// The values that the format writes under a key that only they may have.
 #[derive(Debug)]
 pub(crate) enum Rule {
-    /// There is no such place.
+    /// No values: the format has no such key for the field.
     None,
+    /// Values of this kind.
     Leaf(Kind),
+    /// Numbers of milliseconds, which become nanoseconds.
     Nanos,
-    /// The start of the member ends with that of the value.
-    Hex {
-        digits: usize,
-    },
-    Message {
-        blank: Option<&'static str>,
-    },
+    /// Texts of this many hexadecimal digits. The opening includes the quote and a prefix.
+    Hex { digits: usize },
+    /// All values, as text. `blank` replaces a text without a visible character.
+    Message { blank: Option<&'static str> },
 }
 
-/// The start of the member, `,"key":`, for each kind of value.
+/// The opening of the member for each kind of value.
 #[derive(Debug)]
-pub(crate) struct Starts {
-    /// For values that fit the [`Rule`].
+pub(crate) struct Openings {
+    /// For values that fit the [`Rule`]. Empty if the rule has none.
     pub(crate) fitting: Box<[u8]>,
     pub(crate) text: Box<[u8]>,
     pub(crate) number: Box<[u8]>,
@@ -53,24 +55,26 @@ pub(crate) struct Starts {
 pub(crate) struct ErrorMembers {
     /// Whether this is a further error, not the error of the event or span.
     pub(crate) is_further: bool,
-    /// The start of the object that contains the parts, if there is one.
+    /// The opening of the member with an object that contains the parts. `None` if the line itself
+    /// contains them.
     pub(crate) object: Option<Box<[u8]>>,
+    /// The parts, each with its opening.
     pub(crate) parts: Box<[(ErrorPart, Box<[u8]>)]>,
 }
 
 impl ErrorMembers {
     /// The members for the error of an event or span.
     pub(crate) fn new(object: Option<&str>, parts: &[(ErrorPart, &str)]) -> Self {
-        let start = |key: &str| -> Box<[u8]> { start_of(key).into() };
-        let parts = parts.iter().map(|(part, key)| (*part, start(key)));
+        let opening = |key: &str| -> Box<[u8]> { opening_of(key).into() };
+        let parts = parts.iter().map(|(part, key)| (*part, opening(key)));
         Self {
             is_further: false,
-            object: object.map(start),
+            object: object.map(opening),
             parts: parts.collect(),
         }
     }
 
-    /// Ends the object, if there is one.
+    /// Ends the object whose members begin at `start`, if there is an object.
     pub(crate) fn close_object(&self, line: &mut LineBuffer, start: usize) {
         if self.object.is_none() {
             return;
@@ -88,22 +92,23 @@ impl ErrorMembers {
 pub(crate) struct Written {
     pub(crate) member_start: usize,
     pub(crate) value_start: usize,
-    /// A number that is written as text.
+    /// Whether the value is a number that was written as text.
     pub(crate) is_number_as_text: bool,
 }
 
-impl Starts {
-    /// All values have the same key.
-    pub(crate) fn same(start: &[u8]) -> Self {
+impl Openings {
+    /// One opening for all values.
+    pub(crate) fn same(opening: &[u8]) -> Self {
         Self {
-            fitting: start.into(),
-            text: start.into(),
-            number: start.into(),
-            number_as_text: start.into(),
-            other_as_text: start.into(),
+            fitting: opening.into(),
+            text: opening.into(),
+            number: opening.into(),
+            number_as_text: opening.into(),
+            other_as_text: opening.into(),
         }
     }
 
+    /// Returns whether all values that do not fit the [`Rule`] have the same opening.
     pub(crate) fn are_same(&self) -> bool {
         self.text == self.number
             && self.text == self.number_as_text
@@ -112,25 +117,25 @@ impl Starts {
 }
 
 impl Conversion {
-    /// Returns the start of each member that the field may become.
-    pub(crate) fn all_starts(&self) -> impl Iterator<Item = &[u8]> {
-        let Starts {
+    /// Returns the opening of each member that the field may become.
+    pub(crate) fn all_openings(&self) -> impl Iterator<Item = &[u8]> {
+        let Openings {
             fitting,
             text,
             number,
             number_as_text,
             other_as_text,
-        } = &self.starts;
+        } = &self.openings;
         let error = self.error.iter().flat_map(|error| {
-            let object = error.object.iter().map(|start| &**start);
+            let object = error.object.iter().map(|opening| &**opening);
             // The parts of an object are not members of the line.
             let parts = error.parts.iter().filter(|_| error.object.is_none());
-            object.chain(parts.map(|(_, start)| &**start))
+            object.chain(parts.map(|(_, opening)| &**opening))
         });
         [fitting, text, number, number_as_text, other_as_text]
             .into_iter()
-            .map(|start| &**start)
-            .filter(|start| !start.is_empty())
+            .map(|opening| &**opening)
+            .filter(|opening| !opening.is_empty())
             .chain(error)
     }
 
@@ -139,40 +144,40 @@ impl Conversion {
         self.style == Style::Json
             && matches!(self.rule, Rule::None)
             && self.error.is_none()
-            && self.starts.are_same()
+            && self.openings.are_same()
     }
 
-    /// Returns the start of the member that a value of this kind nearly always has.
+    /// Returns the opening that the member of a value of this kind nearly always has.
     #[inline]
-    pub(crate) fn start_for(&self, kind: Kind) -> &[u8] {
+    pub(crate) fn opening_for(&self, kind: Kind) -> &[u8] {
         match self.rule {
-            Rule::Leaf(leaf) if kind.fits(leaf) => &self.starts.fitting,
+            Rule::Leaf(leaf) if kind.fits(leaf) => &self.openings.fitting,
             _ => match kind {
-                Kind::Text => &self.starts.text,
-                Kind::Number | Kind::Integer => &self.starts.number,
-                Kind::Bool | Kind::Nested if self.style == Style::Json => &self.starts.number,
+                Kind::Text => &self.openings.text,
+                Kind::Number | Kind::Integer => &self.openings.number,
+                Kind::Bool | Kind::Nested if self.style == Style::Json => &self.openings.number,
                 // Shown as text.
-                Kind::Bool | Kind::Nested => &self.starts.other_as_text,
+                Kind::Bool | Kind::Nested => &self.openings.other_as_text,
             },
         }
     }
 
-    /// Ends a member that starts with [`start_for(kind)`](Self::start_for). Changes the start and
-    /// the value if the value that was written needs that.
+    /// Ends a member with the opening [`opening_for(kind)`](Self::opening_for), where `kind` is the
+    /// expected kind of the value. Changes the opening and the value if the written value needs it.
     pub(crate) fn finish(&self, line: &mut LineBuffer, written: Written, kind: Kind) {
         let value = &line.as_bytes()[written.value_start..];
         let actual = kind_of(value);
         let mut nanos = itoa::Buffer::new();
-        let (start, value): (&[u8], Option<&[u8]>) = match self.rule {
-            Rule::Leaf(leaf) if actual.fits(leaf) => (&self.starts.fitting, None),
+        let (opening, value): (&[u8], Option<&[u8]>) = match self.rule {
+            Rule::Leaf(leaf) if actual.fits(leaf) => (&self.openings.fitting, None),
             Rule::Nanos if let Some(count) = millis_to_nanos(value) => {
                 let digits = nanos.format(count).as_bytes();
-                (&self.starts.fitting, Some(digits))
+                (&self.openings.fitting, Some(digits))
             }
             Rule::Hex { digits } if is_hex(value, digits) => {
-                // The opening quote is part of the start.
-                let opening = written.value_start + 1;
-                return line.splice(written.member_start..opening, &self.starts.fitting);
+                // The quote in front of the digits is part of the new opening.
+                let digits_start = written.value_start + 1;
+                return line.splice(written.member_start..digits_start, &self.openings.fitting);
             }
             Rule::Message { blank } => return finish_message(line, written, actual, blank),
             _ => {
@@ -180,8 +185,8 @@ impl Conversion {
                     quote_json(line, written.value_start);
                 }
                 match written.is_number_as_text {
-                    true => (&self.starts.number_as_text, None),
-                    false => (self.start_for(actual), None),
+                    true => (&self.openings.number_as_text, None),
+                    false => (self.opening_for(actual), None),
                 }
             }
         };
@@ -189,9 +194,10 @@ impl Conversion {
             line.truncate(written.value_start);
             line.push(value);
         }
-        if *start != *self.start_for(kind) {
-            line.splice(written.member_start..written.value_start, start);
+        if *opening != *self.opening_for(kind) {
+            line.splice(written.member_start..written.value_start, opening);
         }
+        // A text is the message of the error object, and its opening has opened that object.
         let in_object = self
             .error
             .as_ref()
@@ -226,7 +232,7 @@ fn finish_message(
     }
 }
 
-/// Turns the JSON value at the end of the line into text.
+/// Turns the JSON value from `start` to the end of the line into a JSON string.
 fn quote_json(line: &mut LineBuffer, start: usize) {
     if line.as_bytes()[start].is_ascii_alphanumeric() {
         // A number or a boolean has nothing to escape.
@@ -249,19 +255,21 @@ pub(crate) fn kind_of(json: &[u8]) -> Kind {
     }
 }
 
+/// Returns whether a number has a fraction or an exponent.
 fn has_fraction(number: &[u8]) -> bool {
-    let is_of_fraction = |byte: &u8| matches!(byte, b'.' | b'e' | b'E');
-    number.iter().any(is_of_fraction)
+    let is_mark = |byte: &u8| matches!(byte, b'.' | b'e' | b'E');
+    number.iter().any(is_mark)
 }
 
 impl Kind {
-    pub(crate) fn fits(self, place: Self) -> bool {
-        self == place || (self == Self::Integer && place == Self::Number)
+    /// Returns whether a value of this kind may have a key for values of the kind `accepted`.
+    pub(crate) fn fits(self, accepted: Self) -> bool {
+        self == accepted || (self == Self::Integer && accepted == Self::Number)
     }
 }
 
-/// Returns a JSON number of milliseconds in nanoseconds. `None` if it is not a number, negative or
-/// too large for receivers, which have 63 bits.
+/// Converts a JSON number of milliseconds to nanoseconds. `None` if it is not a number, is
+/// negative, or is too large for receivers, which read 63 bits.
 pub(crate) fn millis_to_nanos(json: &[u8]) -> Option<u64> {
     const MAX: u64 = i64::MAX as u64;
     const PER_MILLI: u64 = 1_000_000;
@@ -290,7 +298,8 @@ fn is_hex(json: &[u8], digits: usize) -> bool {
         && text.iter().any(|byte| *byte != b'0')
 }
 
-/// Appends a member of the line itself, spelled as a field.
+/// Appends a member of the line itself. The format spells its key and its value like those of
+/// fields.
 pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json: &[u8]) {
     let kind = kind_of(json);
     let is_number = matches!(kind, Kind::Number | Kind::Integer);
@@ -343,9 +352,10 @@ impl Style {
 }
 
 impl ListSyntax {
-    /// Appends a text, which is a JSON string, to a list that has some text or none.
-    pub(crate) fn push_item(&self, to: &mut Vec<u8>, has_some: bool, quoted: &[u8]) {
-        if has_some {
+    /// Appends a text, which is a JSON string, to a list. `has_items` is whether the list has an
+    /// item already.
+    pub(crate) fn push_item(&self, to: &mut Vec<u8>, has_items: bool, quoted: &[u8]) {
+        if has_items {
             to.push(b',');
         }
         match self.has_quotes {

@@ -1,7 +1,7 @@
-//! Formats that a program defines: a table for the encoder, built at run time.
+//! Formats that a program defines, as tables for the encoder that are built at run time.
 //!
 //! The encoder reads tables whose keys are `&'static str`, as those of the built-in formats are. So
-//! a built format is never freed. A program has few, and its layers refer to them for its lifetime.
+//! a custom format is never freed. A program has few of them, and uses them until it ends.
 
 mod key_checks;
 
@@ -23,12 +23,14 @@ use crate::{
     spelling::{Spell, Spelling},
 };
 
-/// A format that a program has built: see [`Format::custom`].
+/// A format that a program has built with [`Format::custom`] or [`Format::from_code`], or a
+/// template.
 #[derive(Clone, Copy)]
 pub struct CustomFormat(&'static CustomTable);
 
 pub(crate) struct CustomTable {
     name: &'static str,
+    /// The texts of the levels from TRACE to ERROR, then of critical events.
     levels: [&'static str; 6],
     table: FormatTable,
     /// The code that writes the lines, if there is any.
@@ -71,7 +73,8 @@ impl CustomFormat {
     }
 }
 
-/// Two formats are equal if they come from the same call of [`FormatBuilder::build`].
+/// Two formats are equal if they come from one call of [`FormatBuilder::build`] or
+/// [`Format::from_code`], or from the same template.
 impl PartialEq for CustomFormat {
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self.0, other.0)
@@ -89,7 +92,7 @@ impl fmt::Debug for CustomFormat {
 /// Builds a format of flat JSON lines from names and values. Start with [`Format::custom`].
 ///
 /// The defaults are those of [`Format::Json`]. The rules for all formats apply: no key is repeated,
-/// no field changes a key of the line, and no field is lost. Such a format is as fast.
+/// no field changes a key of the line, and no field is lost. It is as fast as a built-in format.
 ///
 /// ```
 /// use spanwise_json::{ErrorLayout, Format, JsonLayer, OtherFields, Timestamp};
@@ -159,7 +162,9 @@ pub enum OtherFields {
     Prefix(String),
 }
 
-/// How a format shows the error of an event: its first field `error`, `err`, `e` or `exception`.
+/// How a format shows the error of an event. The error is the field `error`, `err`, `e` or
+/// `exception`. If an event has several of them, it is the first with an error as its value, or
+/// else the first with a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorLayout {
@@ -174,7 +179,7 @@ pub enum ErrorLayout {
         message: String,
         /// The key of the type.
         kind: String,
-        /// The key of the message with its causes and the backtrace, one on a line.
+        /// The key of a text with the message, the causes and the backtrace, each on its own line.
         stack: String,
     },
 }
@@ -209,8 +214,8 @@ impl fmt::Debug for FormatError {
 impl Error for FormatError {}
 
 impl Format {
-    /// Starts a format of your own. The name has letters, digits, `-` and `_`, and is not that of
-    /// another format.
+    /// Starts a format of your own. The name has letters, digits, `-` and `_`, and is not that of a
+    /// built-in format.
     pub fn custom(name: impl Into<String>) -> FormatBuilder {
         let table = &json::TABLE;
         FormatBuilder {
@@ -255,16 +260,16 @@ impl Format {
 }
 
 impl FormatBuilder {
-    /// Sets the key and the text of the timestamp. Defaults to `timestamp`, as the layer or
-    /// `LOG_TIME` sets it.
+    /// Sets the key and the text of the timestamp. Defaults to the key `timestamp`, and to the text
+    /// that the layer or `LOG_TIME` sets.
     pub fn timestamp(mut self, key: impl Into<String>, timestamp: Timestamp) -> Self {
         (self.timestamp, self.time) = (key.into(), Some(timestamp));
         self
     }
 
     /// Sets the key of the level, and the texts of TRACE, DEBUG, INFO, WARN, ERROR and of a
-    /// critical event. Defaults to `level` with the names of `tracing`, and the mark
-    /// `"critical":true`, which a format with texts of its own does not have.
+    /// critical event. Defaults to `level` with the names of `tracing`. Then a critical event is at
+    /// ERROR, with the additional member `"critical":true`.
     pub fn level(mut self, key: impl Into<String>, texts: [&str; 6]) -> Self {
         (self.level, self.levels) = (key.into(), Some(texts.map(str::to_owned)));
         self
@@ -302,8 +307,8 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the key of the name of the service. Without any key of the service, it is an object
-    /// with the key `service`.
+    /// Sets the key of the name of the service. If neither this key nor that of the version or the
+    /// environment is set, the service is an object with the key `service`.
     pub fn service_name(mut self, key: impl Into<String>) -> Self {
         self.service[0] = Some(key.into());
         self
@@ -327,7 +332,8 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the names of all other fields. Defaults to [`OtherFields::AsLogged`].
+    /// Sets the names of all fields without a key of their own. Defaults to
+    /// [`OtherFields::AsLogged`].
     pub fn other_fields(mut self, names: OtherFields) -> Self {
         self.other_fields = names;
         self
@@ -349,8 +355,11 @@ impl FormatBuilder {
     /// Builds the format. It is never freed, so build each of your formats once.
     ///
     /// # Errors
-    /// A name or a key that is empty, too long or has control characters; the name of a built-in
-    /// format; two parts with one key.
+    /// - A name that has other characters than letters, digits, `-` and `_`, that is empty, or that
+    ///   is the name of a built-in format.
+    /// - A key that is empty, is longer than 64 bytes, has control characters, or begins with
+    ///   `fields.` or `added.`.
+    /// - Two parts with one key, or a field with two keys.
     pub fn build(self) -> Result<Format, FormatError> {
         let problems = self.problems();
         if !problems.is_empty() {
@@ -450,7 +459,7 @@ impl FormatBuilder {
     }
 }
 
-/// The level in the texts of the format.
+/// The level, as a text from [`CustomTable::levels`].
 fn own_level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     match &inputs.options.format {
         Format::Custom(CustomFormat(custom)) => text(inputs.by_level(custom.levels)),

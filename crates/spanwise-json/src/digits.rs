@@ -24,19 +24,21 @@ pub(crate) fn push_i64(line: &mut LineBuffer, number: i64) {
 const LIMIT: u32 = 100_000_000;
 
 /// Computes all eight digits together, each in a byte of one word. A line has few longer numbers,
-/// and this takes half of the instructions of one digit after the other and a copy.
+/// and this takes half as many instructions as one digit after the other and a copy.
 #[inline]
 fn push_eight(line: &mut LineBuffer, number: u32) {
     let number = u64::from(number);
-    // Two numbers of four digits, the upper one first.
+    // Two numbers of four digits. The upper one is in the lower half, because the word is written
+    // in little-endian order.
     let fours = (number / 10_000) | ((number % 10_000) << 32);
-    // Four numbers of two digits: a multiplication and a shift divide both by 100.
+    // Four numbers of two digits: a multiplication and a shift divide both halves by 100.
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
     let twos = hundreds | (fours - hundreds * 100) << 16;
-    // Eight digits: this divides all four by 10.
+    // Eight digits: a multiplication and a shift divide all four numbers by 10.
     let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
     let digits = tens | (twos - tens * 10) << 8;
-    // The last digit stays, even if it is zero.
+    // The number of leading zeros, which are in the low bytes. Because of the bit 56, the last
+    // digit stays, even if it is zero.
     let zeros = (digits | 1 << 56).trailing_zeros() / 8;
     let text = (digits | 0x3030_3030_3030_3030) >> (zeros * 8);
     line.push_block(&text.to_le_bytes(), 8 - zeros as usize);

@@ -1,7 +1,8 @@
 //! JSON escapes, found sixteen bytes at a time.
 //!
-//! Beyond [RFC 8259, section 7], everything is escaped that ends a line or controls a terminal:
-//! DEL, the C1 controls, U+2028, U+2029 and the bidirectional controls.
+//! Beyond [RFC 8259, section 7], these are escaped, because they end a line or control a terminal:
+//! DEL, the C1 controls, the line separators U+2028 and U+2029, and the bidirectional controls
+//! U+202A–U+202E and U+2066–U+2069.
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
@@ -11,8 +12,8 @@ use crate::line_buffer::{BLOCK_LEN, LineBuffer, small_block};
 #[inline]
 pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     let bytes = text.as_bytes();
-    // Most texts are short and need no escape. The quotes and at most two blocks, which may
-    // overlap, then fit into one piece of room.
+    // Most texts are short and need no escape. One or two blocks, which may overlap, then copy the
+    // text, and the room is checked once.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
             && find_escapes::<true>(first) == 0
@@ -62,7 +63,8 @@ pub(crate) fn push_clean_text(line: &mut LineBuffer, text: &str) -> bool {
     push_clean::<true>(line, text.as_bytes())
 }
 
-/// Appends compact JSON, as serde_json writes it. Escapes the characters that serde_json does not.
+/// Appends compact JSON, as serde_json writes it. Escapes the characters that serde_json does not
+/// escape.
 pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
     push_pieces::<false>(line, json.as_bytes());
 }
@@ -74,15 +76,17 @@ pub(crate) fn quoted(text: &str) -> Vec<u8> {
     line.as_bytes().to_vec()
 }
 
+/// The length of a block: the bytes that one search covers.
 pub(crate) const BLOCK: usize = BLOCK_LEN;
 
-/// Text is escaped in pieces of about this many bytes, so that room is checked once per piece.
+/// The approximate length of a piece, in bytes. The room for its escapes is checked once per piece.
 const PIECE_LEN: usize = 1024;
 
-/// Two blocks at a time are searched in a long text.
+/// The length of the two blocks that are searched together in a long text.
 const WIDE: usize = 2 * BLOCK;
 
-/// The blocks that are searched, and as much behind them as may be copied with them.
+/// The length of two searched blocks and of the two blocks behind them. A copy of two blocks that
+/// begins in the searched blocks stays within the window.
 const WINDOW: usize = 2 * WIDE;
 
 /// The longest result of a piece: six bytes (`\u001b`) for each byte, and blocks written ahead.
@@ -113,7 +117,8 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     clean
 }
 
-/// If not `ALL`, the characters of JSON's own syntax are not escaped.
+/// Appends a text of any length. If not `ALL`, escapes only what serde_json does not escape: DEL
+/// and the characters beyond ASCII.
 #[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
@@ -128,6 +133,7 @@ fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
 #[inline]
 fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
+    // The piece ends when `rest` has at most this length.
     let end = text.len().saturating_sub(PIECE_LEN);
     // One comparison for both conditions: the piece has not ended, and there is enough text.
     let last_wide = WINDOW.max(end + 1);
@@ -183,13 +189,15 @@ fn push_escapes<'t>(
 ) -> (&'t [u8], usize) {
     let mut read = 0;
     while escapes != 0 {
+        // `%` changes no value, since `escapes` has a bit for each byte of two blocks. It removes
+        // the bounds check.
         let at = escapes.trailing_zeros() as usize % WIDE;
         escapes &= escapes - 1;
         written += at - read;
         let escape = &ASCII_ESCAPES[usize::from(window[at])];
         let len = usize::from(escape[ESCAPE_SLOT - 1]);
         if len == 0 {
-            // The character may reach beyond the blocks.
+            // The byte begins a multi-byte character, which may reach beyond the blocks.
             return push_multibyte(room, &text[at..], written);
         }
         room[written..written + ESCAPE_SLOT].copy_from_slice(escape);
@@ -209,11 +217,12 @@ fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW], 
 fn block_at(window: &[u8; WINDOW], at: usize) -> &[u8; BLOCK] {
     match window[at..].first_chunk() {
         Some(block) => block,
-        None => unreachable!("a window has four blocks, and `at` is 0 or 1"),
+        None => unreachable!("a window has four blocks, and `at` is that of the first or second"),
     }
 }
 
-/// Writes the first character of `text`, escaped if it needs to be.
+/// Writes the first character of `text`, escaped if necessary. Returns the rest of `text`, and how
+/// many bytes `room` has then.
 #[inline]
 fn push_escaped<'t>(
     room: &mut [u8; PIECE_CAPACITY],
@@ -229,7 +238,8 @@ fn push_escaped<'t>(
     (&text[1..], written + len)
 }
 
-/// The first byte of a character of two or three bytes does not decide it.
+/// Like [`push_escaped`], for a character of two or three bytes: the first byte does not show
+/// whether it needs an escape.
 #[cold]
 fn push_multibyte<'t>(
     room: &mut [u8; PIECE_CAPACITY],
@@ -252,9 +262,10 @@ fn push_multibyte<'t>(
     (rest, written + 6)
 }
 
+/// The length of an escape with padding, so that it is copied as a whole.
 const ESCAPE_SLOT: usize = 8;
 
-/// The escape of each single-byte character, with its length in the last byte; 0 if it has none.
+/// The escape of each byte, with the length of the escape in the last byte: 0 if it has none.
 static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
     let mut escapes = [[0; ESCAPE_SLOT]; 256];
     let mut byte = 0;
@@ -279,6 +290,7 @@ static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
     escapes
 };
 
+/// Returns the escape `\u….`
 const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut escape = [b'\\', b'u', 0, 0, 0, 0, 0, 6];
@@ -370,7 +382,7 @@ mod words {
     /// Moves the high bits of eight bytes into one byte.
     #[inline]
     fn bit_per_byte(highs: u64) -> u32 {
-        // Each factor moves one of the bits to its place in the highest byte. No two meet.
+        // Each bit of the factor moves one of the high bits into the highest byte. No two overlap.
         ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     }
 
@@ -386,7 +398,7 @@ mod words {
         found
     }
 
-    /// Returns the high bit of each byte that is zero. It is exact: no borrow crosses bytes.
+    /// Returns the high bit of each byte that is zero. Exact, because no carry crosses bytes.
     #[inline]
     fn zero_bytes(word: u64) -> u64 {
         !(((word & !HIGHS) + !HIGHS) | word) & HIGHS

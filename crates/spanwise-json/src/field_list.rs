@@ -89,7 +89,8 @@ impl ShownPart {
         Self::SpanId,
     ];
 
-    /// Returns the placeholders of a template that show the part. The ids are among the fields.
+    /// Returns the placeholders of a template that show the part. None for the ids, which a
+    /// template shows as fields.
     fn placeholders(self) -> &'static [&'static str] {
         match self {
             Self::Location => &["file", "line"],
@@ -153,7 +154,7 @@ impl FieldList {
     /// The words that a list can have, for the documentation of settings.
     pub const ACCEPTS: &str = "`+location`, `+thread`, `+thread_id`, `+spans`, `+host`, `+pid`, `+trace_id`, `+span_id`, `-NAME`, `only=NAME`, `old>new`, `key=text`, `@seconds`, `@millis`, `@micros`, `@nanos`, joined by commas";
 
-    /// Returns whether there is no word.
+    /// Returns whether the list has no words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -189,8 +190,8 @@ impl FieldList {
         })
     }
 
-    /// Returns the list with other texts: `change` returns the text for a key, or `None` to remove
-    /// it.
+    /// Returns the list with other added texts. `change` gets a key and its text, and returns the
+    /// new text, or `None` to remove the word.
     #[must_use]
     pub fn map_added(&self, change: impl Fn(&str, &str) -> Option<String>) -> Self {
         let changed = self.0.iter().filter_map(|word| match word {
@@ -243,9 +244,9 @@ impl FieldList {
             && !resolved.options.table.time.has_precision()
         {
             let name = precision.name();
-            problems.push(match format.writer() {
-                Some(writer) => format!(
-                    "`@{name}`: {writer} of `{format}` decides about the timestamp: remove the word"
+            problems.push(match format.line_author() {
+                Some(author) => format!(
+                    "`@{name}`: {author} of `{format}` decides about the timestamp: remove the word"
                 ),
                 None => format!(
                     "`@{name}`: timestamps of `{format}` are in nanoseconds: remove the word"
@@ -266,7 +267,7 @@ impl FieldList {
                 ));
             }
         }
-        // The keys that are left after these words.
+        // The keys of the parts after all words have been applied.
         let parts: HashSet<String> = line_parts::shown_keys(&resolved.options).collect();
         let table = resolved.options.table;
         for (from, to) in &resolved.options.rename {
@@ -311,7 +312,7 @@ impl FieldList {
                     ShownPart::Spans => options.span_list = true,
                     ShownPart::Host => options.host = true,
                     ShownPart::Pid => options.pid = true,
-                    // The ids are fields of their spans.
+                    // Lines for programs always have the ids.
                     ShownPart::TraceId | ShownPart::SpanId => {}
                 },
                 FieldWord::Omit(name) => options.exclude.push(name.clone()),
@@ -404,7 +405,8 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
 }
 
-/// Returns the problem of `->` and `=>` for `>`, which would rename or add something else.
+/// Returns the problem with `->` or `=>` in place of `>`: read as `>` or `=`, the word would rename
+/// or add something else.
 fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     let name = before.trim_end_matches(['-', '=']).trim();
     let arrow = if from_sign.starts_with("=>") {
@@ -414,7 +416,7 @@ fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     } else {
         return None;
     };
-    // What is behind `=` is not quoted, because it may be a secret.
+    // The text behind `=` is not quoted, because it may be a secret.
     let new = match from_sign.strip_prefix('>') {
         Some(new) => new.trim(),
         None => "name",
@@ -444,7 +446,7 @@ fn unknown<'n>(
     })
 }
 
-/// Returns a name in a word, if it can be one.
+/// Returns the name in a word, if it is valid.
 fn checked(word: &str, name: &str) -> Result<String, Problem> {
     if name.contains('*') {
         return Err(Problem::new(format!(
@@ -460,7 +462,7 @@ fn checked(word: &str, name: &str) -> Result<String, Problem> {
     Ok(name.to_owned())
 }
 
-/// Returns a name that a word gives.
+/// Like [`checked`], for a new name: it must not begin with the prefix of a displaced field.
 fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
     let prefix = [FIELDS_PREFIX, ADDED_PREFIX]
         .into_iter()
@@ -473,6 +475,7 @@ fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
     }
 }
 
+/// The maximum length of a name, in bytes.
 const MAX_NAME_LEN: usize = 64;
 
 /// Returns why two words do not go together.

@@ -48,8 +48,8 @@ macro_rules! formats {
             #[default]
             $first,
             $($(#[$doc])+ $format,)*
-            /// A format that the program has built: see [`Format::custom`] and
-            /// [`Format::from_code`]. Also a template, which parses from text such as
+            /// A format that the program has built with [`Format::custom`] or
+            /// [`Format::from_code`], or a template, which parses from text such as
             /// `text:{level} {time} {target} {message} {fields}`.
             Custom(CustomFormat),
         }
@@ -73,8 +73,8 @@ macro_rules! formats {
                 }
             }
 
-            /// The table of the format. A [`JsonLayer`](crate::JsonLayer) with a human-readable
-            /// format uses that of `json`.
+            /// Returns the table of the format. That of a human-readable format is the table of
+            /// `json`, which a [`JsonLayer`](crate::JsonLayer) writes instead.
             pub(crate) const fn table(&self) -> &'static FormatTable {
                 match self {
                     Self::$first => &$first_table,
@@ -92,12 +92,12 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"target":…,"message":…,"order_id":42,"request_id":"…","span":"create_order"}`
     Json = "json", json::TABLE;
-    /// The layout of `tracing_subscriber::fmt().json()`, as a drop-in replacement.
+    /// The layout of `tracing_subscriber::fmt().json()`, as a drop-in replacement for it.
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Line for line what that prints, without its faults, and with the causes of an error: see the
-    /// [crate docs](crate#json-nested).
+    /// Each line is the one that `fmt` prints, without its faults, and with the causes of an error:
+    /// see the [crate docs](crate#json-nested).
     JsonNested = "json-nested", json_nested::TABLE;
     /// The Elastic Common Schema, for Filebeat and Elasticsearch.
     ///
@@ -175,11 +175,17 @@ impl fmt::Display for Format {
     }
 }
 
-/// Keys with information about the line itself, in every format.
+// Names of the members that describe the line itself. Each format spells them like fields.
+
+/// The list of fields that were cut or dropped.
 pub(crate) const TRUNCATED: &str = "truncated";
+/// The list of fields whose values are not what was logged.
 pub(crate) const REDACTED: &str = "redacted";
+/// The ratio with which a sampler kept the event.
 pub(crate) const SAMPLE_RATE: &str = "sample_rate";
+/// The mark of a line that the recorder had buffered.
 pub(crate) const BUFFERED: &str = "buffered";
+/// The number of spans that the list of spans omits.
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
 /// The key of the event's fields in the nested layout.
@@ -198,8 +204,9 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
-    /// Returns what decides about the parts of a line instead of a table.
-    pub(crate) fn writer(&self) -> Option<&'static str> {
+    /// Returns how errors call the code that decides about the parts of a line. `None` if the table
+    /// decides.
+    pub(crate) fn line_author(&self) -> Option<&'static str> {
         match self {
             Self::Custom(custom) if custom.code().is_some() => {
                 let is_template = custom.name().starts_with(PREFIX);
@@ -213,7 +220,7 @@ impl Format {
         }
     }
 
-    /// Returns whether the time zone of timestamps can be set. Receivers of the others expect UTC.
+    /// Returns whether the time zone of timestamps can be set. All other formats define it.
     #[must_use]
     pub fn has_time_zone(&self) -> bool {
         self.table().time == TimeText::AsSet

@@ -1,4 +1,6 @@
-//! The table of a format: everything that distinguishes its lines from those of another.
+//! The table of a format: everything that distinguishes its lines from those of other formats.
+//!
+//! A *place* is a key that a format has for one field, or for a part of the error.
 
 use spanwise_core::internal::{host_name, is_critical, log_record::LogRecord};
 use tracing_core::{Level, Metadata};
@@ -19,48 +21,55 @@ use crate::{
 pub(crate) struct FormatTable {
     pub(crate) layout: Layout,
     pub(crate) style: Style,
-    /// The receiver refuses longer lines. In bytes of the flat JSON: a format that rewrites it
-    /// needs a margin.
+    /// The maximum length of a line that the receiver accepts, in bytes of the flat JSON. A format
+    /// that rewrites lines needs a margin.
     pub(crate) max_line: usize,
     /// The members in front of the timestamp.
     pub(crate) open: &'static [Part],
+    /// The key of the timestamp.
     pub(crate) timestamp: &'static str,
     pub(crate) time: TimeText,
-    /// Receivers refuse a line without the timestamp, so it cannot be omitted.
+    /// Whether the timestamp cannot be omitted, because the receiver requires it.
     pub(crate) requires_time: bool,
     /// The members between the timestamp and the fields.
     pub(crate) head: &'static [Part],
     pub(crate) message: MessageKey,
+    /// The key of the innermost span.
     pub(crate) span: &'static str,
+    /// The key of the list of spans.
     pub(crate) spans: &'static str,
-    /// The members that follow from the callsite, behind the fields.
+    /// The members that depend on the callsite, after the fields of the event: mostly file and
+    /// line.
     pub(crate) origin: &'static [Part],
     pub(crate) thread: ThreadKeys,
     /// The members at the end, the same in each line of a layer.
     pub(crate) tail: &'static [Part],
-    /// The fields that have a place of their own.
+    /// The fields with a place, by name.
     pub(crate) known: &'static [(&'static str, Known)],
     /// The names of all other fields.
     pub(crate) spelling: Spelling,
     /// The keys that the receiver requires: they are neither renamed nor omitted.
     pub(crate) required: &'static [&'static str],
     pub(crate) process: ProcessKeys,
-    /// Members with the same value in each line: a key and its JSON.
+    /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
-    /// Further names, as lines spell them, that no field can take.
+    /// Further keys, as lines spell them, that no field can have.
     pub(crate) reserved: &'static [&'static str],
+    /// Prefixes of keys that no field can have.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.
     pub(crate) addition: Option<Addition>,
-    /// For a format that is not flat JSON.
+    /// The conversion from flat JSON, for a format whose lines are not flat JSON.
     pub(crate) rewrite: Option<Rewrite>,
 }
 
-/// The place of the fields of an event and of its spans.
+/// Where a line has the fields of an event and of its spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
+    /// At the top level.
     Flat,
+    /// In an object for the event, and one for each span.
     Nested,
 }
 
@@ -69,7 +78,7 @@ pub(crate) enum Layout {
 pub(crate) enum Style {
     /// Any JSON.
     Json,
-    /// Text, numbers under names of their own, and lists of text.
+    /// Text, numbers under keys that texts do not have, and lists of text.
     Labels,
     /// Text and numbers.
     Scalar,
@@ -96,11 +105,11 @@ pub(crate) enum TimeText {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageKey {
     pub(crate) key: &'static str,
-    /// Whether a message of another kind becomes text.
+    /// Whether a message that is a number, a boolean or nested JSON becomes text.
     pub(crate) is_text: bool,
-    /// Shown if an event has no message.
+    /// The message of an event without one. `None` if the line then has no message.
     pub(crate) missing: Option<&'static str>,
-    /// Shown in place of a message without a visible character.
+    /// The text in place of a message without a visible character.
     pub(crate) blank: Option<&'static str>,
 }
 
@@ -120,9 +129,10 @@ pub(crate) struct ProcessKeys {
     pub(crate) pid: &'static str,
 }
 
-/// A member: its key, and its value if the line has one.
+/// A member of the line that is not a field: its key and its value.
 pub(crate) type Part = (&'static str, PartValue);
 
+/// Returns the JSON of the value. `None` if the line does not have the part.
 pub(crate) type PartValue = fn(&PartInputs<'_>) -> Option<Vec<u8>>;
 
 /// The level of an event.
@@ -147,7 +157,7 @@ pub(crate) struct PartInputs<'a> {
     pub(crate) line: Option<u64>,
 }
 
-/// The place of a known field. A value that does not fit is shown as any other field.
+/// The place of a known field. A value that does not fit is shown like any other field.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known {
     /// Any value, under this name.
@@ -156,11 +166,12 @@ pub(crate) enum Known {
     Leaf(&'static str, Kind),
     /// A number of milliseconds, as a whole number of nanoseconds.
     Nanos(&'static str),
-    /// Lower-case hexadecimal text of this many digits, behind a prefix if there is one.
+    /// Lower-case hexadecimal text of this many digits, shown behind a prefix.
     Hex {
         key: &'static str,
         digits: usize,
-        /// Returns `None` if the field is shown as any other field.
+        /// Returns the prefix, which may be empty. `None` if the field has no place with these
+        /// options.
         prefix: fn(&Options) -> Option<String>,
     },
 }
@@ -188,7 +199,7 @@ pub(crate) enum Kind {
 /// How an error is shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ErrorShape {
-    /// `{"type":…,"message":…,"chain":[…]}` under the key of the field.
+    /// `{"type":…,"message":…,"chain":[…],"backtrace":…}` under the key of the field.
     AsField,
     /// A member for each part.
     Members(&'static [(ErrorPart, &'static str)]),
@@ -202,7 +213,7 @@ pub(crate) enum ErrorPart {
     Message,
     /// The short name of the type, if it is known.
     Type,
-    /// The message, the causes and the backtrace, one on a line.
+    /// The message, the causes and the backtrace, each on its own line.
     Stack,
     /// The causes, if there are any, joined by colons.
     Chain,
@@ -217,7 +228,7 @@ impl FormatTable {
         [self.open, self.head].into_iter().flatten()
     }
 
-    /// Returns whether no field can have this key, whether or not a line shows it.
+    /// Returns whether no field can have this key, even if lines do not show it.
     pub(crate) fn reserves(&self, key: &str) -> bool {
         let of_line = [
             self.timestamp,
@@ -232,29 +243,30 @@ impl FormatTable {
             || self.is_reserved_name(key)
     }
 
-    /// Returns whether the key is one that the receiver gives a meaning.
+    /// Returns whether the receiver gives the key a meaning.
     pub(crate) fn is_reserved_name(&self, key: &str) -> bool {
         let mut prefixes = self.reserved_prefixes.iter();
         self.reserved.contains(&key) || prefixes.any(|prefix| key.starts_with(prefix))
     }
 
-    /// Returns the keys with information about a line itself.
+    /// Returns the keys of the members that describe the line itself.
     pub(crate) fn information(&self) -> impl Iterator<Item = String> {
         let names = [TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED, SPANS_OMITTED];
         names.into_iter().map(|name| self.spell(name))
     }
 
-    /// Returns whether the key is one of the members that follow from the callsite.
+    /// Returns whether a member of `origin` has the key.
     pub(crate) fn is_location_key(&self, key: &str) -> bool {
         self.origin.iter().any(|(of_origin, _)| *of_origin == key)
     }
 
-    /// Returns whether the key is the place of a known field, of the error or of a part of it.
+    /// Returns whether the key is a place: that of a known field, of the error, or of a part of the
+    /// error.
     pub(crate) fn is_place(&self, key: &str) -> bool {
         self.is_error_key(key) || self.known.iter().any(|(_, place)| place.key() == key)
     }
 
-    /// Returns whether the key is the place of the error or of a part of it.
+    /// Returns whether the key is the place of the error, or of a part of the error.
     pub(crate) fn is_error_key(&self, key: &str) -> bool {
         match self.error {
             ErrorShape::AsField => false,
@@ -263,7 +275,8 @@ impl FormatTable {
         }
     }
 
-    /// Returns the keys of the parts of an error, if each is a member. The message comes first.
+    /// Returns the keys of the parts of an error, if each part is a member of the line. The message
+    /// comes first.
     pub(crate) fn error_keys(&self) -> impl Iterator<Item = &'static str> {
         let parts = match self.error {
             ErrorShape::Members(parts) => parts,
@@ -278,7 +291,7 @@ impl FormatTable {
             .map(|(_, key)| *key)
     }
 
-    /// Returns where a field has a place of its own.
+    /// Returns the place of a field, if it has one.
     pub(crate) fn known(&self, name: &str) -> Option<Known> {
         let found = self.known.iter().find(|(known, _)| *known == name);
         found.map(|(_, place)| *place)
@@ -319,7 +332,8 @@ impl EventLevel {
 }
 
 impl<'a> PartInputs<'a> {
-    /// Returns the inputs for a callsite, or for a `log` record that it forwards.
+    /// Returns the inputs for a callsite, or for a record of the `log` crate, which replaces the
+    /// target and the location of the callsite.
     pub(crate) fn new(
         options: &'a Options,
         callsite: &'a Metadata<'a>,
@@ -411,7 +425,7 @@ pub(crate) fn process_id(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(std::process::id().to_string().into_bytes())
 }
 
-/// Returns an object with the members that have values.
+/// Returns an object with the members that have values. `None` if none has.
 pub(crate) fn object(members: &[(&str, Option<Vec<u8>>)]) -> Option<Vec<u8>> {
     let mut json = Vec::new();
     for (key, value) in members {

@@ -30,58 +30,65 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///
-/// A *member* is a key with its value, an *object* is all members of one span in a nested line, and
-/// a *piece* is a run of members or objects that spans share. In a line, a fragment is:
+/// A *member* is a key with its value. An *object* is all members of one span in a nested line. A
+/// *piece* is a run of members or objects that spans share. A *key id* is a number for a key: see
+/// [`member_keys`](crate::member_keys). The *trace ids* are the members `trace_id`, `span_id` and
+/// `trace_flags`: see [`span_ids`](crate::span_ids). In a line, a fragment is:
 ///
 /// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..text_len]`,
-///   which has the name of the span and the list of spans. The rest of `bytes` is the table of the
-///   keys of the members before `split`, or the bits of own keys that have no key ids;
+///   which has the trace ids, the name of the span and the list of spans. The rest of `bytes` is
+///   the table of the keys of the members before `split`. If a key has no key id, it is the bits of
+///   the own keys instead;
 /// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
 ///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
 ///   `shared`, and `bytes` is empty.
 ///
 /// Short inherited members are copied into `bytes`, so that an event appends the whole fragment
-/// with one copy. Long ones are shared with the parent. This is most of the memory of an open span.
+/// with one copy. Long ones are shared with the parent. Fragments are most of the memory of an open
+/// span.
 #[derive(Debug)]
 pub(crate) struct Fragment {
     span_plan: SharedValue<SpanPlan>,
-    /// Everything that is not shared: own and short inherited members or objects. `split` divides
-    /// it.
+    /// Everything that is not shared: own and short inherited members or objects, the tail, and the
+    /// table of keys. See above.
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
     altered: Option<Box<SpanAlteredFields>>,
-    /// The keys of all members, outer spans included.
+    /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,
-    /// The length of the span's own members, which come first in `bytes`, or in `shared` if they
-    /// are long. Flat lines only.
+    /// The length of the span's own members. They come first in `bytes`, or in `shared` if they are
+    /// long. Flat lines only.
     own_len: u32,
     /// Flat: where the members in `bytes` end. Nested: where the span's own object starts.
     split: u32,
     /// Where the text in `bytes` ends.
     text_len: u32,
-    /// The length of the names of all spans, if they are listed.
+    /// The length of the names of all spans in the tail. 0 if they are not listed.
     names_len: u32,
+    /// The number of spans from the root to this one.
     depth: u32,
-    /// The number of own members, and of all members in `bytes`, if all have key ids.
+    /// The number of own members (`own_count`), and of all members in `bytes` (`key_count`). Both
+    /// are 0 unless `has_key_ids`.
     own_count: u16,
     key_count: u16,
-    /// The *pinned* keys: the context keys, such as `request_id`, that this span sets for the spans
-    /// and events inside it (`own_pinned`), and those that it or an outer span sets (`pinned`).
-    /// Fields with such a key are renamed there.
+    /// The *pinned* keys are the context keys, such as `request_id`, that `context::set` or the
+    /// HTTP layer has set. `own_pinned` are those of this span, and `pinned` also those of outer
+    /// spans. A field of an inner span or event with a pinned key is renamed.
     own_pinned: ContextBits,
     pinned: ContextBits,
-    /// Whether all keys have [ids](crate::member_keys). Then members with different key ids
-    /// have different keys.
+    /// Whether all members have key ids. Then members with different key ids have different keys.
     has_key_ids: bool,
-    has_ids: bool,
-    /// The index of the field that is the span's error, if only a value shows that.
+    /// Whether a flat line shows trace ids.
+    has_trace_ids: bool,
+    /// The index of the field that is the span's error. `None` if no field is, or if the callsite
+    /// has only one field that can be.
     error: Option<u8>,
 }
 
 /// A set of keys, one bit per key; beyond 128 keys, some share a bit. If two sets have no bit in
-/// common, they have no key in common. A `u128` has a larger alignment, which would cost 16 bytes
-/// per open span.
+/// common, they have no key in common. Not a `u128`, whose larger alignment would cost 16 bytes per
+/// open span.
 #[derive(Debug, Clone, Copy)]
 struct Bits([u64; 2]);
 
@@ -109,8 +116,9 @@ struct SpanAlteredFields {
 /// `spans` lists at most this many spans.
 const MAX_LISTED_SPANS: usize = 64;
 
-/// Members and objects longer than this many bytes are shared between spans, not copied.
-const MIN_SHARED_LEN: usize = 512;
+/// A fragment has members or objects of at most this many bytes in `bytes`. Spans share the others,
+/// and do not copy them.
+const MAX_COPIED_LEN: usize = 512;
 
 /// The own members of a span.
 enum OwnPart<'a> {
@@ -132,13 +140,13 @@ impl Fragment {
         self.span_plan.callsite
     }
 
-    /// Returns the index of the field that is the span's error, if only a value shows that.
+    /// Returns the index of the field that was chosen as the span's error, if several can be.
     pub(crate) fn error(&self) -> Option<usize> {
         self.error.map(usize::from)
     }
 
     /// Returns the span's own members.
-    #[inline(always)] // Once in a late record and once in a rebuild.
+    #[inline(always)] // Called once in a late record and once in a rebuild.
     fn own(&self) -> OwnPart<'_> {
         let own_len = self.own_len as usize;
         match self.span_plan.table.layout {
@@ -156,8 +164,8 @@ impl Fragment {
                 OwnPart::Collected(own)
             }
             Layout::Nested => {
-                // `{"a":1,"b":2` of `{"a":1,"b":2,"name":"s"}`: readers skip the first byte of each
-                // member, `{` or `,`. Empty without fields.
+                // `{"a":1,"b":2` of `{"a":1,"b":2,"name":"s"}`, or nothing if the span has no
+                // fields. Readers skip the first byte of each member, so the brace may stay.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 OwnPart::Borrowed(KeyedMembers::from_text(&object[..end - 1]))
@@ -165,19 +173,20 @@ impl Fragment {
         }
     }
 
-    /// Returns the members of the span's ids. Flat lines only.
-    fn ids(&self) -> &[u8] {
-        match self.has_ids {
-            true => self.span_plan.ids.at_start(self.tail()),
+    /// Returns the trace ids of the span. Flat lines only.
+    fn trace_ids(&self) -> &[u8] {
+        match self.has_trace_ids {
+            true => self.span_plan.trace_ids.at_start(self.tail()),
             false => b"",
         }
     }
 
-    /// Returns the fields of an event without those whose keys the span's ids have, if it has ids.
-    pub(crate) fn without_ids(&self, event: &[u8]) -> Option<Vec<u8>> {
+    /// Returns the fields of an event without those that have the keys of trace ids. `None` if the
+    /// span has no trace ids.
+    pub(crate) fn without_trace_ids(&self, event: &[u8]) -> Option<Vec<u8>> {
         let event = KeyedMembers::from_text(event);
-        self.has_ids
-            .then(|| self.span_plan.ids.remove_from(event).text)
+        self.has_trace_ids
+            .then(|| self.span_plan.trace_ids.remove_from(event).text)
     }
 
     fn own_altered(&self) -> &AlteredFields {
@@ -195,7 +204,7 @@ impl Fragment {
         self.shared.as_ref().map_or(0, |shared| shared.len)
     }
 
-    /// Returns the part of `bytes` before the split.
+    /// Returns the members or objects in `bytes` before `split`.
     fn head(&self) -> &[u8] {
         &self.bytes[..self.split as usize]
     }
@@ -211,6 +220,7 @@ impl Fragment {
         std::iter::once(self.head_members()).chain(pieces)
     }
 
+    /// Returns the length of own and inherited members. Flat lines only.
     #[inline(always)] // An addition.
     pub(crate) fn members_len(&self) -> usize {
         self.split as usize + self.shared_len()
@@ -231,7 +241,7 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns the text in `bytes` from `split`. Flat: the ids if there are any, `span`, and
+    /// Returns the text in `bytes` from `split`. Flat: the trace ids if there are any, `span`, and
     /// `spans` if listed. Nested: the span's own object, after a comma.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.split as usize..self.text_len as usize]
@@ -247,7 +257,7 @@ impl Fragment {
     }
 
     /// Returns the objects that `spans` lists, outermost first, each after a comma, for a nested
-    /// line.
+    /// line: pieces, then text from `bytes`.
     fn object_parts(&self) -> (&[Piece], &[u8]) {
         let pieces = self.pieces();
         match (pieces, self.omitted() > 0) {
@@ -288,7 +298,8 @@ impl Fragment {
             .map_or(&[], |altered| &altered.members)
     }
 
-    /// Renames each of `members` whose key is a context key that this span or an outer one sets.
+    /// Renames each of `members` whose key is pinned by this span or an outer one. Returns `None`
+    /// if there are none.
     pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
         self.span_plan.rename_pinned(self.pinned, members)
     }

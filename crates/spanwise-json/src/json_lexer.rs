@@ -9,45 +9,45 @@ use crate::{escape, format_table::FormatTable, work};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Member<'a> {
     pub(crate) bytes: &'a [u8],
-    value: usize,
+    value_start: usize,
 }
 
 impl<'a> Member<'a> {
     /// Returns the key with the comma before it and the colon after it, as a
     /// [`Plan`](crate::plan::Plan) stores it.
-    pub(crate) fn key(&self) -> &'a [u8] {
-        &self.bytes[..self.value]
+    pub(crate) fn opening(&self) -> &'a [u8] {
+        &self.bytes[..self.value_start]
     }
 
     pub(crate) fn value(&self) -> &'a [u8] {
-        &self.bytes[self.value..]
+        &self.bytes[self.value_start..]
     }
 
     /// Returns the key as a JSON string.
     pub(crate) fn quoted_key(&self) -> &'a [u8] {
-        &self.bytes[1..self.value - 1]
+        &self.bytes[1..self.value_start - 1]
     }
 }
 
-/// Splits encoded members. For uncommon lines, so that the common ones need not remember where each
-/// member starts.
+/// Splits encoded members. Only uncommon lines are split, so the encoder does not list the members
+/// of each line.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
         if !matches!(bytes.first(), Some(b',' | b'{')) {
             return None;
         }
-        let value = string_end(bytes, 1) + 1;
-        let (member, rest) = bytes.split_at(value_end(bytes, value));
+        let value_start = string_end(bytes, 1) + 1;
+        let (member, rest) = bytes.split_at(value_end(bytes, value_start));
         bytes = rest;
         Some(Member {
             bytes: member,
-            value,
+            value_start,
         })
     })
 }
 
-/// The keys of some members, as sorted JSON strings. The message of an error brings the keys of
-/// its other parts, so that no line has parts of two errors.
+/// The keys of some members, as sorted JSON strings. With the key of an error's message, the set
+/// also has the keys of the error's other parts. So no line has parts of two errors.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);
 
@@ -71,8 +71,8 @@ impl<'a> KeySet<'a> {
     }
 }
 
-/// Returns the end of the value that starts at `start`: a comma or bracket outside of it, or the
-/// end of the text.
+/// Returns the end of the value that starts at `start`: the offset of the comma or bracket behind
+/// the value, or the length of `json`.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     // Most values are texts or numbers.
     match json.get(start) {
@@ -98,7 +98,7 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// Returns how many objects and arrays are inside one another.
+/// Returns the maximum number of objects and arrays that are inside one another.
 pub(crate) fn nesting_depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for (_, byte) in structure(json, 0) {
@@ -180,7 +180,7 @@ mod tests {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 (
                     text(member.quoted_key()),
-                    text(&member.bytes[member.key().len()..]),
+                    text(&member.bytes[member.opening().len()..]),
                 )
             })
             .collect();

@@ -46,7 +46,7 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
-    /// The options as the caller set them. `options` is the same after resolution against the
+    /// The options as the caller set them. `options` is the result of resolving them against the
     /// format.
     pub(crate) requested: Options,
     pub(crate) template: LineTemplate,
@@ -140,7 +140,7 @@ where
         self.finish(draft, scope, ctx);
     }
 
-    /// Encodes the span's own fields, visited by `record`, and calls `f` with the members.
+    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
     /// `known_error` is the index of the field that an earlier call chose as the span's error.
     fn encode_own_fields<R>(
         &self,
@@ -200,8 +200,8 @@ where
         let result = f(&OwnMembers {
             members: [keys.with_text(line.as_bytes()), KeyedMembers::default()],
             has_key_ids,
-            // Flat lines compare members by key number. There, `bits` is only a filter, and may
-            // include keys that have no value here.
+            // Flat lines compare key ids. There, `bits` is only a filter, and may include keys that
+            // have no value here.
             bits: if has_key_ids && is_flat {
                 plan.bits
             } else {
@@ -209,7 +209,7 @@ where
             },
             pinned: plan.pinned(*fields),
             altered: altered.as_deref().unwrap_or(&UNALTERED),
-            ids: b"",
+            trace_ids: b"",
             error: error.and_then(|index| index.try_into().ok()),
         });
         scratch.put_back();
@@ -229,14 +229,14 @@ where
     ) -> R {
         self.encode_own_fields(plan, known_error, record, |own| {
             match (identity, &plan.span_plan) {
-                (Some(identity), Some(span_plan)) => with_ids(own, span_plan, identity, f),
+                (Some(identity), Some(span_plan)) => with_trace_ids(own, span_plan, identity, f),
                 _ => f(own),
             }
         })
     }
 
-    /// Returns the node of a span, or of the nearest one above it that has a node. A span opened
-    /// before the layer was added has none, unless the layer is [late](JsonLayer::late).
+    /// Returns the node of a span, or of the nearest span around it that has a node. A span opened
+    /// before the layer was added has no node, unless the layer is [late](JsonLayer::late).
     pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -252,8 +252,8 @@ where
         }
     }
 
-    /// Gives a span that is older than the layer, and the older spans around it, nodes with the
-    /// values that the context has of them.
+    /// Creates the nodes of a span that is older than the layer, and of the older spans around it.
+    /// Their fields are the values that the [context](SpanContext) of each span has.
     #[cold]
     fn adopt<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
@@ -290,7 +290,8 @@ where
         parent
     }
 
-    /// Returns the current span for a layer that did not see how the thread entered it.
+    /// Returns the current span if the layer is [late](JsonLayer::late), and so did not see how the
+    /// thread entered the span.
     #[inline]
     pub(crate) fn missed_current<S>(&self, ctx: &Context<'_, S>) -> Option<Id>
     where
@@ -308,7 +309,7 @@ where
     /// if there is no current span.
     ///
     /// The look-up must not happen here. It may drop the last reference to a span, which runs
-    /// `on_close` of layers, and they may log while the thread's spans are borrowed.
+    /// `on_close` of layers. `on_close` may log, but the thread's spans are borrowed.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
@@ -370,13 +371,15 @@ where
             }
         }
         draft.scratch.line.push(&members);
-        // The plan does not know these members, so all span keys must be compared with them.
+        // The plan does not have the keys of these members, so `finish` must compare the text of
+        // their keys with the keys of the spans.
         draft.has_unknown_keys = true;
         self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();
     }
 
-    /// Updates the times of a span, and writes a line if lines about `change` are enabled.
+    /// Writes a line if lines about `change` are enabled. Updates the times of the span if a line
+    /// may show them.
     #[inline]
     fn on_lifecycle<S>(&self, change: SpanChange, id: &Id, ctx: &Context<'_, S>)
     where
@@ -465,7 +468,7 @@ where
         let callsite = recorded_callsite(values, callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         let update = |own: &OwnMembers<'_>| {
-            if !own.members[0].text.is_empty() || !own.ids.is_empty() {
+            if !own.members[0].text.is_empty() || !own.trace_ids.is_empty() {
                 node.update(|fragment, parent| fragment.record(own, parent));
             }
         };
@@ -496,7 +499,8 @@ where
 }
 
 /// Returns the identity of a span, or else of the nearest enclosing span that has one. Does not
-/// freeze it: the span may still move to another trace, because no line shows its ids yet.
+/// freeze the identity: the span may still move to another trace, because no line shows its trace
+/// ids yet.
 fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<SpanIdentity>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
@@ -511,15 +515,14 @@ where
     SpanIdentity::find(&span).or_else(enclosing)
 }
 
-/// Calls `f` with the members plus the trace and span ids. The ids replace fields of the span with
-/// the same keys.
-fn with_ids<R>(
+/// Calls `f` with the members and the trace ids, which replace fields of the span with their keys.
+fn with_trace_ids<R>(
     own: &OwnMembers<'_>,
     span_plan: &SpanPlan,
     identity: &SpanIdentity,
     f: impl FnOnce(&OwnMembers<'_>) -> R,
 ) -> R {
-    let keys = &span_plan.ids;
+    let keys = &span_plan.trace_ids;
     let ids = keys.members(identity);
     let mut altered = Cow::Borrowed(own.altered);
     let (mut bits, is_flat) = (own.bits, span_plan.table.layout == Layout::Flat);
@@ -544,7 +547,7 @@ fn with_ids<R>(
         members: [members, KeyedMembers::default()],
         bits,
         altered: &altered,
-        ids: if is_flat { &ids } else { b"" },
+        trace_ids: if is_flat { &ids } else { b"" },
         ..*own
     })
 }

@@ -1,5 +1,5 @@
-//! JSON lines from `tracing`: one event, one line, one `write` call. Once warm, an event allocates
-//! nothing.
+//! JSON lines from `tracing`: one event, one line, one `write_all` call. Once warm, most events
+//! allocate nothing.
 //!
 //! ```
 //! use spanwise_json::JsonLayer;
@@ -38,14 +38,16 @@
 //!
 //! # The line
 //!
-//! Every line has this order:
+//! Every line of [`Format::Json`] has this order:
 //!
-//! * `timestamp`, `level`, `target`, `message`;
+//! * `timestamp`, `level`, `critical` for an event of `spanwise::critical!`, `target`, `message`;
 //! * the fields of the event as written, then those of the spans from the innermost outwards;
 //! * `trace_id`, `span_id` and `trace_flags` of the innermost span, where a layer exports traces to
 //!   OpenTelemetry. Fields with these names are omitted then;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
-//! * the source location and the thread if enabled, then the [static fields](JsonLayer::add).
+//! * the lists `truncated` and `redacted`, if a field was cut, dropped or redacted;
+//! * members that only some lines have: the source location, the thread, `sample_rate`, `buffered`;
+//! * `service`, then the [static fields](JsonLayer::add).
 //!
 //! These rules apply:
 //!
@@ -56,8 +58,8 @@
 //!   `fields.`, and one named like context that the HTTP layer or `spanwise_core::context::set`
 //!   has set. `file` and `line` are only renamed if the source location is shown.
 //! * A field recorded late is on every later line, also of the spans inside.
-//! * An explicit parent (`parent: &span`) determines whose fields are shown; with `parent: None`
-//!   there are none.
+//! * An event with an explicit parent (`parent: &span`) shows the fields of that span and of the
+//!   spans around it. With `parent: None`, it shows no fields of spans.
 //! * Records of the `log` crate show their own target, file and line.
 //!
 //! # Values
@@ -69,11 +71,12 @@
 //! | `f64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `&str`, `%x`, `?x` | string |
 //! | `&[u8]` | string of lowercase hex |
-//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes; text in [`json-nested`](#json-nested) |
+//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes, with `type` and `backtrace` if known; text in [`json-nested`](#json-nested) |
 //! | `%`[`as_json(&x)`](as_json()) | nested JSON of anything that serializes |
 //!
 //! Strings are escaped so that a line is one line and does not control a terminal. Beyond
-//! [RFC 8259], this includes DEL, C1 controls, U+2028, U+2029 and bidirectional controls.
+//! [RFC 8259], these are escaped: DEL, the C1 controls, the line separators U+2028 and U+2029, and
+//! the bidirectional controls U+202A–U+202E and U+2066–U+2069.
 //!
 //! # Limits
 //!
@@ -83,7 +86,7 @@
 //! | text of a span's [context key](JsonLayer::context_key) | 1 KiB |
 //! | line | [`max_line`](JsonLayer::max_line): 256 KiB |
 //! | name of a field, span, target or thread | 256 bytes; a longer one is its start, `…` and a hash |
-//! | path of a source file | its last 1,024 bytes |
+//! | path of a source file | 1,024 bytes; a longer one is `…` and its end |
 //! | fields of a span | 64 |
 //! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"` |
 //! | [`as_json()`] | 1 MiB |
@@ -92,9 +95,9 @@
 //!
 //! # Failures
 //!
-//! A `Debug` that panics or fails loses only its own text: `"<panicked while formatting>"`,
-//! `"<format error>"`. A line that the writer refuses is lost. It is counted and reported on
-//! stderr: see [`SelfReport`](spanwise_core::SelfReport).
+//! A `Debug` that panics or fails loses only its own text, and the line shows
+//! `"<panicked while formatting>"` or `"<format error>"` in its place. A line that the writer
+//! refuses is lost, counted and reported on stderr: see [`SelfReport`](spanwise_core::SelfReport).
 //!
 //! # Redaction
 //!
@@ -118,7 +121,7 @@
 //! # `json-nested`
 //!
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23
-//! prints, so that dashboards keep working. It does not share these faults:
+//! prints, so that dashboards keep working. These faults of `fmt` are the exceptions:
 //!
 //! * repeated keys: a field that is given twice, and a span's field `name`, which becomes
 //!   `fields.name`;
@@ -126,7 +129,8 @@
 //! * `spans` of the current span if the event has another parent;
 //! * `log.*` fields, and `r#` before keywords.
 //!
-//! As there, NaN and the infinities are `null`, and without timestamps a closed span has no times.
+//! As in `fmt`, NaN and the infinities are `null`. Without timestamps, the line of a closed span
+//! has no times.
 //!
 //! Two kinds of values differ. An error is one text, as in `fmt`, but with its causes:
 //! `charge failed: no connection: connection refused`. [`as_json()`] is nested, while `fmt` prints

@@ -4,25 +4,25 @@ use std::ops::Range;
 
 /// A reused byte buffer.
 ///
-/// Its bytes are initialized up to the end of `bytes`, and `len` counts those in use. An append is
-/// then one bounds check and one copy, and a short append may copy a block of fixed size and count
-/// fewer bytes. With a plain `Vec`, appends were a third of an event's cost.
+/// All of `bytes` is initialized, and `len` counts the bytes in use. An append is then one bounds
+/// check and one copy, and a short append may copy a block of fixed size and count fewer bytes.
+/// With a plain `Vec`, appends were a third of an event's cost.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
     len: usize,
-    /// Memory for a text that is taken out and written again.
+    /// Memory that [`take_text`](Self::take_text) hands out.
     spare: String,
 }
 
-/// Short static text, copied as a whole block: `,"order_id":`.
+/// Text that is mostly short, such as `,"order_id":`, and is then copied as a block of `N` bytes.
 #[derive(Debug)]
 pub(crate) struct PaddedBytes<const N: usize> {
     block: [u8; N],
     text: Box<[u8]>,
 }
 
-/// A buffer longer than this is freed after its line: 64 KiB.
+/// The memory of a buffer longer than this is freed after its line: 64 KiB.
 pub(crate) const MAX_RETAINED_LEN: usize = 64 * 1024;
 
 impl LineBuffer {
@@ -54,7 +54,7 @@ impl LineBuffer {
         }
     }
 
-    /// Returns an empty text, in memory that [`keep_text`](Self::keep_text) returns for reuse.
+    /// Returns an empty text in reused memory. [`keep_text`](Self::keep_text) takes it back.
     #[inline]
     pub(crate) fn take_text(&mut self) -> String {
         let mut text = std::mem::take(&mut self.spare);
@@ -62,12 +62,13 @@ impl LineBuffer {
         text
     }
 
-    /// Appends the text from `start` on.
+    /// Appends the buffer's text from `start` on to `to`.
     pub(crate) fn copy_text(&self, start: usize, to: &mut String) {
         // Only text was written.
         to.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
     }
 
+    /// Keeps the memory of a text for reuse, unless the text is long.
     #[inline]
     pub(crate) fn keep_text(&mut self, text: String) {
         if text.capacity() <= MAX_RETAINED_LEN {
@@ -75,7 +76,7 @@ impl LineBuffer {
         }
     }
 
-    /// Removes the first and the last byte from `start` on.
+    /// Removes the quotes of the text that reaches from `start` to the end of the buffer.
     #[inline]
     pub(crate) fn remove_quotes(&mut self, start: usize) {
         self.bytes.copy_within(start + 1..self.len - 1, start);
@@ -146,7 +147,8 @@ impl LineBuffer {
         self.len += used;
     }
 
-    /// Returns the next `N` bytes. After writing to them, call [`advance`](Self::advance).
+    /// Returns the next `N` bytes. After writing to them, call [`advance`](Self::advance) with the
+    /// number of bytes to keep.
     #[inline]
     pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
         // These comparisons also spare the slice below its bounds checks.
@@ -189,7 +191,7 @@ impl LineBuffer {
 /// The length of a block, and the limit of `push_small`.
 pub(crate) const BLOCK_LEN: usize = 16;
 
-/// Copies fewer than [`BLOCK_LEN`] bytes into a block of zeros.
+/// Copies fewer than [`BLOCK_LEN`] bytes into a block of zeros, without a call to `memcpy`.
 #[inline]
 pub(crate) fn small_block(bytes: &[u8]) -> [u8; BLOCK_LEN] {
     let count = bytes.len();

@@ -1,8 +1,8 @@
 //! Formats that code writes: an event as a view of what the encoder wrote, and a line to write to.
 //!
 //! The encoder writes flat JSON with the parts of the line under keys that no field can have. The
-//! view reads this JSON. So the fields of such a format are deduplicated, redacted and cut like
-//! those of all others, and a value is formatted once.
+//! view reads this JSON. So fields are deduplicated, redacted and cut as in all other formats, and
+//! each value is formatted once.
 
 use std::{
     borrow::Cow,
@@ -69,10 +69,11 @@ use crate::{
 ///
 /// prints `[WARN] a second\nline {order_id: 42}`, on one line.
 pub trait LineFormat: Send + Sync + 'static {
-    /// Writes the line of an event. If this panics or fails, the line says so instead.
+    /// Writes the line of an event. If this panics, the line is `<panicked while formatting>`
+    /// instead.
     ///
     /// # Errors
-    /// The line is `<format error>` then.
+    /// The line is `<format error>` instead.
     fn write(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) -> fmt::Result;
 }
 
@@ -80,7 +81,8 @@ pub trait LineFormat: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LineValue<'a> {
-    /// A text, also that of a number without JSON, such as NaN.
+    /// A text, or the text of a number that JSON does not have, such as NaN, or that has more than
+    /// 64 bits.
     Text(Cow<'a, str>),
     /// A whole number of 64 bits.
     Unsigned(u64),
@@ -101,13 +103,13 @@ pub struct EventView<'a> {
     fields: Vec<(&'a str, &'a str)>,
 }
 
-/// A line that is being written. Whatever is written to it stays one line: line breaks, and all
-/// else that ends a line or controls a terminal, are escaped as in JSON.
+/// A line that is being written. It stays one line: line breaks and all other characters that end a
+/// line or control a terminal are escaped as in JSON.
 pub struct LineBuf<'l> {
     line: &'l mut LineBuffer,
 }
 
-/// The keys of parts: a mark, and the place in [`EventView::parts`].
+/// The keys of parts: `#`, and a letter for the index in [`EventView::parts`].
 pub(crate) const TIME: &str = "#A";
 const LEVEL: &str = "#B";
 pub(crate) const TARGET: &str = "#C";
@@ -123,7 +125,9 @@ pub(crate) const VERSION: &str = "#L";
 pub(crate) const ENVIRONMENT: &str = "#M";
 pub(crate) const HOST: &str = "#N";
 pub(crate) const PID: &str = "#O";
+/// The number of these keys.
 const PARTS: usize = 15;
+/// The first byte of these keys.
 const MARK: u8 = b'#';
 
 /// The table of formats that code writes.
@@ -153,7 +157,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (PID, process_id),
     ],
     reserved_prefixes: &["#"],
-    // The code decides what a line shows, and how it names that.
+    // The code decides which parts a line shows, and under which names.
     required: &[
         TIME,
         LEVEL,
@@ -195,14 +199,14 @@ fn line_number(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.line?.to_string().into_bytes())
 }
 
-/// Writes the line of the event that `line` has.
+/// Writes the line of the event in the flat JSON `line`.
 fn write_line(options: &Options, line: &[u8], to: &mut LineBuffer) {
     let Format::Custom(custom) = &options.format else {
         return;
     };
     let Some(code) = custom.code() else { return };
     let start = to.len();
-    // Checked once, so that each value is a text without a check of its own.
+    // UTF-8 is checked once for the line, not for each value.
     let Ok(line) = std::str::from_utf8(line) else {
         return;
     };
@@ -231,17 +235,18 @@ impl<'a> EventView<'a> {
         for member in members(line.as_bytes()) {
             let (start, end) = (at, at + member.bytes.len());
             at = end;
-            // Behind the comma and the quote, and in front of the quote and the colon.
-            let value = start + member.key().len();
-            let texts = (line.get(start + 2..value - 2), line.get(value..end));
+            let value_start = start + member.opening().len();
+            // Without the comma and the quote before the key, and the quote and the colon after it.
+            let key = line.get(start + 2..value_start - 2);
+            let texts = (key, line.get(value_start..end));
             let (Some(key), Some(value)) = texts else {
                 continue;
             };
-            let place = match key.as_bytes() {
+            let index = match key.as_bytes() {
                 [MARK, letter] => usize::from(letter.wrapping_sub(b'A')),
                 _ => PARTS,
             };
-            match view.parts.get_mut(place) {
+            match view.parts.get_mut(index) {
                 Some(part) => *part = value,
                 None => view.fields.push((key, value)),
             }
@@ -251,8 +256,8 @@ impl<'a> EventView<'a> {
 
     /// Returns the JSON of a part's value. Empty if the line does not have the part.
     pub(crate) fn part(&self, key: &str) -> &'a str {
-        let place = usize::from(key.as_bytes()[1] - b'A');
-        self.parts[place]
+        let index = usize::from(key.as_bytes()[1] - b'A');
+        self.parts[index]
     }
 
     fn text(&self, key: &str) -> Option<Cow<'a, str>> {
@@ -432,7 +437,8 @@ impl fmt::Display for LineValue<'_> {
 }
 
 impl LineBuf<'_> {
-    /// Writes syntax of the format. Escapes what would break the line.
+    /// Writes text that belongs to the format, such as brackets. Escapes the characters that would
+    /// end the line or control a terminal, but neither quotes nor backslashes.
     pub fn raw(&mut self, text: &str) {
         match has_only(text, |byte| matches!(byte, b' '..=b'~')) {
             true => self.line.push(text.as_bytes()),
@@ -444,8 +450,8 @@ impl LineBuf<'_> {
         }
     }
 
-    /// Writes a text as JSON escapes it, but without quotes: also quotes and backslashes are
-    /// escaped, so that it does not look like syntax.
+    /// Writes a text as the inside of a JSON string. Quotes and backslashes in the text are
+    /// escaped, so that it does not look like syntax of the format.
     pub fn text(&mut self, text: &str) {
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         match has_only(text, is_plain) {
@@ -461,7 +467,8 @@ impl LineBuf<'_> {
         self.line.push_byte(b'"');
     }
 
-    /// Writes the value of a field: a [`text`](Self::text), or the value as JSON has it.
+    /// Writes the value of a field: a text as [`text`](Self::text) does, and all other values as
+    /// JSON.
     pub fn value(&mut self, value: &LineValue<'_>) {
         match value {
             LineValue::Text(text) => self.text(text),
@@ -487,7 +494,7 @@ impl LineBuf<'_> {
         self.line.push(bytes);
     }
 
-    /// Removes blanks at the end of the line, which a missing value leaves.
+    /// Removes the white space at the end of the line, which a missing value leaves.
     pub(crate) fn trim_end(&mut self) {
         let kept = self.line.as_bytes().trim_ascii_end().len();
         self.line.truncate(kept);
@@ -513,7 +520,8 @@ impl fmt::Debug for LineBuf<'_> {
     }
 }
 
-/// Returns whether all bytes are wanted. Looks at all of them, which is faster for those of a line.
+/// Returns whether all bytes are wanted. Tests all of them without an early end, which is faster
+/// for the short texts of a line.
 fn has_only(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_wanted(byte))
 }
@@ -523,7 +531,7 @@ pub(crate) fn inside(json: &str) -> Option<&str> {
     json.strip_prefix('"')?.strip_suffix('"')
 }
 
-/// Returns the text of the inside of a JSON string.
+/// Returns the text that the inside of a JSON string represents.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(text);

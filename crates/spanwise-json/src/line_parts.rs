@@ -1,9 +1,10 @@
 //! The parts of a line that options rename or omit: the table of a layer, made from that of its
 //! format.
 //!
-//! The encoder reads one [`FormatTable`], so a changed part costs a line nothing. A name is that of
-//! a part if it is a key of the format, or the name of the part in `json`. The members that a name
-//! of `json` means in another format follow from what their values depend on.
+//! The encoder reads one [`FormatTable`], so a changed part costs a line nothing. A name means a
+//! part if it is a key of the format, or the name of the part in `json`. In another format, a name
+//! of `json` means the members whose values change with that part: `level` means the first member
+//! that differs between two levels.
 
 use spanwise_core::internal::sync::Mutex;
 
@@ -23,14 +24,14 @@ pub(crate) struct Resolved {
     pub(crate) problems: Vec<String>,
 }
 
-/// Returns the problem of a word that gives a part or a field a key that another one has.
+/// Returns the problem with a word that gives a part or a field a key that another part has.
 pub(crate) fn taken(word: &str, key: &str) -> String {
     format!(
         "`{word}`: `{key}` is already a key of the line: omit or rename that one, or choose another name"
     )
 }
 
-/// Keys of parts, each with its new name. `None` omits the part.
+/// The keys of parts, each with its new key. `None` omits the part.
 type Changes = Vec<(&'static str, Option<String>)>;
 
 /// Applies the changes of parts.
@@ -90,7 +91,7 @@ fn refuse_omitted_and_renamed(changes: &mut Changes, problems: &mut Vec<String>)
     });
 }
 
-/// Switches off the optional parts that a word omits.
+/// Switches off the optional parts that `changes` omit.
 fn omit_optional_parts(options: &mut Options, base: &FormatTable, changes: &Changes) {
     let is_omitted = |key: &str| changes.iter().any(|(of, to)| *of == key && to.is_none());
     if is_omitted(base.timestamp) {
@@ -134,9 +135,11 @@ pub(crate) fn shown_keys(options: &Options) -> impl Iterator<Item = String> {
 /// Finds the parts that a name means.
 struct PartFinder<'a> {
     base: &'static FormatTable,
+    /// The parts that the options add to the table: the host and the process id.
     process: &'a [Part],
-    /// Options without a service and without the source location, and with both.
+    /// Options without a service and without the source location.
     plain: Options,
+    /// Options with a service and with the source location.
     full: Options,
 }
 
@@ -179,7 +182,8 @@ impl<'a> PartFinder<'a> {
         changes
     }
 
-    /// Returns the renamed parts, and removes them from the renamed fields.
+    /// Returns the renamed parts, and removes their names from `Options::rename`, which then only
+    /// has fields.
     fn renamed(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
         let base = self.base;
         let mut changes = Changes::new();
@@ -212,12 +216,12 @@ impl<'a> PartFinder<'a> {
 
     fn required(&self, word: &str, name: &str) -> String {
         let format = &self.plain.format;
-        match format.writer() {
+        match format.line_author() {
             Some("the template") => format!(
                 "`{word}`: the template decides about `{name}`: write the parts of the line in it"
             ),
-            Some(writer) => {
-                format!("`{word}`: {writer} of `{format}` decides about `{name}`: remove the word")
+            Some(author) => {
+                format!("`{word}`: {author} of `{format}` decides about `{name}`: remove the word")
             }
             None => format!("`{word}`: `{format}` requires `{name}`: remove the word"),
         }
@@ -308,9 +312,10 @@ impl<'a> PartFinder<'a> {
         self.differing(&inputs(&self.plain), &inputs(&self.full))
     }
 
-    /// Returns the keys of the members that show a file or a line.
+    /// Returns the keys of the members that show `file` or `line`, as far as `shown` has these
+    /// names.
     fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
-        let place = PartInputs {
+        let here = PartInputs {
             file: Some("file"),
             line: Some(1),
             ..inputs(&self.full)
@@ -319,16 +324,16 @@ impl<'a> PartFinder<'a> {
             file: if shown.contains(&"file") {
                 Some("other")
             } else {
-                place.file
+                here.file
             },
             line: if shown.contains(&"line") {
                 Some(2)
             } else {
-                place.line
+                here.line
             },
-            ..place
+            ..here
         };
-        self.differing(&place, &elsewhere)
+        self.differing(&here, &elsewhere)
     }
 
     /// Returns the keys of the members whose values differ, in the order of the line.
@@ -391,7 +396,8 @@ fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
     own.into_iter().chain(member_keys(table)).chain(constants)
 }
 
-/// Returns the new key of a part, as the format spells it.
+/// Returns the new key of a part as the format spells it. A name that already begins with the
+/// underscore of a GELF field is spelled without a second one.
 fn part_key(table: &FormatTable, name: &str) -> String {
     let key = match (table.style, name.strip_prefix('_')) {
         (Style::Scalar, Some(name)) => table.spell(name),
@@ -402,7 +408,7 @@ fn part_key(table: &FormatTable, name: &str) -> String {
 }
 
 /// The tables that were made, by format, added members and changes. They are never freed, so that
-/// layers and plans refer to them as to those of formats: a program has few.
+/// layers and plans can refer to them like to the static tables of formats. A program has few.
 static MADE: Mutex<Vec<MadeTable>> = Mutex::new(Vec::new());
 
 struct MadeTable {
@@ -437,7 +443,7 @@ fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static F
 
 fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> FormatTable {
     let change = |key: &'static str| changes.iter().find(|(of, _)| *of == key).map(|(_, to)| to);
-    // A part that is omitted keeps its key: no line shows it, and no field takes it by chance.
+    // A part that is omitted keeps its key, so no field gets this key by chance.
     let renamed = |key: &'static str| match change(key) {
         Some(Some(to)) => &*to.clone().leak(),
         Some(None) | None => key,

@@ -1,4 +1,6 @@
-//! The parts that all lines of a layer have in common, derived from its options.
+//! The parts that all lines of a layer have in common, and the keys of fields.
+//!
+//! The *opening* of a member is everything before its value, mostly `,"key":`.
 
 use std::{
     borrow::Cow,
@@ -13,7 +15,7 @@ use spanwise_core::{
 
 use crate::{
     builder::Options,
-    conversion::{Conversion, ErrorMembers, Rule, Starts, push_field},
+    conversion::{Conversion, ErrorMembers, Openings, Rule, push_field},
     escape,
     format::{ADDED_PREFIX, BUFFERED, FIELDS, FIELDS_PREFIX, SAMPLE_RATE},
     format_table::{
@@ -32,14 +34,16 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The members before the timestamp. Empty if lines have no timestamp.
+    /// The members before that of the timestamp. Empty if lines have no timestamp.
     pub(crate) before_open: Vec<u8>,
-    /// The start of the line, up to the text of the timestamp. Empty if lines have no timestamp.
+    /// The member of the timestamp up to its text. Empty if lines have no timestamp.
     pub(crate) open: Vec<u8>,
-    /// The static fields and the end of the line.
+    /// The members that are the same in all lines, such as the static fields, and the end of the
+    /// line.
     pub(crate) close: Vec<u8>,
-    /// `,"span":` and `,"spans":[`
+    /// `,"span":`
     pub(crate) span: PaddedBytes<16>,
+    /// `,"spans":[`
     pub(crate) spans: PaddedBytes<16>,
     /// `,"buffered":true`
     pub(crate) buffered: PaddedBytes<32>,
@@ -51,36 +55,40 @@ pub(crate) struct LineTemplate {
     pub(crate) max_line: usize,
     /// The start of a rewritten line.
     pub(crate) rewritten_start: Vec<u8>,
+    /// Whether the policy scans text.
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
     taken: Vec<String>,
-    /// The starts of all members seen.
-    keys: Mutex<HashMap<Box<[u8]>, KnownStart>>,
+    /// The openings of the members of all fields that the layer has seen.
+    openings: Mutex<HashMap<Box<[u8]>, KnownOpening>>,
     next_bit: AtomicU32,
 }
 
-/// The id and the bit of a key.
+/// The key id and the bits of an opening.
 #[derive(Debug, Clone, Copy)]
-struct KnownStart {
+struct KnownOpening {
     key_id: KeyId,
-    /// One of 128 bits. The starts of one field share a bit.
-    bit: u128,
+    /// One of 128 bits, which the openings of one field share. All bits if the layer has no more
+    /// key ids.
+    bits: u128,
 }
 
-/// Where a field occurs.
+/// Whether a field is one of an event or of a span, and what it has to do with the error there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum FieldSource {
     Event,
-    /// The error of the event.
+    /// The field is the error of the event.
     ErrorOfEvent,
-    /// In an event with an error, which this field is not.
+    /// Another field of the event is its error.
     BesideErrorOfEvent,
     Span,
+    /// The field is the error of the span.
     ErrorOfSpan,
+    /// Another field of the span is its error.
     BesideErrorOfSpan,
 }
 
-impl Place {
+impl FieldSource {
     fn is_event(self) -> bool {
         matches!(
             self,
@@ -164,7 +172,7 @@ impl LineTemplate {
             span: PaddedBytes::new(span),
             spans: PaddedBytes::new(spans),
             buffered: PaddedBytes::new(buffered),
-            thread: [table.thread.name, table.thread.id].map(start_of),
+            thread: [table.thread.name, table.thread.id].map(opening_of),
             sample_rate,
             before_open,
             open,
@@ -177,7 +185,7 @@ impl LineTemplate {
                 .unwrap_or_default(),
             redacts_text: options.redact.reads_text(),
             taken,
-            keys: Mutex::default(),
+            openings: Mutex::default(),
             next_bit: AtomicU32::new(0),
         }
     }
@@ -214,10 +222,10 @@ impl LineTemplate {
         member
     }
 
-    /// Decides under which key a field is shown, and whether it is.
-    pub(crate) fn key(&self, options: &Options, name: &str, place: Place) -> Key {
+    /// Decides whether a field is shown, and under which key.
+    pub(crate) fn key(&self, options: &Options, name: &str, source: FieldSource) -> Key {
         let name = plain_name(name);
-        let is_message = place.is_event() && name == "message";
+        let is_message = source.is_event() && name == "message";
         let listed = |names: &[String]| names.iter().any(|listed| listed == name);
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
         let verdicts = options.redact.verdicts(name);
@@ -231,7 +239,7 @@ impl LineTemplate {
             KeyVerdict::Replace => Role::Replaced,
             KeyVerdict::Remove => Role::Omitted,
         };
-        let is_context = !place.is_event()
+        let is_context = !source.is_event()
             && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
         let (role, role_of_bool) = (role(verdicts.text), role(verdicts.boolean));
         let max_len = if is_context {
@@ -239,30 +247,30 @@ impl LineTemplate {
         } else {
             options.max_field
         };
-        let conversion = self.conversion(options, name, place, is_message, [role, role_of_bool]);
-        // Without a conversion, another name costs nothing.
+        let conversion = self.conversion(options, name, source, is_message, [role, role_of_bool]);
+        // A conversion that only changes the key is not needed: the opening has the key.
         let name_only = conversion
             .as_ref()
             .filter(|conversion| conversion.is_name_only())
-            .map(|conversion| conversion.starts.text.to_vec());
+            .map(|conversion| conversion.openings.text.to_vec());
         let conversion = conversion.filter(|_| name_only.is_none());
-        let (member, (key_ids, bit)) = match (&conversion, name_only) {
-            (_, Some(start)) => {
-                let known = self.key_ids(std::iter::once(&*start));
-                (start, known)
+        let (opening, (key_ids, bits)) = match (&conversion, name_only) {
+            (_, Some(opening)) => {
+                let known = self.key_ids(std::iter::once(&*opening));
+                (opening, known)
             }
             (None, None) => {
                 let key = match is_message && self.table.layout == Layout::Flat {
                     true => Cow::Borrowed(self.table.message.key),
-                    false => Cow::Owned(self.field_name(options, name, place).0),
+                    false => Cow::Owned(self.field_name(options, name, source).0),
                 };
-                let start = start_of(&limit_name(&key));
-                let known = self.key_ids(std::iter::once(&*start));
-                (start, known)
+                let opening = opening_of(&limit_name(&key));
+                let known = self.key_ids(std::iter::once(&*opening));
+                (opening, known)
             }
             (Some(conversion), None) => {
-                let known = self.key_ids(conversion.all_starts());
-                (conversion.start_for(Kind::Text).to_vec(), known)
+                let known = self.key_ids(conversion.all_openings());
+                (conversion.opening_for(Kind::Text).to_vec(), known)
             }
         };
         let is_converted = conversion.is_some();
@@ -272,8 +280,8 @@ impl LineTemplate {
             role => role,
         };
         Key {
-            member: PaddedBytes::new(member),
-            bit,
+            opening: PaddedBytes::new(opening),
+            bits,
             key_id: match (&conversion, &*key_ids) {
                 (None, [key_id]) => *key_id,
                 _ => NO_KEY_ID,
@@ -286,9 +294,13 @@ impl LineTemplate {
         }
     }
 
-    /// Returns the name of a field as options and conflicts change it, and whether it may have a
-    /// place of its own.
-    pub(crate) fn field_name(&self, options: &Options, name: &str, place: Place) -> (String, bool) {
+    /// Returns the name of a field as options and conflicts change it, and whether it is unchanged.
+    pub(crate) fn field_name(
+        &self,
+        options: &Options,
+        name: &str,
+        source: FieldSource,
+    ) -> (String, bool) {
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
         let key = renamed.map_or(name, |(_, to)| to.as_str());
         let taken = match self.table.layout {
@@ -297,12 +309,12 @@ impl LineTemplate {
                     Some(_) => self.is_shown(options, key),
                     None => self.is_taken(options, key),
                 };
-                taken || place.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
+                taken || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
             }
             // Event fields have an object of their own; span fields share theirs with the span's
             // name.
             Layout::Nested => {
-                !place.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
+                !source.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
             }
         };
         match taken {
@@ -311,8 +323,8 @@ impl LineTemplate {
         }
     }
 
-    /// Returns whether lines have a key besides fields. A field that is renamed can have another
-    /// key that is reserved.
+    /// Returns whether lines show a part with this key. Unlike [`is_taken`](Self::is_taken), allows
+    /// keys that are reserved but not shown: a field that the program renames may have them.
     fn is_shown(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
         let mut shown = line_parts::shown_keys(options);
@@ -321,6 +333,8 @@ impl LineTemplate {
             || shown.any(|other| other == spelled)
     }
 
+    /// Returns whether no field may have this key, because a part of the line has it or because the
+    /// receiver gives it a meaning.
     pub(crate) fn is_taken(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
         let is_of_tail = self.table.layout == Layout::Flat
@@ -329,7 +343,7 @@ impl LineTemplate {
                 .tail
                 .iter()
                 .any(|(of_tail, _)| *of_tail == spelled);
-        // No field can have a key of the service, whether or not the service is known.
+        // No field can have a key of the tail, such as `service`, whether or not lines show it.
         is_of_tail
             || self.table.reserves(&spelled)
             || options.source_location && self.table.is_location_key(&spelled)
@@ -337,7 +351,7 @@ impl LineTemplate {
             || self.taken.contains(&spelled)
     }
 
-    /// Returns the name of a field whose name is that of a member of the line.
+    /// Returns the name that replaces a field's name if a member of the line has that name.
     pub(crate) fn displaced(&self, key: &str) -> String {
         format!("{FIELDS_PREFIX}{key}")
     }
@@ -347,7 +361,7 @@ impl LineTemplate {
         &self,
         options: &Options,
         name: &str,
-        place: Place,
+        source: FieldSource,
         is_message: bool,
         [role, role_of_bool]: [Role; 2],
     ) -> Option<Conversion> {
@@ -365,20 +379,21 @@ impl LineTemplate {
                 rule: Rule::Message {
                     blank: message.blank,
                 },
-                starts: Starts::same(&start_of(message.key)),
+                openings: Openings::same(&opening_of(message.key)),
                 error: None,
             });
         }
-        let (field, may_be_known) = self.field_name(options, name, place);
+        // A field with another name than it was logged with is not shown as the error.
+        let (field, is_unchanged) = self.field_name(options, name, source);
         let spelled_name = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
             match self.taken.contains(&spelled) {
-                true => start_of(&limit_name(&spell(&self.displaced(name)))),
-                false => start_of(&limit_name(&spelled)),
+                true => opening_of(&limit_name(&spell(&self.displaced(name)))),
+                false => opening_of(&limit_name(&spelled)),
             }
         };
         let spelled = |spell| spelled_name(&field, spell);
-        let mut starts = Starts {
+        let mut openings = Openings {
             fitting: Box::default(),
             text: spelled(table.spelling.text).into(),
             number: spelled(table.spelling.number).into(),
@@ -387,41 +402,41 @@ impl LineTemplate {
         };
         let (mut rule, mut error) = (Rule::None, None);
         let is_part_of_error =
-            |known: &Known| place.is_beside_error() && table.is_error_key(known.key());
+            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
         // A renamed field is treated like a field of the new name.
         let known = table.known(&field).filter(|known| !is_part_of_error(known));
-        if !may_be_known && table.is_reserved_name(&field) {
-            starts = Starts::same(&start_of(&limit_name(&field)));
+        if !is_unchanged && table.is_reserved_name(&field) {
+            openings = Openings::same(&opening_of(&limit_name(&field)));
         }
         match (table.error, known) {
-            (ErrorShape::Members(parts), _) if place.is_error() && may_be_known => {
+            (ErrorShape::Members(parts), _) if source.is_error() && is_unchanged => {
                 error = Some(ErrorMembers::new(None, parts));
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
                 if let Some((_, key)) = message {
-                    starts.text = start_of(key).into();
+                    openings.text = opening_of(key).into();
                 }
             }
-            (ErrorShape::Object(key, parts), _) if place.is_error() && may_be_known => {
+            (ErrorShape::Object(key, parts), _) if source.is_error() && is_unchanged => {
                 error = Some(ErrorMembers::new(Some(key), parts));
                 if field == key {
                     // Only an object may have this key, so other values get another one.
-                    let other = start_of(&limit_name(&table.spell(&self.displaced(key))));
-                    starts = Starts::same(&other);
+                    let other = opening_of(&limit_name(&table.spell(&self.displaced(key))));
+                    openings = Openings::same(&other);
                 }
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
                 if let Some((_, message)) = message {
-                    let mut inner = start_of(message);
+                    let mut inner = opening_of(message);
                     open_object(&mut inner);
-                    starts.text = [start_of(key), inner].concat().into();
+                    openings.text = [opening_of(key), inner].concat().into();
                 }
             }
             (_, None) => {}
-            (_, Some(Known::Named(key))) => starts = Starts::same(&start_of(key)),
+            (_, Some(Known::Named(key))) => openings = Openings::same(&opening_of(key)),
             (_, Some(Known::Leaf(key, kind))) => {
-                (rule, starts.fitting) = (Rule::Leaf(kind), start_of(key).into());
+                (rule, openings.fitting) = (Rule::Leaf(kind), opening_of(key).into());
             }
             (_, Some(Known::Nanos(key))) => {
-                (rule, starts.fitting) = (Rule::Nanos, start_of(key).into());
+                (rule, openings.fitting) = (Rule::Nanos, opening_of(key).into());
             }
             (
                 _,
@@ -432,77 +447,79 @@ impl LineTemplate {
                 }),
             ) => {
                 if let Some(prefix) = prefix(options) {
-                    let mut start = start_of(key);
-                    // Without its closing quote.
-                    start.extend(escape::quoted(&prefix));
-                    start.pop();
-                    (rule, starts.fitting) = (Rule::Hex { digits }, start.into());
+                    let mut opening = opening_of(key);
+                    opening.extend(escape::quoted(&prefix));
+                    // The closing quote comes after the digits.
+                    opening.pop();
+                    (rule, openings.fitting) = (Rule::Hex { digits }, opening.into());
                 }
             }
         }
         if error.is_none() && style != Style::Json {
-            // An error that is not that of the event.
+            // The style does not allow the object of an error, so an error that is not that of the
+            // event has two members.
             let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
                 is_further: true,
                 object: None,
                 parts: Box::new([
-                    (ErrorPart::Message, starts.text.clone()),
+                    (ErrorPart::Message, openings.text.clone()),
                     (ErrorPart::Chain, chain.into()),
                 ]),
             });
         }
         let is_as_in_json = matches!(rule, Rule::None)
             && error.is_none()
-            && starts.are_same()
-            && *starts.text == *start_of(&limit_name(&field));
+            && openings.are_same()
+            && *openings.text == *opening_of(&limit_name(&field));
         (!is_as_in_json).then_some(Conversion {
             role,
             role_of_bool,
             style,
             rule,
-            starts,
+            openings,
             error,
         })
     }
 
-    /// Renames the member with the causes of an error where another field has its name.
+    /// Renames the member with the causes of the error in the field `name`, because another field
+    /// has the key of that member.
     pub(crate) fn displace_chain(&self, key: &mut Key, name: &str) {
         let error = key.conversion.as_mut().and_then(|own| own.error.as_mut());
-        for (part, start) in error.into_iter().flat_map(|error| &mut error.parts) {
+        for (part, opening) in error.into_iter().flat_map(|error| &mut error.parts) {
             if *part == ErrorPart::Chain {
                 let displaced = self.displaced(&format!("{name}.chain"));
-                *start = start_of(&limit_name(&self.table.spell(&displaced))).into();
+                *opening = opening_of(&limit_name(&self.table.spell(&displaced))).into();
             }
         }
         if let Some(conversion) = &key.conversion {
-            (key.key_ids, key.bit) = self.key_ids(conversion.all_starts());
+            (key.key_ids, key.bits) = self.key_ids(conversion.all_openings());
         }
     }
 
-    /// Returns the key ids and the bits of a field whose members have these starts. New starts
+    /// Returns the key ids and the bits of a field whose members have these openings. New openings
     /// share one bit.
-    fn key_ids<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
+    fn key_ids<'s>(&self, openings: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
         let _no_fork = forks::defer();
-        let mut keys = self.keys.lock();
-        let (mut key_ids, mut bits, mut new) = (Vec::new(), 0, None);
-        for start in starts {
-            let known = keys.get(start).copied().unwrap_or_else(|| {
-                let bit = *new.get_or_insert_with(|| {
+        let mut all = self.openings.lock();
+        let (mut key_ids, mut bits, mut new_bit) = (Vec::new(), 0, None);
+        for opening in openings {
+            let known = all.get(opening).copied().unwrap_or_else(|| {
+                let bits = *new_bit.get_or_insert_with(|| {
                     1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
                 });
-                let known = match KeyId::try_from(keys.len()) {
-                    Ok(key_id) if key_id < NO_KEY_ID => KnownStart { key_id, bit },
-                    _ => KnownStart {
+                let known = match KeyId::try_from(all.len()) {
+                    Ok(key_id) if key_id < NO_KEY_ID => KnownOpening { key_id, bits },
+                    _ => KnownOpening {
                         key_id: NO_KEY_ID,
-                        bit: u128::MAX,
+                        bits: u128::MAX,
                     },
                 };
-                keys.insert(start.into(), known);
+                all.insert(opening.into(), known);
                 known
             });
             key_ids.push(known.key_id);
-            bits |= known.bit;
+            bits |= known.bits;
         }
         (key_ids.into(), bits)
     }
@@ -516,10 +533,10 @@ pub(crate) fn open_object(members: &mut [u8]) {
 }
 
 /// Returns `,"key":`.
-pub(crate) fn start_of(key: &str) -> Vec<u8> {
-    let mut start = Vec::new();
-    push_member(&mut start, key, b"");
-    start
+pub(crate) fn opening_of(key: &str) -> Vec<u8> {
+    let mut opening = Vec::new();
+    push_member(&mut opening, key, b"");
+    opening
 }
 
 /// Appends the parts that have a value.

@@ -6,21 +6,21 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// The minute that was read last, times [`SCALE`], plus its offset and [`MAX_OFFSET`].
 ///
-/// Both are in one number, so that no thread combines one reading's minute with another's offset. A
-/// thread that needs another minute reads the zone itself, so no thread waits.
+/// Minute and offset are in one number, so that no thread combines the minute of one reading with
+/// the offset of another. A thread that needs another minute asks the system, so no thread waits.
 static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
 
-/// More than there are offsets.
+/// A power of two above the number of offsets, `2 * MAX_OFFSET + 1`.
 const SCALE: i64 = 4096;
 
-/// RFC 3339 has no larger offset; `TZ` may specify a full day and more.
+/// The largest offset of RFC 3339, in minutes. `TZ` may specify a larger one, which is clamped.
 const MAX_OFFSET: i16 = 24 * 60 - 1;
 
 /// Returns the local offset at `second` since 1970, in minutes east of Greenwich. It is 0 if the
 /// system does not know its zone.
 ///
 /// Summer time starts and ends at whole minutes in every zone, so an offset is valid for a minute.
-/// The zone itself (`TZ`, `/etc/localtime`) is read on first use.
+/// `TZ` and `/etc/localtime` are read on first use only.
 pub(crate) fn local_offset_minutes(second: i64) -> i16 {
     let last = LAST.load(Ordering::Relaxed);
     let minute = second.div_euclid(60);
@@ -28,7 +28,7 @@ pub(crate) fn local_offset_minutes(second: i64) -> i16 {
         return last.rem_euclid(SCALE) as i16 - MAX_OFFSET;
     }
     let offset = read(minute);
-    // A time that is too far off is not cached.
+    // A time that is too far from 1970 for the product is not cached.
     if let Some(minute) = minute.checked_mul(SCALE) {
         LAST.store(minute + i64::from(offset + MAX_OFFSET), Ordering::Relaxed);
     }

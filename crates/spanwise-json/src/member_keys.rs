@@ -11,13 +11,12 @@ use crate::{
 /// next id.
 pub(crate) type KeyId = u16;
 
-/// The id of a member whose key must be compared as text: the layer had seen 65,535 keys before,
-/// the key depends on the value, as that of a converted field does, or the list has no entries.
+/// The id of a key that must be compared as text. There are three cases: the layer had seen 65,535
+/// keys before, the key depends on the value, or the list of members has no entries.
 pub(crate) const NO_KEY_ID: KeyId = KeyId::MAX;
 
-/// Encoded members, with the id of each key and the length of each member.
-///
-/// Members without entries are split by the lexer.
+/// Encoded members, with an entry for each: the id of the key and the length of the member. Without
+/// entries, the lexer splits the members.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyedMembers<'a> {
     pub(crate) text: &'a [u8],
@@ -43,7 +42,7 @@ pub(crate) struct OwnKeys {
 /// array of bytes, so that a span can store it behind the text, in the same allocation.
 type Entry = [u8; 4];
 
-/// The length in the entry of a member with 65,535 bytes or more. It is then read from the text.
+/// The length in the entry of a member with 65,535 bytes or more. The lexer then finds the length.
 const LONG: u16 = u16::MAX;
 
 impl<'a> KeyedMembers<'a> {
@@ -71,8 +70,7 @@ impl<'a> KeyedMembers<'a> {
     }
 
     /// Returns the first `count` members, which are `len` bytes together. Without entries, `count`
-    /// is
-    /// 0.
+    /// must be 0.
     #[inline]
     pub(crate) fn first(self, count: usize, len: usize) -> Self {
         Self {
@@ -129,7 +127,7 @@ impl<'a> KeyedMembers<'a> {
 
 #[inline]
 fn has_key_id(entries: &[Entry], key_id: KeyId) -> bool {
-    // Without a branch for each number, the compiler compares several in one instruction.
+    // Without a branch for each id, the compiler compares several ids in one instruction.
     let mut found = false;
     for entry in entries {
         found |= id_in(*entry) == key_id;
@@ -177,9 +175,9 @@ impl OwnKeys {
         self.count = 0;
     }
 
-    /// Lists the members that a span wrote to a text up to the offset `end`. `starts` has the
-    /// offset of each field's last member. Returns false, and lists none, if a field has two
-    /// members, or if the members are not in the order of their fields.
+    /// Lists the members that the encoder wrote for a span, up to the offset `end` of the line.
+    /// `starts` has the offset of each field's last member. Returns false, and lists none, if a
+    /// field has two members, or if the members are not in the order of their fields.
     #[inline]
     pub(crate) fn list(
         &mut self,
@@ -191,14 +189,14 @@ impl OwnKeys {
         let Some(range) = encoded.fields.as_range() else {
             return self.list_scattered(encoded, starts, end, keys);
         };
-        if range.len() != encoded.members as usize {
+        if range.len() != encoded.member_count as usize {
             return false;
         }
         let Some(keys) = keys.get(range.clone()) else {
             return false;
         };
-        // `%` changes no number, since there are at most `MAX_SPAN_FIELDS` fields. Here and below,
-        // it saves the check of the bounds.
+        // `%` changes no index, since there are at most `MAX_SPAN_FIELDS` fields. Here and below,
+        // it only removes bounds checks.
         starts[range.end % starts.len()] = end;
         self.list_members(
             range.len(),
@@ -216,7 +214,7 @@ impl OwnKeys {
         keys: &[Key],
     ) -> bool {
         let fields = encoded.fields;
-        if fields.len() != encoded.members as usize {
+        if fields.len() != encoded.member_count as usize {
             return false;
         }
         for (to, index) in fields.iter().enumerate() {
@@ -227,8 +225,9 @@ impl OwnKeys {
         self.list_members(fields.len(), keys, starts)
     }
 
-    /// Lists `count` members with these keys. Member `i` reaches from `starts[i]` to `starts[i +
-    /// 1]`; later elements are ignored. Returns false, and lists none, unless the starts ascend.
+    /// Lists `count` members with these keys. Member `i` reaches from `starts[i]` to
+    /// `starts[i + 1]`; later elements are ignored. Returns whether the starts ascend. If they do
+    /// not, lists no member.
     #[inline]
     fn list_members<'a>(
         &mut self,

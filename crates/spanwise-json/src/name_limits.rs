@@ -15,17 +15,20 @@ pub(crate) fn limit_name_with<'n>(name: &'n str, mark: &str) -> Cow<'n, str> {
     if fits(name, MAX_NAME_LEN) {
         return Cow::Borrowed(name);
     }
+    // Three bytes for the mark, and sixteen for the hash.
     let start = &name[..prefix_len(name.chars(), MAX_NAME_LEN - 19)];
     Cow::Owned(format!("{start}{mark}{:016x}", fingerprint(name)))
 }
 
-/// Returns the path of a source file, or if it is too long, `…` and its end.
+/// Returns the path of a source file. If it takes more than [`MAX_PATH_LEN`] bytes of a line,
+/// returns `…` and its end.
 pub(crate) fn limit_path(path: &str) -> Cow<'_, str> {
     if fits(path, MAX_PATH_LEN) {
         return Cow::Borrowed(path);
     }
-    let end = path.len() - prefix_len(path.chars().rev(), MAX_PATH_LEN - 3);
-    Cow::Owned(format!("…{}", &path[end..]))
+    // Three bytes for `…`.
+    let end_start = path.len() - prefix_len(path.chars().rev(), MAX_PATH_LEN - 3);
+    Cow::Owned(format!("…{}", &path[end_start..]))
 }
 
 fn fits(name: &str, max: usize) -> bool {
@@ -33,8 +36,7 @@ fn fits(name: &str, max: usize) -> bool {
     name.len() <= max / 6 || (name.len() <= max && escape::quoted(name).len() - 2 <= max)
 }
 
-/// Returns the length of the longest run of first characters that take at most `max` bytes of a
-/// line.
+/// Returns the length of the first characters that together take at most `max` bytes of a line.
 fn prefix_len(chars: impl Iterator<Item = char>, max: usize) -> usize {
     let (mut prefix_len, mut room) = (0, max);
     for character in chars {
@@ -55,8 +57,8 @@ fn fingerprint(name: &str) -> u64 {
     })
 }
 
-/// Bytes of a line for the name of a field, span, target or thread.
+/// The maximum length of the name of a field, span, target or thread in a line, in bytes.
 const MAX_NAME_LEN: usize = 256;
 
-/// Bytes of a line for the path of a source file.
+/// The maximum length of the path of a source file in a line, in bytes.
 const MAX_PATH_LEN: usize = 1024;

@@ -2,11 +2,12 @@
 
 use spanwise_core::internal::LayerId;
 
-/// A value of each layer. A layer that is asked for first begins with the default.
+/// A value for each layer: at first the default.
 #[derive(Debug)]
 pub(crate) struct PerLayer<T>(Vec<(LayerId, T)>);
 
-/// A thread remembers this many layers. Tests create more, and a value is cheap to create again.
+/// The maximum number of layers. If there are more, as in tests, all values are dropped and created
+/// again, which is cheap.
 const MAX_LAYERS: usize = 32;
 
 impl<T> Default for PerLayer<T> {
@@ -24,7 +25,7 @@ impl<T: Default> PerLayer<T> {
         &mut self.0[index].1
     }
 
-    #[inline(never)] // Most programs have one layer.
+    #[inline(never)] // Most programs have one layer, which `for_layer` finds.
     fn find(&mut self, layer: LayerId) -> usize {
         let known = self.0.iter().position(|(known, _)| *known == layer);
         known.unwrap_or_else(|| {

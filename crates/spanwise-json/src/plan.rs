@@ -14,7 +14,7 @@ use crate::{
     format_table::{ERROR_NAMES, ErrorPart, ErrorShape, FormatTable, Layout, PartInputs},
     json_lexer::string_end,
     line_buffer::PaddedBytes,
-    line_template::{LineTemplate, Place, plain_name, push_parts, text_policy},
+    line_template::{FieldSource, LineTemplate, plain_name, push_parts, text_policy},
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
     precomputed_key::PrecomputedKey,
     rewrite::{RewrittenFields, RewrittenPart},
@@ -31,10 +31,11 @@ pub(crate) struct Plan {
     pub(crate) rewritten_head: Option<RewrittenPart>,
     pub(crate) keys: Box<[Key]>,
     /// If several fields have the name of an error, only their values show which one is the error.
-    /// `keys` is for the first such field; these are the keys for each other one, by its index.
+    /// `keys` is for the case that the first of them is. These are the keys if another one is, by
+    /// the index of that field.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
-    /// For each of `keys`: the bytes around its values, which most values of a converted key need
-    /// as they are. Empty if no key is converted, or if there are `other_errors`.
+    /// For each of `keys`: the bytes around its values. Most values of a converted key are then
+    /// written in one step. Empty if no key is converted, or if there are `other_errors`.
     pub(crate) precomputed: Box<[PrecomputedKey]>,
     /// For formats that rewrite lines of JSON: the bytes around values in the format's own syntax.
     pub(crate) rewritten: Option<RewrittenKeys>,
@@ -44,45 +45,50 @@ pub(crate) struct Plan {
     pub(crate) is_visited_once: bool,
     /// Two fields have the same key.
     pub(crate) has_repeated_keys: bool,
-    /// The index of a message that lines cannot do without.
+    /// The index of the message, if the format requires a message.
     pub(crate) required_message: Option<usize>,
     /// The bits of all keys.
     pub(crate) bits: u128,
     /// All members have key ids, and no two may have the same key.
     has_key_ids: bool,
-    /// A field may be the message of an error that brings keys for its other parts.
+    /// A field may be the message of an error whose other parts are members, too. Their keys then
+    /// count as keys of the event.
     pub(crate) has_error_key: bool,
+    /// The callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
-    /// Lines have parts that are not in every line, after those of the spans.
+    /// Lines may have the origin of a `log` record, a thread or an addition.
     pub(crate) has_rare_members: bool,
-    /// Longer lines are truncated. Zero if all lines of the format or of the callsite are changed.
+    /// The maximum length of a line that is written as it was assembled. 0 if the format rewrites
+    /// lines, or if lines of the callsite may have an addition.
     pub(crate) max_plain: usize,
     /// Lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
-    /// The fields that are redacted because of their key, a bit each, and the list of all of them.
+    /// The fields that are redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
+    /// The member `redacted` that lists all of these fields.
     pub(crate) redacted_member: Vec<u8>,
-    /// Lists of redacted fields that lines had.
+    /// The first other lists of redacted fields that lines of the callsite had.
     redacted_members: [OnceLock<RedactedMember>; 4],
     /// For each key, texts that the policy shows unchanged. Empty if the policy scans no text.
     pub(crate) clean_texts: Box<[CleanTexts]>,
-    /// The part between the fields of the event and those of the spans.
+    /// The part between the fields of the event and those of the spans. Nested lines only.
     pub(crate) after_fields: Vec<u8>,
-    /// The source location, if a thread follows it.
+    /// The source location, if lines may have a thread or an addition. Else it is part of `close`.
     pub(crate) location: Vec<u8>,
     /// The end of the line.
     pub(crate) close: PaddedBytes<32>,
     /// For a span's callsite only.
     pub(crate) span_plan: Option<ShardedArc<SpanPlan>>,
-    /// The context keys that this callsite pins: the index of each, and its place in
-    /// [`SpanPlan::context`].
+    /// The fields with [pinned](crate::fragment::Fragment) context keys: the index of each, and the
+    /// [bit](context_bit) of its key.
     pins: Box<[(usize, ContextBits)]>,
 }
 
-/// The list of redacted fields.
+/// A member `redacted`.
 #[derive(Debug)]
 struct RedactedMember {
-    /// The fields that were redacted because of their key, and those because of their text.
+    /// The fields that were redacted because of their key, and those because of their text: a bit
+    /// each.
     redacted: (u128, u64),
     member: Vec<u8>,
 }
@@ -98,12 +104,13 @@ pub(crate) struct RewrittenKeys {
 
 #[derive(Debug)]
 pub(crate) struct Key {
-    /// `,"key":`
-    pub(crate) member: PaddedBytes<32>,
-    /// One of 128 bits. Keys with different bits are different; the first 128 keys of a layer have
-    /// a bit each.
-    pub(crate) bit: u128,
-    /// The id of the key, or [`NO_KEY_ID`] if the values are converted.
+    /// The opening of a member, `,"key":`. If the values are converted, the opening for a text.
+    pub(crate) opening: PaddedBytes<32>,
+    /// The bits of the keys that a member of the field may have, mostly one of 128 bits. Two fields
+    /// without a common bit have no common key.
+    pub(crate) bits: u128,
+    /// The id of the key. [`NO_KEY_ID`] if the values are converted, or if the layer has no more
+    /// ids.
     pub(crate) key_id: KeyId,
     /// The ids of all keys that a member of the field may have.
     pub(crate) key_ids: Box<[KeyId]>,
@@ -175,7 +182,8 @@ impl Plan {
             let mut fields = callsite.fields().iter();
             fields.any(|field| (addition.applies)(plain_name(field.name())))
         });
-        // The location is in front of the thread and of the addition.
+        // The location comes after the addition and before the thread. Without either, it is part
+        // of `close`.
         let has_location_apart = template.has_threads || has_addition;
         let inputs = PartInputs::new(options, callsite, None);
         let mut head = Vec::new();
@@ -187,7 +195,6 @@ impl Plan {
             };
             push_parts(to, table.origin, &inputs);
         }
-        // The source location comes before the thread. Without a thread, it is part of the end.
         let mut close = Vec::new();
         if !has_location_apart {
             close.append(&mut location);
@@ -203,6 +210,8 @@ impl Plan {
             Some(plan) if pins_context(callsite) => pins(&keys, &plan.context),
             _ => Box::default(),
         };
+        // A format may move hexadecimal ids out of the fields, which it can only do with the whole
+        // line.
         let has_hoisted = keys.iter().any(|key| {
             let conversion = key.conversion.as_deref();
             conversion.is_some_and(|own| matches!(own.rule, Rule::Hex { .. }))
@@ -226,7 +235,7 @@ impl Plan {
         let all_bits = keys
             .iter()
             .chain(others)
-            .fold(0, |bits, key| bits | key.bit);
+            .fold(0, |bits, key| bits | key.bits);
         Self {
             rewritten_head,
             head: PaddedBytes::new(head),
@@ -277,7 +286,7 @@ impl Plan {
         Some(&found.member)
     }
 
-    /// Remembers a list, unless there are enough already.
+    /// Remembers a list, unless all slots are used.
     pub(crate) fn remember_member(&self, redacted: (u128, u64), member: Vec<u8>) {
         let mut free = self.redacted_members.iter();
         if let Some(free) = free.find(|known| known.get().is_none()) {
@@ -286,10 +295,10 @@ impl Plan {
     }
 
     /// Returns the keys of the fields that `record` visits, and the index of the field that is the
-    /// error, if only its value shows that.
+    /// error, if there are `other_errors`.
     ///
-    /// The error is `known`, or else the first field that has both the name of an error and an
-    /// error as its value, or else the first one with that name and a text.
+    /// The error is the field `known`. Without it, the error is the first field with the name of an
+    /// error whose value is an error, or else the first whose value is a text.
     #[cold]
     pub(crate) fn keys_for(
         &self,
@@ -313,8 +322,8 @@ impl Plan {
         has_value.fold(0, |bits, (_, bit)| bits | bit)
     }
 
-    /// Lists the keys of a span's members that were encoded up to `end`, if all keys have ids.
-    /// Returns whether it did.
+    /// Lists the keys of a span's members that were encoded up to `end`, if all members have key
+    /// ids. Returns whether they do.
     #[inline]
     pub(crate) fn list_own_keys(
         &self,
@@ -335,23 +344,23 @@ impl Plan {
         }
         fields
             .iter()
-            .fold(0, |bits, index| bits | self.keys[index].bit)
+            .fold(0, |bits, index| bits | self.keys[index].bits)
     }
 }
 
-/// Returns the fields that can be the error of the callsite, by index, if the format has a place
-/// for it.
+/// Returns the indices of the fields that can be the error of the callsite. There are none if the
+/// format shows an error like any other field.
 fn error_fields(
     callsite: &'static Metadata<'static>,
     table: &FormatTable,
 ) -> impl Iterator<Item = usize> {
-    let has_place = !matches!(table.error, ErrorShape::AsField);
-    let fields = callsite.fields().iter().filter(move |_| has_place);
+    let has_error_members = !matches!(table.error, ErrorShape::AsField);
+    let fields = callsite.fields().iter().filter(move |_| has_error_members);
     let is_error = |field: &Field| ERROR_NAMES.contains(&plain_name(field.name()));
     fields.filter(is_error).map(|field| field.index())
 }
 
-/// Returns the keys of the fields, where the field with the index `error` is the error.
+/// Returns the keys of the fields. The field with the index `error` is the error.
 fn keys(
     callsite: &'static Metadata<'static>,
     options: &Options,
@@ -360,15 +369,15 @@ fn keys(
 ) -> Box<[Key]> {
     let key = |field: Field| {
         let is_error = error.map(|error| error == field.index());
-        let place = match (callsite.is_event(), is_error) {
-            (true, Some(true)) => Place::ErrorOfEvent,
-            (true, Some(false)) => Place::BesideErrorOfEvent,
-            (true, None) => Place::Event,
-            (false, Some(true)) => Place::ErrorOfSpan,
-            (false, Some(false)) => Place::BesideErrorOfSpan,
-            (false, None) => Place::Span,
+        let source = match (callsite.is_event(), is_error) {
+            (true, Some(true)) => FieldSource::ErrorOfEvent,
+            (true, Some(false)) => FieldSource::BesideErrorOfEvent,
+            (true, None) => FieldSource::Event,
+            (false, Some(true)) => FieldSource::ErrorOfSpan,
+            (false, Some(false)) => FieldSource::BesideErrorOfSpan,
+            (false, None) => FieldSource::Span,
         };
-        let mut key = template.key(options, field.name(), place);
+        let mut key = template.key(options, field.name(), source);
         if log_record::is_origin_field(callsite, field.name())
             || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
         {
@@ -379,13 +388,13 @@ fn keys(
     };
     let mut keys: Vec<Key> = callsite.fields().iter().map(key).collect();
     for (index, field) in callsite.fields().iter().enumerate() {
-        let is_taken = |start: &[u8]| {
+        let is_taken = |opening: &[u8]| {
             let others = keys.iter().enumerate().filter(|(other, _)| *other != index);
             others
-                .flat_map(|(_, key)| key.all_starts())
-                .any(|other| other == start)
+                .flat_map(|(_, key)| key.all_openings())
+                .any(|other| other == opening)
         };
-        if keys[index].chain_start().is_some_and(is_taken) {
+        if keys[index].chain_opening().is_some_and(is_taken) {
             template.displace_chain(&mut keys[index], plain_name(field.name()));
         }
     }
@@ -406,7 +415,7 @@ impl Visit for ErrorFinder {
         }
     }
 
-    /// Called for texts only: errors and numbers have their own methods.
+    /// Called for texts only: all other values have methods of their own.
     fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
         if ERROR_NAMES.contains(&plain_name(field.name())) {
             self.text.get_or_insert(field.index());
@@ -428,36 +437,37 @@ impl Visit for ErrorFinder {
     fn record_bytes(&mut self, _: &Field, _: &[u8]) {}
 }
 
+/// Returns the fields with context keys: see [`Plan::pins`].
 fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, ContextBits)]> {
     let pin = |(index, key): (usize, &Key)| {
-        let place = context
+        let context_index = context
             .iter()
-            .position(|known| known.has(key.member.as_bytes()))?;
-        Some((index, context_bit(place)))
+            .position(|known| known.has(key.opening.as_bytes()))?;
+        Some((index, context_bit(context_index)))
     };
     keys.iter().enumerate().filter_map(pin).collect()
 }
 
-/// Returns whether a field may have the key of an error's message, if that brings other keys. See
-/// [`KeySet`](crate::json_lexer::KeySet).
+/// Returns whether a field may have the key of an error's message, where the parts of an error are
+/// members of the line. See [`KeySet`](crate::json_lexer::KeySet).
 fn has_error_key(keys: &[Key], table: &FormatTable) -> bool {
     let Some(message) = table.error_keys().next().map(escape::quoted) else {
         return false;
     };
-    let starts = |key: &Key| match &key.conversion {
+    let has_message = |key: &Key| match &key.conversion {
         None => key.name() == message,
         Some(conversion) => conversion
-            .all_starts()
-            .any(|start| quoted_key(start) == message),
+            .all_openings()
+            .any(|opening| quoted_key(opening) == message),
     };
-    keys.iter().any(starts)
+    keys.iter().any(has_message)
 }
 
 /// Returns whether two of the fields may become members with the same key.
 fn has_repeated_keys(keys: &[Key]) -> bool {
     let mut seen = HashSet::new();
     for key in keys.iter().filter(|key| key.is_shown()) {
-        let own: HashSet<&[u8]> = key.all_starts().collect();
+        let own: HashSet<&[u8]> = key.all_openings().collect();
         if !own.is_disjoint(&seen) {
             return true;
         }
@@ -476,7 +486,7 @@ impl RewrittenKeys {
         }
     }
 
-    /// Returns the end of the message, which comes first, in a line with these fields.
+    /// Returns the end of the message in a line with these fields. The message comes first.
     pub(crate) fn message_end(
         &self,
         fields: FieldSet,
@@ -507,19 +517,19 @@ impl Key {
         }
     }
 
-    /// Returns the start of each member that the field may become.
-    pub(crate) fn all_starts(&self) -> impl Iterator<Item = &[u8]> {
+    /// Returns the opening of each member that the field may become.
+    pub(crate) fn all_openings(&self) -> impl Iterator<Item = &[u8]> {
         let own = match &self.conversion {
-            None => Some(self.member.as_bytes()),
+            None => Some(self.opening.as_bytes()),
             Some(_) => None,
         };
-        let converted = self.conversion.iter().flat_map(|own| own.all_starts());
+        let converted = self.conversion.iter().flat_map(|own| own.all_openings());
         own.into_iter().chain(converted)
     }
 
-    /// Returns the start of the member with the causes of a further error, which is not the
-    /// event's.
-    fn chain_start(&self) -> Option<&[u8]> {
+    /// Returns the opening of the member with the causes of an error that is not the error of the
+    /// event or span.
+    fn chain_opening(&self) -> Option<&[u8]> {
         let error = self.conversion.as_ref()?.error.as_ref()?;
         let chain = error
             .parts
@@ -527,7 +537,7 @@ impl Key {
             .find(|(part, _)| *part == ErrorPart::Chain);
         chain
             .filter(|_| error.is_further)
-            .map(|(_, start)| &**start)
+            .map(|(_, opening)| &**opening)
     }
 
     pub(crate) fn is_message(&self) -> bool {
@@ -536,7 +546,7 @@ impl Key {
 
     /// Returns the key as a JSON string.
     pub(crate) fn name(&self) -> &[u8] {
-        quoted_key(self.member.as_bytes())
+        quoted_key(self.opening.as_bytes())
     }
 }
 

@@ -1,9 +1,9 @@
 //! The precomputed bytes around values, so that most values are written in one step.
 //!
-//! Most values need no [`Conversion`] although their format has one for the key: a text under
-//! `labels.<name>`, a number under `numeric_labels.<name>`. A [`PrecomputedKey`] is the table of
-//! the bytes around each type of value. Types that it does not have take the path of the
-//! conversion.
+//! Most values need no [`Conversion`] although their format has one for the field: a text under
+//! `labels.<name>`, a number under `numeric_labels.<name>`. A [`PrecomputedKey`] has the bytes
+//! around each type of value, such as `,"labels.<name>":` in front of a text. Types that it does
+//! not have take the path of the conversion.
 
 use crate::{
     conversion::{Conversion, Rule},
@@ -15,10 +15,10 @@ use crate::{
 /// The bytes around the values of a field, by type of value.
 #[derive(Debug)]
 pub(crate) struct PrecomputedKey {
-    pub(crate) text: PrecomputedPlace,
-    pub(crate) integer: PrecomputedPlace,
-    pub(crate) float: PrecomputedPlace,
-    pub(crate) boolean: PrecomputedPlace,
+    pub(crate) text: ValueFrame,
+    pub(crate) integer: ValueFrame,
+    pub(crate) float: ValueFrame,
+    pub(crate) boolean: ValueFrame,
     /// Whether the format replaces a text without a visible character.
     pub(crate) has_blank: bool,
     pub(crate) text_role: Role,
@@ -28,30 +28,33 @@ pub(crate) struct PrecomputedKey {
 
 /// The bytes around a value.
 #[derive(Debug, Default)]
-pub(crate) struct PrecomputedPlace {
-    /// The role of the field, or none if the value is not written in one step.
+pub(crate) struct ValueFrame {
+    /// The [`Role`] of the field, or 0 if the value is not written in one step.
     pub(crate) role: u8,
-    pub(crate) end_len: u8,
-    pub(crate) end: [u8; END_LEN],
-    pub(crate) start: PaddedBytes<64>,
+    pub(crate) closing_len: u8,
+    /// The bytes behind the value, padded to a block. Mostly none.
+    pub(crate) closing: [u8; CLOSING_LEN],
+    /// The bytes in front of the value, mostly `,"key":`.
+    pub(crate) opening: PaddedBytes<64>,
 }
 
-const END_LEN: usize = 8;
+/// The maximum length of the bytes behind a value.
+const CLOSING_LEN: usize = 8;
 
-/// Returns the bytes around a value of this kind in a line that is not flat JSON, for a member that
-/// starts with `,"key":` in JSON. `None` if such a value is rewritten.
+/// Returns the bytes in front of a value of this kind, and those behind it, in a line that is not
+/// flat JSON. `opening` is `,"key":`, as flat JSON has it. `None` if such a value is rewritten.
 pub(crate) type AroundValue =
-    fn(start: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
+    fn(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
 
-impl PrecomputedPlace {
-    fn new(role: Role, start: &[u8], end: &[u8]) -> Self {
-        let mut padded = [0; END_LEN];
-        padded[..end.len()].copy_from_slice(end);
+impl ValueFrame {
+    fn new(role: Role, opening: &[u8], closing: &[u8]) -> Self {
+        let mut padded = [0; CLOSING_LEN];
+        padded[..closing.len()].copy_from_slice(closing);
         Self {
             role: role as u8,
-            end_len: end.len() as u8,
-            end: padded,
-            start: PaddedBytes::new(start.to_vec()),
+            closing_len: closing.len() as u8,
+            closing: padded,
+            opening: PaddedBytes::new(opening.to_vec()),
         }
     }
 }
@@ -60,12 +63,12 @@ impl PrecomputedKey {
     /// Creates the bytes around values in flat JSON.
     pub(crate) fn new(key: &Key) -> Self {
         let Some(conversion) = &key.conversion else {
-            let place = |role| PrecomputedPlace::new(role, key.member.as_bytes(), b"");
+            let frame = |role| ValueFrame::new(role, key.opening.as_bytes(), b"");
             return Self {
-                text: place(key.role),
-                integer: place(key.role),
-                float: place(key.role),
-                boolean: place(key.role_of_bool),
+                text: frame(key.role),
+                integer: frame(key.role),
+                float: frame(key.role),
+                boolean: frame(key.role_of_bool),
                 has_blank: false,
                 text_role: key.role,
                 max_len: key.max_len,
@@ -74,41 +77,42 @@ impl PrecomputedKey {
         let Conversion {
             style, rule, error, ..
         } = &**conversion;
-        // The role of a converted key only matters if it is `Omitted`: the conversion has the
-        // others.
+        // The role of a converted key is `Omitted` or `Converted`. The conversion has the role of
+        // the field.
         let role = |of_key, of_field| match of_key {
             Role::Omitted => Role::Omitted,
             _ => of_field,
         };
         let role_of_bool = &role(key.role_of_bool, conversion.role_of_bool);
         let role = &role(key.role, conversion.role);
-        let place = |role: Role, kind| PrecomputedPlace::new(role, conversion.start_for(kind), b"");
+        let frame = |role: Role, kind| ValueFrame::new(role, conversion.opening_for(kind), b"");
         let has_object = error.as_ref().is_some_and(|error| error.object.is_some());
-        let text_end: &[u8] = if has_object { b"}" } else { b"" };
-        let text = PrecomputedPlace::new(*role, conversion.start_for(Kind::Text), text_end);
-        let none = PrecomputedPlace::default;
+        // The opening of a text has opened the object of an error.
+        let text_closing: &[u8] = if has_object { b"}" } else { b"" };
+        let text = ValueFrame::new(*role, conversion.opening_for(Kind::Text), text_closing);
+        let none = ValueFrame::default;
         let (text, integer, float) = match rule {
             Rule::None | Rule::Leaf(_) => (
                 text,
-                place(*role, Kind::Integer),
-                place(*role, Kind::Number),
+                frame(*role, Kind::Integer),
+                frame(*role, Kind::Number),
             ),
             Rule::Nanos => (text, none(), none()),
             Rule::Message { .. } => (text, none(), none()),
             // Any text may be hexadecimal, so texts take the path of the conversion.
             Rule::Hex { .. } => (
                 none(),
-                place(*role, Kind::Integer),
-                place(*role, Kind::Number),
+                frame(*role, Kind::Integer),
+                frame(*role, Kind::Number),
             ),
         };
         let boolean = match rule {
             Rule::Message { .. } | Rule::Leaf(Kind::Bool) => none(),
             _ if style.quotes(Kind::Bool) => {
-                let start = [conversion.start_for(Kind::Bool), b"\""].concat();
-                PrecomputedPlace::new(*role_of_bool, &start, b"\"")
+                let opening = [conversion.opening_for(Kind::Bool), b"\""].concat();
+                ValueFrame::new(*role_of_bool, &opening, b"\"")
             }
-            _ => place(*role_of_bool, Kind::Bool),
+            _ => frame(*role_of_bool, Kind::Bool),
         };
         Self {
             text,
@@ -126,21 +130,21 @@ impl PrecomputedKey {
     pub(crate) fn rewritten(key: &Key, around: AroundValue) -> Self {
         let json = Self::new(key);
         let is_message = key.is_message();
-        let place = |place: PrecomputedPlace, kind| {
-            let start = place.start.as_bytes();
-            let around = (place.role != 0 && place.end_len == 0)
-                .then(|| around(start, kind, is_message))
+        let frame = |frame: ValueFrame, kind| {
+            let opening = frame.opening.as_bytes();
+            let around = (frame.role != 0 && frame.closing_len == 0)
+                .then(|| around(opening, kind, is_message))
                 .flatten();
-            around.map_or_else(PrecomputedPlace::default, |(start, end)| PrecomputedPlace {
-                role: place.role,
-                ..PrecomputedPlace::new(Role::Field, &start, end)
+            around.map_or_else(ValueFrame::default, |(opening, closing)| ValueFrame {
+                role: frame.role,
+                ..ValueFrame::new(Role::Field, &opening, closing)
             })
         };
         Self {
-            text: place(json.text, Kind::Text),
-            integer: place(json.integer, Kind::Integer),
-            float: place(json.float, Kind::Number),
-            boolean: place(json.boolean, Kind::Bool),
+            text: frame(json.text, Kind::Text),
+            integer: frame(json.integer, Kind::Integer),
+            float: frame(json.float, Kind::Number),
+            boolean: frame(json.boolean, Kind::Bool),
             ..json
         }
     }

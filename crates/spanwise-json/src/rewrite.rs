@@ -1,8 +1,8 @@
 //! Lines that are not flat JSON. The encoder's flat JSON is rewritten, part by part.
 //!
-//! The start of a line is that of its callsite, and the end is mostly the same as on the previous
-//! line: both are rewritten once. Most fields of the event are encoded in the format's syntax at
-//! once.
+//! The head of a line depends on its callsite alone, so it is rewritten once per callsite. The end
+//! is mostly that of a recent line, so a thread remembers the last few ends that it has rewritten.
+//! Most fields of the event are encoded in the format's syntax directly.
 
 use spanwise_core::internal::LayerId;
 
@@ -33,15 +33,16 @@ pub(crate) struct RewriteByParts {
     pub(crate) tail: RewriteTail,
     /// Appends a line from these parts: the same line as [`Rewrite::line`] appends.
     pub(crate) compose: fn(&LineParts<'_>, &mut LineBuffer),
-    /// How most fields are written without JSON in between.
+    /// How the encoder writes most fields in the format's syntax directly.
     pub(crate) fields: RewrittenFields,
 }
 
-/// How a format writes the fields of an event that need no rewriting.
+/// How a format writes the fields of an event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RewrittenFields {
+    /// The bytes around a value that is written in the format's syntax directly.
     pub(crate) around: AroundValue,
-    /// Appends members of flat JSON, for values that have to be rewritten.
+    /// Rewrites members of flat JSON, for all other values.
     pub(crate) rewrite: fn(&[u8], &mut LineBuffer),
     /// Whether a text is written without quotes if it needs none.
     pub(crate) has_words: bool,
@@ -51,7 +52,7 @@ pub(crate) struct RewrittenFields {
 
 type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
 
-/// A part of a line that was rewritten. A format may write it at two places.
+/// A rewritten part of a line, in two halves that a line may have at different positions.
 #[derive(Debug, Default)]
 pub(crate) struct RewrittenPart {
     pub(crate) first: Vec<u8>,
@@ -60,6 +61,7 @@ pub(crate) struct RewrittenPart {
 
 /// The parts of a line.
 pub(crate) struct LineParts<'a> {
+    /// See [`Rewrite::start`].
     pub(crate) start: &'a [u8],
     /// The flat JSON in front of the text of the timestamp: `{"ts":"`.
     pub(crate) open: &'a [u8],
@@ -73,12 +75,13 @@ pub(crate) struct LineParts<'a> {
     pub(crate) tail: &'a RewrittenPart,
 }
 
-/// The last ends of lines that were rewritten.
+/// The ends of recent lines, rewritten.
 #[derive(Debug, Default)]
 pub(crate) struct RewrittenTails {
     known: [KnownTail; KNOWN_TAILS],
+    /// The index of the end that is replaced next.
     next: usize,
-    /// Memory for the next end of a line.
+    /// Reused memory, in which an end is rewritten.
     halves: [LineBuffer; 2],
 }
 
@@ -90,7 +93,7 @@ struct KnownTail {
     rewritten: RewrittenPart,
 }
 
-/// A thread alternates between few spans.
+/// The number of ends that a thread remembers. It alternates between few spans.
 const KNOWN_TAILS: usize = 4;
 
 impl RewrittenTails {
@@ -115,16 +118,16 @@ impl RewrittenTails {
         let at = self.next;
         self.next = (at + 1) % KNOWN_TAILS;
         let KnownTail {
-            layer: of,
-            json: known,
+            layer: known_layer,
+            json: known_json,
             rewritten,
         } = &mut self.known[at];
-        *of = Some(layer);
-        for part in [&mut *known, &mut rewritten.first, &mut rewritten.last] {
+        *known_layer = Some(layer);
+        for part in [&mut *known_json, &mut rewritten.first, &mut rewritten.last] {
             part.clear();
             part.shrink_to(MAX_RETAINED_LEN);
         }
-        known.extend_from_slice(json);
+        known_json.extend_from_slice(json);
         self.halves.iter_mut().for_each(LineBuffer::clear);
         rewrite(json, &mut self.halves);
         let [first, last] = &self.halves;

@@ -37,17 +37,19 @@ pub(crate) struct Scratch {
     /// The line in the format's own syntax, if that is not flat JSON.
     pub(crate) rewritten: LineBuffer,
     pub(crate) seconds: PerLayer<LastSecond>,
-    /// The thread's name and id, as JSON strings.
+    /// The thread's name, if it has one, and its id, as JSON strings. `None` until a layer needs
+    /// them.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
     /// The members of the thread, once a layer has written them.
     pub(crate) thread_members: PerLayer<Option<PaddedBytes<64>>>,
-    /// Parts of lines that are not flat JSON.
+    /// The rewritten ends of recent lines that are not flat JSON.
     pub(crate) tails: RewrittenTails,
     pub(crate) rate: LastRate,
+    /// The offsets of the fields in `line`.
     pub(crate) starts: MemberStarts,
     /// The keys of the members of a span that are in `line`.
     pub(crate) keys: OwnKeys,
-    /// The keys of the spans that the line does not show.
+    /// The keys of members of the spans that the line does not show.
     pub(crate) shadowed: ShadowedKeys,
 }
 
@@ -68,7 +70,7 @@ impl Default for Scratch {
     }
 }
 
-/// The last sample rate that was written: a rule always has the same rate.
+/// The last sample rate and its digits, which are kept because the next rate is mostly the same.
 #[derive(Debug, Default)]
 pub(crate) struct LastRate {
     rate: f64,
@@ -100,7 +102,7 @@ impl Scratch {
             .unwrap_or_default()
     }
 
-    /// Returns the state for the thread's next line.
+    /// Gives the state back for the thread's next line.
     #[inline]
     pub(crate) fn put_back(mut self: Box<Self>) {
         self.line.clear();

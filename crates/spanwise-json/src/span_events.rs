@@ -10,9 +10,9 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// The changes of a span that are logged.
 ///
-/// The line has the span's level, target and fields, and the message `new`, `enter`, `exit` or
-/// `close`. A `close` has `time.busy` and `time.idle`: how long the span was entered, and how long
-/// it was not.
+/// Each line about a change has the span's level, target and fields, and the message `new`,
+/// `enter`, `exit` or `close`. A line `close` has `time.busy` and `time.idle`: how long the span
+/// was entered, and how long it was not.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, SpanEvents};
@@ -57,8 +57,9 @@ pub(crate) struct SpanTimes {
     layer: LayerId,
     pub(crate) busy: Duration,
     pub(crate) idle: Duration,
-    /// How many threads are in the span.
+    /// How often the span has been entered and not yet exited, on all threads.
     entered: u32,
+    /// The time of the last change.
     since: Instant,
 }
 

@@ -1,8 +1,8 @@
-//! The ids that lines show for a span whose traces are exported.
+//! The trace ids that lines show for a span, if a layer exports traces.
 //!
-//! The ids are `trace_id`, `span_id` and `trace_flags` of the span's
-//! [identity](SpanIdentity). Fields with these keys, of the span, of outer spans and of events in a
-//! flat line, are dropped then.
+//! The trace ids are `trace_id`, `span_id` and `trace_flags` of the span's
+//! [identity](SpanIdentity). A line that shows them drops the span's fields with their keys. A flat
+//! line also drops such fields of outer spans and of the event.
 
 use spanwise_core::internal::{HexDigits, SpanIdentity};
 
@@ -10,22 +10,24 @@ use crate::{
     builder::Options,
     conversion::Rule,
     format_table::Kind,
-    line_template::{LineTemplate, Place},
+    line_template::{FieldSource, LineTemplate},
     member_keys::{KeyId, KeyedMembers, MemberList},
     plan::{Key, Role, quoted_key},
 };
 
-/// The keys of the ids, and where they are shown.
+/// The keys of the trace ids.
 #[derive(Debug)]
-pub(crate) struct IdKeys {
-    /// The members up to the id: `,"trace_id":"`. Empty if the key is excluded from lines.
+pub(crate) struct TraceIdKeys {
+    /// Each member up to its digits: `,"trace_id":"`. Empty if lines omit it.
     shown: [Box<[u8]>; 3],
-    /// The keys as JSON strings, also those of fields that cannot be an id.
+    /// The keys as JSON strings. Also the keys that fields named `trace_id` have if their values
+    /// are not valid ids.
     quoted: Box<[Box<[u8]>]>,
-    /// The bits of all keys.
+    /// The bits of all these keys.
     pub(crate) bits: u128,
+    /// The key ids of all these keys.
     key_ids: Box<[KeyId]>,
-    /// The length of all members.
+    /// The length of the three members together, in bytes.
     len: usize,
 }
 
@@ -34,26 +36,26 @@ const NAMES: [&str; 3] = ["trace_id", "span_id", "trace_flags"];
 /// The lengths of the values with their closing quotes.
 const VALUE_LENS: [usize; 3] = [33, 17, 3];
 
-impl IdKeys {
+impl TraceIdKeys {
     pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
-        let keys = NAMES.map(|name| template.key(options, name, Place::Span));
+        let keys = NAMES.map(|name| template.key(options, name, FieldSource::Span));
         let shown: [Box<[u8]>; 3] = keys.each_ref().map(|key| match key.role {
             Role::Omitted => Box::default(),
-            _ => id_start(key).into(),
+            _ => id_opening(key).into(),
         });
         let lens = shown.iter().zip(VALUE_LENS);
         let len = lens
             .filter(|(member, _)| !member.is_empty())
             .map(|(member, value_len)| member.len() + value_len)
             .sum();
-        let starts = keys.iter().flat_map(|key| match &key.conversion {
-            Some(conversion) => conversion.all_starts().collect(),
-            None => vec![key.member.as_bytes()],
+        let openings = keys.iter().flat_map(|key| match &key.conversion {
+            Some(conversion) => conversion.all_openings().collect(),
+            None => vec![key.opening.as_bytes()],
         });
         Self {
             shown,
-            quoted: starts.map(|start| quoted_key(start).into()).collect(),
-            bits: keys.iter().fold(0, |bits, key| bits | key.bit),
+            quoted: openings.map(|opening| quoted_key(opening).into()).collect(),
+            bits: keys.iter().fold(0, |bits, key| bits | key.bits),
             key_ids: keys.iter().flat_map(|key| key.key_ids.clone()).collect(),
             len,
         }
@@ -75,7 +77,7 @@ impl IdKeys {
         members
     }
 
-    /// Returns the members of the ids at the start of `tail`, or nothing if there are none.
+    /// Returns the trace ids at the start of `tail`, or nothing if there are none.
     pub(crate) fn at_start<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
         let first = self.shown.iter().find(|member| !member.is_empty());
         match first {
@@ -84,36 +86,35 @@ impl IdKeys {
         }
     }
 
-    /// Returns whether a key, which is a JSON string, is the key of an id.
+    /// Returns whether a key, which is a JSON string, is the key of a trace id.
     pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
         self.quoted.iter().any(|key| **key == *quoted)
     }
 
-    /// Returns the ids of all keys of trace and span ids, and of fields in their place.
     pub(crate) fn key_ids(&self) -> &[KeyId] {
         &self.key_ids
     }
 
-    /// Returns whether a member of `key` may have the key of an id.
+    /// Returns whether a member of `key` may have the key of a trace id.
     pub(crate) fn may_have(&self, key: &Key) -> bool {
         key.key_ids
             .iter()
             .any(|key_id| self.key_ids.contains(key_id))
     }
 
-    /// Returns the members that are not ids.
+    /// Returns the members that do not have the key of a trace id.
     pub(crate) fn remove_from(&self, all: KeyedMembers<'_>) -> MemberList {
         all.filter(|_, member| !self.contains(quoted_key(member)))
     }
 }
 
-/// Returns the member of an id up to its digits.
-fn id_start(key: &Key) -> Vec<u8> {
+/// Returns the member of a trace id up to its digits.
+fn id_opening(key: &Key) -> Vec<u8> {
     match &key.conversion {
         Some(conversion) => match conversion.rule {
-            Rule::Hex { .. } => conversion.starts.fitting.to_vec(),
-            _ => [conversion.start_for(Kind::Text), b"\""].concat(),
+            Rule::Hex { .. } => conversion.openings.fitting.to_vec(),
+            _ => [conversion.opening_for(Kind::Text), b"\""].concat(),
         },
-        None => [key.member.as_bytes(), b"\""].concat(),
+        None => [key.opening.as_bytes(), b"\""].concat(),
     }
 }

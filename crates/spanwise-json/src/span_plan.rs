@@ -11,11 +11,11 @@ use crate::{
     escape,
     format_table::{FormatTable, Kind},
     json_lexer::{Member, members},
-    line_template::{LineTemplate, Place, push_member, start_of},
+    line_template::{FieldSource, LineTemplate, opening_of, push_member},
     member_keys::KeyId,
     name_limits::limit_name,
     plan::{Key, quoted_key},
-    span_ids::IdKeys,
+    span_ids::TraceIdKeys,
     spelling::{Spell, Spelling},
 };
 
@@ -26,63 +26,64 @@ pub(crate) struct SpanPlan {
     pub(crate) table: &'static FormatTable,
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
-    /// The member with the span's name, if lines have it.
+    /// The member with the span's name. Empty if lines omit it.
     pub(crate) tail: Box<[u8]>,
+    /// Whether lines have the list of spans.
     pub(crate) list: bool,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
     pub(crate) context: Box<[ContextKey]>,
-    pub(crate) ids: IdKeys,
+    pub(crate) trace_ids: TraceIdKeys,
 }
 
-/// A key of the context.
+/// A key of the context, such as `request_id`. The opening of a member is `,"key":`.
 #[derive(Debug)]
 pub(crate) struct ContextKey {
-    /// The start of each member that it may become, `,"key":`, and the start of that member where
-    /// it is renamed.
-    starts: Vec<(Box<[u8]>, Vec<u8>)>,
+    /// The opening of each member that it may become, and the opening of that member where it is
+    /// renamed.
+    openings: Vec<(Box<[u8]>, Vec<u8>)>,
     key_ids: Box<[KeyId]>,
 }
 
 impl ContextKey {
     fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
-        let key = template.key(options, name, Place::Span);
-        let renamed = template.displaced(&template.field_name(options, name, Place::Span).0);
+        let key = template.key(options, name, FieldSource::Span);
+        let renamed = template.displaced(&template.field_name(options, name, FieldSource::Span).0);
         let Spelling {
             text,
             number,
             number_as_text,
         } = template.table.spelling;
-        let start = |spell: Spell| start_of(&limit_name(&spell(&renamed)));
-        let Some(Conversion { starts, rule, .. }) = key.conversion.as_deref() else {
+        let opening = |spell: Spell| opening_of(&limit_name(&spell(&renamed)));
+        let Some(Conversion { openings, rule, .. }) = key.conversion.as_deref() else {
             return Self {
-                starts: vec![(key.member.as_bytes().into(), start(text))],
+                openings: vec![(key.opening.as_bytes().into(), opening(text))],
                 key_ids: key.key_ids,
             };
         };
         let fitting = match rule {
-            // The start of the member ends with that of the value.
-            Rule::Hex { .. } => [&*start(text), b"\""].concat(),
-            Rule::Nanos | Rule::Leaf(Kind::Integer | Kind::Number) => start(number),
-            _ => start(text),
+            // The opening includes the quote of the value.
+            Rule::Hex { .. } => [&*opening(text), b"\""].concat(),
+            Rule::Nanos | Rule::Leaf(Kind::Integer | Kind::Number) => opening(number),
+            _ => opening(text),
         };
         let all = [
-            (&starts.fitting, fitting),
-            (&starts.text, start(text)),
-            (&starts.number, start(number)),
-            (&starts.number_as_text, start(number_as_text)),
-            (&starts.other_as_text, start(text)),
+            (&openings.fitting, fitting),
+            (&openings.text, opening(text)),
+            (&openings.number, opening(number)),
+            (&openings.number_as_text, opening(number_as_text)),
+            (&openings.other_as_text, opening(text)),
         ];
-        let known = all.into_iter().filter(|(start, _)| !start.is_empty());
+        let known = all.into_iter().filter(|(from, _)| !from.is_empty());
         Self {
-            starts: known.map(|(from, to)| (from.clone(), to)).collect(),
+            openings: known.map(|(from, to)| (from.clone(), to)).collect(),
             key_ids: key.key_ids,
         }
     }
 
-    /// Returns whether a member that starts so is one of the key.
-    pub(crate) fn has(&self, start: &[u8]) -> bool {
-        self.starts.iter().any(|(own, _)| **own == *start)
+    /// Returns whether a member with this opening has the key.
+    pub(crate) fn has(&self, opening: &[u8]) -> bool {
+        self.openings.iter().any(|(own, _)| **own == *opening)
     }
 }
 
@@ -108,14 +109,14 @@ impl SpanPlan {
             list: options.span_list,
             max_len: options.max_line,
             context: context.map(key).collect(),
-            ids: IdKeys::new(options, template),
+            trace_ids: TraceIdKeys::new(options, template),
         }
     }
 
     /// Returns whether a member of `key` may have one of the `pinned` keys.
     pub(crate) fn may_rename(&self, pinned: ContextBits, key: &Key) -> bool {
         let context = self.context.iter().enumerate();
-        let mut pinned = context.filter(|(place, _)| pinned & context_bit(*place) != 0);
+        let mut pinned = context.filter(|(index, _)| pinned & context_bit(*index) != 0);
         pinned.any(|(_, known)| {
             key.key_ids
                 .iter()
@@ -128,11 +129,11 @@ impl SpanPlan {
         if pinned == 0 {
             return None;
         }
-        let pinned = |(place, key)| (pinned & context_bit(place) != 0).then_some(key);
+        let pinned = |(index, key)| (pinned & context_bit(index) != 0).then_some(key);
         let keys: Vec<&ContextKey> = self.context.iter().enumerate().filter_map(pinned).collect();
         let rename = |member: &Member<'_>| {
-            let mut starts = keys.iter().flat_map(|key| &key.starts);
-            starts.find(|(from, _)| member.bytes.starts_with(from))
+            let mut openings = keys.iter().flat_map(|key| &key.openings);
+            openings.find(|(from, _)| member.bytes.starts_with(from))
         };
         // Each key that a member gets, with the last member that gets it.
         let renamed: HashMap<&[u8], usize> = members(all)
@@ -162,6 +163,6 @@ impl SpanPlan {
 /// A bit for each of the [`SpanPlan::context`] keys. From the sixteenth on they share the last.
 pub(crate) type ContextBits = u16;
 
-pub(crate) fn context_bit(place: usize) -> ContextBits {
-    1 << place.min(ContextBits::BITS as usize - 1)
+pub(crate) fn context_bit(index: usize) -> ContextBits {
+    1 << index.min(ContextBits::BITS as usize - 1)
 }

@@ -1,6 +1,7 @@
-//! Lines of text by a template: `text:{level} {time} {message} {fields}`.
+//! Lines of text that a template describes: `text:{level} {time} {message} {fields}`.
 //!
-//! A template is parsed once, into pieces that are copied from what the encoder wrote.
+//! A template is parsed once, into texts and placeholders. A line copies the values of the
+//! placeholders from the JSON that the encoder wrote.
 
 use std::fmt;
 
@@ -26,16 +27,16 @@ pub(crate) const PREFIX: &str = "text:";
 #[derive(Debug)]
 struct TextTemplate(Vec<TemplatePart>);
 
-/// A piece of the line.
+/// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TemplatePart {
     Text(String),
     Level,
-    /// The part with this key.
+    /// The part of the line with this key.
     Part(&'static str),
     /// The field of this name.
     Field(String),
-    /// All other fields.
+    /// All fields without a placeholder of their own.
     Fields,
 }
 
@@ -59,10 +60,10 @@ const PLACEHOLDERS: [(&str, TemplatePart); 16] = [
     ("environment", TemplatePart::Part(ENVIRONMENT)),
 ];
 
-/// Names the field behind it, whatever its name.
+/// The prefix of a placeholder that always means a field: `{fields.level}` is the field `level`.
 const FIELD: &str = "fields.";
 
-/// The table of templates: that of code, with values as words.
+/// The table of templates: that of formats that code writes, with values as in `logfmt`.
 const TABLE: FormatTable = FormatTable {
     style: Style::Words,
     time: TimeText::AsSet,
@@ -74,7 +75,7 @@ const TABLE: FormatTable = FormatTable {
     ..line_format::TABLE
 };
 
-/// The formats of templates. They are never freed, so each text is parsed into one.
+/// The formats of templates, by template. They are never freed, so each template has only one.
 static PARSED: Mutex<Vec<(String, CustomFormat)>> = Mutex::new(Vec::new());
 
 /// Returns the format of a template.
@@ -156,7 +157,7 @@ fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
     ParseError::check(problems).map(|()| pieces)
 }
 
-/// Appends a text, which may be behind another one.
+/// Appends a text. Joins it with a text at the end.
 fn push_text(pieces: &mut Vec<TemplatePart>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
@@ -165,7 +166,7 @@ fn push_text(pieces: &mut Vec<TemplatePart>, text: &str) {
     }
 }
 
-/// Returns the placeholder of a name. A name that is nearly that of a part is a mistake.
+/// Returns the placeholder with a name. A name that is nearly that of a part is a mistake.
 fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
     if let Some((_, piece)) = PLACEHOLDERS.iter().find(|(other, _)| *other == name) {
         return Ok(piece.clone());
@@ -189,15 +190,15 @@ fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
 }
 
 impl TextTemplate {
-    /// Returns whether the field has a place of its own.
-    fn places(&self, key: &str) -> bool {
+    /// Returns whether the field has a placeholder of its own.
+    fn has_placeholder(&self, key: &str) -> bool {
         let mut pieces = self.0.iter();
         pieces.any(|piece| matches!(piece, TemplatePart::Field(name) if name == key))
     }
 
     fn push_fields(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) {
         let fields = event.raw_fields().iter();
-        let others = fields.filter(|(key, _)| !self.places(key));
+        let others = fields.filter(|(key, _)| !self.has_placeholder(key));
         for (index, (key, value)) in others.enumerate() {
             if index > 0 {
                 line.encoded(b" ");
@@ -241,7 +242,8 @@ const fn level_name(level: EventLevel) -> &'static str {
     }
 }
 
-/// Writes a value without its quotes. All else that the encoder escaped stays escaped.
+/// Writes a value. A text loses its quotes, and quotes inside it are not escaped. All other
+/// characters that the encoder escaped stay escaped.
 fn push_value(line: &mut LineBuf<'_>, json: &str) {
     let Some(text) = inside(json) else {
         return line.encoded(json.as_bytes());

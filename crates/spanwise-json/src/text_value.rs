@@ -1,4 +1,6 @@
-//! Values with a `Display` or `Debug`, streamed into the line.
+//! Texts and values with a `Display` or `Debug`, written into the line as JSON strings.
+//!
+//! Without a policy, a value is streamed into the line. With a policy, its text is collected first.
 
 use std::{
     fmt::{self, Write as _},
@@ -22,7 +24,7 @@ pub(crate) struct TextPolicy<'a> {
     pub(crate) policy: &'a dyn Redact,
     /// The key of the value; `None` for a message.
     pub(crate) key: Option<&'a str>,
-    /// Texts under this key that the policy shows unchanged.
+    /// Texts under this key that the policy is known to leave unchanged.
     pub(crate) clean: Option<&'a CleanTexts>,
 }
 
@@ -78,7 +80,8 @@ impl TextPolicy<'_> {
 /// Appends the text of `value` as a JSON value: a string, or nested JSON if it is an
 /// [`AsJson`](crate::AsJson) and nothing else.
 ///
-/// Keeps at most `limit` bytes of it. Panics if `value` does; then the line ends anywhere.
+/// Keeps at most `limit` bytes of the text. Panics if `value` does. The line may then end inside
+/// the value.
 #[inline]
 pub(crate) fn push_display(
     line: &mut LineBuffer,
@@ -139,7 +142,7 @@ fn push_unknown(
     }
 }
 
-/// Returns whether it was cut.
+/// Appends `text` as a JSON string, cut at `limit` bytes. Returns whether it was cut.
 #[cold]
 fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> bool {
     escape::push_quoted(line, panic_safe::truncate_at(text, limit));
@@ -161,8 +164,8 @@ fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize)
     writer.finish(outcome)
 }
 
-/// Streams the whole text into the line, scans it there, and only then cuts it. The text stays in
-/// place if the policy does not change it and it needs no escape.
+/// Collects the whole text in the line, scans it there, and only then cuts it. The text stays in
+/// place if the policy does not change it and it needs neither a cut nor an escape.
 #[inline(never)] // Kept out of line: layers without a policy do not pay for it.
 fn push_checked(
     line: &mut LineBuffer,
@@ -224,8 +227,8 @@ fn push_checked(
     }
 }
 
-/// Writes the collected text again: it was replaced, needs escapes, or is nested JSON. Returns
-/// whether it was cut.
+/// Writes a collected text again that was replaced, is too long, needs escapes, or is nested JSON.
+/// Returns whether it was cut.
 #[cold]
 fn push_rewritten(
     line: &mut LineBuffer,
@@ -243,6 +246,7 @@ fn push_rewritten(
     push_cut(line, text, limit)
 }
 
+/// Writes the text of a value into the line, escaped and cut.
 struct StreamWriter<'a> {
     line: &'a mut LineBuffer,
     /// Where the value starts in the line, at its quote.
@@ -256,8 +260,9 @@ struct StreamWriter<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Text,
-    /// Between the marks of nested JSON at the start of the value.
+    /// In nested JSON, after the mark at the start of the value.
     Json,
+    /// After the mark at the end of nested JSON. Further text makes all of the value text.
     JsonEnded,
 }
 
@@ -297,7 +302,7 @@ impl StreamWriter<'_> {
             }
             (Mark::End, State::Json) => {
                 self.state = State::JsonEnded;
-                // Code between the marks and this layer may have forwarded only a part.
+                // A wrapper around the value may have forwarded only part of the JSON.
                 if !is_valid_json(&self.line.as_bytes()[self.start..]) {
                     self.fall_back_to_text();
                 }
@@ -360,12 +365,12 @@ impl StreamWriter<'_> {
     }
 }
 
-/// Collects the text for the policy.
+/// Collects the text of a value in the line, unescaped, for the policy.
 struct Collector<'a> {
     line: &'a mut LineBuffer,
     /// How many more bytes of text are collected.
     left: usize,
-    /// Nothing so far needs an escape.
+    /// Whether no text so far needs an escape.
     is_clean: bool,
     truncated: bool,
     json: MarkTracker,

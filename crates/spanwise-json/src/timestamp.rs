@@ -1,4 +1,4 @@
-//! RFC 3339 timestamps, formatted once per second.
+//! Timestamps: the start of a line, formatted once per second, and the fraction of the second.
 
 use std::time::SystemTime;
 
@@ -30,7 +30,7 @@ enum Notation {
     Rfc3339,
     /// A number of seconds since 1970.
     Epoch,
-    /// A number of seconds since 1970, without a point in front of the fraction.
+    /// Like `Epoch`, without the point: with nine digits, a number of nanoseconds since 1970.
     EpochDigits,
 }
 
@@ -38,7 +38,7 @@ enum Notation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Zone {
     Utc,
-    /// East of Greenwich.
+    /// An offset from UTC in minutes, east of Greenwich.
     Minutes(i16),
     Local,
 }
@@ -81,7 +81,8 @@ impl Timestamp {
         Self { digits, ..self }
     }
 
-    /// Creates a number of seconds since 1970, with this many digits after the point.
+    /// Creates a timestamp that is a number of seconds since 1970, with this many digits after the
+    /// point.
     pub(crate) const fn epoch(digits: usize) -> Self {
         Self {
             notation: Notation::Epoch,
@@ -89,7 +90,7 @@ impl Timestamp {
         }
     }
 
-    /// Creates a number of nanoseconds since 1970.
+    /// Creates a timestamp that is a number of nanoseconds since 1970.
     pub(crate) const fn epoch_nanos() -> Self {
         Self {
             notation: Notation::EpochDigits,
@@ -163,8 +164,8 @@ impl Default for Timestamp {
     }
 }
 
-/// The start of a thread's last line of one layer. The next line of the same second changes only
-/// the fraction.
+/// The start of a thread's last line of one layer, up to the timestamp. The next line of the same
+/// second changes only the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
     /// The second that the text is for.
@@ -173,14 +174,15 @@ pub(crate) struct LastSecond {
     /// Where the digits of the fraction start.
     fraction: usize,
     len: usize,
-    /// Whether `open` is not in `text`, because it does not fit: the line already has it.
+    /// Whether `open` is too long for `text`, and so is written apart.
     is_open_apart: bool,
 }
 
-/// The start of most lines, `{"timestamp":"2026-11-20T08:46:12.123456789+05:30`, has 49 bytes.
+/// The maximum length of `text`. `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` has 49 bytes.
 const MAX_START_LEN: usize = 64;
 
-/// Keys are longer only if the program chooses them. A time takes at most 40 bytes.
+/// The maximum length of an `open` in `text`, since a time takes at most 40 bytes. Only keys that
+/// the program chooses are longer.
 const MAX_OPEN_LEN: usize = MAX_START_LEN - 40;
 
 impl Default for LastSecond {
@@ -196,8 +198,8 @@ impl Default for LastSecond {
 }
 
 impl LastSecond {
-    /// Appends `open` and the time `now`. `open` and `timestamp` must be the same for all lines of
-    /// the layer.
+    /// Appends `open`, which is the start of the line up to the text of the timestamp, and then a
+    /// time since 1970. `open` and `timestamp` must be the same for all lines of the layer.
     #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn push(
         &mut self,

@@ -10,11 +10,12 @@ use crate::{
     format_table::{FormatTable, Layout},
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
-    line_template::{push_member, start_of},
+    line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits: those of the spans from the outermost, then the list of spans,
-/// then fields of the event from the last. The message stays. The line lists what was dropped.
+/// Drops fields until the line fits, or has none left to drop. First it drops those of the spans
+/// from the outermost, then the list of spans, then fields of the event from the last. The message
+/// stays. The line lists what was dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
@@ -31,7 +32,7 @@ pub(crate) fn truncate_line(
         bytes: bytes.len() - max_line,
         names: QuotedKeys::default(),
     };
-    // The list itself takes room.
+    // The list of dropped fields takes room, too.
     too_much.bytes += TRUNCATED.len() + 6;
     let message = escape::quoted(table.message.key);
     let mut tail = Cow::Borrowed(tail);
@@ -45,7 +46,7 @@ pub(crate) fn truncate_line(
             )
         }
         Layout::Nested => {
-            // `{` replaced the first comma.
+            // In a nested line, `{` has replaced the comma of the first field.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
             let before = members_start(spans, table);
@@ -62,17 +63,18 @@ pub(crate) fn truncate_line(
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
-    let lists_some = offsets.truncated || !too_much.names.is_empty();
-    let tail = too_much.note_in(&tail, offsets.truncated, room, table);
+    let lists_some = offsets.has_truncated_list || !too_much.names.is_empty();
+    let tail = too_much.note_in(&tail, offsets.has_truncated_list, room, table);
     offsets.fields_end = head.len() + fields.len();
     offsets.spans_end = offsets.fields_end + kept_spans.len();
-    offsets.truncated = lists_some;
+    offsets.has_truncated_list = lists_some;
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
     }
 }
 
+/// The bytes by which a line is too long.
 struct Excess {
     bytes: usize,
     /// Keys of the dropped fields.
@@ -80,6 +82,7 @@ struct Excess {
 }
 
 impl Excess {
+    /// Drops members from the end, except one with the quoted key `keep`. Returns the others.
     fn drop_from_end(&mut self, all: Vec<Member<'_>>, keep: &[u8]) -> Vec<u8> {
         let mut kept = Vec::new();
         for member in all.into_iter().rev() {
@@ -93,7 +96,8 @@ impl Excess {
         kept.concat()
     }
 
-    /// Counts the bytes saved by dropping `len` bytes, minus those of listing the key.
+    /// Lists the key of a dropped member, and counts the saved bytes: the length of the member
+    /// without that of its key in the list.
     fn dropped(&mut self, quoted: &[u8], len: usize) {
         let before = self.names.as_bytes().len();
         self.names.push(quoted);
@@ -101,7 +105,8 @@ impl Excess {
         self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
     }
 
-    /// Drops the list of spans from the end of a flat line, which starts with the name of the span.
+    /// Drops the list of spans from `tail`: the part of a flat line after the members of the spans.
+    /// Does nothing if `tail` does not start with the name of the span.
     fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &FormatTable) -> Cow<'t, [u8]> {
         let mut span = Vec::new();
         push_member(&mut span, table.span, b"");
@@ -123,13 +128,13 @@ impl Excess {
         Cow::Owned([&tail[..name], &tail[name + list..]].concat())
     }
 
-    /// Adds the keys to the list of truncated fields, or creates it. Keeps as many as there is room
-    /// for.
+    /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many
+    /// keys as `room` allows.
     fn note_in(mut self, tail: &[u8], has_list: bool, room: usize, table: &FormatTable) -> Vec<u8> {
-        let key = start_of(&table.spell(TRUNCATED));
+        let key = opening_of(&table.spell(TRUNCATED));
         let mut at = 0;
         let found = members(tail).find(|member| {
-            let is_list = has_list && member.key() == key;
+            let is_list = has_list && member.opening() == key;
             at += if is_list { 0 } else { member.bytes.len() };
             is_list
         });
@@ -157,10 +162,11 @@ impl Excess {
     }
 }
 
-/// Bytes for the list of keys, even if the message alone is too long.
+/// The minimum length of the list of keys, in bytes, even if the message alone is too long.
 const MIN_NAMES_LEN: usize = 64;
 
-/// Returns where the spans' members start, after the brace that ends the fields, and the target.
+/// Returns the offset of the spans' members in the part after the fields of a nested line. Before
+/// them are the brace that ends the fields, the target, and the source location.
 fn members_start(spans: &[u8], table: &FormatTable) -> usize {
     let mut key = Vec::new();
     push_member(&mut key, table.span, b"{");

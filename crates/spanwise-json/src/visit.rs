@@ -12,7 +12,7 @@ use tracing_core::{Field, field::Visit};
 
 use self::{
     converted_values::FieldValue,
-    encoded::MAX_BITS,
+    encoded::REDACTED_TEXT_BITS,
     error_values::{push_error_object, push_error_text},
 };
 pub(crate) use self::{
@@ -41,6 +41,7 @@ pub(crate) struct Encoding<'a> {
     pub(crate) replacer: &'a Arc<dyn Redact>,
     /// Whether the line lists redacted fields.
     pub(crate) lists_redacted_fields: bool,
+    /// Whether the fields are those of an event, not of a span.
     pub(crate) is_event: bool,
     /// See [`Plan::clean_texts`](crate::plan::Plan::clean_texts).
     pub(crate) clean_texts: &'a [CleanTexts],
@@ -86,13 +87,14 @@ struct Encoder<'a> {
     pass: Pass,
     encoding: Encoding<'a>,
     encoded: &'a mut Encoded,
-    /// Parts of `encoded`, which are written for each field.
+    /// Copies of the parts of `encoded` that each field changes.
     fields: FieldSet,
-    members: u32,
-    /// The field being encoded.
+    member_count: u32,
+    /// The index of the field being encoded.
     at: usize,
-    /// Fields before this one are done.
+    /// The fields before this index are done. 0 until a value panics.
     resume_at: usize,
+    /// The offset of the value being encoded. 0 before the first value.
     value_start: usize,
     /// For a value that is being converted.
     written: Written,
@@ -115,7 +117,7 @@ impl<'a> Encoder<'a> {
             pass,
             encoding,
             fields: encoded.fields,
-            members: encoded.members,
+            member_count: encoded.member_count,
             encoded,
             at: 0,
             resume_at: 0,
@@ -128,17 +130,18 @@ impl<'a> Encoder<'a> {
     #[inline(always)] // The end of each of its two callers.
     fn finish(self) {
         self.encoded.fields = self.fields;
-        self.encoded.members = self.members;
+        self.encoded.member_count = self.member_count;
     }
 
-    /// Appends the key. Returns `None` if the value is not written unchanged: see
-    /// [`skip`](Self::skip).
+    /// Appends the key, and returns it. Appends nothing and returns `None` for a field that
+    /// [`skip`](Self::skip) must handle.
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8, |key| key.role)
     }
 
-    /// Like [`begin`](Self::begin), for a number.
+    /// Like [`begin`](Self::begin), for a number. Numbers under keys whose texts are scanned are
+    /// redacted by [`skip`](Self::skip).
     #[inline]
     fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8 & !(Role::ScannedText as u8), |key| {
@@ -160,7 +163,7 @@ impl<'a> Encoder<'a> {
         }
         self.at = index;
         self.note_member(index);
-        self.line.push_padded(&key.member);
+        self.line.push_padded(&key.opening);
         self.value_start = self.line.len();
         Some(key)
     }
@@ -169,11 +172,12 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn note_member(&mut self, index: usize) {
         self.fields.add(index);
-        self.members += 1;
+        self.member_count += 1;
         self.starts[index % MAX_SPAN_FIELDS] = self.line.len();
     }
 
-    /// Handles a field that is omitted, redacted, replaced or converted.
+    /// Handles a field that is omitted, redacted, replaced or converted, or that this pass does not
+    /// write.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn skip(&mut self, field: &Field, value: FieldValue<'_>) {
         let Some(key) = self.keys.get(field.index()) else {
@@ -196,7 +200,7 @@ impl<'a> Encoder<'a> {
             Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
                 self.note_member(field.index());
-                self.line.push_padded(&key.member);
+                self.line.push_padded(&key.opening);
                 self.line
                     .push_block(REDACTED_BLOCK, REDACTED_BLOCK.trim_ascii_end().len());
                 if key.role == Role::Redacted {
@@ -217,7 +221,7 @@ impl<'a> Encoder<'a> {
         let shown = replacer.replace_display(plain_name(field.name()), format_args!("{value}"));
         self.at = field.index();
         self.note_member(field.index());
-        self.line.push_padded(&key.member);
+        self.line.push_padded(&key.opening);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
         self.end(Alteration {
             redacted: true,
@@ -259,7 +263,7 @@ impl<'a> Encoder<'a> {
             self.encoded.altered().truncated.push(key.name());
         }
         if alteration.redacted && self.encoding.lists_redacted_fields {
-            if self.at < MAX_BITS {
+            if self.at < REDACTED_TEXT_BITS {
                 self.encoded.redacted_texts |= 1 << self.at;
             } else {
                 self.encoded.altered().redacted.push(key.name());
@@ -267,7 +271,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Replaces the value that panicked. Returns false if no value was being encoded.
+    /// Replaces the value that panicked by a text that says so. Returns false if no value was being
+    /// encoded.
     #[cold]
     fn replace_panicked_value(&mut self) -> bool {
         if self.value_start == 0 || self.at < self.resume_at {
@@ -296,7 +301,7 @@ impl<'a> Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// Writes a number as a string.
+    /// Writes a number as a JSON string.
     fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.begin_number(field) {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
@@ -388,7 +393,7 @@ impl Visit for Encoder<'_> {
         let Some(key) = self.begin(field) else {
             return self.skip(field, FieldValue::Bytes(value));
         };
-        // The policy scans the text of the bytes, not their digits.
+        // The policy scans the bytes as text, not their hexadecimal digits.
         let replacement = self
             .text_policy(key.role, field)
             .and_then(|text_policy| text_policy.replacement_for(&String::from_utf8_lossy(value)));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn event_compares_few_numbers_in_deep_spans() {
+    fn event_compares_few_key_ids_in_deep_spans() {
         let spans: Vec<_> = (0..64)
             .map(|depth| names(&format!("s{depth}"), 2))
             .collect();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn event_compares_few_numbers_among_many_keys() {
+    fn event_compares_few_key_ids_among_many_keys() {
         let spans = [&*names("a", 3), &*names("b", 3), &*names("c", 3)];
         // The bits of the keys meet those of the spans after about 128 keys.
         for known in (0..160).step_by(8).chain([1_000]) {

@@ -38,8 +38,8 @@ where
         let event_has_lists = draft.encoded.has_redacted_or_altered();
         if !span_lists.is_empty() {
             if !event_has_lists && !is_shadowing {
-                // The event shadows no field of the spans.
-                draft.offsets.truncated =
+                // The line shows all fields of the spans, so the lists of the spans are complete.
+                draft.offsets.has_truncated_list =
                     spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
                 return line.push(span_lists);
             }
@@ -70,7 +70,8 @@ where
             && encoded.altered.is_none();
         encoded.add_redacted(plan, &plan.keys);
         if let Some(spans) = spans {
-            // A flat line does not show a span's field that the event has too, so it is not listed.
+            // A field of the spans that the event shadows is not shown, so the line does not list
+            // it. Nested lines show all fields: `overlap` is `Nothing`.
             let shadows = *overlap != Overlap::Nothing;
             let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
             let keys = KeySet::new(if shadows { event } else { b"" }, self.template.table);
@@ -79,7 +80,7 @@ where
                 .add(spans.altered(), |name| !keys.contains(name));
         }
         let altered = encoded.altered();
-        offsets.truncated = !altered.truncated.is_empty();
+        offsets.has_truncated_list = !altered.truncated.is_empty();
         let members = altered.to_members(self.template.table);
         line.push(&members);
         if is_known {

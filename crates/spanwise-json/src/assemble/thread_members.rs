@@ -35,14 +35,14 @@ where
             None if always => Some(&*id),
             name => name.as_ref(),
         };
-        let [of_name, of_id] = &self.template.thread;
+        let [name_opening, id_opening] = &self.template.thread;
         let mut members = Vec::new();
         if let (true, Some(name)) = (self.options.thread_name || always, shown) {
-            members.extend_from_slice(of_name);
+            members.extend_from_slice(name_opening);
             members.extend_from_slice(name);
         }
         if self.options.thread_id {
-            members.extend_from_slice(of_id);
+            members.extend_from_slice(id_opening);
             members.extend_from_slice(id);
         }
         members

@@ -1,4 +1,4 @@
-//! The names and keys of a format that a program builds.
+//! Checks of the name and of the keys of a format that a program builds.
 
 use super::{FormatBuilder, OtherFields};
 use crate::{
@@ -7,6 +7,7 @@ use crate::{
 };
 
 impl FormatBuilder {
+    /// Returns all mistakes in the format.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = wrong_name(&self.name).into_iter().collect();
         if let OtherFields::Prefix(prefix) = &self.other_fields

@@ -1,8 +1,8 @@
 //! `ecs`: the Elastic Common Schema.
 //!
 //! Elasticsearch refuses a document with a text at the name of an object, such as `user` or `host`.
-//! So a field keeps its name only if it is a leaf of the schema and its value has the kind of the
-//! leaf. All others are `labels` and `numeric_labels`.
+//! So a field gets a name of the schema only if that is a leaf, and the value has the leaf's kind.
+//! All other fields are `labels` and `numeric_labels`.
 
 use std::borrow::Cow;
 
@@ -88,8 +88,8 @@ const fn renamed(name: &'static str, leaf: &'static str) -> (&'static str, Known
     (name, Known::Leaf(leaf, Kind::Text))
 }
 
-/// Our names for leaves of the schema, and the leaves themselves. `client.ip` is not among them:
-/// an address may be shown as a network.
+/// Names of spanwise for leaves of the schema, then the leaves themselves. `client.ip` is not among
+/// them, because the HTTP layer may show an address as a network.
 const KNOWN: [(&str, Known); 86] = [
     renamed("request_id", "http.request.id"),
     renamed("user_id", "user.id"),

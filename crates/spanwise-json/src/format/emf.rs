@@ -21,7 +21,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("environment", environment),
     ],
     reserved: &["_aws"],
-    // CloudWatch reads it, and would refuse another value.
+    // CloudWatch reads `_aws`, and would refuse another value.
     required: &["_aws"],
     addition: Some(Addition {
         applies: |name| name.starts_with(METRIC_PREFIX) || name == METRIC_VALUE,
@@ -30,7 +30,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-/// A field of an event with such a name is a metric.
+/// A field of an event whose name has this prefix is a metric.
 const METRIC_PREFIX: &str = "metric.";
 
 /// The fields of an event that describe one metric.
@@ -62,7 +62,7 @@ fn metrics(shown: &Shown<'_>) -> Added {
             && !(shown.is_taken)(name)
             && metrics.iter().all(|metric| metric.name != name)
     };
-    let of_event = &shown.members[..shown.of_event];
+    let of_event = &shown.members[..shown.event_count];
     for (index, member) in of_event.iter().enumerate() {
         let key = String::from_utf8_lossy(unquoted(member.quoted_key()));
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
@@ -127,7 +127,8 @@ fn is_metric_name(name: &str) -> bool {
         && name.bytes().all(is_accepted)
 }
 
-/// The ends of names, also units as an event gives them, and the units of CloudWatch.
+/// Short units with the units of CloudWatch. A short unit is the end of a metric's name, as in
+/// `latency_ms`, or the value of [`METRIC_UNIT`].
 const UNITS: [(&str, &str); 7] = [
     ("ms", "Milliseconds"),
     ("s", "Seconds"),
@@ -184,7 +185,7 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 
 /// Returns the value of `_aws`.
 fn description(metrics: &[Metric], options: &Options) -> Vec<u8> {
-    // The time of the line is text, with a precision and a zone of its own.
+    // The clock is read again: the timestamp of the line is text in the layer's precision and zone.
     let now = options.clock.now().duration_since(SystemTime::UNIX_EPOCH);
     let millis = now.unwrap_or_default().as_millis();
     let service = options.service.name.as_deref().unwrap_or_default();

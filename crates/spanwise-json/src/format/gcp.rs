@@ -54,7 +54,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             },
         ),
     ],
-    // The agent takes these out of the payload, or Error Reporting reads them.
+    // The agent moves these out of the payload, or Error Reporting reads them.
     reserved: &[
         "timestamp",
         "timestampSeconds",
@@ -88,14 +88,15 @@ fn source_location(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     ])
 }
 
-/// Without a type, Error Reporting needs a stack trace, and it reads none of Rust.
+/// The type of an error report. Without it, Error Reporting needs a stack trace, but cannot read
+/// those of Rust.
 fn error_type(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let is_error = matches!(inputs.level, EventLevel::Error | EventLevel::Critical);
     let name = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent";
     is_error.then(|| text(name)).flatten()
 }
 
-/// The place by which Error Reporting groups events.
+/// The source location by which Error Reporting groups events.
 fn report_context(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     error_type(inputs)?;
     let location = object(&[
@@ -121,7 +122,8 @@ fn trace_prefix(options: &Options) -> Option<String> {
     Some(format!("projects/{project}/traces/"))
 }
 
-/// A field of the group, its key there, the kind of its value, and the value there.
+/// A field that moves into the object `httpRequest`: its name, its key there, and the kind and the
+/// conversion of its value.
 type GroupMember = (
     &'static str,
     &'static str,
@@ -131,7 +133,8 @@ type GroupMember = (
 
 const DURATION: &str = "duration_ms";
 
-/// The fields of an access event that the console of Google Cloud shows as one request.
+/// The fields of an access event that become `httpRequest`, which the console of Google Cloud shows
+/// as one request.
 const GROUP: [GroupMember; 7] = [
     ("http.request.method", "requestMethod", Kind::Text, as_it_is),
     ("url.path", "requestUrl", Kind::Text, as_it_is),
@@ -155,7 +158,7 @@ fn quoted(digits: &[u8]) -> Option<Vec<u8>> {
     Some([b"\"", digits, b"\""].concat())
 }
 
-/// Returns seconds as the text of a duration in Protocol Buffers.
+/// Converts milliseconds to the text of a duration of Protocol Buffers, in seconds: `0.25s`.
 fn latency(millis: &[u8]) -> Option<Vec<u8>> {
     let nanos = millis_to_nanos(millis)?;
     let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
@@ -164,7 +167,7 @@ fn latency(millis: &[u8]) -> Option<Vec<u8>> {
     text(&format!("{digits}s"))
 }
 
-/// Moves the members of the group into an object.
+/// Moves the members of [`GROUP`] into the object `httpRequest`.
 fn http_request(shown: &Shown<'_>) -> Added {
     let members = shown.members;
     let mut changed = Vec::new();

@@ -1,7 +1,7 @@
-//! `gelf`: the Graylog Extended Log Format. The output frames the lines.
+//! `gelf`: the Graylog Extended Log Format.
 //!
-//! Graylog drops values that are neither text nor numbers, and fields whose names it has already,
-//! without a notice. It refuses a message without text.
+//! Graylog silently drops values that are neither text nor numbers, and fields with names that it
+//! uses itself. It refuses a message without text.
 
 use std::borrow::Cow;
 
@@ -74,7 +74,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
 
 const NO_MESSAGE: &str = "(no message)";
 
-/// The severity of syslog.
+/// The level as a syslog severity.
 fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.by_level(["7", "7", "6", "4", "3", "2"]).into())
 }
@@ -82,7 +82,7 @@ fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
 fn field(name: &str) -> Cow<'_, str> {
     let name = if name.is_empty() { "_" } else { name };
     let spelled = prefixed("_", name, is_of_name);
-    // A name that is too long is cut here, as `…` is not part of a name.
+    // A name that is too long is cut here with `_`, because Graylog does not accept `…` in a name.
     Cow::Owned(limit_name_with(&spelled, "_").into_owned())
 }
 

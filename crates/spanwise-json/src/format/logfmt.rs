@@ -68,12 +68,13 @@ fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(inputs.by_level(["trace", "debug", "info", "warn", "error", "error"]))
 }
 
-/// Returns the name without what ends a key, and without what JSON escapes.
+/// Returns the name without characters that end a key, that JSON escapes, or that change the
+/// direction of text.
 fn key(name: &str) -> Cow<'_, str> {
     let ends_key = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '\\');
-    let is_escaped = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let name = match name.contains(|c| ends_key(c) || is_escaped(c)) {
-        true => Cow::Owned(name.replace(|c| ends_key(c) || is_escaped(c), "")),
+    let is_invisible = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let name = match name.contains(|c| ends_key(c) || is_invisible(c)) {
+        true => Cow::Owned(name.replace(|c| ends_key(c) || is_invisible(c), "")),
         false => Cow::Borrowed(name),
     };
     match name.is_empty() {
@@ -86,6 +87,7 @@ fn key(name: &str) -> Cow<'_, str> {
 fn line(json: &[u8], to: &mut LineBuffer) {
     let start = to.len();
     words(json, to);
+    // The first word has no space in front.
     to.splice(start..start + 1, b"");
     to.push_byte(b'\n');
 }
@@ -126,9 +128,10 @@ fn compose_with(
     to.push(&parts.tail.first);
 }
 
-/// A value follows ` key=`. All but nested values, which are text, are written as in JSON.
-fn around(start: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> {
-    let key = unquoted(quoted_key(start));
+/// Returns ` key=` for any value: texts, numbers and booleans are written as in JSON, and
+/// [`unquote_word`] removes the quotes of texts. Nested values are text.
+fn around(opening: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> {
+    let key = unquoted(quoted_key(opening));
     Some(([b" ", key, b"="].concat(), b""))
 }
 
@@ -168,7 +171,7 @@ pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
 /// Returns whether the inside of a JSON string needs no quotes.
 #[inline]
 fn is_word(text: &[u8]) -> bool {
-    // Without an early end, which spares a branch for each byte.
+    // Tests all bytes without an early end, which spares a branch for each byte.
     let ends_word = |ends, byte: &u8| ends | matches!(byte, b' ' | b'=' | b'\\');
     !text.is_empty() && text != b"null" && !text.iter().fold(false, ends_word)
 }

@@ -34,7 +34,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service_version", service_version),
         ("environment", environment),
     ],
-    // Logstash writes to both itself.
+    // Logstash itself writes to these.
     reserved: &["tags", "@metadata"],
     error: ErrorShape::Members(&[
         (ErrorPart::Message, "error"),

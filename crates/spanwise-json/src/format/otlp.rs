@@ -19,7 +19,8 @@ use crate::{
     rewrite::{LineParts, Rewrite, RewriteByParts, RewrittenFields, RewrittenPart},
 };
 
-/// The keys of the members that are not attributes. A field with such a name is displaced.
+/// The keys of the members that are not attributes. A field with such a name becomes
+/// `fields.<name>`.
 const TIME: &str = "#time";
 const SEVERITY_TEXT: &str = "#severityText";
 const SEVERITY_NUMBER: &str = "#severityNumber";
@@ -70,7 +71,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ),
     ],
     reserved: &[TRACE_ID, SPAN_ID],
-    // All but the attributes, and the resource.
+    // Everything but attributes keeps its key. The resource has the service.
     required: &[
         TIME,
         SEVERITY_TEXT,
@@ -126,12 +127,12 @@ struct Record<'a> {
     body: Option<&'a [u8]>,
     trace_id: Option<&'a [u8]>,
     span_id: Option<&'a [u8]>,
-    /// The number of fields that were cut.
+    /// The number of fields in the list of truncated fields.
     dropped: usize,
 }
 
 impl<'a> Record<'a> {
-    /// Takes a member that is not an attribute. Returns whether it was one.
+    /// Takes a member that is not an attribute. Returns false for an attribute.
     fn take(&mut self, member: &Member<'a>) -> bool {
         let key = unquoted(member.quoted_key());
         if key.first() != Some(&b'#') {
@@ -219,7 +220,7 @@ fn record(line: &[u8], to: &mut LineBuffer) {
         push_all(to, &[b",\"timeUnixNano\":", time]);
     }
     record.push_severity(to);
-    // The first member has no comma.
+    // The first member of the record has no comma.
     to.splice(start..start + 1, b"");
     if let Some(body) = record.body {
         push_body(body, to);
@@ -247,13 +248,13 @@ fn tail(json: &[u8], [first, last]: &mut [LineBuffer; 2]) {
     record.push_last(last);
 }
 
-/// Appends the record that [`record`] makes of the whole line.
+/// Appends the line from its parts: the same line as [`record`] makes of the whole.
 fn compose(parts: &LineParts<'_>, to: &mut LineBuffer) {
     to.push(parts.start);
     push_all(to, &[b"\"timeUnixNano\":\"", parts.time, b"\""]);
     to.push(&parts.head.first);
     let mut fields = parts.fields;
-    // The message comes first, unless the event has two.
+    // The message is the first field, unless the event has two messages.
     let is_body = |member: &Member<'_>| member.quoted_key() == b"\"#body\"";
     if let Some(message) = members(fields).next().filter(is_body) {
         push_body(message.value(), to);
@@ -302,12 +303,13 @@ fn push_fields(json: &[u8], to: &mut LineBuffer) {
     }
 }
 
-fn around(start: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])> {
+/// Returns the bytes around a text in the body, or around a value in an attribute.
+fn around(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])> {
     if is_message {
-        let start = b",\"body\":{\"stringValue\":".to_vec();
-        return (kind == Kind::Text).then_some((start, b"}"));
+        let body = b",\"body\":{\"stringValue\":".to_vec();
+        return (kind == Kind::Text).then_some((body, b"}"));
     }
-    let key = quoted_key(start);
+    let key = quoted_key(opening);
     let (value, end): (&[u8], &[u8]) = match kind {
         // A field without a name is not an attribute.
         _ if key == b"\"\"" => return None,
@@ -324,21 +326,22 @@ fn push_body(body: &[u8], to: &mut LineBuffer) {
     push_all(to, &[b",\"body\":{\"stringValue\":", body, b"}"]);
 }
 
-/// Appends the list of attributes that `push` appends as `,{attribute}`, unless there is none.
+/// Appends the list of the attributes that `push` writes as `,{attribute}`. Appends nothing if
+/// there are none.
 fn push_attribute_list(to: &mut LineBuffer, push: impl FnOnce(&mut LineBuffer)) {
     let before = to.len();
     to.push(b",\"attributes\":");
     let start = to.len();
     push(to);
     match to.as_mut_bytes().get_mut(start) {
-        // In place of the first comma.
+        // The first comma becomes the opening bracket.
         Some(comma) => *comma = b'[',
         None => return to.truncate(before),
     }
     to.push_byte(b']');
 }
 
-/// Returns a name of the list of truncated fields as receivers know it.
+/// Returns a key in the list of truncated fields as receivers know it.
 fn shown_name(quoted: &[u8]) -> &[u8] {
     match quoted {
         b"\"#body\"" => b"\"body\"",
@@ -455,7 +458,7 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
     to.push_byte(b'}');
 }
 
-/// The recursion for nested JSON, here and in receivers, is bounded.
+/// The maximum depth of nested values. It bounds the recursion here and in receivers.
 const MAX_DEPTH: usize = 64;
 
 fn is_int64(digits: &[u8]) -> bool {

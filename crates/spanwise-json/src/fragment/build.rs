@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::OnceCell, sync::Arc};
 use spanwise_core::internal::{Inherit, SharedValue};
 
 use super::{
-    Bits, Fragment, MIN_SHARED_LEN, SpanAlteredFields, omitted_at,
+    Bits, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_at,
     pieces::{MemberPieces, Piece, Shared},
 };
 use crate::{
@@ -18,25 +18,27 @@ use crate::{
     line_template::push_member,
     member_keys::{KeyId, KeyedMembers, MemberList, push_table, table_len},
     plan::quoted_key,
-    span_ids::IdKeys,
+    span_ids::TraceIdKeys,
     span_plan::{ContextBits, SpanPlan},
     work,
 };
 
-/// The members that one visit of a span's fields produced.
+/// The own members of a span: from a visit of its fields, or from its earlier fragment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// The members in the order of the line. Only a late `record` has a second part: the values
-    /// that it adds.
+    /// The members in the order of the line. The second part is empty, except for a late `record`:
+    /// it has the members that the `record` adds.
     pub(crate) members: [KeyedMembers<'a>; 2],
     /// Whether all keys have [ids](crate::member_keys).
     pub(crate) has_key_ids: bool,
+    /// The bits of the keys, and possibly others.
     pub(crate) bits: u128,
+    /// The context keys that the members pin: see [`Fragment`].
     pub(crate) pinned: ContextBits,
     pub(crate) altered: &'a AlteredFields,
     /// The members `trace_id`, `span_id` and `trace_flags`, if a flat line shows them. Then
     /// `members` has no such keys.
-    pub(crate) ids: &'a [u8],
+    pub(crate) trace_ids: &'a [u8],
     /// See [`Fragment::error`].
     pub(crate) error: Option<u8>,
 }
@@ -48,7 +50,7 @@ struct Built {
     shared: Option<Arc<Shared>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
-    /// The bits of keys that the parent does not have.
+    /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds those of the parent.
     bits: u128,
     split: usize,
     text_len: usize,
@@ -95,7 +97,7 @@ impl Fragment {
             own_pinned: own.pinned,
             pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
             has_key_ids: built.has_key_ids,
-            has_ids: !own.ids.is_empty(),
+            has_trace_ids: !own.trace_ids.is_empty(),
             error: own.error,
             span_plan,
         }
@@ -134,8 +136,8 @@ impl Fragment {
             bits: self.own_bits() | recorded.bits,
             pinned: self.own_pinned | recorded.pinned,
             altered: &altered,
-            ids: match recorded.ids {
-                b"" => self.ids(),
+            trace_ids: match recorded.trace_ids {
+                b"" => self.trace_ids(),
                 ids => ids,
             },
             error: self.error.or(recorded.error),
@@ -157,25 +159,25 @@ impl Fragment {
         let table = self.span_plan.table;
         // The names follow `,"spans":[`.
         let list = table.spans.len() + 4 + table.style.list().open.len();
-        let start = self.ids().len() + self.span_plan.tail.len() + list;
+        let start = self.trace_ids().len() + self.span_plan.tail.len() + list;
         &self.tail()[start..][..self.names_len as usize]
     }
 
-    /// Returns whether no member is shadowed by a member or an id of a span inside. Key ids are
-    /// compared if all keys of both spans have them.
+    /// Returns whether an inner span with the own members `own` shadows no member of this span. It
+    /// also shadows members with the keys of its trace ids. Compares key ids if all keys have them.
     fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
             || (has_key_ids && !own.members.iter().any(|own| self.has_key_of(*own)));
         let has_id_field = || match has_key_ids {
             true => span_plan
-                .ids
+                .trace_ids
                 .key_ids()
                 .iter()
                 .any(|key_id| self.may_have(*key_id)),
-            false => self.bits() & span_plan.ids.bits != 0,
+            false => self.bits() & span_plan.trace_ids.bits != 0,
         };
-        // A span with ids has no fields with their keys.
-        is_disjoint && (own.ids.is_empty() || self.has_ids || !has_id_field())
+        // If this span has trace ids, none of its members has their keys.
+        is_disjoint && (own.trace_ids.is_empty() || self.has_trace_ids || !has_id_field())
     }
 
     fn has_key_of(&self, own: KeyedMembers<'_>) -> bool {
@@ -216,7 +218,7 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     };
     let inherited = parent.map(Fragment::head_members).unwrap_or_default();
     let total = built.own_len + parent.map_or(0, Fragment::members_len);
-    let is_plain = built.own_len + inherited.text.len() <= MIN_SHARED_LEN
+    let is_plain = built.own_len + inherited.text.len() <= MAX_COPIED_LEN
         && total <= span_plan.max_len
         && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.has_key_ids));
     if is_plain {
@@ -233,7 +235,7 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     built
 }
 
-/// Appends the members in `parts`, the tail, and the table of keys.
+/// Appends the members in `parts`, the tail, and the table of keys or the bits of the own keys.
 #[inline]
 fn push_text<const N: usize>(
     span_plan: &SpanPlan,
@@ -251,16 +253,16 @@ fn push_text<const N: usize>(
         true => table_len(count),
         false => size_of::<u128>(),
     };
-    let text_len = members_len + own.ids.len() + span_plan.tail.len();
+    let text_len = members_len + own.trace_ids.len() + span_plan.tail.len();
     built.bytes = Vec::with_capacity(text_len + table_len);
     let bytes = &mut built.bytes;
     for part in parts.iter().filter(|part| !part.text.is_empty()) {
         bytes.extend_from_slice(part.text);
     }
     built.split = bytes.len();
-    if !own.ids.is_empty() {
-        built.bits |= span_plan.ids.bits;
-        bytes.extend_from_slice(own.ids);
+    if !own.trace_ids.is_empty() {
+        built.bits |= span_plan.trace_ids.bits;
+        bytes.extend_from_slice(own.trace_ids);
     }
     bytes.extend_from_slice(&span_plan.tail);
     if span_plan.list {
@@ -272,7 +274,8 @@ fn push_text<const N: usize>(
         push_table(bytes, parts);
     } else {
         built.own_count = 0;
-        // The bits of the ids are not included. All bits are set if a key was renamed.
+        // Not `built.bits`, which has the bits of the trace ids. All bits are set if a key was
+        // renamed.
         let own_bits = own.bits | if built.is_renamed { u128::MAX } else { 0 };
         bytes.extend_from_slice(&own_bits.to_le_bytes());
     }
@@ -299,7 +302,7 @@ fn push_names(span_plan: &SpanPlan, bytes: &mut Vec<u8>, parent: Option<&Fragmen
     names_len
 }
 
-/// Builds the members in the cases that are not a plain append: some are long, the parent has one
+/// Builds the members if a plain append is not possible: some members are long, the parent has one
 /// of the span's own keys, or not all of the parent's members fit.
 #[cold]
 #[inline(never)] // Kept out of line, so that the common path stays small.
@@ -317,8 +320,8 @@ fn build_shared(
     let members = match &renamed {
         Some(renamed) => {
             built.own_len = renamed.len();
-            // The renamed keys have neither ids nor bits. With all bits set, each event
-            // compares its keys with these one by one.
+            // The renamed keys have neither key ids nor bits. With all bits set, each event
+            // compares its keys with those of the span as text.
             built.has_key_ids = false;
             built.bits = u128::MAX;
             built.is_renamed = true;
@@ -328,30 +331,31 @@ fn build_shared(
     };
     pieces.push_own(members);
     if let Some(parent) = parent {
-        let ids = (!own.ids.is_empty()).then_some(&span_plan.ids);
-        push_inherited(span_plan, members, ids, parent, built, &mut pieces);
+        let trace_ids = (!own.trace_ids.is_empty()).then_some(&span_plan.trace_ids);
+        push_inherited(span_plan, members, trace_ids, parent, built, &mut pieces);
     }
     built.shared = Shared::from_pieces(std::mem::take(&mut pieces.pieces));
     let head = pieces.head.as_members();
     push_text(span_plan, own, parent, built, &[head]);
 }
 
-/// Appends the members of the parent that are not shadowed, as far as there is room.
+/// Appends the members of the parent that are not shadowed, as far as there is room. `trace_ids`
+/// are the keys of the span's trace ids, if it has any.
 fn push_inherited(
     span_plan: &SpanPlan,
     own: KeyedMembers<'_>,
-    ids: Option<&IdKeys>,
+    trace_ids: Option<&TraceIdKeys>,
     parent: &Fragment,
     built: &mut Built,
     pieces: &mut MemberPieces,
 ) {
     let has_key_ids = built.has_key_ids;
     let altered = built.altered();
-    let trace_key_ids = ids.map_or(&[][..], IdKeys::key_ids);
+    let trace_key_ids = trace_ids.map_or(&[][..], TraceIdKeys::key_ids);
     let own_keys = OnceCell::new();
     let is_own_text = |quoted: &[u8]| {
         let keys = own_keys.get_or_init(|| KeySet::new(own.text, span_plan.table));
-        keys.contains(quoted) || ids.is_some_and(|ids| ids.contains(quoted))
+        keys.contains(quoted) || trace_ids.is_some_and(|ids| ids.contains(quoted))
     };
     let is_own = |key_id: KeyId, member: &[u8]| match has_key_ids {
         true => own.contains(key_id) || trace_key_ids.contains(&key_id),
@@ -420,6 +424,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
             .push(&escape::quoted(span_plan.table.spans));
         (&[][..], &b""[..])
     };
+    // As in `fmt().json()`, the fields of a span are sorted by their keys, and `name` is the last.
     let mut sorted: Vec<_> = members(&own).collect();
     sorted.sort_by_key(|member| member.quoted_key());
     let object_len = own.len() + NAME_KEY.len() + span_plan.name.len() + 3;
@@ -433,9 +438,10 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
     bytes.extend_from_slice(NAME_KEY);
     bytes.extend_from_slice(&span_plan.name);
     bytes.push(b'}');
-    if bytes.len() <= MIN_SHARED_LEN {
-        let all = parent.filter(|parent| parent.pieces().len() == pieces.len());
-        built.shared = match all {
+    if bytes.len() <= MAX_COPIED_LEN {
+        // If no piece of the parent was omitted, both spans refer to one list of pieces.
+        let unchanged = parent.filter(|parent| parent.pieces().len() == pieces.len());
+        built.shared = match unchanged {
             Some(parent) => parent.shared.clone(),
             None => Shared::from_pieces(pieces.to_vec()),
         };
@@ -449,7 +455,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         pieces.push(Piece::new(KeyedMembers::from_text(outer)));
     }
     let object = &bytes[outer.len()..];
-    if object.len() > MIN_SHARED_LEN {
+    if object.len() > MAX_COPIED_LEN {
         pieces.push(Piece::new(KeyedMembers::from_text(object)));
     } else {
         built.text_len = object.len();
@@ -468,7 +474,7 @@ impl Inherit for Fragment {
             bits: self.own_bits(),
             pinned: self.own_pinned,
             altered: self.own_altered(),
-            ids: self.ids(),
+            trace_ids: self.trace_ids(),
             error: self.error,
         };
         Self::new(self.span_plan.clone(), &own, parent)

@@ -13,10 +13,10 @@ use crate::{
 pub(crate) enum Overlap {
     /// None: no key of the event is one of the spans'.
     Nothing,
-    /// The members with the [`ShadowedKeys`].
-    Numbers,
-    /// Keys must be compared as text: a member has no key id, or the field of the event changes
-    /// too.
+    /// The members with the key ids in [`ShadowedKeys`].
+    KeyIds,
+    /// Keys must be compared as text: a member has no key id, or the span removes or renames a
+    /// field of the event.
     Text,
 }
 
@@ -38,7 +38,7 @@ impl ShadowedKeys {
 
 impl Fragment {
     /// Compares the keys of an event that has values for `fields` with the keys of the spans.
-    /// Called if they may have some in common.
+    /// Writes the common keys to `shadowed` if the result is [`Overlap::KeyIds`].
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn overlap(
         &self,
@@ -53,7 +53,7 @@ impl Fragment {
                 _ => Overlap::Text,
             };
         }
-        let changes_events = self.has_ids || self.pinned != 0;
+        let changes_events = self.has_trace_ids || self.pinned != 0;
         let (head, pieces) = (self.head_members(), self.pieces());
         let has = |key_id| {
             head.contains(key_id) || pieces.iter().any(|piece| piece.members().contains(key_id))
@@ -61,7 +61,7 @@ impl Fragment {
         shadowed.count = 0;
         for index in fields.iter() {
             let key = &plan.keys[index];
-            if key.bit & bits == 0 {
+            if key.bits & bits == 0 {
                 continue;
             }
             if changes_events && self.may_change(key) {
@@ -72,19 +72,21 @@ impl Fragment {
                     return Overlap::Text;
                 }
             } else if has(key.key_id) {
+                // `%` changes no index, since a plan has at most `MAX_SPAN_FIELDS` keys here. It
+                // removes the bounds check.
                 shadowed.key_ids[shadowed.count % MAX_SPAN_FIELDS] = key.key_id;
                 shadowed.count += 1;
             }
         }
         match shadowed.count {
             0 => Overlap::Nothing,
-            _ => Overlap::Numbers,
+            _ => Overlap::KeyIds,
         }
     }
 
-    /// Returns whether a line of the span removes or renames a field of the event with this key.
+    /// Returns whether lines of the span may remove or rename a field of the event with this key.
     fn may_change(&self, key: &Key) -> bool {
-        (self.has_ids && self.span_plan.ids.may_have(key))
+        (self.has_trace_ids && self.span_plan.trace_ids.may_have(key))
             || self.span_plan.may_rename(self.pinned, key)
     }
 
@@ -117,6 +119,8 @@ impl Fragment {
                 .any(|piece| piece.members().contains(key_id))
     }
 
+    /// Returns whether a member may have the key with this id, which is [`NO_KEY_ID`] for a key
+    /// without an id.
     pub(super) fn may_have(&self, key_id: KeyId) -> bool {
         key_id == NO_KEY_ID || self.has_key_id(key_id)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::MIN_SHARED_LEN;
+use super::MAX_COPIED_LEN;
 use crate::member_keys::{KeyedMembers, MemberList, push_table, table_len};
 
 /// Long members or objects, which a span shares with the spans inside it.
@@ -60,7 +60,8 @@ impl Shared {
     }
 }
 
-/// The members of a flat fragment while it is built.
+/// The members of a flat fragment while it is built: those that will be in `bytes`, then those that
+/// spans will share.
 #[derive(Default)]
 pub(super) struct MemberPieces {
     pub(super) head: MemberList,
@@ -68,10 +69,10 @@ pub(super) struct MemberPieces {
 }
 
 impl MemberPieces {
-    /// Appends a copy of `members`.
+    /// Appends `members`: to the head while they fit there, else as a piece.
     pub(super) fn push(&mut self, members: KeyedMembers<'_>) {
         let len = self.head.text.len() + members.text.len();
-        if self.pieces.is_empty() && len <= MIN_SHARED_LEN {
+        if self.pieces.is_empty() && len <= MAX_COPIED_LEN {
             self.head.extend(members);
         } else if !members.text.is_empty() {
             self.pieces.push(Piece::new(members));
@@ -81,12 +82,12 @@ impl MemberPieces {
     /// Appends the own members of a span, split so that a long one is a piece by itself. A span
     /// inside that overrides one key then copies only that key's piece, and shares the others.
     pub(super) fn push_own(&mut self, own: KeyedMembers<'_>) {
-        if own.text.len() <= MIN_SHARED_LEN {
+        if own.text.len() <= MAX_COPIED_LEN {
             return self.push(own);
         }
         let mut piece = MemberList::default();
         for (key_id, member) in own.iter() {
-            if !piece.text.is_empty() && piece.text.len() + member.len() > MIN_SHARED_LEN {
+            if !piece.text.is_empty() && piece.text.len() + member.len() > MAX_COPIED_LEN {
                 self.pieces.push(Piece::new(piece.as_members()));
                 piece = MemberList::default();
             }

@@ -199,7 +199,7 @@ impl<'a> Encoder<'a> {
         self.finish_converted(conversion, Kind::Text);
     }
 
-    /// Appends a text that `write` writes. In the place of an error, the text is its message.
+    /// Appends a text that `write` writes. If the field is an error, the text becomes its message.
     fn push_text(
         &mut self,
         conversion: &'a Conversion,
@@ -214,7 +214,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn begin_converted(&mut self, conversion: &Conversion, kind: Kind) {
         self.written.member_start = self.line.len();
-        self.line.push(conversion.start_for(kind));
+        self.line.push(conversion.opening_for(kind));
         self.written.value_start = self.line.len();
         // If the value panics, it is replaced from here on.
         self.value_start = self.line.len();
@@ -225,8 +225,8 @@ impl<'a> Encoder<'a> {
         conversion.finish(self.line, self.written, kind);
     }
 
-    /// Appends the members of an error. Its texts are collected first, so a part that panics is
-    /// replaced alone.
+    /// Appends the members of an error. Collects its texts first, so that a part that panics does
+    /// not affect the other parts.
     fn push_error(
         &mut self,
         conversion: &'a Conversion,
@@ -258,7 +258,7 @@ impl<'a> Encoder<'a> {
             let text = match part {
                 ErrorPart::Message => message.clone(),
                 ErrorPart::Type => match errors::short_name(error) {
-                    // For an enum, the text of its `Debug`.
+                    // Scanned by the policy, because the name may come from the error's `Debug`.
                     Some(name) => collect(&name),
                     None => continue,
                 },
@@ -286,7 +286,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Returns what is shown of a text, and how it differs from the text.
+/// Formats a value. Returns the text that is shown, and how it differs from the value.
 fn collect_text(
     value: &dyn fmt::Display,
     text_policy: Option<TextPolicy<'_>>,

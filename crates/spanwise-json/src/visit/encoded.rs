@@ -1,4 +1,4 @@
-//! The report of the encoder about the fields that it has written.
+//! Results of the encoder: which fields it has written, redacted and truncated.
 
 use std::{iter, ops::Range};
 
@@ -13,17 +13,19 @@ use crate::{
 pub(crate) struct Encoded {
     /// The fields that were redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
-    /// The fields whose text was redacted, a bit each. Those after the first 64 are in `altered`.
+    /// The fields whose text was redacted, a bit each. `altered` has those after the 64th field.
     pub(crate) redacted_texts: u64,
     /// The fields that had a value.
     pub(crate) fields: FieldSet,
     /// How many members were written.
-    pub(crate) members: u32,
-    /// The fields that the line lists, apart from those with a bit. Boxed, as it is rarely needed.
+    pub(crate) member_count: u32,
+    /// The truncated fields, and the redacted fields without a bit. Boxed, because most lines have
+    /// none.
     pub(crate) altered: Option<Box<AlteredFields>>,
 }
 
-/// A set of fields of one callsite, a bit each. From the 65th field on, two share a bit.
+/// A set of fields of one callsite, a bit each. A field after the 64th shares the bit of an earlier
+/// one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FieldSet(u64);
 
@@ -39,7 +41,8 @@ impl FieldSet {
         self.0 >> (index % MAX_SPAN_FIELDS) & 1 != 0
     }
 
-    /// Returns the fields in their order, if a callsite has at most 64.
+    /// Returns the indices of the fields in ascending order. Only for callsites with at most 64
+    /// fields.
     #[inline]
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         let mut rest = self.0;
@@ -50,7 +53,7 @@ impl FieldSet {
         })
     }
 
-    /// Returns the fields as a range of indices, if there is none between them without a value.
+    /// Returns the fields as a range of indices, if they are consecutive.
     #[inline]
     pub(crate) fn as_range(self) -> Option<Range<usize>> {
         let start = self.0.trailing_zeros() % u64::BITS;
@@ -65,8 +68,8 @@ impl FieldSet {
     }
 }
 
-/// Where the last member of each field starts in a line. The end of the last follows in a list of
-/// the members.
+/// The offset of the last member of each field in a line. The additional element is for the end of
+/// the last member: see [`OwnKeys::list`](crate::member_keys::OwnKeys::list).
 pub(crate) type MemberStarts = [usize; MAX_SPAN_FIELDS + 1];
 
 impl Encoded {
@@ -82,13 +85,14 @@ impl Encoded {
         members(event).any(|member| plan.keys[index].name() == member.quoted_key())
     }
 
-    /// Returns whether the line lists a field as redacted or truncated.
+    /// Returns whether the line may list a field as redacted or truncated.
     #[inline]
     pub(crate) fn has_redacted_or_altered(&self) -> bool {
         self.redacted_bits != 0 || self.redacted_texts != 0 || self.altered.is_some()
     }
 
-    /// Lists the redacted fields, if `keys` are not the plan's.
+    /// Lists the redacted fields, and clears their bits, if `keys` are not the plan's: the bits are
+    /// for the keys of the plan.
     #[cold]
     pub(crate) fn list_redacted_of(&mut self, plan: &Plan, keys: &[Key]) {
         let is_redacted = self.redacted_bits != 0 || self.redacted_texts != 0;
@@ -98,7 +102,8 @@ impl Encoded {
         }
     }
 
-    /// Lists the fields that were redacted: because of their text, then because of their key.
+    /// Lists the fields that were redacted: first those because of their text, then those because
+    /// of their key.
     #[cold]
     pub(crate) fn add_redacted(&mut self, plan: &Plan, keys: &[Key]) {
         if self.redacted_texts != 0 {
@@ -106,7 +111,7 @@ impl Encoded {
             let message = message.filter(|_| plan.message_not_first);
             let others = (0..keys.len()).filter(|index| Some(*index) != message);
             let all = message.into_iter().chain(others);
-            for index in all.filter(|index| *index < MAX_BITS) {
+            for index in all.filter(|index| *index < REDACTED_TEXT_BITS) {
                 if self.redacted_texts >> index & 1 != 0 {
                     self.altered().redacted.push(keys[index].name());
                 }
@@ -123,10 +128,10 @@ impl Encoded {
     }
 }
 
-/// Returns the bit of a field. If a callsite has more fields than bits, some share a bit.
+/// Returns the bit of a field in [`Encoded::redacted_bits`]. After 128 fields, some share a bit.
 pub(crate) fn redacted_bit(index: usize) -> u128 {
     1 << (index % 128)
 }
 
-/// The number of bits for fields whose text was redacted.
-pub(super) const MAX_BITS: usize = 64;
+/// The number of bits in [`Encoded::redacted_texts`].
+pub(super) const REDACTED_TEXT_BITS: usize = 64;

@@ -49,8 +49,8 @@ pub(super) fn push_error_object(
     alteration
 }
 
-/// Writes an error with its causes as one string. The policy scans each text on its own: the end of
-/// one text and the start of the next do not form a key and its value.
+/// Writes an error with its causes as one string. The policy scans each text on its own: else it
+/// could read the end of a text and the start of the next as a key and its value.
 pub(super) fn push_error_text(
     line: &mut LineBuffer,
     error: &(dyn Error + 'static),

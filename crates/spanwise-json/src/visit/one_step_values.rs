@@ -1,4 +1,5 @@
-//! The encoder of values that are written in one step. The [`Encoder`] writes all others.
+//! The encoder of values that are written in one step: the bytes in front, the value, the bytes
+//! behind. The [`Encoder`] writes all other values.
 //!
 //! For a format that rewrites lines of JSON, each value is written in the format's own syntax. Only
 //! a value that has to be rewritten becomes JSON first. No value is formatted twice.
@@ -16,7 +17,7 @@ use crate::{
     format_table::Kind,
     line_buffer::LineBuffer,
     plan::{Key, Role},
-    precomputed_key::{PrecomputedKey, PrecomputedPlace},
+    precomputed_key::{PrecomputedKey, ValueFrame},
     rewrite::RewrittenFields,
     text_value::{self, TextPolicy},
 };
@@ -66,7 +67,7 @@ struct OneStepEncoder<'a> {
     encoder: Encoder<'a>,
     precomputed: &'a [PrecomputedKey],
     rewritten: Option<RewrittenFields>,
-    /// The start of a member that was written as JSON and has to be rewritten.
+    /// The offset of a member that was written as JSON and has to be rewritten.
     json_start: Option<usize>,
 }
 
@@ -78,35 +79,35 @@ impl<'a> OneStepEncoder<'a> {
         &mut self,
         field: &Field,
         wanted: u8,
-        place: impl FnOnce(&'a PrecomputedKey) -> &'a PrecomputedPlace,
-    ) -> Option<(&'a PrecomputedKey, &'a PrecomputedPlace)> {
+        frame: impl FnOnce(&'a PrecomputedKey) -> &'a ValueFrame,
+    ) -> Option<(&'a PrecomputedKey, &'a ValueFrame)> {
         let index = field.index();
         let key = self.precomputed.get(index)?;
-        let place = place(key);
+        let frame = frame(key);
         let encoder = &mut self.encoder;
-        if place.role & wanted == 0 || index < encoder.resume_at {
+        if frame.role & wanted == 0 || index < encoder.resume_at {
             return None;
         }
         encoder.at = index;
         encoder.note_member(index);
-        encoder.line.push_padded(&place.start);
+        encoder.line.push_padded(&frame.opening);
         encoder.value_start = encoder.line.len();
-        Some((key, place))
+        Some((key, frame))
     }
 
     #[inline]
     fn begin_number(
         &mut self,
         field: &Field,
-        place: impl FnOnce(&'a PrecomputedKey) -> &'a PrecomputedPlace,
-    ) -> Option<&'a PrecomputedPlace> {
+        frame: impl FnOnce(&'a PrecomputedKey) -> &'a ValueFrame,
+    ) -> Option<&'a ValueFrame> {
         let wanted = self.encoder.pass as u8 & !(Role::ScannedText as u8);
-        let (_, place) = self.begin(field, wanted, place)?;
-        Some(place)
+        let (_, frame) = self.begin(field, wanted, frame)?;
+        Some(frame)
     }
 
     #[inline]
-    fn begin_text(&mut self, field: &Field) -> Option<(&'a PrecomputedKey, &'a PrecomputedPlace)> {
+    fn begin_text(&mut self, field: &Field) -> Option<(&'a PrecomputedKey, &'a ValueFrame)> {
         self.begin(field, self.encoder.pass as u8, |key| &key.text)
     }
 
@@ -157,23 +158,23 @@ impl<'a> OneStepEncoder<'a> {
         true
     }
 
-    /// Appends the bytes behind a value: seldom any.
+    /// Appends the bytes behind a value. Most values have none.
     #[inline]
-    fn end(&mut self, place: &PrecomputedPlace) {
-        if place.end_len > 0 {
+    fn end(&mut self, frame: &ValueFrame) {
+        if frame.closing_len > 0 {
             let line = &mut *self.encoder.line;
-            line.push_block(&place.end, usize::from(place.end_len));
+            line.push_block(&frame.closing, usize::from(frame.closing_len));
         }
     }
 
-    /// Removes the quotes of a text if the format writes it without, and appends the bytes behind
-    /// it.
+    /// Removes the quotes of a text if the format writes it without quotes, and appends the bytes
+    /// behind it.
     #[inline]
-    fn end_text(&mut self, place: &PrecomputedPlace) {
+    fn end_text(&mut self, frame: &ValueFrame) {
         if self.rewritten.is_some_and(|fields| fields.has_words) {
             unquote_word(self.encoder.line, self.encoder.value_start);
         }
-        self.end(place);
+        self.end(frame);
     }
 
     #[inline]
@@ -182,7 +183,8 @@ impl<'a> OneStepEncoder<'a> {
         self.encoder.text_policy(key.text_role, field)
     }
 
-    /// Returns whether the value that was written is a text, and not one that the format replaces.
+    /// Returns whether the value that was written is a text that the format surely does not
+    /// replace.
     #[inline]
     fn is_as_planned(&self, key: &PrecomputedKey) -> bool {
         match &self.encoder.line.as_bytes()[self.encoder.value_start..] {
@@ -191,24 +193,25 @@ impl<'a> OneStepEncoder<'a> {
         }
     }
 
-    /// Ends a member whose value is blank, or not a text.
+    /// Ends a member whose value may be blank, or is not a text, by its conversion.
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn convert_text(&mut self, place: &PrecomputedPlace) {
-        self.note_text_start(place);
+    fn convert_text(&mut self, frame: &ValueFrame) {
+        self.note_text_start(frame);
         let encoder = &mut self.encoder;
         let Some(key) = encoder.keys.get(encoder.at) else {
             return;
         };
         let conversion = key.conversion.as_deref();
         if self.rewritten.is_some() {
-            // The JSON member has another start than the member in the format's syntax.
-            let start = conversion.map_or(key.member.as_bytes(), |own| own.start_for(Kind::Text));
+            // Replaces the opening in the format's syntax by that of JSON.
+            let opening =
+                conversion.map_or(key.opening.as_bytes(), |own| own.opening_for(Kind::Text));
             let member_start = encoder.written.member_start;
             encoder
                 .line
-                .splice(member_start..encoder.value_start, start);
-            encoder.value_start = member_start + start.len();
+                .splice(member_start..encoder.value_start, opening);
+            encoder.value_start = member_start + opening.len();
             encoder.written.value_start = encoder.value_start;
             self.json_start = Some(member_start);
         }
@@ -218,12 +221,12 @@ impl<'a> OneStepEncoder<'a> {
         self.rewrite_json();
     }
 
-    /// Notes what the conversion of a text needs.
+    /// Notes the offsets of the member and of its value, which the conversion of a text needs.
     #[inline]
-    fn note_text_start(&mut self, place: &PrecomputedPlace) {
+    fn note_text_start(&mut self, frame: &ValueFrame) {
         let encoder = &mut self.encoder;
         encoder.written.value_start = encoder.value_start;
-        encoder.written.member_start = encoder.value_start - place.start.as_bytes().len();
+        encoder.written.member_start = encoder.value_start - frame.opening.as_bytes().len();
     }
 }
 
@@ -231,19 +234,19 @@ impl Visit for OneStepEncoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         // Receivers of rewritten lines may read only 63 bits.
         let fits = self.rewritten.is_none() || i64::try_from(value).is_ok();
-        if fits && let Some(place) = self.begin_number(field, |key| &key.integer) {
+        if fits && let Some(frame) = self.begin_number(field, |key| &key.integer) {
             push_u64(self.encoder.line, value);
-            return self.end(place);
+            return self.end(frame);
         }
         self.write_by_encoder(|encoder| encoder.record_u64(field, value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        let Some(place) = self.begin_number(field, |key| &key.integer) else {
+        let Some(frame) = self.begin_number(field, |key| &key.integer) else {
             return self.write_by_encoder(|encoder| encoder.record_i64(field, value));
         };
         push_i64(self.encoder.line, value);
-        self.end(place);
+        self.end(frame);
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
@@ -256,18 +259,18 @@ impl Visit for OneStepEncoder<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite()
-            && let Some(place) = self.begin_number(field, |key| &key.float)
+            && let Some(frame) = self.begin_number(field, |key| &key.float)
         {
             let line = &mut *self.encoder.line;
             line.push_small(zmij::Buffer::new().format_finite(value).as_bytes());
-            return self.end(place);
+            return self.end(frame);
         }
         self.write_by_encoder(|encoder| encoder.record_f64(field, value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         let wanted = self.encoder.pass as u8;
-        let Some((_, place)) = self.begin(field, wanted, |key| &key.boolean) else {
+        let Some((_, frame)) = self.begin(field, wanted, |key| &key.boolean) else {
             return self.write_by_encoder(|encoder| encoder.record_bool(field, value));
         };
         let (block, len) = match value {
@@ -275,19 +278,19 @@ impl Visit for OneStepEncoder<'_> {
             false => (b"false   ", 5),
         };
         self.encoder.line.push_block(block, len);
-        self.end(place);
+        self.end(frame);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let Some((key, place)) = self.begin_text(field) else {
+        let Some((key, frame)) = self.begin_text(field) else {
             return self.write_by_encoder(|encoder| encoder.record_str(field, value));
         };
         let text_policy = self.text_policy(key, field);
         let line = &mut *self.encoder.line;
         let alteration = text_value::push_str(line, value, key.max_len, text_policy);
         match key.has_blank && !self.is_as_planned(key) {
-            true => self.convert_text(place),
-            false => self.end_text(place),
+            true => self.convert_text(frame),
+            false => self.end_text(frame),
         }
         self.encoder.end(alteration);
     }
@@ -301,18 +304,19 @@ impl Visit for OneStepEncoder<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let Some((key, place)) = self.begin_text(field) else {
+        let Some((key, frame)) = self.begin_text(field) else {
             return self.write_by_encoder(|encoder| encoder.record_debug(field, value));
         };
         let text_policy = self.text_policy(key, field);
-        // Before the value is formatted: if it panics, the conversion needs the start.
-        self.note_text_start(place);
+        // Noted before the value is formatted: if the value panics, the conversion of the text that
+        // replaces it needs the offsets.
+        self.note_text_start(frame);
         let line = &mut *self.encoder.line;
         let value = format_args!("{value:?}");
         let alteration = text_value::push_display(line, value, key.max_len, text_policy);
         match self.is_as_planned(key) {
-            true => self.end_text(place),
-            false => self.convert_text(place),
+            true => self.end_text(frame),
+            false => self.convert_text(frame),
         }
         self.encoder.end(alteration);
     }
