@@ -28,7 +28,11 @@ mod state;
 
 pub(crate) use drain::Job;
 
-use super::{Options, admission::Admission, stderr_sink, worker};
+use super::{
+    Options,
+    admission::{Admission, WhenFull},
+    stderr_sink, worker,
+};
 use crate::{
     process_hooks::{self, ProcessHooks},
     record_sink::{RecordSink, Retry, StopFlag},
