@@ -76,7 +76,7 @@ impl Pair<'_> {
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
-        let place = self.value_context(text, context);
+        let notation = self.value_context(text, context);
         while let Some(after) = value_end::after_tab(text, start, context.open()) {
             start = after;
         }
@@ -89,10 +89,10 @@ impl Pair<'_> {
             && (self.quote.is_none() || is_word)
             && start > self.separator_end
             && traits.built_in;
-        let place = match place {
+        let notation = match notation {
             // URLs contain no spaces.
             ValueContext::Query { .. } if start > self.separator_end => ValueContext::Plain,
-            place => place,
+            notation => notation,
         };
         let mark = *text.get(start + slashes)?;
         let string = |start, end| ValueSpan {
@@ -115,13 +115,15 @@ impl Pair<'_> {
             return None;
         }
         let (value, is_quoted) = match &mark {
-            mark @ (b'"' | b'\'' | b'`') if !value_end::is_mark_of_member(text, start, place) => {
+            mark @ (b'"' | b'\'' | b'`')
+                if !value_end::is_mark_of_member(text, start, notation) =>
+            {
                 let start = start + slashes + 1;
                 let (start, end) = value_end::quoted(text, start, *mark, slashes, context.open());
                 (string(start, end), true)
             }
             _ => (
-                self.bare(text, start, place, context, traits, may_be_prose)?,
+                self.bare(text, start, notation, context, traits, may_be_prose)?,
                 false,
             ),
         };
@@ -145,7 +147,7 @@ impl Pair<'_> {
         &self,
         text: &[u8],
         start: usize,
-        place: ValueContext,
+        notation: ValueContext,
         context: &ContextTracker,
         traits: RuleTraits,
         may_be_prose: bool,
@@ -188,16 +190,16 @@ impl Pair<'_> {
             let word = ByteClass::WORD.run_end(text, start);
             match text.get(word) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
-                    end.max(value_end::end_of_bare(text, start, place, open))
+                    end.max(value_end::end_of_bare(text, start, notation, open))
                 }
                 _ => end,
             }
         } else {
-            value_end::end_of_bare(text, start, place, open)
+            value_end::end_of_bare(text, start, notation, open)
         };
         let is_alone = self.quote.is_none()
-            && place != ValueContext::Form
-            && !matches!(place, ValueContext::Query { .. })
+            && notation != ValueContext::Form
+            && !matches!(notation, ValueContext::Query { .. })
             && traits.built_in;
         if is_alone && subject == KeySubject::Password {
             end = end.max(start + credential::end_of_groups(&text[start..]));

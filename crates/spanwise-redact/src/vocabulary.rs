@@ -124,8 +124,8 @@ impl Vocabulary {
         let packed = pack(spelling)?;
         let mut at = slot(packed);
         loop {
-            let place = self.table[at].checked_sub(1)?;
-            let (known, word) = self.spellings[usize::from(place)];
+            let index = self.table[at].checked_sub(1)?;
+            let (known, word) = self.spellings[usize::from(index)];
             if known == packed {
                 return Some(word);
             }

@@ -5,9 +5,9 @@ use crate::{Detector, byte_class::ByteClass};
 
 /// All literals, in groups with the same requirement.
 ///
-/// The filter searches for bytes 1 to 3 and bytes 2 to 4 of each literal. A literal that starts
-/// like many words makes the scan of these words slower. So such a literal is shortened to its
-/// rarer end, and literals of three bytes must be rare.
+/// The filter searches for the first three bytes of each literal, and then compares a hash of the
+/// first four. A literal that begins like many words makes the scan of these words slower. So such
+/// a literal is shortened to its rarer end, and literals of three bytes must be rare.
 #[rustfmt::skip] // a row each
 const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::Pem, TokenTail::Pem, &["----BEGIN", "---- BEGIN"]),
@@ -144,7 +144,7 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::ConnectionPassword, TokenTail::IdentifiedBy, &["tified by"]),
     (Detector::ConnectionPassword, TokenTail::IdentifiedWith, &["tified with"]),
     (Detector::ConnectionPassword, TokenTail::Password, &["ssword"]),
-    // The key decides, so the detector does not matter.
+    // The literals from here on only announce other searches, so their detector is not used.
     (Detector::CommandLine, TokenTail::ProseKey, &[
         "ssword", "secret", "token", "api key", "_key", "-key", "_pass", "_pwd", "otp ", " pin is", "\"pin is",
         "'pin is", "\npin is", "code ",
