@@ -211,7 +211,7 @@ struct BareValue<'t> {
 enum Step {
     /// The byte is part of the value.
     Next,
-    /// The position has moved.
+    /// [`BareValue::at`] is already at the next byte to read.
     Moved,
     /// The value ends at the position.
     End,
@@ -244,7 +244,7 @@ impl BareValue<'_> {
             b'&' if notation == ConnectionString => Step::Next,
             b';' if notation == Form => Step::Next,
             b')' | b']' if self.has_bracket => Step::Next,
-            b'\\' if is_line_break(text, at, self.open) => Step::End,
+            b'\\' if is_break(text, at, self.open) => Step::End,
             b')' | b']' | b'}' if matches!(notation, Query { .. }) && url_goes_on(text, at) => {
                 Step::Next
             }
@@ -303,7 +303,7 @@ impl BareValue<'_> {
         }
         let member = match notation {
             ValueContext::ConnectionString => end_of_member(text, at),
-            // The value is the first member of a list, because another member follows.
+            // The value is the first member of a connection string, because another member follows.
             ValueContext::Plain => {
                 end_of_member(text, at).filter(|end| key_follows(text, end + 1, true))
             }
@@ -322,8 +322,8 @@ fn url_goes_on(text: &[u8], at: usize) -> bool {
     text.get(marks).is_some_and(|byte| !is_end(*byte))
 }
 
-/// Returns whether an escaped line break is at `at`, at the nesting of the open string.
-pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
+/// Returns whether an escaped line break or tab is at `at`, at the nesting of the open string.
+pub(crate) fn is_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
     let after = run_end(text, at, |byte| byte == b'\\');
     let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
@@ -332,7 +332,7 @@ pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool
 /// Returns the end of an escaped tab at `at`, at the nesting of the open string.
 pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
     let after = run_end(text, at, |byte| byte == b'\\');
-    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    let is_tab = is_break(text, at, open) && text.get(after) == Some(&b't');
     is_tab.then_some(after + 1)
 }
 

@@ -265,7 +265,7 @@ impl Policy {
             // Headers extend to the end of the line, so a header inside another header is already
             // hidden.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
-            if !pair.may_start_inside_hidden_value(bytes, until) && !is_header_in_value() {
+            if !pair.may_end_after(bytes, until) && !is_header_in_value() {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
