@@ -57,11 +57,11 @@ impl ByteClass {
         run_end(text, start, |byte| self.has(byte))
     }
 
-    /// Returns the start of the run of these characters that ends at `end`. Reads at most `most`
+    /// Returns the start of the run of these characters that ends at `end`. Reads at most `max`
     /// bytes.
     #[inline]
-    pub(crate) fn run_start(self, text: &[u8], end: usize, most: usize) -> usize {
-        run_start(text, end, most, |byte| self.has(byte))
+    pub(crate) fn run_start(self, text: &[u8], end: usize, max: usize) -> usize {
+        run_start(text, end, max, |byte| self.has(byte))
     }
 }
 

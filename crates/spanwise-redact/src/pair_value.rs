@@ -156,7 +156,7 @@ impl Pair<'_> {
         traits: RuleTraits,
         may_be_prose: bool,
     ) -> Option<ValueSpan> {
-        let subject = KeySubject::key(self.key);
+        let subject = KeySubject::for_key(self.key);
         let needs_quotes = self
             .quote
             .filter(|(mark, _)| *mark == b'"')
@@ -308,7 +308,7 @@ impl Pair<'_> {
 
     /// Returns whether a quoted value is the subject of a sentence that continues after the quote.
     fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
-        if KeySubject::key(self.key) == KeySubject::Password {
+        if KeySubject::for_key(self.key) == KeySubject::Password {
             return false;
         }
         let rest = run_end(text, end, |byte| b"\\\"'`".contains(&byte));

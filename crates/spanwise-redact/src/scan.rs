@@ -163,7 +163,7 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     let mut from = 0;
     while let Some(colon) = find(text, b':', from) {
         from = colon + 1;
-        let near = &text[from..text.len().min(from + byte_blocks::CLOSE)];
+        let near = &text[from..text.len().min(from + byte_blocks::MAX_CLOSE_DISTANCE)];
         if !near.contains(&b':') {
             continue;
         }
