@@ -4,7 +4,7 @@
 //! cargo bench -p benches --bench appender                             all of it; about a quarter of an hour
 //! cargo bench -p benches --bench appender -- --contender spanwise --contender tracing-appender --workload lines --producers 2
 //! cargo bench -p benches --bench appender -- --rounds 3 --lines 200000
-//! cargo bench -p benches --bench appender -- --contender spanwise --workload lines --producers 2 --pass speed   one, for a profiler
+//! cargo bench -p benches --bench appender -- --contender spanwise --workload lines --producers 2 --pass speed   one contender, for a profiler
 //! ```
 //!
 //! The files are in the directory for temporary files (`TMPDIR`). No contender may lose a line:

@@ -4,7 +4,7 @@
 //! cargo bench -p benches --bench growth -- --instructions     under callgrind
 //! cargo bench -p benches --bench growth                       nanoseconds, in interleaved rounds
 //! cargo bench -p benches --bench growth -- --axis depth --instructions
-//! cargo bench -p benches --bench growth -- --contender spanwise-prod --axis depth --at 16 --iterations 1000000    one, for a profiler
+//! cargo bench -p benches --bench growth -- --contender spanwise-prod --axis depth --at 16 --iterations 1000000    one contender, for a profiler
 //! ```
 //!
 //! The figures are per event. An axis that counts what surrounds an event, such as its spans or the
@@ -28,7 +28,7 @@ use tracing::dispatcher;
 
 use crate::{
     Contender, child, figures, instructions,
-    options::{Chosen, number},
+    options::{Selection, number},
     rounds::{median, rotated},
     table,
 };
@@ -42,8 +42,8 @@ static CONTENDERS: [Contender; 4] = [
 ];
 
 const ROUNDS: usize = 7;
-/// The time of a measured run, in nanoseconds.
-const TIME: f64 = 60e6;
+/// The target time of a measured run, in nanoseconds.
+const RUN_NANOS: f64 = 60e6;
 
 /// Runs the bench as the arguments of the process request.
 ///
@@ -52,8 +52,8 @@ const TIME: f64 = 60e6;
 /// If an argument is unknown, or a child process could not be started or failed.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let (mut rounds, mut by_instructions, mut iterations) = (None, false, None);
-    let mut contenders = Chosen::from_all(&CONTENDERS, Contender::name);
-    let mut axes = Chosen::from_all(&Axis::ALL, Axis::name);
+    let mut contenders = Selection::from_all(&CONTENDERS, Contender::name);
+    let mut axes = Selection::from_all(&Axis::ALL, Axis::name);
     let mut at = None;
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -78,7 +78,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (None, contenders, axes, _) if by_instructions => count_instructions(contenders, axes),
         (None, contenders, axes, _) => match rounds {
             Some(rounds) => compare(contenders, axes, rounds),
-            // `cargo test` runs benches too, to see whether they start.
+            // `cargo test` also runs benches, only to check that they start.
             None => Ok(()),
         },
     }
@@ -170,7 +170,7 @@ fn compare(contenders: &[Contender], axes: &[Axis], rounds: usize) -> Result<(),
         let (axis, contender, at) = key;
         let trial = axis.runs(at).long;
         let [nanos, _] = child::numbers(&arguments(contender, axis, at, trial))?;
-        iterations.insert(key, ((TIME / nanos.max(0.1)) as u64).max(trial));
+        iterations.insert(key, ((RUN_NANOS / nanos.max(0.1)) as u64).max(trial));
     }
     let mut nanos = BTreeMap::<Key, Vec<f64>>::new();
     let mut growth = BTreeMap::<Key, Vec<f64>>::new();

@@ -1,13 +1,13 @@
 //! The arguments of the process.
 
 use super::{Contender, Workload, pass::Pass};
-use crate::options::{Chosen, named, number};
+use crate::options::{Selection, named, number};
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) mode: Mode,
-    contenders: Chosen<Contender>,
-    workloads: Chosen<Workload>,
+    contenders: Selection<Contender>,
+    workloads: Selection<Workload>,
     producers: Vec<u64>,
     lines: Option<u64>,
     pub(crate) rotate_at: u64,
@@ -18,7 +18,7 @@ pub(crate) enum Mode {
     Rounds(usize),
     /// What the parent asks of a child, and people of a profiler.
     Pass(Pass),
-    /// `cargo test` runs benches too, to see whether they start.
+    /// `cargo test` also runs benches, only to check that they start.
     Nothing,
 }
 
@@ -29,8 +29,8 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Chosen::from_all(&Contender::ALL, Contender::name),
-            workloads: Chosen::from_all(&Workload::ALL, Workload::name),
+            contenders: Selection::from_all(&Contender::ALL, Contender::name),
+            workloads: Selection::from_all(&Workload::ALL, Workload::name),
             producers: Vec::new(),
             lines: None,
             rotate_at: ROTATE_AT,
