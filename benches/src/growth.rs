@@ -7,12 +7,13 @@
 //! cargo bench -p benches --bench growth -- --contender spanwise-prod --axis depth --at 16 --iterations 1000000    one contender, for a profiler
 //! ```
 //!
-//! The figures are per event. An axis that counts what surrounds an event, such as its spans or the
-//! callsites of the process, should cost the same at all its points. An axis of what is in the
-//! event should be linear.
+//! An *axis* is a quantity that grows, such as the number of spans around an event. Its *points*
+//! are the measured values. The figures are per event. If an axis counts what surrounds an event,
+//! such as its spans or the callsites of the process, the cost should be the same at all points. If
+//! an axis counts what is in the event, the cost should be linear.
 //!
-//! Times are those of the threads that log, and only for the axes where instructions hide the cost:
-//! caches that miss, and threads that wait for each other.
+//! Times are the processor times of the threads that log. Only those axes have times whose cost
+//! instructions do not show: cache misses, and threads that slow each other down.
 
 mod axis;
 mod site;
@@ -84,7 +85,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     }
 }
 
-/// What a child does: prints the cost of a unit.
+/// Prints the cost of a unit. Runs in a child process.
 fn measure(
     contender: Contender,
     axis: Axis,
@@ -102,7 +103,7 @@ fn measure(
         (time.as_nanos() as f64, allocations as f64)
     };
     let threads = if axis.is_threaded() { at } else { 1 };
-    // The first one is this thread: no other is needed to count instructions.
+    // The first thread is this one, so that a run that counts instructions has no other.
     let (nanos, allocations) = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         let (mut nanos, mut allocations) = run();
@@ -134,7 +135,7 @@ fn arguments(contender: Contender, axis: Axis, at: u64, iterations: u64) -> [Str
 
 type Key = (Axis, Contender, u64);
 
-/// All that there is to measure.
+/// Returns the measurements of an axis: each contender at each point.
 fn keys(contenders: &[Contender], axis: Axis) -> impl Iterator<Item = Key> {
     let contenders = contenders.iter().filter(move |one| axis.takes(**one));
     contenders.flat_map(move |contender| {
@@ -185,7 +186,8 @@ fn compare(contenders: &[Contender], axes: &[Axis], rounds: usize) -> Result<(),
         for (key, cost) in &costs {
             let (axis, contender, _) = *key;
             nanos.entry(*key).or_default().push(*cost);
-            // Against the first point in the same round: a slow minute hits both.
+            // Compares with the first point in the same round, so that a slow minute of the machine
+            // affects both.
             if let Some(first) = costs.get(&(axis, contender, axis.points()[0])) {
                 growth.entry(*key).or_default().push(cost / first);
             }

@@ -16,13 +16,14 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Rounds(usize),
-    /// What the parent asks of a child, and people of a profiler.
+    /// One run, in a child process or for a profiler.
     Pass(Pass),
-    /// `cargo test` also runs benches, only to check that they start.
+    /// Without `--bench`: `cargo test` also runs benches, only to check that they start.
     Nothing,
 }
 
 const ROUNDS: usize = 7;
+/// The size in bytes at which a file rolls.
 const ROTATE_AT: u64 = 100_000_000;
 
 impl Options {
@@ -70,7 +71,7 @@ impl Options {
         self.workloads.get()
     }
 
-    /// Those that were asked for, or those of the workload.
+    /// Returns the numbers of producers from the arguments, or else those of the workload.
     pub(crate) fn producers(&self, workload: Workload) -> &[u64] {
         if self.producers.is_empty() {
             workload.producers()
@@ -79,7 +80,7 @@ impl Options {
         }
     }
 
-    /// The number of lines of all producers.
+    /// Returns the number of lines of all producers.
     pub(crate) fn lines(&self, workload: Workload) -> u64 {
         self.lines.unwrap_or_else(|| workload.lines())
     }
