@@ -12,8 +12,8 @@
 //! such as its spans or the callsites of the process, the cost should be the same at all points. If
 //! an axis counts what is in the event, the cost should be linear.
 //!
-//! Times are the processor times of the threads that log. Only those axes have times whose cost
-//! instructions do not show: cache misses, and threads that slow each other down.
+//! Times are the processor times of the threads that log. They are measured only where instructions
+//! do not show the cost: of cache misses, and of threads that slow each other down.
 
 mod axis;
 mod site;

@@ -11,7 +11,7 @@ use crate::{
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
-/// How some commands accept a password.
+/// A row of [`FLAGS`]: how some commands accept a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
     /// The names of the commands. In the text, a path may precede them.

@@ -18,11 +18,11 @@ pub(crate) struct ContextTracker {
     single: Option<usize>,
     /// The number of backslashes that end at the position.
     slashes: usize,
-    /// Whether a `?` follows the last white space, quote or angle bracket.
+    /// Whether the current run has a `?`. A run begins after white space, a quote, `<` or `>`.
     query: bool,
-    /// Whether the `://` of a web URL does.
+    /// Whether the current run has the `://` of a web URL.
     web: bool,
-    /// Whether the `://` of another URL does.
+    /// Whether the current run has the `://` of another URL.
     other_url: bool,
 }
 

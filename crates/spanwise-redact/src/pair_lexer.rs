@@ -39,10 +39,10 @@
 //! - After a `&` elsewhere: a `&`. The run is a member of a form.
 //! - In any other text: `,`, `;` or `&`.
 //!
-//! A `,`, `;` or `&` separates pairs only if the text after it looks like another part: white
-//! space, a bracket, a quote, a key or the end of the text.
+//! A `,`, `;` or `&` separates pairs only before white space, a bracket, a quote, a key or the end
+//! of the text.
 //!
-//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes it,
+//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes the pair
 //! without white space in between. A name after `::` is a module, not a key before `:`. A backslash
 //! before a name may begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so both are
 //! tried.
@@ -403,8 +403,8 @@ const ATTRIBUTES: [&str; 10] = [
 ];
 
 /// Returns the possible starts of the first word of a two-word key: `seed phrase: …`, `API key: …`.
-/// Both are the same unless a backslash precedes the word. Then its first letter may belong to an
-/// escape, so the word begins after that letter or at it.
+/// The two starts differ only after a backslash. Then the first letter may belong to an escape, so
+/// the word begins after that letter or at it.
 fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;

@@ -479,7 +479,7 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let ((mark, slashes), start) = quote_at(text, at)?;
     let mut from = start;
     // Two quotes are a quote inside the text, or they end this text and a text around it. `first`
-    // is the end in the second case. It applies if no single quote follows.
+    // is the end in the second case, which applies if no other closing quote follows.
     let mut first = None;
     let end = loop {
         let Some(quote) = find(text, mark, from) else {

@@ -430,8 +430,8 @@ impl Policy {
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             let action = rule_state.action.unwrap_or(self.rules.action);
-            // Only a plain string has last characters and a pseudonym. The last characters may cut
-            // an escape in two, and a list is not a string.
+            // Other actions apply only to a plain string. `KeepLast` could cut an escape in two,
+            // and a list is not a string.
             let is_whole_string = || {
                 let is_string =
                     quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
