@@ -43,24 +43,24 @@ fn one_more<const THREADS: bool>() {
 unsafe impl<const THREADS: bool> GlobalAlloc for Counting<THREADS> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
