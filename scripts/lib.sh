@@ -3,7 +3,7 @@
 # The version that scripts/tool-versions pins.
 pinned() { awk -v name="$1" '$1 == name { print $2 }' scripts/tool-versions; }
 
-# Whether the cargo subcommand is there, in the pinned version: `has_pinned deny`.
+# Succeeds if a cargo subcommand is installed in the pinned version: `has_pinned deny`.
 has_pinned() { [ "$(cargo "$1" --version 2> /dev/null | awk '{ print $2 }')" = "$(pinned "cargo-$1")" ]; }
 
 # The nightly toolchain to use: the pinned one, or else the one that is installed as `nightly`.
@@ -19,8 +19,8 @@ nightly() {
     return 1
 }
 
-# `step NAME` ends the step before it and begins one. The script that begins the first step prints a
-# summary of all of them when it ends, also those of scripts that it runs.
+# `step NAME` ends the current step and begins the step NAME. The script that begins the first step
+# prints a summary when it ends: the times of its steps, and of the steps of scripts that it runs.
 step() {
     if [ -z "${step_begun-}" ]; then
         step_begun=1

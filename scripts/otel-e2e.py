@@ -49,7 +49,7 @@ logs = list(records("logs", "resourceLogs", "scopeLogs", "logRecords"))
 metrics = list(records("metrics", "resourceMetrics", "scopeMetrics", "metrics"))
 assert lines and spans and logs and metrics
 
-# Spans: unique ids, and every parent is there, but for those of callers from outside.
+# The ids of spans are unique, and each parent has arrived, too.
 by_id = {(span["traceId"], span["spanId"]): span for span in spans}
 assert len(by_id) == len(spans), "two spans have the same id"
 for span in spans:
@@ -64,7 +64,7 @@ for span in spans:
     of_trace.setdefault(span["traceId"], set()).add(span["resource"]["service.name"])
 assert {"shop", "warehouse"} in of_trace.values(), of_trace
 
-# Each line with a span has the ids of an exported one, and each log record those of its line.
+# Each line with a span has the ids of an exported span. Each log record has the ids of its line.
 for line in lines:
     if "span" in line:
         ids = line["trace_id"], line["span_id"]

@@ -1,4 +1,4 @@
-"""What is to be in Bugsink's database after the examples have run. See sentry-e2e."""
+"""Checks Bugsink's database after the examples have run: sentry-e2e.py DIRECTORY, from sentry-e2e."""
 
 import json
 import sqlite3
@@ -9,7 +9,7 @@ work = sys.argv[1]
 
 
 def stored():
-    """All events, as the server keeps them, the oldest first."""
+    """Returns all events that the server has stored, the oldest first, and the number of issues."""
     connection = sqlite3.connect(f"file:{work}/events.sqlite3?mode=ro", uri=True)
     try:
         events = connection.execute("select data from events_event order by ingested_at").fetchall()
@@ -24,7 +24,7 @@ def lines(name):
         return [json.loads(line) for line in file]
 
 
-# The shop's one error, and the example's two, each of which came again.
+# One error of the shop. Two errors of the other example, and a repeat of each.
 EXPECTED = 5
 for _ in range(600):
     texts, issues = stored()
@@ -92,11 +92,11 @@ for request, tenant, user, order in [("r-1", "acme", "ann", 17), ("r-2", "globex
 
 repeats = [event["tags"]["repeats"] for event in events if "repeats" in event["tags"]]
 assert_equal(repeats, ["2", "2"])
-# What came again is of the issue of the first.
+# A repeat belongs to the issue of the event that it repeats.
 assert issues <= 3, f"{issues} issues"
 
 for text in texts:
-    # The card of the example.
+    # The beginning of the card number in the example.
     assert "4111" not in text, text
 
 print(f"{len(events)} events of {issues} issues are in Bugsink, each with its request, and without its secrets")

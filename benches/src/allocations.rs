@@ -1,4 +1,4 @@
-//! An allocator that counts.
+//! An allocator that counts its calls.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -8,25 +8,27 @@ use std::{
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// The system's allocator, counted: those of the only thread, or with `THREADS` those of all, once
-/// somebody watches.
+/// The system's allocator, with a counter of allocations.
+///
+/// Without `THREADS`, the count is exact only while a single thread allocates. With `THREADS`, it
+/// is exact for all threads, and begins with [`watch`].
 #[derive(Debug)]
 pub struct Counting<const THREADS: bool = false>;
 
-/// The number of allocations; a reallocation counts as one.
+/// Returns the number of allocations. A reallocation counts as one.
 pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// From now on, the allocations of all threads are counted. What they cost is not to be measured
-/// meanwhile.
+/// Begins to count the allocations of all threads. Counting adds to their cost, so do not measure
+/// times in the same run.
 pub(crate) fn watch() {
     WATCHED.store(true, Ordering::Relaxed);
 }
 
-/// Three instructions, without a locked one that would charge a contender for each of its
-/// allocations: the thread that is measured is the only one. With several threads nothing but a
-/// locked one counts right.
+/// Counts an allocation. Without `THREADS`, the increment is not atomic, because a locked
+/// instruction would add to the cost of each allocation. Only a locked one is exact for several
+/// threads.
 #[inline]
 fn one_more<const THREADS: bool>() {
     if !THREADS {
@@ -37,28 +39,28 @@ fn one_more<const THREADS: bool>() {
 }
 
 #[expect(unsafe_code, reason = "a global allocator cannot be written without")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed unchanged to the system's allocator, which upholds the contract.
 unsafe impl<const THREADS: bool> GlobalAlloc for Counting<THREADS> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which `System` also has.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

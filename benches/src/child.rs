@@ -1,4 +1,4 @@
-//! One contender, one workload: what a child process does.
+//! The measurement of one contender and one workload, in a child process.
 
 use std::{
     error::Error,
@@ -24,7 +24,7 @@ pub(crate) struct Cost {
     pub(crate) allocations: f64,
 }
 
-/// Runs `units` units after the warm-up, and prints the cost of one.
+/// Runs this many iterations of a unit after the warm-up, and prints the cost of one unit.
 pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--iterations needs one --contender and one --workload".into());
@@ -58,8 +58,8 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// How long the thread works, and how often it allocates. What other processes take of its time is
-/// not counted.
+/// Returns the processor time that this thread spends in `work`, and the number of allocations of
+/// the process in the meantime.
 pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
     let start = thread_time();
@@ -73,7 +73,7 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// The arguments that make a child run this many units.
+/// Returns the arguments that make a child run this many units.
 pub(crate) fn arguments(contender: Contender, workload: Workload, iterations: u64) -> [String; 6] {
     [
         "--contender".to_owned(),
@@ -115,7 +115,7 @@ pub(crate) fn numbers<const COUNT: usize>(
     }
 }
 
-/// The lines of one unit.
+/// Returns the lines of one unit.
 ///
 /// # Panics
 ///

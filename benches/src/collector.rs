@@ -1,4 +1,4 @@
-//! A collector on the loopback. It reads requests over HTTP and keeps nothing.
+//! A collector on the loopback. It reads requests over HTTP and drops them.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -17,7 +17,7 @@ pub(crate) struct Collector {
     hangs: Arc<AtomicBool>,
 }
 
-/// How often a connection that hangs looks whether it may answer.
+/// How often a hanging connection checks whether it may answer.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Collector {
@@ -35,7 +35,7 @@ impl Collector {
         Ok(Self { address, hangs })
     }
 
-    /// Sets whether it accepts connections and requests without an answer.
+    /// Sets whether the collector reads requests without answering them.
     pub(crate) fn set_hanging(&self, hangs: bool) {
         self.hangs.store(hangs, Ordering::Relaxed);
     }

@@ -13,14 +13,14 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, prelude::*, registry};
 
 use crate::{Workload, own_formats, prod};
 
-/// A way to write lines, with a filter at `info`, and otherwise as it is by default.
+/// A way to write lines, with a filter at `info` and otherwise with its defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// What the facade installs under the preset `prod`, with the policy for secrets and PII.
     SpanwiseProd,
     /// `JsonLayer` and `LevelLayer`: no redaction, no context.
     Spanwise,
-    /// The same and `ContextLayer`.
+    /// [`Spanwise`](Self::Spanwise) and `ContextLayer`.
     SpanwiseStack,
     /// `JsonLayer` in the layout of `fmt().json()`.
     SpanwiseNested,
@@ -44,19 +44,19 @@ pub enum Contender {
     TracingLogstash,
     /// `tracing_subscriber::fmt()`, for the disabled event only: its lines are not JSON.
     Fmt,
-    /// A `Registry` and a layer that does nothing: what no layer can go below.
+    /// A `Registry` and a layer that does nothing. Every layer costs at least as much.
     Floor,
-    /// No `tracing` at all, but straight-line code that knows what it will write.
+    /// Straight-line code without `tracing`, which is written for the lines of the workload.
     Limit,
     /// [`Spanwise`](Self::Spanwise) with the default policy.
     SpanwisePolicy,
     /// [`FmtJson`](Self::FmtJson) behind the default policy.
     FmtJsonRedacted,
-    /// The same, where the layer is not asked whether it wants an event.
+    /// [`FmtJsonRedacted`](Self::FmtJsonRedacted), without a call of `event_enabled` of the layer.
     FmtJsonUnasked,
-    /// [`Floor`](Self::Floor) behind the default policy: what the wrapper itself costs.
+    /// [`Floor`](Self::Floor) behind the default policy, for the cost of the wrapper itself.
     FloorRedacted,
-    /// The same, where the layer is not asked whether it wants an event.
+    /// [`FloorRedacted`](Self::FloorRedacted), without a call of `event_enabled` of the layer.
     FloorUnasked,
 }
 
@@ -73,9 +73,9 @@ pub enum ReceiverFormat {
     Emf,
     Logfmt,
     Otlp,
-    /// A table that the program builds.
+    /// A table that the bench builds with `Format::custom`.
     Table,
-    /// A `LineFormat`, which writes words.
+    /// A `LineFormat`: code of the bench that writes words.
     Code,
     /// A template of text.
     Template,
@@ -133,7 +133,7 @@ impl Contender {
         Self::Limit,
     ];
 
-    /// As in the tables and in `--contender`.
+    /// Returns the name in the tables and in `--contender`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -161,7 +161,7 @@ impl Contender {
         }
     }
 
-    /// Who does the same, but hides nothing.
+    /// Returns the contender without the policy of this one, if it has a policy.
     pub(crate) fn without_policy(self) -> Option<Self> {
         match self {
             Self::SpanwisePolicy => Some(Self::Spanwise),
@@ -171,7 +171,7 @@ impl Contender {
         }
     }
 
-    /// Whether there is anything to measure.
+    /// Returns whether this workload is measured with the contender.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
         match self {
@@ -181,7 +181,7 @@ impl Contender {
         }
     }
 
-    /// `None` for [`Limit`](Self::Limit), which needs none.
+    /// Returns the subscriber, or `None` for [`Limit`](Self::Limit), which needs none.
     pub(crate) fn dispatch<W>(self, make_writer: W) -> Option<Dispatch>
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -254,7 +254,7 @@ impl Contender {
                 .into(),
             Self::TracingLogstash => {
                 let format = LogstashFormat::default()
-                    // It shows only the span fields that it is given.
+                    // The format shows only the span fields that are listed.
                     .with_span_fields(SPAN_FIELDS.map(Into::into).into());
                 registry()
                     .with(

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-/// Read anew for every event, so that nothing can be encoded while compiling.
+/// The values of one process. They are read anew for every event, so that the compiler cannot
+/// encode them.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub(crate) order_number: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Data {
     pub(crate) status: u64,
     pub(crate) elapsed_ms: f64,
 
-    /// A long text, of which every twentieth byte needs an escape.
+    /// A long text, in which one of twenty characters needs an escape.
     pub(crate) body: String,
 }
 
@@ -68,18 +69,18 @@ fn customers(text: impl Fn(usize) -> String) -> Vec<String> {
     (0..CUSTOMERS).map(text).collect()
 }
 
-/// Nothing to hide, though there are digits to look at.
+/// Returns texts in which a policy finds nothing, although their digits have to be scanned.
 pub(crate) fn clean() -> Vec<String> {
     customers(|number| format!("customer-{number:04}-of-example"))
 }
 
-/// E-mail addresses.
+/// Returns e-mail addresses.
 pub(crate) fn hidden() -> Vec<String> {
     customers(|number| format!("customer-{number:04}@example.io"))
 }
 
-/// In turn, public IP addresses with their ports, and texts that resemble them: numbers of an
-/// address have no leading zeros.
+/// Returns, in turn, public IP addresses with their ports, and texts that only resemble addresses,
+/// because a number has a leading zero.
 pub(crate) fn mixed() -> Vec<String> {
     customers(|number| {
         let last = number / 2 % 64;
@@ -90,24 +91,24 @@ pub(crate) fn mixed() -> Vec<String> {
     })
 }
 
-/// A text without digits.
+/// Returns a text without digits.
 pub(crate) fn letters(len: usize) -> String {
     escaped(len, |at| char::from(b'a' + (at * 7 % 26) as u8))
 }
 
-/// A text with numbers, as logs have it.
+/// Returns a text with numbers, as in logs.
 pub(crate) fn text(len: usize) -> String {
     const WORDS: &[u8] =
         b"order 184467 has 42 items, 3 of them late by 12625 ms; retry 7 of 10 at 09:41, ";
     escaped(len, |at| char::from(WORDS[at % WORDS.len()]))
 }
 
-/// One escape at an irregular place in every twenty bytes: at a regular one, a branch predictor
-/// would know it in advance.
+/// Returns a text with an escape at a random position in every twenty bytes. A branch predictor
+/// would learn a regular position.
 fn escaped(len: usize, char_at: impl Fn(usize) -> char) -> String {
     const ESCAPED: [char; 4] = ['"', '\\', '\n', '\t'];
     let mut random: u32 = 2_463_534_242;
-    let mut place = 0;
+    let mut escape_at = 0;
     (0..len)
         .map(|at| {
             if at % 20 == 0 {
@@ -115,9 +116,9 @@ fn escaped(len: usize, char_at: impl Fn(usize) -> char) -> String {
                 random ^= random << 13;
                 random ^= random >> 17;
                 random ^= random << 5;
-                place = at + random as usize % 20;
+                escape_at = at + random as usize % 20;
             }
-            if at == place {
+            if at == escape_at {
                 ESCAPED[random as usize / 32 % ESCAPED.len()]
             } else {
                 char_at(at)

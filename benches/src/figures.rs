@@ -9,10 +9,10 @@ use std::{
     io::{self, Write as _},
 };
 
-/// The file to append to. Without it, a bench only prints its tables.
+/// The variable with the path of the file to append to. Without it, a bench only prints its tables.
 const VARIABLE: &str = "BENCH_FIGURES";
 
-/// Appends figures to the file that is set.
+/// Appends figures to the file that [`VARIABLE`] names.
 pub(crate) fn record<I>(figures: I) -> Result<(), Box<dyn Error>>
 where
     I: IntoIterator<Item = (String, f64)>,
@@ -33,7 +33,8 @@ where
     Ok(())
 }
 
-/// Five digits: more than a repetition confirms.
+/// Rounds to five significant digits, or to an integer if that has more. Repeated runs differ in
+/// fewer digits.
 fn shortened(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;

@@ -4,15 +4,16 @@
 //! cargo bench -p benches --bench growth -- --instructions     under callgrind
 //! cargo bench -p benches --bench growth                       nanoseconds, in interleaved rounds
 //! cargo bench -p benches --bench growth -- --axis depth --instructions
-//! cargo bench -p benches --bench growth -- --contender spanwise-prod --axis depth --at 16 --iterations 1000000    one, for a profiler
+//! cargo bench -p benches --bench growth -- --contender spanwise-prod --axis depth --at 16 --iterations 1000000    one contender, for a profiler
 //! ```
 //!
-//! The figures are per event. An axis that counts what surrounds an event, such as its spans or the
-//! callsites of the process, should cost the same at all its points. An axis of what is in the
-//! event should be linear.
+//! An *axis* is a quantity that grows, such as the number of spans around an event. Its *points*
+//! are the measured values. The figures are per event. If an axis counts what surrounds an event,
+//! such as its spans or the callsites of the process, the cost should be the same at all points. If
+//! an axis counts what is in the event, the cost should be linear.
 //!
-//! Times are those of the threads that log, and only for the axes where instructions hide the cost:
-//! caches that miss, and threads that wait for each other.
+//! Times are the processor times of the threads that log. They are measured only where instructions
+//! do not show the cost: of cache misses, and of threads that slow each other down.
 
 mod axis;
 mod site;
@@ -28,7 +29,7 @@ use tracing::dispatcher;
 
 use crate::{
     Contender, child, figures, instructions,
-    options::{Chosen, number},
+    options::{Selection, number},
     rounds::{median, rotated},
     table,
 };
@@ -42,8 +43,8 @@ static CONTENDERS: [Contender; 4] = [
 ];
 
 const ROUNDS: usize = 7;
-/// The time of a measured run, in nanoseconds.
-const TIME: f64 = 60e6;
+/// The target time of a measured run, in nanoseconds.
+const RUN_NANOS: f64 = 60e6;
 
 /// Runs the bench as the arguments of the process request.
 ///
@@ -52,8 +53,8 @@ const TIME: f64 = 60e6;
 /// If an argument is unknown, or a child process could not be started or failed.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let (mut rounds, mut by_instructions, mut iterations) = (None, false, None);
-    let mut contenders = Chosen::from_all(&CONTENDERS, Contender::name);
-    let mut axes = Chosen::from_all(&Axis::ALL, Axis::name);
+    let mut contenders = Selection::from_all(&CONTENDERS, Contender::name);
+    let mut axes = Selection::from_all(&Axis::ALL, Axis::name);
     let mut at = None;
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -78,13 +79,13 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (None, contenders, axes, _) if by_instructions => count_instructions(contenders, axes),
         (None, contenders, axes, _) => match rounds {
             Some(rounds) => compare(contenders, axes, rounds),
-            // `cargo test` runs benches too, to see whether they start.
+            // `cargo test` also runs benches, only to check that they start.
             None => Ok(()),
         },
     }
 }
 
-/// What a child does: prints the cost of a unit.
+/// Prints the cost of a unit. Runs in a child process.
 fn measure(
     contender: Contender,
     axis: Axis,
@@ -102,7 +103,7 @@ fn measure(
         (time.as_nanos() as f64, allocations as f64)
     };
     let threads = if axis.is_threaded() { at } else { 1 };
-    // The first one is this thread: no other is needed to count instructions.
+    // The first thread is this one, so that a run that counts instructions has no other.
     let (nanos, allocations) = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         let (mut nanos, mut allocations) = run();
@@ -134,7 +135,7 @@ fn arguments(contender: Contender, axis: Axis, at: u64, iterations: u64) -> [Str
 
 type Key = (Axis, Contender, u64);
 
-/// All that there is to measure.
+/// Returns the measurements of an axis: each contender at each point.
 fn keys(contenders: &[Contender], axis: Axis) -> impl Iterator<Item = Key> {
     let contenders = contenders.iter().filter(move |one| axis.takes(**one));
     contenders.flat_map(move |contender| {
@@ -170,7 +171,7 @@ fn compare(contenders: &[Contender], axes: &[Axis], rounds: usize) -> Result<(),
         let (axis, contender, at) = key;
         let trial = axis.runs(at).long;
         let [nanos, _] = child::numbers(&arguments(contender, axis, at, trial))?;
-        iterations.insert(key, ((TIME / nanos.max(0.1)) as u64).max(trial));
+        iterations.insert(key, ((RUN_NANOS / nanos.max(0.1)) as u64).max(trial));
     }
     let mut nanos = BTreeMap::<Key, Vec<f64>>::new();
     let mut growth = BTreeMap::<Key, Vec<f64>>::new();
@@ -185,7 +186,8 @@ fn compare(contenders: &[Contender], axes: &[Axis], rounds: usize) -> Result<(),
         for (key, cost) in &costs {
             let (axis, contender, _) = *key;
             nanos.entry(*key).or_default().push(*cost);
-            // Against the first point in the same round: a slow minute hits both.
+            // Compares with the first point in the same round, so that a slow minute of the machine
+            // affects both.
             if let Some(first) = costs.get(&(axis, contender, axis.points()[0])) {
                 growth.entry(*key).or_default().push(cost / first);
             }

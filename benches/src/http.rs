@@ -1,21 +1,22 @@
-//! What it costs to log the requests of a server, against `tower-http`.
+//! The cost to log the requests of a server, compared with `tower-http`.
 //!
 //! ```text
 //! cargo bench -p benches --bench http                       nanoseconds and allocations, in interleaved rounds
 //! cargo bench -p benches --bench http -- --instructions     instructions under callgrind
-//! cargo bench -p benches --bench http -- --contender spanwise --workload served --iterations 1000000    one, for a profiler
+//! cargo bench -p benches --bench http -- --contender spanwise --workload served --iterations 1000000    one contender, for a profiler
 //! cargo bench -p benches --bench http -- --show             the lines of one request
 //! ```
 //!
-//! A service answers at once with ten bytes, which are read to their end; lines go to a writer that
-//! does nothing. `tower-http` is set up to log as one would: its `TraceLayer` with a span at INFO,
-//! of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO,
-//! inside of `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It
-//! does not know when a request ends. `bare` is the service alone, and part of all figures.
+//! A service answers at once with ten bytes, which the bench reads. The writer of lines does
+//! nothing. `tower-http` is set up as in a service that logs each request. Its `TraceLayer` has a
+//! span at INFO, with the fields of `DefaultMakeSpan` and the request's id. It logs an event at
+//! INFO when the headers of a response are ready, because it does not know when the request ends.
+//! The layer is between `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, and
+//! `fmt().json()` writes the lines. `bare` is the service alone. All figures include its cost.
 //!
-//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose
-//! span is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no
-//! more than `quiet`.
+//! `quiet` is a request at INFO without its event, and `warn` a request at WARN. At WARN, the span
+//! of `tower-http` is disabled, because it is at INFO. Spanwise keeps its span, so `warn` should
+//! cost no more than `quiet`.
 
 use std::{
     collections::BTreeMap,
@@ -61,7 +62,7 @@ enum Contender {
     /// The facade under the preset `prod`, with its layer for servers.
     Prod,
     Spanwise,
-    /// With the context.
+    /// [`Spanwise`](Self::Spanwise) with the context.
     Stack,
 }
 
@@ -70,9 +71,9 @@ enum Workload {
     Served,
     /// At INFO, without the event of the request.
     Quiet,
-    /// At WARN, which leaves the span and no event.
+    /// At WARN: with the span of spanwise, and without an event.
     Warn,
-    /// At a level that disables all of it.
+    /// At a level that disables spans and events.
     Disabled,
 }
 
@@ -92,8 +93,8 @@ const WORKLOADS: [Workload; 4] = [
 
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 500;
-/// Times of measured runs, in nanoseconds.
-const TIME: f64 = 60e6;
+/// The target time of a measured run, in nanoseconds.
+const RUN_NANOS: f64 = 60e6;
 
 impl Contender {
     fn name(self) -> &'static str {
@@ -106,7 +107,7 @@ impl Contender {
         }
     }
 
-    /// The subscriber, and the layer for servers if there is one.
+    /// Returns the subscriber, and the layer for servers if the contender has one.
     fn stack<W>(self, workload: Workload, writer: W) -> (Dispatch, Option<ServerLayer>)
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -191,7 +192,7 @@ impl Workload {
     }
 }
 
-/// The span of a request, as one would have it of `tower-http`.
+/// Returns the span of a request for `tower-http`.
 pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     let id = request.extensions().get::<RequestId>();
     let id = id.and_then(|id| id.header_value().to_str().ok());
@@ -204,7 +205,7 @@ pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Makes its ids.
+/// Makes the request ids for `tower-http`.
 #[derive(Clone)]
 pub(crate) struct Uuids;
 
@@ -221,7 +222,7 @@ async fn answer<B>(_: Request<B>) -> Result<Response<Full<&'static [u8]>>, Infal
     Ok(Response::new(Full::new(b"ten bytes.")))
 }
 
-/// Does what a server does, without its sockets.
+/// Calls the service like a server, but without sockets.
 fn each<S, R>(requests: u64, mut service: S)
 where
     S: Service<Request<Nothing>, Response = Response<R>>,
@@ -282,7 +283,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` also runs benches, only to check that they start.
         (None, ..) => Ok(()),
     }
 }
@@ -334,7 +335,7 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
             let mut costs = Results::new();
             for contender in rotated(&CONTENDERS, round) {
                 let [trial, _] = child::numbers(&arguments(contender, workload, 500))?;
-                let count = (TIME / trial.max(0.1)) as u64;
+                let count = (RUN_NANOS / trial.max(0.1)) as u64;
                 let [nanos, allocations] = child::numbers(&arguments(contender, workload, count))?;
                 costs.insert((contender, workload), nanos);
                 let [all_nanos, all_allocations, _] =
@@ -342,7 +343,8 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
                 all_nanos.push(nanos);
                 all_allocations.push(allocations);
             }
-            // In the same round: a slow minute of the machine hits both.
+            // A ratio compares costs of the same round, so that a slow minute of the machine
+            // affects both.
             for contender in CONTENDERS {
                 if let Some(ratio) = added_ratio(&costs, contender, workload) {
                     let [.., ratios] = samples.entry((contender, workload)).or_default();
@@ -392,7 +394,7 @@ fn record(measure: &str, results: &Results) -> Result<(), Box<dyn Error>> {
     }))
 }
 
-/// What logging adds, of what it adds with `tower-http`.
+/// Returns the cost that logging adds to `bare`, divided by the cost that `tower-http` adds.
 fn added_ratio(results: &Results, contender: Contender, workload: Workload) -> Option<f64> {
     let cost = |contender| results.get(&(contender, workload));
     let added = |contender| Some(cost(contender)? - cost(Contender::Bare)?);

@@ -1,13 +1,13 @@
-//! What the layer of a client costs a call.
+//! The cost that the layer of a client adds to a call.
 //!
 //! ```text
 //! cargo bench -p benches --bench http_client       instructions under callgrind, allocations
-//! cargo bench -p benches --bench http_client -- --contender spanwise --iterations 1000000     one, for a profiler
+//! cargo bench -p benches --bench http_client -- --contender spanwise --iterations 1000000     one contender, for a profiler
 //! ```
 //!
 //! A service in place of the network answers at once. The calls are made in a span with a
-//! `request_id` and a `tenant_id`, under the context and JSON lines that nobody writes; there is no
-//! event. `bare` is the service alone, and part of all figures.
+//! `request_id` and a `tenant_id`, with the layers for context and for JSON lines. No event is
+//! logged. `bare` is the service alone. All figures include its cost.
 
 use std::{
     convert::Infallible,
@@ -31,10 +31,10 @@ use crate::{child, figures, instructions, options::OneContender, table, writers:
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contender {
     Bare,
-    /// At a level at which there are no spans.
+    /// With the layer, at a level that disables its spans.
     Off,
     Spanwise,
-    /// With two keys of baggage.
+    /// [`Spanwise`](Self::Spanwise) with two keys of baggage.
     Baggage,
 }
 

@@ -7,17 +7,19 @@
 //! cargo bench -p benches --bench peers -- --contender spanwise-prod --contender limit --workload flat
 //! ```
 //!
+//! A *contender* is a configuration of spanwise or of a peer, and a *workload* is the work that
+//! each contender does in repeated units.
+//!
 //! Other benches: the formats of receivers ([`run_formats`]), growth ([`growth`]), writing to a
 //! file ([`appender`]), policies ([`redaction`]), samplers ([`sampling`]), the flight recorder
-//! ([`recorder`]), routes to sinks
-//! ([`routes`]), requests of a server ([`http`]), calls of a client ([`http_client`]),
-//! OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server with a failing collector
-//! ([`otel_load`]). `scripts/performance` runs those whose figures are in `docs/performance.md`.
+//! ([`recorder`]), routes to sinks ([`routes`]), requests of a server ([`http`]), calls of a client
+//! ([`http_client`]), OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server with a
+//! failing collector ([`otel_load`]). `scripts/performance` runs the benches whose figures are in
+//! `docs/performance.md`.
 //!
-//! Each pair of contender and workload runs in a process of its own, with the contender as the
-//! global default: that is how services run, and a scoped dispatcher would cost every contender the
-//! same extra. The parent starts the processes in turns, so that a slow minute of the machine hits
-//! all of them.
+//! Each pair of contender and workload runs in a process of its own. The contender is the global
+//! default subscriber, as in a service. A scoped one would add the same cost to all contenders. The
+//! parent starts the processes in turns, so that a slow minute of the machine affects all of them.
 
 mod allocations;
 pub mod appender;

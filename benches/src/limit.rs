@@ -1,8 +1,8 @@
-//! The lines of the workloads from straight-line code that knows them in advance.
+//! Straight-line code that is written for the lines of the workloads: a lower bound of their cost.
 //!
 //! It does only what is necessary: it reads the clock, turns numbers into digits, escapes every
-//! text and writes once per event. All that is the same every time, it copies. The lines are those
-//! that `JsonLayer` writes.
+//! text and writes once per event. It copies everything that is the same in each line. The lines
+//! are those that `JsonLayer` writes.
 
 mod line;
 
@@ -57,7 +57,7 @@ impl<W: io::Write> Limit<W> {
             | Workload::NestedMixed => Self::flat,
             Workload::Request | Workload::RequestHidden => Self::request,
             Workload::Escape | Workload::Text2k => Self::body,
-            // It does not take part in the others.
+            // `Contender::takes_part_in` excludes the other workloads.
             _ => return Ok(()),
         };
         for turn in turns {
@@ -97,10 +97,11 @@ impl<W: io::Write> Limit<W> {
         line.literal(b",\"span\":\"request\"");
         self.finish()?;
 
-        // The last member here goes first in the lines of the child, so its place is known.
+        // The lines of the child span have the fields of the child before those of the request. So
+        // remember where the fields of the request end.
         let Self { line, spans, .. } = self;
         spans.number(b",\"user_id\":", data.user_id);
-        let of_request = spans.as_bytes().len();
+        let request_len = spans.as_bytes().len();
         spans.text(b",\"provider\":\"", data.provider);
         spans.float(b",\"amount\":", data.amount);
 
@@ -110,8 +111,8 @@ impl<W: io::Write> Limit<W> {
         );
         line.number(b",\"attempt\":", data.attempt);
         line.number(b",\"timeout_ms\":", data.timeout_ms);
-        line.bytes(&spans.as_bytes()[of_request..]);
-        line.bytes(&spans.as_bytes()[..of_request]);
+        line.bytes(&spans.as_bytes()[request_len..]);
+        line.bytes(&spans.as_bytes()[..request_len]);
         line.literal(b",\"span\":\"charge\"");
         self.finish()?;
 
@@ -123,8 +124,8 @@ impl<W: io::Write> Limit<W> {
         line.uuid(b",\"payment_id\":\"", data.payment_id);
         line.float(b",\"elapsed_ms\":", data.elapsed_ms);
         line.boolean(b",\"express\":", data.express);
-        line.bytes(&spans.as_bytes()[of_request..]);
-        line.bytes(&spans.as_bytes()[..of_request]);
+        line.bytes(&spans.as_bytes()[request_len..]);
+        line.bytes(&spans.as_bytes()[..request_len]);
         line.literal(b",\"span\":\"charge\"");
         self.finish()?;
 
@@ -137,7 +138,7 @@ impl<W: io::Write> Limit<W> {
         line.float(b",\"elapsed_ms\":", data.elapsed_ms);
         line.number(b",\"order_number\":", data.order_number);
         line.text(b",\"queue\":\"", data.queue);
-        line.bytes(&spans.as_bytes()[..of_request]);
+        line.bytes(&spans.as_bytes()[..request_len]);
         line.literal(b",\"span\":\"request\"");
         self.finish()
     }

@@ -1,4 +1,5 @@
--- What `benches::load` reads: requests a second, the 99th percentile in microseconds, and how many were not answered well.
+-- Prints what `benches::load` reads: the requests per second, the 99th percentile in microseconds,
+-- and the number of requests that failed.
 function done(summary, latency, requests)
     local errors = summary.errors
     io.write(string.format("rate %f\n", summary.requests / summary.duration * 1e6))

@@ -1,20 +1,19 @@
-//! How many requests a second a server answers, over real connections, with and without what logs
-//! them.
+//! The requests per second that a server answers over real connections, with and without logging.
 //!
 //! ```text
 //! cargo bench -p benches --bench load                 medians of 5 interleaved rounds
 //! cargo bench -p benches --bench load -- --rounds 3
 //! ```
 //!
-//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three
-//! seconds a round. The handler logs one event, and each hundredth request an error. All write in
-//! the background, to `/dev/null` or to a file: `tower-http` by `tracing_appender::non_blocking`
-//! and `fmt().json()`, `spanwise-prod` by the facade under the preset prod; `spanwise-sentry` has a
-//! Sentry besides that takes connections and never answers.
+//! Needs `wrk`, which sends requests over 32 connections for three seconds per round. The axum
+//! server runs in a process of its own. Its handler logs one event, an ERROR for each hundredth
+//! request. All contenders write in the background, to `/dev/null` or to a file. `tower-http` uses
+//! `tracing_appender::non_blocking` and `fmt().json()`, and `spanwise-prod` the facade under the
+//! preset prod. `spanwise-sentry` also exports to a Sentry that accepts connections and never
+//! answers.
 //!
-//! The time of the processors is that of the server alone, with its threads that write. Requests a
-//! second are those of two processors that the servers share with `wrk`: a ratio of them is of the
-//! whole.
+//! The processor time is that of the server alone, with its threads that write. The server shares
+//! the processors with `wrk`, so the requests per second also depend on the cost of `wrk`.
 
 use std::{
     collections::BTreeMap,
@@ -54,7 +53,7 @@ enum Contender {
     TowerHttp,
     /// The facade under the preset `prod`, with its layer for servers.
     Prod,
-    /// With a Sentry that hangs.
+    /// [`Prod`](Self::Prod) with a Sentry that hangs.
     Sentry,
 }
 
@@ -77,7 +76,7 @@ impl Contender {
     }
 }
 
-/// Where the lines go.
+/// The output of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sink {
     DevNull,
@@ -95,19 +94,19 @@ impl Sink {
     }
 }
 
-/// A round, by `wrk` and by the server itself.
+/// The result of a round, from `wrk` and from the server itself.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     requests: f64,
     p99_micros: f64,
-    /// The time of all processors in the server, for a request.
+    /// The processor time of the server per request.
     cpu_micros: f64,
 }
 
-/// Measures, or is the server that is measured.
+/// Runs the bench, or with `--serve` the server that is measured.
 ///
 /// # Errors
-/// If `wrk` is not there, or a server does not start.
+/// If `wrk` is not installed, or a server does not start.
 pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = arguments.collect();
     let value = |name: &str| {
@@ -120,14 +119,14 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
         Runtime::new()?.block_on(serve(contender, file))?;
         // The runtime and the writers have ended.
         let requests = REQUESTS.load(Ordering::Relaxed).max(1) as f64;
-        let micros = processors().as_nanos() as f64 / 1e3 / requests;
+        let micros = process_time().as_nanos() as f64 / 1e3 / requests;
         writeln!(io::stderr(), "cpu {micros}")?;
         return Ok(());
     }
     let rounds = match value("--rounds") {
         Some(rounds) => number("--rounds", rounds)?,
         None if arguments.iter().any(|argument| argument == "--bench") => ROUNDS,
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` also runs benches, only to check that they start.
         None => return Ok(()),
     };
     for sink in SINKS {
@@ -154,7 +153,8 @@ fn compare(sink: Sink, rounds: usize) -> Result<(), Box<dyn Error>> {
             median(values.collect())
         })
     };
-    // Against others in the same round: a slow minute of the machine hits both.
+    // A ratio compares contenders in the same round, so that a slow minute of the machine affects
+    // both.
     let columns = [
         ("requests", medians(&|_, own| own.requests)),
         (
@@ -219,13 +219,13 @@ fn load(contender: Contender, sink: Sink) -> Result<Load, Box<dyn Error>> {
             .map_err(|error| format!("wrk: {error}; it is a package of most distributions"))
     };
     wrk("1s")?;
-    let said = String::from_utf8(wrk("3s")?.stdout)?;
+    let output = String::from_utf8(wrk("3s")?.stdout)?;
     let number = |name: &str| -> Result<f64, Box<dyn Error>> {
-        let line = said.lines().find_map(|line| line.strip_prefix(name));
-        Ok(line.ok_or_else(|| said.clone())?.trim().parse()?)
+        let line = output.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.ok_or_else(|| output.clone())?.trim().parse()?)
     };
     if number("errors")? > 0.0 {
-        return Err(said.into());
+        return Err(output.into());
     }
     let (requests, p99_micros) = (number("rate")?, number("p99")?);
     let reported = server.stop()?;
@@ -237,10 +237,10 @@ fn load(contender: Contender, sink: Sink) -> Result<Load, Box<dyn Error>> {
     })
 }
 
-/// What is to be read, in a form that is easily read.
+/// The script that makes `wrk` print its results in a form that [`load`] parses.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
-/// A server in a process of its own, until it is dropped.
+/// A server in a process of its own. It ends when this is dropped.
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -302,7 +302,7 @@ pub(crate) fn routes() -> Router {
     Router::new().route("/orders/{id}", get(read_order))
 }
 
-/// Serves with the layer of the facade, until [`Server`] ends it.
+/// Serves with the layer of the facade, until [`Server`] closes stdin.
 pub(crate) async fn serve_logged(
     listener: TcpListener,
     app: Router,
@@ -351,7 +351,7 @@ async fn serve(contender: Contender, file: Option<PathBuf>) -> Result<(), Box<dy
                 .await?;
         }
         Contender::Prod | Contender::Sentry => {
-            // Connections stay in its backlog.
+            // Nothing accepts the connections, so they stay in the backlog without an answer.
             let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
             let mut builder = prod::builder();
             if let Some(path) = file {
@@ -368,11 +368,11 @@ async fn serve(contender: Contender, file: Option<PathBuf>) -> Result<(), Box<dy
     Ok(())
 }
 
-/// What the handler has served.
+/// The number of requests that the handler has served.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
-/// The time that all processors have spent on this process.
-fn processors() -> Duration {
+/// Returns the processor time of this process, with all its threads.
+fn process_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }

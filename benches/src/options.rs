@@ -8,21 +8,21 @@ use crate::{Contender, Workload, child, instructions, redaction, rounds, suite::
 pub(crate) struct Options {
     pub(crate) mode: Mode,
     pub(crate) suite: &'static Suite,
-    contenders: Chosen<Contender>,
-    workloads: Chosen<Workload>,
+    contenders: Selection<Contender>,
+    workloads: Selection<Workload>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Rounds(usize),
     Instructions,
-    /// What the parent asks of a child, and people of a profiler: this many units of one contender
-    /// and workload.
+    /// This many units of one contender and workload, in a child process or for a profiler.
     Iterations(u64),
+    /// Prints the lines.
     Show,
-    /// The texts of the redaction bench alone.
+    /// Only the texts of the redaction bench.
     Texts,
-    /// `cargo test` runs benches too, to see whether they start.
+    /// Without `--bench`: `cargo test` also runs benches, only to check that they start.
     Nothing,
 }
 
@@ -36,8 +36,8 @@ impl Options {
         let mut options = Self {
             mode: Mode::Nothing,
             suite,
-            contenders: Chosen::from_all(suite.contenders, Contender::name),
-            workloads: Chosen::from_all(suite.workloads, Workload::name),
+            contenders: Selection::from_all(suite.contenders, Contender::name),
+            workloads: Selection::from_all(suite.workloads, Workload::name),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -63,7 +63,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Does what was asked for.
+    /// Runs the bench in its mode.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         match self.mode {
             Mode::Rounds(count) => rounds::run(self, count),
@@ -84,15 +84,15 @@ impl Options {
     }
 }
 
-/// Those that were named, or all.
+/// The contenders or workloads that arguments name, or all if no argument names one.
 #[derive(Debug)]
-pub(crate) struct Chosen<T: 'static> {
+pub(crate) struct Selection<T: 'static> {
     all: &'static [T],
     name: fn(T) -> &'static str,
     named: Vec<T>,
 }
 
-impl<T: Copy> Chosen<T> {
+impl<T: Copy> Selection<T> {
     pub(crate) fn from_all(all: &'static [T], name: fn(T) -> &'static str) -> Self {
         Self {
             all,
@@ -117,11 +117,11 @@ impl<T: Copy> Chosen<T> {
 
 /// The arguments of a bench that measures one contender in a child process.
 pub(crate) enum OneContender<C> {
-    /// What the parent asks of a child, and people of a profiler: this many units of a contender.
+    /// This many units of a contender, in a child process or for a profiler.
     Measure(C, u64),
-    /// All contenders, in children.
+    /// All contenders, each in a child process.
     Compare,
-    /// `cargo test` runs benches too, to see whether they start.
+    /// Without `--bench`: `cargo test` also runs benches, only to check that they start.
     Nothing,
 }
 

@@ -1,19 +1,19 @@
-//! What traces and logs over OTLP cost, against the parts that services have upstream.
+//! The cost of traces and logs over OTLP, compared with the crates of OpenTelemetry.
 //!
 //! ```text
 //! cargo bench -p benches --bench otel                       instructions under callgrind, and allocations
-//! cargo bench -p benches --bench otel -- --contender spanwise --workload request --units 100000 --collector 127.0.0.1:4318    one, for a profiler
+//! cargo bench -p benches --bench otel -- --contender spanwise --workload request --units 100000 --collector 127.0.0.1:4318    one contender, for a profiler
 //! ```
 //!
-//! Each contender exports to a collector on the loopback that reads requests and keeps nothing. It
-//! runs in another process. The first table has the instructions of the thread that logs, the
-//! second one those of all threads: with the encoding, and with sending over HTTP. All that is
-//! exported is waited for.
+//! Each contender exports to a collector on the loopback, which reads requests and drops them. The
+//! collector runs in the parent process. The first table has the instructions of the thread that
+//! logs. The second table has those of all threads, with encoding and with sending over HTTP. Each
+//! run waits until everything is exported.
 //!
 //! `upstream` is tracing-opentelemetry, opentelemetry-appender-tracing, the batch processors of the
-//! SDK and opentelemetry-otlp, as they are by default. `upstream-lean` omits what the layer for
-//! spans can omit: the thread, the target, the location, the busy and idle times. In `nested`, both
-//! have the fields of the spans on each record.
+//! SDK and opentelemetry-otlp, with their defaults. `upstream-lean` omits what the layer for spans
+//! can omit: the thread, the target, the location, the busy and idle times. In `nested`, each
+//! record of every contender has the fields of its spans.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +51,7 @@ enum Contender {
     /// A `Registry` and a layer that does nothing.
     Floor,
     Spanwise,
-    /// With the default policy.
+    /// [`Spanwise`](Self::Spanwise) with the policy for secrets and PII.
     SpanwisePolicy,
     Upstream,
     UpstreamLean,
@@ -65,11 +65,11 @@ enum Workload {
     Enter,
     /// [`Events::Request`] with both signals.
     Request,
-    /// The same, with a sampler that keeps no trace; traces only.
+    /// [`Events::Request`] with traces only, and a sampler that keeps no trace.
     Unsampled,
     /// A log record of four fields, outside any span.
     Log,
-    /// The same inside three spans of three fields each.
+    /// The record of [`Log`](Self::Log) inside three spans of three fields each.
     Nested,
 }
 
@@ -93,7 +93,7 @@ const WORKLOADS: [Workload; 6] = [
 const SHORT_RUN: u64 = 512;
 const LONG_RUN: u64 = 2_560;
 const WARM_UP: u64 = 128;
-/// More than any run exports: nothing is dropped.
+/// More than any run exports, so that nothing is dropped.
 const QUEUE_LEN: usize = 100_000;
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -129,7 +129,7 @@ impl Workload {
         matches!(self, Self::Request | Self::Log | Self::Nested)
     }
 
-    /// Runs `units`, in whatever is opened beforehand.
+    /// Runs this many units.
     fn repeat(self, data: &Data, units: u64) {
         match self {
             Self::Span => {
@@ -162,7 +162,7 @@ struct Nothing;
 
 impl<S: tracing::Subscriber> Layer<S> for Nothing {}
 
-/// What exports until it is shut down.
+/// The exporter, which runs until [`finish`](Self::finish).
 enum Running {
     Nothing,
     Spanwise(OtelGuard),
@@ -170,7 +170,7 @@ enum Running {
 }
 
 impl Contender {
-    /// Returns the subscriber, which exports to `collector`, and what runs.
+    /// Returns the subscriber, and the exporter that sends to `collector`.
     fn start(
         self,
         workload: Workload,
@@ -263,7 +263,8 @@ impl Contender {
 }
 
 impl Running {
-    /// Waits until all is exported. Fails if anything is lost.
+    /// Waits until everything is exported. Fails if spanwise has lost an item, or if a shutdown
+    /// fails.
     fn finish(self) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Nothing => {}
@@ -313,7 +314,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         }
         (Some(_), ..) => Err("--units needs a --collector, a --contender and a --workload".into()),
         (None, ..) if is_bench => by_instructions(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` also runs benches, only to check that they start.
         (None, ..) => Ok(()),
     }
 }
@@ -324,7 +325,7 @@ fn measure(
     units: u64,
     collector: &str,
 ) -> Result<(), Box<dyn Error>> {
-    // A policy hides the e-mail address of each customer.
+    // The customers are e-mail addresses, which the policy hides.
     let data = Events::FlatHidden.data();
     let (dispatch, running) = contender.start(workload, collector)?;
     dispatcher::set_global_default(dispatch)?;
@@ -340,9 +341,9 @@ fn measure(
 struct Cost {
     /// The instructions of the thread that logs.
     caller: f64,
-    /// Those of all threads.
+    /// The instructions of all threads.
     all: f64,
-    /// The allocations of the thread that logs.
+    /// The allocations while the thread logs. Those of sending threads at that time are included.
     allocations: f64,
 }
 
@@ -396,15 +397,15 @@ fn arguments(contender: Contender, workload: Workload, units: u64, collector: &s
     .map(str::to_owned)
 }
 
-/// The instructions of a process.
+/// The instructions of a process, and its allocations per unit.
 struct Counted {
     caller: u64,
     all: u64,
     allocations: f64,
 }
 
-/// Runs this program under callgrind, and counts the instructions of its threads. The first one is
-/// the caller.
+/// Runs this program under callgrind, and counts the instructions of its threads. The first thread
+/// is the caller.
 fn counted(arguments: &[String]) -> Result<Counted, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("out");
@@ -470,7 +471,7 @@ fn print(
     )
 }
 
-/// Prints the costs of spanwise, each divided by that of a contender from upstream.
+/// Prints the costs of spanwise, each divided by that of another contender.
 fn print_ratios(
     title: &str,
     results: &Results,

@@ -8,14 +8,14 @@
 //!
 //! Needs `/proc`. An axum server with the layers of the facade under the preset prod runs in a
 //! process of its own and writes its lines to `/dev/null`. Sixteen connections send requests at a
-//! steady rate. Each request has a span and two log records. A request that begins late, because
-//! the one before it was slow, is sent at once and not made up for.
+//! steady rate. Each request has a span and two log records. If a request is slow, the next request
+//! of its connection is sent at once, and later requests are delayed by the same time.
 //!
-//! The collector that hangs reads requests and does not answer. Afterwards it answers until both
-//! signals are sent again, and hangs once more for the shutdown. The bench fails if an item is in
-//! no count or in two.
+//! The hanging collector reads requests and does not answer. After the measurement, it answers
+//! until traces and logs are delivered again, and hangs once more for the shutdown. The bench fails
+//! if an item is in no count or in two.
 //!
-//! The last table is about processes that log 1,000 events, each in a span, and shut down.
+//! The last table is about processes that log 1,000 events, each in a span, and then shut down.
 
 use std::{
     collections::BTreeMap,
@@ -44,7 +44,7 @@ use crate::{
     table,
 };
 
-/// What the server exports to.
+/// The behaviour of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scenario {
     /// OpenTelemetry is not set up.
@@ -85,7 +85,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 /// More than the longest back-off of the exporter.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The bars that a failing collector must keep.
+/// The limits for a server with a failing collector.
 const MAX_RSS_MIB: f64 = 64.0;
 const MAX_P99_RATIO: f64 = 1.1;
 const MAX_SHUTDOWN_MILLIS: f64 = 600.0;
@@ -190,7 +190,7 @@ fn signals(line: &str) -> Result<[Counts; 3], Box<dyn Error>> {
     }
 }
 
-/// Measures, or is a process that is measured.
+/// Runs the bench, or with `--serve` or `--shutdown` a process that is measured.
 ///
 /// # Errors
 ///
@@ -224,7 +224,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     if let Some(caller) = caller {
         return end_in(caller, start(collector, protocol)?);
     }
-    // `cargo test` runs benches too, to see whether they start.
+    // `cargo test` also runs benches, only to check that they start.
     if !is_bench {
         return Ok(());
     }
@@ -246,7 +246,7 @@ fn start(collector: Option<&str>, protocol: Protocol) -> Result<Telemetry, Box<d
     Ok(builder.init()?)
 }
 
-/// Serves, and writes how long the shutdown took and the counts of the exporter.
+/// Serves. Then writes the duration of the shutdown and the counts of the exporter to stderr.
 async fn serve(telemetry: Telemetry) -> Result<(), Box<dyn Error>> {
     let handle = telemetry.handle();
     let of_route = handle.clone();
@@ -259,14 +259,14 @@ async fn serve(telemetry: Telemetry) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the microseconds.
+/// Shuts down, and returns the duration in microseconds.
 fn timed_shutdown(telemetry: Telemetry) -> u128 {
     let began = Instant::now();
     telemetry.shutdown(SHUTDOWN_TIMEOUT);
     began.elapsed().as_micros()
 }
 
-/// Logs, shuts down, and writes how long that took.
+/// Logs, shuts down, and writes the duration of the shutdown to stderr.
 fn end_in(caller: Caller, telemetry: Telemetry) -> Result<(), Box<dyn Error>> {
     for order in 0..1_000 {
         let _entered = info_span!("order", order).entered();
@@ -380,7 +380,7 @@ fn measure(scenario: Scenario, load: Load) -> Result<Outcome, Box<dyn Error>> {
     let address = match scenario {
         Scenario::Without => "none".to_owned(),
         Scenario::Healthy | Scenario::Hanging => collector.address.to_string(),
-        // Nobody listens once it is closed.
+        // The listener is closed at once, so connections are refused.
         Scenario::Refusing => TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string(),
     };
     collector.set_hanging(scenario == Scenario::Hanging);
@@ -428,7 +428,7 @@ fn measure(scenario: Scenario, load: Load) -> Result<Outcome, Box<dyn Error>> {
     })
 }
 
-/// Returns a size of `/proc/…/status`, which are in KiB.
+/// Returns a size of `/proc/…/status` in MiB. The file has it in KiB.
 fn mib(status: &str, name: &str) -> Result<f64, Box<dyn Error>> {
     let value = status.lines().find_map(|line| line.strip_prefix(name));
     let value = value.ok_or_else(|| format!("no {name} in /proc"))?;
@@ -440,7 +440,7 @@ fn mib(status: &str, name: &str) -> Result<f64, Box<dyn Error>> {
 fn time_to_resume(server: &Server) -> Result<f64, Box<dyn Error>> {
     let began = Instant::now();
     let mut stream = TcpStream::connect(server.address)?;
-    // Counts end an answer of one segment.
+    // The answer is whole when its body has all counts.
     let mut delivered = || -> Result<[u64; 2], Box<dyn Error>> {
         let is_whole = |answer: &[u8]| {
             let text = String::from_utf8_lossy(answer);

@@ -1,4 +1,4 @@
-//! Formats as a program defines them: a table, code, and a template.
+//! Formats that an application defines: a table, code, and a template.
 
 #![expect(clippy::expect_used, reason = "the formats are valid")]
 

@@ -1,15 +1,15 @@
-//! What the flight recorder costs, against the same lines written at once to a writer that does
-//! nothing.
+//! The cost of the flight recorder, compared with a layer that writes the same lines at once. The
+//! writer of both does nothing.
 //!
 //! ```text
 //! cargo bench -p benches --bench recorder                       nanoseconds and allocations, in interleaved rounds
 //! cargo bench -p benches --bench recorder -- --instructions     instructions under callgrind
-//! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
+//! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one contender, for a profiler
 //! ```
 //!
-//! All figures are per event, of units of work of twenty events each, in a span of three fields;
-//! what a unit costs is part of them. Those of `disabled` are of events in no span, those of `unit`
-//! of a whole unit without an event.
+//! A unit of work is a span of three fields with twenty events. Figures are per event, and include
+//! a twentieth of the cost of the span. The events of `disabled` are in no span. The figures of
+//! `unit` are per span, without events.
 
 use std::{collections::BTreeMap, error::Error, io, io::Write as _};
 
@@ -35,19 +35,19 @@ use crate::{
 enum Contender {
     /// No recorder: every line is written.
     Written,
-    /// A recorder, whose sink shows INFO.
+    /// With a recorder. Its sink shows INFO.
     Recorder,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
-    /// Events at DEBUG: written here, kept and forgotten there.
+    /// Events at DEBUG. The recorder buffers and then drops them.
     Kept,
-    /// Events at INFO: written by both.
+    /// Events at INFO. Both contenders write them at once.
     Shown,
-    /// Events at DEBUG, the last at ERROR: written by both, in the end.
+    /// Events at DEBUG, and the last at ERROR, so that the recorder writes the buffered lines.
     Failed,
-    /// Events at TRACE, which nobody wants.
+    /// Events at TRACE, which no layer enables.
     Disabled,
     /// No events.
     Unit,
@@ -65,8 +65,8 @@ const WORKLOADS: [Workload; 5] = [
 const EVENTS: u64 = 20;
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 200;
-/// Times of measured runs, in nanoseconds.
-const TIME: f64 = 60e6;
+/// The target time of a measured run, in nanoseconds.
+const RUN_NANOS: f64 = 60e6;
 
 impl Contender {
     fn name(self) -> &'static str {
@@ -119,7 +119,7 @@ impl Workload {
         if self == Self::Unit { 0 } else { EVENTS }
     }
 
-    /// By which a figure of a unit is divided.
+    /// Returns the number by which the cost of a unit is divided.
     fn parts(self) -> u64 {
         self.events().max(1)
     }
@@ -173,7 +173,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` also runs benches, only to check that they start.
         (None, ..) => Ok(()),
     }
 }
@@ -213,7 +213,7 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
         for workload in WORKLOADS {
             for contender in rotated(&CONTENDERS, round) {
                 let [trial, _] = child::numbers(&arguments(contender, workload, 100))?;
-                let units = (TIME / (trial * workload.parts() as f64).max(0.1)) as u64;
+                let units = (RUN_NANOS / (trial * workload.parts() as f64).max(0.1)) as u64;
                 let numbers = child::numbers::<2>(&arguments(contender, workload, units))?;
                 let sample = samples.entry((contender, workload)).or_default();
                 sample

@@ -1,26 +1,26 @@
-//! What it costs to hide secrets.
+//! The cost of redaction.
 //!
 //! ```text
 //! cargo bench -p benches --bench redaction                       all of it, in interleaved rounds; some minutes
 //! cargo bench -p benches --bench redaction -- --instructions     layers only: instructions under callgrind, repeatable on a busy machine
 //! cargo bench -p benches --bench redaction -- --texts            texts only
-//! cargo bench -p benches --bench redaction -- --contender spanwise --contender spanwise-policy --workload flat-clean
+//! cargo bench -p benches --bench redaction -- --contender spanwise --contender spanwise-policy --workload flat
 //! ```
 //!
-//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured
-//! with it and without. A layer that is `redacted` is shown every event twice, the first time to be
-//! asked whether it wants it; one that is `unasked` only once.
+//! The policy is `Policy::secrets_and_pii()`, with all detectors. Each layer is measured with the
+//! policy and without. A layer that is `redacted` receives each event twice: first in
+//! `event_enabled`, then in `on_event`. A layer that is `unasked` receives it only in `on_event`.
 //!
 //! # Workloads
-//! In `numbers` and `keys` the names of the fields decide. An ordinary event has a message too,
-//! which is a text to read; without one, as in `numbers-only` and `keys-only`, nothing is read.
-//! Every text of `flat-clean` and `request-clean` is read and found to be clean; in `flat` and
-//! `request`, which the peers are measured with, one text is an e-mail address, and is hidden.
+//! In `numbers`, the policy only scans the message, and in `numbers-only` nothing. In `keys` and
+//! `keys-only`, the names of the fields decide about three of four texts. The policy finds nothing
+//! in the texts of `flat` and `request`. In `flat-hidden` and `request-hidden` one text is an
+//! e-mail address, which the policy hides.
 //!
 //! # Texts
-//! The first table is about texts as they are logged. Those of the second one are made to be slow
-//! to read: the time for a byte must not grow with their length. The policy reads
-//! 64 KiB of a longer text, and hides the rest.
+//! The texts of the first table are like those in logs. The texts of the second table are made to
+//! be slow to scan: the time per byte must not grow with their length. The policy scans 64 KiB of a
+//! longer text, and hides the rest.
 
 use std::{
     error::Error,
@@ -46,20 +46,20 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
     Options::parse(&REDACTION, arguments)?.run()
 }
 
-/// Prints what it costs to read texts.
+/// Prints the cost of the scan of texts.
 pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     let policy = Policy::secrets_and_pii();
     let rows = TEXTS.iter().map(|(name, text)| {
         let nanos = nanos(&policy, text);
-        let (length, shown) = (text.len(), policy.text(text).len() != text.len());
-        let hidden = if shown { "yes" } else { "no" };
+        let (length, is_hidden) = (text.len(), policy.text(text).len() != text.len());
+        let hidden = if is_hidden { "yes" } else { "no" };
         let cells = [number(length as f64), hidden.to_owned(), number(nanos)];
         (*name, cells.into_iter().map(Some).collect())
     });
     let columns = ["bytes", "hidden", "ns"];
     table::print("Texts as they are logged", "text", &columns, rows)?;
 
-    // A rule about paths, so that JSON is followed.
+    // With a rule about paths, the policy also parses JSON.
     let policy = policy.hide("**.a.b.ssn")?;
     let sizes = SIZES.map(|size| format!("{} KiB", size / KIB));
     let columns: Vec<&str> = sizes
@@ -81,8 +81,8 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     table::print(title, "text", &columns, rows)
 }
 
-/// The time of one text: the least of many tries, which is what the machine does when it does
-/// nothing else.
+/// Returns the nanoseconds of one scan: the minimum of many tries, in which other processes disturb
+/// the least.
 fn nanos(policy: &Policy, text: &str) -> f64 {
     const TRIES: usize = 25;
     const MIN_DURATION: Duration = Duration::from_micros(400);
@@ -123,7 +123,7 @@ static TEXTS: &[(&str, &str)] = &[
 
 const KIB: usize = 1024;
 
-/// The third is the longest of which all is read.
+/// The third size is the longest that the policy scans as a whole.
 const SIZES: [usize; 5] = [KIB, 8 * KIB, 60 * KIB, 256 * KIB, 1024 * KIB];
 
 static SLOW: &[(&str, &str)] = &[

@@ -1,4 +1,5 @@
-//! Nanoseconds: every contender in every round, each round beginning with another.
+//! Nanoseconds, in rounds. A round measures every contender. The next round begins with the next
+//! contender.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -11,19 +12,19 @@ use crate::{
     table::{Results, Table},
 };
 
-/// How long a child measures, in nanoseconds: long enough for its start not to matter, short enough
-/// for a slow moment of the machine to stay in one sample.
-const TIME: f64 = 60e6;
+/// How long a child measures, in nanoseconds: long enough that its start does not matter, short
+/// enough that a brief slowdown of the machine affects only one sample.
+const RUN_NANOS: f64 = 60e6;
 
 pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut iterations = BTreeMap::new();
     for &workload in options.workloads() {
         for &contender in options.contenders() {
             if contender.takes_part_in(workload) {
-                // For a first idea of how long a unit takes.
+                // A first estimate of the time that a unit takes.
                 let trial = workload.runs().long;
                 let cost = child::run(contender, workload, trial)?;
-                let count = (TIME / cost.nanos.max(0.1)) as u64;
+                let count = (RUN_NANOS / cost.nanos.max(0.1)) as u64;
                 iterations.insert((contender, workload), count.max(trial));
             }
         }
@@ -73,8 +74,8 @@ fn medians(samples: &[Round], value: fn(&Cost) -> f64) -> Results {
     medians.map(|(key, values)| (key, median(values))).collect()
 }
 
-/// The medians of the ratios, each of two contenders in the same round: a slow minute of the
-/// machine hits both.
+/// The medians of ratios. A ratio compares two contenders in the same round, so that a slow minute
+/// of the machine affects both.
 type Ratios = BTreeMap<(Contender, Contender, Workload), f64>;
 
 fn paired(options: &Options, samples: &[Round]) -> Ratios {
@@ -106,7 +107,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// All of them, beginning with another in each round.
+/// Returns all elements, rotated so that the next round begins with the next element.
 pub(crate) fn rotated<T: Copy>(all: &[T], round: usize) -> Vec<T> {
     let mut all = all.to_vec();
     let first = round % all.len();

@@ -1,12 +1,12 @@
-//! What routes and filters cost: six files in two formats, with and without routes to them.
+//! The cost of routes and filters: six files in two formats, with and without routes to them.
 //!
 //! ```text
 //! cargo bench -p benches --bench routes                          instructions per event, under callgrind
-//! cargo bench -p benches --bench routes -- --contender routes-20 --iterations 100000    one, for a profiler
+//! cargo bench -p benches --bench routes -- --contender routes-20 --iterations 100000    one contender, for a profiler
 //! ```
 //!
-//! Every event reaches all six files, in each contender. They are written directly, so that the
-//! instructions of all lines belong to the thread that logs.
+//! In each contender, every event reaches all six files. The thread that logs also writes them, so
+//! its instructions include all lines.
 
 use std::{collections::BTreeMap, error::Error, io, io::Write as _, path::Path};
 
@@ -21,9 +21,9 @@ enum Contender {
     Plain,
     /// Twenty routes. Two of them are parents of the target.
     Routes,
-    /// The same, and a filter on a field of the event.
+    /// The twenty routes, and a filter on a field of the event.
     Filter,
-    /// The twenty routes, which a reload can change.
+    /// The twenty routes, in a configuration that can be reloaded.
     Reload,
 }
 

@@ -4,13 +4,13 @@
 //! cargo bench -p benches --bench sampling                     half a minute
 //! cargo bench -p benches --bench sampling -- --instructions  under callgrind
 //! cargo bench -p benches --bench sampling -- --rounds 300
-//! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
+//! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one contender, for a profiler
 //! ```
 //!
-//! In front of `JsonLayer` a kept event costs more and a dropped one costs less; a line that
-//! represents others is longer by its `sample_rate`. In front of a layer that does nothing the
-//! sampler is alone. `nested` is inside of three spans, one with a `request_id`,
-//! which a ratio follows.
+//! In front of `JsonLayer` a kept event costs more and a dropped one costs less. The line of a kept
+//! event that represents dropped events is longer by its `sample_rate`. In front of a layer that
+//! does nothing, the cost is that of the sampler alone. The event of `nested` is inside three
+//! spans. One has a `request_id`, which decides about a ratio.
 
 use std::{
     collections::BTreeMap,
@@ -41,12 +41,17 @@ enum Contender {
     Nothing,
     /// A sampler whose rules are about other events.
     Exempt,
+    /// A ratio near 1, which keeps most events.
     RatioKept,
-    RatioLeftOut,
+    /// A ratio near 0, which drops most events.
+    RatioDropped,
+    /// A rate that no event exceeds.
     RateKept,
-    RateHeldBack,
+    /// A rate of 0, which suppresses all events.
+    RateSuppressed,
+    /// The first events, without an effective limit.
     FirstKept,
-    /// A rate for each value of a field.
+    /// A rate for each value of a field, which no event exceeds.
     ValueKept,
 }
 
@@ -55,9 +60,9 @@ impl Contender {
         Self::Nothing,
         Self::Exempt,
         Self::RatioKept,
-        Self::RatioLeftOut,
+        Self::RatioDropped,
         Self::RateKept,
-        Self::RateHeldBack,
+        Self::RateSuppressed,
         Self::FirstKept,
         Self::ValueKept,
     ];
@@ -67,9 +72,9 @@ impl Contender {
             Self::Nothing => "unsampled",
             Self::Exempt => "exempt",
             Self::RatioKept => "ratio-kept",
-            Self::RatioLeftOut => "ratio-left-out",
+            Self::RatioDropped => "ratio-left-out",
             Self::RateKept => "rate-kept",
-            Self::RateHeldBack => "rate-held-back",
+            Self::RateSuppressed => "rate-held-back",
             Self::FirstKept => "first-kept",
             Self::ValueKept => "value-kept",
         }
@@ -81,9 +86,9 @@ impl Contender {
             Self::Nothing => return None,
             Self::Exempt => return Some("debug=0.5,sqlx=5/s".parse().map_err(Into::into)),
             Self::RatioKept => Limit::ratio(1.0 - few),
-            Self::RatioLeftOut => Limit::ratio(few),
+            Self::RatioDropped => Limit::ratio(few),
             Self::RateKept => Ok(Rate::per_second(u32::MAX).into()),
-            Self::RateHeldBack => Ok(Rate::per_second(0).into()),
+            Self::RateSuppressed => Ok(Rate::per_second(0).into()),
             Self::FirstKept => Ok(First::new(u32::MAX).into()),
             Self::ValueKept => Ok(Rate::per_second(u32::MAX).per_value_of("customer").into()),
         };
@@ -93,7 +98,7 @@ impl Contender {
     }
 }
 
-/// The layer behind it.
+/// The layer behind the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sink {
     Json,
@@ -134,9 +139,9 @@ impl<S: tracing::Subscriber> Layer<S> for DoesNothing {}
 
 const WORKLOADS: [Workload; 2] = [Workload::Flat, Workload::Nested];
 
-/// Each of them is measured this often.
+/// How often each case is measured.
 const ROUNDS: usize = 100;
-/// Few, so that those of a round meet the same machine.
+/// Few, so that all runs of a round are close in time, and the load of the machine is similar.
 const ITERATIONS: u64 = 20_000;
 
 /// Runs the bench as the arguments of the process request.
@@ -170,14 +175,14 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     }
     match (iterations, rounds) {
         (0, _) if by_instructions => count_instructions(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` also runs benches, only to check that they start.
         (0, 0) => Ok(()),
         (0, rounds) => compare(rounds),
         (iterations, _) => measure(contender, sink, workload, iterations),
     }
 }
 
-/// What a child does: prints what one event cost.
+/// Prints the cost of one event. Runs in a child process.
 fn measure(
     contender: Contender,
     sink: Sink,
@@ -200,9 +205,9 @@ fn measure(
     Ok(())
 }
 
-type Place = (Contender, Sink, Workload);
+type Case = (Contender, Sink, Workload);
 
-fn arguments((contender, sink, workload): Place, iterations: u64) -> [String; 8] {
+fn arguments((contender, sink, workload): Case, iterations: u64) -> [String; 8] {
     [
         "--contender",
         contender.name(),
@@ -217,17 +222,17 @@ fn arguments((contender, sink, workload): Place, iterations: u64) -> [String; 8]
 }
 
 fn count_instructions() -> Result<(), Box<dyn Error>> {
-    let mut samples = BTreeMap::<Place, Vec<Cost>>::new();
+    let mut samples = BTreeMap::<Case, Vec<Cost>>::new();
     for contender in Contender::ALL {
         for sink in Sink::ALL {
             for workload in WORKLOADS {
-                let place = (contender, sink, workload);
-                let per_unit = instructions::per_unit(500, 2_500, |units| arguments(place, units))?;
+                let case = (contender, sink, workload);
+                let per_unit = instructions::per_unit(500, 2_500, |units| arguments(case, units))?;
                 let cost = Cost {
                     nanos: per_unit,
                     allocations: 0.0,
                 };
-                samples.insert(place, vec![cost]);
+                samples.insert(case, vec![cost]);
             }
         }
     }
@@ -237,11 +242,11 @@ fn count_instructions() -> Result<(), Box<dyn Error>> {
 
 fn record(
     measure: &str,
-    samples: &BTreeMap<Place, Vec<Cost>>,
+    samples: &BTreeMap<Case, Vec<Cost>>,
     value: fn(&Cost, unsampled: &Cost) -> f64,
 ) -> Result<(), Box<dyn Error>> {
-    let figures = samples.iter().filter_map(|(place, costs)| {
-        let (contender, sink, workload) = *place;
+    let figures = samples.iter().filter_map(|(case, costs)| {
+        let (contender, sink, workload) = *case;
         let unsampled = samples.get(&(Contender::Nothing, sink, workload))?;
         let values = costs.iter().zip(unsampled);
         let values = values.map(|(cost, unsampled)| value(cost, unsampled));
@@ -257,14 +262,14 @@ fn record(
 }
 
 fn compare(rounds: usize) -> Result<(), Box<dyn Error>> {
-    let mut samples = BTreeMap::<Place, Vec<Cost>>::new();
+    let mut samples = BTreeMap::<Case, Vec<Cost>>::new();
     for round in 0..rounds {
         for sink in Sink::ALL {
             for workload in WORKLOADS {
                 for contender in rotated(&Contender::ALL, round) {
-                    let place = (contender, sink, workload);
-                    let [nanos, allocations] = child::numbers(&arguments(place, ITERATIONS))?;
-                    let samples = samples.entry(place).or_default();
+                    let case = (contender, sink, workload);
+                    let [nanos, allocations] = child::numbers(&arguments(case, ITERATIONS))?;
+                    let samples = samples.entry(case).or_default();
                     samples.push(Cost { nanos, allocations });
                 }
             }
@@ -297,11 +302,11 @@ fn compare(rounds: usize) -> Result<(), Box<dyn Error>> {
 
 fn print(
     title: &str,
-    samples: &BTreeMap<Place, Vec<Cost>>,
+    samples: &BTreeMap<Case, Vec<Cost>>,
     value: fn(&Cost, unsampled: &Cost) -> f64,
 ) -> Result<(), Box<dyn Error>> {
-    let places = Sink::ALL.map(|sink| WORKLOADS.map(|workload| (sink, workload)));
-    let columns: Vec<_> = places.iter().flatten().collect();
+    let cases = Sink::ALL.map(|sink| WORKLOADS.map(|workload| (sink, workload)));
+    let columns: Vec<_> = cases.iter().flatten().collect();
     let names: Vec<_> = columns
         .iter()
         .map(|(sink, workload)| format!("{} {}", sink.name(), workload.name()))

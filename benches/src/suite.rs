@@ -1,4 +1,4 @@
-//! Who is compared in what, and with whom.
+//! The suites: the contenders and workloads of a bench target, and the ratios in its tables.
 
 use crate::{Contender, ReceiverFormat, Workload, table::Results};
 
@@ -11,22 +11,23 @@ pub(crate) struct Suite {
     pub(crate) workloads: &'static [Workload],
     /// The title of the table of ratios.
     pub(crate) ratios: &'static str,
-    /// The ratios in a cell of it.
+    /// Returns the ratios in one cell of that table.
     pub(crate) ratio: fn(&Results, Contender, Workload) -> Vec<Ratio>,
-    /// How many digits a ratio has after the point.
+    /// The number of digits of a ratio after the point.
     pub(crate) decimals: usize,
+    /// Whether the bench accepts `--texts`.
     pub(crate) has_texts: bool,
 }
 
 /// A ratio of two costs of one workload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ratio {
-    /// The contender that is compared with.
+    /// The contender whose cost is the other part of the ratio.
     pub(crate) to: Contender,
     pub(crate) value: f64,
 }
 
-/// Everybody who writes JSON.
+/// Spanwise and the peers that write JSON, and two lower bounds.
 pub(crate) static PEERS: Suite = Suite {
     name: "peers",
     contenders: &Contender::ALL,
@@ -68,7 +69,7 @@ pub(crate) static FORMATS: Suite = Suite {
     has_texts: false,
 };
 
-/// With a policy, and without.
+/// Layers with a redaction policy and without.
 pub(crate) static REDACTION: Suite = Suite {
     name: "redaction",
     contenders: &[
@@ -100,8 +101,9 @@ pub(crate) static REDACTION: Suite = Suite {
     has_texts: true,
 };
 
-/// How many times as much the two peers that matter cost: the one that most services have, and the
-/// fastest. The disabled event is held against bare `fmt`, since nothing is written.
+/// Returns the costs of two peers, each divided by the cost of the contender. The peers are the one
+/// that most services use, and the fastest. For a disabled event, the peer is bare `fmt`, because
+/// nothing is written.
 fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
     let peers: &[_] = match workload {
         Workload::Disabled => &[Contender::Fmt],
@@ -115,10 +117,12 @@ fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> 
     peers.iter().filter_map(ratio).collect()
 }
 
+/// Returns the cost of a format, divided by that of `json`.
 fn own_to_json(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
     own_to(Contender::Spanwise, results, contender, workload)
 }
 
+/// Returns the cost with a policy, divided by the cost without.
 fn own_to_plain(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
     match contender.without_policy() {
         Some(plain) => own_to(plain, results, contender, workload),

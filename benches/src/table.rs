@@ -10,7 +10,7 @@ use crate::{Contender, Workload, figures, options::Options, suite::Ratio};
 
 pub(crate) type Results = BTreeMap<(Contender, Workload), f64>;
 
-/// A row for each contender, a column for each workload.
+/// A table with a row for each contender and a column for each workload.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
     options: &'a Options,
@@ -37,7 +37,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Prints ratios that come from elsewhere.
+    /// Prints the ratios that `ratios` returns.
     pub(crate) fn print_each_ratio(
         &self,
         ratios: impl Fn(Contender, Workload) -> Vec<Ratio>,
@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Records the costs, as figures of this measure.
+    /// Records the costs as figures of this measure, such as `instructions`.
     pub(crate) fn record(&self, measure: &str) -> Result<(), Box<dyn Error>> {
         let suite = self.options.suite.name;
         figures::record(self.results.iter().map(|((contender, workload), value)| {
@@ -80,7 +80,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A column of names, then those of `columns`; a dash where there is nothing to say.
+/// Prints a table: a column of names with the title `named`, then `columns`. A dash replaces a
+/// missing cell.
 pub(crate) fn print<'n>(
     title: &str,
     named: &str,
@@ -101,7 +102,8 @@ pub(crate) fn print<'n>(
     Ok(())
 }
 
-/// With a comma for every thousand, and a fraction only where there is nothing else to see.
+/// Formats a number: with at most two decimals below 100, or else as an integer with commas between
+/// thousands.
 pub(crate) fn number(value: f64) -> String {
     if value < 100.0 {
         let text = format!("{value:.2}");

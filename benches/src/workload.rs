@@ -6,60 +6,64 @@ use tracing::{debug, field::Empty, info, info_span, span::EnteredSpan};
 
 use crate::data::{self, Data};
 
-/// One unit of work: one event, but for [`Request`](Self::Request).
+/// One unit of work: one event, or in [`Request`](Self::Request) and
+/// [`RequestHidden`](Self::RequestHidden) a span with its events.
 ///
-/// The text of a field decides what a policy costs, so `customer` has three kinds of texts of 24
-/// bytes: harmless ones, those that a policy hides, and both in turn. Each has a thousand
-/// different texts.
+/// The cost of a policy depends on the texts. So there are three kinds of texts of 24 bytes for
+/// `customer`: harmless texts, texts that a policy hides, and both kinds in turn. Each kind has
+/// 1,024 different texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
     /// A literal message and four typed fields, outside any span. The text is harmless.
     Flat,
-    /// The same with an e-mail address.
+    /// [`Flat`](Self::Flat) with an e-mail address.
     FlatHidden,
-    /// The same with IP addresses and texts that resemble them, in turn.
+    /// [`Flat`](Self::Flat) with IP addresses and texts that resemble them, in turn.
     FlatMixed,
     /// [`Flat`](Self::Flat) inside three spans of three fields each, opened and entered beforehand.
     Nested,
-    /// The same with an e-mail address.
+    /// [`Nested`](Self::Nested) with an e-mail address.
     NestedHidden,
-    /// The same with the texts of [`FlatMixed`](Self::FlatMixed).
+    /// [`Nested`](Self::Nested) with the texts of [`FlatMixed`](Self::FlatMixed).
     NestedMixed,
-    /// A span of five fields, one of them recorded late, a child of two, four events, and one that
-    /// is disabled. The texts are harmless.
+    /// A span of five fields, one of which is recorded late. It has a child span of two fields,
+    /// four events, and a fifth event that is disabled. The texts are harmless.
     Request,
-    /// The same with an e-mail address in one event.
+    /// [`Request`](Self::Request) with an e-mail address in one event.
     RequestHidden,
-    /// A string of 2 KiB with a character to escape in every twenty, and without digits.
+    /// A string of 2 KiB without digits. One of twenty characters needs an escape.
     Escape,
     /// A string of 2 KiB with numbers, and as many escapes.
     Text2k,
-    /// The same with 64 KiB. spanwise shows 16 KiB of a field.
+    /// [`Text2k`](Self::Text2k) with 64 KiB. spanwise shows 16 KiB of a field.
     Text64k,
     /// An event below the level.
     Disabled,
-    /// A literal message, and numbers and booleans: there is nothing to read but the message.
+    /// A literal message, numbers and booleans. A policy only scans the message.
     Numbers,
-    /// The same without the message: there is nothing to read.
+    /// [`Numbers`](Self::Numbers) without the message. A policy scans nothing.
     NumbersOnly,
-    /// A literal message, and texts whose keys decide: two are trusted and two are hidden.
+    /// A literal message and four texts. Because of their keys, a policy hides two, trusts one and
+    /// scans one.
     Keys,
-    /// The same without the message.
+    /// [`Keys`](Self::Keys) without the message.
     KeysOnly,
 }
 
 /// How often a process repeats a workload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Runs {
-    /// Before anything is measured: caches are filled and buffers have grown.
+    /// Before the measurement, so that caches are filled and buffers have grown.
     pub(crate) warm_up: u64,
-    /// Under callgrind, the difference of two runs excludes the start and the warm-up of a process.
+    /// In the shorter of two runs under callgrind. The difference of both runs excludes the start
+    /// and the warm-up of a process.
     pub(crate) short: u64,
+    /// In the longer of the two runs.
     pub(crate) long: u64,
 }
 
 impl Workload {
-    /// Those of the peers, in the order of the tables.
+    /// The workloads of the bench `peers`, in the order of the tables.
     pub const ALL: [Self; 12] = [
         Self::Flat,
         Self::FlatMixed,
@@ -75,7 +79,7 @@ impl Workload {
         Self::Disabled,
     ];
 
-    /// As in the tables and in `--workload`.
+    /// Returns the name in the tables and in `--workload`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -127,7 +131,7 @@ impl Workload {
         }
     }
 
-    /// The spans that are open during all units.
+    /// Opens and enters the spans that are open during all units.
     pub(crate) fn enter_spans(self, data: &Data) -> Option<Spans> {
         self.is_nested().then(|| Spans::enter(data))
     }
@@ -140,7 +144,7 @@ impl Workload {
         self.take_turns(data, 0..times);
     }
 
-    /// The same for callers that run one unit at a time.
+    /// Runs the units with these numbers. A number selects the text of `customer`.
     pub(crate) fn take_turns(self, data: &Data, turns: Range<u64>) {
         let unit = match self {
             Self::Flat
@@ -163,7 +167,8 @@ impl Workload {
     }
 }
 
-/// Innermost first: fields are dropped, and so left, in this order.
+/// Entered spans. The innermost is the first field, because fields are dropped in their order, and
+/// dropping exits the span.
 #[derive(Debug)]
 pub(crate) struct Spans {
     _charge: EnteredSpan,

@@ -8,8 +8,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Takes every line and does nothing with it. Unlike [`io::sink`], it has seen the bytes: the
-/// compiler cannot remove them.
+/// Drops every line. Unlike [`io::sink`], it passes the bytes to [`black_box`], so that the
+/// compiler cannot remove the code that makes them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NullWriter;
 
@@ -32,7 +32,7 @@ impl<'w> MakeWriter<'w> for NullWriter {
     }
 }
 
-/// Keeps every line.
+/// Stores every line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 

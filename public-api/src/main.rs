@@ -1,8 +1,7 @@
 //! Prints the public items of the crate that a file of rustdoc's JSON describes, one per line.
 //!
-//! `scripts/public-api` is the caller. The list omits what a reader cannot change by accident:
-//! blanket and automatic trait implementations, derived ones, and the methods of trait
-//! implementations.
+//! `scripts/public-api` runs this program. The list omits blanket, automatic and derived trait
+//! implementations. Any other trait implementation is one line, without its methods.
 
 use std::{error::Error, io::Write};
 
@@ -16,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .omit_auto_derived_impls(true)
         .build()?;
     let mut out = std::io::stdout().lock();
-    // The type of the last trait implementation.
+    // The type that the trait is implemented for, while the items of a trait implementation follow.
     let mut implementor: Option<String> = None;
     for item in api.items() {
         let line = item.to_string();
@@ -40,7 +39,7 @@ fn without_generics(name: &str) -> &str {
     name.split('<').next().unwrap_or(name)
 }
 
-/// Returns whether the line is a function or a type in an implementation for the type.
+/// Returns whether the line is a function or an associated type of the type `implementor`.
 fn is_member(line: &str, implementor: &str) -> bool {
     let Some(mut rest) = line.strip_prefix("pub ") else {
         return false;

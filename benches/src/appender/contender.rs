@@ -18,61 +18,62 @@ use super::{
 };
 use crate::{Contender as Layers, limit::Limit, prod};
 
-/// A writer of files that loses nothing: callers wait when it is behind, but for
-/// [`FlexiAsync`](Self::FlexiAsync), which takes as much memory as it needs.
+/// A writer of files that loses nothing: callers wait while its buffer is full. Only
+/// [`FlexiAsync`](Self::FlexiAsync) takes as much memory as it needs instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// `Background` over `RollingFile`.
     Spanwise,
-    /// The facade under the preset `prod`, with a file as its output: only for events.
+    /// The facade under the preset `prod`, with a file as its output. It takes events, not lines.
     SpanwiseProd,
     /// `tracing_appender::non_blocking` over `RollingFileAppender`.
     TracingAppender,
-    /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its
-    /// documentation has it.
+    /// `LogRoller` behind the queue of `tracing_appender`, as its documentation recommends, because
+    /// it has no queue of its own.
     Logroller,
-    /// `FileLogWriter` with a thread and an unbounded channel: nobody ever waits, and memory grows.
+    /// `FileLogWriter` with a thread and an unbounded channel. Callers never wait, and its memory
+    /// grows.
     FlexiAsync,
-    /// `FileLogWriter` with a buffer of 8 KiB under a lock, and no thread: every so often a caller
-    /// writes it.
+    /// `FileLogWriter` with a buffer of 8 KiB under a lock. The caller that fills the buffer writes
+    /// it. A thread only flushes it each second.
     FlexiBuffered,
-    /// A vector under a lock, written by a thread: what none can go below by much.
+    /// The minimal buffer of `swap.rs`: a vector under a lock, which a thread writes.
     Limit,
 }
 
-/// What one producer does, one unit at a time.
+/// Logs one unit of a producer.
 pub(crate) type Unit = Box<dyn FnMut() -> io::Result<()> + Send>;
 
-/// A contender that is ready.
+/// A contender whose output is open.
 pub(crate) struct Opened {
-    /// One for each producer.
+    /// One unit for each producer.
     pub(crate) units: Vec<Unit>,
-    /// Dropped, it has everything written.
+    /// Writes the rest of the lines when it is dropped.
     pub(crate) guard: Box<dyn Any>,
 }
 
-/// Where the subscriber is installed.
+/// How the subscriber is installed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Install {
-    /// As services have it; once in a process.
+    /// As the global default, like services. Only once in a process.
     Globally,
-    /// For tests.
+    /// As the default of the thread during each unit, for tests.
     ForEachUnit,
 }
 
-/// What is to be opened.
+/// What a contender needs to open its output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) workload: Workload,
     pub(crate) producers: u64,
     pub(crate) directory: &'a Path,
-    /// How many bytes a file has when it rolls, if it does.
+    /// The size in bytes at which a file rolls, if the workload rotates.
     pub(crate) rotate_at: u64,
     pub(crate) install: Install,
 }
 
 impl Contender {
-    /// In the order of the tables.
+    /// All contenders, in the order of the tables.
     pub const ALL: [Self; 7] = [
         Self::Spanwise,
         Self::SpanwiseProd,
@@ -83,7 +84,7 @@ impl Contender {
         Self::Limit,
     ];
 
-    /// As in the tables and in `--contender`.
+    /// Returns the name in the tables and in `--contender`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -97,9 +98,9 @@ impl Contender {
         }
     }
 
-    /// Whether there is anything to measure. Events go through the layers that one would install in
-    /// front of a writer, which three of them have. flexi_logger does not take part in rolling at a
-    /// size: it compresses on the thread that writes, and its queue has no bound.
+    /// Returns whether this workload is measured with the contender. Events need a layer in front
+    /// of the writer, and only some contenders have one here. flexi_logger does not take part in
+    /// rotation, because it compresses on the thread that writes, and its queue has no bound.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
         if workload.rotates() {
@@ -132,7 +133,7 @@ impl Contender {
                     .file_retention("all")
                     .when_full(WhenFull::Block(Duration::from_secs(60)));
                 let (dispatch, telemetry) = prod::start(builder);
-                // It takes no lines.
+                // The contender takes no lines, so this writer is not used.
                 let writer = || -> Box<dyn io::Write + Send> { Box::new(io::sink()) };
                 setup.opened(Some(dispatch), writer, telemetry)
             }
@@ -217,7 +218,8 @@ fn hand_written(writer: Swapped, events: crate::Workload) -> Unit {
 }
 
 impl Setup<'_> {
-    /// Events go to the subscriber, lines to a writer of each producer's own.
+    /// Returns the opened contender. Producers log events to the subscriber, or write lines to a
+    /// writer of their own.
     fn opened(
         self,
         dispatch: Option<Dispatch>,
@@ -264,7 +266,8 @@ impl Setup<'_> {
     }
 }
 
-/// The prepared lines in turn, each producer beginning with another.
+/// Returns a unit that writes one of the prepared lines in turn. Producers begin with different
+/// lines.
 fn line(prepared: Arc<[Vec<u8>]>, producer: u64, mut writer: Box<dyn io::Write + Send>) -> Unit {
     let mut next = first_line(producer, prepared.len());
     Box::new(move || {
@@ -278,7 +281,7 @@ fn first_line(producer: u64, lines: usize) -> usize {
     producer as usize * 61 % lines
 }
 
-/// The length of all lines of `producers`, with `each` lines per producer.
+/// Returns the length in bytes of all lines of `producers`, with `each` lines per producer.
 pub(crate) fn bytes(producers: u64, each: u64) -> u64 {
     let lines = lines::prepared();
     let length = |number: usize| lines[number % lines.len()].len() as u64;

@@ -8,10 +8,11 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-/// Enough different lines that gzip, with its window of 32 KiB, does not find the same line again.
+/// The number of different lines. They are longer than the window of gzip, which has 32 KiB, so it
+/// does not find a whole line again.
 const COUNT: u64 = 256;
 
-/// As a JSON layer writes them, 300 bytes long give or take a few.
+/// Returns lines of about 300 bytes, like those of a JSON layer.
 pub(crate) fn prepared() -> Vec<Vec<u8>> {
     let mut random: u64 = 88_172_645_463_325_252;
     let mut random = move || {
@@ -45,18 +46,18 @@ pub(crate) fn prepared() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What is in the files of a directory.
+/// The contents of the files in a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
-    /// Files that are compressed.
-    pub(crate) packed: u64,
-    /// Files that are not.
-    pub(crate) plain: u64,
+    /// The number of compressed files.
+    pub(crate) compressed_files: u64,
+    /// The number of other files.
+    pub(crate) plain_files: u64,
 }
 
-/// Reads everything, but for hidden files and those that are being compressed.
+/// Reads all files of a directory, except hidden files and files that are being compressed.
 pub(crate) fn found(directory: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
@@ -67,10 +68,10 @@ pub(crate) fn found(directory: &Path) -> io::Result<Found> {
         }
         let file = File::open(&path)?;
         if name.ends_with(".gz") {
-            found.packed += 1;
+            found.compressed_files += 1;
             found.read(MultiGzDecoder::new(file))
         } else {
-            found.plain += 1;
+            found.plain_files += 1;
             found.read(file)
         }
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;

@@ -1,13 +1,13 @@
 //! The arguments of the process.
 
 use super::{Contender, Workload, pass::Pass};
-use crate::options::{Chosen, named, number};
+use crate::options::{Selection, named, number};
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) mode: Mode,
-    contenders: Chosen<Contender>,
-    workloads: Chosen<Workload>,
+    contenders: Selection<Contender>,
+    workloads: Selection<Workload>,
     producers: Vec<u64>,
     lines: Option<u64>,
     pub(crate) rotate_at: u64,
@@ -16,21 +16,22 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Rounds(usize),
-    /// What the parent asks of a child, and people of a profiler.
+    /// One run, in a child process or for a profiler.
     Pass(Pass),
-    /// `cargo test` runs benches too, to see whether they start.
+    /// Without `--bench`: `cargo test` also runs benches, only to check that they start.
     Nothing,
 }
 
 const ROUNDS: usize = 7;
+/// The size in bytes at which a file rolls.
 const ROTATE_AT: u64 = 100_000_000;
 
 impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Chosen::from_all(&Contender::ALL, Contender::name),
-            workloads: Chosen::from_all(&Workload::ALL, Workload::name),
+            contenders: Selection::from_all(&Contender::ALL, Contender::name),
+            workloads: Selection::from_all(&Workload::ALL, Workload::name),
             producers: Vec::new(),
             lines: None,
             rotate_at: ROTATE_AT,
@@ -70,7 +71,7 @@ impl Options {
         self.workloads.get()
     }
 
-    /// Those that were asked for, or those of the workload.
+    /// Returns the numbers of producers from the arguments, or else those of the workload.
     pub(crate) fn producers(&self, workload: Workload) -> &[u64] {
         if self.producers.is_empty() {
             workload.producers()
@@ -79,7 +80,7 @@ impl Options {
         }
     }
 
-    /// The number of lines of all producers.
+    /// Returns the number of lines of all producers.
     pub(crate) fn lines(&self, workload: Workload) -> u64 {
         self.lines.unwrap_or_else(|| workload.lines())
     }

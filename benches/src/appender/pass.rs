@@ -1,4 +1,4 @@
-//! One contender, one workload, one measure: what a child process does.
+//! One run: a contender, a workload and a kind of measurement, in a child process.
 
 use std::{
     error::Error,
@@ -17,17 +17,17 @@ use super::{
     contender::{Install, Opened, Setup, Unit},
     lines::{self, Found},
     options::Options,
-    workload::{BURST, BURST_INTERVAL},
+    workload::{BURST_INTERVAL, BURST_LEN},
 };
 use crate::allocations;
 
-/// A measure.
+/// A kind of measurement, with the columns that it prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pass {
-    /// Lines per second, nanoseconds of all processors per line, MiB of resident memory at most.
+    /// Lines per second, nanoseconds of processor time per line, peak of the resident memory in
+    /// MiB.
     Speed,
-    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a
-    /// thousand, of all.
+    /// The waits of the callers in nanoseconds: p50, p99, p99.9 and the maximum.
     Latency,
     /// Allocations per line.
     Allocations,
@@ -36,7 +36,7 @@ pub(crate) enum Pass {
 impl Pass {
     pub(crate) const ALL: [Self; 3] = [Self::Speed, Self::Latency, Self::Allocations];
 
-    /// As in `--pass`.
+    /// Returns the name in `--pass`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Speed => "speed",
@@ -46,38 +46,38 @@ impl Pass {
     }
 }
 
-/// What is done, and how it is watched.
+/// The lines of a run, and whether calls are timed.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     workload: Workload,
-    /// Lines of each producer before the measurement.
+    /// Units of each producer before the measurement.
     warm_up: u64,
-    /// Lines of each producer.
+    /// Measured units of each producer.
     units: u64,
-    /// Whether each wait is kept.
+    /// Whether the duration of each call is stored.
     timed: bool,
 }
 
-/// What was seen of it.
+/// The result of a run.
 #[derive(Debug)]
 struct Seen {
     /// From the first call until the guard was dropped.
     time: Duration,
-    /// Time of all processors in that period.
-    processors: Duration,
-    /// Waits of the callers in nanoseconds, the shortest first.
+    /// The processor time of all threads in that period.
+    processor_time: Duration,
+    /// The durations of all calls in nanoseconds, the shortest first.
     waits: Vec<u64>,
     allocations: u64,
 }
 
-/// Rolled files may still be compressed when the program ends; it is waited for here.
-const COMPRESSING: Duration = Duration::from_secs(60);
+/// How long [`check`] waits for the compression of rolled files, which may outlast the guard.
+const COMPRESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing
-/// left to do.
-const REST: Duration = Duration::from_millis(500);
+/// The pause between the warm-up and the measured lines of a paced workload, in which the writer
+/// writes all lines of the warm-up.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Runs what the options ask for and prints what was measured.
+/// Does one run and prints the result.
 pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--pass needs one --contender and one --workload".into());
@@ -99,7 +99,8 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     match pass {
         Pass::Speed => {}
         _ if workload.is_paced() => {
-            // What is missing then is written in a quarter of a second.
+            // 97 % of a file. A line has about 300 bytes. Two paced producers write the rest of a
+            // file of 100 MB in a quarter of a second.
             plan.warm_up = options.rotate_at / (300 * producers) * 97 / 100;
         }
         Pass::Latency => plan.warm_up = each / 10,
@@ -131,7 +132,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
             out,
             "{} {} {peak}",
             lines / seen.time.as_secs_f64(),
-            seen.processors.as_nanos() as f64 / lines,
+            seen.processor_time.as_nanos() as f64 / lines,
         )?,
         Pass::Latency => {
             let [half, hundredth, thousandth, longest] = percentiles(&seen.waits);
@@ -142,7 +143,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Has the lines written, and counts them.
+/// Writes lines, and checks that all are in the files.
 ///
 /// # Errors
 ///
@@ -158,7 +159,7 @@ pub fn deliver(
         workload,
         producers,
         directory: directory.path(),
-        rotate_at: lines * 100, // a third of what comes
+        rotate_at: lines * 100, // a third of all bytes
         install: Install::ForEachUnit,
     };
     let plan = Plan {
@@ -173,9 +174,10 @@ pub fn deliver(
 
 fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     let Opened { units, guard } = opened;
-    // All are ready; the warm-up is over; the rest may begin.
+    // Producers pass it three times: when all are ready, after the warm-up, and to begin the
+    // measurement.
     let gate = Barrier::new(units.len() + 1);
-    let (processors_before, allocations_before, produced) = thread::scope(|scope| {
+    let (time_before, allocations_before, produced) = thread::scope(|scope| {
         let producers: Vec<_> = units
             .into_iter()
             .map(|unit| scope.spawn(|| produce(unit, plan, &gate)))
@@ -183,9 +185,9 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
         gate.wait();
         gate.wait();
         if plan.workload.is_paced() && plan.warm_up > 0 {
-            thread::sleep(REST);
+            thread::sleep(PAUSE);
         }
-        let before = (processors(), allocations::count());
+        let before = (process_time(), allocations::count());
         gate.wait();
         let produced: Vec<_> = producers
             .into_iter()
@@ -194,7 +196,7 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
         (before.0, before.1, produced)
     });
     drop(guard);
-    let (end, processors, allocations) = (Instant::now(), processors(), allocations::count());
+    let (end, processor_time, allocations) = (Instant::now(), process_time(), allocations::count());
 
     let mut begin = end;
     let mut waits = Vec::new();
@@ -207,15 +209,16 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     waits.sort_unstable();
     Ok(Seen {
         time: end - begin,
-        processors: processors.saturating_sub(processors_before),
+        processor_time: processor_time.saturating_sub(time_before),
         waits,
         allocations: allocations - allocations_before,
     })
 }
 
-/// When the first measured call was made, and how long each took.
+/// Runs a producer. Returns the time of its first measured call, and the durations of all measured
+/// calls.
 fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, Vec<u64>)> {
-    // Written to once, so that no wait is one for the system to find memory for it.
+    // Fills the vector, so that no measured call includes page faults of this memory.
     let mut waits = vec![u64::MAX; if plan.timed { plan.units as usize } else { 0 }];
     gate.wait();
     let warm_up = (0..plan.warm_up).try_for_each(|_| unit());
@@ -229,26 +232,26 @@ fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, V
     }
     let mut next_burst = begin;
     for number in 0..plan.units {
-        if plan.workload.is_paced() && number % BURST == 0 {
-            // One that is late does not wait, and does not leave a burst out.
+        if plan.workload.is_paced() && number % BURST_LEN == 0 {
+            // A late producer does not wait, and does not skip a burst.
             thread::sleep(next_burst.saturating_duration_since(Instant::now()));
             next_burst += BURST_INTERVAL;
         }
         let before = Instant::now();
         unit()?;
         let wait = before.elapsed();
-        if let Some(place) = waits.get_mut(number as usize) {
-            *place = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(stored) = waits.get_mut(number as usize) {
+            *stored = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         }
     }
     Ok((begin, waits))
 }
 
-/// Fails if the files do not hold exactly what was written.
+/// Fails if the files do not contain exactly the lines that were written.
 fn check(setup: Setup<'_>, plan: Plan) -> Result<(), Box<dyn Error>> {
     let each = (plan.warm_up + plan.units) * setup.workload.lines_per_unit();
     let expected = setup.producers * each;
-    let deadline = Instant::now() + COMPRESSING;
+    let deadline = Instant::now() + COMPRESSION_TIMEOUT;
     loop {
         let found = lines::found(setup.directory);
         match &found {
@@ -275,13 +278,14 @@ fn is_all(found: &Found, expected: u64, setup: Setup<'_>, each: u64) -> bool {
         Some(_) => found.bytes,
         None => super::contender::bytes(setup.producers, each),
     };
-    // None is left to be compressed but the one that is written.
-    let rolled = !setup.workload.rotates() || (found.packed > 0 && found.plain == 1);
+    // All files are compressed, except the active file.
+    let rolled =
+        !setup.workload.rotates() || (found.compressed_files > 0 && found.plain_files == 1);
     found.lines == expected && found.bytes == bytes && rolled
 }
 
-/// What reading the clock twice costs, in nanoseconds.
-pub(crate) fn clock() -> u64 {
+/// Returns the cost of two reads of the clock, in nanoseconds.
+pub(crate) fn clock_cost() -> u64 {
     let mut costs: Vec<_> = (0..100_000)
         .map(|_| Instant::now().elapsed().as_nanos() as u64)
         .collect();
@@ -289,17 +293,17 @@ pub(crate) fn clock() -> u64 {
     costs[costs.len() / 2]
 }
 
-/// Returns p50, p99, p99.9 and the longest of sorted waits.
+/// Returns p50, p99, p99.9 and the maximum of sorted waits.
 fn percentiles(waits: &[u64]) -> [u64; 4] {
-    let at = |share: f64| {
-        let index = (waits.len() as f64 * share) as usize;
+    let at = |quantile: f64| {
+        let index = (waits.len() as f64 * quantile) as usize;
         waits.get(index).or(waits.last()).copied().unwrap_or(0)
     };
     [at(0.5), at(0.99), at(0.999), at(1.0)]
 }
 
-/// The time that all processors have spent on this process.
-fn processors() -> Duration {
+/// Returns the processor time of this process, with all its threads.
+fn process_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
         time.tv_sec.unsigned_abs(),
@@ -307,8 +311,8 @@ fn processors() -> Duration {
     )
 }
 
-/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was
-/// there before this program was.
+/// Returns the peak of the resident memory, in MiB. The value of `getrusage` would include the
+/// memory of the process before it executed this program.
 fn peak_resident() -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string(Path::new("/proc/self/status"))?;
     let peak = status.lines().find_map(|line| {

@@ -1,4 +1,5 @@
-//! Every contender in every round, each round beginning with another.
+//! The rounds and their tables. A round measures every contender. The next round begins with the
+//! next contender.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -12,10 +13,10 @@ use crate::{
     table::{self, number},
 };
 
-/// What is compared in one table.
+/// The workload and the number of producers of one table.
 type Case = (Workload, u64);
 
-/// What the runs of one contender in one case gave.
+/// The results of all runs of one contender in one case. The columns are those of [`Pass`].
 #[derive(Debug, Default)]
 struct Samples {
     speed: Vec<[f64; 3]>,
@@ -23,7 +24,7 @@ struct Samples {
     allocations: Vec<[f64; 1]>,
 }
 
-/// Their medians.
+/// The medians of [`Samples`].
 #[derive(Debug, Clone, Copy)]
 struct Medians {
     speed: Option<[f64; 3]>,
@@ -73,7 +74,8 @@ impl Samples {
         let arguments = |pass| arguments(options, case, contender, pass);
         self.latency
             .push(child::numbers(&arguments(Pass::Latency))?);
-        // A pace is not a speed, and what is compressed after the guard was dropped is in no time.
+        // The speed of a paced workload is given. The speed with rotation would not include the
+        // compression after the guard is dropped.
         if !case.0.is_paced() && !case.0.rotates() {
             self.speed.push(child::numbers(&arguments(Pass::Speed))?);
             if round == 0 {
@@ -93,14 +95,14 @@ impl Samples {
     }
 }
 
-/// The medians of each column.
+/// Returns the median of each column.
 fn medians<const COLUMNS: usize>(rows: &[[f64; COLUMNS]]) -> Option<[f64; COLUMNS]> {
     (!rows.is_empty()).then(|| {
         std::array::from_fn(|column| rounds::median(rows.iter().map(|row| row[column]).collect()))
     })
 }
 
-/// What makes a child do one run.
+/// Returns the arguments that make a child do one run.
 fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) -> Vec<String> {
     let (workload, producers) = case;
     [
@@ -116,7 +118,7 @@ fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) ->
     .collect()
 }
 
-/// The ids have `flat-2` for the workload `flat` with two producers.
+/// Records the figures. Their ids have `flat-2` for the workload `flat` with two producers.
 fn record(medians: &BTreeMap<(Case, Contender), Medians>) -> Result<(), Box<dyn Error>> {
     let peer = |case: &Case| medians.get(&(*case, Contender::TracingAppender));
     let figures = medians.iter().flat_map(|((case, contender), own)| {
@@ -145,9 +147,9 @@ fn record(medians: &BTreeMap<(Case, Contender), Medians>) -> Result<(), Box<dyn 
         })
     });
     figures::record(figures)?;
-    // The same waits with and without files that roll.
+    // The waits of a workload with files that roll, divided by those without.
     let rotating = medians.iter().filter_map(|((case, contender), own)| {
-        let still = medians.get(&((case.0.still(), case.1), *contender))?;
+        let still = medians.get(&((case.0.without_rotation(), case.1), *contender))?;
         let ratio = own.latency?[2] / still.latency?[2];
         let id = format!("appender/rotation/{}/{}", contender.name(), case.0.name());
         case.0.rotates().then_some((id, ratio))
@@ -185,7 +187,7 @@ fn print(
             format!("{producers} producers")
         },
         number(options.lines(workload) as f64),
-        pass::clock(),
+        pass::clock_cost(),
     );
     let peer = medians.get(&(case, Contender::TracingAppender));
     let rows = options.contenders().iter().filter_map(|contender| {
@@ -212,7 +214,7 @@ fn print(
     table::print(&title, "contender", &COLUMNS, rows)
 }
 
-/// How many times as long callers wait while files roll and are compressed.
+/// Prints how many times as long callers wait while files roll and are compressed.
 fn print_rotation(
     options: &Options,
     cases: &[Case],
@@ -225,7 +227,7 @@ fn print_rotation(
     let names: Vec<_> = cases.iter().map(|case| case.0.name()).collect();
     let rows = options.contenders().iter().filter_map(|contender| {
         let ratio = |case: &Case| {
-            let still = (case.0.still(), case.1);
+            let still = (case.0.without_rotation(), case.1);
             let rotating = medians.get(&(*case, *contender))?.latency?[2];
             let still = medians.get(&(still, *contender))?.latency?[2];
             Some(format!("{:.2}×", rotating / still))

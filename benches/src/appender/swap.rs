@@ -1,9 +1,8 @@
-//! The least that a buffer with a writer of its own can cost: what no contender can go below by
-//! much.
+//! A minimal buffer with a writer thread: no contender can cost much less.
 //!
-//! Lines are appended to one vector under a lock. A thread looks every millisecond, takes the
-//! vector, leaves an empty one there and writes what it took. No levels, no counters, nobody is
-//! woken, no error is survived; bounded it is.
+//! Lines are appended to one vector under a lock. Every millisecond, a thread swaps the vector for
+//! an empty one, and writes the lines. There are no levels and no counters. Callers do not wake the
+//! thread, and an error ends it. The buffer has a bound, at which callers wait.
 
 use std::{
     fs::File,
@@ -14,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-/// Callers wait sooner than `Background` has them wait, but all of it stays in the caches of the
-/// processors.
+/// The bound of the buffer, in bytes. Callers wait earlier than with `Background`, but the buffer
+/// stays in the caches of the processors.
 const CAPACITY: usize = 256 * 1024;
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -66,7 +65,7 @@ pub(crate) fn swapped(mut file: File) -> (Swapped, SwapGuard) {
             drop(state);
             of_thread.room.notify_all();
             if file.write_all(&taken).is_err() {
-                return; // The lines will be missed.
+                return; // `check` then reports missing lines.
             }
             taken.clear();
         }
@@ -99,7 +98,7 @@ impl Drop for SwapGuard {
         self.shared.lock().closed = true;
         self.shared.closing.notify_all();
         if let Some(thread) = self.thread.take() {
-            // It has panicked: the lines will be missed.
+            // If the thread has panicked, `check` reports missing lines.
             let _ = thread.join();
         }
     }

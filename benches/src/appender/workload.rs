@@ -1,32 +1,34 @@
-//! What the producers do.
+//! The workloads of the producers.
 
 use std::time::Duration;
 
 /// A load on the writer, by several threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
-    /// Prepared lines of about 300 bytes, as fast as they go.
+    /// Prepared lines of about 300 bytes, as fast as possible.
     Lines,
-    /// The same, while the file rolls at a size and what was rolled is compressed with gzip.
+    /// [`Lines`](Self::Lines), while the file rolls at a size and rolled files are compressed with
+    /// gzip.
     LinesRotating,
-    /// Prepared lines, twenty every millisecond and producer.
+    /// Prepared lines, twenty per millisecond and producer.
     Paced,
-    /// The same, with one roll and compression soon after the beginning.
+    /// [`Paced`](Self::Paced), with a roll and a compression soon after the beginning.
     PacedRotating,
-    /// Events with four fields, through the layers that one would install. The texts are harmless.
+    /// Events with four fields, through the layers of the contender. The texts are harmless.
     Flat,
-    /// The same with texts half of which a policy hides.
+    /// [`Flat`](Self::Flat) with texts half of which a policy hides.
     FlatMixed,
     /// Requests: two spans and four events.
     Request,
 }
 
-/// How many lines a paced producer writes in a row, and how often.
-pub(crate) const BURST: u64 = 20;
+/// The number of lines that a paced producer writes in a row.
+pub(crate) const BURST_LEN: u64 = 20;
+/// The time between the starts of two bursts of a paced producer.
 pub(crate) const BURST_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Workload {
-    /// In the order of the tables.
+    /// All workloads, in the order of the tables.
     pub const ALL: [Self; 7] = [
         Self::Lines,
         Self::Flat,
@@ -37,7 +39,7 @@ impl Workload {
         Self::PacedRotating,
     ];
 
-    /// As in the tables and in `--workload`.
+    /// Returns the name in the tables and in `--workload`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,7 +53,8 @@ impl Workload {
         }
     }
 
-    /// The events of the other bench, if it is not prepared lines.
+    /// Returns the workload of the bench `peers` whose events are logged. `None` for prepared
+    /// lines.
     pub(crate) fn events(self) -> Option<crate::Workload> {
         match self {
             Self::Flat => Some(crate::Workload::Flat),
@@ -61,7 +64,7 @@ impl Workload {
         }
     }
 
-    /// How many lines one unit writes.
+    /// Returns the number of lines that one unit writes.
     pub(crate) fn lines_per_unit(self) -> u64 {
         if self == Self::Request { 4 } else { 1 }
     }
@@ -71,11 +74,11 @@ impl Workload {
     }
 
     pub(crate) fn rotates(self) -> bool {
-        self.still() != self
+        self.without_rotation() != self
     }
 
-    /// The same without rotation.
-    pub(crate) fn still(self) -> Self {
+    /// Returns this workload without rotation.
+    pub(crate) fn without_rotation(self) -> Self {
         match self {
             Self::LinesRotating => Self::Lines,
             Self::PacedRotating => Self::Paced,
@@ -83,7 +86,7 @@ impl Workload {
         }
     }
 
-    /// How many producers there are if nobody says.
+    /// Returns the numbers of producers without `--producers`.
     pub(crate) fn producers(self) -> &'static [u64] {
         match self {
             Self::Lines => &[1, 2, 4],
@@ -92,8 +95,8 @@ impl Workload {
         }
     }
 
-    /// How many lines are written if nobody says, in all: a million, or for two paced producers
-    /// five seconds.
+    /// Returns the number of lines of all producers without `--lines`: a million, or for two paced
+    /// producers the lines of five seconds.
     pub(crate) fn lines(self) -> u64 {
         if self.is_paced() { 200_000 } else { 1_000_000 }
     }

@@ -1,4 +1,4 @@
-//! What grows: the axes, with their points.
+//! The axes, with their points.
 
 use std::{hint::black_box, iter};
 
@@ -17,35 +17,35 @@ use crate::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Axis {
-    /// Open spans around an event, each with two keys of its own.
+    /// The number of open spans around an event, each with two keys of its own.
     Depth,
-    /// Keys that other events had before the event in three spans.
+    /// The number of different keys in earlier events. The measured event is inside three spans.
     Keys,
-    /// Fields of an event that a span around it has, too, of four.
+    /// How many of the four keys of an event a span around the event has, too.
     SharedKeys,
-    /// Open spans around an event, the outermost of which gets a field before each event.
+    /// The number of open spans around an event. The outermost records a field before each event.
     LateRecord,
-    /// Events at this many callsites, one after the other.
+    /// The number of callsites, which log in turn.
     Callsites,
-    /// Layers of lines side by side, each of which writes the event.
+    /// The number of layers that each write the event.
     Layers,
-    /// Open spans of other tasks. The event is inside one of them, which is entered and left.
+    /// The number of open spans. Each event enters and exits one of them.
     OpenSpans,
-    /// Fields of an event, numbers.
+    /// The number of fields of an event, which are numbers.
     Numbers,
-    /// Fields of an event, texts of 16 bytes.
+    /// The number of fields of an event, which are texts of 16 bytes.
     Texts,
-    /// Bytes of a message that is not literal, without digits.
+    /// The length in bytes of a formatted message without digits.
     Message,
-    /// The same with numbers.
+    /// The length in bytes of a formatted message with numbers.
     MessageNumbers,
-    /// Threads that log at the same time.
+    /// The number of threads that log at the same time.
     Threads,
-    /// The same, each event inside a span of its own.
+    /// The number of threads that log at the same time, with a span around each event.
     ThreadSpans,
 }
 
-/// One unit of work, with the number of its turn.
+/// Runs one unit of work. The argument is the number of the unit.
 pub(super) type Unit = Box<dyn FnMut(u64)>;
 
 impl Axis {
@@ -98,7 +98,8 @@ impl Axis {
         }
     }
 
-    /// Instructions do not show the cost of a cache miss, or of another thread.
+    /// Returns whether times are measured, because instructions do not show the cost of cache
+    /// misses and of other threads.
     pub(super) fn is_timed(self) -> bool {
         self.is_threaded() || matches!(self, Self::Callsites | Self::OpenSpans)
     }
@@ -107,7 +108,8 @@ impl Axis {
         matches!(self, Self::Threads | Self::ThreadSpans)
     }
 
-    /// The facade encodes a line once for all its outputs.
+    /// Returns whether this axis is measured with the contender. The facade encodes a line once for
+    /// all outputs, so it has no axis of layers.
     pub(super) fn takes(self, contender: Contender) -> bool {
         self != Self::Layers || matches!(contender, Contender::Spanwise | Contender::FmtJson)
     }
@@ -124,7 +126,7 @@ impl Axis {
                 short: 100,
                 long: 500,
             },
-            // Whole rounds of all callsites.
+            // Every run logs at each callsite equally often.
             (Self::Callsites, 10_000) => Runs {
                 warm_up: at,
                 short: at,
@@ -152,7 +154,7 @@ impl Axis {
         }
     }
 
-    /// Opens what is open during all units. Call it after the subscriber is set.
+    /// Opens the spans that stay open, and returns the unit. Call it after the subscriber is set.
     pub(super) fn prepare(self, at: u64) -> Unit {
         let count = at as usize;
         match self {
@@ -185,7 +187,8 @@ impl Axis {
     }
 }
 
-/// Different values in turn: a cache of the last texts does not help.
+/// The number of lists of values. They are logged in turn, so a cache of the last texts does not
+/// help.
 const FIELD_LISTS: usize = 64;
 
 fn side_by_side<L>(count: u64, layer: impl Fn(u64) -> L) -> Dispatch
@@ -262,7 +265,7 @@ fn late_record(depth: usize) -> Unit {
     })
 }
 
-/// Events with ten keys each, that no other event has.
+/// Logs events with ten keys each. No key is in two events.
 fn log_keys(count: usize) {
     let names: Vec<_> = (0..count).map(|number| format!("key_{number}")).collect();
     for names in names.chunks(10) {
@@ -291,7 +294,8 @@ fn callsites(count: usize) -> Unit {
 fn open_spans(count: usize) -> Unit {
     let open = |number: usize| info_span!("work", queue = "orders-eu-central", number);
     let spans: Vec<Span> = (0..count).map(open).collect();
-    // A full period: each span has its turn, and no neighbour follows.
+    // The step has no common divisor with the number of spans, so each span has its turn. It is
+    // large, so the next span is not a neighbour in memory.
     let mut next = 0_usize;
     Box::new(move |turn| {
         next = (next + 7_919) % spans.len();
@@ -317,7 +321,7 @@ fn fields<T: Value + 'static>(lists: Vec<Vec<T>>) -> Unit {
     Box::new(move |turn| site.log(black_box(&lists[turn as usize % FIELD_LISTS])))
 }
 
-/// Messages of this many bytes, each beginning at another place of the same text.
+/// Logs messages of `len` bytes, which begin at different positions of the same text.
 fn message(len: usize, text: fn(usize) -> String) -> Unit {
     const MESSAGES: usize = 16;
     let text = text(len + MESSAGES);

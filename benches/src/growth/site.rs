@@ -1,4 +1,4 @@
-//! Callsites that are made at run time: as many as an axis has, with names that are computed.
+//! Callsites that are made at run time, because an axis determines their number and their names.
 
 use std::sync::{
     OnceLock,
@@ -31,7 +31,8 @@ impl Site {
         Self::register("work", fields, Kind::SPAN)
     }
 
-    /// After the subscriber is set, which is asked for its interest once.
+    /// Registers a callsite. Call it after the subscriber is set, so that its interest is requested
+    /// only once.
     fn register(name: &'static str, fields: Vec<String>, kind: Kind) -> &'static Self {
         let fields = fields.into_iter().map(|name| &*name.leak());
         let fields: &'static [&'static str] = fields.collect::<Vec<_>>().leak();
@@ -57,7 +58,7 @@ impl Site {
         site
     }
 
-    /// What `event!` does.
+    /// Logs an event, like the macro `event!`.
     pub(super) fn log(&'static self, values: &Values<'_>) {
         if self.is_enabled() {
             let metadata = self.metadata();
@@ -65,7 +66,7 @@ impl Site {
         }
     }
 
-    /// What `span!` does.
+    /// Opens a span, like the macro `span!`.
     pub(super) fn open(&'static self, values: &Values<'_>) -> Span {
         if !self.is_enabled() {
             return Span::none();

@@ -1,25 +1,27 @@
-//! A line in a buffer that is never too small.
+//! A line in a buffer of fixed size, which is large enough for all workloads.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The longest line of the workloads, the 2 KiB of text all escaped, is shorter.
+/// Longer than the longest line of the workloads: 2 KiB of text, even if each byte were escaped.
 const CAPACITY: usize = 16 * 1024;
 
+/// The number of bytes that are escaped at once.
 const BLOCK: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Line {
     bytes: Vec<u8>,
     len: usize,
+    /// The second of `date`, since the epoch.
     second: u64,
     /// `{"timestamp":"2026-11-20T10:46:12.`
-    date: [u8; DATE],
+    date: [u8; DATE_LEN],
 }
 
-const DATE: usize = 34;
+const DATE_LEN: usize = 34;
 
 impl Default for Line {
     fn default() -> Self {
@@ -27,7 +29,7 @@ impl Default for Line {
             bytes: vec![0; CAPACITY],
             len: 0,
             second: u64::MAX,
-            date: [0; DATE],
+            date: [0; DATE_LEN],
         }
     }
 }
@@ -41,12 +43,12 @@ impl Line {
         self.len = 0;
     }
 
-    /// The opening brace and the timestamp, up to its closing quote.
+    /// Appends the opening brace and the timestamp, without its closing quote.
     #[inline]
     pub(crate) fn begin(&mut self) {
         #[expect(
             clippy::disallowed_methods,
-            reason = "nothing of the project's is in the way here"
+            reason = "the limit does not use the clock of the project"
         )]
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -86,7 +88,7 @@ impl Line {
         self.second = second;
     }
 
-    /// Appends bytes of a length that the compiler knows.
+    /// Appends bytes of a length that is known at compile time.
     #[inline]
     pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.bytes[self.len..self.len + N].copy_from_slice(text);
@@ -149,10 +151,11 @@ impl Line {
         self.literal(b"\"");
     }
 
-    /// Appends what is before the first escape, and that; how many bytes of the block it was.
+    /// Appends the first `used` bytes of the block, up to and including the first escape. Returns
+    /// the number of bytes of the block that were read.
     ///
-    /// It copies the whole block and counts what is wanted of it: that costs less than to copy that
-    /// much.
+    /// Copies the whole block, even if only a part of it is used: a copy of a fixed length costs
+    /// less than one of a variable length.
     #[inline(always)]
     fn escape(&mut self, block: &[u8; BLOCK], used: usize) -> usize {
         let suspect = first_suspect(block);
@@ -171,8 +174,8 @@ impl Line {
     }
 }
 
-/// Fewer bytes than a block, in parts that need no call to `memcpy`. Spaces need no escape, and are
-/// not counted.
+/// Returns fewer bytes than a block as a block, with spaces after them, which need no escape.
+/// Copies them in parts of fixed length, which need no call of `memcpy`.
 #[inline]
 fn padded(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
@@ -195,10 +198,10 @@ fn padded(tail: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// Where the first byte is that [RFC 8259, section 7] has escaped.
+/// Returns the index of the first byte that [RFC 8259, section 7] requires to be escaped.
 ///
-/// Spelled out in vector instructions: of a loop over so few bytes the compiler makes ten times as
-/// many.
+/// Uses vector instructions, because the compiler makes ten times as many instructions of a loop
+/// over so few bytes.
 ///
 /// [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 #[cfg(target_arch = "x86_64")]
@@ -218,6 +221,7 @@ fn first_suspect(block: &[u8; BLOCK]) -> Option<usize> {
         let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x5C));
         _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)))
     };
+    // The index is always less than `BLOCK`. The remainder only removes bounds checks.
     (found != 0).then(|| found.trailing_zeros() as usize % BLOCK)
 }
 
@@ -228,7 +232,7 @@ fn first_suspect(block: &[u8; BLOCK]) -> Option<usize> {
         .position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\')
 }
 
-/// The escape of every character below 0x80 that has one, and its length.
+/// For each character below 0x80, its escape and the length of that, or 0 if it has none.
 static ESCAPES: [([u8; 8], usize); 128] = {
     let mut all = [([0; 8], 0); 128];
     let mut code = 0;

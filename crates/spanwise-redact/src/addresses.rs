@@ -249,8 +249,8 @@ fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
 }
 
 /// Returns whether a prefix length follows the address that ends at `at`, so that it names a
-/// network of many hosts: `203.0.113.0/24`. A network with a prefix longer than `longest`, or one
-/// with a host address, identifies a host.
+/// network of many hosts: `203.0.113.0/24`. A prefix longer than `longest`, or an address with bits
+/// after the prefix, identifies a host.
 fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
@@ -278,9 +278,8 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
     start > 0 && text[start - 1] == b'/'
 }
 
-/// Returns the range of the public IPv6 address in `text[start..end]`, the longest run of hex
-/// digits, colons and dots. `None` if there is none, or if the address is shown because it
-/// identifies nobody.
+/// Returns the range of the public IPv6 address in `text[start..end]`, a run of hex digits, colons
+/// and dots. `None` if there is none, or if the address is shown because it identifies nobody.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);

@@ -1,8 +1,9 @@
 //! Words of the built-in key rules.
 //!
-//! Each line is one rule: alternatives separated by `|`. The first alternative is the name of the
-//! rule. An alternative is one word or a sequence of words. `(s)` after the last word adds the
-//! plural. After `=` the words must be the whole key, or the whole part after its last dot.
+//! Each line of a list is one rule: alternatives separated by `|`. The first alternative is the
+//! name of the rule. An alternative is one word or a sequence of words. `(s)` after the last word
+//! adds the plural. After `=` the words must be the whole key, or the whole part after its last
+//! dot.
 
 /// Words that make a key secret at any position, unless the key ends in one of
 /// [`DESCRIPTIVE_WORDS`].
@@ -208,10 +209,10 @@ pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
-/// Regions. They do not affect the meaning either.
+/// Regions. They are ignored like [`IGNORED_WORDS`], but are never joined with others.
 pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
-/// Words that are never joined with others.
+/// Words that are never joined with others: `inpass` is not `in_pass`.
 pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
 /// Words that make a key a question if they are at its start: `has_password`.
@@ -221,7 +222,8 @@ pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should 
 /// `number_of_secrets`.
 pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
-/// Words that may be joined with the next word: `dbpassword`, `myapikey`.
+/// Words that are recognized inside joined words, but have no other effect: `dbpassword`,
+/// `myapikey`.
 pub(crate) const JOINED_WORDS: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
@@ -238,7 +240,7 @@ pub(crate) const ENGLISH_WORDS: &str = "secretary secretaries secretariat secret
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
-/// Words of most keys. Their trigrams are not used to recognize a rule.
+/// Words of common keys. The trigrams that recognize rules about secrets do not occur in them.
 pub(crate) const COMMON_WORDS: &str = "order orders status user users latency method duration count path level target customer response \
     request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
     node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \

@@ -4,8 +4,8 @@
 //! `password_length` is a length. Words without a separator (`dbpassword`) are split with the
 //! vocabulary, which has the words of all rules.
 //!
-//! Most keys contain no part of a rule. A check of their trigrams excludes them before words are
-//! compared.
+//! Most keys contain no part of a rule. A check of their trigrams (three consecutive letters)
+//! excludes such keys before words are compared.
 
 use std::sync::LazyLock;
 
@@ -34,21 +34,23 @@ pub(crate) enum Tier {
 /// The built-in rules with their vocabulary.
 #[derive(Debug, Default)]
 pub(crate) struct BuiltinRules {
-    /// The name and the tier of each rule. The number of a rule is its index here.
+    /// The name and the tier of each rule, by its index.
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
-    /// Sorted by their last words, and the longest first.
+    /// Sorted by their last word. Phrases with the same last word are sorted from the longest to
+    /// the shortest.
     phrases: Vec<Phrase>,
-    /// For each word, by its number, the range of phrases that end in it.
+    /// For each [`Word`], the range of `phrases` that end in it.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without spaces that are searched inside an unknown word, and the trigrams that
-    /// exclude most words from the search.
+    /// Phrases without spaces that are searched inside an unknown word, with their words.
     inside: Vec<(String, Vec<Word>)>,
+    /// The trigrams of `inside`. They exclude most words from that search.
     inside_trigrams: Trigrams,
     /// Words in other scripts, normalized, each with its rule.
     foreign: Vec<(NormalizedKey, usize)>,
-    /// Trigrams of keys that a rule may match: rules of the tier of secrets, and all rules.
+    /// A key that a rule about secrets matches has one of these trigrams.
     secret_trigrams: Trigrams,
+    /// A key that any rule matches has one of these trigrams.
     trigrams: Trigrams,
 }
 
@@ -64,10 +66,10 @@ struct Phrase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// The rule with this number hides the key. With `true`, also if the words are not at the end
-    /// of the key.
-    Hide(usize, bool),
-    /// The rule with this number hides the key, unless the value is a network address.
+    /// The rule with this index hides the key. A strong rule also hides keys with the words at
+    /// another position than the end.
+    Hide { rule: usize, is_strong: bool },
+    /// The rule with this index hides the key, unless the value is a network address.
     HideUnlessNetworkAddress(usize),
     /// The key is harmless, so no shorter phrase hides it.
     Show,
@@ -142,7 +144,7 @@ impl BuiltinRules {
             }
             let effect = match words {
                 words if is_address(words) => Effect::HideUnlessNetworkAddress(rule),
-                _ => Effect::Hide(rule, is_strong),
+                _ => Effect::Hide { rule, is_strong },
             };
             self.add_phrase(phrase, effect);
             self.trigrams.add_phrase(words, common);
@@ -179,15 +181,15 @@ impl BuiltinRules {
     fn sort(&mut self) {
         let order = |phrase: &Phrase| (phrase.words.last().copied(), !phrase.words.len());
         self.phrases.sort_by_key(order);
-        let number = |phrase: &Phrase| phrase.words.last().map(|word| usize::from(word.0));
+        let last_word = |phrase: &Phrase| phrase.words.last().map(|word| usize::from(word.0));
         self.by_last = (0..self.vocabulary.flags.len())
             .map(|word| {
                 let from = self
                     .phrases
-                    .partition_point(|phrase| number(phrase) < Some(word));
+                    .partition_point(|phrase| last_word(phrase) < Some(word));
                 let to = self
                     .phrases
-                    .partition_point(|phrase| number(phrase) <= Some(word));
+                    .partition_point(|phrase| last_word(phrase) <= Some(word));
                 (from, to)
             })
             .collect();
@@ -195,12 +197,12 @@ impl BuiltinRules {
         self.inside.sort_by_key(|(joined, _)| !joined.len());
     }
 
-    /// Returns the names of the rules and their tiers, in order.
+    /// Returns the name and the tier of each rule, by its index.
     pub(crate) fn named(&self) -> &[(&'static str, Tier)] {
         &self.named
     }
 
-    /// Returns the number of the rule with this normalized name.
+    /// Returns the index of the rule with this normalized name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
         self.named.iter().position(|(known, _)| is_match(known))
@@ -270,7 +272,7 @@ impl BuiltinRules {
         let ending = |end: usize| {
             self.ending(&words[..end], last_part)
                 .find(|phrase| match phrase.effect {
-                    Effect::Hide(rule, _) | Effect::HideUnlessNetworkAddress(rule) => {
+                    Effect::Hide { rule, .. } | Effect::HideUnlessNetworkAddress(rule) => {
                         on[rule] && !(counts && phrase.is_plural)
                     }
                     Effect::Show | Effect::Trust => true,
@@ -279,8 +281,9 @@ impl BuiltinRules {
         let mut end = words.len();
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
             match ending(end).map(|phrase| phrase.effect) {
-                Some(Effect::Hide(rule, _)) => return hide(rule),
-                // `address_line2` is never a network address, so it is always hidden.
+                Some(Effect::Hide { rule, .. }) => return hide(rule),
+                // The value is considered only if the key ends like `address` or `ip`: see
+                // `KeyRules::may_depend_on_value`. So `address2` and `address_raw` are hidden.
                 Some(Effect::HideUnlessNetworkAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
@@ -304,7 +307,10 @@ impl BuiltinRules {
             end -= 1;
         }
         let strong = (1..end).rev().find_map(|end| match ending(end)?.effect {
-            Effect::Hide(rule, true) => Some(rule),
+            Effect::Hide {
+                rule,
+                is_strong: true,
+            } => Some(rule),
             _ => None,
         });
         strong.map_or(KeyDecision::Pass, hide)
@@ -371,7 +377,7 @@ impl BuiltinRules {
         }
     }
 
-    /// Returns the first phrase inside a word: its start, its end and its words.
+    /// Returns the first phrase of `inside` in a word: its start, its end and its words.
     fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
         word.windows(3).enumerate().find_map(|(at, letters)| {
             if !self.inside_trigrams.are_in(letters) {

@@ -1,7 +1,7 @@
-//! Tests of many bytes of a text at once.
+//! Classifies many bytes of a text at once.
 //!
-//! The tests use AVX2 if the processor has it, which is detected at run time. Without AVX2, callers
-//! test byte by byte, with the same results.
+//! The functions use AVX2 if the processor has it, which is detected at run time. Without AVX2,
+//! callers read byte by byte, with the same results.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -12,19 +12,20 @@ pub(crate) const BLOCK_LEN: usize = 64;
 /// The number of bytes by which the start of a literal is recognized.
 pub(crate) const PREFIX_LEN: usize = 3;
 
-/// The bytes of a block, and those of a prefix that begins at its end.
+/// The length of a window: a block, and the bytes after it of a prefix that begins at its last
+/// position.
 pub(crate) const WINDOW_LEN: usize = BLOCK_LEN + PREFIX_LEN - 1;
 
 /// The length of the window of half a block.
 #[cfg(target_arch = "x86_64")]
 const HALF_WINDOW_LEN: usize = BLOCK_LEN / 2 + PREFIX_LEN - 1;
 
-/// A superset of prefixes, which are ASCII.
+/// Tables that recognize all added prefixes, and some other bytes. Prefixes must be ASCII.
 ///
-/// Each prefix is in one of 16 buckets. A table has a bit for each of eight buckets. The entry of
-/// a half byte has the bits of the buckets with a prefix that has this half byte. So three bytes
-/// may be a prefix if all entries of their six halves share a bit. Two sets of tables have 16
-/// buckets.
+/// Each prefix is in one of 16 buckets. A table has an entry for each value of a half byte, with a
+/// bit for each of eight buckets. The bit is set if a prefix in the bucket has this half byte. So
+/// three bytes may be a prefix if the entries of their six halves share a bit. Two sets of tables
+/// have 16 buckets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrefixTables {
     /// For each byte of a prefix: the tables of its lower half, one for each set of buckets.
@@ -44,8 +45,8 @@ impl PrefixTables {
         }
     }
 
-    /// Finds prefixes in the first blocks of a text. A block has a bit for each position where a
-    /// prefix may begin, and more bits seldom. The last block is the first in `found`.
+    /// Finds prefixes in the first blocks of a text. Stores, for each block, a bit for each
+    /// position where a prefix may begin. The last block is the first in `found`.
     ///
     /// Returns the number of blocks. It is 0 without AVX2, and if the text is shorter than a
     /// window.
@@ -138,7 +139,8 @@ pub(crate) struct ClassTables {
 }
 
 impl ClassTables {
-    /// Tables of up to eight classes, each a set of ASCII characters with the same upper half.
+    /// Creates the tables of up to eight classes, each a set of ASCII characters with the same
+    /// upper half.
     pub(crate) const fn new<const CLASSES: usize>(classes: [&[u8]; CLASSES]) -> Self {
         let mut tables = Self {
             low: [0; 16],
@@ -165,14 +167,14 @@ impl ClassTables {
     }
 }
 
-/// The characters of a text.
+/// The classes of the characters of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// A bit for each class in the text.
     pub(crate) classes: u8,
-    /// How many characters have the last class, of the bit 7.
+    /// How many characters have the last class, that of bit 7.
     pub(crate) last_class: u64,
-    /// How many characters have the class before the last one.
+    /// How many characters have the second last class, that of bit 6.
     pub(crate) second_last_class: u64,
 }
 
@@ -188,7 +190,7 @@ pub(crate) fn classes(tables: &ClassTables, text: &[u8]) -> Option<Seen> {
 }
 
 /// Returns the classes of the characters of a text of at most one block, and a bit for each
-/// position where a prefix may begin, and more bits seldom. `None` without AVX2.
+/// position where a prefix may begin. `None` without AVX2.
 #[inline]
 pub(crate) fn classes_and_prefixes(
     classes: &ClassTables,
@@ -206,10 +208,10 @@ pub(crate) fn classes_and_prefixes(
 }
 
 /// The maximum distance of two bytes that [`may_have_close`] finds.
-pub(crate) const CLOSE: usize = 5;
+pub(crate) const MAX_CLOSE_DISTANCE: usize = 5;
 
-/// Returns false if no two of these bytes are at most [`CLOSE`] positions apart. Without AVX2
-/// returns true.
+/// Returns whether two occurrences of `byte` are at most [`MAX_CLOSE_DISTANCE`] positions apart.
+/// Without AVX2, always returns true.
 #[inline]
 pub(crate) fn may_have_close(text: &[u8], byte: u8) -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -220,8 +222,8 @@ pub(crate) fn may_have_close(text: &[u8], byte: u8) -> bool {
     true
 }
 
-/// Returns the `LEN` bytes from `at` on. `room` is for those at the end of the text, after which
-/// zeros follow.
+/// Returns the `LEN` bytes from `at` on. If the text ends earlier, copies its rest to `room`, with
+/// zeros after it.
 #[inline]
 pub(crate) fn block_at<'t, const LEN: usize>(
     text: &'t [u8],

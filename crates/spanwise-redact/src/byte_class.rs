@@ -24,7 +24,7 @@ impl ByteClass {
     pub(crate) const BASE64_ANY: Self = Self(Self::BASE64.0 | UNDERSCORE);
     pub(crate) const BASE64_ANY_PADDED: Self = Self(Self::BASE64_ANY.0 | EQUALS);
     pub(crate) const PATH: Self = Self(Self::BASE64.0 | UNDERSCORE | DASH);
-    pub(crate) const SENDGRID: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
+    pub(crate) const BASE64URL_DOT_PADDED: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
     /// `token68` of RFC 7235, without the padding.
     pub(crate) const TOKEN68: Self = Self(Self::PATH.0 | DOT | TILDE);
     /// The characters of a key before `=`.
@@ -37,7 +37,7 @@ impl ByteClass {
     /// The characters of a path segment of a URL.
     pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
     pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
-    pub(crate) const TWITTER: Self = Self(Self::ALNUM.0 | PERCENT);
+    pub(crate) const ALNUM_PERCENT: Self = Self(Self::ALNUM.0 | PERCENT);
     /// The characters of password hashes.
     pub(crate) const CRYPT: Self = Self(Self::BASE64_PADDED.0 | DOT | DOLLAR);
     pub(crate) const IPV6: Self = Self(Self::HEX.0 | COLON | DOT);
@@ -57,11 +57,11 @@ impl ByteClass {
         run_end(text, start, |byte| self.has(byte))
     }
 
-    /// Returns the start of the run of these characters that ends at `end`. Reads at most `most`
+    /// Returns the start of the run of these characters that ends at `end`. Reads at most `max`
     /// bytes.
     #[inline]
-    pub(crate) fn run_start(self, text: &[u8], end: usize, most: usize) -> usize {
-        run_start(text, end, most, |byte| self.has(byte))
+    pub(crate) fn run_start(self, text: &[u8], end: usize, max: usize) -> usize {
+        run_start(text, end, max, |byte| self.has(byte))
     }
 }
 

@@ -12,11 +12,11 @@ pub(crate) struct CharStats {
     pub(crate) seen: u8,
     pub(crate) digits: u64,
     pub(crate) dots: u64,
-    /// Whether the text contains a command or an option.
+    /// Whether the search for tokens has found a command or an option.
     pub(crate) command_line: bool,
-    /// Whether the text contains a part of a key.
+    /// Whether the search for tokens has found a part of a key, such as `ssword`.
     pub(crate) prose_key: bool,
-    /// Whether the text contains an SQL statement with values.
+    /// Whether the search for tokens has found an `INSERT INTO` of SQL.
     pub(crate) sql_insert: bool,
 }
 
@@ -27,7 +27,8 @@ impl CharStats {
         Self::from_seen(seen.unwrap_or_else(|| classes_by_byte(text)))
     }
 
-    /// Also returns a bit for each position of the block where one of the literals may begin.
+    /// Like [`from_text`](Self::from_text), for a text of at most one block. Also returns a bit for
+    /// each position of the block where one of the literals may begin.
     #[inline(always)] // See `Survey::new`.
     pub(crate) fn from_block(block: &[u8], literals: &PrefixFilter) -> (Self, u64) {
         match literals.find_with_classes(&CLASSES, block) {
@@ -46,7 +47,7 @@ impl CharStats {
         }
     }
 
-    /// Returns whether only tokens with known prefixes can be in the text.
+    /// Returns whether no detector can match, apart from those of tokens with known prefixes.
     #[inline]
     pub(crate) fn has_tokens_only(self) -> bool {
         self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()

@@ -11,14 +11,14 @@ use crate::{
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
-/// The form in which a command accepts a password.
+/// A row of [`FLAGS`]: how some commands accept a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
     /// The names of the commands. In the text, a path may precede them.
     commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`. Empty if there is none.
     after: &'static str,
-    /// Empty if the password is an argument without an option.
+    /// The options for the password. Empty if the password is an argument without an option.
     options: &'static [&'static str],
     form: Form,
 }
@@ -90,7 +90,7 @@ const FLAGS: &[Flag] = &[
     flag(&["setx", "set"], "", &[], Form::Setting),
 ];
 
-/// One bit per flag.
+// `Line` has one bit per flag.
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
 /// Calls `found` with the start and the end of each argument that may be secret, and with the name
@@ -215,6 +215,7 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
         false
     }
 
+    /// Reads a word that is not an option.
     fn positional(&mut self, start: usize, stop: usize) {
         let bytes = self.text.as_bytes();
         let word = &bytes[start..stop];
@@ -263,6 +264,7 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
         }
     }
 
+    /// Reports an argument, unless it is prose or a placeholder.
     fn push(&mut self, expected: Expected, (mut start, end): (usize, usize)) {
         let bytes = self.text.as_bytes();
         let content = &bytes[start..end];

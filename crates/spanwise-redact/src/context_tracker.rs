@@ -12,14 +12,17 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct ContextTracker {
     at: usize,
-    /// One bit for each number of backslashes before an open `"`.
+    /// For each open `"`, the bit whose index is the number of backslashes before the quote.
     double: u64,
-    /// The backslashes before an open `'`.
+    /// The number of backslashes before the open `'`.
     single: Option<usize>,
+    /// The number of backslashes that end at the position.
     slashes: usize,
-    /// Whether a `?` or the `://` of a web or other URL follows the last white space or quote.
+    /// Whether the current run has a `?`. A run begins after white space, a quote, `<` or `>`.
     query: bool,
+    /// Whether the current run has the `://` of a web URL.
     web: bool,
+    /// Whether the current run has the `://` of another URL.
     other_url: bool,
 }
 
@@ -81,7 +84,7 @@ impl ContextTracker {
         (self.query, self.web, self.other_url) = (false, false, false);
     }
 
-    /// Returns the query context if the position is inside a URL.
+    /// Returns the query context if the position is after a `?` or inside a web URL.
     pub(crate) fn query(&self) -> Option<ValueContext> {
         (self.query || self.web).then_some(ValueContext::Query {
             is_web: !self.other_url,

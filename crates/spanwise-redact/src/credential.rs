@@ -9,7 +9,7 @@
 //!   shows states, sentences, names of errors, counts and statuses.
 //! - **Phrases**, after keys of secrets that consist of words. All words are the value.
 //!
-//! User rules hide every value, so they do not use these readings.
+//! User rules hide every value that is not absent, so they do not use these readings.
 
 mod extent;
 mod placeholder;
@@ -60,7 +60,7 @@ pub(crate) enum KeySubject {
 }
 
 impl KeySubject {
-    pub(crate) fn key(key: &str) -> Self {
+    pub(crate) fn for_key(key: &str) -> Self {
         let key = key.as_bytes();
         let has = |parts: &[&str]| parts.iter().any(|part| contains_text(key, part.as_bytes()));
         if has(&["phrase", "mnemonic", "recovery", "seed"]) {
@@ -110,7 +110,7 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     found.unwrap_or(ValueReading::Value)
 }
 
-/// Returns whether a quoted text is a sentence: several words, and the first is in a word list.
+/// Returns whether a quoted text is a sentence: several words that read as prose.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
     text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password)
 }
@@ -218,7 +218,7 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     }
     // `salt=16 bytes`
     let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    if is_size && KeySubject::key(key) == KeySubject::Thing {
+    if is_size && KeySubject::for_key(key) == KeySubject::Thing {
         let unit = words_of(line_from(rest, 0, 16)).next();
         return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
     }

@@ -41,7 +41,7 @@ pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &
 /// Sets replace backtracking: `**.**.**` matches a path in many ways, and a set contains each
 /// prefix once.
 struct PrefixSets<'k> {
-    /// The path rules, each with its number.
+    /// The path rules, each with its index.
     rules: &'k [(Vec<Segment>, usize)],
     /// The number of prefixes of all rules, which is the length of one set.
     set_len: usize,
@@ -100,7 +100,7 @@ impl<'k> PrefixSets<'k> {
         self.sets.truncate(self.sets.len() - self.set_len);
     }
 
-    /// Returns the number of the first rule that matches the whole current path.
+    /// Returns the index of the first rule that matches the whole current path.
     fn matching_rule(&self) -> Option<usize> {
         let mut from = self.sets.len() - self.set_len;
         self.rules.iter().find_map(|(path, rule)| {
@@ -110,14 +110,14 @@ impl<'k> PrefixSets<'k> {
     }
 }
 
-/// A value inside an object or an array that was not read to its end yet.
+/// A value that was not read to its end yet: a member of an object or an element of an array.
 struct OpenValue {
-    /// The start and the end of the name of the member. Both are the same for an array element,
-    /// which has no name.
+    /// The start and the end of the name of the member. They are equal for an array element, which
+    /// has no name.
     name: (usize, usize),
     /// The position of the first byte of the value.
     start: usize,
-    /// The number of the rule that hides the value.
+    /// The index of the rule that hides the value.
     rule: Option<usize>,
 }
 
@@ -131,7 +131,7 @@ struct Container {
 struct Walk<'t, 'k, 'm> {
     reader: JsonReader<'t>,
     prefixes: PrefixSets<'k>,
-    /// From the root to the innermost one.
+    /// The open containers, from the root to the innermost.
     containers: Vec<Container>,
     /// The value at the position of the reader. `None` for the root and between values.
     next_value: Option<OpenValue>,
@@ -148,8 +148,8 @@ enum End {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Reads one value, and ignores the text after it. Returns `None` if the text ends too early or
-    /// cannot be parsed.
+    /// Reads one value, and ignores the text after the value. Returns `None` if the text ends too
+    /// early or cannot be parsed.
     ///
     /// The reader is lenient, so that values are also hidden in a text that is not quite JSON. It
     /// accepts missing and additional commas, a bracket of the wrong kind at the end of a

@@ -10,9 +10,9 @@ use crate::{
 /// The strings of a text that is a JSON object, array or string.
 #[derive(Debug, Default)]
 pub(crate) struct JsonStrings {
-    /// Each from after its opening quote to its closing quote.
+    /// The range of each string, without its quotes.
     strings: Vec<(usize, usize)>,
-    /// Each object and array from its opening bracket to after its closing bracket.
+    /// The range of each object and array, with its brackets.
     brackets: Vec<(usize, usize)>,
 }
 
@@ -41,7 +41,7 @@ impl JsonStrings {
         }
     }
 
-    /// Returns the string that contains `at`.
+    /// Returns the range of the string that contains `at`.
     pub(crate) fn string_at(&self, at: usize) -> Option<(usize, usize)> {
         let next = self.strings.partition_point(|(_, end)| *end < at);
         self.strings
@@ -50,7 +50,8 @@ impl JsonStrings {
             .filter(|(start, _)| *start <= at)
     }
 
-    /// Returns the sorted matches. Each match covers a whole number or parts of strings.
+    /// Fits matches, which must be sorted, to the values of the text. A returned match covers a
+    /// whole value that is not a string, or a part of one string. The result may be unsorted.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
             widen_to_escapes(text.as_bytes(), found);
@@ -65,8 +66,8 @@ impl JsonStrings {
                 // The replacement of a value that is not a string needs quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
                 None if found.start < number => {}
-                // Text between strings is not itself a value. It is hidden together with the
-                // strings.
+                // A match that begins between strings, but not at a number. Only its parts inside
+                // strings are hidden.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
@@ -80,7 +81,8 @@ impl JsonStrings {
         fitting
     }
 
-    /// Splits a match that spans several strings, such as a private key, into its parts.
+    /// Splits a match that spans several strings, such as a private key, into its parts. Names of
+    /// members stay visible, unless the match begins inside them.
     fn split_at_strings(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
         let text = text.as_bytes();
         let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');

@@ -6,7 +6,7 @@ use spanwise_core::ParseError;
 
 use crate::{Detector, builtin_rules::RULES, normalized_key::NormalizedKey};
 
-/// A pattern that matches keys.
+/// A pattern that matches keys. Its names are normalized, like a [`NormalizedKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Exact(String),
@@ -51,8 +51,9 @@ pub(crate) fn add_empty_prefix(path: &[Segment], set: &mut [bool]) {
     skip_any_depth(path, set);
 }
 
-/// Adds to `next` the prefixes of `path` that match after one more part. The part is the member
-/// `name` of an object, or without a name an element of an array.
+/// Adds to `next` the prefixes of `path` that match after one more part. `reached` has those that
+/// match before that part. The part is the member `name` of an object, or without a name an element
+/// of an array.
 pub(crate) fn advance(
     path: &[Segment],
     reached: &[bool],

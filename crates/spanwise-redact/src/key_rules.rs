@@ -1,7 +1,7 @@
-//! Decides which keys are secret.
+//! Decides for which keys a rule hides the value.
 //!
-//! Each rule has a number. It is the index of the state of the rule in `Policy`. Built-in rules
-//! come first, then user rules.
+//! Rules are identified by their index in `PolicyRules::rule_states`. Built-in rules come first,
+//! then user rules.
 
 use crate::{
     builtin_rules::{RULES, Tier, is_address},
@@ -13,24 +13,25 @@ use crate::{
 /// The rules about keys. Built-in rules match words of a key, user rules match whole names.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRules {
-    /// Whether each built-in rule is on, by its number.
+    /// Whether each built-in rule is on, by its index.
     on: Vec<bool>,
     /// Whether a built-in rule about PII is on.
     hides_pii: bool,
     /// Whether a built-in rule about addresses is on. Its decision may depend on the value.
     hides_addresses: bool,
-    /// The user rules. Their numbers follow the built-in ones.
-    rules: Vec<Pattern>,
+    /// The patterns of the user rules. Their indices follow those of the built-in rules.
+    user_rules: Vec<Pattern>,
     /// Patterns of keys whose values the user shows. They take precedence over all rules.
     shown: Vec<Pattern>,
     index: PatternIndex,
 }
 
-/// The user rules by kind, for lookup. Each rule has its number.
+/// The user rules by kind of pattern, for lookup. Each pattern has the index of its rule.
 #[derive(Debug, Clone)]
 struct PatternIndex {
     exact: ExactNames,
     contains: Vec<(String, usize)>,
+    /// Finds the texts of `contains`.
     literals: PrefixFilter,
     ends: Vec<(String, usize)>,
     paths: Vec<(Vec<Segment>, usize)>,
@@ -39,10 +40,10 @@ struct PatternIndex {
 /// The decision about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyDecision {
-    /// The rule with this number hides the value.
+    /// The rule with this index hides the value.
     Hide { rule: usize, origin: Origin },
-    /// The built-in rule with this number hides the value, unless it is a network address: see
-    /// [`is_network_address`](crate::addresses::is_network_address).
+    /// The built-in rule with this index hides the value, unless the value is a network address:
+    /// see [`is_network_address`](crate::addresses::is_network_address).
     HideUnlessNetworkAddress { rule: usize },
     /// The value is an id in a fixed format. Its text need not be scanned.
     Trust,
@@ -55,7 +56,7 @@ pub(crate) enum KeyDecision {
 pub(crate) enum Origin {
     /// A built-in rule. It shows values that cannot be the secret, such as booleans.
     BuiltIn,
-    /// A user rule. It hides every value.
+    /// A user rule. It hides every value, except an absent one inside a text, such as `null`.
     User,
 }
 
@@ -70,7 +71,7 @@ impl KeyRules {
                 .collect(),
             hides_pii: false,
             hides_addresses: false,
-            rules: Vec::new(),
+            user_rules: Vec::new(),
             shown: Vec::new(),
             index: PatternIndex::new(&[], 0),
         };
@@ -91,7 +92,8 @@ impl KeyRules {
         self.hides_addresses = on().any(|((name, _), _)| is_address(name));
     }
 
-    /// Adds a user rule and returns its number. A rule with the same pattern keeps its number.
+    /// Adds a user rule and returns its index. If there is a user rule with this pattern, returns
+    /// the index of that rule.
     ///
     /// A pattern that is the name of a built-in rule also switches that rule on.
     pub(crate) fn hide(&mut self, pattern: Pattern) -> usize {
@@ -99,23 +101,23 @@ impl KeyRules {
         if let Some(rule) = pattern.built_in() {
             self.switch(rule, true);
         }
-        if let Some(known) = self.rules.iter().position(|rule| *rule == pattern) {
+        if let Some(known) = self.user_rules.iter().position(|rule| *rule == pattern) {
             return self.on.len() + known;
         }
-        self.rules.push(pattern);
-        self.index = PatternIndex::new(&self.rules, self.on.len());
-        self.on.len() + self.rules.len() - 1
+        self.user_rules.push(pattern);
+        self.index = PatternIndex::new(&self.user_rules, self.on.len());
+        self.on.len() + self.user_rules.len() - 1
     }
 
     /// Removes the user rule with this pattern and shows the keys that it matches. A pattern that
     /// is the name of a built-in rule switches that rule off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
-        // Keeps the numbers of the other rules: clears the name of the rule, so that it matches no
-        // key.
-        for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
+        // An empty name matches no key. The rule stays in the list, so that the other rules keep
+        // their indices.
+        for rule in self.user_rules.iter_mut().filter(|rule| **rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
-        self.index = PatternIndex::new(&self.rules, self.on.len());
+        self.index = PatternIndex::new(&self.user_rules, self.on.len());
         if let Some(rule) = pattern.built_in() {
             self.switch(rule, false);
         }
@@ -123,7 +125,7 @@ impl KeyRules {
     }
 
     pub(crate) fn decide(&self, key: &str) -> KeyDecision {
-        if self.rules.is_empty()
+        if self.user_rules.is_empty()
             && self.shown.is_empty()
             && !RULES.may_be_about(key, self.hides_pii)
         {
@@ -137,7 +139,7 @@ impl KeyRules {
         if !self.shown.is_empty() && self.is_shown(&normal, key) {
             return KeyDecision::Pass;
         }
-        if !self.rules.is_empty()
+        if !self.user_rules.is_empty()
             && let Some(rule) = self.index.find(&normal, key)
         {
             return self.hidden_by(rule);
@@ -164,7 +166,7 @@ impl KeyRules {
             )
     }
 
-    /// Returns the decision that the rule with this number hides the value.
+    /// Returns the decision that the rule with this index hides the value.
     pub(crate) fn hidden_by(&self, rule: usize) -> KeyDecision {
         let origin = if rule < self.on.len() {
             Origin::BuiltIn
@@ -188,25 +190,30 @@ impl KeyRules {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let is_removed = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
         let on = self.on.iter().filter(|on| **on).count();
-        let hide = self.rules.iter().filter(|rule| !is_removed(rule)).count();
+        let hide = self
+            .user_rules
+            .iter()
+            .filter(|rule| !is_removed(rule))
+            .count();
         (on + hide, self.shown.len())
     }
 
-    /// Returns the rules about paths, each with its number.
+    /// Returns the user rules that are paths, each with its index.
     pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
         &self.index.paths
     }
 }
 
 impl PatternIndex {
+    /// `first` is the index of the first of these rules.
     fn new(rules: &[Pattern], first: usize) -> Self {
         let (mut exact, mut contains, mut ends, mut paths) = (vec![], vec![], vec![], vec![]);
-        for (number, rule) in (first..).zip(rules) {
-            match rule {
-                Pattern::Exact(name) => exact.push((name.clone(), number)),
-                Pattern::EndsWith(name) => ends.push((name.clone(), number)),
-                Pattern::Contains(name) => contains.push((name.clone(), number)),
-                Pattern::Path(path) => paths.push((path.clone(), number)),
+        for (rule, pattern) in (first..).zip(rules) {
+            match pattern {
+                Pattern::Exact(name) => exact.push((name.clone(), rule)),
+                Pattern::EndsWith(name) => ends.push((name.clone(), rule)),
+                Pattern::Contains(name) => contains.push((name.clone(), rule)),
+                Pattern::Path(path) => paths.push((path.clone(), rule)),
             }
         }
         Self {
@@ -261,11 +268,12 @@ impl PatternIndex {
     }
 }
 
-/// Whole names, each with its number.
+/// Whole names, each with the index of its rule.
 #[derive(Debug, Clone)]
 struct ExactNames {
     sorted: Vec<(String, usize)>,
-    /// A set of the hashes of all names, with one bit per hash. Most keys are not in it.
+    /// A set of the hashes of all names, with one bit per hash. Most keys have no bit, so they need
+    /// no binary search.
     hashes: [u64; 16],
 }
 

@@ -48,21 +48,24 @@
 //!   vocabulary splits joined words. `X-Api-Key`, `xApiKey`, `user.x_api_key` and `xapikey` end in
 //!   the same words, and the last words decide. Words such as `hash` or `prod` are ignored. Words
 //!   such as `length` or `changed_at` describe a secret, so the value is shown.
-//! * **Your rules** match names in lower case without punctuation, or the part after the last dot.
-//!   They take precedence over built-in rules.
-//! * **A boolean** is shown even if a built-in rule hides its key. For `address` and `ip`, the
-//!   value decides.
-//! * **The text of every shown key is scanned**, except for `request_id`, `trace_id`, `span_id` and
+//! * **Your rules** ignore case and punctuation. A name matches the whole key, or the part after
+//!   its last dot. Your rules take precedence over built-in rules.
+//! * **A boolean** is shown even if a built-in rule hides its key.
+//! * **`address` and `ip`** are rules about PII that hide a text unless it is a network address.
+//!   The detectors decide about that address.
+//! * **A text under a shown key is scanned**, except under `request_id`, `trace_id`, `span_id` and
 //!   `parent_span_id`.
 //! * **Attributes of the semantic conventions** with misleading words, such as `client.address`,
 //!   are exempt individually. In `http.request.header.<name>`, the name of the header is the key.
-//! * **Lookalike letters** in a key are normalized: `paſſword`, and `p\u0061ssword` in JSON.
+//! * **Lookalike letters and escapes** in a key are normalized: `paſſword`, and `p\u0061ssword` in
+//!   JSON.
 //! * **Texts** are scanned for keys with values at every depth (`key=value`, JSON, JSON in JSON
 //!   strings, the `Debug` of structs, headers, URLs, connection strings, forms, XML, command-line
 //!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Path rules apply inside a
 //!   text that is JSON, from its root.
-//! * **A value ends** at its quote or bracket, or at the separator in use. A mark inside a run of
-//!   characters ends the value only if another key, a quote or the end of the text follows.
+//! * **A value in a text ends** at its closing quote or bracket, or at white space. A punctuation
+//!   mark, such as `,` or `&`, ends the value only if the text after the mark looks like a new
+//!   part, such as the next key.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes, only booleans, absent values and placeholders
 //!   are shown. Your rules hide every value except an absent one.
@@ -80,8 +83,8 @@
 //!
 //! # Features
 //!
-//! * `pseudonyms`, off by default: pseudonyms such as `k1:…`. Equal values have equal pseudonyms.
-//!   They are computed with a key (HMAC-SHA-256).
+//! * `pseudonyms`, off by default: pseudonyms such as `k1:…`, computed with a secret key
+//!   (HMAC-SHA-256). Equal values under the same name have equal pseudonyms.
 //! * `secrecy`, off by default: a [`Classified`] may contain a `SecretString` of the crate
 //!   `secrecy`.
 //!

@@ -18,7 +18,7 @@ pub(crate) struct Match {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     Detector(Detector),
-    /// A key rule, and the start and the end of the key.
+    /// The index of a key rule, and the start and the end of the key.
     Key {
         rule: usize,
         at: (usize, usize),
@@ -40,13 +40,13 @@ impl Match {
     }
 }
 
-/// A list of matches. A few need no allocation, because a text seldom has more.
+/// A list of matches. The first few are stored inline, so most texts need no allocation.
 #[derive(Debug)]
 pub(crate) struct Matches {
     inline: [Match; INLINE_LEN],
     /// The number of matches in `inline`.
     count: usize,
-    /// All matches, if there are more than a few.
+    /// All matches, if they do not fit into `inline`, or were replaced.
     many: Vec<Match>,
 }
 

@@ -41,8 +41,8 @@ impl NormalizedKey {
     #[cold]
     #[inline(never)]
     fn from_unfolded(key: &str) -> Self {
-        // The end of the key that is read. An escape such as `\u0061` has six bytes, and eight with
-        // the further backslashes of a nested string.
+        // At most this much of the end of the key is read: eight bytes for each letter. An escape
+        // such as `\u0061` has six bytes, and more backslashes in a nested string.
         const MAX_READ_LEN: usize = 8 * MAX_KEY_LEN;
         // A letter may grow by half in lower case: `Ⱥ` has two bytes, and `ⱥ` has three.
         const MAX_FOLDED_LEN: usize = MAX_READ_LEN / 2 * 3;

@@ -1,4 +1,4 @@
-//! Searches a text for the places where a number or an account may begin.
+//! Searches a text for the positions where a number or an account may begin.
 //!
 //! Most texts have digits, but few have thirteen of them in a row. So runs of digits are found in
 //! blocks, and only a long run is read.
@@ -12,8 +12,8 @@ use crate::{
     numbers, scan_cost,
 };
 
-/// Calls `found` with the result of each detector at each place where it may match, in the order
-/// of the text.
+/// Calls `found` with the result of each detector at each position where it may match, in the
+/// order of the text.
 pub(crate) fn each_number(
     text: &[u8],
     stats: CharStats,
@@ -48,8 +48,8 @@ const MIN_CARD_LEN: usize = 13;
 const OWN_LEN: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
 const OWN: u64 = (1 << OWN_LEN) - 1;
 
-/// Returns whether the first group of a card may have this many digits. A longer number ends beyond
-/// its block.
+/// Returns whether a card may begin with a run of this many digits: its first group, or the whole
+/// card. The count is at least 14 for a run that ends beyond its block.
 fn may_begin_card(digits: u32) -> bool {
     matches!(digits, 4 | 6 | 8) || digits >= MIN_CARD_LEN as u32
 }
@@ -62,8 +62,8 @@ struct NumberSearch<'t> {
 }
 
 impl NumberSearch<'_> {
-    /// Reads the numbers that begin in the block. `digit_before` is 1 if the byte before it is a
-    /// digit.
+    /// Reads the numbers that begin in the block. `digit_before` is 1 if the byte before the block
+    /// is a digit.
     fn block(
         &mut self,
         base: usize,
@@ -96,10 +96,10 @@ impl NumberSearch<'_> {
         if numbers != 0 && !self.may_have_escape(base) {
             numbers &= !(digits << 1 | digit_before);
         }
-        let mut places = numbers | accounts;
-        while places != 0 {
-            let bit = places.trailing_zeros();
-            places &= places - 1;
+        let mut starts = numbers | accounts;
+        while starts != 0 {
+            let bit = starts.trailing_zeros();
+            starts &= starts - 1;
             let at = base + bit as usize;
             if digits >> bit & 1 == 0 {
                 self.account(at, found);

@@ -59,8 +59,9 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted(text, start))
 }
 
-/// Returns whether the digits are part of a trace id, or follow the key of an id in a fixed format.
-/// All hex digits of a span id may be decimal.
+/// Returns whether the digits belong to a span id: after a trace id and a dash, as in a
+/// `traceparent`. Also returns true after the key of an id in a fixed format. The 16 hex digits of
+/// a span id may all be decimal, so they may look like a card.
 fn is_trusted(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
@@ -203,7 +204,7 @@ fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
     groups.map(<[u8]>::len).eq(GROUPS)
 }
 
-/// Sorted by country.
+/// The length of an IBAN in each country, sorted by country.
 #[rustfmt::skip]
 static IBAN_LENGTHS: &[(&str, u8)] = &[
     ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16),

@@ -31,17 +31,21 @@
 //!
 //! A pair may be written as two pairs: `name: API_TOKEN`, directly followed by `value: …`.
 //!
-//! A *run* extends to white space or to the character that separates pairs in this context
+//! A *run* extends to white space or to a mark that separates pairs in this context
 //! ([`ValueContext`](crate::value_end::ValueContext)):
 //!
-//! - In the query of a URL it ends at `&`, and at the `#` of a fragment.
-//! - After a `;` it is a member of a connection string. It may contain spaces and ends at `;`.
-//! - Elsewhere it ends at `,`, `;` or `&` only if another key, a quote or the end of the text
-//!   follows the mark.
+//! - In the query of a URL: `&`, `;`, or the `#` of a fragment.
+//! - After a `;`: a `;`. The run is a member of a connection string, and may contain spaces.
+//! - After a `&` elsewhere: a `&`. The run is a member of a form.
+//! - In any other text: `,`, `;` or `&`.
 //!
-//! A pair is in a query if a `?` or the `://` of a web URL precedes it, without white space in
-//! between. A name after `::` is a module, not a key before `:`. A backslash before a name may
-//! begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so both are tried.
+//! A `,`, `;` or `&` separates pairs only before white space, a bracket, a quote, a key or the end
+//! of the text.
+//!
+//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes the pair
+//! without white space in between. A name after `::` is a module, not a key before `:`. A backslash
+//! before a name may begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so both are
+//! tried.
 
 use crate::{
     byte_class::ByteClass,
@@ -58,8 +62,8 @@ pub(crate) struct Pair<'t> {
     /// Other readings of the key. The first is without the letter of an escape (`\ntoken`), or else
     /// without the letter of an option (`-Dtoken`). The second is the name before the brackets.
     others: [Option<&'t str>; 2],
-    /// The start of the name that contains the key.
-    pub(crate) name: usize,
+    /// The start of the name that contains the key, such as `user[password]`.
+    pub(crate) name_start: usize,
     /// The position of the `=` or `:`.
     separator: usize,
     /// The end of the separator.
@@ -68,7 +72,7 @@ pub(crate) struct Pair<'t> {
     pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
     pub(crate) quote: Option<Quote>,
-    /// Whether a `?`, `&` or `;` precedes the pair.
+    /// Whether the pair directly follows a `?`, `&` or `;`.
     pub(crate) may_be_parameter: bool,
 }
 
@@ -94,7 +98,7 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         if let Some(found) = key_before(bytes, separator)
             && let Some(key) = text.get(found.start..found.end)
         {
-            let before = &bytes[..found.name];
+            let before = &bytes[..found.name_start];
             // A module name follows `::`, and a user follows `://`.
             let is_path_or_user = before.ends_with(b"::") || before.ends_with(b"://");
             let is_arrow = bytes.get(separator + 1) == Some(&b'>');
@@ -116,7 +120,7 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             return Some(Pair {
                 key,
                 others: [shorter.flatten().or(option), outer],
-                name: found.name,
+                name_start: found.name_start,
                 separator,
                 separator_end: *at,
                 is_colon,
@@ -134,8 +138,8 @@ const MAX_REMARK_LEN: usize = 32;
 struct KeySpan {
     start: usize,
     end: usize,
-    /// The start of the name that contains the key.
-    name: usize,
+    /// The start of the name that contains the key, such as `user[password]`.
+    name_start: usize,
     /// The name before its brackets.
     outer: Option<(usize, usize)>,
     quote: Option<Quote>,
@@ -146,13 +150,14 @@ impl KeySpan {
         Self {
             start,
             end,
-            name: start,
+            name_start: start,
             outer: None,
             quote,
         }
     }
 }
 
+/// Returns the key before the separator at `separator`.
 fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
     if ends_with_number(&text[..separator]) {
         return None;
@@ -197,7 +202,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
                 None => plain_key(text, end),
             }
         }
-        // Only JSON has line breaks there.
+        // Only JSON has line breaks between a key and its separator, and quotes around the key.
         _ if !is_one_line => None,
         Some(b']' | b'd' | b'D')
             if (gap.is_empty() || text.get(separator + 1) == Some(&b'>'))
@@ -237,7 +242,8 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     };
     let mut found = plain_key(inner, inner.len())?;
     let start = found.start;
-    let name = if inner[..start].ends_with(b"[") {
+    // The position of the bracket, which may be encoded.
+    let bracket = if inner[..start].ends_with(b"[") {
         start - 1
     } else {
         // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip
@@ -249,10 +255,9 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
         found.start += 2;
         start - 1
     };
-    // So far, `name` is the position of the bracket.
-    found.name = start_of_form(text, name);
-    let outer = ByteClass::KEY.run_end(&text[..name], found.name);
-    found.outer = (outer > found.name).then_some((found.name, outer));
+    found.name_start = start_of_form(text, bracket);
+    let outer = ByteClass::KEY.run_end(&text[..bracket], found.name_start);
+    found.outer = (outer > found.name_start).then_some((found.name_start, outer));
     Some(found)
 }
 
@@ -264,9 +269,9 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
     })
 }
 
-/// Returns the start of a form field's name that contains brackets at `part`.
-fn start_of_form(text: &[u8], part: usize) -> usize {
-    run_start(text, part, MAX_KEY_LEN, |byte| {
+/// Returns the start of the form field's name that has a bracket at `bracket`.
+fn start_of_form(text: &[u8], bracket: usize) -> usize {
+    run_start(text, bracket, MAX_KEY_LEN, |byte| {
         ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
     })
 }
@@ -303,14 +308,18 @@ fn start_of_key(text: &[u8], end: usize) -> usize {
 impl<'t> Pair<'t> {
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
-        let (start, end) = (self.name, self.name + self.key.len());
-        let is_unquoted = self.quote.is_none()
+        let (start, end) = (self.name_start, self.name_start + self.key.len());
+        let may_be_second_word = self.quote.is_none()
             && text.get(start..end) == Some(self.key)
             && NOUNS
                 .iter()
                 .chain(&ATTRIBUTES)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
-        let with_word = move || is_unquoted.then(|| word_before(text, start)).flatten();
+        let with_word = move || {
+            may_be_second_word
+                .then(|| word_before(text, start))
+                .flatten()
+        };
         let two = std::iter::once_with(with_word).flatten().flatten();
         let two = two.filter_map(move |from| text.get(from..end));
         std::iter::once(self.key)
@@ -320,10 +329,12 @@ impl<'t> Pair<'t> {
 
     /// Returns the key with the word before it, if both are written like prose: `first pass: …`.
     pub(crate) fn key_in_prose(&self, text: &'t str) -> Option<&'t str> {
-        let end = self.name + self.key.len();
+        let end = self.name_start + self.key.len();
         let is_unquoted = self.is_colon && self.quote.is_none();
-        let is_key = is_unquoted && text.get(self.name..end) == Some(self.key);
-        let [word, _] = is_key.then(|| word_before(text, self.name)).flatten()?;
+        let is_key = is_unquoted && text.get(self.name_start..end) == Some(self.key);
+        let [word, _] = is_key
+            .then(|| word_before(text, self.name_start))
+            .flatten()?;
         text.get(word..end)
     }
 
@@ -344,7 +355,7 @@ impl<'t> Pair<'t> {
     /// Returns whether the key is `value` and directly follows a name that ends at `end`.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
         let gap = text
-            .get(end..self.name)
+            .get(end..self.name_start)
             .filter(|gap| gap.len() <= MAX_KEY_LEN);
         let is_gap = |gap: &[u8]| {
             let mut last = b' ';
@@ -357,9 +368,9 @@ impl<'t> Pair<'t> {
         self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
     }
 
-    /// Returns whether the pair must be examined, even though it starts inside a hidden value that
-    /// ends at `end`. The value of the pair may extend beyond `end`.
-    pub(crate) fn may_start_inside_hidden_value(&self, text: &[u8], end: usize) -> bool {
+    /// Returns whether the value of the pair may extend beyond `end`, the end of a hidden value. If
+    /// not, the whole pair is already hidden.
+    pub(crate) fn may_end_after(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
         }
@@ -382,8 +393,8 @@ pub(crate) const NOUNS: [&str; 12] = [
     "data",
 ];
 
-/// Second words that may also describe a key: `card number` is a key, `token name` is not. The
-/// rules reject a reading that ends with such a word if its first word is itself a key: see
+/// Second words that may also describe a key: `card number` is a key, `token name` is not. A
+/// reading with such a second word is rejected if a rule hides the first word alone: see
 /// `Policy::rule_of_reading`.
 #[rustfmt::skip]
 const ATTRIBUTES: [&str; 10] = [
@@ -392,7 +403,8 @@ const ATTRIBUTES: [&str; 10] = [
 ];
 
 /// Returns the possible starts of the first word of a two-word key: `seed phrase: …`, `API key: …`.
-/// After a backslash it begins at the letter of an escape, or after it.
+/// The two starts differ only after a backslash. Then the first letter may belong to an escape, so
+/// the word begins after that letter or at it.
 fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;

@@ -15,22 +15,25 @@ use crate::{
     value_end::{self, Quote, ValueContext, ValueSpan},
 };
 
-/// Properties of the rule that hides a key.
+/// Properties of a hidden key and of the rule that hides it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleTraits {
     /// The key names a header: its value extends to the end of the line.
     pub(crate) header: bool,
-    /// The rule is built in, and shows values that are not credentials. User rules hide all values.
+    /// The rule is built in, and shows values that are not credentials. User rules show only absent
+    /// values.
     pub(crate) built_in: bool,
 }
 
 impl Pair<'_> {
     /// Returns the latest end of the value in a JSON document: the end of the string that contains
-    /// the key, or the end of the JSON value.
+    /// the pair. If no string contains it, the pair is a member of the document, and its JSON value
+    /// ends there.
     pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
+                // The replacement of the value then gets quotes.
                 self.quote = Some((b'"', 0));
                 document.end_of_value(text, self.separator_end)
             }
@@ -41,9 +44,9 @@ impl Pair<'_> {
         // Tracks the text before the quotes of the key, so that only the enclosing strings are
         // open.
         let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
-        context.move_to(text, self.name.saturating_sub(quotes));
+        context.move_to(text, self.name_start.saturating_sub(quotes));
         if !self.may_be_parameter {
-            let before = run_start(text, self.name, 2, |byte| byte == b' ');
+            let before = run_start(text, self.name_start, 2, |byte| byte == b' ');
             let is_member = !self.is_colon && before > 0 && text[before - 1] == b';';
             return if is_member {
                 ValueContext::ConnectionString
@@ -51,7 +54,7 @@ impl Pair<'_> {
                 ValueContext::Plain
             };
         }
-        let is_member = text[self.name - 1] == b';';
+        let is_member = text[self.name_start - 1] == b';';
         if let Some(query) = context.query() {
             query
         } else if is_member {
@@ -61,7 +64,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns the value, or `None` if there is none or it is not a secret.
+    /// Returns the value, or `None` if there is no value or the value is not a secret.
     pub(crate) fn value(
         &self,
         text: &[u8],
@@ -76,7 +79,7 @@ impl Pair<'_> {
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
-        let place = self.value_context(text, context);
+        let notation = self.value_context(text, context);
         while let Some(after) = value_end::after_tab(text, start, context.open()) {
             start = after;
         }
@@ -89,22 +92,22 @@ impl Pair<'_> {
             && (self.quote.is_none() || is_word)
             && start > self.separator_end
             && traits.built_in;
-        let place = match place {
+        let notation = match notation {
             // URLs contain no spaces.
             ValueContext::Query { .. } if start > self.separator_end => ValueContext::Plain,
-            place => place,
+            notation => notation,
         };
         let mark = *text.get(start + slashes)?;
-        let string = |start, end| ValueSpan {
+        let span = |start, end| ValueSpan {
             start,
             end,
             needs_quotes: None,
         };
         if let Some((start, end)) = self.value_on_next_line(text, start, context.open()) {
-            return Some(string(start, end));
+            return Some(span(start, end));
         }
         if traits.built_in
-            && (self.is_in_arn(text) || value_end::is_line_break(text, start, context.open()))
+            && (self.is_in_arn(text) || value_end::is_break(text, start, context.open()))
         {
             return None;
         }
@@ -115,13 +118,15 @@ impl Pair<'_> {
             return None;
         }
         let (value, is_quoted) = match &mark {
-            mark @ (b'"' | b'\'' | b'`') if !value_end::is_mark_of_member(text, start, place) => {
+            mark @ (b'"' | b'\'' | b'`')
+                if !value_end::is_mark_of_member(text, start, notation) =>
+            {
                 let start = start + slashes + 1;
                 let (start, end) = value_end::quoted(text, start, *mark, slashes, context.open());
-                (string(start, end), true)
+                (span(start, end), true)
             }
             _ => (
-                self.bare(text, start, place, context, traits, may_be_prose)?,
+                self.bare(text, start, notation, context, traits, may_be_prose)?,
                 false,
             ),
         };
@@ -141,30 +146,31 @@ impl Pair<'_> {
         (!shown).then_some(value)
     }
 
+    /// Returns the value if it is not quoted, or `None` if the text is prose.
     fn bare(
         &self,
         text: &[u8],
         start: usize,
-        place: ValueContext,
+        notation: ValueContext,
         context: &ContextTracker,
         traits: RuleTraits,
         may_be_prose: bool,
     ) -> Option<ValueSpan> {
-        let subject = KeySubject::key(self.key);
+        let subject = KeySubject::for_key(self.key);
         let needs_quotes = self
             .quote
             .filter(|(mark, _)| *mark == b'"')
             .map(|(_, slashes)| slashes);
-        let until = |start: usize, end: usize| ValueSpan {
+        let span = |start: usize, end: usize| ValueSpan {
             start,
             end,
             needs_quotes,
         };
         if let Some((from, to)) = value_end::block(text, start).filter(|_| self.is_colon) {
-            return Some(until(from, to));
+            return Some(span(from, to));
         }
         if let Some((from, to)) = self.list(text, start, subject) {
-            return Some(until(from, to));
+            return Some(span(from, to));
         }
         let is_debug = is_debug(&text[start..]);
         let open = context.open();
@@ -175,7 +181,7 @@ impl Pair<'_> {
             }
             match credential::read_after_colon(in_string(text, start, open), subject) {
                 ValueReading::Prose => return None,
-                ValueReading::Through(length) => return Some(until(start, start + length)),
+                ValueReading::Through(length) => return Some(span(start, start + length)),
                 ValueReading::Value => {}
             }
         }
@@ -188,29 +194,29 @@ impl Pair<'_> {
             let word = ByteClass::WORD.run_end(text, start);
             match text.get(word) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
-                    end.max(value_end::end_of_bare(text, start, place, open))
+                    end.max(value_end::end_of_bare(text, start, notation, open))
                 }
                 _ => end,
             }
         } else {
-            value_end::end_of_bare(text, start, place, open)
+            value_end::end_of_bare(text, start, notation, open)
         };
-        let is_alone = self.quote.is_none()
-            && place != ValueContext::Form
-            && !matches!(place, ValueContext::Query { .. })
+        let may_have_spaces = self.quote.is_none()
+            && notation != ValueContext::Form
+            && !matches!(notation, ValueContext::Query { .. })
             && traits.built_in;
-        if is_alone && subject == KeySubject::Password {
+        if may_have_spaces && subject == KeySubject::Password {
             end = end.max(start + credential::end_of_groups(&text[start..]));
-        } else if is_alone && subject == KeySubject::Phrase && !is_debug {
+        } else if may_have_spaces && subject == KeySubject::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if may_be_prose && subject == KeySubject::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
         } else if subject == KeySubject::Person
-            && (may_be_prose || is_alone && has_words(self.key, &text[start..end]))
+            && (may_be_prose || may_have_spaces && has_words(self.key, &text[start..end]))
         {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
-        Some(until(start, end))
+        Some(span(start, end))
     }
 
     /// Returns a credential that is alone on the next line, if that line is indented more than the
@@ -229,15 +235,17 @@ impl Pair<'_> {
         }
         let line = match text.get(start)? {
             b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
-            b'\\' if value_end::is_line_break(text, start, open) => {
+            b'\\' if value_end::is_break(text, start, open) => {
                 run_end(text, start, |byte| byte == b'\\') + 1
             }
             _ => return None,
         };
         let near = &text[..text.len().min(line + MAX_INDENT)];
         let mut from = run_end(near, line, |byte| byte == b' ');
-        let key = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
-        if from - line <= self.name - key {
+        let key = run_start(text, self.name_start, MAX_INDENT, |byte| {
+            b" -".contains(&byte)
+        });
+        if from - line <= self.name_start - key {
             return None;
         }
         let near = &text[..text.len().min(from + MAX_LEN)];
@@ -266,8 +274,10 @@ impl Pair<'_> {
         if !self.is_colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
             return None;
         }
-        let line = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
-        let (from, to) = value_end::list(text, start, self.name - line)?;
+        let line = run_start(text, self.name_start, MAX_INDENT, |byte| {
+            b" -".contains(&byte)
+        });
+        let (from, to) = value_end::list(text, start, self.name_start - line)?;
         let items = text[from..to].split(|byte| *byte == b'\n');
         let is_prose = |item: &[u8]| {
             let item = item.trim_ascii_start();
@@ -279,10 +289,10 @@ impl Pair<'_> {
 
     /// Returns whether the key is part of a resource name: `arn:aws:…:secret:stock-db`.
     fn is_in_arn(&self, text: &[u8]) -> bool {
-        if !self.is_colon || self.name == 0 || text[self.name - 1] != b':' {
+        if !self.is_colon || self.name_start == 0 || text[self.name_start - 1] != b':' {
             return false;
         }
-        let start = run_start(text, self.name, MAX_KEY_LEN, |byte| {
+        let start = run_start(text, self.name_start, MAX_KEY_LEN, |byte| {
             ByteClass::KEY.has(byte) || byte == b':' || byte == b'/'
         });
         text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
@@ -290,7 +300,7 @@ impl Pair<'_> {
 
     /// Returns whether the key is a variable in source code: `let password = …`.
     fn is_variable(&self, text: &[u8]) -> bool {
-        let before = &text[..self.name];
+        let before = &text[..self.name_start];
         let before = before.strip_suffix(b"mut ").unwrap_or(before);
         let start = before.strip_suffix(b"let ").map(<[u8]>::len);
         !self.is_colon && start.is_some_and(|start| is_boundary(text, start))
@@ -298,7 +308,7 @@ impl Pair<'_> {
 
     /// Returns whether a quoted value is the subject of a sentence that continues after the quote.
     fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
-        if KeySubject::key(self.key) == KeySubject::Password {
+        if KeySubject::for_key(self.key) == KeySubject::Password {
             return false;
         }
         let rest = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
@@ -320,7 +330,7 @@ impl Pair<'_> {
         {
             return true;
         }
-        let before = run_start(text, self.name, 1, is_space);
+        let before = run_start(text, self.name_start, 1, is_space);
         let word = run_start(text, before, 16, |byte| byte.is_ascii_alphabetic());
         let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
         let is_parser = words

@@ -62,7 +62,7 @@ pub struct Policy {
 #[derive(Debug, Clone)]
 struct PolicyRules {
     keys: KeyRules,
-    /// The state of each rule about keys.
+    /// The state of each rule about keys, by the index of the rule.
     rule_states: Vec<RuleState>,
     /// The state of each detector.
     detectors: [RuleState; Detector::ALL.len()],
@@ -73,7 +73,7 @@ struct PolicyRules {
     /// The action of rules without their own.
     action: Action,
     #[cfg(feature = "pseudonyms")]
-    key: Option<PseudonymKey>,
+    pseudonym_key: Option<PseudonymKey>,
 }
 
 /// The keys of [`Policy::allow_only`].
@@ -81,7 +81,7 @@ struct PolicyRules {
 struct AllowList {
     keys: Vec<Pattern>,
     /// Patterns that hide allowed keys again, because they were added after the list. Each has the
-    /// number of its rule.
+    /// index of its rule.
     hidden: Vec<(Pattern, usize)>,
 }
 
@@ -98,7 +98,7 @@ struct RuleState {
 enum RulesVerdict {
     /// The verdict does not depend on an action.
     Known(KeyVerdict),
-    /// The rule with this number hides the key. The verdict depends on the rule's action.
+    /// The rule with this index hides the key. The verdict depends on the rule's action.
     HiddenBy { rule: usize, origin: Origin },
 }
 
@@ -114,9 +114,9 @@ pub enum Action {
     /// `***` and the last `n` characters. A value shorter than `2 * n` characters becomes
     /// [`REDACTED`].
     KeepLast(usize),
-    /// A pseudonym, computed with a key. Equal values of the same key have equal pseudonyms.
-    /// Without a [`Policy::pseudonym_key`], the value becomes [`REDACTED`], and this is reported
-    /// once.
+    /// A pseudonym, computed with the [`Policy::pseudonym_key`]. Equal values of fields with the
+    /// same name have equal pseudonyms. Without that key, the value becomes [`REDACTED`], and the
+    /// missing key is reported once.
     #[cfg(feature = "pseudonyms")]
     Pseudonym,
 }
@@ -138,7 +138,7 @@ impl Policy {
                 allowed: None,
                 action: Action::Redact,
                 #[cfg(feature = "pseudonyms")]
-                key: None,
+                pseudonym_key: None,
             }),
             #[cfg(feature = "pseudonyms")]
             report: SelfReport::default(),
@@ -158,8 +158,8 @@ impl Policy {
         Self::secrets().with_pii(None)
     }
 
-    /// Switches the rules and detectors about PII on, with this action. Without an action, they
-    /// keep theirs.
+    /// Switches the rules and detectors about PII on, and sets their action. With `None`, each
+    /// keeps its action.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -175,7 +175,7 @@ impl Policy {
         self
     }
 
-    /// Switches the rules and detectors about PII off, except these.
+    /// Switches the rules and detectors about PII off, except those that `except` names.
     pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -210,7 +210,7 @@ impl Policy {
 
     /// Creates a policy that shows the values of these keys only. Shown texts and messages are
     /// still scanned. [`hide`](Self::hide) hides an allowed key again, and [`show`](Self::show)
-    /// allows another one.
+    /// allows another key.
     ///
     /// # Errors
     /// If a key is invalid.
@@ -289,11 +289,11 @@ impl Policy {
         self
     }
 
-    /// Sets the key for pseudonyms. Defaults to none.
+    /// Sets the key for [`Action::Pseudonym`]. Defaults to none.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn pseudonym_key(mut self, key: PseudonymKey) -> Self {
-        self.rules_mut().key = Some(key);
+        self.rules_mut().pseudonym_key = Some(key);
         self
     }
 
@@ -320,7 +320,7 @@ impl Policy {
         self
     }
 
-    /// Adds a rule that hides these keys. Returns its number.
+    /// Adds a rule that hides the keys of `pattern`. Returns the index of the rule.
     fn add(&mut self, pattern: Pattern) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
@@ -347,7 +347,7 @@ impl Policy {
             Action::Redact | Action::Remove => Cow::Borrowed(REDACTED),
             Action::KeepLast(count) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
-            Action::Pseudonym => match &self.rules.key {
+            Action::Pseudonym => match &self.rules.pseudonym_key {
                 Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last_part(), value)),
                 None => {
                     self.report_missing_key();
@@ -375,7 +375,8 @@ impl Redact for Policy {
             RulesVerdict::HiddenBy { rule, .. } => {
                 let rule = &rules.rule_states[rule];
                 let verdict = rule.verdict(rules.action);
-                // `replace` counts each value. Other verdicts are requested once per callsite.
+                // `replace` counts the values of the verdict `Replace`. The other verdicts are
+                // counted here, once per callsite, because sinks do not report each value.
                 if verdict != KeyVerdict::Replace {
                     rule.count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -428,9 +429,9 @@ impl Redact for Policy {
         self.append_redacted(key, text, shown)
     }
 
-    /// Returns the counts that are not zero. Detectors come first, by their name, such as `email`,
-    /// then key rules, such as `key password`. A field that is hidden or removed because of its key
-    /// counts once per callsite and sink.
+    /// Returns the counts that are not zero: first those of detectors, under names such as `email`,
+    /// then those of key rules, such as `key password`. A field that is hidden or removed because
+    /// of its key counts once per callsite and sink.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
@@ -458,7 +459,7 @@ impl Redact for Policy {
     }
 }
 
-/// Shows the number of rules and the active detectors.
+/// Shows how many rules hide and show keys, and the names of the enabled detectors.
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = &self.rules;
@@ -505,8 +506,8 @@ impl PolicyRules {
     }
 
     /// Returns the decision about the field with this name. With an allow list, only rules that
-    /// were added after it decide here. (The scan of a text does not call this: for the keys inside
-    /// it, all rules decide.)
+    /// were added after the list decide here. (The scan of a text does not call this: all rules
+    /// decide about the keys inside a text.)
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
@@ -540,7 +541,7 @@ impl RuleState {
     }
 }
 
-/// Returns the rules about PII.
+/// Returns the indices of the built-in rules about PII.
 fn pii() -> impl Iterator<Item = usize> {
     let rules = RULES.named().iter().enumerate();
     rules
@@ -548,7 +549,8 @@ fn pii() -> impl Iterator<Item = usize> {
         .map(|(rule, _)| rule)
 }
 
-/// Returns the last `count` characters, if they are at most half of the value.
+/// Returns `***` and the last `count` characters, or [`REDACTED`] if these are more than half of
+/// the value.
 fn keep_last(value: &str, count: usize) -> Cow<'static, str> {
     let kept = count
         .checked_sub(1)

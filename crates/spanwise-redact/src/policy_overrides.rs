@@ -109,7 +109,7 @@ impl PolicyOverrides {
         Some(policy)
     }
 
-    /// Adds the part after a `+` or `-`.
+    /// Adds the key of `word`, such as `+key` or `-key`. `text` is the whole value.
     fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), ParseError> {
         let key = word[1..].trim();
         let gap = key.find(|c: char| c == ';' || c.is_whitespace());
@@ -149,7 +149,7 @@ impl PolicyOverrides {
     }
 }
 
-/// The name of all rules about PII.
+/// The word that selects all rules and detectors about PII.
 const PII: &str = "pii";
 
 /// Writes the syntax of `LOG_REDACT`.

@@ -17,7 +17,7 @@ pub(crate) struct PrefixFilter {
     tables: Option<PrefixTables>,
     /// One bit for each hash of the first four bytes of a literal.
     bits: Box<[u64; WORDS]>,
-    /// The first three bytes of each literal with its number, sorted.
+    /// The first three bytes of each literal with its index, sorted.
     known: Vec<(u32, u16)>,
     /// For each third byte, the index of the first entry of `known` with this third byte or a
     /// greater one.
@@ -38,7 +38,7 @@ pub(crate) struct Literal<'l> {
 const WORDS: usize = 512;
 
 impl PrefixFilter {
-    /// Creates a filter from literals with their numbers. A literal has at least three bytes.
+    /// Creates a filter from literals with their indices. A literal has at least three bytes.
     /// Literals of three bytes are found only before a byte of their class, if they have a class.
     pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (usize, Literal<'l>)>) -> Self {
         let mut bits = Box::new([0; WORDS]);
@@ -147,8 +147,8 @@ impl PrefixFilter {
         byte_blocks::classes_and_prefixes(classes, self.tables.as_ref()?, block)
     }
 
-    /// Calls `check` with the number and the position of each literal that may begin at one of
-    /// these positions, until it returns a value.
+    /// Calls `check` with the index and the position of each literal that may begin at one of these
+    /// positions, until `check` returns a value.
     #[inline]
     pub(crate) fn find_map<T>(
         &self,
@@ -168,7 +168,7 @@ impl PrefixFilter {
         None
     }
 
-    /// Returns the numbers of the literals that may start `text`.
+    /// Returns the indices of the literals that `text` may begin with.
     pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let first = match text {
             [a, b, c, ..] => three(*a, *b, *c),
@@ -214,8 +214,9 @@ pub(crate) struct Candidates<'f> {
     filter: &'f PrefixFilter,
     text: &'f [u8],
     end: usize,
-    /// The start of the current block, and its positions that are not yet returned.
+    /// The start of the current block.
     base: usize,
+    /// A bit for each position of the current block that is not yet returned.
     block: u64,
     /// The current block and those after it, the last one first.
     ahead: [u64; MAX_AHEAD],
@@ -252,6 +253,7 @@ impl Candidates<'_> {
             None if self.base >= self.end => return None,
             None => self.read(from)?,
         }
+        // `left` is always less than `MAX_AHEAD`. The remainder only removes a bounds check.
         self.block = self.ahead[self.left % MAX_AHEAD] & positions_from(from, self.base);
         self.block &= first_positions(self.end.saturating_sub(self.base));
         Some(())
@@ -306,12 +308,13 @@ fn four(text: &[u8], at: usize) -> u32 {
     }
 }
 
-/// Returns three bytes as a number.
+/// Returns three bytes as a number, ignoring case.
 const fn three(a: u8, b: u8, c: u8) -> u32 {
     u32::from_le_bytes([a, b, c, 0]) | (CASE & 0x00FF_FFFF)
 }
 
-/// The case bit of a letter. For other bytes it has the same value in text and literal.
+/// The case bits of four letters. They are also set in other bytes, both of a text and of a
+/// literal, so equal bytes stay equal.
 const CASE: u32 = 0x2020_2020;
 
 /// Hashes four bytes, ignoring case.

@@ -34,13 +34,13 @@ enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The name before the word: with the preceding word, and alone.
+    /// The key: the name before the value with the word before that name, and the name alone.
     keys: [Option<&'t str>; 2],
     start: usize,
     end: usize,
 }
 
-/// The words before a word, in reverse order.
+/// The ranges of the words before the current word, the nearest first.
 pub(crate) type PrecedingWords = [(usize, usize); 6];
 
 /// Returns the next word that has a digit and follows a name, from `*at` on.
@@ -151,7 +151,7 @@ impl<'t> ProsePair<'t> {
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
         let content = text.as_bytes().get(self.start..self.end)?;
         scan_cost::add(content.len());
-        let about = KeySubject::key(key);
+        let about = KeySubject::for_key(key);
         if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);
         }

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use spanwise_core::ParseError;
 
-/// The key of pseudonyms. With the key, a guessed value can be verified.
+/// The key of pseudonyms. Keep it secret: everyone with the key can verify a guessed value.
 ///
 /// Services with the same key compute the same pseudonym for the same name and value. `Debug` does
 /// not show the key.

@@ -1,4 +1,8 @@
-//! Scans a text for secrets in one pass. A clean text needs no second pass.
+//! Finds secrets that are recognized by their form: tokens, numbers and addresses.
+//!
+//! A first pass, the [`Survey`], reads which characters the text has. Searches that need other
+//! characters are skipped. In a short text, the survey also finds where tokens may begin, so most
+//! short texts need no second pass.
 
 use std::sync::LazyLock;
 
@@ -16,11 +20,11 @@ use crate::{
     urls,
 };
 
-/// The first pass over a text.
+/// The result of the first pass over a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Survey {
     stats: CharStats,
-    /// A bit for each position where a token may begin, if the text is one block.
+    /// A bit for each position where a token may begin. `None` if the text is longer than a block.
     block: Option<u64>,
 }
 
@@ -57,7 +61,8 @@ impl Survey {
     }
 }
 
-/// Returns the end of the positions where a token may begin, and of those where a key may begin.
+/// Returns the end of the positions where a token may begin, and of those where a key in prose may
+/// begin.
 #[inline]
 fn token_positions(text: &[u8], stats: CharStats) -> (usize, usize) {
     // One position more, for a key that ends the text.
@@ -83,28 +88,29 @@ fn starts_with_prose_key(text: &[u8]) -> bool {
 }
 
 /// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector.
+/// Returns the statistics of the text, with hints for the searches for pairs.
 pub(crate) fn detect(text: &[u8], survey: Survey, wanted: u32, matches: &mut Matches) -> CharStats {
     let mut stats = survey.stats;
     find_tokens(text, survey, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
-        detect_marks(text, stats, wanted, matches);
+        detect_by_chars(text, stats, wanted, matches);
     }
     stats
 }
 
-/// Appends the matches that certain characters announce.
-// Not inlined, because most texts do not need it.
+/// Appends the matches that contain an `@`, a colon, two dots or several digits.
+// Not inlined, because most texts have no such match.
 #[inline(never)]
-fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Matches) {
+fn detect_by_chars(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Matches) {
     if stats.dots >= 2 && wanted & detector_bit(Detector::MiscPrefixed) != 0 {
         discord_tokens(text, matches);
     }
     if stats.seen & AT != 0 {
         detect_at_signs(text, wanted, matches);
     }
-    let mut found = |detector: Detector, place: Option<(usize, usize)>| {
-        let place = place.filter(|_| wanted & detector_bit(detector) != 0);
-        matches.extend(place.map(|place| Match::by(detector, place)));
+    let mut found = |detector: Detector, range: Option<(usize, usize)>| {
+        let range = range.filter(|_| wanted & detector_bit(detector) != 0);
+        matches.extend(range.map(|range| Match::by(detector, range)));
     };
     if stats.may_have_numbers() && wanted & NUMBERS != 0 {
         each_number(text, stats, &mut found);
@@ -119,29 +125,31 @@ fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Matche
 /// Appends the matches around an `@`.
 fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Matches) {
     let is_userinfo = |found: &&Match| found.rule == Rule::Detector(Detector::UrlUserinfo);
-    let mut hosts: Vec<usize> = matches
+    let mut userinfo_ends: Vec<usize> = matches
         .iter()
         .filter(is_userinfo)
         .map(|found| found.end)
         .collect();
-    hosts.sort_unstable();
+    userinfo_ends.sort_unstable();
     let mut at = 0;
     while let Some(sign) = find(text, b'@', at) {
         at = sign + 1;
         if wanted & detector_bit(Detector::UrlUserinfo) != 0 {
-            let place = urls::easy_connect(text, sign);
-            matches.extend(place.map(|place| Match::by(Detector::UrlUserinfo, place)));
+            let range = urls::easy_connect(text, sign);
+            matches.extend(range.map(|range| Match::by(Detector::UrlUserinfo, range)));
         }
-        // The part before the host of a URL is already hidden, and the host is shown.
-        if wanted & detector_bit(Detector::Email) != 0 && hosts.binary_search(&sign).is_err() {
-            let place = addresses::email(text, sign);
-            matches.extend(place.map(|place| Match::by(Detector::Email, place)));
+        // `password@host` of a URL is not an e-mail address. The password is already hidden, and
+        // the host is shown.
+        let is_userinfo_end = || userinfo_ends.binary_search(&sign).is_ok();
+        if wanted & detector_bit(Detector::Email) != 0 && !is_userinfo_end() {
+            let range = addresses::email(text, sign);
+            matches.extend(range.map(|range| Match::by(Detector::Email, range)));
         }
     }
 }
 
-/// Calls `found` with each run of characters that may contain an IPv6 address. A run is cut before
-/// its first colon if that is far from its start.
+/// Calls `found` with each run of characters that may contain an IPv6 address. A run has at most 48
+/// bytes before its first colon. Further bytes are cut off.
 fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     const MAX_LEN_BEFORE: usize = 48;
     // An address has two colons with at most a group of four digits between them. Most colons are
@@ -155,7 +163,7 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     let mut from = 0;
     while let Some(colon) = find(text, b':', from) {
         from = colon + 1;
-        let near = &text[from..text.len().min(from + byte_blocks::CLOSE)];
+        let near = &text[from..text.len().min(from + byte_blocks::MAX_CLOSE_DISTANCE)];
         if !near.contains(&b':') {
             continue;
         }
@@ -167,7 +175,7 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     }
 }
 
-/// Appends the tokens with known prefixes, and records hints for the searches for pairs.
+/// Appends the tokens with known prefixes. Records hints for the searches for pairs in `stats`.
 fn find_tokens(
     text: &[u8],
     survey: Survey,
@@ -196,14 +204,15 @@ fn find_tokens(
             found.stats.prose_key |= is_prose_key(text, at);
         } else if let Some(found) = found.token(literals, text, at) {
             reaches_end |= found.end + MIN_TOKEN_LEN > text.len();
-            // A token after `bearer` may extend further than the match of `bearer`.
+            // A secret that begins after its literal, such as `bearer`, is searched again: it may
+            // be the beginning of a longer token.
             if found.start <= at {
                 from = from.max(found.end);
             }
             matches.push(found);
         }
     }
-    // The search skips keys inside a token.
+    // The loop has skipped the keys inside a token.
     if reaches_end && key_end > token_end {
         stats.prose_key |= ends_with_prose_key(text);
     }
@@ -240,7 +249,7 @@ fn has_two_dashes(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<16>() else {
         return true;
     };
-    // Zero where there is a dash. The highest bit of each other byte is then set.
+    // `dashes` has a zero byte for each dash. `others` has the highest bit of each other byte.
     let dashes = u128::from_le_bytes(*last) ^ u128::from_le_bytes([b'-'; 16]);
     let others = ((dashes & LOW) + LOW) | dashes | LOW;
     !others & !(others >> 8) != 0
@@ -269,6 +278,8 @@ struct TokenScan<'s> {
 }
 
 impl TokenScan<'_> {
+    /// Returns the token whose literal is at `at`. Records a hint instead if the literal only
+    /// announces a pair.
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.candidates_at(&text[at..]).find_map(|index| {
@@ -298,7 +309,7 @@ impl TokenScan<'_> {
     }
 }
 
-/// Appends Discord bot tokens: three parts, of which the second has six characters.
+/// Appends Discord bot tokens: three parts with dots between them. The second has six characters.
 fn discord_tokens(text: &[u8], matches: &mut Matches) {
     const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
@@ -334,7 +345,7 @@ const NUMBERS: u32 = detector_bit(Detector::Card)
     | detector_bit(Detector::Ipv4)
     | detector_bit(Detector::Iban);
 
-/// All tokens, and a filter for their literals, by their index.
+/// All tokens, and a filter that finds their literals. The filter returns the index of a token.
 struct TokenFilters {
     tokens: Vec<Token>,
     literals: PrefixFilter,
@@ -359,7 +370,7 @@ static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
 /// as in `7z a -px`.
 const MIN_TOKEN_LEN: usize = 8;
 
-/// The minimum length of a part of a key in prose.
+/// The minimum length of a literal of [`TokenTail::ProseKey`].
 const MIN_KEY_LEN: usize = 4;
 
 /// The minimum length of a URL with a password, from its `://`.

@@ -1,4 +1,4 @@
-//! Secrets with a known prefix or a known host.
+//! Secrets with a known prefix or a known host, and literals that announce other searches.
 
 mod prefix_buckets;
 mod token_table;
@@ -36,7 +36,7 @@ pub(crate) enum TokenTail {
     Exact(ByteClass, usize),
     /// Exactly `n` characters of a class before the literal, and at least `n` after it.
     Between((ByteClass, usize), (ByteClass, usize)),
-    /// Exactly `n` characters at the end of a word.
+    /// Exactly `n` capitals and digits at the end of a word.
     AwsKey(usize),
     /// The rest of a path after `n` segments, with a minimum length.
     Path(usize, usize),
@@ -194,8 +194,8 @@ impl RunCache {
             return set.run_end(text, start);
         };
         *of = set;
-        let contains_word = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
-        if let Some((_, end)) = runs.iter().find(contains_word) {
+        let contains_start = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
+        if let Some((_, end)) = runs.iter().find(contains_start) {
             return *end as usize;
         }
         let end = set.run_end(text, start);
@@ -315,7 +315,7 @@ fn slack(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
     (end - at > 10).then_some(end)
 }
 
-/// Returns the bot's number and its token: `704518823:AA…`.
+/// Returns the bot's id and its token: `704518823:AA…`.
 fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = ByteClass::DIGIT.run_start(text, at, 12);
     let end = runs.end(ByteClass::BASE64URL, text, after);
@@ -340,9 +340,9 @@ fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
     let mixed = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
     let is_bearer = text[at] | 0x20 == b'b';
     let is_path = matches!(value[0], b'/' | b'.');
-    let looks_so = (digits && any(u8::is_ascii_alphabetic)) || (mixed && is_bearer);
+    let is_credential = (digits && any(u8::is_ascii_alphabetic)) || (mixed && is_bearer);
     let padding = text[run..].iter().take_while(|byte| **byte == b'=').count();
-    (looks_so && !is_path).then_some((start, run + padding))
+    (is_credential && !is_path).then_some((start, run + padding))
 }
 
 /// Returns the base64 of `user:password` after `Basic`.
@@ -391,7 +391,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 
 /// Returns the password of `host:5432:database:user:password`, alone on a line.
 fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    // The literal is part of a password that is already hidden.
+    // Before that end, the literal is part of a password that is already hidden.
     if at < runs.password_end {
         return None;
     }
@@ -474,11 +474,12 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     (end > start).then_some((start, end))
 }
 
-/// Returns the quoted text at `at`, unless it is empty or a parameter.
+/// Returns the quoted text at `at`, unless the text is empty or a placeholder.
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let ((mark, slashes), start) = quote_at(text, at)?;
     let mut from = start;
-    // Inside other quotes, two quotes end both.
+    // Two quotes are a quote inside the text, or they end this text and a text around it. `first`
+    // is the end in the second case, which applies if no other closing quote follows.
     let mut first = None;
     let end = loop {
         let Some(quote) = find(text, mark, from) else {
@@ -499,7 +500,7 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     (!shown).then_some((start, end))
 }
 
-/// Returns the quoted text after one of these words, close to `after`.
+/// Returns the quoted text after one of these words, which begins at most 96 bytes after `after`.
 fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
     const MAX_DISTANCE: usize = 96;
     let near = &text[..text.len().min(after + MAX_DISTANCE)];
@@ -514,8 +515,8 @@ fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, us
 }
 
 impl Token {
-    /// Returns whether the literal is the end of a name, because too many words share the beginning
-    /// of the name.
+    /// Returns whether the literal is only the end of a name. Too many other words share the
+    /// beginning of the name, so the filter would find it too often.
     const fn is_rest(&self) -> bool {
         matches!(
             self.tail,

@@ -1,8 +1,9 @@
-//! Sets of three consecutive letters. They exclude most keys before their words are compared.
+//! Sets of trigrams: three consecutive letters. A key without a trigram of the rules needs no
+//! comparison of words.
 
 use crate::builtin_keys;
 
-/// A set of three consecutive letters. Other characters are skipped.
+/// A set of trigrams, with one bit for each [`code`]. Characters that are not letters are skipped.
 #[derive(Debug)]
 pub(crate) struct Trigrams(Box<[u64; 512]>);
 
@@ -13,8 +14,8 @@ impl Default for Trigrams {
 }
 
 impl Trigrams {
-    /// Ensures that every key with `words` in it contains a trigram of the set. Adds the trigram
-    /// that is rarest in other keys.
+    /// Ensures that every key with `words` in it contains a trigram of the set. If necessary, adds
+    /// the trigram of `words` that is rarest in other keys.
     pub(crate) fn add_phrase(&mut self, words: &str, common: &TrigramCounts) {
         let joined = words.replace(' ', "");
         if self.are_in(joined.as_bytes()) {
@@ -25,6 +26,7 @@ impl Trigrams {
         self.add(rarest.unwrap_or_default());
     }
 
+    /// Adds the first three letters, or if there are two, all trigrams that end in them.
     pub(crate) fn add(&mut self, letters: &[u8]) {
         let mut set = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
         match *letters {
@@ -51,6 +53,7 @@ impl Trigrams {
         })
     }
 
+    /// Returns whether a normalized text contains a trigram of the set.
     #[inline]
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         let mut last = 0;
@@ -92,7 +95,8 @@ impl TrigramCounts {
     }
 }
 
-/// Returns the last three letters as a number.
+/// Returns the last three letters as a number of 15 bits. `before` is the code of the letters
+/// before `letter`.
 #[inline]
 pub(crate) fn code(before: usize, letter: u8) -> usize {
     (before << 5 | usize::from(letter & 31)) & 0x7FFF

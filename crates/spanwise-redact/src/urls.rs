@@ -136,7 +136,7 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 
 /// Returns the `@` that ends the password starting at `start`.
 ///
-/// It is the last `@` before a host. A quote that closes the text around the URL ends the search,
+/// That is the last `@` before a host. A quote that closes the text around the URL ends the search,
 /// unless a host with its port or path follows. A password may contain such quotes, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
@@ -169,7 +169,8 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     }
 }
 
-/// Returns the `@` before a host with a port or path, before a name, and before anything.
+/// Returns the last `@` before a host with a port or path, the last before a name, and the last of
+/// all.
 fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     let (mut full, mut name, mut any) = (None, None, None);
     let mut at = start;
@@ -193,6 +194,7 @@ enum Host {
     Full,
     /// A name.
     Name,
+    /// No host.
     None,
 }
 

@@ -95,8 +95,8 @@ fn goes_on(text: &[u8], at: usize) -> bool {
     })
 }
 
-/// Returns whether `</name>` is at `at` and `<name` shortly before it. A password may contain only
-/// the former.
+/// Returns whether `</name>` is at `at` and `<name` shortly before it. A password may contain
+/// `</name>` alone.
 fn is_end_tag(text: &[u8], at: usize) -> bool {
     const MAX_NAME_LEN: usize = 64;
     const MAX_ELEMENT_LEN: usize = 512;
@@ -116,8 +116,11 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
         && memchr::memmem::find_iter(before, name).any(is_start)
 }
 
-/// Returns whether backslashes precede a quote, or an escaped line break that ends a line. After
-/// such a line break, the text ends, or a space, another escape or a key follows.
+/// Returns whether the value ends at the backslashes before `at`. It does at an escape such as
+/// `\u0026`, and before white space or the end of the text.
+///
+/// At an escaped line break or tab, the value ends only if a space, a quote, another escape, a key
+/// or the end of the text follows.
 fn is_escape(text: &[u8], at: usize) -> bool {
     match text.get(at) {
         None => true,

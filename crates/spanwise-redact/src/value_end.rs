@@ -157,13 +157,13 @@ fn after_string(text: &[u8], at: usize) -> usize {
 pub(crate) fn end_of_bare(
     text: &[u8],
     start: usize,
-    place: ValueContext,
+    notation: ValueContext,
     open: Option<Quote>,
 ) -> usize {
     let mut value = BareValue {
         text,
         start,
-        place,
+        notation,
         open,
         at: start,
         is_word: true,
@@ -172,7 +172,7 @@ pub(crate) fn end_of_bare(
     if text[start..].starts_with(REDACTED.as_bytes()) {
         value.skip_to(start + REDACTED.len());
     }
-    if place == ValueContext::ConnectionString && text.get(start) == Some(&b'{') {
+    if notation == ValueContext::ConnectionString && text.get(start) == Some(&b'{') {
         return end_of_braces(text, start);
     }
     // `${{ secrets.TOKEN }}`, `$(cat token)`
@@ -198,7 +198,7 @@ pub(crate) fn end_of_bare(
 struct BareValue<'t> {
     text: &'t [u8],
     start: usize,
-    place: ValueContext,
+    notation: ValueContext,
     open: Option<Quote>,
     /// The next position to read.
     at: usize,
@@ -211,7 +211,7 @@ struct BareValue<'t> {
 enum Step {
     /// The byte is part of the value.
     Next,
-    /// The position has moved.
+    /// [`BareValue::at`] is already at the next byte to read.
     Moved,
     /// The value ends at the position.
     End,
@@ -227,7 +227,7 @@ impl BareValue<'_> {
 
     fn step(&mut self, byte: u8) -> Step {
         use ValueContext::{ConnectionString, Form, Query};
-        let (text, at, place) = (self.text, self.at, self.place);
+        let (text, at, notation) = (self.text, self.at, self.notation);
         match byte {
             b'(' | b'[' | b'{' => self.bracket(),
             b'"' | b'\'' if self.is_word && at > self.start && self.open.is_none() => {
@@ -239,19 +239,19 @@ impl BareValue<'_> {
             }
             b' ' => self.space(),
             byte if is_space(byte) => Step::End,
-            b'#' if place == (Query { is_web: true }) && is_fragment(text, at) => Step::End,
-            b',' if matches!(place, Query { .. } | ConnectionString | Form) => Step::Next,
-            b'&' if place == ConnectionString => Step::Next,
-            b';' if place == Form => Step::Next,
+            b'#' if notation == (Query { is_web: true }) && is_fragment(text, at) => Step::End,
+            b',' if matches!(notation, Query { .. } | ConnectionString | Form) => Step::Next,
+            b'&' if notation == ConnectionString => Step::Next,
+            b';' if notation == Form => Step::Next,
             b')' | b']' if self.has_bracket => Step::Next,
-            b'\\' if is_line_break(text, at, self.open) => Step::End,
-            b')' | b']' | b'}' if matches!(place, Query { .. }) && url_goes_on(text, at) => {
+            b'\\' if is_break(text, at, self.open) => Step::End,
+            b')' | b']' | b'}' if matches!(notation, Query { .. }) && url_goes_on(text, at) => {
                 Step::Next
             }
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Boundary::after_mark(text, at) {
                     // If another member follows, only the separator ends this member.
-                    Boundary::End if place == ConnectionString && b")]}<`".contains(&byte) => {
+                    Boundary::End if notation == ConnectionString && b")]}<`".contains(&byte) => {
                         match end_of_member(text, at).filter(|end| *end > at) {
                             Some(end) => {
                                 self.at = end;
@@ -270,7 +270,7 @@ impl BareValue<'_> {
 
     fn bracket(&mut self) -> Step {
         let debug = if self.is_word {
-            end_of_debug(self.text, self.at, self.place)
+            end_of_debug(self.text, self.at, self.notation)
         } else {
             None
         };
@@ -284,26 +284,26 @@ impl BareValue<'_> {
     }
 
     fn space(&mut self) -> Step {
-        let (text, at, place) = (self.text, self.at, self.place);
+        let (text, at, notation) = (self.text, self.at, self.notation);
         // `Secret { … }`, or `Array […]` as in the `Debug` of `serde_json`.
         let is_struct = self.is_word
             && matches!(text.get(at + 1), Some(b'{' | b'['))
             && text[self.start].is_ascii_uppercase();
         if is_struct {
             self.is_word = false;
-            if let Some(end) = end_of_debug(text, at + 1, place) {
+            if let Some(end) = end_of_debug(text, at + 1, notation) {
                 self.at = end;
                 return Step::End;
             }
         }
         // A scheme, and the credential after it.
         if is_scheme(&text[self.start..at]) {
-            self.at = end_of_bare(text, at + 1, place, self.open);
+            self.at = end_of_bare(text, at + 1, notation, self.open);
             return Step::End;
         }
-        let member = match place {
+        let member = match notation {
             ValueContext::ConnectionString => end_of_member(text, at),
-            // The value is the first member of a list, because another member follows.
+            // The value is the first member of a connection string, because another member follows.
             ValueContext::Plain => {
                 end_of_member(text, at).filter(|end| key_follows(text, end + 1, true))
             }
@@ -322,8 +322,8 @@ fn url_goes_on(text: &[u8], at: usize) -> bool {
     text.get(marks).is_some_and(|byte| !is_end(*byte))
 }
 
-/// Returns whether an escaped line break is at `at`, at the nesting of the open string.
-pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
+/// Returns whether an escaped line break or tab is at `at`, at the nesting of the open string.
+pub(crate) fn is_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
     let after = run_end(text, at, |byte| byte == b'\\');
     let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
@@ -332,7 +332,7 @@ pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool
 /// Returns the end of an escaped tab at `at`, at the nesting of the open string.
 pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
     let after = run_end(text, at, |byte| byte == b'\\');
-    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    let is_tab = is_break(text, at, open) && text.get(after) == Some(&b't');
     is_tab.then_some(after + 1)
 }
 
@@ -365,8 +365,8 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
 
 /// Returns whether the backtick at `at` is part of a connection string's member: it is not closed
 /// before the next `;`, or the value continues after the closing backtick.
-pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> bool {
-    if place != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
+pub(crate) fn is_mark_of_member(text: &[u8], at: usize, notation: ValueContext) -> bool {
+    if notation != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
         return false;
     }
     let member = &text[..run_end(text, at, |byte| byte != b';')];
@@ -422,12 +422,12 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
 /// Returns the end of `Debug` output in the brackets that open at `at`. A password in a connection
 /// string may contain such a bracket. So in a connection string a separator must follow the closing
 /// bracket.
-fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
+fn end_of_debug(text: &[u8], at: usize, notation: ValueContext) -> Option<usize> {
     let end = closing_bracket(text, at);
     let is_closed = b")]}".contains(&text[end - 1]);
     let is_end = |byte: u8| is_space(byte) || b",;)]}\"'\\".contains(&byte);
     let is_whole = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
-    (place != ValueContext::ConnectionString || is_whole).then_some(end)
+    (notation != ValueContext::ConnectionString || is_whole).then_some(end)
 }
 
 /// Returns the end of the bracket that closes the one at `at`, or the end of the text.

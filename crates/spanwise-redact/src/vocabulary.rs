@@ -2,18 +2,25 @@
 
 use crate::trigrams::code;
 
-/// A word of the vocabulary.
+/// A word of the vocabulary: an index into its `flags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Word(pub(crate) u16);
 
-/// A word without a meaning.
+/// Any word that no rule mentions.
 pub(crate) const OTHER: Word = Word(0);
 
-/// Flags of a word: its meaning at the end of a key, at its start, and inside a longer word.
+// The flags of a word. The module `builtin_keys` has the words of each flag, and their meaning.
+
+/// A word of [`DESCRIPTIVE_WORDS`](crate::builtin_keys::DESCRIPTIVE_WORDS).
 pub(crate) const DESCRIPTIVE: u8 = 1;
+/// A word of [`IGNORED_WORDS`](crate::builtin_keys::IGNORED_WORDS) or
+/// [`REGION_WORDS`](crate::builtin_keys::REGION_WORDS).
 pub(crate) const IGNORED: u8 = 1 << 1;
+/// A word of [`QUESTION_WORDS`](crate::builtin_keys::QUESTION_WORDS).
 pub(crate) const QUESTION: u8 = 1 << 2;
+/// A word of [`COUNT_WORDS`](crate::builtin_keys::COUNT_WORDS).
 pub(crate) const COUNT: u8 = 1 << 3;
+/// A word of [`JOINED_SUFFIXES`](crate::builtin_keys::JOINED_SUFFIXES).
 pub(crate) const SUFFIX: u8 = 1 << 4;
 /// The word is never joined with others.
 pub(crate) const NEVER_JOINED: u8 = 1 << 5;
@@ -25,6 +32,7 @@ pub(crate) struct WordSequence {
     pub(crate) len: usize,
     /// The index of the first word after the last dot.
     pub(crate) last_part: Option<usize>,
+    /// Whether the key has digits that are not part of a word, as in `address_line2`.
     pub(crate) has_numbers: bool,
 }
 
@@ -50,16 +58,16 @@ impl WordSequence {
 /// Words by their spelling: a hash table with open addressing.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    /// The index of a spelling, plus one.
+    /// For each slot, the index of its spelling plus one. 0 if the slot is free.
     table: Box<[u16; TABLE_LEN]>,
     pub(crate) spellings: Vec<(u128, Word)>,
-    /// The flags of each word, by its number.
+    /// The flags of each [`Word`].
     pub(crate) flags: Vec<u8>,
     /// For each pair of first letters, one bit for each length of the words that begin with them.
     lengths: Box<[u32; 32 * 32]>,
 }
 
-/// A power of two. Less than half of the table is used.
+/// 2¹¹, because [`slot`] returns 11 bits. Less than half of the table is used.
 pub(crate) const TABLE_LEN: usize = 2048;
 
 /// The maximum length of a word, in bytes.
@@ -116,8 +124,8 @@ impl Vocabulary {
         let packed = pack(spelling)?;
         let mut at = slot(packed);
         loop {
-            let place = self.table[at].checked_sub(1)?;
-            let (known, word) = self.spellings[usize::from(place)];
+            let index = self.table[at].checked_sub(1)?;
+            let (known, word) = self.spellings[usize::from(index)];
             if known == packed {
                 return Some(word);
             }
@@ -125,15 +133,15 @@ impl Vocabulary {
         }
     }
 
-    /// Appends the fewest words that `joined` consists of. Returns `false` if it contains an
-    /// unknown word.
+    /// Appends the fewest known words that `joined` consists of. Returns `false`, and appends
+    /// nothing, if `joined` is too long or cannot be split into known words.
     pub(crate) fn split(&self, joined: &[u8], sequence: &mut WordSequence) -> bool {
         let len = joined.len();
         if len > MAX_JOINED_LEN {
             return false;
         }
-        // For each position: the least number of words that end there, and the start of the last of
-        // them.
+        // For each position: the least number of words that the letters before it consist of, and
+        // the last of these words with its start.
         let mut best = [(u8::MAX, 0_u8, OTHER); MAX_JOINED_LEN + 1];
         best[0].0 = 0;
         for from in 0..len {

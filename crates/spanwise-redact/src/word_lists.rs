@@ -1,7 +1,8 @@
 //! Words that distinguish prose about a secret from a secret.
 //!
-//! These words are shown after `key: `, so the lists must not contain common passwords, such as
-//! names, animals, `admin`, `secret`, `test` or `welcome`.
+//! A text of these words is shown after `key: `. So the lists must not contain common passwords,
+//! such as names, animals, `admin`, `test` or `welcome`. [`PASSWORD_LIKE`] has the exceptions,
+//! which need more words after them.
 
 /// Returns whether a list contains `word`, ignoring case.
 pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
@@ -192,7 +193,7 @@ pub(crate) const ERROR_PREFIXES: &[&str] = &[
     "unauthorized", "unexpected", "unsupported",
 ];
 
-/// Nouns after such a beginning, in addition to [`ERRORS`].
+/// Nouns after one of [`ERROR_PREFIXES`], in addition to [`ERRORS`].
 #[rustfmt::skip]
 pub(crate) const ERROR_SUBJECTS: &[&str] = &[
     "character", "characters", "code", "credential", "credentials", "data", "encoding", "field",
@@ -208,7 +209,7 @@ pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "incorrect", "forbidden", "unavailable", "unauthorized", "unauthenticated", "unsupported",
 ];
 
-/// Nouns of counts.
+/// Words that make a number before them a count or a duration.
 #[rustfmt::skip]
 pub(crate) const UNITS: &[&str] = &[
     "attempt", "attempts", "bit", "bits", "byte", "bytes", "char", "character", "characters",

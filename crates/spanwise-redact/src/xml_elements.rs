@@ -38,7 +38,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
         let (from, to) = if bytes[from..].starts_with(data) {
             let from = from + data.len();
             let to = find_text(bytes, b"]]>", from)?;
-            // The text contains no element.
+            // A CDATA section contains no element.
             *at = to;
             (from, to)
         } else {

@@ -1,4 +1,4 @@
-//! The tests with AVX2, 32 bytes in each operation.
+//! The functions with AVX2, 32 bytes in each operation.
 
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
@@ -8,8 +8,8 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    BLOCK_LEN, CLOSE, ClassTables, Digits, HALF_WINDOW_LEN, PREFIX_LEN, PrefixTables, Seen,
-    WINDOW_LEN,
+    BLOCK_LEN, ClassTables, Digits, HALF_WINDOW_LEN, MAX_CLOSE_DISTANCE, PREFIX_LEN, PrefixTables,
+    Seen, WINDOW_LEN,
 };
 
 /// The length of a vector.
@@ -79,7 +79,7 @@ fn find_half_of_prefixes(tables: &PrefixTables, window: &[u8; HALF_WINDOW_LEN]) 
     u64::from(prefixes_from(tables, window, 0))
 }
 
-/// Returns a bit for each of the positions from `start` on.
+/// Returns a bit for each of the 32 positions from `start` on where a prefix may begin.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
 fn prefixes_from<const WINDOW: usize>(
@@ -171,7 +171,7 @@ fn find_short(classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen:
 #[target_feature(enable = "avx2,popcnt")]
 fn find_close(text: &[u8], byte: u8) -> bool {
     // Blocks overlap, so that each pair is in one of them.
-    const STEP: usize = BLOCK_LEN - CLOSE;
+    const STEP: usize = BLOCK_LEN - MAX_CLOSE_DISTANCE;
     let byte = every(byte);
     let mut rest = text;
     loop {
@@ -194,7 +194,7 @@ fn has_close(block: &[u8; BLOCK_LEN], byte: __m256i) -> bool {
         u64::from(_mm256_movemask_epi8(equal).cast_unsigned())
     };
     let found = find(0) | find(LEN) << LEN;
-    (1..=CLOSE).any(|distance| found & found >> distance != 0)
+    (1..=MAX_CLOSE_DISTANCE).any(|distance| found & found >> distance != 0)
 }
 
 /// The classes of the characters so far.
@@ -250,8 +250,10 @@ impl ClassCounter {
     }
 }
 
-/// Returns the text, which is not longer, with zeros after it. Copies its two ends, which may
-/// overlap: a copy of any length is a call.
+/// Returns the text with zeros up to `SIZE` bytes. The text must not be longer.
+///
+/// Copies the two ends of the text, which may overlap. Copies of a fixed length are inlined, while
+/// a copy of a variable length is a call of `memcpy`.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
 fn padded<const SIZE: usize>(text: &[u8]) -> [u8; SIZE] {
@@ -267,7 +269,7 @@ fn padded<const SIZE: usize>(text: &[u8]) -> [u8; SIZE] {
     room
 }
 
-/// Copies a text of one to two parts. Returns whether it has this length.
+/// Copies a text of `PART` to `2 * PART` bytes. Returns whether the text has such a length.
 #[inline]
 fn copy_ends<const PART: usize>(text: &[u8], room: &mut [u8]) -> bool {
     if let (Some(first), Some(last)) = (text.first_chunk::<PART>(), text.last_chunk::<PART>())
@@ -312,7 +314,8 @@ fn load(bytes: &[u8; LEN]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
-/// Returns a table that a shuffle reads: twice, because it reads 16 entries for 16 bytes.
+/// Returns a table for a shuffle, in both halves of the vector. A shuffle looks up the 16 bytes of
+/// a half in the 16 entries of the same half.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
 #[expect(unsafe_code, reason = "the compiler makes several loads of safe code")]

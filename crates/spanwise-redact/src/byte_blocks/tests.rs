@@ -131,9 +131,12 @@ fn close_bytes_are_found_at_any_position() {
             for second in first + 1..length.min(first + 9) {
                 text[second] = b':';
                 let is_close = may_have_close(&text, b':');
-                assert!(is_close || second - first > CLOSE, "{first}, {second}");
+                assert!(
+                    is_close || second - first > MAX_CLOSE_DISTANCE,
+                    "{first}, {second}"
+                );
                 // Without AVX2 the answer is always yes.
-                assert!(!is_alone || is_close == (second - first <= CLOSE));
+                assert!(!is_alone || is_close == (second - first <= MAX_CLOSE_DISTANCE));
                 text[second] = b'a';
             }
         }

@@ -8,7 +8,7 @@ use crate::{
     word_lists::{BOOLEANS, MASK_WORDS, MASKS, contains_word},
 };
 
-/// Returns whether a value is empty, null, a boolean, or already redacted.
+/// Returns whether a value is empty, null, a boolean, a mask such as `****`, or already redacted.
 pub(crate) fn is_nothing(value: &[u8]) -> bool {
     if value.len() > 24 {
         return is_mask(value);
@@ -30,8 +30,8 @@ fn is_mask(value: &[u8]) -> bool {
     stars == value.len() || value.len() <= 96 && dots
 }
 
-/// Returns whether a value is a placeholder or was already masked: `?`, `$1`, `:password`, `%s`,
-/// `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
+/// Returns whether a value is absent, a placeholder or already masked: `?`, `$1`, `:password`,
+/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
@@ -98,8 +98,8 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     }
 }
 
-/// Returns whether a word can be part of a variable name, or consists of capitalized words:
-/// `TOKEN`, `apiKey`, but not `rxXO`.
+/// Returns whether a word can be part of the name of a variable or a type: only capitals, or a
+/// small letter after each capital. `TOKEN` and `apiKey` can, `rxXO` cannot.
 fn is_word_of_name(word: &[u8]) -> bool {
     let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
     let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());

@@ -55,6 +55,8 @@ impl<'l> Prose<'l> {
         })
     }
 
+    /// Returns whether the line is prose. Each step decides, or returns `None` to leave the
+    /// decision to the next step.
     fn decide(&self) -> bool {
         self.by_first_word()
             .or_else(|| self.by_phrase_or_chain())
@@ -100,8 +102,7 @@ impl<'l> Prose<'l> {
         if is_duration(word) {
             return Some(self.about == KeySubject::Thing);
         }
-        // A punctuation mark before the first word must be an opening one. Otherwise the value is
-        // not a word.
+        // In prose, only opening punctuation marks, such as brackets, precede the first word.
         let mut before = first.iter().take_while(|byte| **byte != word[0]);
         if before.any(|byte| b"!?|;:)]}>".contains(byte)) {
             return Some(false);

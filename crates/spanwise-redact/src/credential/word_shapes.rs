@@ -81,8 +81,8 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     contains_word(TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
-/// Returns whether the text is a format placeholder: `{what}`. If a word follows the placeholder,
-/// it is a secret: `{noop}tulip`.
+/// Returns whether the text is a format placeholder: `{what}`. A text with a word after the
+/// placeholder is a secret instead: `{noop}tulip`.
 pub(super) fn is_variable(word: &[u8]) -> bool {
     let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
@@ -151,7 +151,8 @@ pub(super) fn is_name(word: &[u8]) -> bool {
         && parts.all(is_part)
 }
 
-/// Returns whether the text is a path below a well-known directory, or a URL without a query.
+/// Returns whether the text is a path below `~`, `.` or a well-known directory, or a URL without a
+/// query.
 pub(super) fn is_path(word: &[u8]) -> bool {
     if let Some(at) = word.windows(3).position(|part| part == b"://") {
         let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
@@ -182,7 +183,7 @@ pub(super) fn is_path(word: &[u8]) -> bool {
 /// Such words are also used as passwords. After the key of a password, the name must begin or end
 /// like an error name, and must not have a digit.
 pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
-    // An opening bracket after the name belongs to it, because it contains the fields.
+    // An opening bracket at the end is not dropped, because it shows that the error has fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
     let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];

@@ -38,7 +38,8 @@ struct HidingRule {
 }
 
 impl HidingRule {
-    /// Returns the match for a value, unless the value reveals nothing.
+    /// Returns the match for the value in `text[start..end]`, or `None` if this rule shows that
+    /// value.
     fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
         let content = value.as_bytes();
@@ -52,7 +53,8 @@ impl HidingRule {
         (!shown).then(|| Match::new(start, end, self.rule))
     }
 
-    /// Returns the value of a pair that this rule hides. `text` ends where the value must end.
+    /// Returns the value of `pair`, or `None` if this rule shows that value. The value ends at the
+    /// end of `text` at the latest.
     fn value(
         &self,
         text: &str,
@@ -64,8 +66,8 @@ impl HidingRule {
             header: is_header(pair.key),
             built_in: self.built_in,
         };
-        // Longer values are ignored, so that the scan does not read to the end of the text for each
-        // key.
+        // An AWS secret has a fixed length, so a longer value need not be read to its end. If it
+        // were, each key could cost a scan of the rest of the text.
         let end = match self.rule {
             Rule::Detector(Detector::AwsSecret) => {
                 bytes.len().min(pair.separator_end + 2 * AWS_SECRET_LEN)
@@ -121,8 +123,8 @@ impl Policy {
         !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
-    /// Appends the result of [`redact`](Self::redact), if that differs from `text`. Returns whether
-    /// it does.
+    /// Appends the result of [`redact`](Self::redact) to `shown`, unless the result is `text`
+    /// itself. Returns whether anything was appended.
     #[inline]
     pub(super) fn append_redacted(
         &self,
@@ -165,7 +167,8 @@ impl Policy {
     // Not inlined, so that the fast path for a clean text saves no registers.
     #[inline(never)]
     fn complete(&self, key: Option<&str>, text: &str, stats: CharStats, matches: &mut Matches) {
-        // Parsed at most once, and only if there is a match.
+        // The JSON strings of the text. `None` until they are needed: for the value of a hidden key
+        // or for a match. `Some(None)` if the text is not JSON.
         let mut strings = None;
         if stats.may_have_pairs() {
             self.pairs(text, &mut strings, matches);
@@ -179,8 +182,8 @@ impl Policy {
         }
         // If a key rule and a detector match the same value, the key rule decides.
         let order = |found: &Match| {
-            let by_form = matches!(found.rule, Rule::Detector(_));
-            (found.start, std::cmp::Reverse(found.end), by_form)
+            let is_detector = matches!(found.rule, Rule::Detector(_));
+            (found.start, std::cmp::Reverse(found.end), is_detector)
         };
         matches.sort_by_key(order);
         if let Some(strings) = strings.get_or_insert_with(|| JsonStrings::parse(text)) {
@@ -211,8 +214,8 @@ impl Policy {
         })
     }
 
-    /// Like [`rule`](Self::rule), for a key that may have two words: `API key`, but not `password
-    /// wrong`.
+    /// Like [`rule`](Self::rule), for a key that may have two words: `API key` is a key, but
+    /// `password name` describes the key `password`.
     fn rule_of_reading(&self, text: &str, key: &str) -> Option<HidingRule> {
         if let Some((first, last)) = key.split_once(' ') {
             let is_noun = pair_lexer::NOUNS
@@ -225,7 +228,8 @@ impl Policy {
         self.rule(text, key)
     }
 
-    /// Returns the detector for a key whose value decides.
+    /// Returns the detector for a key that no rule hides, but that announces a secret if the value
+    /// has the form of one: `?code=…`, `secret_key=…`.
     fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
         // A cheap check first: normalizing a key is expensive.
         if !pair.may_be_parameter && !ends_with_word(pair.key.as_bytes(), b"key") {
@@ -248,6 +252,7 @@ impl Policy {
         self.wants(detector).then_some(detector)
     }
 
+    /// Appends the values of pairs such as `key=value`.
     fn pairs(&self, text: &str, strings: &mut Option<Option<JsonStrings>>, matches: &mut Matches) {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
@@ -260,7 +265,7 @@ impl Policy {
             // Headers extend to the end of the line, so a header inside another header is already
             // hidden.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
-            if !pair.may_start_inside_hidden_value(bytes, until) && !is_header_in_value() {
+            if !pair.may_end_after(bytes, until) && !is_header_in_value() {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
@@ -290,15 +295,15 @@ impl Policy {
     }
 
     /// Returns the rule that hides the value of a pair. `name` is the name that the previous pair
-    /// assigns to the value, and the end of that name. If a rule hides this name, it becomes the
-    /// key.
+    /// assigns to the value, and the end of that name. If a rule hides this name, the name becomes
+    /// the key.
     fn rule_of_pair<'t>(
         &self,
         text: &'t str,
         pair: &mut Pair<'t>,
         name: Option<(&'t str, usize)>,
     ) -> Option<HidingRule> {
-        // A user rule for the key of the value takes precedence.
+        // A user rule about the pair's own key takes precedence over the name.
         let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
         let name = name.filter(|(_, end)| pair.is_value_after(text.as_bytes(), *end));
         if let Some((name, _)) = name.filter(|_| !is_ruled())
@@ -332,7 +337,8 @@ impl Policy {
         })
     }
 
-    /// Finds pairs in other notations: encoded, as XML elements, as arguments.
+    /// Appends the values of keys in other notations: percent-encoded pairs, XML elements, SQL,
+    /// prose and command-line arguments.
     fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Matches) {
         if stats.may_have_encoded_pairs() {
             let mut at = 0;
@@ -377,7 +383,7 @@ impl Policy {
         });
     }
 
-    /// Finds secrets in prose: `the new password is …`.
+    /// Appends secrets in prose: `the new password is …`.
     fn prose_pairs(&self, text: &str, matches: &mut Matches) {
         let (mut at, mut before) = (0, prose_pairs::PrecedingWords::default());
         while let Some(pair) = prose_pairs::next(text, &mut at, &mut before) {
@@ -386,7 +392,8 @@ impl Policy {
                 let Rule::Key { rule, .. } = found.rule else {
                     return None;
                 };
-                // Only secrets have a recognizable form.
+                // In a sentence, PII such as a name looks like any other word. So the rules about
+                // PII do not apply.
                 let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
                 let (start, end) = pair.value(text, key).filter(|_| tier != Some(Tier::Pii))?;
                 found.match_in(text, start, end)
@@ -400,11 +407,12 @@ impl Policy {
         let mut at = 0;
         let mut matches = matches.iter().peekable();
         while let Some(found) = matches.next() {
-            // Overlapping matches become one.
+            // Overlapping matches become one. They are still the value of one key if the match of a
+            // key rule contains all others.
             let mut end = found.end;
-            let mut alone = true;
+            let mut is_one_value = true;
             while let Some(next) = matches.next_if(|next| next.start < end) {
-                alone &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
+                is_one_value &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
                 end = end.max(next.end);
             }
             let start = char_start(text, found.start.max(at));
@@ -422,11 +430,12 @@ impl Policy {
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             let action = rule_state.action.unwrap_or(self.rules.action);
-            // An escape may end the value, and a list is not a string.
+            // Other actions apply only to a plain string. `KeepLast` could cut an escape in two,
+            // and a list is not a string.
             let is_whole_string = || {
                 let is_string =
                     quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
-                alone && is_string && find(value.as_bytes(), b'\\', 0).is_none()
+                is_one_value && is_string && find(value.as_bytes(), b'\\', 0).is_none()
             };
             if matches!(action, Action::Redact | Action::Remove) || !is_whole_string() {
                 out.push_str(REDACTED);
@@ -447,7 +456,7 @@ impl Policy {
     }
 }
 
-/// Returns whether the value of a key is a number that is written in groups.
+/// Returns whether the value of a key may be a number in several groups, such as a phone number.
 fn is_phone(key: &str) -> bool {
     let mut ends = ["phone", "mobile", "tel", "fax", "number", "no"].iter();
     ends.any(|end| ends_with_word(key.as_bytes(), end.as_bytes()))
@@ -467,7 +476,7 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
         };
         let length = run_end(&group[..group.len().min(16)], 0, is_part);
         let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
-        // A group must end like a value, so `2 of 3` and `42ms` have no group.
+        // A group must end like a value, so `42ms` is not a group.
         let ends = group
             .get(length)
             .is_none_or(|byte| is_space(*byte) || b",;&\"')}]".contains(byte));
@@ -485,14 +494,15 @@ fn is_header(key: &str) -> bool {
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
 
-/// Returns whether the value of an ambiguous parameter is a credential: not `?code=404` or
-/// `?code=NOT_FOUND`. A signature is always a credential.
+/// Returns whether the value of one of the [`QUERY_PARAMETERS`] is a credential: not `?code=404` or
+/// `?code=NOT_FOUND`. A signature may consist of words.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
+    // Only the names of signatures and of parameters in signed URLs have a `g` or begin with `X`.
     let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
     value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 
-/// Shorter values of ambiguous parameters are not credentials: `?code=404`.
+/// Shorter values of [`QUERY_PARAMETERS`] are not credentials: `?code=404`.
 const MIN_PARAMETER_LEN: usize = 8;
 
 /// The maximum length of a network address that is shown, with a space and a quote before it.

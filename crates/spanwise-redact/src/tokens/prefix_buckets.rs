@@ -2,11 +2,12 @@
 
 use crate::byte_blocks::{PREFIX_LEN, PrefixTables};
 
-/// The first three bytes of each literal, in 16 buckets.
+/// The first three bytes of each literal, in the 16 buckets of [`PrefixTables`].
 ///
-/// Any division is correct. The filter also finds mixtures of the prefixes in a bucket, and each
-/// costs a second test. This division was found by moving prefixes between buckets until logs,
-/// JSON, source code and prose in English had the fewest of them: at 6 % of their positions.
+/// Any division into buckets is correct. The filter also finds mixtures of the prefixes in a
+/// bucket, and each mixture costs a second test. This division was found by moving prefixes between
+/// buckets until logs, JSON, source code and prose in English had the fewest mixtures: at 6 % of
+/// their positions.
 #[rustfmt::skip] // a row each
 const BUCKETS: [&str; PrefixTables::BUCKETS] = [
     "@tcfm1fo1gskhc-hcahooiadicoipmis-ngopscwakxsmyto",
@@ -45,8 +46,8 @@ impl PrefixBuckets {
 
     pub(crate) fn bucket(&self, literal: &str) -> Option<usize> {
         let prefix = fold(*literal.as_bytes().first_chunk()?);
-        let place = self.0.binary_search_by_key(&prefix, |(prefix, _)| *prefix);
-        Some(self.0[place.ok()?].1)
+        let found = self.0.binary_search_by_key(&prefix, |(prefix, _)| *prefix);
+        Some(self.0[found.ok()?].1)
     }
 }
 

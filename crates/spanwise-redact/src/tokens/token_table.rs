@@ -5,9 +5,9 @@ use crate::{Detector, byte_class::ByteClass};
 
 /// All literals, in groups with the same requirement.
 ///
-/// The filter searches for bytes 1 to 3 and bytes 2 to 4 of each literal. A literal that starts
-/// like many words makes the scan of these words slower. So such a literal is shortened to its
-/// rarer end, and literals of three bytes must be rare.
+/// The filter searches for the first three bytes of each literal, and then compares a hash of the
+/// first four. A literal that begins like many words makes the scan of these words slower. So such
+/// a literal is shortened to its rarer end, and literals of three bytes must be rare.
 #[rustfmt::skip] // a row each
 const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::Pem, TokenTail::Pem, &["----BEGIN", "---- BEGIN"]),
@@ -57,7 +57,7 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::LOWER_HEX, 64), &[
         "dop_v1_", "doo_v1_", "dor_v1_", "lin_oauth_",
     ]),
-    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::SENDGRID, 66), &["SG."]),
+    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL_DOT_PADDED, 66), &["SG."]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::HEX, 32), &["shpat_", "shpca_", "shppa_", "shpss_", "shpua_"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::LOWER_HEX, 32), &["dapi"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL, 90), &["hvb.", "hvr."]),
@@ -81,7 +81,7 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::ALNUM, 60), &["EAA"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL, 27), &["dckr_pat_", "dckr_oat_"]),
     (Detector::MiscPrefixed, TokenTail::Exact(ByteClass::LOWER_HEX, 32), &["key-"]),
-    (Detector::MiscPrefixed, TokenTail::Between((ByteClass::ALNUM, 3), (ByteClass::SENDGRID, 50)), &["TT3xFfG"]),
+    (Detector::MiscPrefixed, TokenTail::Between((ByteClass::ALNUM, 3), (ByteClass::BASE64URL_DOT_PADDED, 50)), &["TT3xFfG"]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::ALNUM, 32), &["ATBB", "AKID"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL_DOT, 40), &["dp.st.", "sk.eyJ"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL, 38), &["figd_"]),
@@ -92,12 +92,12 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::ALNUM, 43), &["ntn_"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::LOWER_ALNUM, 43), &["oy2"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::HEX_DASH, 58), &["PMAK-"]),
-    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::SENDGRID, 32), &["pscale_tkn_", "pscale_pw_", "pscale_oauth_"]),
+    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL_DOT_PADDED, 32), &["pscale_tkn_", "pscale_pw_", "pscale_oauth_"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::ALNUM_DASH, 64), &["xkeysib-", "xsmtpsib-"]),
-    (Detector::MiscPrefixed, TokenTail::Between((ByteClass::ALNUM, 14), (ByteClass::SENDGRID, 60)), &[".atlasv1."]),
+    (Detector::MiscPrefixed, TokenTail::Between((ByteClass::ALNUM, 14), (ByteClass::BASE64URL_DOT_PADDED, 60)), &[".atlasv1."]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::BASE64URL, 35), &["AQVN"]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::BASE64URL, 50), &["y0_"]),
-    (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::SENDGRID, 60), &["t1.9"]),
+    (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::BASE64URL_DOT_PADDED, 60), &["t1.9"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::HEX_DASH, 120), &["v1.0-"]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::UPPER_ALNUM_DOT, 80), &["dt0c01."]),
     (Detector::MiscPrefixed, TokenTail::Run(ByteClass::ALNUM, 54), &["EZAK", "EZTK"]),
@@ -114,7 +114,7 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::BASE64URL_DOT, 120), &["sl.B", "sl.u."]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::BASE64URL, 36), &["HRKU-"]),
     (Detector::MiscPrefixed, TokenTail::Between((ByteClass::BASE64URL_DOT, 3), (ByteClass::TOKEN68, 31)), &["7Q~", "8Q~"]),
-    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::TWITTER, 60), &["AAAAAAAAAAAAAAAAAAAAA"]),
+    (Detector::MiscPrefixed, TokenTail::Run(ByteClass::ALNUM_PERCENT, 60), &["AAAAAAAAAAAAAAAAAAAAA"]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::CRYPT, 50), &["$2a$", "$2b$", "$2y$"]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::CRYPT, 40), &["$argon2"]),
     (Detector::MiscPrefixed, TokenTail::Mixed(ByteClass::CRYPT, 20), &["$apr1$"]),
@@ -144,7 +144,7 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::ConnectionPassword, TokenTail::IdentifiedBy, &["tified by"]),
     (Detector::ConnectionPassword, TokenTail::IdentifiedWith, &["tified with"]),
     (Detector::ConnectionPassword, TokenTail::Password, &["ssword"]),
-    // The key decides, so the detector does not matter.
+    // The literals from here on only announce other searches, so their detector is not used.
     (Detector::CommandLine, TokenTail::ProseKey, &[
         "ssword", "secret", "token", "api key", "_key", "-key", "_pass", "_pwd", "otp ", " pin is", "\"pin is",
         "'pin is", "\npin is", "code ",
