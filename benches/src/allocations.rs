@@ -11,7 +11,7 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 /// The system's allocator, with a counter of allocations.
 ///
 /// Without `THREADS`, the count is exact only while a single thread allocates. With `THREADS`, it
-/// is exact for all threads, and begins with [`watch`].
+/// is exact for all threads, and begins with `watch`.
 #[derive(Debug)]
 pub struct Counting<const THREADS: bool = false>;
 

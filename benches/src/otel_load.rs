@@ -179,7 +179,7 @@ fn line(stats: &OtelStats) -> String {
         .join(" ")
 }
 
-/// Reads a [`line`].
+/// Reads a [`line()`].
 fn signals(line: &str) -> Result<[Counts; 3], Box<dyn Error>> {
     let numbers: Result<Vec<u64>, _> = line.split_whitespace().map(str::parse).collect();
     let numbers = numbers?;

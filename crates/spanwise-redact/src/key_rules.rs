@@ -156,14 +156,17 @@ impl KeyRules {
     }
 
     /// Returns whether the decision about a key may depend on its value. Checks only whether the
-    /// key ends like `address` or `ip`.
+    /// key ends like `address` or `ip`, perhaps with other letters that look alike, or with a mark
+    /// as in `user[address]`.
     #[inline]
     pub(crate) fn may_depend_on_value(&self, key: &str) -> bool {
+        let is = |byte: u8, letter: u8| byte | 0x20 == letter || !byte.is_ascii();
         self.hides_addresses
-            && matches!(
-                key.as_bytes(),
-                [.., b's' | b'S', b's' | b'S'] | [.., b'i' | b'I', b'p' | b'P']
-            )
+            && match key.as_bytes() {
+                [.., last] if !last.is_ascii_alphanumeric() => true,
+                [.., a, b] => is(*a, b's') && is(*b, b's') || is(*a, b'i') && is(*b, b'p'),
+                _ => false,
+            }
     }
 
     /// Returns the decision that the rule with this index hides the value.

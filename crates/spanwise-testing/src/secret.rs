@@ -101,13 +101,13 @@ impl Secret {
     fn places_in_span(&self, span: &SpanRecord, what: &str, places: &mut Vec<String>) {
         let now = span.snapshot();
         let replaced = span.replaced();
-        let with_secret = now
+        let matching = now
             .fields()
             .chain(replaced.iter().map(|(name, value)| (*name, value)))
             .filter(|(_, value)| self.is_in_value(value))
             .map(|(name, _)| name);
         let mut names: Vec<&str> = Vec::new();
-        for name in with_secret {
+        for name in matching {
             if !names.contains(&name) {
                 names.push(name);
             }

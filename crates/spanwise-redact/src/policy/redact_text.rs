@@ -498,7 +498,7 @@ fn is_header(key: &str) -> bool {
 /// `?code=NOT_FOUND`. A signature may consist of words.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
     // Only the names of signatures and of parameters in signed URLs have a `g` or begin with `X`.
-    let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
+    let is_signature = key.contains(['g', 'G']) || key.starts_with(['X', 'x']);
     value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 

@@ -56,6 +56,7 @@ fn escaped_line_breaks_end_words() {
         check(&format!("a{before}https://«{}»@host/", "aB3".repeat(8)));
     }
     check(r"https://h/p?a=b\u0026sig=«abcdefgh12»\u0026pin=«1234»");
+    check("https://h/p?a=b&SIG=«abcdefghij»&Signature=«abcdefghij»");
 }
 
 #[test]

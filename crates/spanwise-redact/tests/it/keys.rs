@@ -101,6 +101,17 @@ fn addresses_are_decided_by_their_value() {
         assert_eq!(policy.text(&pair), "address=\"[REDACTED]\" n=1");
         assert_eq!(Policy::secrets().value("address", hidden), hidden);
     }
+    for key in [
+        "user[address]",
+        "address_",
+        "ADDRESS",
+        "addre\u{17f}s",
+        "addres\u{17f}",
+        "ip_",
+    ] {
+        assert_eq!(policy.value(key, "12 Main Street"), "[REDACTED]", "{key}");
+        assert_eq!(policy.value(key, "10.0.0.0/8"), "10.0.0.0/8", "{key}");
+    }
     assert_eq!(
         policy.value("address", "203.0.113.77:443"),
         "[REDACTED]:443"
