@@ -72,6 +72,11 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
 
+/// Returns whether the client is known to run on this thread.
+pub(crate) fn is_inside_client() -> bool {
+    IS_CAPTURING.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Returns whether this thread is exiting and has destroyed thread-locals that the client needs.
 pub(crate) fn is_thread_exiting() -> bool {
     /// Destroyed before the thread-locals that existed when this was created. So while the canary

@@ -34,6 +34,16 @@ pub(crate) struct DeferredItems {
     done: Condvar,
 }
 
+/// Items of one thread between their batch and the queue, until dropped. A flush waits for them.
+pub(crate) struct Move<'a>(&'a DeferredItems);
+
+impl Drop for Move<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().busy -= 1;
+        self.0.done.notify_all();
+    }
+}
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<DeferredItem>,
@@ -66,20 +76,19 @@ impl DeferredItems {
         Deferral::Accepted
     }
 
+    /// Begins to move other items to the queue. Call it before they leave their batch, so that a
+    /// flush finds them in the batch or waits for them.
+    pub(crate) fn begin_move(&self) -> Move<'_> {
+        self.state.lock().busy += 1;
+        Move(self)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.state.lock().waiting.is_empty()
     }
 
     /// Removes all waiting items, and calls `send` with each.
     pub(crate) fn send_all(&self, send: impl FnMut(DeferredItem)) {
-        /// Signals `done`, also if `send` panics.
-        struct Done<'a>(&'a DeferredItems);
-        impl Drop for Done<'_> {
-            fn drop(&mut self) {
-                self.0.state.lock().busy -= 1;
-                self.0.done.notify_all();
-            }
-        }
         let items = {
             let mut state = self.state.lock();
             if state.waiting.is_empty() {
@@ -88,11 +97,11 @@ impl DeferredItems {
             state.busy += 1;
             mem::take(&mut state.waiting)
         };
-        let _done = Done(self);
+        let _move = Move(self);
         items.into_iter().for_each(send);
     }
 
-    /// Waits until all items are sent, or until `deadline`.
+    /// Waits until no item waits here, and no thread moves items, or until `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.state.lock();
         while !(state.has_ended || state.waiting.is_empty() && state.busy == 0) {

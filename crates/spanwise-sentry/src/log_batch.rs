@@ -9,7 +9,9 @@ use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
 use spanwise_core::internal::sync::Mutex;
 use tracing_core::Level;
 
-use crate::{event_builder::EventOrigin, event_scope::EventScope, fields::Fields};
+use crate::{
+    event_builder::EventOrigin, event_scope::EventScope, exiting_threads::Move, fields::Fields,
+};
 
 /// The maximum number of logs in a batch. Sentry accepts no more in one item.
 const MAX_BATCH_LEN: usize = 100;
@@ -29,22 +31,27 @@ struct Batch {
 }
 
 /// The state of the batch after a log was added.
-pub(crate) enum BatchState {
+pub(crate) enum BatchState<'a> {
     /// The log is the first of the batch.
     Started,
     /// The batch has more logs, and is not full.
     Waiting,
     /// The log filled the batch, which the caller must send.
-    Full(Vec<Log>),
+    Full(Vec<Log>, Move<'a>),
 }
 
 impl LogBatch {
-    pub(crate) fn push(&self, log: Log, now: Instant) -> BatchState {
+    pub(crate) fn push<'a>(
+        &self,
+        log: Log,
+        now: Instant,
+        begin_move: impl FnOnce() -> Move<'a>,
+    ) -> BatchState<'a> {
         let mut batch = self.0.lock();
         batch.logs.push(log);
         if batch.logs.len() >= MAX_BATCH_LEN {
             batch.due = None;
-            return BatchState::Full(mem::take(&mut batch.logs));
+            return BatchState::Full(mem::take(&mut batch.logs), begin_move());
         }
         if batch.due.is_some() {
             return BatchState::Waiting;

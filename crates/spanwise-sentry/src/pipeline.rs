@@ -11,7 +11,7 @@ use spanwise_core::{Clock, Fault, export::PeriodicTasks, internal::panic_safe};
 use crate::{
     breadcrumbs::MemoryBudget,
     builder::Options,
-    capture_scope::{AlreadyRedacted, CaptureScope, is_thread_exiting},
+    capture_scope::{AlreadyRedacted, CaptureScope, is_inside_client, is_thread_exiting},
     dedup::{Occurrence, RepeatReport},
     event_builder::add_repeat_count,
     exiting_threads::{Deferral, DeferredItem},
@@ -145,10 +145,15 @@ impl Pipeline {
             }
         }
         let process = self.exporter.current();
-        match process.state.logs.push(log, self.clock.instant()) {
+        let begin_move = || process.state.deferred.begin_move();
+        match process
+            .state
+            .logs
+            .push(log, self.clock.instant(), begin_move)
+        {
             BatchState::Started => process.queue.wake(),
             BatchState::Waiting => {}
-            BatchState::Full(logs) => self.send_logs(logs),
+            BatchState::Full(logs, _move) => self.send_logs(logs),
         }
     }
 
@@ -175,7 +180,10 @@ impl Pipeline {
     /// due. Waits until `deadline` for items that another thread is moving.
     pub(crate) fn drain(&self, deadline: Instant) {
         self.drain_due(None);
-        if let Some(process) = self.exporter.existing() {
+        // A hook that flushes would wait for the item that its own thread is moving.
+        if let Some(process) = self.exporter.existing()
+            && !is_inside_client()
+        {
             process.state.deferred.wait(deadline);
         }
     }
@@ -202,6 +210,7 @@ impl Pipeline {
                 DeferredItem::Envelope(envelope) => self.send_now(*envelope),
             });
         }
+        let _move = state.deferred.begin_move();
         let expired = state.dedup.take_expired(now);
         expired
             .into_iter()

@@ -179,6 +179,8 @@ fn hash(callsite: &'static Metadata<'static>) -> usize {
 
 impl<P> Default for CallsitePlans<P> {
     fn default() -> Self {
+        // From now on, forks are noticed: the first plan may be added while another thread forks.
+        let _ = forks::generation();
         Self {
             tables: [const { OnceLock::new() }; TABLES],
             current: AtomicUsize::new(0),

@@ -1,7 +1,9 @@
 //! Logs: off by default, sent in batches, with the trace and the tags of their request.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{plain, sent};
-use spanwise_core::TargetLevels;
+use spanwise_core::{Flush as _, TargetLevels};
 use spanwise_sentry::SentryBuilder;
 use tracing::{debug, info, info_span};
 use tracing_subscriber::prelude::*;
@@ -82,4 +84,32 @@ fn panic_backtrace_is_not_sent_as_text() {
     let items = receiver.items("log").remove(0);
     assert_eq!(items["items"][0]["body"], "a panic");
     assert!(items["items"][0]["attributes"]["panic.backtrace"].is_null());
+}
+
+/// Another thread takes a full batch while this thread flushes.
+#[test]
+fn flush_waits_for_a_batch_on_its_way_to_the_queue() {
+    const ROUNDS: u64 = 300;
+    let receiver = crate::support::Receiver::start();
+    let logs = crate::support::builder(&receiver).logs(tracing::level_filters::LevelFilter::INFO);
+    let (layer, guard) = logs.build().unwrap();
+    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
+    let sentry = guard.sentry();
+    for round in 0..ROUNDS {
+        tracing::dispatcher::with_default(&dispatch, || {
+            for step in 0..99 {
+                info!(step, "before the flush");
+            }
+        });
+        std::thread::scope(|scope| {
+            let last =
+                || tracing::dispatcher::with_default(&dispatch, || info!("beside the flush"));
+            scope.spawn(last);
+            std::thread::yield_now();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            sentry.flush_by(deadline).unwrap();
+            let sent = sentry.stats().sent.delivered;
+            assert!(sent >= round * 100 + 99, "{sent} in round {round}");
+        });
+    }
 }

@@ -38,9 +38,12 @@ pub fn defer() -> Deferral {
 
 #[cold]
 fn wait_for_forks() {
-    IN_SECTIONS.fetch_sub(1, Ordering::SeqCst);
-    wait_until(|| FORKING.load(Ordering::SeqCst) == 0);
-    IN_SECTIONS.fetch_add(1, Ordering::SeqCst);
+    let deadline = Instant::now() + TIMEOUT;
+    while FORKING.load(Ordering::SeqCst) != 0 && Instant::now() < deadline {
+        IN_SECTIONS.fetch_sub(1, Ordering::SeqCst);
+        thread::yield_now();
+        IN_SECTIONS.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Deferral {
@@ -49,17 +52,13 @@ impl Drop for Deferral {
     }
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !condition() && Instant::now() < deadline {
-        thread::yield_now();
-    }
-}
-
 #[cfg(unix)]
 pub(super) fn before_fork() {
     FORKING.fetch_add(1, Ordering::SeqCst);
-    wait_until(|| IN_SECTIONS.load(Ordering::SeqCst) == 0);
+    let deadline = Instant::now() + TIMEOUT;
+    while IN_SECTIONS.load(Ordering::SeqCst) != 0 && Instant::now() < deadline {
+        thread::yield_now();
+    }
 }
 
 #[cfg(unix)]
