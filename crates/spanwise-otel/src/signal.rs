@@ -9,7 +9,7 @@ use std::{
 use spanwise_core::{
     Clock, SelfReport,
     export::{Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
-    internal::sync::Mutex,
+    internal::sync::{Condvar, Mutex},
 };
 use tracing_core::Level;
 
@@ -48,9 +48,10 @@ pub(crate) struct Signal {
     clock: Clock,
 }
 
-/// Batches that wait for further records.
+/// Batches that wait for further records. The second field is signalled when a batch that was taken
+/// is in the queue.
 #[derive(Debug)]
-struct OpenBatches(Mutex<State>);
+struct OpenBatches(Mutex<State>, Condvar);
 
 #[derive(Debug)]
 struct State {
@@ -58,6 +59,8 @@ struct State {
     lanes: [OpenBatch; 2],
     /// The number of records that were pushed, including lost ones.
     accepted: u64,
+    /// The number of batches that were taken and are not in the queue yet. A flush waits for them.
+    moving: usize,
     has_ended: bool,
 }
 
@@ -120,11 +123,15 @@ impl Signal {
         let process = self.exporter.current();
         let mut state = process.state.0.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
+        state.moving += usize::from(matches!(pushed, Pushed::Full(_)));
         drop(state);
         match pushed {
             Pushed::Waiting => {}
             Pushed::Started => process.queue.wake(),
-            Pushed::Full(batch) => process.queue.push(batch),
+            Pushed::Full(batch) => {
+                process.queue.push(batch);
+                process.state.end_move();
+            }
             Pushed::Ended => process.queue.counters().add_lost_at_shutdown(1),
         }
     }
@@ -206,7 +213,10 @@ impl Signal {
     pub(crate) fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self.queue_batches(|_| true);
         match self.exporter.existing() {
-            Some(process) => process.queue.flush(deadline),
+            Some(process) => {
+                process.state.wait_for_moves(deadline);
+                process.queue.flush(deadline)
+            }
             None => Ok(()),
         }
     }
@@ -217,6 +227,9 @@ impl Signal {
             process.state.0.lock().has_ended = true;
         }
         self.queue_batches(|_| true);
+        if let Some(process) = self.exporter.existing() {
+            process.state.wait_for_moves(deadline);
+        }
         self.exporter.shutdown_by(deadline);
     }
 
@@ -230,11 +243,12 @@ impl Signal {
             Some(due) if is_due(due) => open.take(),
             _ => None,
         });
+        state.moving += batches.iter().flatten().count();
         drop(state);
-        batches
-            .into_iter()
-            .flatten()
-            .for_each(|batch| process.queue.push(batch));
+        for batch in batches.into_iter().flatten() {
+            process.queue.push(batch);
+            process.state.end_move();
+        }
     }
 }
 
@@ -244,11 +258,26 @@ impl OpenBatches {
             batch: Batch::new(importance),
             due: None,
         };
-        Self(Mutex::new(State {
+        let state = Mutex::new(State {
             lanes: [Importance::High, Importance::Ordinary].map(open),
             accepted: 0,
+            moving: 0,
             has_ended: false,
-        }))
+        });
+        Self(state, Condvar::new())
+    }
+
+    /// Notes that a batch is in the queue.
+    fn end_move(&self) {
+        self.0.lock().moving -= 1;
+        self.1.notify_all();
+    }
+
+    /// Waits until the batches that other threads have taken are in the queue, or until `deadline`.
+    fn wait_for_moves(&self, deadline: Instant) {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let is_moving = |state: &mut State| state.moving > 0;
+        drop(self.1.wait_timeout_while(self.0.lock(), timeout, is_moving));
     }
 }
 

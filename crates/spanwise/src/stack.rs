@@ -438,12 +438,15 @@ impl Wrappers {
         match self.recorder.as_ref().filter(|_| sink.is_recorded) {
             // Tail sampling buffers events at INFO and below. An output for errors and warnings has
             // none of them, so it is not connected to the recorder.
-            Some((recorder, shown)) if level >= LevelFilter::INFO => {
-                let shown = match is_limited {
-                    true => shown.clone().with_levels(level.into()),
-                    false => shown.clone(),
-                };
+            Some((recorder, shown)) if level >= LevelFilter::INFO && is_limited => {
+                let shown = shown.clone().with_levels(level.into());
+                // The levels of the layer also apply to the buffered lines.
                 layers.push(recorder.sink(writer, shown, |writer| {
+                    layer(LineWriter(WriterKind::Recorded(writer))).with_levels(level.into())
+                }));
+            }
+            Some((recorder, shown)) if !is_limited => {
+                layers.push(recorder.sink(writer, shown.clone(), |writer| {
                     layer(LineWriter(WriterKind::Recorded(writer)))
                 }));
             }
