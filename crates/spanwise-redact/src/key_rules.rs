@@ -160,12 +160,19 @@ impl KeyRules {
     /// as in `user[address]`.
     #[inline]
     pub(crate) fn may_depend_on_value(&self, key: &str) -> bool {
-        let is = |byte: u8, letter: u8| byte | 0x20 == letter || !byte.is_ascii();
+        let Some((&last, before)) = key.as_bytes().split_last() else {
+            return false;
+        };
+        let is_before = |letter| {
+            let byte = before.last();
+            byte.is_some_and(|byte| byte | 0x20 == letter || !byte.is_ascii())
+        };
         self.hides_addresses
-            && match key.as_bytes() {
-                [.., last] if !last.is_ascii_alphanumeric() => true,
-                [.., a, b] => is(*a, b's') && is(*b, b's') || is(*a, b'i') && is(*b, b'p'),
-                _ => false,
+            && match last | 0x20 {
+                b's' => is_before(b's'),
+                b'p' => is_before(b'i'),
+                b'a'..=b'z' => false,
+                _ => !last.is_ascii_digit(),
             }
     }
 
