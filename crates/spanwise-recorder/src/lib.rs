@@ -169,7 +169,7 @@
 //! # let others = support::Lines::default();
 //! # let other_layer = JsonLayer::new().with_writer(others.clone());
 //! let recorder: Recorder = "debug,slow=1s,tail=0.2".parse()?;
-//! let sampler: Sampler = "shop::cache=first:1,info=0.05".parse()?;
+//! let sampler: Sampler = "shop::cache=first:1/100/h,info=0.05".parse()?;
 //! let levels = LevelLayer::new("info".parse()?).capture(recorder.levels());
 //! let json = recorder.sink(stdout, levels.handle(), |writer| {
 //!     JsonLayer::new().with_writer(writer).sampled(sampler.clone())
