@@ -1,6 +1,11 @@
 //! A writer that stores its output.
 
-use std::{io, mem, sync::Arc};
+use std::{
+    io, mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use spanwise_core::internal::sync::Mutex;
 
@@ -12,6 +17,9 @@ use super::parse_json;
 /// Stores the lines that a layer writes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+/// The longest wait for the other handles, even on a loaded machine.
+const DROP_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[expect(clippy::must_use_candidate, reason = "most of these assert")]
 impl Lines {
@@ -25,6 +33,19 @@ impl Lines {
     #[track_caller]
     pub fn take(&self) -> String {
         text(mem::take(&mut *self.0.lock()))
+    }
+
+    /// Waits until all clones are dropped, and with them the layers that write to them.
+    ///
+    /// # Panics
+    /// If a clone is left after five minutes.
+    #[track_caller]
+    pub fn wait_for_drops(&self) {
+        let deadline = Instant::now() + DROP_TIMEOUT;
+        while Arc::strong_count(&self.0) > 1 {
+            assert!(Instant::now() < deadline, "the output is still in use");
+            thread::yield_now();
+        }
     }
 
     /// Clears the output.

@@ -36,6 +36,9 @@ fn written(
         tracing::error!("the end");
         drop(unit);
     });
+    // Some sinks write when they are dropped. A thread that registers a callsite may hold the stack
+    // for a moment longer.
+    lines.wait_for_drops();
     lines.text().into_bytes()
 }
 
