@@ -36,8 +36,8 @@ fn written(
         tracing::error!("the end");
         drop(unit);
     });
-    // Some sinks write when they are dropped. A thread that registers a callsite may hold the stack
-    // for a moment longer.
+    // Some sinks write when they are dropped. Another thread that registers a callsite holds the
+    // stack meanwhile, and may be the one that drops it.
     lines.wait_for_drops();
     lines.text().into_bytes()
 }
