@@ -41,15 +41,22 @@ fn closest_within<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().chars().collect();
-    let edits =
-        |candidate: &str| edits(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
-    candidates
-        .into_iter()
-        .map(|candidate| (edits(candidate), candidate))
-        .filter(|(edits, _)| *edits <= max_edits)
+    let word: Vec<char> = lowercase(word).collect();
+    let mut letters = Vec::new();
+    let mut rows = Rows::default();
+    let edits = candidates.into_iter().filter_map(|candidate| {
+        letters.clear();
+        letters.extend(lowercase(candidate));
+        let edits = rows.edits(&word, &letters, max_edits)?;
+        Some((edits, candidate))
+    });
+    edits
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
+}
+
+fn lowercase(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase)
 }
 
 /// Returns the level that `word` probably means, if it is a misspelled level or a level name of
@@ -77,24 +84,104 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
-/// (optimal string alignment).
-fn edits(a: &[char], b: &[char]) -> usize {
-    let mut before = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let mut min_edits = (last[j] + usize::from(from != to))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                min_edits = min_edits.min(before[j - 1] + 1);
-            }
-            row.push(min_edits);
+/// The last three rows of the table that compares two words. Each comparison reuses their memory.
+#[derive(Debug, Default)]
+struct Rows {
+    before: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
+    /// (optimal string alignment). `None` if it is greater than `max_edits`.
+    ///
+    /// A start compares each variable of the process with each setting, and nearly all are
+    /// different. So the comparison ends as soon as the words differ too much.
+    fn edits(&mut self, a: &[char], b: &[char], max_edits: usize) -> Option<usize> {
+        if a.len().abs_diff(b.len()) > max_edits {
+            return None;
         }
-        before = last;
-        last = row;
+        let Self { before, last, row } = self;
+        before.clear();
+        last.clear();
+        last.extend(0..=b.len());
+        for (i, from) in a.iter().enumerate() {
+            row.clear();
+            row.push(i + 1);
+            for (j, to) in b.iter().enumerate() {
+                let mut min_edits = (last[j] + usize::from(from != to))
+                    .min(last[j + 1] + 1)
+                    .min(row[j] + 1);
+                if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                    min_edits = min_edits.min(before[j - 1] + 1);
+                }
+                row.push(min_edits);
+            }
+            // A later row continues from one of the two rows before it, and is never smaller.
+            let exceeds = |row: &[usize]| row.iter().all(|edits| *edits > max_edits);
+            if exceeds(row) && exceeds(last) {
+                return None;
+            }
+            std::mem::swap(before, last);
+            std::mem::swap(last, row);
+        }
+        Some(last[b.len()]).filter(|edits| *edits <= max_edits)
     }
-    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    /// The definition, without an early end.
+    fn distance(a: &[char], b: &[char]) -> usize {
+        let (Some((last_a, rest_a)), Some((last_b, rest_b))) = (a.split_last(), b.split_last())
+        else {
+            return a.len().max(b.len());
+        };
+        let change = distance(rest_a, rest_b) + usize::from(last_a != last_b);
+        let add = distance(a, rest_b) + 1;
+        let remove = distance(rest_a, b) + 1;
+        let swap = match (rest_a.split_last(), rest_b.split_last()) {
+            (Some((x, rest_a)), Some((y, rest_b))) if x == last_b && y == last_a => {
+                distance(rest_a, rest_b) + 1
+            }
+            _ => usize::MAX,
+        };
+        change.min(add).min(remove).min(swap)
+    }
+
+    /// All words of up to four of the letters `a`, `b` and `c`.
+    fn words() -> Vec<Vec<char>> {
+        let mut words = vec![Vec::new()];
+        let mut from = 0;
+        for _ in 0..4 {
+            let to = words.len();
+            for index in from..to {
+                for letter in ['a', 'b', 'c'] {
+                    let longer = [&words[index][..], &[letter]].concat();
+                    words.push(longer);
+                }
+            }
+            from = to;
+        }
+        words
+    }
+
+    #[test]
+    fn edits_ending_early_keep_the_distance() {
+        let words = words();
+        let mut rows = Rows::default();
+        for a in &words {
+            for b in &words {
+                let expected = distance(a, b);
+                for max_edits in 0..4 {
+                    let edits = rows.edits(a, b, max_edits);
+                    let expected = Some(expected).filter(|edits| *edits <= max_edits);
+                    assert_eq!(edits, expected, "{a:?}, {b:?}, at most {max_edits}");
+                }
+            }
+        }
+    }
 }
