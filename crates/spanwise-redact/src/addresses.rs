@@ -23,32 +23,34 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if local.is_empty() || local == b"git" || text[..start].ends_with(b"://") {
         return None;
     }
-    let domain = at + 1;
-    let longest = &text[domain..text.len().min(domain + 254)];
-    let end = domain + run_end(longest, 0, is_domain);
+    let domain_start = at + 1;
+    let near = &text[domain_start..text.len().min(domain_start + 254)];
+    let end = domain_start + run_end(near, 0, is_domain_byte);
     // A domain may have letters of any script. In a text without spaces, such letters may also
     // follow the domain.
-    let ascii = || domain + run_end(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
-    let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii()))?;
+    let ascii_end =
+        || domain_start + run_end(near, 0, |byte| is_domain_byte(byte) && byte.is_ascii());
+    let end = end_of_domain(text, domain_start, end)
+        .or_else(|| end_of_domain(text, domain_start, ascii_end()))?;
     Some((start, end))
 }
 
-/// Returns where the domain in `text[domain..end]` ends, if it can be the domain of an address.
-fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
+/// Returns where the domain in `text[start..end]` ends, if it can be the domain of an address.
+fn end_of_domain(text: &[u8], start: usize, end: usize) -> Option<usize> {
     let mut end = end;
     // A full stop ends a sentence, not a domain.
-    while end > domain && matches!(text[end - 1], b'.' | b'-') {
+    while end > start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
-    let name = letters_only(&text[domain..end]);
-    end = domain + name.len();
+    let name = before_foreign_mark(&text[start..end]);
+    end = start + name.len();
     let mut top = &name[rfind(name, b'.')? + 1..];
     // In a text without spaces, letters of another script may follow the domain.
     if !top.is_ascii() {
-        let ascii = top.iter().take_while(|byte| byte.is_ascii()).count();
-        if ascii >= 2 {
-            end -= top.len() - ascii;
-            top = &top[..ascii];
+        let ascii_len = top.iter().take_while(|byte| byte.is_ascii()).count();
+        if ascii_len >= 2 {
+            end -= top.len() - ascii_len;
+            top = &top[..ascii_len];
         }
     }
     // Most domains are ASCII, which is cheaper to test.
@@ -60,7 +62,7 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
     };
     let is_top = (2..=24).contains(&length) && is_alphabetic && !is_file_ending(top);
     let is_punycode = top.len() > 4 && matches_at(top, 0, b"xn--");
-    let well_formed = name.first() != Some(&b'.') && !name.windows(2).any(|two| two == b"..");
+    let is_well_formed = name.first() != Some(&b'.') && !name.windows(2).any(|two| two == b"..");
     // `react@18.2.0-beta.rc` is a version.
     let mut labels = name.split(|byte| *byte == b'.');
     let is_version = name.first().is_some_and(u8::is_ascii_digit)
@@ -68,17 +70,18 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
             .by_ref()
             .take(2)
             .all(|label| ByteClass::DIGIT.has_all(label));
-    let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
-    ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
+    let is_end = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
+    ((is_top || is_punycode) && is_well_formed && !is_version && is_end).then_some(end)
 }
 
+/// Returns the start of the part before the `@` at `at`.
 fn start_of_local_part(text: &[u8], at: usize) -> usize {
-    let least = at.saturating_sub(64);
+    let min_start = at.saturating_sub(64);
     let is_part = |byte: u8| ByteClass::LOCAL_PART.has(byte) || !byte.is_ascii();
     let mut start = at;
     loop {
-        start = run_start(text, start, start - least, is_part);
-        let joins = start > least + 1
+        start = run_start(text, start, start - min_start, is_part);
+        let joins = start > min_start + 1
             && start < at
             && b"!#$'*^~".contains(&text[start - 1])
             && is_part(text[start - 2]);
@@ -103,8 +106,8 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
     from.max(start)
 }
 
-/// Returns the part of a domain before the first character that a name cannot have.
-fn letters_only(domain: &[u8]) -> &[u8] {
+/// Returns the part of a domain before the first non-ASCII character that a name cannot have.
+fn before_foreign_mark(domain: &[u8]) -> &[u8] {
     if domain.is_ascii() {
         return domain;
     }
@@ -113,11 +116,11 @@ fn letters_only(domain: &[u8]) -> &[u8] {
         Err(error) => std::str::from_utf8(&domain[..error.valid_up_to()]).unwrap_or_default(),
     };
     let end = valid.find(|c: char| !c.is_ascii() && !c.is_alphanumeric());
-    let letters = &valid[..end.unwrap_or(valid.len())];
-    letters.trim_end_matches(['.', '-']).as_bytes()
+    let name = &valid[..end.unwrap_or(valid.len())];
+    name.trim_end_matches(['.', '-']).as_bytes()
 }
 
-fn is_domain(byte: u8) -> bool {
+fn is_domain_byte(byte: u8) -> bool {
     ByteClass::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
 }
 
@@ -225,14 +228,14 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
         || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
-/// Returns whether the words before four numbers mark them as a version or an identifier:
+/// Returns whether the words before four numbers say that these are a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
 fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
     scan_cost::add(before.len());
-    let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
-    let before = &before[line.map_or(0, |at| at + 1)..];
+    let line_break_at = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
+    let before = &before[line_break_at.map_or(0, |at| at + 1)..];
     let is_gap = |byte| b" \t:='\"([".contains(&byte);
     let word_end = run_start(before, before.len(), before.len(), is_gap);
     let word = &before[ByteClass::KEY.run_start(before, word_end, word_end)..word_end];
@@ -240,35 +243,38 @@ fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     if ends_with_word(word, b"oid") {
         return address.octets()[0] <= 2;
     }
-    let mut ends = ["version", "ver", "release", "build", "firmware", "revision"].iter();
-    if ends.any(|end| ends_with_word(word, end.as_bytes())) {
+    let mut endings = ["version", "ver", "release", "build", "firmware", "revision"].iter();
+    if endings.any(|ending| ends_with_word(word, ending.as_bytes())) {
         return true;
     }
-    let about = [&b"upgrad"[..], b"downgrad", b"version"];
-    about.iter().any(|about| contains_text(before, about))
+    let stems = [&b"upgrad"[..], b"downgrad", b"version"];
+    stems.iter().any(|stem| contains_text(before, stem))
 }
 
-/// Returns whether a prefix length follows the address that ends at `at`, so that it names a
-/// network of many hosts: `203.0.113.0/24`. A prefix longer than `longest`, or an address with bits
-/// after the prefix, identifies a host.
-fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
-    let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
+/// Returns whether a prefix length follows the address that ends at `address_end`, so that both
+/// name a network of many hosts: `203.0.113.0/24`. A prefix longer than `max_bits`, or an address
+/// with bits after the prefix, identifies a host.
+fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: usize) -> bool {
+    let Some(rest) = text
+        .get(address_end..)
+        .and_then(|rest| rest.strip_prefix(b"/"))
+    else {
         return false;
     };
-    let digits = run_end(rest, 0, |byte| byte.is_ascii_digit());
-    let bits = match &rest[..digits] {
+    let digits_end = run_end(rest, 0, |byte| byte.is_ascii_digit());
+    let bits = match &rest[..digits_end] {
         [one] => usize::from(one - b'0'),
         [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
         _ => return false,
     };
     let goes_on = rest
-        .get(digits)
+        .get(digits_end)
         .is_some_and(|byte| ByteClass::WORD.has(*byte) || *byte == b'/');
-    let host_is_zero = address.iter().enumerate().all(|(at, byte)| {
-        let kept = bits.saturating_sub(at * 8).min(8);
-        u32::from(*byte) & (0xFF_u32 >> kept) == 0
+    let host_is_zero = address.iter().enumerate().all(|(index, byte)| {
+        let prefix_bits = bits.saturating_sub(index * 8).min(8);
+        u32::from(*byte) & (0xFF_u32 >> prefix_bits) == 0
     });
-    !goes_on && (1..=longest).contains(&bits) && host_is_zero
+    !goes_on && (1..=max_bits).contains(&bits) && host_is_zero
 }
 
 /// Returns whether the word before the slash at `at` also follows a slash. So `/geoip/203.0.113.7`
@@ -303,11 +309,11 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
         .get(from..to)
         .filter(|found| (3..=45).contains(&found.len()))?;
     // `dead::beef` is a module path, and eight groups of two digits are a fingerprint.
-    let digits = candidate.iter().any(u8::is_ascii_digit);
-    let long = candidate
+    let has_digit = candidate.iter().any(u8::is_ascii_digit);
+    let has_long_group = candidate
         .split(|byte| *byte == b':')
         .any(|group| group.len() > 2);
-    if !digits || !long {
+    if !has_digit || !has_long_group {
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;

@@ -87,17 +87,20 @@ pub(crate) fn char_start(text: &str, at: usize) -> usize {
     at - (0..4).find(is_start).unwrap_or(0)
 }
 
-/// Returns the end of the character that contains `at`, or `at` between characters.
+/// Returns the end of the character that contains `at`, or `at` if it is between two characters.
 pub(crate) fn char_end(text: &str, at: usize) -> usize {
     let is_end = |ahead: &usize| text.is_char_boundary(at + ahead);
     at + (0..4).find(is_end).unwrap_or(0)
 }
 
-/// Returns the opening quote at `at`, which backslashes may precede, and its end.
+/// Returns the opening quote after any backslashes at `at`, with the number of these backslashes,
+/// and the end of the quote.
 pub(crate) fn quote_at(text: &[u8], at: usize) -> Option<((u8, usize), usize)> {
-    let mark = run_end(text, at, |byte| byte == b'\\');
-    let quote = text.get(mark).filter(|mark| matches!(mark, b'"' | b'\''))?;
-    Some(((*quote, mark - at), mark + 1))
+    let mark_at = run_end(text, at, |byte| byte == b'\\');
+    let mark = text
+        .get(mark_at)
+        .filter(|mark| matches!(mark, b'"' | b'\''))?;
+    Some(((*mark, mark_at - at), mark_at + 1))
 }
 
 /// Returns the rest of the line from `from` on, at most `max` bytes.
@@ -109,25 +112,26 @@ pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
     line
 }
 
-/// Returns whether a word boundary (`\b`) is at `at`.
+/// Returns whether a word boundary (`\b`) is at `at`. The end of an escape is a boundary too, and
+/// so is a position between two characters that belong to no word.
 #[inline]
 pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| ByteClass::WORD.has(*byte));
-    let goes_on =
+    let is_inside_word =
         is_word(text.get(at)) && is_word(at.checked_sub(1).and_then(|before| text.get(before)));
-    !goes_on || ends_escape(text, at)
+    !is_inside_word || ends_escape(text, at)
 }
 
 /// Returns whether an escape such as `\n` or `\u003c` ends at `at`.
 pub(crate) fn ends_escape(text: &[u8], at: usize) -> bool {
-    let begins = |back: usize| {
+    let begins_before = |back: usize| {
         at.checked_sub(back)
             .is_some_and(|from| after_escape(text, from) == at)
     };
-    begins(1) || begins(5)
+    begins_before(1) || begins_before(5)
 }
 
-/// Returns the end of the escape that `at` is inside of, or `at`.
+/// Returns the end of the escape that contains `at`, or `at` if there is none.
 pub(crate) fn out_of_escape(text: &[u8], at: usize) -> usize {
     if !text[at.saturating_sub(5)..at].contains(&b'\\') {
         return at;

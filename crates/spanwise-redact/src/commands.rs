@@ -17,7 +17,7 @@ struct Flag {
     /// The names of the commands. In the text, a path may precede them.
     commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`. Empty if there is none.
-    after: &'static str,
+    subcommand: &'static str,
     /// The options for the password. Empty if the password is an argument without an option.
     options: &'static [&'static str],
     form: Form,
@@ -35,7 +35,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after `n` words that are not options. The command needs no option.
+    /// The word after `n` words that are not options. No option precedes the password.
     Word(usize),
     /// `ada/x@db`
     Oracle,
@@ -45,13 +45,13 @@ enum Form {
 
 const fn flag(
     commands: &'static [&'static str],
-    after: &'static str,
+    subcommand: &'static str,
     options: &'static [&'static str],
     form: Form,
 ) -> Flag {
     Flag {
         commands,
-        after,
+        subcommand,
         options,
         form,
     }
@@ -117,21 +117,22 @@ pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, us
 #[derive(Debug, Default)]
 struct Line {
     /// One bit for each of [`FLAGS`] whose command was read.
-    commands: u64,
-    /// One bit for each of [`FLAGS`] whose command was read, and also the word `after` if it has
-    /// one.
-    ready: u64,
-    /// The number of words that are not options since a flag became ready.
-    words: usize,
-    /// The option or setting whose value comes next.
+    flags_of_commands: u64,
+    /// One bit for each of [`FLAGS`] whose command was read, and also the subcommand if the flag
+    /// has one.
+    active_flags: u64,
+    /// The number of words that are not options since the last flag became active.
+    word_count: usize,
+    /// The value that comes next.
     expected: Option<Expected>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Expected {
-    /// The start and the end of a name.
-    Named(usize, usize),
-    Form(Form),
+    /// The value of the option or setting whose name has this range.
+    ForName(usize, usize),
+    /// The value of one of [`FLAGS`] with this form.
+    ForFlag(Form),
 }
 
 struct LineReader<'t, F> {
@@ -152,45 +153,49 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             // A quote that closes the text around the option does not begin a value.
             let is_end = matches!(bytes[start], b'"' | b'\'')
                 && run_end(&bytes[..end], start + 1, |byte| b"}]),".contains(&byte)) == end;
-            let (from, to) = value(bytes, start);
+            let (from, to) = value_range(bytes, start);
             if !is_end && from < to && bytes[from] != b'-' {
                 self.push(expected, (from, to));
                 return to;
             }
         }
-        let (start, stop) = trimmed(bytes, start, end);
-        let word = &bytes[start..stop];
-        let is_last = bytes[stop..end].iter().any(|byte| b".;:)".contains(byte));
+        let (start, word_end) = without_marks(bytes, start, end);
+        let word = &bytes[start..word_end];
+        let is_last = bytes[word_end..end]
+            .iter()
+            .any(|byte| b".;:)".contains(byte));
         if word.first() == Some(&b'-') {
-            let is_flag = self.flag(start, stop);
-            let name = start + run_end(word, 0, |byte| byte == b'-');
-            let is_name = stop - name >= 2 && ByteClass::KEY.has_all(&bytes[name..stop]);
-            let is_long = name - start == 2 || name - start == 1 && stop - name >= 4;
+            let is_flag = self.flag(start, word_end);
+            let name_start = start + run_end(word, 0, |byte| byte == b'-');
+            let is_name =
+                word_end - name_start >= 2 && ByteClass::KEY.has_all(&bytes[name_start..word_end]);
+            let is_long =
+                name_start - start == 2 || name_start - start == 1 && word_end - name_start >= 4;
             if !is_flag && is_name && is_long && !is_last {
-                self.line.expected = Some(Expected::Named(name, stop));
+                self.line.expected = Some(Expected::ForName(name_start, word_end));
             }
         } else {
-            self.positional(start, stop);
+            self.positional(start, word_end);
         }
-        if end > stop && matches!(bytes[end - 1], b';' | b'|') {
+        if end > word_end && matches!(bytes[end - 1], b';' | b'|') {
             self.line = Line::default();
         }
         end
     }
 
     /// Reads an option, and returns whether it belongs to one of the commands.
-    fn flag(&mut self, start: usize, stop: usize) -> bool {
+    fn flag(&mut self, start: usize, word_end: usize) -> bool {
         let bytes = self.text.as_bytes();
-        let word = &bytes[start..stop];
-        let flags = flags_in(self.line.ready);
+        let word = &bytes[start..word_end];
+        let flags = flags_in(self.line.active_flags);
         let options = |(_, flag): (_, &'static Flag)| flag.options.iter().map(move |it| (it, flag));
         for (option, flag) in flags.flat_map(options) {
-            let expected = Expected::Form(flag.form);
+            let expected = Expected::ForFlag(flag.form);
             let option = option.as_bytes();
             let is_short = option.len() == 2;
             if word == option {
-                if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
-                    self.push(expected, value(bytes, stop));
+                if is_short && matches!(bytes.get(word_end), Some(b'"' | b'\'')) {
+                    self.push(expected, value_range(bytes, word_end));
                 } else if flag.form != Form::Attached {
                     self.line.expected = Some(expected);
                 }
@@ -198,17 +203,17 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             }
             // `--user=ada:x`, `-su ada:x`
             if flag.form == Form::AfterMark(b':')
-                && let Some(joined) = joined(word, option)
+                && let Some(value_start) = value_start_in_word(word, option)
             {
-                if joined < word.len() {
-                    self.push(expected, value(bytes, start + joined));
+                if value_start < word.len() {
+                    self.push(expected, value_range(bytes, start + value_start));
                 } else {
                     self.line.expected = Some(expected);
                 }
                 return true;
             }
             if is_short && word.starts_with(option) && flag.form != Form::Separate {
-                self.push(expected, value(bytes, start + 2));
+                self.push(expected, value_range(bytes, start + 2));
                 return true;
             }
         }
@@ -216,50 +221,50 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     }
 
     /// Reads a word that is not an option.
-    fn positional(&mut self, start: usize, stop: usize) {
+    fn positional(&mut self, start: usize, word_end: usize) {
         let bytes = self.text.as_bytes();
-        let word = &bytes[start..stop];
-        let mut setting = false;
-        let flags = flags_in(self.line.ready);
+        let word = &bytes[start..word_end];
+        let mut sets_variables = false;
+        let flags = flags_in(self.line.active_flags);
         for (_, flag) in flags.filter(|(_, flag)| flag.options.is_empty()) {
             match flag.form {
-                Form::Word(before) if before == self.line.words => {
+                Form::Word(words_before) if words_before == self.line.word_count => {
                     let from = start - usize::from(bytes[..start].ends_with(b"["));
-                    self.push(Expected::Form(Form::Separate), value(bytes, from));
+                    self.push(Expected::ForFlag(Form::Separate), value_range(bytes, from));
                 }
                 Form::Oracle => {
                     if let Some((from, to)) = urls::oracle(bytes, start) {
                         (self.found)(None, from, to);
                     }
                 }
-                Form::Setting => setting = true,
+                Form::Setting => sets_variables = true,
                 _ => {}
             }
         }
         let is_name = word.len() > 3 && ByteClass::KEY.has_all(word);
         let line = &mut self.line;
-        if setting && is_name && line.words == 0 {
-            line.expected = Some(Expected::Named(start, stop));
+        if sets_variables && is_name && line.word_count == 0 {
+            line.expected = Some(Expected::ForName(start, word_end));
         }
-        line.words += 1;
+        line.word_count += 1;
         // A path, a quote or an escape may precede the name.
-        let begun = ByteClass::KEY.run_start(word, word.len(), 32);
-        let name = after_escape(bytes, start + begun).min(stop);
-        let name = &bytes[name..stop];
+        let name_at = start + ByteClass::KEY.run_start(word, word.len(), 32);
+        let name_start = after_escape(bytes, name_at).min(word_end);
+        let name = &bytes[name_start..word_end];
         for (index, flag) in FLAGS.iter().enumerate() {
             let mut commands = flag.commands.iter();
             if commands.any(|command| command.as_bytes() == name) {
-                line.commands |= 1 << index;
-                if flag.after.is_empty() {
-                    line.ready |= 1 << index;
-                    line.words = 0;
+                line.flags_of_commands |= 1 << index;
+                if flag.subcommand.is_empty() {
+                    line.active_flags |= 1 << index;
+                    line.word_count = 0;
                 }
             }
         }
-        for (index, flag) in flags_in(line.commands) {
-            if !flag.after.is_empty() && flag.after.as_bytes() == word {
-                line.ready |= 1 << index;
-                line.words = 0;
+        for (index, flag) in flags_in(line.flags_of_commands) {
+            if !flag.subcommand.is_empty() && flag.subcommand.as_bytes() == word {
+                line.active_flags |= 1 << index;
+                line.word_count = 0;
             }
         }
     }
@@ -269,23 +274,23 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
         let bytes = self.text.as_bytes();
         let content = &bytes[start..end];
         match expected {
-            Expected::Named(from, to) => {
+            Expected::ForName(from, to) => {
                 if !is_prose(content, &bytes[from..to]) {
                     (self.found)(Some(&self.text[from..to]), start, end);
                 }
                 return;
             }
-            Expected::Form(Form::AfterMark(mark)) => match find(content, mark, 0) {
+            Expected::ForFlag(Form::AfterMark(mark)) => match find(content, mark, 0) {
                 Some(at) => start += at + 1,
                 None => return,
             },
-            Expected::Form(Form::AfterPass) => {
+            Expected::ForFlag(Form::AfterPass) => {
                 if !matches_at(bytes, start, b"pass:") {
                     return;
                 }
                 start += b"pass:".len();
             }
-            Expected::Form(_) => {}
+            Expected::ForFlag(_) => {}
         }
         if start < end && !credential::is_placeholder(&bytes[start..end]) {
             (self.found)(None, start, end);
@@ -293,8 +298,9 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     }
 }
 
-/// Returns the start of the value in a word that contains both an option and its value.
-fn joined(word: &[u8], option: &[u8]) -> Option<usize> {
+/// Returns the start of the option's value in a word that contains the option. Returns the end of
+/// the word if the value is the next word, and `None` if the word does not contain the option.
+fn value_start_in_word(word: &[u8], option: &[u8]) -> Option<usize> {
     if option.len() > 2 {
         let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
         return is_match.then_some(option.len() + 1);
@@ -310,8 +316,8 @@ fn flags_in(bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> {
     flags.filter(move |(index, _)| bits >> index & 1 != 0)
 }
 
-/// Returns a value, quoted or not.
-fn value(text: &[u8], start: usize) -> (usize, usize) {
+/// Returns the start and the end of the value at `start`, quoted or not, without its quotes.
+fn value_range(text: &[u8], start: usize) -> (usize, usize) {
     match quote_at(text, start) {
         Some(((mark, slashes), start)) => value_end::quoted(text, start, mark, slashes, None),
         None => (start, urls::end_of_run(text, start)),
@@ -346,11 +352,11 @@ fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Returns a word without the quotes, brackets and commas around it.
-fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+/// Returns the start and the end of a word without the quotes, brackets and commas around it.
+fn without_marks(text: &[u8], start: usize, end: usize) -> (usize, usize) {
     let from = run_end(&text[..end], start, |byte| b"\"'`([{$,\\".contains(&byte));
-    let is_after = |byte| b"\"'`)]},.;:\\".contains(&byte);
-    (from, run_start(text, end, end - from, is_after))
+    let is_closing_mark = |byte| b"\"'`)]},.;:\\".contains(&byte);
+    (from, run_start(text, end, end - from, is_closing_mark))
 }
 
 #[cfg(test)]
@@ -386,7 +392,7 @@ mod tests {
                 flag.options
             };
             for option in options {
-                let words = [command, flag.after, option].join(" ");
+                let words = [command, flag.subcommand, option].join(" ");
                 let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
                 let text = line.as_bytes();
                 let survey = scan::Survey::new(text);

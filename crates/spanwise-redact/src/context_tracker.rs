@@ -11,22 +11,24 @@ use crate::{
 /// The position only moves forward from key to key, so that each byte is read once.
 #[derive(Debug, Default)]
 pub(crate) struct ContextTracker {
+    /// The position. All text before it was read.
     at: usize,
     /// For each open `"`, the bit whose index is the number of backslashes before the quote.
-    double: u64,
+    double_quotes: u64,
     /// The number of backslashes before the open `'`.
-    single: Option<usize>,
+    single_quote: Option<usize>,
     /// The number of backslashes that end at the position.
     slashes: usize,
     /// Whether the current run has a `?`. A run begins after white space, a quote, `<` or `>`.
-    query: bool,
+    has_query: bool,
     /// Whether the current run has the `://` of a web URL.
-    web: bool,
+    has_web_url: bool,
     /// Whether the current run has the `://` of another URL.
-    other_url: bool,
+    has_other_url: bool,
 }
 
 impl ContextTracker {
+    /// Moves the position to `to`, unless the position is already there or beyond.
     pub(crate) fn move_to(&mut self, text: &[u8], to: usize) {
         if to <= self.at {
             return;
@@ -48,7 +50,7 @@ impl ContextTracker {
                 b'"' => {
                     let bit = 1 << self.slashes.min(63);
                     // A closing quote also closes the strings inside it.
-                    self.double = (self.double ^ bit) & (bit | (bit - 1));
+                    self.double_quotes = (self.double_quotes ^ bit) & (bit | (bit - 1));
                     self.leave_url();
                 }
                 b'\'' => {
@@ -57,19 +59,19 @@ impl ContextTracker {
                             .is_some_and(u8::is_ascii_alphabetic)
                     };
                     let is_apostrophe = is_letter(at.checked_sub(1)) && is_letter(Some(at + 1));
-                    if !is_apostrophe || self.single.is_some() {
-                        self.single = match self.single {
+                    if !is_apostrophe || self.single_quote.is_some() {
+                        self.single_quote = match self.single_quote {
                             Some(_) => None,
                             None => Some(self.slashes),
                         };
                     }
                     self.leave_url();
                 }
-                b'?' => self.query = true,
+                b'?' => self.has_query = true,
                 b'/' if text[..at].ends_with(b":/") => {
                     let is_web = urls::ends_with_web_scheme(&text[..at - 2]);
-                    self.web |= is_web;
-                    self.other_url |= !is_web;
+                    self.has_web_url |= is_web;
+                    self.has_other_url |= !is_web;
                 }
                 b'<' | b'>' => self.leave_url(),
                 byte if is_space(byte) => self.leave_url(),
@@ -81,22 +83,22 @@ impl ContextTracker {
     }
 
     fn leave_url(&mut self) {
-        (self.query, self.web, self.other_url) = (false, false, false);
+        (self.has_query, self.has_web_url, self.has_other_url) = (false, false, false);
     }
 
-    /// Returns the query context if the position is after a `?` or inside a web URL.
+    /// Returns the query context if the position is after the `?` of a run, or inside a web URL.
     pub(crate) fn query(&self) -> Option<ValueContext> {
-        (self.query || self.web).then_some(ValueContext::Query {
-            is_web: !self.other_url,
+        (self.has_query || self.has_web_url).then_some(ValueContext::Query {
+            is_web: !self.has_other_url,
         })
     }
 
-    /// Returns the innermost open string. Nested strings have quotes with more backslashes. A `'`
-    /// may be an apostrophe.
-    pub(crate) fn open(&self) -> Option<Quote> {
-        match self.double.checked_ilog2() {
+    /// Returns the quote of the innermost open string. Nested strings have quotes with more
+    /// backslashes. A `"` has priority, because a `'` may be an apostrophe.
+    pub(crate) fn open_string(&self) -> Option<Quote> {
+        match self.double_quotes.checked_ilog2() {
             Some(slashes) => Some((b'"', slashes as usize)),
-            None => self.single.map(|slashes| (b'\'', slashes)),
+            None => self.single_quote.map(|slashes| (b'\'', slashes)),
         }
     }
 }

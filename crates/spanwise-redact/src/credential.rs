@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use prose::is_prose;
-use word_shapes::{is_duration, is_error_name, is_name, is_path};
+use word_shapes::{is_error_name, is_measure, is_name, is_path};
 
 pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
@@ -78,7 +78,7 @@ impl KeySubject {
 }
 
 /// Reads the unquoted value after `key: `, at the start of `text`.
-pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
+pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     scan_cost::add(line.len());
     // `Authorization: Bearer <token>`
@@ -90,14 +90,14 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
         return ValueReading::Value;
     }
     // `wrong password: got tulip9931` contains the password.
-    let credential = |most: usize| {
-        let mut words = words_of(line).skip(1).take(most);
+    let through_credential = |max_words: usize| {
+        let mut words = words_of(line).skip(1).take(max_words);
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
         Some(ValueReading::Through(at + word.len()))
     };
-    if is_prose(line, about) {
-        let is_password = about == KeySubject::Password;
-        let found = is_password.then(|| credential(16)).flatten();
+    if is_prose(line, subject) {
+        let is_password = subject == KeySubject::Password;
+        let found = is_password.then(|| through_credential(16)).flatten();
         return found.unwrap_or(ValueReading::Prose);
     }
     let mut words = words_of(line).map(|(_, word)| word);
@@ -105,8 +105,13 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     let is_struct = words
         .next()
         .is_some_and(|second| b"({[".contains(&second[0]));
-    let is_word = !is_struct && any_contains(&[SENTENCE_OPENERS, SENTENCE_STARTS, STATES], first);
-    let found = if is_word { credential(4) } else { None };
+    let begins_sentence =
+        !is_struct && any_contains(&[SENTENCE_OPENERS, SENTENCE_STARTS, STATES], first);
+    let found = if begins_sentence {
+        through_credential(4)
+    } else {
+        None
+    };
     found.unwrap_or(ValueReading::Value)
 }
 
@@ -115,7 +120,7 @@ pub(crate) fn is_sentence(text: &[u8]) -> bool {
     text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password)
 }
 
-/// Returns the words of a line with their positions.
+/// Returns each word of a line with its position.
 fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -128,14 +133,14 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
-/// or `sha256`.
+/// or `sha256`. A word of fewer than six bytes is not a credential.
 ///
 /// In a pair, only the value counts, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
-    let name = ByteClass::KEY.run_end(word, 0);
-    let word = match word.get(name) {
-        Some(b'=') if name > 0 => trim(&word[name + 1..]),
+    let name_end = ByteClass::KEY.run_end(word, 0);
+    let word = match word.get(name_end) {
+        Some(b'=') if name_end > 0 => trim(&word[name_end + 1..]),
         _ => word,
     };
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -146,9 +151,9 @@ fn is_credential(word: &[u8]) -> bool {
     word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
-/// Returns whether a single word is a credential. It must mix letters and digits, and must not be a
-/// name, a path, a version, a date or `key=value`.
-pub(crate) fn is_value(word: &[u8]) -> bool {
+/// Returns whether a word is a credential even without a key that proves this. The word must mix
+/// letters and digits, and must not be a name, a path, a version, a date or `key=value`.
+pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
             .all(|byte| byte.is_ascii_digit() || *byte == b'.')
@@ -168,27 +173,30 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
         && !is_date()
         && !is_name(word)
         && !is_path(word)
-        && !is_duration(word)
+        && !is_measure(word)
         && !is_placeholder(word)
         && !parts.any(|part| contains_word(NAMES, part))
 }
 
+/// Returns the word without the punctuation marks around it.
 fn trim(word: &[u8]) -> &[u8] {
     let is_mark = |byte| b"\"'`()[]<>{},.;:!?|".contains(&byte);
     let start = run_end(word, 0, is_mark);
     &word[start..run_start(word, word.len(), word.len() - start, is_mark)]
 }
 
-/// Returns whether the value of a parameter such as `code` is words: `NOT_FOUND`, `user.created`.
+/// Returns whether the value of a parameter such as `code` consists of words: `NOT_FOUND`,
+/// `user.created`.
 pub(crate) fn is_words(value: &[u8]) -> bool {
-    let is_part = |part: &[u8]| {
-        let rest = part.get(1..).unwrap_or_default();
-        let lower = rest.iter().all(u8::is_ascii_lowercase);
-        let upper = part.iter().all(u8::is_ascii_uppercase);
-        part.len() <= 14 && (part.is_empty() || part[0].is_ascii_alphabetic() && (lower || upper))
+    let is_word = |word: &[u8]| {
+        let rest = word.get(1..).unwrap_or_default();
+        let is_small = rest.iter().all(u8::is_ascii_lowercase);
+        let is_capital = word.iter().all(u8::is_ascii_uppercase);
+        word.len() <= 14
+            && (word.is_empty() || word[0].is_ascii_alphabetic() && (is_small || is_capital))
     };
-    let camel = value.len() <= 24 && is_error_name(value, KeySubject::Thing);
-    value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
+    let is_camel = value.len() <= 24 && is_error_name(value, KeySubject::Thing);
+    value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_word) || is_camel)
 }
 
 /// Returns whether a quoted text after `key: ` is the subject of a sentence: `` token: `lease_id`

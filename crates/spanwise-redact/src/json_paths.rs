@@ -224,7 +224,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Leaves a value that ends at the position of the reader, and records a match if a rule hides
-    /// it.
+    /// the value.
     fn close(&mut self, value: Option<OpenValue>, end: End) {
         let Some(value) = value else { return };
         self.prefixes.pop();

@@ -41,7 +41,7 @@ impl JsonStrings {
         }
     }
 
-    /// Returns the range of the string that contains `at`.
+    /// Returns the range of the string that contains `at`, or whose closing quote is at `at`.
     pub(crate) fn string_at(&self, at: usize) -> Option<(usize, usize)> {
         let next = self.strings.partition_point(|(_, end)| *end < at);
         self.strings
@@ -58,14 +58,14 @@ impl JsonStrings {
         }
         let mut fitting = Vec::with_capacity(matches.len());
         // The end of the last hidden number, which may contain more matches.
-        let mut number = 0;
+        let mut number_end = 0;
         for found in matches {
             match self.string_at(found.start) {
                 Some((_, end)) if found.end <= end => fitting.push(found),
                 Some(_) => self.split_at_strings(text, &found, &mut fitting),
                 // The replacement of a value that is not a string needs quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
-                None if found.start < number => {}
+                None if found.start < number_end => {}
                 // A match that begins between strings, but not at a number. Only its parts inside
                 // strings are hidden.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
@@ -73,7 +73,7 @@ impl JsonStrings {
                 }
                 None => {
                     let found = widen_to_number(text, &found);
-                    number = found.end;
+                    number_end = found.end;
                     fitting.push(found);
                 }
             }
@@ -81,8 +81,8 @@ impl JsonStrings {
         fitting
     }
 
-    /// Splits a match that spans several strings, such as a private key, into its parts. Names of
-    /// members stay visible, unless the match begins inside them.
+    /// Splits a match that spans several strings, such as a private key, into a match for each
+    /// string. Names of members stay visible, except for a name in which the match begins.
     fn split_at_strings(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
         let text = text.as_bytes();
         let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');
@@ -110,7 +110,7 @@ fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.end += backslashes_before(text, found.end) % 2;
 }
 
-/// Widens a match to its number, which becomes a string.
+/// Widens a match inside a number to the whole number, which becomes a string.
 fn widen_to_number(text: &str, found: &Match) -> Match {
     let text = text.as_bytes();
     Match {
@@ -143,7 +143,7 @@ impl<'t> JsonReader<'t> {
         self.text.get(self.at).copied()
     }
 
-    /// Reads a string. Returns its start and its end, without its quotes.
+    /// Reads a string. Returns the start and the end of the text between the quotes.
     pub(crate) fn string(&mut self) -> Option<(usize, usize)> {
         (self.peek()? == b'"').then_some(())?;
         let start = self.at + 1;
@@ -165,7 +165,7 @@ impl Parser<'_> {
     /// Reads one value with nothing after it.
     fn read(&mut self) -> Option<()> {
         // For each open value: `true` for an object, and its index in `brackets`.
-        let mut open: Vec<(bool, usize)> = Vec::new();
+        let mut open_values: Vec<(bool, usize)> = Vec::new();
         loop {
             match self.reader.peek()? {
                 bracket @ (b'{' | b'[') => {
@@ -174,7 +174,7 @@ impl Parser<'_> {
                     let is_object = bracket == b'{';
                     self.found.brackets.push((start, start));
                     if self.reader.peek()? != closing(is_object) {
-                        open.push((is_object, self.found.brackets.len() - 1));
+                        open_values.push((is_object, self.found.brackets.len() - 1));
                         self.name(is_object)?;
                         continue;
                     }
@@ -187,7 +187,7 @@ impl Parser<'_> {
             }
             // After a value.
             loop {
-                let Some((is_object, index)) = open.last().copied() else {
+                let Some((is_object, index)) = open_values.last().copied() else {
                     return self.reader.peek().is_none().then_some(());
                 };
                 match self.reader.peek()? {
@@ -199,7 +199,7 @@ impl Parser<'_> {
                     byte if byte == closing(is_object) => {
                         self.reader.at += 1;
                         self.found.brackets[index].1 = self.reader.at;
-                        open.pop();
+                        open_values.pop();
                     }
                     _ => return None,
                 }

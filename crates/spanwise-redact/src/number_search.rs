@@ -22,7 +22,7 @@ pub(crate) fn each_number(
     let mut search = NumberSearch {
         text,
         stats,
-        backslash: 0,
+        backslash_at: 0,
     };
     let (mut base, mut digit_before) = (0, 0);
     let mut blocks = [Digits::default(); MAX_BLOCKS];
@@ -57,8 +57,8 @@ fn may_begin_card(digits: u32) -> bool {
 struct NumberSearch<'t> {
     text: &'t [u8],
     stats: CharStats,
-    /// The next backslash after the last position for which it was searched.
-    backslash: usize,
+    /// The position of the first backslash after the position from which one was last searched.
+    backslash_at: usize,
 }
 
 impl NumberSearch<'_> {
@@ -76,8 +76,8 @@ impl NumberSearch<'_> {
             capitals,
             marks,
         } = block;
-        // Digits with at most one other byte between them. A bit of `seven` means that they go on
-        // for seven bytes, as in the shortest address.
+        // Digits with at most one other byte between them. A bit of `seven` means that such digits
+        // go on for seven bytes, as in the shortest address.
         let joined = digits | digits << 1 & digits >> 1;
         let two = joined & joined >> 1;
         let four = two & two >> 2;
@@ -156,9 +156,9 @@ impl NumberSearch<'_> {
     fn may_have_escape(&mut self, base: usize) -> bool {
         const MAX_ESCAPE_LEN: usize = "\\u0031".len();
         let from = base.saturating_sub(MAX_ESCAPE_LEN);
-        if self.backslash < from || self.backslash == 0 {
-            self.backslash = find(self.text, b'\\', from).unwrap_or(usize::MAX);
+        if self.backslash_at < from || self.backslash_at == 0 {
+            self.backslash_at = find(self.text, b'\\', from).unwrap_or(usize::MAX);
         }
-        self.backslash < base + OWN_LEN
+        self.backslash_at < base + OWN_LEN
     }
 }

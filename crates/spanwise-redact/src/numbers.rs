@@ -38,10 +38,10 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
                 at += 1;
             }
             next => {
-                let ends =
+                let is_end =
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
                 // A single dot belongs to a decimal fraction.
-                let is_whole = ends && dots != 1;
+                let is_whole = is_end && dots != 1;
                 if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
                     best = Some(at);
                 }
@@ -56,21 +56,21 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             }
         }
     }
-    best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted(text, start))
+    best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted_id(text, start))
 }
 
 /// Returns whether the digits belong to a span id: after a trace id and a dash, as in a
 /// `traceparent`. Also returns true after the key of an id in a fixed format. The 16 hex digits of
 /// a span id may all be decimal, so they may look like a card.
-fn is_trusted(text: &[u8], start: usize) -> bool {
+fn is_trusted_id(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
     if text[..start].ends_with(b"-") {
-        let trace_id = ByteClass::HEX.run_start(text, start - 1, TRACE_ID_LEN + 1);
-        return start - 1 - trace_id == TRACE_ID_LEN;
+        let trace_id_start = ByteClass::HEX.run_start(text, start - 1, TRACE_ID_LEN + 1);
+        return start - 1 - trace_id_start == TRACE_ID_LEN;
     }
-    let key = run_start(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
-    let name = &text[ByteClass::KEY.run_start(text, key, MAX_NAME_LEN)..key];
+    let key_end = run_start(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
+    let name = &text[ByteClass::KEY.run_start(text, key_end, MAX_NAME_LEN)..key_end];
     let is_name = |trusted: &&str| {
         let trusted = trusted.bytes().rev().filter(|byte| *byte != b' ');
         let mut name = name
@@ -80,7 +80,7 @@ fn is_trusted(text: &[u8], start: usize) -> bool {
         let mut pairs = trusted.map(|letter| name.next().map(|byte| (byte, letter)));
         pairs.all(|pair| pair.is_some_and(|(byte, letter)| byte.to_ascii_lowercase() == letter))
     };
-    key < start && TRUSTED_IDS.iter().any(is_name)
+    key_end < start && TRUSTED_IDS.iter().any(is_name)
 }
 
 /// Returns whether a fraction follows the digits that end at `at`: `4111111111111111.5`.
@@ -101,7 +101,7 @@ fn is_card(digits: &[u8]) -> bool {
     let prefix = digits[..6]
         .iter()
         .fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
-    let issued = match digits.len() {
+    let has_issuer = match digits.len() {
         13 => prefix / 100_000 == 4,
         14 => matches!(prefix / 1_000, 300..=305 | 309 | 360..=369 | 380..=399),
         15 => matches!(prefix / 10_000, 34 | 37),
@@ -119,7 +119,7 @@ fn is_card(digits: &[u8]) -> bool {
         _ => false,
     };
     // A repeated single digit passes the check by chance.
-    issued && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
+    has_issuer && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
 }
 
 fn passes_luhn(digits: &[u8]) -> bool {
@@ -138,32 +138,32 @@ fn passes_luhn(digits: &[u8]) -> bool {
 /// Returns the end of a social security number. `start` is at a digit with no digit before it.
 pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
     let number = text.get(start..start + 11)?;
-    let in_place = number.iter().enumerate().all(|(index, byte)| match index {
+    let has_form = number.iter().enumerate().all(|(index, byte)| match index {
         3 | 6 => *byte == b'-',
         _ => byte.is_ascii_digit(),
     });
     let end = start + 11;
-    let glued = |at: Option<usize>, next: Option<usize>| {
+    let is_glued = |at: Option<usize>, next: Option<usize>| {
         let byte = |at: Option<usize>| at.and_then(|at| text.get(at));
         byte(at).is_some_and(|byte| matches!(byte, b'-' | b'.'))
             && byte(next).is_some_and(u8::is_ascii_alphanumeric)
     };
-    let alone = is_boundary(text, start)
+    let is_alone = is_boundary(text, start)
         && is_boundary(text, end)
-        && !glued(Some(end), Some(end + 1))
-        && !glued(start.checked_sub(1), start.checked_sub(2));
-    let issued = !matches!(&number[..3], b"000" | b"666" | [b'9', ..])
+        && !is_glued(Some(end), Some(end + 1))
+        && !is_glued(start.checked_sub(1), start.checked_sub(2));
+    let may_be_issued = !matches!(&number[..3], b"000" | b"666" | [b'9', ..])
         && &number[4..6] != b"00"
         && &number[7..] != b"0000";
-    (in_place && alone && issued).then_some(end)
+    (has_form && is_alone && may_be_issued).then_some(end)
 }
 
 /// Returns the end of an IBAN with the length of its country and valid check digits. `start` is at
 /// the country code.
 pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let country = text.get(start..start + 2)?;
-    let checked = text.get(start + 2..start + 4)?;
-    if !country.iter().all(u8::is_ascii_uppercase) || !checked.iter().all(u8::is_ascii_digit) {
+    let check_digits = text.get(start + 2..start + 4)?;
+    if !country.iter().all(u8::is_ascii_uppercase) || !check_digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let known = IBAN_LENGTHS.binary_search_by(|(known, _)| known.as_bytes().cmp(country));

@@ -61,17 +61,17 @@ pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
     /// Other readings of the key. The first is without the letter of an escape (`\ntoken`), or else
     /// without the letter of an option (`-Dtoken`). The second is the name before the brackets.
-    others: [Option<&'t str>; 2],
+    other_readings: [Option<&'t str>; 2],
     /// The start of the name that contains the key, such as `user[password]`.
     pub(crate) name_start: usize,
     /// The position of the `=` or `:`.
-    separator: usize,
+    separator_at: usize,
     /// The end of the separator.
     pub(crate) separator_end: usize,
     /// Whether the separator begins with `:`.
     pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
-    pub(crate) quote: Option<Quote>,
+    pub(crate) key_quote: Option<Quote>,
     /// Whether the pair directly follows a `?`, `&` or `;`.
     pub(crate) may_be_parameter: bool,
 }
@@ -80,13 +80,13 @@ pub(crate) struct Pair<'t> {
 pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
     let bytes = text.as_bytes();
     loop {
-        let separator = find2(bytes, *b"=:", *at)?;
-        let is_colon = bytes[separator] == b':';
-        *at = separator + 1;
-        match (is_colon, bytes.get(separator + 1)) {
+        let separator_at = find2(bytes, *b"=:", *at)?;
+        let is_colon = bytes[separator_at] == b':';
+        *at = separator_at + 1;
+        match (is_colon, bytes.get(separator_at + 1)) {
             // `std::fmt` and `https://` contain no key.
             (true, Some(next @ (b':' | b'/')))
-                if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
+                if *next == b':' || bytes.get(separator_at + 2) == Some(&b'/') =>
             {
                 *at += 1;
                 continue;
@@ -95,36 +95,38 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             (_, None) => return None,
             _ => {}
         }
-        if let Some(found) = key_before(bytes, separator)
+        if let Some(found) = key_before(bytes, separator_at)
             && let Some(key) = text.get(found.start..found.end)
         {
             let before = &bytes[..found.name_start];
             // A module name follows `::`, and a user follows `://`.
             let is_path_or_user = before.ends_with(b"::") || before.ends_with(b"://");
-            let is_arrow = bytes.get(separator + 1) == Some(&b'>');
+            let is_arrow = bytes.get(separator_at + 1) == Some(&b'>');
             if (is_colon || is_arrow) && found.quote.is_none() && is_path_or_user {
                 continue;
             }
             // The `&` may be escaped, for example by Go's JSON encoder.
             let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
-            let shorter = after_escape(bytes, found.start);
-            let shorter = (shorter > found.start && shorter < found.end)
-                .then(|| text.get(shorter..found.end));
+            let escape_end = after_escape(bytes, found.start);
+            let without_escape = (escape_end > found.start && escape_end < found.end)
+                .then(|| text.get(escape_end..found.end));
             // `-Dtoken=…`, `-etoken=…`
-            let option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
-            let option = option
+            let without_option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
+            let without_option = without_option
                 .and_then(|key| key.get(1..))
                 .filter(|key| !key.is_empty());
-            let outer = found.outer.and_then(|(start, end)| text.get(start..end));
+            let outer_name = found
+                .outer_name
+                .and_then(|(start, end)| text.get(start..end));
             return Some(Pair {
                 key,
-                others: [shorter.flatten().or(option), outer],
+                other_readings: [without_escape.flatten().or(without_option), outer_name],
                 name_start: found.name_start,
-                separator,
+                separator_at,
                 separator_end: *at,
                 is_colon,
-                quote: found.quote,
+                key_quote: found.quote,
                 may_be_parameter: !is_colon && found.quote.is_none() && may_be_parameter,
             });
         }
@@ -134,14 +136,15 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
 /// The maximum length of a remark in parentheses after a key, in bytes.
 const MAX_REMARK_LEN: usize = 32;
 
-/// The position of a key.
+/// The range of a key, and what belongs to the key.
 struct KeySpan {
     start: usize,
     end: usize,
     /// The start of the name that contains the key, such as `user[password]`.
     name_start: usize,
-    /// The name before its brackets.
-    outer: Option<(usize, usize)>,
+    /// The range of the name before the brackets, such as `user`.
+    outer_name: Option<(usize, usize)>,
+    /// The quotes around the key, and the number of backslashes before each.
     quote: Option<Quote>,
 }
 
@@ -151,37 +154,37 @@ impl KeySpan {
             start,
             end,
             name_start: start,
-            outer: None,
+            outer_name: None,
             quote,
         }
     }
 }
 
-/// Returns the key before the separator at `separator`.
-fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
-    if ends_with_number(&text[..separator]) {
+/// Returns the key before the separator at `separator_at`.
+fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
+    if ends_with_number(&text[..separator_at]) {
         return None;
     }
     // This white space contains no separator, so each byte is read only once.
-    let mut end = run_start(text, separator, separator, is_space);
-    let gap = &text[end..separator];
+    let mut end = run_start(text, separator_at, separator_at, is_space);
+    let gap = &text[end..separator_at];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
     // An escaped tab: `key\\t=\\tvalue`.
     while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
         end = run_start(text, end - 1, end - 1, |byte| byte == b'\\');
     }
     // `KEY ?= …`, `key ||= …`, `**key**: …`
-    let mark = run_start(text, end, 2, |byte| b"?+|*".contains(&byte));
-    if mark < end {
-        end = run_start(text, mark, 4, |byte| byte == b' ');
+    let marks_start = run_start(text, end, 2, |byte| b"?+|*".contains(&byte));
+    if marks_start < end {
+        end = run_start(text, marks_start, 4, |byte| byte == b' ');
     }
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
-        let open = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
+        let remark_start = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
         });
-        if text[..open].ends_with(b" (") {
-            end = open - 2;
+        if text[..remark_start].ends_with(b" (") {
+            end = remark_start - 2;
         }
     }
     // `headers["cookie"] = …`
@@ -194,8 +197,8 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
             let end = end - 1 - slashes;
             let from = end.saturating_sub(MAX_KEY_LEN);
             match rfind(&text[from..end], mark) {
-                Some(open) => {
-                    let start = from + open + 1;
+                Some(open_at) => {
+                    let start = from + open_at + 1;
                     (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
                 }
                 // The opening quote was cut off.
@@ -205,8 +208,8 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
         // Only JSON has line breaks between a key and its separator, and quotes around the key.
         _ if !is_one_line => None,
         Some(b']' | b'd' | b'D')
-            if (gap.is_empty() || text.get(separator + 1) == Some(&b'>'))
-                && text[separator] == b'='
+            if (gap.is_empty() || text.get(separator_at + 1) == Some(&b'>'))
+                && text[separator_at] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
             form_key(text, end)
@@ -215,14 +218,14 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
     }
 }
 
-/// Returns whether the last word consists of digits and dots, such as the hour of a time. Most
-/// colons in a log follow such a number, which cannot be a key.
+/// Returns whether the last word consists of digits and dots, such as the hour of a time. Such a
+/// number cannot be a key, and most colons in a log follow one.
 #[inline]
 fn ends_with_number(text: &[u8]) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_digit() || byte == b'.';
-    let start = run_start(text, text.len(), MAX_KEY_LEN, is_part);
-    let begins = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
-    start < text.len() && text[..start].last().is_none_or(begins)
+    let is_number_byte = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let start = run_start(text, text.len(), MAX_KEY_LEN, is_number_byte);
+    let is_before_word = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
+    start < text.len() && text[..start].last().is_none_or(is_before_word)
 }
 
 /// Returns the key of a form field, whose brackets may be encoded: `user[password]=`,
@@ -231,8 +234,8 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
     // Skips indexes such as `[0]` and `[]`, because they are not names.
     while let Some(inside) = without_bracket(text, b']') {
-        let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
-        match without_bracket(&inside[..index], b'[') {
+        let index_start = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
+        match without_bracket(&inside[..index_start], b'[') {
             Some(before) => text = before,
             None => break,
         }
@@ -243,7 +246,7 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut found = plain_key(inner, inner.len())?;
     let start = found.start;
     // The position of the bracket, which may be encoded.
-    let bracket = if inner[..start].ends_with(b"[") {
+    let bracket_at = if inner[..start].ends_with(b"[") {
         start - 1
     } else {
         // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip
@@ -255,12 +258,14 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
         found.start += 2;
         start - 1
     };
-    found.name_start = start_of_form(text, bracket);
-    let outer = ByteClass::KEY.run_end(&text[..bracket], found.name_start);
-    found.outer = (outer > found.name_start).then_some((found.name_start, outer));
+    found.name_start = start_of_form_name(text, bracket_at);
+    let outer_end = ByteClass::KEY.run_end(&text[..bracket_at], found.name_start);
+    found.outer_name = (outer_end > found.name_start).then_some((found.name_start, outer_end));
     Some(found)
 }
 
+/// Returns the text before the final bracket, which may be percent-encoded. Returns `None` if the
+/// text does not end with `bracket`.
 fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
     let encoded = if bracket == b'[' { b"%5B" } else { b"%5D" };
     text.strip_suffix(&[bracket]).or_else(|| {
@@ -269,19 +274,20 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
     })
 }
 
-/// Returns the start of the form field's name that has a bracket at `bracket`.
-fn start_of_form(text: &[u8], bracket: usize) -> usize {
-    run_start(text, bracket, MAX_KEY_LEN, |byte| {
+/// Returns the start of the form field's name that has a bracket at `bracket_at`.
+fn start_of_form_name(text: &[u8], bracket_at: usize) -> usize {
+    run_start(text, bracket_at, MAX_KEY_LEN, |byte| {
         ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
     })
 }
 
+/// Returns the key that ends at `end`, if it has at least two letters.
 fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut start = start_of_key(text, end);
     // `\\u0026sig=` contains an escape, not a path.
-    let escaped = after_escape(text, start);
-    if escaped > start + 1 {
-        start = escaped.min(end);
+    let escape_end = after_escape(text, start);
+    if escape_end > start + 1 {
+        start = escape_end.min(end);
     }
     // The hour of a time is not a key, and no rule has a name of one letter.
     let letters = text[start..end]
@@ -291,8 +297,8 @@ fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
-/// Returns the start of a key. Non-ASCII letters belong to it, because they may look like ASCII
-/// letters.
+/// Returns the start of the key that ends at `end`. Non-ASCII letters belong to a key, because they
+/// may look like ASCII letters.
 fn start_of_key(text: &[u8], end: usize) -> usize {
     let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
@@ -309,38 +315,39 @@ impl<'t> Pair<'t> {
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name_start, self.name_start + self.key.len());
-        let may_be_second_word = self.quote.is_none()
+        let may_be_second_word = self.key_quote.is_none()
             && text.get(start..end) == Some(self.key)
             && NOUNS
                 .iter()
                 .chain(&ATTRIBUTES)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
-        let with_word = move || {
+        let first_word_starts = move || {
             may_be_second_word
-                .then(|| word_before(text, start))
+                .then(|| word_starts_before(text, start))
                 .flatten()
         };
-        let two = std::iter::once_with(with_word).flatten().flatten();
-        let two = two.filter_map(move |from| text.get(from..end));
+        let starts = std::iter::once_with(first_word_starts).flatten().flatten();
+        let with_word = starts.filter_map(move |from| text.get(from..end));
         std::iter::once(self.key)
-            .chain(self.others.into_iter().flatten())
-            .chain(two)
+            .chain(self.other_readings.into_iter().flatten())
+            .chain(with_word)
     }
 
-    /// Returns the key with the word before it, if both are written like prose: `first pass: …`.
+    /// Returns the word before the key together with the key, if both are written like prose:
+    /// `first pass: …`.
     pub(crate) fn key_in_prose(&self, text: &'t str) -> Option<&'t str> {
         let end = self.name_start + self.key.len();
-        let is_unquoted = self.is_colon && self.quote.is_none();
+        let is_unquoted = self.is_colon && self.key_quote.is_none();
         let is_key = is_unquoted && text.get(self.name_start..end) == Some(self.key);
-        let [word, _] = is_key
-            .then(|| word_before(text, self.name_start))
+        let [word_start, _] = is_key
+            .then(|| word_starts_before(text, self.name_start))
             .flatten()?;
-        text.get(word..end)
+        text.get(word_start..end)
     }
 
     /// Returns the name that a pair such as `name: API_TOKEN` assigns to the next value, and the
     /// end of that name.
-    pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
+    pub(crate) fn name_of_next_value(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_match = ["name", "key"]
             .iter()
             .any(|key| self.key.eq_ignore_ascii_case(key));
@@ -370,20 +377,20 @@ impl<'t> Pair<'t> {
 
     /// Returns whether the value of the pair may extend beyond `end`, the end of a hidden value. If
     /// not, the whole pair is already hidden.
-    pub(crate) fn may_end_after(&self, text: &[u8], end: usize) -> bool {
-        if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
+    pub(crate) fn may_extend_beyond(&self, text: &[u8], end: usize) -> bool {
+        if self.separator_at >= end || self.key_quote.is_some() || self.may_be_parameter {
             return true;
         }
         let rest = &text[..end];
-        let value = run_end(rest, self.separator_end, |byte| b" \t\\".contains(&byte));
+        let value_start = run_end(rest, self.separator_end, |byte| b" \t\\".contains(&byte));
         // `Debug` values extend past inner brackets: `Secret { a: ["…"] }`.
-        let word = ByteClass::WORD.run_end(rest, value);
-        let bracket = run_end(rest, word, |byte| byte == b' ');
-        let is_debug = rest.get(value).is_some_and(u8::is_ascii_uppercase)
-            && matches!(rest.get(bracket), Some(b'{' | b'(' | b'['));
+        let word_end = ByteClass::WORD.run_end(rest, value_start);
+        let bracket_at = run_end(rest, word_end, |byte| byte == b' ');
+        let is_debug = rest.get(value_start).is_some_and(u8::is_ascii_uppercase)
+            && matches!(rest.get(bracket_at), Some(b'{' | b'(' | b'['));
         is_debug
-            || matches!(rest.get(value), None | Some(b'"' | b'\''))
-            || run_end(rest, value, is_space) >= end
+            || matches!(rest.get(value_start), None | Some(b'"' | b'\''))
+            || run_end(rest, value_start, is_space) >= end
     }
 }
 
@@ -405,13 +412,13 @@ const ATTRIBUTES: [&str; 10] = [
 /// Returns the possible starts of the first word of a two-word key: `seed phrase: …`, `API key: …`.
 /// The two starts differ only after a backslash. Then the first letter may belong to an escape, so
 /// the word begins after that letter or at it.
-fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
+fn word_starts_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
-    let letters = ByteClass::ALPHA.run_start(bytes, end, 16);
-    let word = after_escape(bytes, letters).min(end);
-    let before = letters.checked_sub(1).map(|before| bytes[before]);
-    let begins =
+    let letters_start = ByteClass::ALPHA.run_start(bytes, end, 16);
+    let word_start = after_escape(bytes, letters_start).min(end);
+    let before = letters_start.checked_sub(1).map(|last| bytes[last]);
+    let is_whole_word =
         before.is_none_or(|before| !ByteClass::KEY.has(before) && !b"=:/".contains(&before));
-    (begins && end > word + 1).then_some([word, letters])
+    (is_whole_word && end > word_start + 1).then_some([word_start, letters_start])
 }

@@ -18,23 +18,24 @@ use crate::{
 /// Properties of a hidden key and of the rule that hides it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleTraits {
-    /// The key names a header: its value extends to the end of the line.
-    pub(crate) header: bool,
-    /// The rule is built in, and shows values that are not credentials. User rules show only absent
-    /// values.
-    pub(crate) built_in: bool,
+    /// Whether the key names a header. The value then extends to the end of the line.
+    pub(crate) is_header: bool,
+    /// Whether the rule is built in. A built-in rule shows values that are not credentials. A user
+    /// rule shows only absent values.
+    pub(crate) is_built_in: bool,
 }
 
 impl Pair<'_> {
     /// Returns the latest end of the value in a JSON document: the end of the string that contains
-    /// the pair. If no string contains it, the pair is a member of the document, and its JSON value
-    /// ends there.
+    /// the pair. If no string contains the pair, the pair is a member of the document. In that
+    /// case, returns the end of the member's JSON value, and notes that the replacement needs
+    /// quotes.
     pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
-                // The replacement of the value then gets quotes.
-                self.quote = Some((b'"', 0));
+                // With a quoted key, the replacement of an unquoted value gets quotes.
+                self.key_quote = Some((b'"', 0));
                 document.end_of_value(text, self.separator_end)
             }
         }
@@ -43,11 +44,11 @@ impl Pair<'_> {
     fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
         // Tracks the text before the quotes of the key, so that only the enclosing strings are
         // open.
-        let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
-        context.move_to(text, self.name_start.saturating_sub(quotes));
+        let quote_len = self.key_quote.map_or(0, |(_, slashes)| slashes + 1);
+        context.move_to(text, self.name_start.saturating_sub(quote_len));
         if !self.may_be_parameter {
-            let before = run_start(text, self.name_start, 2, |byte| byte == b' ');
-            let is_member = !self.is_colon && before > 0 && text[before - 1] == b';';
+            let gap_start = run_start(text, self.name_start, 2, |byte| byte == b' ');
+            let is_member = !self.is_colon && gap_start > 0 && text[gap_start - 1] == b';';
             return if is_member {
                 ValueContext::ConnectionString
             } else {
@@ -72,7 +73,7 @@ impl Pair<'_> {
         traits: RuleTraits,
     ) -> Option<ValueSpan> {
         let mut start = self.separator_end.min(text.len());
-        start = match self.quote {
+        start = match self.key_quote {
             Some(_) => run_end(text, start, is_space),
             None => run_end(text, start, |byte| matches!(byte, b' ' | b'\t')),
         };
@@ -80,18 +81,18 @@ impl Pair<'_> {
             start += 3;
         }
         let notation = self.value_context(text, context);
-        while let Some(after) = value_end::after_tab(text, start, context.open()) {
-            start = after;
+        while let Some(tab_end) = value_end::after_tab(text, start, context.open_string()) {
+            start = tab_end;
         }
         let slashes = run_end(text, start, |byte| byte == b'\\') - start;
-        let word = run_end(text, start, |byte| byte.is_ascii_lowercase());
-        let is_word = word > start && text.get(word) == Some(&b' ');
+        let word_end = run_end(text, start, |byte| byte.is_ascii_lowercase());
+        let is_word = word_end > start && text.get(word_end) == Some(&b' ');
         // After `: ` there may be a sentence, which built-in rules do not hide.
         let may_be_prose = self.is_colon
             && text[self.separator_end - 1] == b':'
-            && (self.quote.is_none() || is_word)
+            && (self.key_quote.is_none() || is_word)
             && start > self.separator_end
-            && traits.built_in;
+            && traits.is_built_in;
         let notation = match notation {
             // URLs contain no spaces.
             ValueContext::Query { .. } if start > self.separator_end => ValueContext::Plain,
@@ -103,26 +104,29 @@ impl Pair<'_> {
             end,
             needs_quotes: None,
         };
-        if let Some((start, end)) = self.value_on_next_line(text, start, context.open()) {
+        if let Some((start, end)) = self.value_on_next_line(text, start, context.open_string()) {
             return Some(span(start, end));
         }
-        if traits.built_in
-            && (self.is_in_arn(text) || value_end::is_break(text, start, context.open()))
+        if traits.is_built_in
+            && (self.is_in_arn(text)
+                || value_end::is_break_or_tab(text, start, context.open_string()))
         {
             return None;
         }
-        // `"password:", …`: the quote ends the string that contains the key.
-        let after = text.get(start + slashes + 1);
-        let is_end = self.quote.is_none() && context.open() == Some((mark, slashes));
-        if is_end && matches!(after, None | Some(b',' | b')' | b']' | b'}')) {
+        // In `"password:", …` the quote closes the string that contains the key.
+        let next = text.get(start + slashes + 1);
+        let closes_string =
+            self.key_quote.is_none() && context.open_string() == Some((mark, slashes));
+        if closes_string && matches!(next, None | Some(b',' | b')' | b']' | b'}')) {
             return None;
         }
         let (value, is_quoted) = match &mark {
             mark @ (b'"' | b'\'' | b'`')
-                if !value_end::is_mark_of_member(text, start, notation) =>
+                if !value_end::is_backtick_in_member(text, start, notation) =>
             {
                 let start = start + slashes + 1;
-                let (start, end) = value_end::quoted(text, start, *mark, slashes, context.open());
+                let (start, end) =
+                    value_end::quoted(text, start, *mark, slashes, context.open_string());
                 (span(start, end), true)
             }
             _ => (
@@ -131,7 +135,7 @@ impl Pair<'_> {
             ),
         };
         let content = &text[value.start..value.end];
-        let shown = if !traits.built_in {
+        let is_shown = if !traits.is_built_in {
             credential::is_absent(content)
         } else {
             credential::is_nothing(content)
@@ -143,10 +147,10 @@ impl Pair<'_> {
                     && (self.is_parser_token(text, content)
                         || self.is_sentence_subject(text, content, value.end))
         };
-        (!shown).then_some(value)
+        (!is_shown).then_some(value)
     }
 
-    /// Returns the value if it is not quoted, or `None` if the text is prose.
+    /// Returns the unquoted value at `start`, or `None` if the text is prose or already redacted.
     fn bare(
         &self,
         text: &[u8],
@@ -158,7 +162,7 @@ impl Pair<'_> {
     ) -> Option<ValueSpan> {
         let subject = KeySubject::for_key(self.key);
         let needs_quotes = self
-            .quote
+            .key_quote
             .filter(|(mark, _)| *mark == b'"')
             .map(|(_, slashes)| slashes);
         let span = |start: usize, end: usize| ValueSpan {
@@ -173,38 +177,40 @@ impl Pair<'_> {
             return Some(span(from, to));
         }
         let is_debug = is_debug(&text[start..]);
-        let open = context.open();
+        let open_string = context.open_string();
         if may_be_prose && !is_debug {
             let word = &text[start..run_end(text, start, |byte| byte.is_ascii_graphic())];
             if self.is_parser_token(text, word) {
                 return None;
             }
-            match credential::read_after_colon(in_string(text, start, open), subject) {
+            match credential::read_after_colon(until_string_end(text, start, open_string), subject)
+            {
                 ValueReading::Prose => return None,
                 ValueReading::Through(length) => return Some(span(start, start + length)),
                 ValueReading::Value => {}
             }
         }
-        let mut end = if traits.header && self.is_colon && self.quote.is_none() && !is_debug {
-            if is_hidden(&text[start..]) {
+        let mut end = if traits.is_header && self.is_colon && self.key_quote.is_none() && !is_debug
+        {
+            if is_already_redacted(&text[start..]) {
                 return None;
             }
-            let end = value_end::end_of_header(text, start, open);
+            let end = value_end::end_of_header(text, start, open_string);
             // `Debug` output in brackets contains quotes, and with `{:#?}` also line breaks.
-            let word = ByteClass::WORD.run_end(text, start);
-            match text.get(word) {
+            let word_end = ByteClass::WORD.run_end(text, start);
+            match text.get(word_end) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
-                    end.max(value_end::end_of_bare(text, start, notation, open))
+                    end.max(value_end::end_of_bare(text, start, notation, open_string))
                 }
                 _ => end,
             }
         } else {
-            value_end::end_of_bare(text, start, notation, open)
+            value_end::end_of_bare(text, start, notation, open_string)
         };
-        let may_have_spaces = self.quote.is_none()
+        let may_have_spaces = self.key_quote.is_none()
             && notation != ValueContext::Form
             && !matches!(notation, ValueContext::Query { .. })
-            && traits.built_in;
+            && traits.is_built_in;
         if may_have_spaces && subject == KeySubject::Password {
             end = end.max(start + credential::end_of_groups(&text[start..]));
         } else if may_have_spaces && subject == KeySubject::Phrase && !is_debug {
@@ -212,72 +218,78 @@ impl Pair<'_> {
         } else if may_be_prose && subject == KeySubject::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
         } else if subject == KeySubject::Person
-            && (may_be_prose || may_have_spaces && has_words(self.key, &text[start..end]))
+            && (may_be_prose || may_have_spaces && may_have_words(self.key, &text[start..end]))
         {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
         Some(span(start, end))
     }
 
-    /// Returns a credential that is alone on the next line, if that line is indented more than the
-    /// key.
+    /// Returns the range of a credential that is alone on the next line, if that line is indented
+    /// more than the key.
     fn value_on_next_line(
         &self,
         text: &[u8],
         start: usize,
-        open: Option<Quote>,
+        open_string: Option<Quote>,
     ) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         // Longer values are ignored, so that the search for the end stays short.
         const MAX_LEN: usize = 512;
-        if !self.is_colon || self.quote.is_some() {
+        if !self.is_colon || self.key_quote.is_some() {
             return None;
         }
-        let line = match text.get(start)? {
+        let line_start = match text.get(start)? {
             b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
-            b'\\' if value_end::is_break(text, start, open) => {
+            b'\\' if value_end::is_break_or_tab(text, start, open_string) => {
                 run_end(text, start, |byte| byte == b'\\') + 1
             }
             _ => return None,
         };
-        let near = &text[..text.len().min(line + MAX_INDENT)];
-        let mut from = run_end(near, line, |byte| byte == b' ');
-        let key = run_start(text, self.name_start, MAX_INDENT, |byte| {
+        let near = &text[..text.len().min(line_start + MAX_INDENT)];
+        let mut value_start = run_end(near, line_start, |byte| byte == b' ');
+        let indent_start = run_start(text, self.name_start, MAX_INDENT, |byte| {
             b" -".contains(&byte)
         });
-        if from - line <= self.name_start - key {
+        if value_start - line_start <= self.name_start - indent_start {
             return None;
         }
-        let near = &text[..text.len().min(from + MAX_LEN)];
-        let slashes = run_end(near, from, |byte| byte == b'\\') - from;
-        let end = match near.get(from + slashes)? {
+        let near = &text[..text.len().min(value_start + MAX_LEN)];
+        let slashes = run_end(near, value_start, |byte| byte == b'\\') - value_start;
+        let end = match near.get(value_start + slashes)? {
             mark @ (b'"' | b'\'') => {
-                from += slashes + 1;
-                value_end::closing_quote(line_end(near, from), from, *mark, slashes)
+                value_start += slashes + 1;
+                value_end::closing_quote(
+                    until_line_end(near, value_start),
+                    value_start,
+                    *mark,
+                    slashes,
+                )
             }
-            _ => value_end::end_of_bare(near, from, ValueContext::Plain, open),
+            _ => value_end::end_of_bare(near, value_start, ValueContext::Plain, open_string),
         };
         if end == near.len() && near.len() < text.len() {
             return None;
         }
         let is_last = || {
-            let after = run_end(text, end, |byte| byte == b' ');
-            text.get(after)
+            let after_spaces = run_end(text, end, |byte| byte == b' ');
+            text.get(after_spaces)
                 .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
         };
-        (credential::is_value(&text[from..end]) && is_last()).then_some((from, end))
+        (credential::is_credential_alone(&text[value_start..end]) && is_last())
+            .then_some((value_start, end))
     }
 
-    /// Returns the YAML list after the key, unless all its items are prose.
+    /// Returns the range of the YAML list after the key, unless all items of the list are prose.
     fn list(&self, text: &[u8], start: usize, subject: KeySubject) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         if !self.is_colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
             return None;
         }
-        let line = run_start(text, self.name_start, MAX_INDENT, |byte| {
+        let line_start = run_start(text, self.name_start, MAX_INDENT, |byte| {
             b" -".contains(&byte)
         });
-        let (from, to) = value_end::list(text, start, self.name_start - line)?;
+        let (from, to) = value_end::list(text, start, self.name_start - line_start)?;
         let items = text[from..to].split(|byte| *byte == b'\n');
         let is_prose = |item: &[u8]| {
             let item = item.trim_ascii_start();
@@ -302,8 +314,8 @@ impl Pair<'_> {
     fn is_variable(&self, text: &[u8]) -> bool {
         let before = &text[..self.name_start];
         let before = before.strip_suffix(b"mut ").unwrap_or(before);
-        let start = before.strip_suffix(b"let ").map(<[u8]>::len);
-        !self.is_colon && start.is_some_and(|start| is_boundary(text, start))
+        let let_at = before.strip_suffix(b"let ").map(<[u8]>::len);
+        !self.is_colon && let_at.is_some_and(|let_at| is_boundary(text, let_at))
     }
 
     /// Returns whether a quoted value is the subject of a sentence that continues after the quote.
@@ -311,8 +323,8 @@ impl Pair<'_> {
         if KeySubject::for_key(self.key) == KeySubject::Password {
             return false;
         }
-        let rest = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
-        credential::is_sentence_subject(name, &text[rest..])
+        let rest_start = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_sentence_subject(name, &text[rest_start..])
     }
 
     /// Returns whether the value is a token that a parser did not expect, as in
@@ -330,12 +342,12 @@ impl Pair<'_> {
         {
             return true;
         }
-        let before = run_start(text, self.name_start, 1, is_space);
-        let word = run_start(text, before, 16, |byte| byte.is_ascii_alphabetic());
+        let word_end = run_start(text, self.name_start, 1, is_space);
+        let word_start = run_start(text, word_end, 16, |byte| byte.is_ascii_alphabetic());
         let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
         let is_parser = words
             .iter()
-            .any(|known| text[word..before].eq_ignore_ascii_case(known));
+            .any(|known| text[word_start..word_end].eq_ignore_ascii_case(known));
         is_parser
             && content.len() <= 12
             && content
@@ -357,9 +369,9 @@ fn is_expression(value: &[u8]) -> bool {
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 
-/// Returns whether PII after `=` may have several words, like names and streets. After a host
-/// address, a message follows instead: `address=db-1 Connection refused`.
-fn has_words(key: &str, first: &[u8]) -> bool {
+/// Returns whether PII after `=` may have several words, like names and streets. `first` is the
+/// first word. After a host address, a message follows instead: `address=db-1 Connection refused`.
+fn may_have_words(key: &str, first: &[u8]) -> bool {
     let key = key.as_bytes();
     let is_number = first.iter().all(u8::is_ascii_digit);
     !first.is_empty()
@@ -368,15 +380,15 @@ fn has_words(key: &str, first: &[u8]) -> bool {
 }
 
 /// Returns the text up to the end of the line that contains `at`.
-fn line_end(text: &[u8], at: usize) -> &[u8] {
+fn until_line_end(text: &[u8], at: usize) -> &[u8] {
     &text[..find2(text, *b"\r\n", at).unwrap_or(text.len())]
 }
 
-/// Returns the text from `start` to the end of the open string, up to the length that is read as a
-/// sentence.
-fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
+/// Returns the text from `start` to the end of the open string, but at most the length that is read
+/// as a sentence.
+fn until_string_end(text: &[u8], start: usize, open_string: Option<Quote>) -> &[u8] {
     let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
-    let end = match open {
+    let end = match open_string {
         Some((mark, slashes)) => value_end::closing_quote(near, start, mark, slashes),
         None => near.len(),
     };
@@ -390,9 +402,9 @@ fn is_debug(value: &[u8]) -> bool {
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
-/// Returns whether the whole value is already redacted. In the `Debug` output of a struct, the next
-/// field may follow.
-fn is_hidden(value: &[u8]) -> bool {
+/// Returns whether the whole value at the start of the text is already redacted. In the `Debug`
+/// output of a struct, the next field may follow the value.
+fn is_already_redacted(value: &[u8]) -> bool {
     let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {
         matches!(

@@ -11,14 +11,15 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EncodedPair<'t> {
     pub(crate) key: &'t str,
-    after: usize,
+    /// The end of the encoded `=` or `:`.
+    separator_end: usize,
 }
 
 impl EncodedPair<'_> {
-    /// Returns the value. Call it only if a rule hides the key.
+    /// Returns the start and the end of the value. Call this only if a rule hides the key.
     pub(crate) fn value(&self, text: &str) -> (usize, usize) {
         let bytes = text.as_bytes();
-        let mut start = self.after;
+        let mut start = self.separator_end;
         while let Some(next) = code(bytes, start, &["22", "27", "20", "5B", "7B"]) {
             start = next;
         }
@@ -30,35 +31,35 @@ impl EncodedPair<'_> {
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>> {
     let bytes = text.as_bytes();
     loop {
-        let percent = find(bytes, b'%', *at)?;
-        *at = percent + 1;
-        let Some(after) = code(bytes, percent, &["3D", "3A"]) else {
+        let percent_at = find(bytes, b'%', *at)?;
+        *at = percent_at + 1;
+        let Some(separator_end) = code(bytes, percent_at, &["3D", "3A"]) else {
             continue;
         };
         // A quote around the key is also encoded.
-        let mut end = percent;
+        let mut end = percent_at;
         let near = &bytes[end.saturating_sub(8)..end];
-        let quote = near
+        let quote_at = near
             .iter()
             .rposition(|byte| *byte == b'%')
             .map(|at| end - near.len() + at);
-        if let Some(quote) = quote
-            && code(bytes, quote, &["22", "27", "5D"]) == Some(end)
+        if let Some(quote_at) = quote_at
+            && code(bytes, quote_at, &["22", "27", "5D"]) == Some(end)
         {
-            end = quote;
+            end = quote_at;
         }
         let mut start = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN);
         // The digits of the code before the key do not belong to the key.
         if start > 0 && bytes[start - 1] == b'%' {
             start =
                 run_end(&bytes[..end], start, |byte| byte == b'2' || byte == b'5').min(start + 4);
-            let begun = run_start(bytes, start, 8, |byte| byte != b'%') - 1;
-            start = code_end(bytes, begun).min(end);
+            let code_at = run_start(bytes, start, 8, |byte| byte != b'%') - 1;
+            start = code_end(bytes, code_at).min(end);
         }
         let Some(key) = text.get(start..end).filter(|key| !key.is_empty()) else {
             continue;
         };
-        return Some(EncodedPair { key, after });
+        return Some(EncodedPair { key, separator_end });
     }
 }
 
@@ -71,21 +72,22 @@ fn code(text: &[u8], at: usize, wanted: &[&str]) -> Option<usize> {
 
 /// Returns the end of the code at `at`.
 fn code_end(text: &[u8], at: usize) -> usize {
-    let mut digits = at + 1;
-    while text.get(digits..digits + 2) == Some(b"25") {
-        digits += 2;
+    let mut digits_at = at + 1;
+    while text.get(digits_at..digits_at + 2) == Some(b"25") {
+        digits_at += 2;
     }
-    digits + 2
+    digits_at + 2
 }
 
+/// Returns the end of the value: at a separator or a closing mark, plain or encoded.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
         at = run_end(text, at, |byte| {
             !is_space(byte) && !b"%&\"'<>#\\".contains(&byte)
         });
-        let ends = ["26", "22", "3B", "0A", "0D", "2C", "7D", "5D"];
-        if text.get(at) != Some(&b'%') || code(text, at, &ends).is_some() {
+        let separators = ["26", "22", "3B", "0A", "0D", "2C", "7D", "5D"];
+        if text.get(at) != Some(&b'%') || code(text, at, &separators).is_some() {
             return at;
         }
         at += 1;

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! pair    = key blanks value                     ; ENV PGPASSWORD Qz81kkw
-//!         | key [ "for" word ] verb value        ; the new password is Xk9-42-Lp
+//!         | key [ owner ] verb value             ; the new password for ada is Xk9-42-Lp
 //!         | key participle ":" value             ; refresh_token rotated: 1//0gXyz
 //! key     = name | word " " name                 ; password, one-time code
+//! owner   = ( "for" | "of" ) word
 //! verb    = be | [ be ] ("set" | "changed" | "reset" | "updated") "to"
 //! be      = "is" | "was" | "are"
 //! ```
@@ -36,6 +37,7 @@ pub(crate) struct ProsePair<'t> {
     link: Link,
     /// The key: the name before the value with the word before that name, and the name alone.
     keys: [Option<&'t str>; 2],
+    /// The range of the word without the marks around it.
     start: usize,
     end: usize,
 }
@@ -43,7 +45,8 @@ pub(crate) struct ProsePair<'t> {
 /// The ranges of the words before the current word, the nearest first.
 pub(crate) type PrecedingWords = [(usize, usize); 6];
 
-/// Returns the next word that has a digit and follows a name, from `*at` on.
+/// Returns the next word that has a digit and follows a name, from `*at` on. `before` has the words
+/// before `*at`.
 pub(crate) fn next<'t>(
     text: &'t str,
     at: &mut usize,
@@ -91,22 +94,22 @@ pub(crate) fn next<'t>(
 /// Returns how a word is linked to the key before it, and the index of the key among `words`.
 fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
     let word = |index: usize| &text[words[index].0..words[index].1];
-    // `password for ada is`
-    let subject = |key: usize| match word(key + 1) {
-        b"for" | b"of" => key + 2,
-        _ => key,
+    // In `password for ada is`, the key is two words before `ada`.
+    let key_index = |index: usize| match word(index + 1) {
+        b"for" | b"of" => index + 2,
+        _ => index,
     };
-    let first = word(0);
-    if contains_word(VERBS, first) {
-        return Some((Link::Verb, subject(1)));
+    let nearest = word(0);
+    if contains_word(VERBS, nearest) {
+        return Some((Link::Verb, key_index(1)));
     }
-    if first.eq_ignore_ascii_case(b"to") {
+    if nearest.eq_ignore_ascii_case(b"to") {
         let is_change = contains_word(&["set", "changed", "reset", "updated"], word(1));
         let is_passive = contains_word(VERBS, word(2));
-        let key = subject(2 + usize::from(is_passive));
+        let key = key_index(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, key));
     }
-    match first.strip_suffix(b":") {
+    match nearest.strip_suffix(b":") {
         Some(participle) if contains_word(PARTICIPLES, participle) => Some((Link::Participle, 1)),
         Some(_) => None,
         None => Some((Link::Blanks, 0)),
@@ -122,23 +125,23 @@ const PARTICIPLES: &[&str] = &[
     "reset", "rotated", "set", "updated",
 ];
 
-/// Returns the name at the end of a word: with the preceding word, and alone.
+/// Returns the name at the end of a word: together with the word before it, and alone.
 fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
     let bytes = text.as_bytes();
-    let begun = |(start, end): (usize, usize)| {
-        let name = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN.min(end - start));
-        let is_whole = name == start || b"\"'`([{\\".contains(&bytes[name - 1]);
-        let is_option = bytes.get(name) == Some(&b'-');
-        (is_whole && !is_option && end > name + 1).then(|| after_escape(bytes, name).min(end))
+    let name_start = |(start, end): (usize, usize)| {
+        let name_at = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN.min(end - start));
+        let is_whole = name_at == start || b"\"'`([{\\".contains(&bytes[name_at - 1]);
+        let is_option = bytes.get(name_at) == Some(&b'-');
+        (is_whole && !is_option && end > name_at + 1).then(|| after_escape(bytes, name_at).min(end))
     };
-    let Some(name) = begun(word) else {
+    let Some(second_start) = name_start(word) else {
         return [None; 2];
     };
-    let first = before
-        .filter(|(_, end)| end + 1 == word.0 && name == word.0)
-        .and_then(begun)
-        .and_then(|first| text.get(first..word.1));
-    [first, text.get(name..word.1)]
+    let two_words = before
+        .filter(|(_, end)| end + 1 == word.0 && second_start == word.0)
+        .and_then(name_start)
+        .and_then(|first_start| text.get(first_start..word.1));
+    [two_words, text.get(second_start..word.1)]
 }
 
 impl<'t> ProsePair<'t> {
@@ -147,15 +150,15 @@ impl<'t> ProsePair<'t> {
         self.keys.into_iter().flatten()
     }
 
-    /// Returns the value, if this key can have it.
+    /// Returns the range of the value, if this key can have such a value.
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
         let content = text.as_bytes().get(self.start..self.end)?;
         scan_cost::add(content.len());
-        let about = KeySubject::for_key(key);
+        let subject = KeySubject::for_key(key);
         if content.iter().all(u8::is_ascii_digit) {
-            return self.digits(text.as_bytes(), about);
+            return self.code(text.as_bytes(), subject);
         }
-        let is_match = credential::is_value(content)
+        let is_match = credential::is_credential_alone(content)
             && match self.link {
                 Link::Verb | Link::Participle => true,
                 Link::Blanks if is_identifier(key) => !is_numbered(content),
@@ -164,34 +167,36 @@ impl<'t> ProsePair<'t> {
         is_match.then_some((self.start, self.end))
     }
 
-    /// Returns a code: four to eight digits after a verb, six to eight after blanks, perhaps in two
-    /// groups.
-    fn digits(&self, text: &[u8], about: KeySubject) -> Option<(usize, usize)> {
+    /// Returns the range of a code: four to eight digits, or two groups of three or four digits.
+    /// Blanks before a code, and the key of a password, require at least six digits in one group.
+    fn code(&self, text: &[u8], subject: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let rest = &text[self.end..];
-        let second = match rest {
+        let second_length = match rest {
             [b' ', group @ ..] => ByteClass::DIGIT.run_end(&group[..group.len().min(9)], 0),
             _ => 0,
         };
-        let is_pair = length == second && (3..=4).contains(&length);
-        let end = self.end + if is_pair { 1 + second } else { 0 };
-        let least = match (about, self.link) {
+        let is_pair = length == second_length && (3..=4).contains(&length);
+        let end = self.end + if is_pair { 1 + second_length } else { 0 };
+        let min_length = match (subject, self.link) {
             (KeySubject::Code, Link::Verb | Link::Participle) => 4,
             (KeySubject::Password, Link::Verb) | (KeySubject::Code, Link::Blanks) => 6,
             _ => return None,
         };
         // `483920 bytes`, `20261128-4`
-        let next = rest.get(end - self.end..).unwrap_or_default();
-        let is_end = next
+        let after_code = rest.get(end - self.end..).unwrap_or_default();
+        let is_end = after_code
             .first()
             .is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));
-        let next = run_end(next, 0, |byte| byte == b' ')..;
-        let after = &rest[end - self.end..][next];
-        let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
+        let unit_start = run_end(after_code, 0, |byte| byte == b' ');
+        let from_unit = &after_code[unit_start..];
+        let unit_len = run_end(&from_unit[..from_unit.len().min(16)], 0, |byte| {
             byte.is_ascii_alphabetic()
-        })];
-        let is_match =
-            is_end && (is_pair || (least..=8).contains(&length)) && !contains_word(UNITS, unit);
+        });
+        let unit = &from_unit[..unit_len];
+        let is_match = is_end
+            && (is_pair || (min_length..=8).contains(&length))
+            && !contains_word(UNITS, unit);
         is_match.then_some((self.start, end))
     }
 }
@@ -205,13 +210,13 @@ fn is_identifier(key: &str) -> bool {
 
 /// Returns whether `word` consists of letters and then digits: `row5512`.
 fn is_numbered(word: &[u8]) -> bool {
-    let letters = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
-    word[letters..].iter().all(u8::is_ascii_digit)
+    let letters_end = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
+    word[letters_end..].iter().all(u8::is_ascii_digit)
 }
 
 /// Returns whether `word` is a long run of small and capital letters and digits.
 fn is_random(word: &[u8]) -> bool {
-    let has = |of: fn(&u8) -> bool| word.iter().any(of);
+    let has = |is_kind: fn(&u8) -> bool| word.iter().any(is_kind);
     word.len() >= 16
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Survey {
     stats: CharStats,
     /// A bit for each position where a token may begin. `None` if the text is longer than a block.
-    block: Option<u64>,
+    token_starts: Option<u64>,
 }
 
 impl Survey {
@@ -35,21 +35,25 @@ impl Survey {
         if text.len() > BLOCK_LEN {
             return Self {
                 stats: CharStats::from_text(text),
-                block: None,
+                token_starts: None,
             };
         }
-        let (stats, block) = CharStats::from_block(text, &TOKEN_FILTERS.literals);
+        let (stats, token_starts) = CharStats::from_block(text, &TOKEN_FILTERS.literals);
         Self {
             stats,
-            block: Some(block),
+            token_starts: Some(token_starts),
         }
     }
 
-    /// Returns whether the text certainly contains no secret. This is so for most short texts.
+    /// Returns whether the text certainly contains no secret. Returns true for most short texts,
+    /// and false for each text that is longer than a block.
     #[inline(always)] // See `new`.
     pub(crate) fn is_clearly_clean(&self, text: &[u8]) -> bool {
-        let Self { stats, block } = self;
-        let Some(block) = block else {
+        let Self {
+            stats,
+            token_starts,
+        } = self;
+        let Some(token_starts) = token_starts else {
             return false;
         };
         let may_match = !stats.has_tokens_only()
@@ -57,7 +61,7 @@ impl Survey {
             || stats.digits > 0 && starts_with_prose_key(text)
             || stats.seen & DASH != 0 && ends_with_option(text);
         let literals = &TOKEN_FILTERS.literals;
-        !may_match && !literals.may_begin_in(text, *block, token_positions(text, *stats).1)
+        !may_match && !literals.may_begin_in(text, *token_starts, token_positions(text, *stats).1)
     }
 }
 
@@ -132,17 +136,17 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Matches) {
         .collect();
     userinfo_ends.sort_unstable();
     let mut at = 0;
-    while let Some(sign) = find(text, b'@', at) {
-        at = sign + 1;
+    while let Some(sign_at) = find(text, b'@', at) {
+        at = sign_at + 1;
         if wanted & detector_bit(Detector::UrlUserinfo) != 0 {
-            let range = urls::easy_connect(text, sign);
+            let range = urls::easy_connect(text, sign_at);
             matches.extend(range.map(|range| Match::by(Detector::UrlUserinfo, range)));
         }
         // `password@host` of a URL is not an e-mail address. The password is already hidden, and
         // the host is shown.
-        let is_userinfo_end = || userinfo_ends.binary_search(&sign).is_ok();
+        let is_userinfo_end = || userinfo_ends.binary_search(&sign_at).is_ok();
         if wanted & detector_bit(Detector::Email) != 0 && !is_userinfo_end() {
-            let range = addresses::email(text, sign);
+            let range = addresses::email(text, sign_at);
             matches.extend(range.map(|range| Match::by(Detector::Email, range)));
         }
     }
@@ -161,16 +165,19 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     // The end of the last run.
     let mut end = 0;
     let mut from = 0;
-    while let Some(colon) = find(text, b':', from) {
-        from = colon + 1;
+    while let Some(colon_at) = find(text, b':', from) {
+        from = colon_at + 1;
         let near = &text[from..text.len().min(from + byte_blocks::MAX_CLOSE_DISTANCE)];
         if !near.contains(&b':') {
             continue;
         }
-        let run = ByteClass::IPV6.run_start(text, colon, colon - end);
-        let first = find(text, b':', run).unwrap_or(colon);
-        end = ByteClass::IPV6.run_end(text, colon);
-        found(run.max(first.saturating_sub(MAX_LEN_BEFORE)), end);
+        let run_start = ByteClass::IPV6.run_start(text, colon_at, colon_at - end);
+        let first_colon = find(text, b':', run_start).unwrap_or(colon_at);
+        end = ByteClass::IPV6.run_end(text, colon_at);
+        found(
+            run_start.max(first_colon.saturating_sub(MAX_LEN_BEFORE)),
+            end,
+        );
         from = end;
     }
 }
@@ -187,25 +194,25 @@ fn find_tokens(
     stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
     let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
     let (token_end, key_end) = token_positions(text, *stats);
-    let mut found = TokenScan {
+    let mut scan = TokenScan {
         tokens,
         wanted,
         runs: RunCache::new(),
         stats,
     };
-    let mut candidates = match survey.block {
-        Some(block) => literals.candidates_in_block(text, key_end, block),
+    let mut candidates = match survey.token_starts {
+        Some(starts) => literals.candidates_in_block(text, key_end, starts),
         None => literals.candidates(text, 0..key_end),
     };
     let (mut from, mut reaches_end) = (0, false);
     while let Some(at) = candidates.next_from(from) {
         from = at + 1;
         if at >= token_end {
-            found.stats.prose_key |= is_prose_key(text, at);
-        } else if let Some(found) = found.token(literals, text, at) {
+            scan.stats.prose_key |= is_prose_key(text, at);
+        } else if let Some(found) = scan.token(literals, text, at) {
             reaches_end |= found.end + MIN_TOKEN_LEN > text.len();
-            // A secret that begins after its literal, such as `bearer`, is searched again: it may
-            // be the beginning of a longer token.
+            // If the secret begins after the literal, such as `bearer`, the search also reads the
+            // secret, because a longer token may begin there.
             if found.start <= at {
                 from = from.max(found.end);
             }
@@ -218,12 +225,14 @@ fn find_tokens(
     }
 }
 
+/// Returns whether one of the last four bytes is a digit. Returns false for a shorter text.
 #[inline]
 fn ends_with_digit(text: &[u8]) -> bool {
     let last = text.last_chunk::<4>().copied().unwrap_or_default();
     last.map(|byte| byte.is_ascii_digit()) != [false; 4]
 }
 
+/// Returns whether a literal that announces a key in prose is at `at`.
 #[cold]
 fn is_prose_key(text: &[u8], at: usize) -> bool {
     let filters = &*TOKEN_FILTERS;
@@ -314,20 +323,20 @@ fn discord_tokens(text: &[u8], matches: &mut Matches) {
     const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
     while text.len() >= MIN_LEN
-        && let Some(dot) = find(text, b'.', at)
+        && let Some(dot_at) = find(text, b'.', at)
     {
-        at = dot + 1;
-        let is_second = text.get(dot + 7) == Some(&b'.')
-            && ByteClass::BASE64URL.has_all(&text[dot + 1..dot + 7]);
-        if !is_second {
+        at = dot_at + 1;
+        let is_second_part = text.get(dot_at + 7) == Some(&b'.')
+            && ByteClass::BASE64URL.has_all(&text[dot_at + 1..dot_at + 7]);
+        if !is_second_part {
             continue;
         }
-        let start = ByteClass::BASE64URL.run_start(text, dot, 32);
-        let end = ByteClass::BASE64URL.run_end(text, dot + 8);
-        let first = &text[start..dot];
+        let start = ByteClass::BASE64URL.run_start(text, dot_at, 32);
+        let end = ByteClass::BASE64URL.run_end(text, dot_at + 8);
+        let first = &text[start..dot_at];
         let is_bot = matches!(first.first(), Some(b'M' | b'N' | b'O'))
             && (23..=28).contains(&first.len())
-            && (27..=45).contains(&(end - dot - 8));
+            && (27..=45).contains(&(end - dot_at - 8));
         if is_bot {
             matches.push(Match::by(Detector::MiscPrefixed, (start, end)));
             at = end;

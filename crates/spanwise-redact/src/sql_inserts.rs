@@ -21,22 +21,22 @@ pub(crate) fn literals<'t, R>(
 ) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(open) = find(bytes, b'(', at) {
-        at = open + 1;
-        if !follows_into(bytes, open) {
+    while let Some(open_at) = find(bytes, b'(', at) {
+        at = open_at + 1;
+        if !follows_into(bytes, open_at) {
             continue;
         }
         let mut rules = Vec::new();
-        let Some(close) = columns(text, at, |name| rules.push(rule(name))) else {
+        let Some(list_end) = columns(text, at, |name| rules.push(rule(name))) else {
             continue;
         };
-        at = close;
-        let word = skip_space(bytes, close);
-        let values = word + "values".len();
-        if !matches_at(bytes, word, b"values") {
+        at = list_end;
+        let word_start = skip_space(bytes, list_end);
+        let word_end = word_start + "values".len();
+        if !matches_at(bytes, word_start, b"values") {
             continue;
         }
-        at = values;
+        at = word_end;
         if rules.iter().all(Option::is_none) {
             continue;
         }
@@ -75,14 +75,14 @@ fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
     }
 }
 
-/// Returns whether `INTO table` precedes the bracket at `open`.
-fn follows_into(text: &[u8], open: usize) -> bool {
-    let end = run_start(text, open, MAX_KEY_LEN, is_space);
-    let name = run_start(text, end, MAX_KEY_LEN, |byte| {
+/// Returns whether `INTO table` precedes the bracket at `open_at`.
+fn follows_into(text: &[u8], open_at: usize) -> bool {
+    let name_end = run_start(text, open_at, MAX_KEY_LEN, is_space);
+    let name_start = run_start(text, name_end, MAX_KEY_LEN, |byte| {
         ByteClass::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
     });
-    let word = run_start(text, name, MAX_KEY_LEN, is_space);
-    name < end && word < name && ends_with_word(&text[..word], b"into")
+    let word_end = run_start(text, name_start, MAX_KEY_LEN, is_space);
+    name_start < name_end && word_end < name_start && ends_with_word(&text[..word_end], b"into")
 }
 
 /// Calls `name` with each column of the list at `start`. Returns the end of the list.
@@ -106,8 +106,8 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
 
 /// Returns the start of the next row's first value.
 fn row_at(text: &[u8], at: usize) -> Option<usize> {
-    let open = run_end(text, at, |byte| is_space(byte) || byte == b',');
-    (text.get(open) == Some(&b'(')).then_some(open + 1)
+    let open_at = run_end(text, at, |byte| is_space(byte) || byte == b',');
+    (text.get(open_at) == Some(&b'(')).then_some(open_at + 1)
 }
 
 /// Returns the start and the end of a value, and the position of the `,` or `)` after it.

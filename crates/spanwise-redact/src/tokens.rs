@@ -34,11 +34,13 @@ pub(crate) enum TokenTail {
     /// Exactly `n` characters of the class at the end of a word. No character of a name precedes
     /// the literal.
     Exact(ByteClass, usize),
-    /// Exactly `n` characters of a class before the literal, and at least `n` after it.
+    /// Exactly `n` characters of the first class before the literal, and at least `n` characters of
+    /// the second class after the literal.
     Between((ByteClass, usize), (ByteClass, usize)),
     /// Exactly `n` capitals and digits at the end of a word.
     AwsKey(usize),
-    /// The rest of a path after `n` segments, with a minimum length.
+    /// The rest of a path after the first number of segments. The second number is the minimum
+    /// length of the rest.
     Path(usize, usize),
     Uuid,
     Jwt,
@@ -92,72 +94,77 @@ impl Token {
         at: usize,
         runs: &mut RunCache,
     ) -> Option<(usize, usize)> {
-        let after = at + self.literal.len();
+        let literal_end = at + self.literal.len();
         // A prefix may follow an underscore: `tok_ghp_…`.
         let is_glued = !is_boundary(text, at) && ByteClass::WORD.has(text[at]);
-        if is_glued && text[at - 1] != b'_' && !self.is_rest() {
+        if is_glued && text[at - 1] != b'_' && !self.is_end_of_name() {
             return None;
         }
         let follows = |word: &[u8]| ends_with_word(&text[..at], word);
         match self.tail {
-            TokenTail::Run(set, least) => {
-                let end = runs.end(set, text, after);
-                (end - after >= least).then_some((at, end))
+            TokenTail::Run(set, min_len) => {
+                let end = runs.run_end(set, text, literal_end);
+                (end - literal_end >= min_len).then_some((at, end))
             }
-            TokenTail::Mixed(set, least) => {
-                let end = runs.end(set, text, after);
-                let long = end - after >= least;
-                (long && is_mixed(&text[after..after + least])).then_some((at, end))
+            TokenTail::Mixed(set, min_len) => {
+                let end = runs.run_end(set, text, literal_end);
+                let is_long = end - literal_end >= min_len;
+                (is_long && is_mixed(&text[literal_end..literal_end + min_len]))
+                    .then_some((at, end))
             }
             TokenTail::Exact(set, length) => {
-                let end = set.run_end(&text[..text.len().min(after + length + 1)], after);
+                let end = set.run_end(
+                    &text[..text.len().min(literal_end + length + 1)],
+                    literal_end,
+                );
                 let is_separate = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
-                let is_named = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
-                let is_match = end - after == length && is_boundary(text, end);
-                (is_match && is_separate && !is_named).then_some((at, end))
+                let is_part_of_name = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
+                let is_match = end - literal_end == length && is_boundary(text, end);
+                (is_match && is_separate && !is_part_of_name).then_some((at, end))
             }
-            TokenTail::Between((before, many), (set, least)) => {
+            TokenTail::Between((before, many), (set, min_len)) => {
                 let start = before.run_start(text, at, many);
-                let end = runs.end(set, text, after);
+                let end = runs.run_end(set, text, literal_end);
                 let is_whole = at - start == many && is_boundary(text, start);
-                (is_whole && end - after >= least).then_some((start, end))
+                (is_whole && end - literal_end >= min_len).then_some((start, end))
             }
             TokenTail::AwsKey(length) => {
-                let end = runs.end(ByteClass::UPPER_ALNUM, text, after);
-                (end - after == length && is_boundary(text, end)).then_some((at, end))
+                let end = runs.run_end(ByteClass::UPPER_ALNUM, text, literal_end);
+                (end - literal_end == length && is_boundary(text, end)).then_some((at, end))
             }
-            TokenTail::Path(parts, least) => path(text, after, parts, least),
+            TokenTail::Path(parts, min_len) => path(text, literal_end, parts, min_len),
             TokenTail::Uuid => {
-                let end = ByteClass::HEX_DASH.run_end(&text[..text.len().min(after + 37)], after);
-                (end - after == 36).then_some((at, end))
+                let end = ByteClass::HEX_DASH
+                    .run_end(&text[..text.len().min(literal_end + 37)], literal_end);
+                (end - literal_end == 36).then_some((at, end))
             }
-            TokenTail::Jwt => jwt(text, after, runs).map(|end| (at, end)),
+            TokenTail::Jwt => jwt(text, literal_end, runs).map(|end| (at, end)),
             TokenTail::Pem => {
-                pem(text, after).map(|end| (run_start(text, at, 4, |byte| byte == b'-'), end))
+                pem(text, literal_end).map(|end| (run_start(text, at, 4, |byte| byte == b'-'), end))
             }
             TokenTail::Putty => {
-                follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, after)))
+                follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, literal_end)))
             }
-            TokenTail::Lines => Some((at, lines(text, after))),
-            TokenTail::Slack => slack(text, after, runs).map(|end| (at, end)),
-            TokenTail::Telegram => telegram(text, at, after, runs),
-            TokenTail::Bearer => bearer(text, at, after, runs),
-            TokenTail::Basic => basic(text, after, runs),
-            TokenTail::Url => urls::userinfo(text, at, after),
+            TokenTail::Lines => Some((at, lines(text, literal_end))),
+            TokenTail::Slack => slack(text, literal_end, runs).map(|end| (at, end)),
+            TokenTail::Telegram => telegram(text, at, literal_end, runs),
+            TokenTail::Bearer => bearer(text, at, literal_end, runs),
+            TokenTail::Basic => basic(text, literal_end, runs),
+            TokenTail::Url => urls::userinfo(text, at, literal_end),
             TokenTail::GoDsn => urls::go_dsn(text, at),
             TokenTail::Oracle => {
                 let drivers = [&b"thin:"[..], b"oci:", b"oci8:"];
                 let mut drivers = drivers
                     .iter()
-                    .filter(|driver| matches_at(text, after, driver));
-                urls::oracle(text, after + drivers.next()?.len())
+                    .filter(|driver| matches_at(text, literal_end, driver));
+                urls::oracle(text, literal_end + drivers.next()?.len())
             }
-            TokenTail::PgPass => pgpass(text, at, after, runs),
-            TokenTail::IdentifiedBy if follows(b"iden") => identified_by(text, at, after),
+            TokenTail::PgPass => pgpass(text, at, literal_end, runs),
+            TokenTail::IdentifiedBy if follows(b"iden") => identified_by(text, at, literal_end),
             TokenTail::IdentifiedWith if follows(b"iden") => {
-                quoted_after(text, after, &[b" BY ", b" AS "])
+                quoted_after(text, literal_end, &[b" BY ", b" AS "])
             }
-            TokenTail::Password if follows(b"pa") => password(text, at - 2, after),
+            TokenTail::Password if follows(b"pa") => password(text, at - 2, literal_end),
             TokenTail::IdentifiedBy | TokenTail::IdentifiedWith | TokenTail::Password => None,
             TokenTail::CommandLine | TokenTail::ProseKey | TokenTail::SqlInsert => None,
         }
@@ -170,30 +177,31 @@ pub(crate) struct RunCache {
     /// The end of the password in the last `.pgpass` line.
     password_end: usize,
     /// Initialized at the first run, because most texts have none.
-    known: Option<[CachedRuns; 32]>,
+    classes: Option<[CachedRuns; 32]>,
 }
 
-/// A class with the start and the end of its last two runs.
+/// A class, with the start and the end of each of its last two runs.
 type CachedRuns = (ByteClass, [(u32, u32); 2]);
 
 impl RunCache {
     pub(crate) const fn new() -> Self {
         Self {
             password_end: 0,
-            known: None,
+            classes: None,
         }
     }
 
-    fn end(&mut self, set: ByteClass, text: &[u8], start: usize) -> usize {
-        let known = self
-            .known
+    /// Returns the end of the run of this class that contains `start`.
+    fn run_end(&mut self, set: ByteClass, text: &[u8], start: usize) -> usize {
+        let classes = self
+            .classes
             .get_or_insert([(ByteClass::NONE, [(0, 0); 2]); 32]);
-        let mut known = known.iter_mut();
-        let known = known.find(|(of, _)| *of == set || *of == ByteClass::NONE);
-        let (Some((of, runs)), Ok(_)) = (known, u32::try_from(text.len())) else {
+        let mut classes = classes.iter_mut();
+        let cached = classes.find(|(class, _)| *class == set || *class == ByteClass::NONE);
+        let (Some((class, runs)), Ok(_)) = (cached, u32::try_from(text.len())) else {
             return set.run_end(text, start);
         };
-        *of = set;
+        *class = set;
         let contains_start = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
         if let Some((_, end)) = runs.iter().find(contains_start) {
             return *end as usize;
@@ -210,9 +218,9 @@ fn is_mixed(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Returns the rest of a path after `parts` segments, without the query.
-fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize, usize)> {
-    let mut start = after;
+/// Returns the range of the rest of a path after `parts` segments, without the query.
+fn path(text: &[u8], literal_end: usize, parts: usize, min_len: usize) -> Option<(usize, usize)> {
+    let mut start = literal_end;
     for _ in 0..parts {
         let end = ByteClass::PATH_PART.run_end(&text[..text.len().min(start + 64)], start);
         if end == start || text.get(end) != Some(&b'/') {
@@ -221,33 +229,33 @@ fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize,
         start = end + 1;
     }
     let end = ByteClass::PATH_REST.run_end(text, start);
-    (end - start >= least).then_some((start, end))
+    (end - start >= min_len).then_some((start, end))
 }
 
 /// Returns the end of two to four parts after the header, any of which may be empty.
-fn jwt(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
-    let mut end = runs.end(ByteClass::BASE64URL, text, after);
-    if end - after < 8 {
+fn jwt(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<usize> {
+    let mut end = runs.run_end(ByteClass::BASE64URL, text, literal_end);
+    if end - literal_end < 8 {
         return None;
     }
     let mut parts = 0;
     while parts < 4 && text.get(end) == Some(&b'.') {
-        end = runs.end(ByteClass::BASE64URL, text, end + 1);
+        end = runs.run_end(ByteClass::BASE64URL, text, end + 1);
         parts += 1;
     }
     (parts >= 2).then_some(end)
 }
 
-/// Returns the end of a private key. Without an end marker it is the end of the text.
-fn pem(text: &[u8], after: usize) -> Option<usize> {
-    let mut at = end_of_label(text, after)?;
-    while let Some(dashes) = find_text(text, b"----", at) {
-        let word = run_end(text, dashes, |byte| byte == b'-');
-        let word = word + usize::from(text.get(word) == Some(&b' '));
-        if matches_at(text, word, b"END") {
-            return Some(end_of_label(text, word + 3).unwrap_or(text.len()));
+/// Returns the end of a private key, or the end of the text if there is no end marker.
+fn pem(text: &[u8], literal_end: usize) -> Option<usize> {
+    let mut at = end_of_label(text, literal_end)?;
+    while let Some(dashes_at) = find_text(text, b"----", at) {
+        let word_at = run_end(text, dashes_at, |byte| byte == b'-');
+        let word_at = word_at + usize::from(text.get(word_at) == Some(&b' '));
+        if matches_at(text, word_at, b"END") {
+            return Some(end_of_label(text, word_at + 3).unwrap_or(text.len()));
         }
-        at = word;
+        at = word_at;
     }
     Some(text.len())
 }
@@ -258,38 +266,38 @@ fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
     scan_cost::add(label.len());
     let word = b"PRIVATE KEY";
-    let key = label
+    let key_at = label
         .windows(word.len())
         .position(|part| part.eq_ignore_ascii_case(word))?;
-    let mut end = key + word.len();
+    let mut end = key_at + word.len();
     let is_name = |byte: &u8| ByteClass::WORD.has(*byte) || b" -".contains(byte);
-    if !label[..key].iter().all(is_name) {
+    if !label[..key_at].iter().all(is_name) {
         return None;
     }
     if matches_at(label, end, b" BLOCK") {
         end += b" BLOCK".len();
     }
     end += usize::from(label.get(end) == Some(&b' '));
-    let dashes = run_end(label, end, |byte| byte == b'-');
-    (dashes - end >= 4).then_some(start + dashes)
+    let dashes_end = run_end(label, end, |byte| byte == b'-');
+    (dashes_end - end >= 4).then_some(start + dashes_end)
 }
 
 /// Returns the end of the line `Private-MAC: …`, or of the text.
-fn putty(text: &[u8], after: usize) -> usize {
-    match find_text(text, b"Private-MAC:", after) {
-        Some(mac) => mac + line_from(text, mac, 128).len(),
+fn putty(text: &[u8], literal_end: usize) -> usize {
+    match find_text(text, b"Private-MAC:", literal_end) {
+        Some(mac_at) => mac_at + line_from(text, mac_at, 128).len(),
         None => text.len(),
     }
 }
 
 /// Returns the end of base64 that continues over line breaks, escaped or not.
-fn lines(text: &[u8], after: usize) -> usize {
-    let mut end = ByteClass::BASE64_PADDED.run_end(text, after);
+fn lines(text: &[u8], literal_end: usize) -> usize {
+    let mut end = ByteClass::BASE64_PADDED.run_end(text, literal_end);
     loop {
-        let breaks = run_end(&text[..text.len().min(end + 8)], end, |byte| {
+        let breaks_end = run_end(&text[..text.len().min(end + 8)], end, |byte| {
             matches!(byte, b'\r' | b'\n' | b'\\' | b' ')
         });
-        let from = after_escape(text, breaks);
+        let from = after_escape(text, breaks_end);
         let next = ByteClass::BASE64_PADDED.run_end(text, from);
         if from == end || next - from < 16 {
             return end;
@@ -298,65 +306,84 @@ fn lines(text: &[u8], after: usize) -> usize {
     }
 }
 
-fn slack(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
-    let kind = |at: usize, of: &[u8]| text.get(at).is_some_and(|byte| of.contains(byte));
-    let mut at = after;
-    if !kind(at, b"abeoprs") {
+/// Returns the end of a token after `xox`.
+fn slack(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<usize> {
+    let is_one_of =
+        |at: usize, letters: &[u8]| text.get(at).is_some_and(|byte| letters.contains(byte));
+    let mut at = literal_end;
+    if !is_one_of(at, b"abeoprs") {
         return None;
     }
     at += 1;
-    if text[at..].starts_with(b".xox") && kind(at + 4, b"bp") {
+    if text[at..].starts_with(b".xox") && is_one_of(at + 4, b"bp") {
         at += 5;
     }
     if text.get(at) != Some(&b'-') {
         return None;
     }
-    let end = runs.end(ByteClass::ALNUM_DASH, text, at + 1);
+    let end = runs.run_end(ByteClass::ALNUM_DASH, text, at + 1);
     (end - at > 10).then_some(end)
 }
 
-/// Returns the bot's id and its token: `704518823:AA…`.
-fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
+/// Returns the range of a bot's id and token: `704518823:AA…`.
+fn telegram(
+    text: &[u8],
+    at: usize,
+    literal_end: usize,
+    runs: &mut RunCache,
+) -> Option<(usize, usize)> {
     let start = ByteClass::DIGIT.run_start(text, at, 12);
-    let end = runs.end(ByteClass::BASE64URL, text, after);
-    let is_match = (6..=11).contains(&(at - start)) && end - after >= 30;
+    let end = runs.run_end(ByteClass::BASE64URL, text, literal_end);
+    let is_match = (6..=11).contains(&(at - start)) && end - literal_end >= 30;
     is_match.then_some((start, end))
 }
 
-/// Returns the credential after `Bearer` or `token`, if it does not look like a word.
-fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    let start = skip_space(text, after);
-    if start == after {
+/// Returns the range of the credential after `Bearer` or `token`, unless the text looks like a
+/// word.
+fn bearer(
+    text: &[u8],
+    at: usize,
+    literal_end: usize,
+    runs: &mut RunCache,
+) -> Option<(usize, usize)> {
+    let start = skip_space(text, literal_end);
+    if start == literal_end {
         return None;
     }
-    let run = runs.end(ByteClass::TOKEN68, text, start);
-    if run - start < 16 {
+    let value_end = runs.run_end(ByteClass::TOKEN68, text, start);
+    if value_end - start < 16 {
         return None;
     }
-    let value = &text[start..run];
+    let value = &text[start..value_end];
     scan_cost::add(value.len());
-    let any = |of: fn(&u8) -> bool| value.iter().any(of);
-    let digits = any(u8::is_ascii_digit);
-    let mixed = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
+    let any = |is_kind: fn(&u8) -> bool| value.iter().any(is_kind);
+    let has_digit = any(u8::is_ascii_digit);
+    let is_mixed_case = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
     let is_bearer = text[at] | 0x20 == b'b';
     let is_path = matches!(value[0], b'/' | b'.');
-    let is_credential = (digits && any(u8::is_ascii_alphabetic)) || (mixed && is_bearer);
-    let padding = text[run..].iter().take_while(|byte| **byte == b'=').count();
-    (is_credential && !is_path).then_some((start, run + padding))
+    let is_credential = (has_digit && any(u8::is_ascii_alphabetic)) || (is_mixed_case && is_bearer);
+    let padding = text[value_end..]
+        .iter()
+        .take_while(|byte| **byte == b'=')
+        .count();
+    (is_credential && !is_path).then_some((start, value_end + padding))
 }
 
 /// Returns the base64 of `user:password` after `Basic`.
-fn basic(text: &[u8], after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    let start = skip_space(text, after);
-    if start == after {
+fn basic(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
+    let start = skip_space(text, literal_end);
+    if start == literal_end {
         return None;
     }
-    let run = runs.end(ByteClass::BASE64, text, start);
-    if run - start < 8 || !is_user_and_password(&text[start..run]) {
+    let value_end = runs.run_end(ByteClass::BASE64, text, start);
+    if value_end - start < 8 || !is_user_and_password(&text[start..value_end]) {
         return None;
     }
-    let padding = text[run..].iter().take(2).take_while(|byte| **byte == b'=');
-    Some((start, run + padding.count()))
+    let padding = text[value_end..]
+        .iter()
+        .take(2)
+        .take_while(|byte| **byte == b'=');
+    Some((start, value_end + padding.count()))
 }
 
 fn is_user_and_password(base64: &[u8]) -> bool {
@@ -364,7 +391,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
         return false;
     }
     let mut bits = 0_u32;
-    let mut colon = false;
+    let mut has_colon = false;
     for (index, byte) in base64.iter().enumerate() {
         scan_cost::add(1);
         let value = match byte {
@@ -384,25 +411,31 @@ fn is_user_and_password(base64: &[u8]) -> bool {
         if octet < b' ' || octet == 0x7F {
             return false;
         }
-        colon |= octet == b':';
+        has_colon |= octet == b':';
     }
-    colon
+    has_colon
 }
 
 /// Returns the password of `host:5432:database:user:password`, alone on a line.
-fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    // Before that end, the literal is part of a password that is already hidden.
+fn pgpass(
+    text: &[u8],
+    at: usize,
+    literal_end: usize,
+    runs: &mut RunCache,
+) -> Option<(usize, usize)> {
+    // The literal is part of a password that is already hidden.
     if at < runs.password_end {
         return None;
     }
     let is_host = |byte: u8| ByteClass::BASE64URL_DOT.has(byte) || byte == b'*';
-    let host = run_start(text, at, 64, is_host);
-    let begins =
-        host == 0 || is_space(text[host - 1]) || matches!(text[host - 1], b'"' | b'\'' | b'`');
-    if !begins || host == at {
+    let host_start = run_start(text, at, 64, is_host);
+    let is_word_start = host_start == 0
+        || is_space(text[host_start - 1])
+        || matches!(text[host_start - 1], b'"' | b'\'' | b'`');
+    if !is_word_start || host_start == at {
         return None;
     }
-    let mut start = after;
+    let mut start = literal_end;
     for _ in 0..2 {
         let end = run_end(&text[..text.len().min(start + 64)], start, |byte| {
             is_host(byte) || matches!(byte, b'@' | b'$')
@@ -418,9 +451,9 @@ fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
 }
 
 /// Returns the quoted password after `IDENTIFIED BY`, or a word in a statement about a user.
-fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let mut start = skip_space(text, after);
-    if start == after {
+fn identified_by(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
+    let mut start = skip_space(text, literal_end);
+    if start == literal_end {
         return None;
     }
     for word in [&b"PASSWORD"[..], b"VALUES"] {
@@ -440,14 +473,14 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
     let end = run_end(text, start, |byte| {
         !is_space(byte) && !b";,)\"'`\\".contains(&byte)
     });
-    let shown = end == start || credential::is_placeholder(&text[start..end]);
-    (!shown).then_some((start, end))
+    let is_shown = end == start || credential::is_placeholder(&text[start..end]);
+    (!is_shown).then_some((start, end))
 }
 
 /// Returns the password of `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
-fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let start = run_end(text, after, |byte| is_space(byte) || byte == b'(');
-    if start == after {
+fn password(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
+    let start = run_end(text, literal_end, |byte| is_space(byte) || byte == b'(');
+    if start == literal_end {
         return None;
     }
     if matches_at(text, start, b"FOR ") {
@@ -474,50 +507,52 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     (end > start).then_some((start, end))
 }
 
-/// Returns the quoted text at `at`, unless the text is empty or a placeholder.
+/// Returns the range of the quoted text at `at`, unless the text is empty or a placeholder.
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let ((mark, slashes), start) = quote_at(text, at)?;
     let mut from = start;
-    // Two quotes are a quote inside the text, or they end this text and a text around it. `first`
-    // is the end in the second case, which applies if no other closing quote follows.
-    let mut first = None;
+    // Two quotes are a quote inside the text, or they end this text and a text around it. The
+    // second case applies if no other closing quote follows. Its end is `end_if_doubled`.
+    let mut end_if_doubled = None;
     let end = loop {
-        let Some(quote) = find(text, mark, from) else {
-            break first?;
+        let Some(mark_at) = find(text, mark, from) else {
+            break end_if_doubled?;
         };
-        let escapes = backslashes_before(&text[start..], quote - start);
-        let end = quote - escapes;
-        if escapes != slashes {
-            from = quote + 1;
-        } else if slashes == 0 && text.get(quote + 1) == Some(&mark) && quote > start {
-            first = first.or(Some(end));
-            from = quote + 2;
+        let slashes_before = backslashes_before(&text[start..], mark_at - start);
+        let end = mark_at - slashes_before;
+        if slashes_before != slashes {
+            from = mark_at + 1;
+        } else if slashes == 0 && text.get(mark_at + 1) == Some(&mark) && mark_at > start {
+            end_if_doubled = end_if_doubled.or(Some(end));
+            from = mark_at + 2;
         } else {
             break end;
         }
     };
-    let shown = end <= start || credential::is_placeholder(&text[start..end]);
-    (!shown).then_some((start, end))
+    let is_shown = end <= start || credential::is_placeholder(&text[start..end]);
+    (!is_shown).then_some((start, end))
 }
 
-/// Returns the quoted text after one of these words, which begins at most 96 bytes after `after`.
-fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
+/// Returns the range of the quoted text after one of these words, which begins at most 96 bytes
+/// after `start`.
+fn quoted_after(text: &[u8], start: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
     const MAX_DISTANCE: usize = 96;
-    let near = &text[..text.len().min(after + MAX_DISTANCE)];
-    scan_cost::add(near.len() - after);
-    let starts = after..near.len();
-    let mut starts = starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
-    starts.find_map(|at| {
+    let near = &text[..text.len().min(start + MAX_DISTANCE)];
+    scan_cost::add(near.len() - start);
+    let word_starts = start..near.len();
+    let mut word_starts =
+        word_starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
+    word_starts.find_map(|at| {
         let word = words.iter().find(|word| matches_at(near, at, word))?;
-        let start = run_end(near, at + word.len(), |byte| byte == b' ');
-        quoted(text, start)
+        let quote_start = run_end(near, at + word.len(), |byte| byte == b' ');
+        quoted(text, quote_start)
     })
 }
 
 impl Token {
     /// Returns whether the literal is only the end of a name. Too many other words share the
-    /// beginning of the name, so the filter would find it too often.
-    const fn is_rest(&self) -> bool {
+    /// beginning of the name, so the filter would find that beginning too often.
+    const fn is_end_of_name(&self) -> bool {
         matches!(
             self.tail,
             TokenTail::Uuid

@@ -16,37 +16,39 @@ use crate::{
     value_boundary::Boundary,
 };
 
-/// Returns the password in `scheme://user:password@host`, or the token in `https://token@host`.
-pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let scheme = after_escape(text, ByteClass::KEY.run_start(text, at, 31));
-    if scheme >= at || after >= text.len() {
+/// Returns the range of the password in `scheme://user:password@host`, or of the token in
+/// `https://token@host`. The `://` is at `at`, and ends at `authority_start`.
+pub(crate) fn userinfo(text: &[u8], at: usize, authority_start: usize) -> Option<(usize, usize)> {
+    let scheme_start = after_escape(text, ByteClass::KEY.run_start(text, at, 31));
+    if scheme_start >= at || authority_start >= text.len() {
         return None;
     }
     // Compares bytes directly, because a slice of marks would be searched for each byte.
-    let user = run_end(text, after, |byte| {
+    let user_end = run_end(text, authority_start, |byte| {
         let is_mark = matches!(
             byte,
             b':' | b'/' | b'?' | b'#' | b'@' | b'[' | b'"' | b'\'' | b'<' | b'>' | b'\\'
         );
         !is_mark && !is_space(byte)
     });
-    let is_web = match text.get(user) {
-        Some(b'@' | b':') => ends_with_web_scheme(&text[scheme..at]),
+    let is_web = match text.get(user_end) {
+        Some(b'@' | b':') => ends_with_web_scheme(&text[scheme_start..at]),
         _ => return None,
     };
-    if text[user] == b'@' {
-        return before_at(text, after, is_web);
+    if text[user_end] == b'@' {
+        return before_at(text, authority_start, is_web);
     }
-    let start = user + 1;
-    let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
+    let start = user_end + 1;
+    let is_domain = text[authority_start..user_end].contains(&b'.')
+        || &text[authority_start..user_end] == b"localhost";
     if is_port(text, start, is_web, is_domain) {
         return None;
     }
     let end = end_of_password(text, start, is_web)?;
-    let shown = end == start
+    let is_shown = end == start
         || text[end..].starts_with(b"@sha256:")
         || credential::is_placeholder(&text[start..end]);
-    (!shown).then_some((start, end))
+    (!is_shown).then_some((start, end))
 }
 
 /// Returns whether a text ends with the scheme of a web URL.
@@ -55,22 +57,22 @@ pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
     schemes.any(|scheme| ends_with_word(text, scheme.as_bytes()))
 }
 
-/// Returns the token in `token@host`, or the password after a user that is an e-mail address:
-/// `smtp://ada@example.org:password@host`.
-fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> {
-    let end = run_end(text, after, |byte| {
+/// Returns the range of the token in `token@host`, or of the password after a user that is an
+/// e-mail address: `smtp://ada@example.org:password@host`.
+fn before_at(text: &[u8], start: usize, is_web: bool) -> Option<(usize, usize)> {
+    let authority_end = run_end(text, start, |byte| {
         !is_space(byte) && !b"/?#\"'<>\\".contains(&byte)
     });
-    let authority = &text[after..end];
-    let at_sign = rfind(authority, b'@')?;
-    let user = &authority[..at_sign];
-    if let Some(colon) = find(user, b':', 0) {
-        return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
+    let authority = &text[start..authority_end];
+    let sign_at = rfind(authority, b'@')?;
+    let user = &authority[..sign_at];
+    if let Some(colon_at) = find(user, b':', 0) {
+        return (colon_at + 1 < sign_at).then_some((start + colon_at + 1, start + sign_at));
     }
     let is_token = user.len() >= 20 && ByteClass::BASE64URL.has_all(user);
     let is_mixed =
         || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
-    (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
+    (is_token && (is_web || is_mixed())).then_some((start, start + sign_at))
 }
 
 /// Returns whether a port follows `host:`. A database port has more than one digit.
@@ -92,16 +94,17 @@ fn next_url(text: &[u8], start: usize) -> usize {
     let mut at = start;
     // A scheme has more than one letter, and only a few marks may follow it.
     for is_last in [false, false, true] {
-        let Some(next) = find_text(text, b"://", at) else {
+        let Some(slashes_at) = find_text(text, b"://", at) else {
             return text.len();
         };
-        let scheme = ByteClass::KEY.run_start(text, next, 31).max(start);
-        let is_begun = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:/%${*_".contains(byte);
-        let is_url = next > scheme + 1 && text.get(next + 3).is_none_or(is_begun);
+        let scheme_start = ByteClass::KEY.run_start(text, slashes_at, 31).max(start);
+        let may_follow = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:/%${*_".contains(byte);
+        let is_url =
+            slashes_at > scheme_start + 1 && text.get(slashes_at + 3).is_none_or(may_follow);
         if is_url || is_last {
-            return scheme;
+            return scheme_start;
         }
-        at = next + 3;
+        at = slashes_at + 3;
     }
     text.len()
 }
@@ -140,31 +143,33 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 /// unless a host with its port or path follows. A password may contain such quotes, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
-    let next = next_url(text, start);
-    let region = end_of_run(&text[..next], start);
-    let [full, name, any] = at_signs(&text[..region], start, is_web);
-    let is_quoted = matches!(text.get(region), Some(b'"' | b'\'' | b'\\'));
-    if full.is_some() || is_quoted && name.is_some() {
+    let next_url_start = next_url(text, start);
+    let region_end = end_of_run(&text[..next_url_start], start);
+    let [full, name, any] = at_signs(&text[..region_end], start, is_web);
+    let is_before_quote = matches!(text.get(region_end), Some(b'"' | b'\'' | b'\\'));
+    if full.is_some() || is_before_quote && name.is_some() {
         return full.or(name);
     }
-    let word_end = run_end(&text[..next], start, |byte| !is_space(byte));
+    let word_end = run_end(&text[..next_url_start], start, |byte| !is_space(byte));
     let [full, ..] = at_signs(&text[..word_end], start, is_web);
     if full.or(name).or(any).is_some() {
         return full.or(name).or(any);
     }
-    let near = &text[..next.min(start + MAX_DISTANCE)];
-    let line = run_end(near, word_end, |byte| {
+    let near = &text[..next_url_start.min(start + MAX_DISTANCE)];
+    let line_end = run_end(near, word_end, |byte| {
         !matches!(byte, b'\r' | b'\n' | b'\t')
     });
     let is_word = text[start..word_end].iter().all(u8::is_ascii_lowercase);
     if text.get(word_end) != Some(&b' ') || is_web && is_word {
         return None;
     }
-    let at = find(&text[..line], b'@', word_end)?;
-    let is_quoted = text[start..at].iter().any(|byte| b"\"'`".contains(byte));
-    match host(text, at + 1, is_web) {
-        Host::Full => Some(at),
-        Host::Name if !is_quoted => Some(at),
+    let sign_at = find(&text[..line_end], b'@', word_end)?;
+    let has_quote = text[start..sign_at]
+        .iter()
+        .any(|byte| b"\"'`".contains(byte));
+    match host(text, sign_at + 1, is_web) {
+        Host::Full => Some(sign_at),
+        Host::Name if !has_quote => Some(sign_at),
         _ => None,
     }
 }
@@ -174,13 +179,14 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
 fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     let (mut full, mut name, mut any) = (None, None, None);
     let mut at = start;
-    while let Some(found) = find(text, b'@', at) {
-        at = found + 1;
-        any = Some(found);
+    while let Some(sign_at) = find(text, b'@', at) {
+        at = sign_at + 1;
+        any = Some(sign_at);
         match host(text, at, is_web) {
-            Host::Full if is_web && full.is_some_and(|full| is_path(text, full, found)) => {}
-            Host::Full => full = Some(found),
-            Host::Name => name = Some(found),
+            Host::Full
+                if is_web && full.is_some_and(|full| is_path_between(text, full, sign_at)) => {}
+            Host::Full => full = Some(sign_at),
+            Host::Name => name = Some(sign_at),
             Host::None => {}
         }
     }
@@ -243,16 +249,16 @@ fn is_host(name: &[u8]) -> bool {
     (is_name || is_address) && labels.all(is_label)
 }
 
-/// Returns whether a web host and its path are between two `@`, as a path may contain an `@`. A
-/// name without a dot is more likely part of the password if a domain follows the second `@`.
-fn is_path(text: &[u8], first: usize, second: usize) -> bool {
+/// Returns whether a web host with a path is between two `@`, because a path may contain an `@`. A
+/// host without a dot is more likely part of the password if a domain follows the second `@`.
+fn is_path_between(text: &[u8], first: usize, second: usize) -> bool {
     let between = &text[first + 1..second];
     scan_cost::add(between.len());
     let is_url = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
-    let Some(end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
+    let Some(host_end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
         return false;
     };
-    let host = &between[..end];
+    let host = &between[..host_end];
     let is_domain = |name: &[u8]| name.iter().any(|byte| b".:".contains(byte));
     let next = &text[second + 1..ByteClass::KEY.run_end(text, second + 1)];
     let is_name = host != b"localhost" && !is_domain(host) && !host.starts_with(b"[");
@@ -260,47 +266,48 @@ fn is_path(text: &[u8], first: usize, second: usize) -> bool {
     between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
 }
 
-/// Returns the password in `user:password@tcp(host:3306)/db`, whose `@` is at `at`.
+/// Returns the range of the password in `user:password@tcp(host:3306)/db`, whose `@` is at `at`.
 pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = run_start(text, at, 96, |byte| !is_space(byte));
-    let named = |colon: &usize| *colon > start && ByteClass::KEY.has(text[*colon - 1]);
-    let colon = (start..at)
-        .filter(|colon| text[*colon] == b':')
-        .find(named)?;
-    let shown = colon + 1 == at || credential::is_placeholder(&text[colon + 1..at]);
-    (!shown).then_some((colon + 1, at))
+    let follows_user =
+        |colon_at: &usize| *colon_at > start && ByteClass::KEY.has(text[*colon_at - 1]);
+    let colon_at = (start..at)
+        .filter(|colon_at| text[*colon_at] == b':')
+        .find(follows_user)?;
+    let is_shown = colon_at + 1 == at || credential::is_placeholder(&text[colon_at + 1..at]);
+    (!is_shown).then_some((colon_at + 1, at))
 }
 
-/// Returns the password in `user/password@host`, which begins at `start`.
+/// Returns the range of the password in `user/password@host`, which begins at `start`.
 pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
-    let user = run_end(text, start, |byte| {
+    let user_end = run_end(text, start, |byte| {
         ByteClass::KEY.has(byte) || b"$#[]\"".contains(&byte)
     });
-    if user == start || text.get(user) != Some(&b'/') {
+    if user_end == start || text.get(user_end) != Some(&b'/') {
         return None;
     }
     const MAX_LEN: usize = 512;
-    let near = &text[..text.len().min(user + MAX_LEN)];
-    let word_end = run_end(near, user, |byte| !is_space(byte));
-    let end = find_text(&near[..word_end], b"@//", user).or_else(|| {
-        let region = end_of_run(near, user);
-        rfind(&text[user..region], b'@').map(|at| user + at)
+    let near = &text[..text.len().min(user_end + MAX_LEN)];
+    let word_end = run_end(near, user_end, |byte| !is_space(byte));
+    let end = find_text(&near[..word_end], b"@//", user_end).or_else(|| {
+        let region_end = end_of_run(near, user_end);
+        rfind(&text[user_end..region_end], b'@').map(|at| user_end + at)
     })?;
-    let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
-    (!shown).then_some((user + 1, end))
+    let is_shown = user_end + 1 >= end || credential::is_placeholder(&text[user_end + 1..end]);
+    (!is_shown).then_some((user_end + 1, end))
 }
 
-/// Returns the password in `user/password@//host`, whose `@` is at `at`.
+/// Returns the range of the password in `user/password@//host`, whose `@` is at `at`.
 pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if !text[at..].starts_with(b"@//") {
         return None;
     }
     let start = run_start(text, at, 96, |byte| !is_space(byte));
-    let begun = text[start..at]
+    let mark_at = text[start..at]
         .iter()
         .rposition(|byte| b"\"'`([=:".contains(byte));
-    let user = begun.map_or(start, |mark| start + mark + 1);
-    let slash = ByteClass::KEY.run_end(&text[..at], user);
-    let is_match = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
-    (is_match && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
+    let user_start = mark_at.map_or(start, |at| start + at + 1);
+    let slash_at = ByteClass::KEY.run_end(&text[..at], user_start);
+    let is_match = slash_at > user_start && text.get(slash_at) == Some(&b'/') && slash_at + 1 < at;
+    (is_match && !credential::is_placeholder(&text[slash_at + 1..at])).then_some((slash_at + 1, at))
 }

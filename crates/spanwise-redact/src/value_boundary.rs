@@ -1,4 +1,4 @@
-//! Decides whether a punctuation mark inside a value ends the value.
+//! Decides whether a punctuation mark ends an unquoted value, such as `password=a,b`.
 
 use spanwise_core::REDACTED;
 
@@ -13,32 +13,32 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Boundary {
     End,
-    /// The value continues. The next mark may be at this position.
+    /// The value continues. Search for the next mark from this position.
     Continue(usize),
 }
 
 impl Boundary {
-    /// Decides by the text after the mark at `at`.
+    /// Decides about the mark at `at`, by the text before and after that mark.
     pub(crate) fn after_mark(text: &[u8], at: usize) -> Self {
         match text[at] {
             b'"' | b'\'' => {
                 // The quote begins the value of another key.
                 let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
-                Self::end_if(opens || !goes_on(text, at + 1), at + 1)
+                Self::end_if(opens || !value_goes_on(text, at + 1), at + 1)
             }
             b'<' => Self::end_if(is_end_tag(text, at), at + 1),
             // The bracket belongs to a redacted value.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::Continue(at + 1),
             b')' | b']' | b'}' | b'>' | b'`' => {
-                let after = run_end(text, at, |byte| b")]}>`".contains(&byte));
-                Self::after_bracket(text, after)
+                let brackets_end = run_end(text, at, |byte| b")]}>`".contains(&byte));
+                Self::after_brackets(text, brackets_end)
             }
             b'\\' => {
-                let after = run_end(text, at, |byte| byte == b'\\');
-                match text.get(after) {
+                let after_slashes = run_end(text, at, |byte| byte == b'\\');
+                match text.get(after_slashes) {
                     // The quote of a nested string, or a quote inside the value.
-                    Some(b'"' | b'\'') => Self::after_mark(text, after),
-                    _ => Self::end_if(is_escape(text, after), after),
+                    Some(b'"' | b'\'') => Self::after_mark(text, after_slashes),
+                    _ => Self::end_if(ends_at_backslashes(text, after_slashes), after_slashes),
                 }
             }
             b',' | b';' | b'&' => Self::end_if(is_separator(text, at), at + 1),
@@ -46,9 +46,10 @@ impl Boundary {
         }
     }
 
-    /// Decides by the text after a quote. If a word follows, the value continues.
+    /// Decides by the text after the quote at `at`. The value continues if a word character, a
+    /// non-ASCII character, or one of `@$%!#*+~^=` follows the quote.
     pub(crate) fn after_quote(text: &[u8], at: usize) -> Self {
-        Self::end_if(!goes_on(text, at + 1), at + 1)
+        Self::end_if(!value_goes_on(text, at + 1), at + 1)
     }
 
     fn end_if(ends: bool, next: usize) -> Self {
@@ -59,37 +60,42 @@ impl Boundary {
         }
     }
 
-    /// Decides by the text after brackets. The value continues if a word follows the marks, or if
-    /// the marks do not end a sentence.
-    fn after_bracket(text: &[u8], after: usize) -> Self {
-        // `after_mark` decides about these marks.
-        let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
-        let marks = run_end(text, after, |byte| {
-            byte.is_ascii_punctuation() && byte != b'_' && !is_own(byte)
+    /// Decides by the text after the brackets that end at `brackets_end`: further marks, and then
+    /// any other text.
+    ///
+    /// The value continues if the further marks cannot end a sentence, or if a word follows them.
+    /// If one of `,;&<\"'` follows them, [`after_mark`](Self::after_mark) decides about that one.
+    fn after_brackets(text: &[u8], brackets_end: usize) -> Self {
+        // Marks that `after_mark` decides about, except brackets.
+        let has_rule = |byte: u8| b",;&<\\\"'".contains(&byte);
+        let marks_end = run_end(text, brackets_end, |byte| {
+            byte.is_ascii_punctuation() && byte != b'_' && !has_rule(byte)
         });
-        let is_word = |byte: u8| ByteClass::WORD.has(byte) || !byte.is_ascii();
-        let ends = match text.get(marks) {
-            Some(byte) if is_own(*byte) => Self::after_mark(text, marks) == Self::End,
-            Some(byte) => !is_word(*byte),
+        let is_word_byte = |byte: u8| ByteClass::WORD.has(byte) || !byte.is_ascii();
+        let ends = match text.get(marks_end) {
+            Some(byte) if has_rule(*byte) => Self::after_mark(text, marks_end) == Self::End,
+            Some(byte) => !is_word_byte(*byte),
             None => true,
         };
-        Self::end_if(ends && ends_sentence(&text[after..marks]), marks)
+        let marks = &text[brackets_end..marks_end];
+        Self::end_if(ends && may_end_sentence(marks), marks_end)
     }
 }
 
-/// Returns whether marks after a bracket end a sentence: one or a few of one kind, with brackets
-/// between them: `.`, `...`, `?)`.
-fn ends_sentence(marks: &[u8]) -> bool {
+/// Returns whether these marks may end a sentence: at most three equal marks of `.:!?`, such as
+/// `.`, `...` or `?)`. Brackets are ignored. No marks count as an end.
+fn may_end_sentence(marks: &[u8]) -> bool {
     const MAX_MARKS: usize = 3;
     let marks = marks.iter().filter(|byte| !b")]}>`".contains(byte));
     let first = marks.clone().next();
-    first.is_none_or(|first| b".,;:!?".contains(first))
+    first.is_none_or(|first| b".:!?".contains(first))
         && marks.clone().all(|byte| Some(byte) == first)
         && marks.count() <= MAX_MARKS
 }
 
-/// Returns whether a word is at `at`, or a mark that does not begin another part.
-fn goes_on(text: &[u8], at: usize) -> bool {
+/// Returns whether the text at `at` continues a value: a word character, a non-ASCII character, or
+/// one of the marks that occur inside passwords (`@$%!#*+~^=`).
+fn value_goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
         ByteClass::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
     })
@@ -104,24 +110,24 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
     if near.get(at + 1) != Some(&b'/') {
         return false;
     }
-    let end = run_end(near, at + 2, |byte| {
+    let name_end = run_end(near, at + 2, |byte| {
         ByteClass::KEY.has(byte) || byte == b':'
     });
-    let name = &near[at + 2..end];
+    let name = &near[at + 2..name_end];
     let before = &text[at.saturating_sub(MAX_ELEMENT_LEN)..at];
     scan_cost::add(before.len());
-    let is_start = |tag: usize| before[..tag].ends_with(b"<");
-    near.get(end) == Some(&b'>')
+    let is_in_start_tag = |name_at: usize| before[..name_at].ends_with(b"<");
+    near.get(name_end) == Some(&b'>')
         && !name.is_empty()
-        && memchr::memmem::find_iter(before, name).any(is_start)
+        && memchr::memmem::find_iter(before, name).any(is_in_start_tag)
 }
 
-/// Returns whether the value ends at the backslashes before `at`. It does at an escape such as
-/// `\u0026`, and before white space or the end of the text.
+/// Returns whether the value ends at the backslashes that end at `at`.
 ///
-/// At an escaped line break or tab, the value ends only if a space, a quote, another escape, a key
-/// or the end of the text follows.
-fn is_escape(text: &[u8], at: usize) -> bool {
+/// The value ends if an escape of the form `\u00XX`, white space or the end of the text follows the
+/// backslashes. At an escaped line break or tab, the value ends only if a space, a quote, another
+/// escape, a key or the end of the text follows.
+fn ends_at_backslashes(text: &[u8], at: usize) -> bool {
     match text.get(at) {
         None => true,
         Some(b'n' | b'r' | b't') => match text.get(at + 1) {
@@ -138,57 +144,64 @@ fn is_escape(text: &[u8], at: usize) -> bool {
 
 /// Returns whether the `,`, `;` or `&` at `at` separates the value from another part.
 fn is_separator(text: &[u8], at: usize) -> bool {
-    let spaced = text[at] == b';';
-    let escaped = run_end(text, at + 1, |byte| byte == b'\\');
-    match text.get(escaped) {
+    const MAX_NAME_LEN: usize = 64;
+    let after_slashes = run_end(text, at + 1, |byte| byte == b'\\');
+    match text.get(after_slashes) {
         None => true,
-        // The quote closes the text around the pair, or opens the next key.
+        // The quote closes the text around the key and its value, or opens the next key.
         Some(quote @ (b'"' | b'\'')) => {
-            let name = run_end(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
+            let name_start = after_slashes + 1;
+            let near = &text[..text.len().min(name_start + MAX_NAME_LEN)];
+            let name_end = run_end(near, name_start, |byte| {
                 ByteClass::KEY.has(byte) || byte == b' '
             });
-            let closed = run_end(text, name, |byte| byte == b'\\');
-            let end = run_end(text, closed + 1, |byte| byte == b' ');
-            let is_key =
-                text.get(closed) == Some(quote) && matches!(text.get(end), Some(b':' | b'='));
-            is_key || Boundary::after_quote(text, escaped) == Boundary::End
+            let close_at = run_end(text, name_end, |byte| byte == b'\\');
+            let after_spaces = run_end(text, close_at + 1, |byte| byte == b' ');
+            let is_key = text.get(close_at) == Some(quote)
+                && matches!(text.get(after_spaces), Some(b':' | b'='));
+            is_key || Boundary::after_quote(text, after_slashes) == Boundary::End
         }
-        Some(b'n' | b'r') if escaped > at + 1 => true,
+        Some(b'n' | b'r') if after_slashes > at + 1 => true,
         Some(b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<') => {
-            let marks = run_end(text, escaped, |byte| b"`)]}>{[<".contains(&byte));
-            !goes_on(text, marks)
+            let brackets_end = run_end(text, after_slashes, |byte| b"`)]}>{[<".contains(&byte));
+            !value_goes_on(text, brackets_end)
         }
         Some(byte) if is_space(*byte) => true,
         Some(_) if text[at..].starts_with(b"&amp;") => key_follows(text, at + 5, false),
-        Some(_) => key_follows(text, at + 1, spaced),
+        Some(_) => {
+            // After `;`, the text may be a connection string.
+            let may_have_spaces = text[at] == b';';
+            key_follows(text, at + 1, may_have_spaces)
+        }
     }
 }
 
-/// Returns whether a key with its separator is at `at`. In a connection string, the key may contain
-/// spaces.
-pub(crate) fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
+/// Returns whether a key with its separator is at `at`. If `may_have_spaces`, the key may be
+/// several words, as in a connection string (`User ID=`).
+pub(crate) fn key_follows(text: &[u8], at: usize, may_have_spaces: bool) -> bool {
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
-    let is_part = |byte: u8| ByteClass::KEY.has(byte) || matches!(byte, b'[' | b']');
-    let begun = at + usize::from(matches!(near.get(at), Some(b'$' | b'@')));
-    let mut name = run_end(near, begun, is_part);
-    // `User ID`, `Initial Catalog`: words with a capital each.
-    if spaced && near.get(name) == Some(&b' ') {
-        let words = run_end(near, name, |byte| {
+    let is_key_byte = |byte: u8| ByteClass::KEY.has(byte) || matches!(byte, b'[' | b']');
+    let name_start = at + usize::from(matches!(near.get(at), Some(b'$' | b'@')));
+    let mut name_end = run_end(near, name_start, is_key_byte);
+    // `User ID`, `Initial Catalog`: each word begins with a capital letter.
+    if may_have_spaces && near.get(name_end) == Some(&b' ') {
+        let words_end = run_end(near, name_end, |byte| {
             byte.is_ascii_alphabetic() || byte == b' '
         });
-        let is_word = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
-        let all = near[at..words].trim_ascii_end().split(|byte| *byte == b' ');
-        if near[at..words].is_ascii() && all.clone().all(is_word) {
-            name = words;
+        let is_capitalized = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
+        let words = near[at..words_end].trim_ascii_end();
+        if words.split(|byte| *byte == b' ').all(is_capitalized) {
+            name_end = words_end;
         }
     }
-    let end = run_end(near, name, |byte| byte == b' ');
+    let separator_at = run_end(near, name_end, |byte| byte == b' ');
     let is_encoded = || {
-        let code = near.get(end..end + 3);
+        let code = near.get(separator_at..separator_at + 3);
         code.is_some_and(|code| {
             code.eq_ignore_ascii_case(b"%3D") || code.eq_ignore_ascii_case(b"%5B")
         })
     };
-    let is_separator = |byte: &u8| *byte == b'=' || *byte == b':' && begun == at;
-    name > begun && (near.get(end).is_some_and(is_separator) || is_encoded())
+    // After `$` or `@`, only `=` makes the name a key.
+    let is_separator = |byte: &u8| *byte == b'=' || *byte == b':' && name_start == at;
+    name_end > name_start && (near.get(separator_at).is_some_and(is_separator) || is_encoded())
 }

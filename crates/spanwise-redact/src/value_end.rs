@@ -15,7 +15,7 @@ use crate::{
     word_lists::contains_word,
 };
 
-/// The position of a value in a text.
+/// The range of a value in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ValueSpan {
     pub(crate) start: usize,
@@ -47,59 +47,64 @@ impl ValueSpan {
         let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
         match hidden.last() {
             Some(b'=' | b':') => {
-                let again = hidden.iter().rev().take_while(|byte| **byte == b'=');
-                self.start + hidden.len() - again.count().max(1)
+                let equal_signs = hidden.iter().rev().take_while(|byte| **byte == b'=');
+                self.start + hidden.len() - equal_signs.count().max(1)
             }
             _ => self.end,
         }
     }
 }
 
-/// Returns the position of the closing quote, or the end of the text.
+/// Returns the start of the closing quote, which includes the backslashes before it, or the end of
+/// the text.
 pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
     let mut at = start;
-    while let Some(quote) = find(text, mark, at) {
-        let run = backslashes_before(&text[start..], quote - start);
+    while let Some(mark_at) = find(text, mark, at) {
+        let slashes_before = backslashes_before(&text[start..], mark_at - start);
         // Each level of nesting adds a backslash to the quotes and doubles the backslashes. The
         // closing quote has as many backslashes as the opening quote, not counting pairs. A quote
         // with fewer closes an outer string.
-        if run < slashes || run % (2 * (slashes + 1)) == slashes {
-            return quote - run.min(slashes);
+        if slashes_before < slashes || slashes_before % (2 * (slashes + 1)) == slashes {
+            return mark_at - slashes_before.min(slashes);
         }
-        at = quote + 1;
+        at = mark_at + 1;
     }
     text.len()
 }
 
-/// Returns the value after the quote that ends at `start`. A doubled quote is part of the value
-/// (`'it''s'`), three quotes enclose several lines, and a quote before a word ends nothing.
+/// Returns the range of the value after the quote that ends at `start`. A doubled quote is part of
+/// the value (`'it''s'`), three quotes enclose several lines, and a quote before a word ends
+/// nothing.
 pub(crate) fn quoted(
     text: &[u8],
     start: usize,
     mark: u8,
     slashes: usize,
-    open: Option<Quote>,
+    open_string: Option<Quote>,
 ) -> (usize, usize) {
-    let is_quote = |at: usize| {
+    let after_quote_at = |at: usize| {
         let after = run_end(text, at, |byte| byte == b'\\');
         (after - at == slashes && text.get(after) == Some(&mark)).then_some(after + 1)
     };
-    if let Some(third) = is_quote(start).and_then(is_quote) {
-        let mut at = third;
-        while let Some(quote) = find(text, mark, at) {
-            let first = quote - slashes.min(quote - at);
-            if is_quote(first)
-                .and_then(is_quote)
-                .and_then(is_quote)
+    if let Some(content_start) = after_quote_at(start).and_then(after_quote_at) {
+        let mut at = content_start;
+        while let Some(mark_at) = find(text, mark, at) {
+            let close_start = mark_at - slashes.min(mark_at - at);
+            if after_quote_at(close_start)
+                .and_then(after_quote_at)
+                .and_then(after_quote_at)
                 .is_some()
             {
-                return (third, first);
+                return (content_start, close_start);
             }
-            at = quote + 1;
+            at = mark_at + 1;
         }
-        return (third, text.len());
+        return (content_start, text.len());
     }
-    (start, end_of_quoted(text, start, mark, slashes, open))
+    (
+        start,
+        end_of_quoted(text, start, mark, slashes, open_string),
+    )
 }
 
 fn end_of_quoted(
@@ -107,10 +112,10 @@ fn end_of_quoted(
     start: usize,
     mark: u8,
     slashes: usize,
-    open: Option<Quote>,
+    open_string: Option<Quote>,
 ) -> usize {
     // Each enclosing string doubles the backslashes.
-    let level = match open {
+    let level = match open_string {
         Some((b'"', around)) if mark == b'\'' && slashes == 0 => around + 1,
         _ => 0,
     };
@@ -118,10 +123,10 @@ fn end_of_quoted(
     loop {
         let end = closing_quote(text, from, mark, slashes);
         if level > 0 && end < text.len() {
-            let escapes = backslashes_before(&text[start..], end - start);
+            let slashes_before = backslashes_before(&text[start..], end - start);
             // An unpaired quote may look like an enclosing string.
-            let level = level.min(escapes.trailing_zeros() as usize);
-            if escapes >> level & 1 == 1 {
+            let level = level.min(slashes_before.trailing_zeros() as usize);
+            if slashes_before >> level & 1 == 1 {
                 from = end + 1;
                 continue;
             }
@@ -134,10 +139,10 @@ fn end_of_quoted(
             from = after + 1;
             continue;
         }
-        let is_word = text
+        let word_follows = text
             .get(after)
             .is_some_and(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii());
-        return if is_word && text.get(end) == Some(&mark) {
+        return if word_follows && text.get(end) == Some(&mark) {
             end_of_bare(text, after, ValueContext::Plain, Some((mark, slashes)))
         } else {
             end
@@ -158,13 +163,13 @@ pub(crate) fn end_of_bare(
     text: &[u8],
     start: usize,
     notation: ValueContext,
-    open: Option<Quote>,
+    open_string: Option<Quote>,
 ) -> usize {
     let mut value = BareValue {
         text,
         start,
         notation,
-        open,
+        open_string,
         at: start,
         is_word: true,
         has_bracket: false,
@@ -178,7 +183,7 @@ pub(crate) fn end_of_bare(
     // `${{ secrets.TOKEN }}`, `$(cat token)`
     let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
     if is_template && matches!(text.get(start + 1), Some(b'{' | b'(')) {
-        value.skip_to(closing_bracket(text, start + 1));
+        value.skip_to(end_of_brackets(text, start + 1));
     }
     while let Some(byte) = text.get(value.at) {
         scan_cost::add(1);
@@ -199,7 +204,8 @@ struct BareValue<'t> {
     text: &'t [u8],
     start: usize,
     notation: ValueContext,
-    open: Option<Quote>,
+    /// The innermost string that is open at the start of the value.
+    open_string: Option<Quote>,
     /// The next position to read.
     at: usize,
     /// Whether the value so far is a single word.
@@ -213,7 +219,7 @@ enum Step {
     Next,
     /// [`BareValue::at`] is already at the next byte to read.
     Moved,
-    /// The value ends at the position.
+    /// The value ends at [`BareValue::at`].
     End,
 }
 
@@ -230,7 +236,7 @@ impl BareValue<'_> {
         let (text, at, notation) = (self.text, self.at, self.notation);
         match byte {
             b'(' | b'[' | b'{' => self.bracket(),
-            b'"' | b'\'' if self.is_word && at > self.start && self.open.is_none() => {
+            b'"' | b'\'' if self.is_word && at > self.start && self.open_string.is_none() => {
                 let end = after_string(text, at);
                 let inside = &text[at + 1..end];
                 let is_closed = inside.last() == Some(&byte);
@@ -244,7 +250,7 @@ impl BareValue<'_> {
             b'&' if notation == ConnectionString => Step::Next,
             b';' if notation == Form => Step::Next,
             b')' | b']' if self.has_bracket => Step::Next,
-            b'\\' if is_break(text, at, self.open) => Step::End,
+            b'\\' if is_break_or_tab(text, at, self.open_string) => Step::End,
             b')' | b']' | b'}' if matches!(notation, Query { .. }) && url_goes_on(text, at) => {
                 Step::Next
             }
@@ -269,12 +275,12 @@ impl BareValue<'_> {
     }
 
     fn bracket(&mut self) -> Step {
-        let debug = if self.is_word {
+        let debug_end = if self.is_word {
             end_of_debug(self.text, self.at, self.notation)
         } else {
             None
         };
-        match debug {
+        match debug_end {
             Some(end) => self.skip_to(end),
             None => {
                 self.has_bracket = true;
@@ -298,10 +304,10 @@ impl BareValue<'_> {
         }
         // A scheme, and the credential after it.
         if is_scheme(&text[self.start..at]) {
-            self.at = end_of_bare(text, at + 1, notation, self.open);
+            self.at = end_of_bare(text, at + 1, notation, self.open_string);
             return Step::End;
         }
-        let member = match notation {
+        let member_end = match notation {
             ValueContext::ConnectionString => end_of_member(text, at),
             // The value is the first member of a connection string, because another member follows.
             ValueContext::Plain => {
@@ -309,31 +315,33 @@ impl BareValue<'_> {
             }
             ValueContext::Query { .. } | ValueContext::Form => None,
         };
-        member.map_or(Step::End, |end| self.skip_to(end))
+        member_end.map_or(Step::End, |end| self.skip_to(end))
     }
 }
 
 /// Returns whether the URL continues after the marks at `at`.
 fn url_goes_on(text: &[u8], at: usize) -> bool {
     let is_end = |byte: u8| is_space(byte) || b"\"'\\<".contains(&byte);
-    let marks = run_end(text, at, |byte| {
+    let marks_end = run_end(text, at, |byte| {
         byte.is_ascii_punctuation() && !is_end(byte)
     });
-    text.get(marks).is_some_and(|byte| !is_end(*byte))
+    text.get(marks_end).is_some_and(|byte| !is_end(*byte))
 }
 
-/// Returns whether an escaped line break or tab is at `at`, at the nesting of the open string.
-pub(crate) fn is_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
-    let after = run_end(text, at, |byte| byte == b'\\');
-    let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
-    is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
+/// Returns whether an escaped line break or tab of the open string is at `at`. Returns false in a
+/// string that is nested in the open string, and outside of strings.
+pub(crate) fn is_break_or_tab(text: &[u8], at: usize, open_string: Option<Quote>) -> bool {
+    let after_slashes = run_end(text, at, |byte| byte == b'\\');
+    let is_in_string =
+        matches!(open_string, Some((b'"', slashes)) if after_slashes - at == slashes + 1);
+    is_in_string && matches!(text.get(after_slashes), Some(b'n' | b'r' | b't'))
 }
 
-/// Returns the end of an escaped tab at `at`, at the nesting of the open string.
-pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
-    let after = run_end(text, at, |byte| byte == b'\\');
-    let is_tab = is_break(text, at, open) && text.get(after) == Some(&b't');
-    is_tab.then_some(after + 1)
+/// Returns the end of an escaped tab of the open string at `at`.
+pub(crate) fn after_tab(text: &[u8], at: usize, open_string: Option<Quote>) -> Option<usize> {
+    let after_slashes = run_end(text, at, |byte| byte == b'\\');
+    let is_tab = is_break_or_tab(text, at, open_string) && text.get(after_slashes) == Some(&b't');
+    is_tab.then_some(after_slashes + 1)
 }
 
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
@@ -348,42 +356,44 @@ const SCHEMES: [&str; 8] = [
 /// Returns the end of the `}` that closes an ODBC value. A doubled brace is part of the value.
 fn end_of_braces(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    while let Some(brace) = find(text, b'}', at) {
-        let after = run_end(text, brace, |byte| byte == b'}');
-        let is_odd = (after - brace) % 2 == 1;
+    while let Some(brace_at) = find(text, b'}', at) {
+        let braces_end = run_end(text, brace_at, |byte| byte == b'}');
+        let is_odd = (braces_end - brace_at) % 2 == 1;
         if is_odd
             && !text
-                .get(after)
+                .get(braces_end)
                 .is_some_and(|byte| !is_space(*byte) && !b";\"'\\".contains(byte))
         {
-            return after;
+            return braces_end;
         }
-        at = after;
+        at = braces_end;
     }
     text.len()
 }
 
-/// Returns whether the backtick at `at` is part of a connection string's member: it is not closed
-/// before the next `;`, or the value continues after the closing backtick.
-pub(crate) fn is_mark_of_member(text: &[u8], at: usize, notation: ValueContext) -> bool {
+/// Returns whether a backtick at `at` is part of a connection string's member, because there is no
+/// closing backtick before the next `;`, or because the value continues after that backtick.
+/// Returns false if there is no backtick at `at`.
+pub(crate) fn is_backtick_in_member(text: &[u8], at: usize, notation: ValueContext) -> bool {
     if notation != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
         return false;
     }
-    let member = &text[..run_end(text, at, |byte| byte != b';')];
-    let Some(close) = find(member, b'`', at + 1) else {
+    let until_separator = &text[..run_end(text, at, |byte| byte != b';')];
+    let Some(close_at) = find(until_separator, b'`', at + 1) else {
         return true;
     };
-    match text.get(close + 1) {
-        Some(b' ') => end_of_member(text, close + 1).is_some(),
+    match text.get(close_at + 1) {
+        Some(b' ') => end_of_member(text, close_at + 1).is_some(),
         Some(b';' | b'"' | b'\'' | b'\\' | b'\r' | b'\n') | None => false,
         Some(b')' | b']' | b'}') => {
-            close == at + 1 || Boundary::after_mark(text, close + 1) != Boundary::End
+            close_at == at + 1 || Boundary::after_mark(text, close_at + 1) != Boundary::End
         }
         Some(_) => true,
     }
 }
 
-/// Returns the end of a connection string's member that has a space at `at`, if a `;` ends it.
+/// Returns the end of a connection string's member that has a space at `at`, if a `;` ends the
+/// member.
 fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 160;
     let near = &text[..text.len().min(at + MAX_LEN)];
@@ -396,8 +406,8 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
             b';' => return Some(end),
             b'=' => {
                 // ` status=200` may be the next field of a line.
-                let name = ByteClass::KEY.run_start(near, end, end - at);
-                has_field |= end - name > 2 && near[name - 1] == b' ';
+                let name_start = ByteClass::KEY.run_start(near, end, end - at);
+                has_field |= end - name_start > 2 && near[name_start - 1] == b' ';
                 end += 1;
             }
             _ => return None,
@@ -405,8 +415,8 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Returns whether the `#` at `at` begins a URL fragment: small letters only, or a pair. No
-/// parameter follows a fragment.
+/// Returns whether the `#` at `at` begins a URL fragment: a run without capital letters, or a name
+/// before a `=`. No parameter follows a fragment.
 fn is_fragment(text: &[u8], at: usize) -> bool {
     let end = run_end(text, at + 1, |byte| {
         byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
@@ -420,18 +430,19 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
 }
 
 /// Returns the end of `Debug` output in the brackets that open at `at`. A password in a connection
-/// string may contain such a bracket. So in a connection string a separator must follow the closing
-/// bracket.
+/// string may contain an opening bracket. So in a connection string, this returns `None` unless the
+/// brackets are closed, and one of these follows: white space, a separator, a closing quote or
+/// bracket, the end of the text.
 fn end_of_debug(text: &[u8], at: usize, notation: ValueContext) -> Option<usize> {
-    let end = closing_bracket(text, at);
+    let end = end_of_brackets(text, at);
     let is_closed = b")]}".contains(&text[end - 1]);
     let is_end = |byte: u8| is_space(byte) || b",;)]}\"'\\".contains(&byte);
-    let is_whole = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
-    (notation != ValueContext::ConnectionString || is_whole).then_some(end)
+    let is_value_end = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
+    (notation != ValueContext::ConnectionString || is_value_end).then_some(end)
 }
 
-/// Returns the end of the bracket that closes the one at `at`, or the end of the text.
-fn closing_bracket(text: &[u8], at: usize) -> usize {
+/// Returns the end of the brackets that open at `at`, or the end of the text.
+fn end_of_brackets(text: &[u8], at: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = at;
     while let Some(byte) = text.get(at) {
@@ -455,61 +466,66 @@ fn closing_bracket(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
-/// Returns the end of a header: the end of the line, escaped or not, or of the string that contains
-/// it.
-pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
-    let line = find2(text, *b"\r\n", start).unwrap_or(text.len());
-    let Some((mark, slashes)) = quote else {
-        return line;
+/// Returns the end of a header: the end of the line, which may be escaped, or the end of the string
+/// that contains the header.
+pub(crate) fn end_of_header(text: &[u8], start: usize, open_string: Option<Quote>) -> usize {
+    let line_end = find2(text, *b"\r\n", start).unwrap_or(text.len());
+    let Some((mark, slashes)) = open_string else {
+        return line_end;
     };
-    let end = closing_quote(&text[..line], start, mark, slashes);
+    let end = closing_quote(&text[..line_end], start, mark, slashes);
     let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
     scan_cost::add(end - start);
-    let written = text[start..end].windows(2).position(is_line_break);
+    let break_at = text[start..end].windows(2).position(is_line_break);
     // The backslashes before the letter belong to the escape.
-    written.map_or(end, |at| {
+    break_at.map_or(end, |at| {
         start + at - backslashes_before(&text[start..], at)
     })
 }
 
-/// Returns the indented lines of a YAML block after `key: |`, if one begins at `start`.
+/// Returns the range of the indented lines of a YAML block after `key: |`, if a block begins at
+/// `start`.
 pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
-    let style = run_end(text, start + 1, |byte| b"+-0123456789".contains(&byte));
-    let is_block = matches!(text.get(start), Some(b'|' | b'>')) && style <= start + 3;
-    let first = style + usize::from(text.get(style) == Some(&b'\r'));
-    if !is_block || text.get(first) != Some(&b'\n') {
+    let style_end = run_end(text, start + 1, |byte| b"+-0123456789".contains(&byte));
+    let is_block = matches!(text.get(start), Some(b'|' | b'>')) && style_end <= start + 3;
+    let newline_at = style_end + usize::from(text.get(style_end) == Some(&b'\r'));
+    if !is_block || text.get(newline_at) != Some(&b'\n') {
         return None;
     }
-    let from = run_end(text, first + 1, |byte| matches!(byte, b' ' | b'\t'));
-    let mut end = first + 1;
+    let content_start = run_end(text, newline_at + 1, |byte| matches!(byte, b' ' | b'\t'));
+    let mut end = newline_at + 1;
     while matches!(text.get(end), Some(b' ' | b'\t')) {
-        end = find(text, b'\n', end).map_or(text.len(), |line| line + 1);
+        end = find(text, b'\n', end).map_or(text.len(), |newline| newline + 1);
     }
-    let length = text[from.min(end)..end].trim_ascii_end().len();
-    (length > 0).then_some((from, from + length))
+    let length = text[content_start.min(end)..end].trim_ascii_end().len();
+    (length > 0).then_some((content_start, content_start + length))
 }
 
-/// Returns the items of a YAML list on the lines after `key:`, each with its dash, if a list begins
-/// at `start`. `indent` is the indentation of the key.
+/// Returns the range of the items of a YAML list on the lines after `key:`, with their dashes, if a
+/// list begins at `start`. `indent` is the indentation of the key.
 pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, usize)> {
-    let is_space = |byte: u8| byte == b' ';
-    let first = start + usize::from(text.get(start) == Some(&b'\r'));
-    let mut line = (text.get(first) == Some(&b'\n')).then_some(first + 1)?;
-    let from = run_end(text, line, is_space);
-    let column = from - line;
+    let is_blank = |byte: u8| byte == b' ';
+    let newline_at = start + usize::from(text.get(start) == Some(&b'\r'));
+    let mut line_start = (text.get(newline_at) == Some(&b'\n')).then_some(newline_at + 1)?;
+    let items_start = run_end(text, line_start, is_blank);
+    let column = items_start - line_start;
     let is_item = |at: usize| text[at..].starts_with(b"- ");
-    if column < indent || !is_item(from) {
+    if column < indent || !is_item(items_start) {
         return None;
     }
-    let mut end = from;
-    while line < text.len() {
-        let begun = run_end(text, line, is_space);
-        let goes_on = begun - line > column || begun - line == column && is_item(begun);
-        if !goes_on {
+    let mut end = items_start;
+    while line_start < text.len() {
+        let indent_end = run_end(text, line_start, is_blank);
+        let is_in_list = indent_end - line_start > column
+            || indent_end - line_start == column && is_item(indent_end);
+        if !is_in_list {
             break;
         }
-        line = find(text, b'\n', begun).map_or(text.len(), |line| line + 1);
-        end = line;
+        line_start = find(text, b'\n', indent_end).map_or(text.len(), |newline| newline + 1);
+        end = line_start;
     }
-    Some((from, from + text[from..end].trim_ascii_end().len()))
+    Some((
+        items_start,
+        items_start + text[items_start..end].trim_ascii_end().len(),
+    ))
 }

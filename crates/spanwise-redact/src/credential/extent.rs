@@ -18,36 +18,37 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         .count()
         == 3;
     // The end of the last word, and the end of the last word or number.
-    let (mut end, mut read) = (0, 0);
+    let (mut end, mut read_end) = (0, 0);
     for (at, word) in words_of(line).take(64) {
-        if at > read + 1 && read > 0 {
+        if at > read_end + 1 && read_end > 0 {
             break;
         }
-        let digits = ByteClass::DIGIT.run_end(word, 0);
-        let (number, rest) = word.split_at(digits);
+        let digits_end = ByteClass::DIGIT.run_end(word, 0);
+        let (number, rest) = word.split_at(digits_end);
         let (mark, rest) = match rest {
             [b'.' | b')' | b':', rest @ ..] => (1, rest),
             rest => (0, rest),
         };
         let is_number = (1..=2).contains(&number.len());
         if is_number && rest.is_empty() {
-            read = at + word.len();
+            read_end = at + word.len();
             continue;
         }
         // `1.orbit`
         let start = if is_number && mark == 1 {
-            digits + 1
+            digits_end + 1
         } else {
             0
         };
-        let letters = ByteClass::ALPHA.run_end(word, start);
-        let after = &word[letters..];
-        let is_word = letters > start && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
+        let letters_end = ByteClass::ALPHA.run_end(word, start);
+        let after = &word[letters_end..];
+        let is_word =
+            letters_end > start && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
         if !is_word {
             break;
         }
-        end = at + letters;
-        read = at + word.len();
+        end = at + letters_end;
+        read_end = at + word.len();
         let goes_on = after.is_empty() || is_list && after == b",";
         if !goes_on {
             break;
@@ -73,43 +74,44 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     let is_group = |group: &[u8]| {
         group.len() == 4 && group.iter().all(u8::is_ascii_lowercase) && !any_contains(&lists, group)
     };
-    let ends = text
+    let is_end = text
         .get(LENGTH)
         .is_none_or(|byte| !ByteClass::KEY.has(*byte) && *byte != b'=');
-    let is_match = ends && groups.split(|byte| *byte == b' ').all(is_group);
+    let is_match = is_end && groups.split(|byte| *byte == b' ').all(is_group);
     if is_match { LENGTH } else { 0 }
 }
 
 /// Returns the end of a code with its further groups of digits: `123 456`. The first group ends at
-/// `first`.
-pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
+/// `first_end`.
+pub(crate) fn end_of_code(text: &[u8], first_end: usize) -> usize {
     let line = line_from(text, 0, 64);
     let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
-    if line.get(..first).is_some_and(is_group) {
-        end_of_parts(line, first, |word, digits| {
+    if line.get(..first_end).is_some_and(is_group) {
+        end_of_parts(line, first_end, |word, digits| {
             word.starts_with(digits) && is_group(digits)
         })
     } else {
-        first
+        first_end
     }
 }
 
 /// Returns the end of PII of several words at the start of `text`: `Ada Lovelace`, `12 Baker
-/// Street`. The first word ends at `first`.
-pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
+/// Street`. The first word ends at `first_end`.
+pub(crate) fn end_of_person(text: &[u8], first_end: usize) -> usize {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || b"'.-".contains(byte);
-    end_of_parts(line_from(text, 0, 160), first, |word, part| {
+    end_of_parts(line_from(text, 0, 160), first_end, |word, part| {
         let is_name = part.len() > 1 && part[0].is_ascii_uppercase() && part.iter().all(is_letter);
         let is_number = part.len() <= 6 && part.iter().all(u8::is_ascii_digit);
         (is_name || is_number) && !word.iter().any(|byte| b"=:{(".contains(byte))
     })
 }
 
-/// Returns the end of the words after `first` that are parts of the value, each after one space. A
-/// punctuation mark ends the last one. `is_part` is passed the word with and without such marks.
-fn end_of_parts(line: &[u8], first: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
-    let mut end = first;
-    for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {
+/// Returns the end of the words after `first_end` that are parts of the value, each after one
+/// space. A word with punctuation marks around it is the last part. `is_part` is passed the word
+/// with and without such marks.
+fn end_of_parts(line: &[u8], first_end: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
+    let mut end = first_end;
+    for (at, word) in words_of(line).skip_while(|(at, _)| *at < first_end) {
         let part = trim(word);
         if at != end + 1 || part.is_empty() || !is_part(word, part) {
             break;

@@ -17,21 +17,23 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
     is_absent(value) || contains_word(BOOLEANS, value)
 }
 
-/// Like [`is_nothing`], for user rules, which also hide booleans.
+/// Like [`is_nothing`], but false for booleans, which user rules hide.
 pub(crate) fn is_absent(value: &[u8]) -> bool {
     let words = ["null", "none", "nil", "undefined", "Some("];
     is_mask(value) || value == REDACTED.as_bytes() || contains_word(&words, value)
 }
 
 fn is_mask(value: &[u8]) -> bool {
-    let stars = value.iter().take_while(|byte| **byte == b'*').count();
-    scan_cost::add(stars + 1);
-    let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
-    stars == value.len() || value.len() <= 96 && dots
+    let star_count = value.iter().take_while(|byte| **byte == b'*').count();
+    scan_cost::add(star_count + 1);
+    let is_dots =
+        std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
+    star_count == value.len() || value.len() <= 96 && is_dots
 }
 
 /// Returns whether a value is absent, a placeholder or already masked: `?`, `$1`, `:password`,
-/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
+/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`. A scheme
+/// such as `Bearer` may precede the placeholder. A value of more than 64 bytes is none.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
@@ -46,20 +48,20 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     {
         return is_placeholder(&value[space + 1..]);
     }
-    let name = |name: &[u8]| {
+    let is_name = |name: &[u8]| {
         let mut digits = 0;
-        let is_name = name.iter().all(|byte| {
+        let has_name_bytes = name.iter().all(|byte| {
             digits += usize::from(byte.is_ascii_digit());
             byte.is_ascii_alphabetic() || b"_-. :/".contains(byte) || byte.is_ascii_digit()
         });
-        !name.is_empty() && is_name && digits <= 2 && !name[0].is_ascii_digit()
+        !name.is_empty() && has_name_bytes && digits <= 2 && !name[0].is_ascii_digit()
             || name.len() <= 2 && name.iter().all(u8::is_ascii_digit)
     };
-    let upper = |name: &[u8]| {
+    let is_upper_name = |name: &[u8]| {
         let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
         !name.is_empty() && name.iter().all(is_upper)
     };
-    let about = |name: &[u8]| {
+    let is_about_secret = |name: &[u8]| {
         let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
         is_name_of_secret(name)
             || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if is_number(rest))
@@ -67,30 +69,30 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     match value {
         b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
         | b"&" => true,
-        [b'$', b'{', inside @ .., b'}'] => name(inside) || inside.starts_with(b"{"),
+        [b'$', b'{', inside @ .., b'}'] => is_name(inside) || inside.starts_with(b"{"),
         [b'{', b'{', inside @ .., b'}', b'}'] => {
-            name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
+            is_name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
         }
         [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             digits.len() <= 2
         }
-        [b'$', name @ ..] => upper(name),
-        [b'#', b'{', inside @ .., b'}'] => name(inside),
+        [b'$', name @ ..] => is_upper_name(name),
+        [b'#', b'{', inside @ .., b'}'] => is_name(inside),
         [b'{', inside @ .., b'}'] => {
             let inside = inside.trim_ascii();
             inside == b":?"
                 || inside.len() <= 2 && inside.iter().all(u8::is_ascii_digit)
-                || about(inside)
+                || is_about_secret(inside)
         }
-        [b'%', b'(', inside @ .., b')', b's'] => name(inside),
+        [b'%', b'(', inside @ .., b')', b's'] => is_name(inside),
         [b'%', b's' | b'd' | b'v' | b'q'] => true,
-        [b'%', inside @ .., b'%'] => upper(inside),
+        [b'%', inside @ .., b'%'] => is_upper_name(inside),
         [b'<', inside @ .., b'>'] => {
             let mut words = inside.split(|byte| b"_- .".contains(byte));
             !inside.is_empty() && words.all(is_word_of_name)
         }
         [b'[' | b'(', inside @ .., b']' | b')'] => contains_word(MASKS, inside),
-        [b':' | b'@', name @ ..] => about(name),
+        [b':' | b'@', name @ ..] => is_about_secret(name),
         [b'x', ..] | [b'X', ..] => {
             value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
         }
@@ -102,9 +104,9 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
 /// small letter after each capital. `TOKEN` and `apiKey` can, `rxXO` cannot.
 fn is_word_of_name(word: &[u8]) -> bool {
     let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
-    let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
+    let is_lone_capital = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
     word.iter().all(u8::is_ascii_alphabetic)
-        && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_begun))
+        && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_lone_capital))
 }
 
 /// Returns whether a whole word of a variable name is about a secret: `db_password`, `apiKey`, but

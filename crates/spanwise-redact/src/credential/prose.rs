@@ -3,8 +3,8 @@
 use super::{
     KeySubject, is_credential, trim,
     word_shapes::{
-        is_count, is_duration, is_error_name, is_module, is_name, is_path, is_sentence_word,
-        is_type, is_variable,
+        is_count, is_error_name, is_format_placeholder, is_measure, is_module, is_name, is_path,
+        is_sentence_word, is_type,
     },
     words_of,
 };
@@ -21,19 +21,20 @@ use crate::{
 const MAX_CHAIN_LEN: u8 = 3;
 
 /// Returns whether a line after a key of this subject is prose.
-pub(super) fn is_prose(line: &[u8], about: KeySubject) -> bool {
-    Prose::new(line, about, 0).is_some_and(|prose| prose.decide())
+pub(super) fn is_prose(line: &[u8], subject: KeySubject) -> bool {
+    Prose::new(line, subject, 0).is_some_and(|prose| prose.decide())
 }
 
 /// The beginning of a line.
 #[derive(Clone, Copy)]
 struct Prose<'l> {
     line: &'l [u8],
-    about: KeySubject,
+    subject: KeySubject,
     /// The number of parts of an error chain before the line.
     depth: u8,
-    /// The first word as written, and without punctuation.
+    /// The first word as written.
     first: &'l [u8],
+    /// The first word without punctuation marks.
     word: &'l [u8],
     second: Option<&'l [u8]>,
     /// The text after the first word.
@@ -41,12 +42,12 @@ struct Prose<'l> {
 }
 
 impl<'l> Prose<'l> {
-    fn new(line: &'l [u8], about: KeySubject, depth: u8) -> Option<Self> {
+    fn new(line: &'l [u8], subject: KeySubject, depth: u8) -> Option<Self> {
         let mut words = words_of(line);
         let (at, first) = words.next()?;
         Some(Self {
             line,
-            about,
+            subject,
             depth,
             first,
             word: trim(first),
@@ -66,7 +67,7 @@ impl<'l> Prose<'l> {
 
     /// Returns whether the key announces a thing, which may have a state.
     fn is_thing(&self) -> bool {
-        matches!(self.about, KeySubject::Thing | KeySubject::Code)
+        matches!(self.subject, KeySubject::Thing | KeySubject::Code)
     }
 
     fn is_state(&self) -> bool {
@@ -77,7 +78,7 @@ impl<'l> Prose<'l> {
         contains_word(SENTENCE_OPENERS, self.word)
     }
 
-    fn is_start(&self) -> bool {
+    fn may_start_sentence(&self) -> bool {
         self.is_opener() || contains_word(SENTENCE_STARTS, self.word)
     }
 
@@ -90,17 +91,17 @@ impl<'l> Prose<'l> {
             return Some(is_short || second.is_some_and(|second| is_sentence_word(trim(second))));
         }
         if word.iter().all(u8::is_ascii_digit) {
-            return Some(is_count(word, self.rest, self.about));
+            return Some(is_count(word, self.rest, self.subject));
         }
         // A YAML tag: `!vault |`.
         if first[0] == b'!' && second == Some(b"|") && is_sentence_word(word) {
             return Some(true);
         }
-        if is_type(first) || self.is_thing() && is_module(word) || is_variable(first) {
+        if is_type(first) || self.is_thing() && is_module(word) || is_format_placeholder(first) {
             return Some(true);
         }
-        if is_duration(word) {
-            return Some(self.about == KeySubject::Thing);
+        if is_measure(word) {
+            return Some(self.subject == KeySubject::Thing);
         }
         // In prose, only opening punctuation marks, such as brackets, precede the first word.
         let mut before = first.iter().take_while(|byte| **byte != word[0]);
@@ -108,10 +109,10 @@ impl<'l> Prose<'l> {
             return Some(false);
         }
         // The `Debug` of a struct is prose only if the struct is an error.
-        let is_bracket = |second: &[u8]| b"{[".contains(&second[0]);
+        let begins_with_bracket = |second: &[u8]| b"{[".contains(&second[0]);
         let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
-            || word[0].is_ascii_uppercase() && second.is_some_and(is_bracket);
-        if is_error_name(first, self.about) {
+            || word[0].is_ascii_uppercase() && second.is_some_and(begins_with_bracket);
+        if is_error_name(first, self.subject) {
             return Some(!(is_struct && has_credential_in_brackets(self.line)));
         }
         is_struct.then_some(false)
@@ -120,7 +121,7 @@ impl<'l> Prose<'l> {
     /// Decides about passphrases and error chains.
     fn by_phrase_or_chain(&self) -> Option<bool> {
         let word = self.word;
-        if self.about == KeySubject::Phrase {
+        if self.subject == KeySubject::Phrase {
             let mut words = words_of(self.line).take(4);
             let is_sentence = is_sentence_word(word)
                 && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
@@ -132,16 +133,17 @@ impl<'l> Prose<'l> {
         }
         // `stock-db: permission denied`
         let is_rest_prose = || {
-            let rest = Self::new(self.rest, self.about, self.depth + 1);
+            let rest = Self::new(self.rest, self.subject, self.depth + 1);
             rest.is_some_and(|rest| rest.decide())
         };
-        let is_password = self.about == KeySubject::Password;
-        let is_named = self.is_thing() && (is_sentence_word(word) || is_name(word));
+        let is_password = self.subject == KeySubject::Password;
+        let is_name_in_chain = self.is_thing() && (is_sentence_word(word) || is_name(word));
         Some(
             self.is_state()
                 || self.is_opener()
-                || self.is_start() && !is_password
-                || (is_named || self.is_start() && !contains_word(PASSWORD_LIKE, word))
+                || self.may_start_sentence() && !is_password
+                || (is_name_in_chain
+                    || self.may_start_sentence() && !contains_word(PASSWORD_LIKE, word))
                     && is_rest_prose(),
         )
     }
@@ -149,8 +151,8 @@ impl<'l> Prose<'l> {
     /// Decides if the first word is sufficient: a path, a state, a participle, or a single word.
     fn by_state(&self) -> Option<bool> {
         let (word, second) = (self.word, self.second);
-        let ends = self.ends();
-        if is_path(word) && (second.is_none() || ends) {
+        let ends_with_mark = self.ends_with_mark();
+        if is_path(word) && (second.is_none() || ends_with_mark) {
             return Some(self.is_thing() || second.is_some());
         }
         let is_state = self.is_state();
@@ -166,12 +168,12 @@ impl<'l> Prose<'l> {
         if is_state || is_participle {
             return Some(true);
         }
-        let is_alone = second.is_none() || ends && self.first.last() != Some(&b',');
+        let is_alone = second.is_none() || ends_with_mark && self.first.last() != Some(&b',');
         is_alone.then_some(false)
     }
 
-    /// Returns whether a punctuation mark follows the first word.
-    fn ends(&self) -> bool {
+    /// Returns whether the first word ends with a punctuation mark.
+    fn ends_with_mark(&self) -> bool {
         self.first
             .last()
             .is_some_and(|last| b",;.:!?)".contains(last))
@@ -183,7 +185,7 @@ impl<'l> Prose<'l> {
         let next = trim(second);
         // After the scheme in `Authorization: token …` a credential follows, unless a sentence
         // continues.
-        if is_scheme(word) && self.about != KeySubject::Password {
+        if is_scheme(word) && self.subject != KeySubject::Password {
             return any_contains(&[STATES, VERBS, FUNCTION_WORDS], next);
         }
         let known = [
@@ -200,17 +202,17 @@ impl<'l> Prose<'l> {
         if is_pair {
             return false;
         }
-        if self.is_start() && !self.is_opener() && self.about == KeySubject::Password {
+        if self.may_start_sentence() && !self.is_opener() && self.subject == KeySubject::Password {
             return self.is_subject_of(next);
         }
-        if self.is_start() {
+        if self.may_start_sentence() {
             return next.is_empty()
                 || is_sentence_word(next)
                 || is_number(next.strip_suffix(b"+").unwrap_or(next))
                 || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
                 || is_name(next)
                 || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
-                || is_error_name(next, self.about);
+                || is_error_name(next, self.subject);
         }
         // `provider answered`: a subject and a verb.
         let words = || words_of(self.line).map(|(_, word)| word);
@@ -244,6 +246,6 @@ impl<'l> Prose<'l> {
 
 /// Returns whether the brackets of an error contain a credential: `InvalidToken("a1b2c3d4")`.
 fn has_credential_in_brackets(line: &[u8]) -> bool {
-    let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
-    line.split(marks).skip(1).take(24).any(is_credential)
+    let is_mark = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
+    line.split(is_mark).skip(1).take(24).any(is_credential)
 }

@@ -12,49 +12,52 @@ use crate::{
 
 /// Returns whether the text is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
 /// Forbidden`.
-pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
+pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
     // Digits and words may be the secret after such a key, so only small numbers with a unit of
     // measure are counts.
-    let (units, most, most_of_any) = match about {
+    let (units, max_digits, max_digits_without_unit) = match subject {
         KeySubject::Thing | KeySubject::Person => (UNITS, 7, 3),
         KeySubject::Code | KeySubject::Password => (MEASURES, 3, 0),
         KeySubject::Phrase => (PHRASE_UNITS, 3, 0),
     };
-    let unit = |word: &&[u8]| contains_word(units, word);
+    let is_unit = |word: &&[u8]| contains_word(units, word);
     let is_range = |word: &&[u8]| {
         let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
-        joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
+        joins.contains(word) || word.len() <= max_digits && word.iter().all(u8::is_ascii_digit)
     };
     let has_unit = second.is_some_and(|second| {
-        unit(&second)
+        is_unit(&second)
             || is_range(&second)
                 && words
                     .by_ref()
-                    .take_while(|word| is_range(word) || unit(word))
-                    .any(|word| unit(&word))
+                    .take_while(|word| is_range(word) || is_unit(word))
+                    .any(|word| is_unit(&word))
     });
     if has_unit {
-        return digits.len() <= most;
+        return digits.len() <= max_digits;
     }
     // `3 wrong attempts`
-    let is_small = digits.len() <= 2 && matches!(about, KeySubject::Code | KeySubject::Password);
+    let is_small = digits.len() <= 2 && matches!(subject, KeySubject::Code | KeySubject::Password);
     let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
-    if is_small && second.is_some_and(is_sentence_word) && third.is_some_and(|third| unit(&third)) {
+    if is_small
+        && second.is_some_and(is_sentence_word)
+        && third.is_some_and(|third| is_unit(&third))
+    {
         return true;
     }
     // `12 messages pending`
     let is_word = |word: &[u8]| is_sentence_word(word) && word.len() > 2;
-    if digits.len() <= most_of_any && second.is_some_and(is_word) {
+    if digits.len() <= max_digits_without_unit && second.is_some_and(is_word) {
         return true;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
-    about == KeySubject::Thing && is_status && second.is_none_or(is_sentence_word)
+    subject == KeySubject::Thing && is_status && second.is_none_or(is_sentence_word)
 }
 
 /// Returns whether the text is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
-pub(super) fn is_duration(word: &[u8]) -> bool {
+pub(super) fn is_measure(word: &[u8]) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let (number, unit) = word.split_at(run_end(word, 0, is_digit));
     let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
@@ -69,21 +72,22 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     if matches!(word, b"*const" | b"*mut") {
         return true;
     }
-    if let Some(of) = word.strip_prefix(b"&") {
-        let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
-        let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
-        return is_name || contains_word(TYPES, of);
+    if let Some(referent) = word.strip_prefix(b"&") {
+        let is_name = referent.first().is_some_and(u8::is_ascii_uppercase)
+            && referent.iter().all(u8::is_ascii_alphabetic)
+            && referent.len() <= 24;
+        return is_name || contains_word(TYPES, referent);
     }
-    let Some(open) = word.iter().position(|byte| *byte == b'<') else {
+    let Some(open_at) = word.iter().position(|byte| *byte == b'<') else {
         return false;
     };
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
-    contains_word(TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
+    contains_word(TYPES, &word[..open_at]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
 /// Returns whether the text is a format placeholder: `{what}`. A text with a word after the
 /// placeholder is a secret instead: `{noop}tulip`.
-pub(super) fn is_variable(word: &[u8]) -> bool {
+pub(super) fn is_format_placeholder(word: &[u8]) -> bool {
     let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
         Some((&word[..end], &word[end + 1..]))
@@ -154,15 +158,15 @@ pub(super) fn is_name(word: &[u8]) -> bool {
 /// Returns whether the text is a path below `~`, `.` or a well-known directory, or a URL without a
 /// query.
 pub(super) fn is_path(word: &[u8]) -> bool {
-    if let Some(at) = word.windows(3).position(|part| part == b"://") {
+    if let Some(scheme_end) = word.windows(3).position(|part| part == b"://") {
         let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
-        let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
-        let is_scheme = word[..at]
+        let parts = word[scheme_end + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
+        let is_scheme = word[..scheme_end]
             .iter()
             .all(|byte| ByteClass::KEY.has(*byte) || *byte == b'+');
         return is_scheme
-            && word[at + 3..].iter().all(is_name)
-            && longest.map(<[u8]>::len).max() <= Some(16);
+            && word[scheme_end + 3..].iter().all(is_name)
+            && parts.map(<[u8]>::len).max() <= Some(16);
     }
     let rest = word
         .strip_prefix(b"~")
@@ -182,7 +186,7 @@ pub(super) fn is_path(word: &[u8]) -> bool {
 ///
 /// Such words are also used as passwords. After the key of a password, the name must begin or end
 /// like an error name, and must not have a digit.
-pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
+pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
     // An opening bracket at the end is not dropped, because it shows that the error has fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
@@ -197,17 +201,17 @@ pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
         return false;
     }
     let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
-    let letters = word.iter().all(|byte| byte.is_ascii_alphabetic());
-    let base = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
+    let is_alphabetic = word.iter().all(|byte| byte.is_ascii_alphabetic());
+    let is_name_like = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
         && word.iter().all(u8::is_ascii_alphanumeric);
-    if !base || word.len() > 64 || !word.first().is_some_and(u8::is_ascii_uppercase) {
+    if !is_name_like || word.len() > 64 || !word.first().is_some_and(u8::is_ascii_uppercase) {
         return false;
     }
     let mut start = 0;
-    let mut known = false;
-    let mut parts = 0;
-    let mut last = [&b""[..]; 2];
-    let (mut begins, mut others) = (false, true);
+    let mut has_known_part = false;
+    let mut part_count = 0;
+    let mut last_two = [&b""[..]; 2];
+    let (mut has_error_prefix, mut others_are_known) = (false, true);
     for at in 1..=word.len() {
         let ends = at == word.len()
             || word[at].is_ascii_uppercase()
@@ -215,32 +219,33 @@ pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
                     || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
         if ends {
             let part = &word[start..at];
-            // A single letter is not a word: `MOkVZssz` is not an error. `ENotFound` starts with
-            // one.
+            // A single letter is not a word, so `MOkVZssz` is not an error. But an `E` may be the
+            // first part, as in `ENotFound`.
             if part.len() == 1 && (start > 0 || part != b"E") {
                 return false;
             }
-            parts += 1;
+            part_count += 1;
             // Two letters such as `Io` may occur by chance.
-            known |= (part.len() > 2 || part.len() == word.len())
+            has_known_part |= (part.len() > 2 || part.len() == word.len())
                 && any_contains(&[STATES, ERRORS], part);
-            last = [last[1], part];
-            if parts == 1 {
-                begins = contains_word(ERROR_PREFIXES, part);
+            last_two = [last_two[1], part];
+            if part_count == 1 {
+                has_error_prefix = contains_word(ERROR_PREFIXES, part);
             } else {
-                others &= any_contains(&[STATES, ERRORS, ERROR_SUBJECTS], part);
+                others_are_known &= any_contains(&[STATES, ERRORS, ERROR_SUBJECTS], part);
             }
             start = at;
         }
     }
-    let is_name = known && (parts >= 2 || is_variant) && (letters || word.len() <= 24);
+    let is_name =
+        has_known_part && (part_count >= 2 || is_variant) && (is_alphabetic || word.len() <= 24);
     is_name
-        && match about {
+        && match subject {
             KeySubject::Thing | KeySubject::Person => true,
             KeySubject::Password | KeySubject::Code | KeySubject::Phrase => {
-                let too = contains_word(&["too", "not", "no"], last[0]);
-                let ends = too || contains_word(ERROR_SUFFIXES, last[1]);
-                letters && (ends || begins && others)
+                let has_negation = contains_word(&["too", "not", "no"], last_two[0]);
+                let ends = has_negation || contains_word(ERROR_SUFFIXES, last_two[1]);
+                is_alphabetic && (ends || has_error_prefix && others_are_known)
             }
         }
 }

@@ -32,9 +32,9 @@ use crate::{
 struct HidingRule {
     rule: Rule,
     /// Whether the rule is built in. A built-in rule shows values that are not credentials.
-    built_in: bool,
+    is_built_in: bool,
     /// Whether the rule shows network addresses.
-    unless_network_address: bool,
+    shows_network_addresses: bool,
 }
 
 impl HidingRule {
@@ -43,14 +43,14 @@ impl HidingRule {
     fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
         let content = value.as_bytes();
-        let shown = if self.built_in {
+        let is_shown = if self.is_built_in {
             credential::is_nothing(content)
                 || credential::is_placeholder(content)
-                || self.unless_network_address && is_network_address(value)
+                || self.shows_network_addresses && is_network_address(value)
         } else {
             credential::is_absent(content)
         };
-        (!shown).then(|| Match::new(start, end, self.rule))
+        (!is_shown).then(|| Match::new(start, end, self.rule))
     }
 
     /// Returns the value of `pair`, or `None` if this rule shows that value. The value ends at the
@@ -63,11 +63,11 @@ impl HidingRule {
     ) -> Option<ValueSpan> {
         let bytes = text.as_bytes();
         let traits = RuleTraits {
-            header: is_header(pair.key),
-            built_in: self.built_in,
+            is_header: is_header(pair.key),
+            is_built_in: self.is_built_in,
         };
-        // An AWS secret has a fixed length, so a longer value need not be read to its end. If it
-        // were, each key could cost a scan of the rest of the text.
+        // An AWS secret has a fixed length, so a longer value is not read to its end. Otherwise
+        // each key could cost a scan of the rest of the text.
         let end = match self.rule {
             Rule::Detector(Detector::AwsSecret) => {
                 bytes.len().min(pair.separator_end + 2 * AWS_SECRET_LEN)
@@ -77,14 +77,14 @@ impl HidingRule {
         // A shown value is scanned again for keys inside it. So a value that may be shown, because
         // it may be a network address, is first read only up to a limit. Otherwise the time would
         // not be linear.
-        let near = if self.unless_network_address {
+        let near_end = if self.shows_network_addresses {
             end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
             end
         };
-        let mut value = pair.value(&bytes[..near], context, traits)?;
-        let goes_on = value.end == near && near < end;
-        if goes_on && let Some(longer) = pair.value(&bytes[..end], context, traits) {
+        let mut value = pair.value(&bytes[..near_end], context, traits)?;
+        let may_be_cut_off = value.end == near_end && near_end < end;
+        if may_be_cut_off && let Some(longer) = pair.value(&bytes[..end], context, traits) {
             value = longer;
         }
         if is_phone(pair.key) {
@@ -98,7 +98,7 @@ impl HidingRule {
             Rule::Key { .. } => {
                 let content = text.get(value.start..value.end);
                 let is_address = content.is_some_and(is_network_address);
-                !(self.unless_network_address && !goes_on && is_address)
+                !(self.shows_network_addresses && !may_be_cut_off && is_address)
             }
         };
         is_match.then_some(value)
@@ -200,7 +200,7 @@ impl Policy {
     /// Returns the rule that hides a key inside `text`. `key` must be a slice of `text`.
     fn rule(&self, text: &str, key: &str) -> Option<HidingRule> {
         scan_cost::add(key.len());
-        let (rule, origin, unless_network_address) = match self.rules.keys.decide(key) {
+        let (rule, origin, shows_network_addresses) = match self.rules.keys.decide(key) {
             KeyDecision::Hide { rule, origin } => (rule, origin, false),
             KeyDecision::HideUnlessNetworkAddress { rule } => (rule, Origin::BuiltIn, true),
             KeyDecision::Trust | KeyDecision::Pass => return None,
@@ -209,8 +209,8 @@ impl Policy {
         let at = (from, from + key.len());
         Some(HidingRule {
             rule: Rule::Key { rule, at },
-            built_in: origin == Origin::BuiltIn,
-            unless_network_address,
+            is_built_in: origin == Origin::BuiltIn,
+            shows_network_addresses,
         })
     }
 
@@ -257,18 +257,18 @@ impl Policy {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
         let mut at = 0;
-        // The end of the last hidden value.
-        let (mut until, mut is_until_header) = (0, false);
+        // The end of the last hidden value, and whether the value is that of a header.
+        let (mut hidden_end, mut is_hidden_header) = (0, false);
         // The name that the previous pair assigns to the next value.
-        let mut named = None;
+        let mut assigned_name = None;
         while let Some(mut pair) = pair_lexer::next_pair(text, &mut at) {
             // Headers extend to the end of the line, so a header inside another header is already
             // hidden.
-            let is_header_in_value = || !is_until_header && is_header(pair.key);
-            if !pair.may_end_after(bytes, until) && !is_header_in_value() {
+            let is_header_in_value = || !is_hidden_header && is_header(pair.key);
+            if !pair.may_extend_beyond(bytes, hidden_end) && !is_header_in_value() {
                 continue;
             }
-            let name = std::mem::replace(&mut named, pair.gives_name(text));
+            let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
             let Some(found) = self.rule_of_pair(text, &mut pair, name) else {
                 continue;
             };
@@ -279,7 +279,7 @@ impl Policy {
             let Some(value) = found.value(&text[..end], &pair, &mut context) else {
                 continue;
             };
-            if value.end <= until {
+            if value.end <= hidden_end {
                 at = at.max(value.next_key_start(bytes));
                 continue;
             }
@@ -289,8 +289,8 @@ impl Policy {
             });
             // Searches for keys inside this hidden value, but not inside the previous one. So each
             // byte is read for at most two keys.
-            at = at.max(until);
-            (until, is_until_header) = (value.end, is_header(pair.key));
+            at = at.max(hidden_end);
+            (hidden_end, is_hidden_header) = (value.end, is_header(pair.key));
         }
     }
 
@@ -304,9 +304,12 @@ impl Policy {
         name: Option<(&'t str, usize)>,
     ) -> Option<HidingRule> {
         // A user rule about the pair's own key takes precedence over the name.
-        let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
+        let has_user_rule = || {
+            self.rule(text, pair.key)
+                .is_some_and(|rule| !rule.is_built_in)
+        };
         let name = name.filter(|(_, end)| pair.is_value_after(text.as_bytes(), *end));
-        if let Some((name, _)) = name.filter(|_| !is_ruled())
+        if let Some((name, _)) = name.filter(|_| !has_user_rule())
             && let Some(found) = self.rule(text, name)
         {
             pair.key = name;
@@ -324,15 +327,15 @@ impl Policy {
             let phrase = pair.key_in_prose(text);
             phrase.is_some_and(|phrase| self.rules.keys.is_harmless_phrase(phrase))
         };
-        if found.as_ref().is_some_and(|found| found.built_in) && is_harmless() {
+        if found.as_ref().is_some_and(|found| found.is_built_in) && is_harmless() {
             return None;
         }
         found.or_else(|| {
             let detector = self.detector(pair)?;
             Some(HidingRule {
                 rule: Rule::Detector(detector),
-                built_in: true,
-                unless_network_address: false,
+                is_built_in: true,
+                shows_network_addresses: false,
             })
         })
     }
