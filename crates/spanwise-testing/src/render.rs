@@ -78,7 +78,7 @@ pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool
         return String::new();
     }
     format!(
-        "\nlogged by a thread of no capture, or of one that has ended; \
+        "\nlogged by a thread outside of every capture, or in one that has ended; \
          enter a span of this test there, or call `logs.handle().enter()`:{}",
         lines(&matching)
     )

@@ -4,25 +4,32 @@ use std::{borrow::Cow, fmt};
 
 use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 
-/// A text to search for, in all forms in which it may occur.
+/// A text to search for, in the forms that Rust and `JsonLayer` give it.
 pub(crate) struct Secret {
     plain: String,
-    /// All forms, including the plain one. The longest form is first.
+    /// All these forms, including the plain one. The longest form is first.
     forms: Vec<String>,
 }
 
-/// The bytes of shorter secrets are not searched, because any list of numbers may contain them.
+/// Shorter secrets are not searched as lists of numbers or hexadecimal digits, because those may
+/// occur by chance.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
     pub(crate) fn new(plain: &str) -> Self {
         let mut forms = vec![plain.to_owned()];
-        // The form in JSON, such as a body logged as text, and in the `Debug` of a struct.
-        forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
-        forms.push(inner(&format!("{plain:?}")));
+        // As JSON escapes it, for example in a logged body.
+        forms.extend(
+            serde_json::to_string(plain)
+                .ok()
+                .map(|json| without_delimiters(&json)),
+        );
+        // As `Debug` escapes it, for example in a logged struct.
+        forms.push(without_delimiters(&format!("{plain:?}")));
         if plain.len() >= MIN_BYTES_FORM_LEN {
-            // The form in the `Debug` of a `Vec<u8>`, and in bytes of `JsonLayer`.
-            forms.push(inner(&format!("{:?}", plain.as_bytes())));
+            // As the `Debug` of a `Vec<u8>` lists its bytes, and as the hexadecimal digits that
+            // `JsonLayer` writes for bytes.
+            forms.push(without_delimiters(&format!("{:?}", plain.as_bytes())));
             forms.push(FieldValue::Bytes(plain.into()).to_string());
         }
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
@@ -33,26 +40,26 @@ impl Secret {
         }
     }
 
-    /// Returns the description of each place where the secret occurs, with its event or span. The
-    /// secret is hidden in the description.
+    /// Returns a description of each place where the secret occurs, with the event or span. The
+    /// description hides the secret, except for its start of up to four characters.
     pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
         for event in &captured.events {
             self.places_in_event(event, "the event", &mut places);
         }
         for event in &captured.unrouted_events {
-            self.places_in_event(event, "an event of no capture:", &mut places);
+            self.places_in_event(event, "an event outside of every capture:", &mut places);
         }
         for span in &captured.spans {
             self.places_in_span(span, "the span", &mut places);
         }
         for span in &captured.unrouted_spans {
-            self.places_in_span(span, "a span of no capture:", &mut places);
+            self.places_in_span(span, "a span outside of every capture:", &mut places);
         }
         places
     }
 
-    /// Returns the start of the secret, to recognize it.
+    /// Returns the start and the length of the secret, to recognize it.
     pub(crate) fn shown(&self) -> String {
         format!(
             "{:?} ({})",
@@ -61,7 +68,7 @@ impl Secret {
         )
     }
 
-    /// Returns the first four characters, but at most half.
+    /// Returns the first four characters of the secret, but at most the first half.
     fn start(&self) -> String {
         let shown = (self.plain.chars().count() / 2).min(4);
         self.plain.chars().take(shown).chain(['…']).collect()
@@ -174,8 +181,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Removes the quotes or brackets.
-fn inner(text: &str) -> String {
+/// Removes the first and the last character: the quotes or brackets.
+fn without_delimiters(text: &str) -> String {
     let mut characters = text.chars();
     characters.next();
     characters.next_back();

@@ -194,7 +194,7 @@ fn unrouted_event_is_reported_with_a_remedy() {
     assert_eq!(
         failure(|| logs.one("on a plain thread")),
         "no event has the message \"on a plain thread\"\nnothing was captured\n\
-         logged by a thread of no capture, or of one that has ended; \
+         logged by a thread outside of every capture, or in one that has ended; \
          enter a span of this test there, or call `logs.handle().enter()`:\n    INFO t: on a plain thread"
     );
 }

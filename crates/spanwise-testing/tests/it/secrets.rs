@@ -160,11 +160,11 @@ fn unrouted_events_are_searched() {
     for logs in [&logs, &other] {
         let said = leak(logs, secret);
         assert!(
-            said.contains("field `secret` of an event of no capture: INFO"),
+            said.contains("field `secret` of an event outside of every capture: INFO"),
             "{said}"
         );
         assert!(
-            said.contains("field `secret` of a span of no capture: plain{"),
+            said.contains("field `secret` of a span outside of every capture: plain{"),
             "{said}"
         );
     }
@@ -183,7 +183,7 @@ fn late_records_of_older_spans_are_searched() {
     drop(first);
     let logs = capture();
     span.record("secret", secret);
-    assert!(leak(&logs, secret).contains("a span of no capture: connection"));
+    assert!(leak(&logs, secret).contains("a span outside of every capture: connection"));
 }
 
 #[test]
