@@ -11,7 +11,7 @@ use crate::{
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
-    server_text::ServerText,
+    server_text::ServerTextFilter,
     setting_texts::shown_key,
     signal::SignalOptions,
     tls::Tls,
@@ -401,7 +401,7 @@ impl OtelBuilder {
         let header_values = options.headers.iter().map(|(_, value)| &**value);
         let destination = Destination {
             signal,
-            server_text: ServerText::new(header_values, self.policy.clone()),
+            server_text_filter: ServerTextFilter::new(header_values, self.policy.clone()),
             endpoint,
             protocol,
             headers,

@@ -12,7 +12,7 @@ use ureq::http::{HeaderName, HeaderValue};
 use crate::{
     Protocol, RequestCompression, SendFailure, SignalKind, endpoint::Endpoint,
     http_transport::HttpTransport, resource::Resource, response::PartialSuccess,
-    server_text::ServerText, tls::Tls,
+    server_text::ServerTextFilter, tls::Tls,
 };
 
 /// The address, headers and limits that the transports of a signal share.
@@ -26,7 +26,7 @@ pub(crate) struct Destination {
     pub(crate) timeout: Duration,
     pub(crate) tls: Tls,
     pub(crate) resource: Resource,
-    pub(crate) server_text: ServerText,
+    pub(crate) server_text_filter: ServerTextFilter,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
     pub(crate) last_failure: LastFailure,
@@ -79,7 +79,7 @@ impl Destination {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
             return Delivery::Delivered;
         };
-        let message = self.server_text.reported(&message);
+        let message = self.server_text_filter.safe_text(&message);
         if rejected > 0 {
             return Delivery::Partial {
                 refused: rejected,
@@ -113,12 +113,12 @@ impl Destination {
             }
             _ => "",
         };
-        let reason = self.server_text.reported(reason);
+        let reason = self.server_text_filter.safe_text(reason);
         self.failed(&format!("{reason}{hint}"), None)
     }
 
     /// Remembers the reason if a request failed or was refused, also in part.
-    pub(crate) fn remember(&self, delivery: &Delivery) {
+    pub(crate) fn remember_failure(&self, delivery: &Delivery) {
         let reason = match delivery {
             Delivery::Delivered => return,
             Delivery::Partial { reason, .. } | Delivery::Failed { reason, .. } => reason,

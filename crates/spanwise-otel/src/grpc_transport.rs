@@ -69,7 +69,7 @@ impl GrpcTransport {
     fn delivery(&self, status: &Status) -> Delivery {
         let Self { destination, .. } = self;
         let details = RpcStatus::read(status.details());
-        let text = destination.server_text.reported(status.message());
+        let text = destination.server_text_filter.safe_text(status.message());
         let retry_after = details.retry_after.map(retry_after::bounded);
         let reason = format!("{:?}: {text}", status.code());
         match status.code() {
@@ -99,7 +99,7 @@ impl<T: ExportRequest> Deliver<T> for GrpcTransport {
             Err(CallError::Status(status)) => self.delivery(&status),
             Err(CallError::NoAnswer(reason)) => self.destination.no_answer(&reason),
         };
-        self.destination.remember(&delivery);
+        self.destination.remember_failure(&delivery);
         delivery
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// Sends requests over one connection.
+/// Sends requests over one connection at a time.
 pub(crate) struct HttpTransport {
     agent: Agent,
     destination: Arc<Destination>,
@@ -67,8 +67,9 @@ impl HttpTransport {
         let retry_after = text(header::RETRY_AFTER);
         let is_protobuf = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("protobuf"));
         let status = response.status();
-        // The status decides the result, so errors of the body are ignored. Reading the answer to
-        // its end lets the agent reuse the connection.
+        // The status decides whether the request is sent again. A body that cannot be read counts
+        // as far as it was read, up to `MAX_ANSWER_LEN`. The agent reuses the connection only if
+        // the body was read to its end.
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let _ = reader.take(MAX_ANSWER_LEN as u64).read_to_end(&mut body);
@@ -90,7 +91,7 @@ impl HttpTransport {
             true => RpcStatus::read(body).message.into(),
             false => String::from_utf8_lossy(body),
         };
-        let text = destination.server_text.reported(&text);
+        let text = destination.server_text_filter.safe_text(&text);
         let endpoint = &destination.endpoint;
         let reason = format!("{endpoint} answers {}: {text}", status.as_u16());
         match *status {
@@ -117,7 +118,7 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
             Ok(answer) => self.delivery(&answer),
             Err(error) => self.destination.no_answer(&error.to_string()),
         };
-        self.destination.remember(&delivery);
+        self.destination.remember_failure(&delivery);
         delivery
     }
 }
@@ -140,7 +141,8 @@ mod tests {
         resource::Resource,
     };
 
-    /// How long the queue waits after an answer is tested in spanwise-core.
+    /// Checks only the delay that the transport returns. spanwise-core tests how long the queue
+    /// then waits.
     #[test]
     fn busy_servers_say_when_to_ask_again() {
         for (header, expected) in [
@@ -157,8 +159,8 @@ mod tests {
             });
             let mut builder = Otel::builder(endpoint);
             let resource = Resource::new(Vec::new());
-            let destination = builder.destination(SignalKind::Logs, &resource);
-            let mut transport = destination.unwrap().0.transport::<Batch>();
+            let (destination, _) = builder.destination(SignalKind::Logs, &resource).unwrap();
+            let mut transport = destination.transport::<Batch>();
             let mut batch = Batch::new(Importance::High);
             batch.push(b"", b"", Level::WARN);
             match transport.deliver(&batch) {

@@ -7,7 +7,7 @@ use spanwise_core::{REDACTED, Redact};
 /// Removes the exporter's header values and the application's secrets from texts of a server. The
 /// server may repeat values that it received.
 #[derive(Clone)]
-pub(crate) struct ServerText {
+pub(crate) struct ServerTextFilter {
     secrets: Vec<String>,
     policy: Option<Arc<dyn Redact>>,
 }
@@ -18,7 +18,7 @@ const MAX_CHARS: usize = 200;
 /// Shorter values are not removed, because they occur in texts by chance.
 const MIN_SECRET_LEN: usize = 6;
 
-impl ServerText {
+impl ServerTextFilter {
     pub(crate) fn new<'a>(
         header_values: impl IntoIterator<Item = &'a str>,
         policy: Option<Arc<dyn Redact>>,
@@ -37,8 +37,9 @@ impl ServerText {
         Self { secrets, policy }
     }
 
-    /// Returns the first [`MAX_CHARS`] characters of a text, without secrets.
-    pub(crate) fn reported(&self, text: &str) -> String {
+    /// Returns the first [`MAX_CHARS`] characters of a text, without secrets, so that the result
+    /// may be reported.
+    pub(crate) fn safe_text(&self, text: &str) -> String {
         let secrets = self.secrets.iter();
         let text = secrets.fold(text.trim().to_owned(), |text, secret| {
             text.replace(secret, REDACTED)
@@ -51,8 +52,8 @@ impl ServerText {
     }
 }
 
-impl fmt::Debug for ServerText {
+impl fmt::Debug for ServerTextFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerText").finish_non_exhaustive()
+        f.debug_struct("ServerTextFilter").finish_non_exhaustive()
     }
 }
