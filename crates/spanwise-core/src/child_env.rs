@@ -52,7 +52,7 @@ pub fn child_env(command: &mut Command) {
     let current = span.or_else(tracing_context);
     let inherited = match &current {
         Some((current, _)) => InheritedContext::for_trace(current.trace_id()),
-        None => InheritedContext::outside_of_traces(),
+        None => InheritedContext::if_in_no_trace(),
     };
     let parent = current.or_else(|| Some((inherited?.parent, inherited?.state.clone())));
     let baggage = baggage.or_else(|| inherited?.baggage.clone());

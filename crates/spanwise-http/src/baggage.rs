@@ -35,10 +35,10 @@ impl Baggage {
         }
     }
 
-    /// Parses the baggage that the process inherited from its parent process. Drops the members of
-    /// [`CONTEXT_KEYS`], which this process sets itself. Returns `None` if the process inherited no
-    /// baggage, or another trace.
-    pub(crate) fn inherited(trace_id: [u8; 16]) -> Option<Self> {
+    /// Parses the baggage that the parent process passed to this process. Drops the members of
+    /// [`CONTEXT_KEYS`], which this process sets itself. Returns `None` if the parent process
+    /// passed no baggage, or a different trace.
+    pub(crate) fn from_parent_process(trace_id: [u8; 16]) -> Option<Self> {
         let baggage = InheritedContext::for_trace(trace_id)?.baggage.as_deref()?;
         let value = HeaderValue::from_str(baggage).ok()?;
         let mut baggage = Self::from_headers(&HeaderMap::from_iter([(BAGGAGE, value)]));
@@ -56,11 +56,11 @@ impl Baggage {
         for line in headers.get_all(BAGGAGE) {
             for member in line.as_bytes().split(|byte| *byte == b',') {
                 // Every member except the first is preceded by a comma.
-                let takes = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
-                if takes > room || baggage.members.len() == MAX_MEMBERS {
+                let needed_len = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
+                if needed_len > room || baggage.members.len() == MAX_MEMBERS {
                     return baggage;
                 }
-                room -= takes;
+                room -= needed_len;
                 if let Some(member) = Member::parse(member) {
                     baggage.members.retain(|known| known.key != member.key);
                     baggage.members.push(member);
@@ -75,9 +75,9 @@ impl Baggage {
         self.members.iter().find(|member| member.key == key)
     }
 
-    /// Drops the members of keys for which `keeps` returns `false`.
-    pub(crate) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.members.retain(|member| keeps(&member.key));
+    /// Drops the members of keys for which `is_kept` returns `false`.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.members.retain(|member| is_kept(&member.key));
     }
 
     /// Returns each member with its key.
@@ -89,7 +89,7 @@ impl Baggage {
 }
 
 impl Member {
-    /// Parses a member. Returns `None` if it is malformed.
+    /// Parses a member. Returns `None` if the member is malformed.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = text.split(|byte| *byte == b';');
         let (key, value) = key_and_value(parts.next()?)?;
@@ -134,19 +134,19 @@ fn is_baggage_octet(byte: &u8) -> bool {
 
 /// Builds a `baggage` header.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
+pub(crate) struct BaggageHeaderBuilder {
     text: String,
     members: usize,
 }
 
-impl Outgoing {
+impl BaggageHeaderBuilder {
     /// Adds a member. Skips it if its key is not an HTTP `token`, or if there is no room.
     pub(crate) fn push(&mut self, key: &str, value: &str, properties: &str) {
-        let before = self.text.len();
+        let len_before = self.text.len();
         if token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
             return;
         }
-        if before > 0 {
+        if len_before > 0 {
             self.text.push(',');
         }
         self.text.extend([key, "="]);
@@ -162,14 +162,14 @@ impl Outgoing {
             self.text.extend([";", properties]);
         }
         if self.text.len() > MAX_BAGGAGE_LEN || self.members == MAX_MEMBERS {
-            self.text.truncate(before);
+            self.text.truncate(len_before);
         } else {
             self.members += 1;
         }
     }
 
     /// Returns the header, or `None` if there are no members.
-    pub(crate) fn header(self) -> Option<HeaderValue> {
+    pub(crate) fn build(self) -> Option<HeaderValue> {
         (self.members > 0)
             .then(|| HeaderValue::try_from(self.text).ok())
             .flatten()

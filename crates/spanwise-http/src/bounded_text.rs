@@ -1,6 +1,6 @@
 //! Truncation of text from clients.
 //!
-//! Each line of a request contains its path, and each nested span copies it. Without a limit,
+//! Each line of a request contains its path, and each nested span copies the path. Without a limit,
 //! clients could cause large costs with long paths.
 
 use std::borrow::Cow;

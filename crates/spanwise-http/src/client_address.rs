@@ -43,12 +43,12 @@ pub enum ClientAddress {
 
 impl ClientAddress {
     /// Returns the part of `host` that is logged.
-    pub(crate) fn shown(self, host: IpAddr) -> Option<ShownAddress> {
+    pub(crate) fn logged_part(self, host: IpAddr) -> Option<LoggedAddress> {
         match self {
-            Self::Full => Some(ShownAddress::Full(host)),
+            Self::Full => Some(LoggedAddress::Full(host)),
             Self::Network => {
                 let prefix = if host.is_ipv4() { 24 } else { 48 };
-                Some(ShownAddress::Network(Network::around(host, prefix)))
+                Some(LoggedAddress::Network(Network::around(host, prefix)))
             }
             Self::Omitted => None,
         }
@@ -79,12 +79,12 @@ impl FromStr for ClientAddress {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum ShownAddress {
+pub(crate) enum LoggedAddress {
     Full(IpAddr),
     Network(Network),
 }
 
-impl fmt::Display for ShownAddress {
+impl fmt::Display for LoggedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full(address) => address.fmt(f),
@@ -109,9 +109,9 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 /// trusted proxies have forwarded.
 ///
 /// `X-Forwarded-For` is read from its end, because the nearest proxy has written the last entry.
-/// The client is the first untrusted address that this search finds. Entries to the left of it may
-/// be forged. The search also ends at an entry that is not an address: the client is then the last
-/// address before the end of the search.
+/// The client is the first untrusted address that this search finds. Entries to the left of that
+/// address may be forged. The search also ends at an entry that is not an address. The client is
+/// then the last address that the search has found.
 ///
 /// With [`Trust::Always`], only the last entry is read, because the trusted peer has written it,
 /// and the rest may be forged.

@@ -88,9 +88,10 @@
 //!
 //! # The access event
 //!
-//! There is one access event per request, in its span, unless [`quiet`](ServerLayer::quiet) drops
-//! it. It is logged when the response body ends, fails or is dropped. If there is no response, it
-//! is logged when the service fails, panics or is dropped.
+//! There is one access event per request, in the span of the request, unless
+//! [`quiet`](ServerLayer::quiet) drops the event. The event is logged when the response body ends,
+//! fails or is dropped. If there is no response, it is logged when the service fails, panics or is
+//! dropped.
 //!
 //! | `outcome` | message | level | condition |
 //! | --- | --- | --- | --- |

@@ -19,11 +19,11 @@ pub(crate) struct RequestContext {
     /// The received or inherited baggage. It has no built-in context key, except for a `tenant_id`
     /// that the server has adopted.
     pub(crate) baggage: Baggage,
-    /// The request id, if the span is disabled. Otherwise the id is in the `Context`.
+    /// The request id, if the span is disabled. If the span is enabled, the id is in the `Context`.
     pub(crate) request_id: Option<HeaderValue>,
-    /// The tenant id, if the span is disabled.
+    /// The tenant id, if the span is disabled. If the span is enabled, the id is in the `Context`.
     pub(crate) tenant_id: Option<String>,
-    /// The values that the handler records. Present for received requests.
+    /// The values that the handler records. Present for received requests, not for calls.
     pub(crate) recorded: Option<RecordedFields>,
 }
 
@@ -54,7 +54,7 @@ impl RequestContext {
         Self::nearest(|request_context| request_context.recorded.is_some())
     }
 
-    fn nearest(wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
+    fn nearest(is_wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
         let in_span = tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let current = registry.current_span();
@@ -63,7 +63,7 @@ impl RequestContext {
                 let extensions = span.extensions();
                 let request_context = extensions.get::<Arc<Self>>();
                 request_context
-                    .filter(|request_context| wanted(request_context))
+                    .filter(|request_context| is_wanted(request_context))
                     .cloned()
             })
         });
@@ -74,13 +74,13 @@ impl RequestContext {
         in_span.or_else(|| without_span().ok().flatten())
     }
 
-    /// Makes the context current on this thread until the guard is dropped. For requests whose span
-    /// cannot store it.
+    /// Makes the context current on this thread until the returned value is dropped. For requests
+    /// whose span cannot store the context.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         let request_context = Some(Arc::clone(self));
-        let before = WITHOUT_SPAN.try_with(|current| current.replace(request_context));
+        let previous = WITHOUT_SPAN.try_with(|current| current.replace(request_context));
         Entered {
-            before: before.ok().flatten(),
+            previous: previous.ok().flatten(),
             _spanless: SpanlessRequest::enter(),
         }
     }
@@ -89,7 +89,7 @@ impl RequestContext {
 /// Restores the previous context when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered {
-    before: Option<Arc<RequestContext>>,
+    previous: Option<Arc<RequestContext>>,
     /// Hides the trace that the parent process passed to this process, because the request has a
     /// trace of its own.
     _spanless: SpanlessRequest,
@@ -97,9 +97,9 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.before.take();
+        let previous = self.previous.take();
         // The replaced context is dropped outside of `try_with`. On an exiting thread, there is
         // nothing to restore.
-        let _ = WITHOUT_SPAN.try_with(|current| current.replace(before));
+        let _ = WITHOUT_SPAN.try_with(|current| current.replace(previous));
     }
 }

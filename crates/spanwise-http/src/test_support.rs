@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use crate::{
-    baggage::{BAGGAGE, Baggage, Outgoing},
+    baggage::{BAGGAGE, Baggage, BaggageHeaderBuilder},
     id,
     request_id::X_REQUEST_ID,
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
@@ -17,11 +17,11 @@ pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
         sent.insert(TRACEPARENT, trace.traceparent());
         sent.extend(trace.tracestate().map(|state| (TRACESTATE, state)));
     }
-    let mut baggage = Outgoing::default();
+    let mut baggage = BaggageHeaderBuilder::default();
     for (key, member) in Baggage::from_headers(received).iter() {
         baggage.push(key, &member.value, &member.properties);
     }
-    sent.extend(baggage.header().map(|baggage| (BAGGAGE, baggage)));
+    sent.extend(baggage.build().map(|baggage| (BAGGAGE, baggage)));
     let id = received.get(X_REQUEST_ID);
     sent.extend(
         id.filter(|id| id::request_id(id).is_some())

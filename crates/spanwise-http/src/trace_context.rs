@@ -33,7 +33,7 @@ impl TraceContext {
     }
 
     /// Returns the trace and the span that the parent process passed to this process.
-    pub(crate) fn inherited(context: &InheritedContext) -> Self {
+    pub(crate) fn from_inherited(context: &InheritedContext) -> Self {
         Self {
             span: context.parent,
             state: context.state.clone(),
@@ -75,11 +75,11 @@ impl TraceContext {
         }
     }
 
-    /// Starts a span in the trace with this id. It is a child of the inherited span if the parent
-    /// process passed this trace to this process. The id must not be zero.
+    /// Starts a span in the trace with this id. The span is a child of the inherited span if the
+    /// parent process passed this trace to this process. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
         match InheritedContext::for_trace(trace_id) {
-            Some(inherited) => Self::inherited(inherited).child(),
+            Some(inherited) => Self::from_inherited(inherited).child(),
             None => Self::new_trace(trace_id),
         }
     }

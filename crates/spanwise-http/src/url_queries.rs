@@ -31,7 +31,7 @@ fn starts_path(c: char) -> bool {
     matches!(c, '/' | '?')
 }
 
-/// Returns whether `c` cannot be in a URL. It would be percent-encoded.
+/// Returns whether `c` cannot be in a URL. URLs contain such characters percent-encoded.
 fn ends_url(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>')
 }

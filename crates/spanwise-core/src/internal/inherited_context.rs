@@ -58,10 +58,11 @@ impl InheritedContext {
         Self::for_process().filter(|inherited| inherited.parent.trace_id() == trace_id)
     }
 
-    /// Returns the context that this process inherits, if it applies to code in no trace: not in a
-    /// request whose span is disabled.
+    /// Returns the context that this process inherits, unless the current thread is in a request
+    /// whose span is disabled: such a request has a trace that no span shows. Callers check the
+    /// traces of spans themselves.
     #[must_use]
-    pub fn outside_of_traces() -> Option<&'static Self> {
+    pub fn if_in_no_trace() -> Option<&'static Self> {
         Self::for_process().filter(|_| !SpanlessRequest::is_entered())
     }
 
@@ -72,7 +73,7 @@ impl InheritedContext {
         Self::for_process()?;
         match around().get("trace_id") {
             Some(trace_id) => Self::for_trace(parse_hex(trace_id.as_bytes())?),
-            None => Self::outside_of_traces(),
+            None => Self::if_in_no_trace(),
         }
     }
 }
@@ -149,7 +150,7 @@ where
         // A span with `parent: None` is not part of the request that opens it.
         let inherited = match attrs.is_root() {
             true => InheritedContext::for_process(),
-            false => InheritedContext::outside_of_traces(),
+            false => InheritedContext::if_in_no_trace(),
         };
         if let Some(inherited) = inherited.filter(|_| begins_trace) {
             self.record_parent(id, inherited);

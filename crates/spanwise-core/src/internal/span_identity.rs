@@ -166,7 +166,7 @@ impl SpanIdentity {
 
     /// Returns the identity of an open span, and freezes it. `None` if the span is disabled.
     #[must_use]
-    pub fn freeze_in(span: &Span) -> Option<Self> {
+    pub fn find_and_freeze(span: &Span) -> Option<Self> {
         if !Self::exist() {
             return None;
         }

@@ -95,7 +95,7 @@ fn visible_identity_is_frozen() {
             drop(info_span!(parent: span, "child"))
         }),
         ("has an event", |span| info!(parent: span, "event")),
-        ("is sent", |span| drop(SpanIdentity::freeze_in(span))),
+        ("is sent", |span| drop(SpanIdentity::find_and_freeze(span))),
         ("is read", |span| {
             span.with_subscriber(|(id, dispatch)| {
                 let registry = dispatch.downcast_ref::<Registry>();
@@ -108,9 +108,9 @@ fn visible_identity_is_frozen() {
     for (what, used) in cases {
         let span = info_span!("root");
         used(&span);
-        let before = SpanIdentity::freeze_in(&span);
+        let before = SpanIdentity::find_and_freeze(&span);
         assert_eq!(move_to(&span, 0xabc, 1), Err(NotReplaced::Frozen), "{what}");
-        assert_eq!(SpanIdentity::freeze_in(&span), before, "{what}");
+        assert_eq!(SpanIdentity::find_and_freeze(&span), before, "{what}");
     }
 }
 
@@ -119,8 +119,8 @@ fn span_without_identity_is_not_moved() {
     let _default = registry().set_default();
     let span = info_span!("root");
     assert_eq!(move_to(&span, 0xabc, 1), Err(NotReplaced::NoIdentity));
-    assert_eq!(SpanIdentity::freeze_in(&span), None);
-    assert_eq!(SpanIdentity::freeze_in(&Span::none()), None);
+    assert_eq!(SpanIdentity::find_and_freeze(&span), None);
+    assert_eq!(SpanIdentity::find_and_freeze(&Span::none()), None);
 }
 
 fn client(span_id: u8) -> Announced {
@@ -139,7 +139,10 @@ fn announcement_is_for_the_span_that_opens() {
     let span = announce(|| client(7), || info_span!("call"));
     let _other = info_span!("other");
     assert_eq!(identities.announced(), [client(7)]);
-    assert_eq!(SpanIdentity::freeze_in(&span).unwrap().span_id(), [7; 8]);
+    assert_eq!(
+        SpanIdentity::find_and_freeze(&span).unwrap().span_id(),
+        [7; 8]
+    );
 
     // No layer took the announcement, because the span is disabled.
     announce(|| client(8), Span::none);

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{Options, hosts::without_brackets};
 use crate::{
-    baggage::{BAGGAGE, Baggage, Outgoing},
+    baggage::{BAGGAGE, Baggage, BaggageHeaderBuilder},
     bounded_text::bounded,
     error_text, id, method,
     observed_values::{content_length, known_scheme, protocol_version},
@@ -33,13 +33,13 @@ use crate::{
     url_queries::without_queries,
 };
 
-/// A call in progress. If it is dropped before its end, the span records this.
+/// A call in progress. If the value is dropped before the call ends, the span records this.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
     /// The observation, and when the call began. Present until the end, if requests are observed.
     observation: Option<(RequestObservation, Instant)>,
-    ended: bool,
+    is_ended: bool,
 }
 
 /// The destination of a call.
@@ -63,46 +63,51 @@ impl Call {
         headers: &mut HeaderMap,
     ) -> Self {
         let context = Context::current();
+        // The request around the call: a received request, or another outgoing call.
         let request_context = RequestContext::current();
         // The span around the call, if spans are exported.
-        let enclosing = SpanIdentity::current();
-        let enclosing = enclosing.and_then(|identity| TraceContext::from_identity(&identity));
+        let enclosing =
+            SpanIdentity::current().and_then(|identity| TraceContext::from_identity(&identity));
         let caller_set_trace = headers.contains_key(TRACEPARENT);
-        let mut begun_trace = None;
-        let trace = if caller_set_trace {
+        // The trace of a call without a request and an exported span around it.
+        let mut announced_trace = None;
+        let call_context = if caller_set_trace {
             TraceContext::from_headers(headers)
         } else {
             Some(match (&enclosing, &request_context) {
                 (Some(enclosing), _) => enclosing.child(),
-                (None, Some(request_context)) => request_context.trace.child(),
+                (None, Some(request)) => request.trace.child(),
                 (None, None) => {
-                    let trace = begin_trace(&context);
-                    let trace_id = trace.trace_id;
-                    begun_trace = Some(trace);
-                    TraceContext::in_trace(trace_id)
+                    let trace = announced_trace.insert(trace_without_request(&context));
+                    TraceContext::in_trace(trace.trace_id)
                 }
             })
         };
-        let inherited_baggage = match (&request_context, &trace) {
-            (None, Some(trace)) => Baggage::inherited(trace.span.trace_id()),
+        // The baggage that the parent process passed to this process.
+        let process_baggage = match (&request_context, &call_context) {
+            (None, Some(call_context)) => {
+                Baggage::from_parent_process(call_context.span.trace_id())
+            }
             (Some(_), _) | (None, None) => None,
         };
-        let trace_id = trace.as_ref().map(TraceContext::trace_id);
-        let span_id = trace.as_ref().map(TraceContext::span_id);
+        let trace_id = call_context.as_ref().map(TraceContext::trace_id);
+        let span_id = call_context.as_ref().map(TraceContext::span_id);
         let (method, path) = (method::name(method), bounded(target.path));
         let host = target.host.map(without_brackets);
         let host = host.map(|host| panic_safe::truncate_at(host, MAX_HOST_LEN));
-        let announced = || Announced {
-            span_id: match &trace {
-                Some(trace) if !caller_set_trace => trace.span.span_id(),
+        // The layer that exports spans needs this while the span opens.
+        let announcement = || Announced {
+            span_id: match &call_context {
+                Some(call_context) if !caller_set_trace => call_context.span.span_id(),
                 Some(_) | None => new_span_id(),
             },
             kind: SpanKind::Client,
-            // If the span of the served request is disabled, the exporter cannot find its trace.
             trace: match (&enclosing, &request_context) {
-                (None, Some(request_context)) => Some(continued(&request_context.trace)),
+                // No enclosing span is exported, so the span of the request is disabled. The
+                // exporter does not know the trace of the request: pass it.
+                (None, Some(request)) => Some(continue_trace(&request.trace)),
                 (Some(_), _) => None,
-                (None, None) => begun_trace,
+                (None, None) => announced_trace,
             },
         };
         let open = || {
@@ -121,15 +126,19 @@ impl Call {
                 error = field::Empty,
             )
         };
-        let span = announce(announced, open);
+        let span = announce(announcement, open);
+        let identity = SpanIdentity::find_and_freeze(&span);
         // The exported ids of the span, with the decision of the sampler. If the span is not
         // exported, the ids of the enclosing span.
-        let exported = SpanIdentity::freeze_in(&span);
-        let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
+        let exported = identity.and_then(|identity| TraceContext::from_identity(&identity));
         let exported = exported.or_else(|| enclosing.clone());
-        let trace = match exported {
-            Some(exported) if !caller_set_trace => Some(exported),
-            Some(_) | None => trace,
+        let sent_context = match (exported, &request_context) {
+            _ if caller_set_trace => call_context,
+            (Some(exported), _) => Some(exported),
+            // The span of this call is disabled, so nothing records its ids. Send the ids of the
+            // request instead.
+            (None, Some(request)) if span.is_disabled() => Some(request.trace.clone()),
+            (None, _) => call_context,
         };
         let observation = RequestObservation::begin(|| ObservedRequest {
             side: RequestSide::Client,
@@ -151,49 +160,42 @@ impl Call {
             });
             if !caller_set_trace
                 && propagators::TRACE_CONTEXT.is_on()
-                && let Some(trace) = &trace
+                && let Some(sent_context) = &sent_context
             {
-                // A disabled span is not exported. So the receiver's parent is the span of the
-                // served request.
-                let served = request_context.as_ref();
-                let served = served.filter(|_| span.is_disabled() && enclosing.is_none());
-                let sent = served.map_or(trace, |served| &served.trace);
-                headers.insert(TRACEPARENT, sent.traceparent());
-                set_if_absent(headers, TRACESTATE, || sent.tracestate());
+                headers.insert(TRACEPARENT, sent_context.traceparent());
+                set_if_absent(headers, TRACESTATE, || sent_context.tracestate());
             }
         }
+        let request = request_context.as_deref();
         if propagators::BAGGAGE.is_on() && options.baggage_goes_to(target.host) {
-            let served = request_context.as_deref();
-            let received = served
-                .map(|served| &served.baggage)
-                .or(inherited_baggage.as_ref());
+            let received = request.map(|request| &request.baggage);
+            let received = received.or(process_baggage.as_ref());
             set_if_absent(headers, BAGGAGE, || {
-                let own_tenant = served.and_then(|served| served.tenant_id.as_deref());
-                baggage(&options.baggage, &context, own_tenant, received)
+                let spanless_tenant = request.and_then(|request| request.tenant_id.as_deref());
+                baggage(&options.baggage, &context, spanless_tenant, received)
             });
         }
 
-        if let Some(trace) = trace
+        if let Some(trace) = sent_context
             && !span.is_disabled()
         {
-            let served = request_context.as_deref();
-            let request_context = RequestContext {
+            let context_of_call = RequestContext {
                 trace,
-                baggage: served
-                    .map(|served| served.baggage.clone())
-                    .or(inherited_baggage)
+                baggage: request
+                    .map(|request| request.baggage.clone())
+                    .or(process_baggage)
                     .unwrap_or_default(),
-                request_id: served.and_then(|served| served.request_id.clone()),
-                tenant_id: served.and_then(|served| served.tenant_id.clone()),
-                recorded: None,
+                request_id: request.and_then(|request| request.request_id.clone()),
+                tenant_id: request.and_then(|request| request.tenant_id.clone()),
+                recorded: None, // only for received requests
             };
-            Arc::new(request_context).attach(&span);
+            Arc::new(context_of_call).attach(&span);
         }
         let start = observation.is_some().then(|| Clock::system().instant());
         Self {
             span,
             observation: observation.zip(start),
-            ended: false,
+            is_ended: false,
         }
     }
 
@@ -208,7 +210,7 @@ impl Call {
         version: Version,
         headers: &HeaderMap,
     ) {
-        self.ended = true;
+        self.is_ended = true;
         let outcome = match status.as_u16() {
             500.. => "server_error",
             400.. => "client_error",
@@ -232,7 +234,7 @@ impl Call {
 
     /// Records the error of a call without a response.
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
-        self.ended = true;
+        self.is_ended = true;
         self.observe_end(|duration| RequestEnd {
             outcome: "no_response",
             error_type: Some("no_response".into()),
@@ -256,9 +258,9 @@ impl Call {
     }
 }
 
-/// Returns the trace for a call whose parent span is not open in this process. `parent` is the
-/// disabled span of a served request, or the span that the parent process passed to this process.
-fn continued(parent: &TraceContext) -> AnnouncedTrace {
+/// Returns the trace for a call under `parent`, a span that is not open in this process: the
+/// disabled span of a request, or the span in which another process started this process.
+fn continue_trace(parent: &TraceContext) -> AnnouncedTrace {
     AnnouncedTrace {
         trace_id: parent.span.trace_id(),
         parent: Some(parent.span.span_id()),
@@ -270,7 +272,7 @@ fn continued(parent: &TraceContext) -> AnnouncedTrace {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.is_ended {
             self.observe_end(|duration| RequestEnd {
                 outcome: "cancelled",
                 duration,
@@ -295,14 +297,16 @@ fn set_if_absent(
     }
 }
 
+/// Returns the id as the value of a header. Returns `None` if the id is redacted, or not valid in a
+/// header.
 fn id_header(id: &str) -> Option<HeaderValue> {
     let header = HeaderValue::from_str(id).ok();
     header.filter(|_| !id.contains(REDACTED))
 }
 
-/// Returns the trace of a call outside a served request. The id comes from the context or from the
-/// parent process, or is new.
-fn begin_trace(context: &Context) -> AnnouncedTrace {
+/// Returns the trace of a call without a request around it. The id comes from the context or from
+/// the parent process, or is new.
+fn trace_without_request(context: &Context) -> AnnouncedTrace {
     let trace_id = || {
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
         trace_id.filter(|id| *id != [0; 16])
@@ -312,13 +316,14 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
         uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
     };
     let id = trace_id().or_else(request_id);
-    // The id may be that of the inherited trace: a span that is not exported records it.
+    // Without an exporter, `InheritedContextLayer` records the inherited trace id on root spans. So
+    // an id from the context may be that of the inherited trace.
     let inherited = match id {
         Some(id) => InheritedContext::for_trace(id),
-        None => InheritedContext::outside_of_traces(),
+        None => InheritedContext::if_in_no_trace(),
     };
     if let Some(inherited) = inherited {
-        return continued(&TraceContext::inherited(inherited));
+        return continue_trace(&TraceContext::from_inherited(inherited));
     }
     let (trace_id, flags) = match id {
         Some(id) => (id, 0),
@@ -331,29 +336,31 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
     }
 }
 
-/// Builds the baggage. The value of a key comes from the context, or else from `own_tenant`, or
-/// else from the received baggage. A value that equals the received value keeps its properties.
+/// Builds the baggage. The value of a key comes from the context, or else from `spanless_tenant`,
+/// or else from the received baggage. A value that equals the received value keeps the received
+/// properties. If the value of the context or `spanless_tenant` contains `[REDACTED]`, the key is
+/// omitted, even if the received baggage has another value.
 ///
-/// `own_tenant` is the tenant of a served request whose span is disabled.
+/// `spanless_tenant` is the tenant of a request whose span is disabled.
 fn baggage(
     keys: &[String],
     context: &Context,
-    own_tenant: Option<&str>,
+    spanless_tenant: Option<&str>,
     received: Option<&Baggage>,
 ) -> Option<HeaderValue> {
-    let mut outgoing = Outgoing::default();
+    let mut header = BaggageHeaderBuilder::default();
     for key in keys {
         let received = received.and_then(|baggage| baggage.get(key));
-        let served = || own_tenant.filter(|_| key == "tenant_id");
-        match (context.get(key).or_else(served), received) {
+        let tenant = || spanless_tenant.filter(|_| key == "tenant_id");
+        match (context.get(key).or_else(tenant), received) {
             (Some(value), _) if value.contains(REDACTED) => {}
             (Some(value), Some(received)) if received.value != value => {
-                outgoing.push(key, value, "");
+                header.push(key, value, "");
             }
-            (_, Some(received)) => outgoing.push(key, &received.value, &received.properties),
-            (Some(value), None) => outgoing.push(key, value, ""),
+            (_, Some(received)) => header.push(key, &received.value, &received.properties),
+            (Some(value), None) => header.push(key, value, ""),
             (None, None) => {}
         }
     }
-    outgoing.header()
+    header.build()
 }

@@ -41,8 +41,8 @@ impl Hosts {
         self.patterns.iter().any(|pattern| match pattern {
             Pattern::Exact(name) => host.eq_ignore_ascii_case(name),
             Pattern::Suffix(end) => {
-                let split = host.len().checked_sub(end.len()).filter(|at| *at > 0);
-                split
+                let suffix_start = host.len().checked_sub(end.len()).filter(|at| *at > 0);
+                suffix_start
                     .and_then(|at| host.get(at..))
                     .is_some_and(|rest| rest.eq_ignore_ascii_case(end))
             }
@@ -71,7 +71,7 @@ impl FromStr for Hosts {
 
 impl Pattern {
     fn parse(name: &str) -> Result<Self, ParseError> {
-        let refused = || {
+        let not_a_host = || {
             ParseError::new(format!(
                 "`{}` is not a host name: write one such as `warehouse`, `*.internal` or \
                  `127.0.0.1`, without scheme, port or path",
@@ -94,7 +94,7 @@ impl Pattern {
                 Ok(Self::Suffix(format!(".{}", normalize(end))))
             }
             None if is_name(name) => Ok(Self::Exact(normalize(name).into_owned())),
-            _ => Err(refused()),
+            _ => Err(not_a_host()),
         }
     }
 }
@@ -118,7 +118,7 @@ fn normalize(host: &str) -> Cow<'_, str> {
     Cow::Borrowed(host.strip_suffix('.').unwrap_or(host))
 }
 
-/// Returns the address without the brackets that URIs put around IPv6 addresses.
+/// Returns the host without the brackets that URIs put around IPv6 addresses.
 pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))

@@ -112,9 +112,10 @@ impl fmt::Debug for ReqwestBuilder {
 
 /// Returns an error if a redirect must not be followed with the headers of the first request.
 fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenRedirect> {
-    let first = attempt.previous().first()?.host_str();
-    let next = attempt.url().host_str();
-    let leaves = |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(first) && !goes_to(next);
+    let first_host = attempt.previous().first()?.host_str();
+    let next_host = attempt.url().host_str();
+    let leaves =
+        |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(first_host) && !goes_to(next_host);
     let headers = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
         ForbiddenHeaders::Baggage
     } else if leaves(&|host| options.ids_go_to(host)) {
@@ -122,7 +123,7 @@ fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenR
     } else {
         return None;
     };
-    let host = next.unwrap_or_default().to_owned();
+    let host = next_host.unwrap_or_default().to_owned();
     Some(ForbiddenRedirect { host, headers })
 }
 
@@ -142,8 +143,8 @@ impl Middleware for Propagation {
     ) -> reqwest_middleware::Result<Response> {
         let (method, url) = (request.method().clone(), request.url().clone());
         let mut call = Call::begin(&self.options, &method, target(&url), request.headers_mut());
-        let sent = next.run(request, extensions);
-        let result = sent.instrument(call.span().clone()).await;
+        let response_future = next.run(request, extensions);
+        let result = response_future.instrument(call.span().clone()).await;
         match &result {
             Ok(response) => {
                 call.record_response(response.status(), response.version(), response.headers());

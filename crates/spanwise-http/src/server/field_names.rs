@@ -34,7 +34,7 @@ pub(crate) fn index(name: &'static str) -> Option<u8> {
 }
 
 /// Returns the index of the field of a timing.
-pub(crate) fn timing(timing: &'static str) -> Option<u8> {
+pub(crate) fn index_of_timing(timing: &'static str) -> Option<u8> {
     // Compares without an allocation, because most timings are known.
     let is_known = |name: &str| {
         let name = name.strip_prefix("timing.");
@@ -48,7 +48,7 @@ pub(crate) fn timing(timing: &'static str) -> Option<u8> {
 }
 
 /// Returns the index of the field of a request header.
-pub(crate) fn header(header: &http::HeaderName) -> Option<u8> {
+pub(crate) fn index_of_header(header: &http::HeaderName) -> Option<u8> {
     let name = format!("http.request.header.{header}");
     find(&name).or_else(|| add(&name, || name.clone().leak()))
 }
@@ -74,15 +74,15 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         refuse(&NO_NAME, name, "it is empty");
         return None;
     }
-    if let Some(at) = BUILT_IN_FIELDS.iter().position(|field| *field == name) {
-        let warning = &BUILT_IN_NAME[at];
+    if let Some(index) = BUILT_IN_FIELDS.iter().position(|field| *field == name) {
+        let warning = &BUILT_IN_NAME[index];
         refuse(warning, name, "it is the name of a built-in field");
         return None;
     }
     let index = if count() < MAX_NAMES {
         add_new(name, leaked)
     } else {
-        find(name) // another thread may have added it meanwhile
+        find(name) // another thread may have added the name meanwhile
     };
     if index.is_none() {
         // Warns only for the first name, because names that contain an id never end.
@@ -94,10 +94,10 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
 fn add_new(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     let _adding = ADDING.lock();
     let count = count();
-    // Another thread may have added it meanwhile.
-    let known = find(name);
-    if known.is_some() || count == MAX_NAMES {
-        return known;
+    // Another thread may have added the name meanwhile.
+    let known_index = find(name);
+    if known_index.is_some() || count == MAX_NAMES {
+        return known_index;
     }
     let _ = NAMES[count].set(leaked());
     COUNT.store(count + 1, Ordering::Release);

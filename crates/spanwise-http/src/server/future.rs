@@ -44,8 +44,8 @@ pin_project! {
 }
 
 impl<F> ServerFuture<F> {
-    pub(crate) fn new(called: Result<F, Panic>, guard: RequestGuard) -> Self {
-        let (inner, panic) = match called {
+    pub(crate) fn new(inner_call: Result<F, Panic>, guard: RequestGuard) -> Self {
+        let (inner, panic) = match inner_call {
             Ok(inner) => (Some(inner), None),
             Err(panic) => (None, Some(panic)),
         };
@@ -77,10 +77,11 @@ where
             Some(panic) => Err(panic),
             None => guard.in_span(|| {
                 catch_panic(|| {
-                    let Some(running) = inner.as_mut().as_pin_mut() else {
-                        return Poll::Pending; // unreachable: it exists until it is ready or panics
+                    let Some(future) = inner.as_mut().as_pin_mut() else {
+                        // Unreachable, because the future exists until it is ready or panics.
+                        return Poll::Pending;
                     };
-                    let polled = running.poll(cx);
+                    let polled = future.poll(cx);
                     if polled.is_ready() {
                         // Dropped here, in the span of the request.
                         inner.set(None);
@@ -103,7 +104,7 @@ where
             }
             Err(panic) => {
                 guard.in_span(|| inner.set(None));
-                let answer = guard.options.answer_panics.then(|| {
+                let answer = guard.options.answers_panics.then(|| {
                     let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     guard.begin_response(&mut response);

@@ -15,20 +15,20 @@ pub(crate) struct Options {
     pub(crate) request_id_headers: Vec<HeaderName>,
     pub(crate) tenant: Tenant,
     /// Whether the tenant may come from the baggage.
-    pub(crate) tenant_baggage: bool,
+    pub(crate) adopts_tenant_of_baggage: bool,
     pub(crate) client_address: ClientAddress,
-    pub(crate) slow: Option<Duration>,
-    pub(crate) quiet: Vec<QuietPath>,
+    pub(crate) slow_threshold: Option<Duration>,
+    pub(crate) quiet_paths: Vec<QuietPath>,
     /// The levels of statuses. The last rule that contains a status counts.
     pub(crate) levels: Vec<(Statuses, Level)>,
-    /// Whether `url.path` is logged if the outcome is `ok`.
-    pub(crate) url_path: bool,
+    /// Whether `url.path` is logged even if the outcome is `ok`.
+    pub(crate) always_logs_url_path: bool,
     /// The request headers that are logged, with the indexes of their fields.
     pub(crate) headers: Vec<(HeaderName, u8)>,
-    pub(crate) server_timing: bool,
-    pub(crate) answer_panics: bool,
+    pub(crate) sends_server_timing: bool,
+    pub(crate) answers_panics: bool,
     pub(crate) clock: Clock,
-    /// The context keys beside the built-in ones.
+    /// The context keys besides the built-in keys.
     pub(crate) context_keys: Vec<String>,
     pub(crate) span: RequestSpan,
 }
@@ -63,7 +63,7 @@ impl QuietPath {
         is_path.then(|| variant(root.to_owned()))
     }
 
-    /// Returns whether this matches `path`. `path` must be [plain](plain_path::is_plain).
+    /// Returns whether this matches `path`, which must be [plain](plain_path::is_plain).
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
@@ -77,7 +77,7 @@ impl QuietPath {
 impl Options {
     /// Returns whether requests to `path` are quiet.
     pub(crate) fn is_quiet(&self, path: &str) -> bool {
-        self.quiet.iter().any(|quiet| quiet.matches(path)) && plain_path::is_plain(path)
+        self.quiet_paths.iter().any(|quiet| quiet.matches(path)) && plain_path::is_plain(path)
     }
 
     /// Returns the level that a rule sets for `status`.
@@ -94,18 +94,18 @@ impl Default for Options {
             trust: Trust::default(),
             request_id_headers: vec![HeaderName::from_static("x-request-id")],
             tenant: Tenant::None,
-            tenant_baggage: false,
+            adopts_tenant_of_baggage: false,
             client_address: ClientAddress::default(),
-            slow: None,
-            quiet: Vec::new(),
+            slow_threshold: None,
+            quiet_paths: Vec::new(),
             // Warnings, because the client or this service is too slow or too busy.
             levels: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
                 .map(|status| (status.into(), Level::WARN))
                 .into(),
-            url_path: false,
+            always_logs_url_path: false,
             headers: Vec::new(),
-            server_timing: false,
-            answer_panics: false,
+            sends_server_timing: false,
+            answers_panics: false,
             clock: Clock::system(),
             context_keys: Vec::new(),
             span: RequestSpan::default(),

@@ -144,7 +144,7 @@ pub(crate) struct RecordedValues {
 #[derive(Debug)]
 pub(crate) struct Timing {
     name: &'static str,
-    /// The index of its field, unless the name was refused.
+    /// The index of the field of the timing, unless the name was refused.
     pub(crate) index: Option<u8>,
     pub(crate) millis: f64,
 }
@@ -169,17 +169,17 @@ impl RecordedFields {
     }
 
     fn record_timing(&self, name: &'static str) {
-        let index = field_names::timing(name);
+        let index = field_names::index_of_timing(name);
         let now = self.clock.instant();
         let mut values = self.values();
-        let took = millis(values.last_timing, now);
+        let elapsed = millis(values.last_timing, now);
         values.last_timing = now;
         match values.timings.iter_mut().find(|known| known.name == name) {
-            Some(known) => known.millis += took,
+            Some(known) => known.millis += elapsed,
             None => values.timings.push(Timing {
                 name,
                 index,
-                millis: took,
+                millis: elapsed,
             }),
         }
     }
@@ -217,8 +217,8 @@ fn is_token(name: &str) -> bool {
 }
 
 pub(crate) fn millis(from: Instant, to: Instant) -> f64 {
-    let took = to.saturating_duration_since(from);
-    let micros = took.as_secs() * 1_000_000 + u64::from(took.subsec_micros());
+    let elapsed = to.saturating_duration_since(from);
+    let micros = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
     // The only inexact operation is this division of an integer. So 100 µs print as `0.1`.
     micros as f64 / 1e3
 }

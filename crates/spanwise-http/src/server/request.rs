@@ -43,9 +43,9 @@ pub(crate) struct RequestInfo {
     method: Method,
     /// The headers to log, each with the index of its field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
-    /// The path, if the span shows the route instead. It shares the memory of the request.
+    /// The path, if the span shows the route instead. The value shares the memory of the request.
     pub(crate) routed_path: Option<PathAndQuery>,
-    /// The fields of the span if it is disabled.
+    /// The fields that the access event has in place of the span, if the span is disabled.
     pub(crate) spanless: Option<Box<SpanlessFields>>,
 }
 
@@ -90,13 +90,13 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
         NO_PEER.warn(no_peer);
     }
-    let trusted = options.trust.trusts(peer).then_some(headers);
+    let trusted_headers = options.trust.trusts(peer).then_some(headers);
 
-    let received_trace = trusted.and_then(TraceContext::received);
+    let received_trace = trusted_headers.and_then(TraceContext::received);
     let new_trace = |uuid: Uuid| TraceContext::new_trace(uuid.into_bytes());
-    let received_id = trusted.and_then(|headers| received_id(options, headers));
+    let received_id = trusted_headers.and_then(|headers| received_id(options, headers));
     // A received request id has priority over the trace id, because the lines of the gateway have
-    // it.
+    // this request id.
     let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, new_trace(id::new_uuid())),
@@ -112,13 +112,15 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         }
     };
     let tenant_header = match &options.tenant {
-        Tenant::Header(name) => trusted.and_then(|headers| single_header(headers, name)),
+        Tenant::Header(name) => trusted_headers.and_then(|headers| single_header(headers, name)),
         // The result of the function is already in `tenant_id`.
         Tenant::None | Tenant::Function(_) => None,
     };
-    let mut baggage = trusted.map(Baggage::received).unwrap_or_default();
+    let mut baggage = trusted_headers.map(Baggage::received).unwrap_or_default();
     let tenant_member = match &options.tenant {
-        Tenant::Header(_) | Tenant::None if options.tenant_baggage => baggage.get("tenant_id"),
+        Tenant::Header(_) | Tenant::None if options.adopts_tenant_of_baggage => {
+            baggage.get("tenant_id")
+        }
         Tenant::Header(_) | Tenant::None | Tenant::Function(_) => None,
     };
     let tenant_member = tenant_member.and_then(|member| id::tenant_id_text(&member.value));
@@ -126,7 +128,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         .or_else(|| tenant_header.and_then(id::tenant_id))
         .or(tenant_member);
     let client = client_address::resolve_client(peer, &options.trust, headers)
-        .and_then(|client| options.client_address.shown(client));
+        .and_then(|client| options.client_address.logged_part(client));
 
     let uri = uri(request);
     let path = uri.path();
@@ -155,20 +157,22 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
                 None,
             ])
         };
-        let announcement = || announcement(&trace, received_trace.as_ref(), headers);
-        announce(announcement, open)
+        announce(
+            || announcement(&trace, received_trace.as_ref(), headers),
+            open,
+        )
     } else {
         Span::none()
     };
     // The layer that exports spans may have changed the announced identity, because its sampler
     // sets the flags and the state. Nested calls send the changed identity.
-    let identity = SpanIdentity::freeze_in(&span);
+    let identity = SpanIdentity::find_and_freeze(&span);
     let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
     let trace = identity.unwrap_or(trace);
     let observation = RequestObservation::begin(|| ObservedRequest {
         side: RequestSide::Server,
         method,
-        scheme: trusted
+        scheme: trusted_headers
             .and_then(forwarded_scheme)
             .or_else(|| request.uri().scheme_str().and_then(known_scheme))
             .or(Some("http")),
@@ -191,7 +195,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     };
     let is_spanless = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let spanless = is_spanless.then(spanless);
-    let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
+    let spanless_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
     let uses_tenant_member = tenant_member.is_some() && tenant_id == tenant_member;
     // A trusted sender may forward baggage that it did not write. So a member with the name of a
     // context key is forwarded only if this request uses its value.
@@ -201,7 +205,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         trace,
         baggage,
         request_id: span.is_disabled().then(|| id.header_value().clone()),
-        tenant_id: own_tenant,
+        tenant_id: spanless_tenant,
         recorded: Some(RecordedFields::new(options.clock.clone(), start)),
     });
     let span_has_context = Arc::clone(&request_context).attach(&span);
@@ -251,7 +255,8 @@ fn announcement(
     }
 }
 
-/// Warns once if networks are trusted but peers are unknown, because no sender is trusted then.
+/// Warns once if networks are trusted but the peer of a request is unknown. The sender of such a
+/// request is not trusted.
 static NO_PEER: WarnOnce = WarnOnce::new();
 
 fn no_peer() -> String {
@@ -260,7 +265,7 @@ fn no_peer() -> String {
         .into()
 }
 
-/// Returns the first valid id in the configured headers.
+/// Returns the first valid id in the configured headers. Ignores headers that are repeated.
 fn received_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     let names = options.request_id_headers.iter();
     let mut values = names.filter_map(|name| single_header(headers, name));

@@ -28,8 +28,8 @@ use crate::{
     request_id::X_REQUEST_ID,
 };
 
-/// The state of a request, which moves from the response future to the response body. Dropping it
-/// before a call of [`end`](Self::end) ends the request as [`Completion::Dropped`].
+/// The state of a request, which moves from the response future to the response body. Dropping the
+/// guard before a call of [`end`](Self::end) ends the request as [`Completion::Dropped`].
 pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -110,11 +110,11 @@ impl RequestGuard {
             Entry::Occupied(header) if header.get() == id => {}
             Entry::Occupied(header) => {
                 if let Some(head) = &mut self.head {
-                    head.own_id = Some(header.get().clone());
+                    head.service_request_id = Some(header.get().clone());
                 }
             }
         }
-        if self.options.server_timing
+        if self.options.sends_server_timing
             && let Some(recorded) = &self.request_context.recorded
             && let Some(timing) = recorded.values().server_timing()
         {
@@ -187,8 +187,9 @@ impl RequestGuard {
             return;
         }
         let duration = self.millis();
-        let slow = self.options.slow;
-        let is_slow = slow.is_some_and(|slow| duration > slow.as_secs_f64() * 1e3);
+        let slow_threshold = self.options.slow_threshold;
+        let is_slow =
+            slow_threshold.is_some_and(|threshold| duration > threshold.as_secs_f64() * 1e3);
         if outcome == Outcome::Ok && !is_slow && self.request.is_quiet {
             return;
         }
@@ -296,12 +297,14 @@ impl RequestGuard {
         let spanless = self.request.spanless.as_deref();
         let id = spanless.map(|_| self.request.id.as_str());
         let tenant_id = self.request_context.tenant_id.as_deref();
-        let own_id = head.and_then(|head| head.own_id.as_ref());
-        let own_id = own_id.map(|id| String::from_utf8_lossy(id.as_bytes()));
-        let own_id = own_id.as_deref().map(bounded);
-        let own_id = own_id.as_deref();
+        let service_request_id = head.and_then(|head| head.service_request_id.as_ref());
+        let service_request_id =
+            service_request_id.map(|id| String::from_utf8_lossy(id.as_bytes()));
+        let service_request_id = service_request_id.as_deref().map(bounded);
+        let service_request_id = service_request_id.as_deref();
         let routed_path = self.request.routed_path.as_ref();
-        let routed_path = routed_path.filter(|_| outcome != Outcome::Ok || self.options.url_path);
+        let routed_path =
+            routed_path.filter(|_| outcome != Outcome::Ok || self.options.always_logs_url_path);
         let routed_path = routed_path.map(|path| bounded(path.path()));
         let path = routed_path.as_deref();
         let path = path.or_else(|| spanless.and_then(|spanless| spanless.path.as_deref()));
@@ -324,7 +327,7 @@ impl RequestGuard {
             value(&grpc_status),
             value(&failure).or(value(&text)),
             value(&path),
-            value(&own_id),
+            value(&service_request_id),
             spanless.map(|spanless| &spanless.method as &dyn Value),
             spanless.and_then(|spanless| value(&spanless.route)),
             value(&id),
@@ -376,8 +379,8 @@ pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 
-/// Shows no fields, because applications may print it, and no policy has redacted the client's
-/// data.
+/// Shows no fields, because applications may print the guard, and no policy has redacted the
+/// client's data.
 impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestGuard").finish_non_exhaustive()

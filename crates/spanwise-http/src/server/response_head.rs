@@ -27,7 +27,7 @@ pub(crate) struct ResponseHead {
     /// ends it.
     pub(crate) is_open_ended: bool,
     /// The `x-request-id` that the service has set, if it is not the id of the request.
-    pub(crate) own_id: Option<HeaderValue>,
+    pub(crate) service_request_id: Option<HeaderValue>,
 }
 
 impl ResponseHead {
@@ -49,7 +49,7 @@ impl ResponseHead {
             // A response that consists only of trailers has them in its head.
             grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
             is_open_ended: is_event_stream(content_type) || length.is_none(),
-            own_id: None,
+            service_request_id: None,
         }
     }
 

@@ -88,7 +88,7 @@ impl ServerLayer {
     /// Your other services send this member with
     /// [`ClientLayer::baggage`](crate::ClientLayer::baggage).
     pub fn tenant_baggage(self) -> Self {
-        self.set(|options| options.tenant_baggage = true)
+        self.set(|options| options.adopts_tenant_of_baggage = true)
     }
 
     /// Sets a function that determines the tenant instead of a header, for example from the host or
@@ -109,7 +109,7 @@ impl ServerLayer {
     /// Sets the duration after which a request is slow, measured to the end of the body. Slow
     /// requests are logged at WARN or more severe, with the field `slow`. Defaults to none.
     pub fn slow(self, threshold: Duration) -> Self {
-        self.set(|options| options.slow = Some(threshold))
+        self.set(|options| options.slow_threshold = Some(threshold))
     }
 
     /// Drops the access events of requests to `path` whose outcome is `ok` and that are not slow.
@@ -128,7 +128,7 @@ impl ServerLayer {
             let path = path.escape_debug();
             panic!("`{path}` is not a path; write `/health`, or `/internal/*` for all paths below")
         };
-        self.set(|options| options.quiet.push(quiet))
+        self.set(|options| options.quiet_paths.push(quiet))
     }
 
     /// Logs complete responses with these statuses at INFO, even 5xx, unless the request is slow.
@@ -163,7 +163,7 @@ impl ServerLayer {
 
     /// Adds `url.path` to every access event. Defaults to requests whose outcome is not `ok`.
     pub fn url_path(self) -> Self {
-        self.set(|options| options.url_path = true)
+        self.set(|options| options.always_logs_url_path = true)
     }
 
     /// Adds a request header to the access event, as `http.request.header.` and its name. Defaults
@@ -176,7 +176,7 @@ impl ServerLayer {
     /// If the name is not a valid header name.
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
-        match field_names::header(&name) {
+        match field_names::index_of_header(&name) {
             Some(index) => self.set(|options| options.headers.push((name, index))),
             // All field names are in use: `field_names` has warned.
             None => self,
@@ -187,13 +187,13 @@ impl ServerLayer {
     /// browsers show. Only timings that were recorded before the response began are sent. Defaults
     /// to off.
     pub fn server_timing(self) -> Self {
-        self.set(|options| options.server_timing = true)
+        self.set(|options| options.sends_server_timing = true)
     }
 
     /// Responds with 500 and no body if the handler panics. Defaults to off, so that the panic is
     /// resumed and the connection ends.
     pub fn answer_panics(self) -> Self {
-        self.set(|options| options.answer_panics = true)
+        self.set(|options| options.answers_panics = true)
     }
 
     /// Declares a further context key in the span `http.request`, so that
@@ -272,7 +272,7 @@ where
         };
         let guard = request::begin_request(&self.options, &mut request, tenant_id.as_deref());
         let inner = &mut self.inner;
-        let called = guard.in_span(|| error_text::catch_panic(|| inner.call(request)));
-        ServerFuture::new(called, guard)
+        let inner_call = guard.in_span(|| error_text::catch_panic(|| inner.call(request)));
+        ServerFuture::new(inner_call, guard)
     }
 }
