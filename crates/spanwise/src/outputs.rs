@@ -71,9 +71,10 @@ pub(crate) struct OpenOptions<'a> {
     /// the sampler of the program, so that a reload notices a change of that sampler.
     pub(crate) is_reloadable: bool,
     /// The outputs that are open before a reload.
-    pub(crate) kept: &'a [OpenOutput],
-    /// Whether the start has already failed. If it has, paths are checked, and nothing is opened.
-    pub(crate) is_stopped: bool,
+    pub(crate) previous: &'a [OpenOutput],
+    /// Whether the start has already failed. If it has failed, paths are checked, and nothing is
+    /// opened.
+    pub(crate) has_start_failed: bool,
     pub(crate) report: &'a SelfReport,
 }
 
@@ -108,19 +109,20 @@ impl Outputs {
         // If all sinks are files, and code sets no writer, a file that cannot be written falls back
         // to stderr.
         let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
-        let falls_back = !has_others && !config.lines.has_writer;
-        // Files first: a shutdown has this order, and the reader of a standard stream may delay it.
+        let falls_back_to_stderr = !has_others && !config.lines.has_writer;
+        // Files first, because a shutdown closes the outputs in this order, and the reader of a
+        // standard stream may delay the shutdown.
         for sink in enabled() {
             if let SinkKind::File(file) = &sink.kind {
-                opener.open_file(sink, file, falls_back);
+                opener.open_file(sink, file, falls_back_to_stderr);
             }
         }
         for (name, builder) in record_sinks {
             let sink = SinkSettings::for_code(&name, config);
             opener.start(&name, builder.name(&name), &sink, None);
         }
-        let kept = opener.options.kept.iter();
-        for output in kept.filter(|output| output.is_set_in_code()) {
+        let previous = opener.options.previous.iter();
+        for output in previous.filter(|output| output.is_set_in_code()) {
             let sink = SinkSettings::for_code(&output.sink.name, config);
             opener.keep(output, &sink);
         }
@@ -182,7 +184,7 @@ impl Outputs {
         });
     }
 
-    /// Returns the outputs of each rendering.
+    /// Returns each rendering with its outputs.
     pub(crate) fn by_rendering(&self) -> Vec<(&Rendering, Vec<&OpenOutput>)> {
         let mut groups: Vec<(&Rendering, Vec<&OpenOutput>)> = Vec::new();
         for output in &self.opened {
@@ -253,8 +255,8 @@ impl OpenOutput {
 pub(crate) const MAIN: &str = "main";
 
 impl SinkSettings {
-    /// Returns the name of the sink in counters and reports: that of the stream for
-    /// [`MAIN`].
+    /// Returns the name of the sink in counters and reports. For [`MAIN`], this is the name of the
+    /// stream.
     fn name_in_stats(&self) -> &str {
         match self.kind {
             SinkKind::Stdout if self.name == MAIN => Output::Stdout.name(),
@@ -267,8 +269,8 @@ impl SinkSettings {
 impl Opener<'_> {
     fn check_options(&mut self, sink: &SinkSettings) {
         let is_file = matches!(sink.kind, SinkKind::File(_));
-        let is_available = is_file && sink.fallback == ["stderr"];
-        if !sink.fallback.is_empty() && !is_available {
+        let is_supported = is_file && sink.fallback == ["stderr"];
+        if !sink.fallback.is_empty() && !is_supported {
             self.problem(format!(
                 "{}.fallback={:?} is not available yet: a file can have fallback=[\"stderr\"]",
                 sink.shown_name, sink.fallback
@@ -276,17 +278,15 @@ impl Opener<'_> {
         }
     }
 
-    /// Keeps the open output of the sink, if the sink writes to the same output as before. Returns
-    /// whether an output was kept.
+    /// Keeps the open output of the sink, if the sink writes to the same output as before the
+    /// reload. Returns whether an output was kept.
     fn keep_same(&mut self, sink: &SinkSettings) -> bool {
-        let kept = self.options.kept.iter();
-        let kept = kept
-            .into_iter()
-            .find(|output| output.sink.is_same_output(sink));
-        if let Some(output) = kept {
+        let mut previous = self.options.previous.iter();
+        let same_output = previous.find(|output| output.sink.is_same_output(sink));
+        if let Some(output) = same_output {
             self.keep(output, sink);
         }
-        kept.is_some()
+        same_output.is_some()
     }
 
     /// Keeps an open output, with the new settings of its sink.
@@ -298,17 +298,17 @@ impl Opener<'_> {
         });
     }
 
-    fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings, falls_back: bool) {
+    fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings, falls_back_to_stderr: bool) {
         if self.keep_same(sink) {
             return;
         }
         let path = &file.path;
-        let kept = self.options.kept.iter();
-        let open_file = kept.into_iter().find_map(|output| match &output.sink.kind {
-            SinkKind::File(known) if known.path == *path => Some((known, output.file.as_ref()?)),
+        let mut previous = self.options.previous.iter();
+        let open_file = previous.find_map(|output| match &output.sink.kind {
+            SinkKind::File(open) if open.path == *path => Some((open, output.file.as_ref()?)),
             _ => None,
         });
-        if open_file.is_some_and(|(known, _)| known != file) {
+        if open_file.is_some_and(|(settings, _)| settings != file) {
             // A reload has already reported changed options: see `State::changed_files`.
             if !self.problems.is_empty() {
                 return;
@@ -327,12 +327,12 @@ impl Opener<'_> {
         if !self.opens_outputs() {
             return;
         }
-        let falls_back = falls_back || !sink.fallback.is_empty();
-        let opened = match open_file {
+        let falls_back_to_stderr = falls_back_to_stderr || !sink.fallback.is_empty();
+        let open_result = match open_file {
             Some((_, file)) => Ok(file.clone()),
-            None => file.open(self.options.report, falls_back),
+            None => file.open(self.options.report, falls_back_to_stderr),
         };
-        match opened {
+        match open_result {
             Ok(file) => {
                 let builder = Background::builder(file.clone()).name(&sink.name);
                 let builder = match sink.background {
@@ -413,7 +413,7 @@ impl Opener<'_> {
     /// Returns whether outputs are opened. After a problem, the remaining outputs are only checked,
     /// so that all problems are reported.
     fn opens_outputs(&self) -> bool {
-        !self.options.is_stopped && self.problems.is_empty()
+        !self.options.has_start_failed && self.problems.is_empty()
     }
 
     fn problem(&mut self, problem: String) {

@@ -310,8 +310,8 @@ impl Reloader {
         let options = OpenOptions {
             has_routes: true,
             is_reloadable: true,
-            kept: &state.outputs,
-            is_stopped: false,
+            previous: &state.outputs,
+            has_start_failed: false,
             report: &live.report,
         };
         let opened = Outputs::open(&config, &routing.sinks, Vec::new(), problems, options);
@@ -491,7 +491,7 @@ impl Live {
     fn generation(&self, groups: &[LineGroup], router: Arc<Router>) -> Generation {
         let layers = groups.iter().map(|group| &group.layer);
         let layers = layers.chain([&self.fixed]).map(Arc::clone);
-        Generation::new(layers.collect(), router, self.wrappers.shown())
+        Generation::new(layers.collect(), router, self.wrappers.shown_filter())
     }
 
     /// Emits the pending summaries of the samplers of layers that the reload removes. If there is

@@ -78,7 +78,7 @@ impl Rendering {
     /// Returns the rendering for the writer set with `Builder`.
     pub(crate) fn for_writer(sink: &SinkSettings, config: &Config) -> Self {
         Self {
-            // Names the sampler of the program, too, so that a reload notices a change of it.
+            // Names the sampler of the program, too, so that a reload notices a new sampler.
             sampler: Some(
                 sink.sampler
                     .clone()

@@ -91,7 +91,7 @@ struct CompiledRoute {
 #[derive(Debug, Clone, Copy)]
 struct Reached<'r> {
     /// The route with the longest target that matches, or else the root.
-    own: &'r CompiledRoute,
+    longest_route: &'r CompiledRoute,
     /// The bits of the named sinks that are not switched off, or else the bit of `last_resort`.
     sinks: u64,
     /// The sink that gets a warning or error because all sinks that the routes name are switched
@@ -235,7 +235,7 @@ impl Router {
     fn plan(&self, callsite: &Metadata<'_>, target: &str) -> Plan {
         let level = *callsite.level();
         let Reached {
-            own,
+            longest_route,
             sinks: reached,
             last_resort,
         } = self.reached(target, level);
@@ -247,7 +247,9 @@ impl Router {
             reached,
             by_level,
             level,
-            route: self.filters.steps(&own.filters, target, Some(level)),
+            route: self
+                .filters
+                .steps(&longest_route.filters, target, Some(level)),
             sinks: Vec::new(),
             tests: 0,
             fields: FieldTests::default(),
@@ -280,13 +282,13 @@ impl Router {
     /// Returns the route of a target, and the sinks to which this route and the routes of shorter
     /// targets lead.
     fn reached(&self, target: &str, level: Level) -> Reached<'_> {
-        let (own, named) = self.named(target);
-        let enabled = named & self.enabled();
-        let is_lost = enabled == 0 && named != 0 && level <= Level::WARN;
+        let (longest_route, named_sinks) = self.route_and_named_sinks(target);
+        let enabled = named_sinks & self.enabled();
+        let is_lost = enabled == 0 && named_sinks != 0 && level <= Level::WARN;
         let last_resort = self.last_resort.filter(|_| is_lost);
         let last_resort = last_resort.map(|index| &self.sinks[index]);
         Reached {
-            own,
+            longest_route,
             sinks: last_resort.map_or(enabled, |sink| sink.bit),
             last_resort,
         }
@@ -308,13 +310,13 @@ impl Router {
 
     /// Returns the route of a target, and the bits of all sinks that this route and the routes of
     /// shorter targets name. An exclusive route ends the search.
-    fn named(&self, target: &str) -> (&CompiledRoute, u64) {
+    fn route_and_named_sinks(&self, target: &str) -> (&CompiledRoute, u64) {
         let mut chain = self.chain(target).map(|(_, route)| route);
-        let Some(own) = chain.next() else {
+        let Some(longest_route) = chain.next() else {
             return (&self.root, self.root.sinks);
         };
-        let mut sinks = own.sinks;
-        let mut is_exclusive = own.is_exclusive;
+        let mut sinks = longest_route.sinks;
+        let mut is_exclusive = longest_route.is_exclusive;
         for route in chain {
             if is_exclusive {
                 break;
@@ -322,7 +324,7 @@ impl Router {
             sinks |= route.sinks;
             is_exclusive = route.is_exclusive;
         }
-        (own, sinks)
+        (longest_route, sinks)
     }
 
     /// Returns the routes of a target, the longest first, and the root at the end.

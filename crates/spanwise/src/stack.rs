@@ -63,8 +63,8 @@ pub struct Stack {
     /// Layers that count events. They come before the layers of sinks.
     #[cfg(feature = "otel")]
     metrics: Vec<AddLayer>,
-    /// The [router bit](crate::router) of the sink whose layers are being added. 0 if it has no
-    /// routes.
+    /// The [router bit](crate::router) of the sink whose layers are being added. 0 if the sink
+    /// has no routes.
     route_bits: u64,
 }
 
@@ -73,7 +73,7 @@ type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 /// The wrappers of one layer of lines: which events the layer gets, and how they are redacted.
 #[derive(Debug, Clone)]
 pub(crate) struct LineSink {
-    /// The most verbose level.
+    /// The most verbose level of the lines.
     pub(crate) level: LevelFilter,
     /// The router bits of the sinks whose lines the layer writes. 0 without routes.
     pub(crate) route_bits: GateBits,
@@ -239,34 +239,34 @@ impl Stack {
     pub(crate) fn with_router(self, router: Arc<Router>, add: impl FnOnce(Self) -> Self) -> Self {
         let (stack, sinks) = self.collect(add);
         stack.with_routed(move |wrappers| {
-            Routed::new(sinks.wrapped(wrappers), router, wrappers.shown())
+            Routed::new(sinks.wrapped(wrappers), router, wrappers.shown_filter())
         })
     }
 
-    /// Sets the layer around the layers of sinks. `routed` creates this layer.
+    /// Sets the layer around the layers of sinks. `make` creates this layer.
     pub(crate) fn with_routed<L: Layer<Registry> + Send + Sync>(
         mut self,
-        routed: impl FnOnce(&Wrappers) -> L + Send + Sync + 'static,
+        make: impl FnOnce(&Wrappers) -> L + Send + Sync + 'static,
     ) -> Self {
-        self.routed = Some(Box::new(|layers, wrappers| layers.push(routed(wrappers))));
+        self.routed = Some(Box::new(|layers, wrappers| layers.push(make(wrappers))));
         self
     }
 
     /// Calls `add`, and returns the layers that it adds, instead of adding them to the stack.
     pub(crate) fn collect(mut self, add: impl FnOnce(Self) -> Self) -> (Self, CollectedLayers) {
-        let before = mem::take(&mut self.layers);
+        let layers_before = mem::take(&mut self.layers);
         self = add(self);
-        let collected = mem::replace(&mut self.layers, before);
+        let collected = mem::replace(&mut self.layers, layers_before);
         (self, CollectedLayers(collected))
     }
 
     /// Returns the wrappers of the layers.
     pub(crate) fn wrappers(&self) -> Wrappers {
-        let shown = || SinkFilter::from(self.handle());
+        let filter = || SinkFilter::from(self.handle());
         Wrappers {
             policy: self.policy.clone(),
             sampler: self.sampler.clone(),
-            recorder: self.recorder.clone().map(|recorder| (recorder, shown())),
+            recorder: self.recorder.clone().map(|recorder| (recorder, filter())),
         }
     }
 
@@ -373,7 +373,7 @@ impl CollectedLayers {
 impl Wrappers {
     /// Returns the filter that selects the events to show, if there is a recorder for which other
     /// events are enabled.
-    pub(crate) fn shown(&self) -> Option<SinkFilter> {
+    pub(crate) fn shown_filter(&self) -> Option<SinkFilter> {
         self.recorder.as_ref().map(|(_, shown)| shown.clone())
     }
 
@@ -398,10 +398,10 @@ impl Wrappers {
         }
     }
 
-    /// Adds a redacted layer of lines, inside the sampler, inside the gate of its routes, inside
-    /// the recorder. In this order, the sampler does not drop events that the recorder buffers, and
-    /// does not count events that are not shown. An ERROR triggers a dump in each sink, even in
-    /// sinks to which the ERROR has no route.
+    /// Adds a redacted layer of lines, inside the sampler, inside the gate of the sink's routes,
+    /// inside the recorder. In this order, the sampler does not drop events that the recorder
+    /// buffers, and does not count events that are not shown. An ERROR triggers a dump in each
+    /// sink, even in sinks to which the ERROR has no route.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -436,8 +436,8 @@ impl Wrappers {
         let level = sink.level;
         let is_limited = level < LevelFilter::TRACE;
         match self.recorder.as_ref().filter(|_| sink.is_recorded) {
-            // Tail sampling buffers events at INFO and below. An output for errors and warnings has
-            // none of them, so it is not connected to the recorder.
+            // Tail sampling buffers events at INFO and more verbose levels. An output for errors
+            // and warnings gets none of these events, so it needs no connection to the recorder.
             Some((recorder, shown)) if level >= LevelFilter::INFO && is_limited => {
                 let shown = shown.clone().with_levels(level.into());
                 // The levels of the layer also apply to the buffered lines.

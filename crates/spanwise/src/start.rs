@@ -328,8 +328,8 @@ fn open(
     let options = OpenOptions {
         has_routes,
         is_reloadable: is_reloadable(builder, config),
-        kept: &[],
-        is_stopped: sinks.is_err(),
+        previous: &[],
+        has_start_failed: sinks.is_err(),
         report,
     };
     let outputs = Outputs::open(config, &routing.sinks, record_sinks, problems, options);

@@ -10,7 +10,8 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Forwards a line to each output whose level admits it. [`level`](Self::level) returns the most
 /// verbose level of the outputs. Lines that are more verbose need not be encoded.
 ///
-/// A write never fails here, because each output counts its own lines.
+/// A write never fails, because the `write` of [`Background`] always returns `Ok`. `Background`
+/// itself counts the lines that it loses.
 #[derive(Debug, Clone)]
 pub(crate) struct Tee(Vec<(LevelFilter, Background)>);
 
@@ -68,17 +69,19 @@ impl Write for TeeWriter<'_> {
     }
 }
 
-/// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
-/// the levels of the outputs decide: see [`write_routed`].
+/// Forwards a line to each output whose sink is in the current [`SinkMask`]. A sink is an output
+/// with its name in the configuration. If the mask is empty, the levels of the outputs decide: see
+/// [`write_routed`].
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedTee(Vec<RoutedOutput>);
 
 /// An output to which routes lead.
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedOutput {
-    /// The router bit of the sink of the output.
+    /// The bit of the output's sink in a [`SinkMask`].
     pub(crate) bit: u64,
-    /// The most verbose level of lines without a mask, such as lines about spans.
+    /// The most verbose level of the sink. [`write_routed`] compares it only with lines without a
+    /// mask, such as lines about spans. [`RoutedTee::level`] limits all lines.
     pub(crate) level: LevelFilter,
     pub(crate) background: Background,
 }
@@ -93,13 +96,13 @@ impl RoutedTee {
         levels.max().unwrap_or(LevelFilter::OFF)
     }
 
-    /// Returns the router bits of the sinks of all outputs.
+    /// Returns the bits of the sinks of all outputs in a [`SinkMask`].
     pub(crate) fn bits(&self) -> u64 {
         self.0.iter().fold(0, |bits, output| bits | output.bit)
     }
 }
 
-/// The writer of one line, with the sinks to which the router sends the event.
+/// The writer of one line, with the sinks to which the router sends the event of this line.
 #[derive(Debug)]
 pub(crate) struct RoutedTeeWriter<'a> {
     tee: &'a RoutedTee,

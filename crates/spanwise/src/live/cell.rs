@@ -90,8 +90,8 @@ impl LiveCell {
 pub(crate) struct OldGeneration(Arc<Generation>);
 
 impl OldGeneration {
-    /// Waits until no event is in the generation, for at most `timeout`. Returns whether it is free
-    /// of events.
+    /// Waits until no event is in the generation, for at most `timeout`. Returns whether the
+    /// generation is free of events.
     pub(crate) fn wait(self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(10);

@@ -17,8 +17,8 @@ use crate::{
 /// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
 /// the levels of the outputs decide: see [`write_routed`].
 ///
-/// A write never fails here, because each output counts its own lines. Clones have the same
-/// outputs.
+/// A write never fails, because the `write` of `Background` always returns `Ok`. `Background`
+/// itself counts the lines that it loses. Clones have the same outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
     /// A copy of the list of outputs for each group of threads, so that groups do not contend for

@@ -37,14 +37,18 @@ impl Router {
     /// Explains the events of a target and level, while `levels` are in force.
     pub(crate) fn explain(&self, target: &str, level: Level, levels: &Levels) -> ExplainedEvent {
         let max_level = levels.level(target);
-        let Reached { own, sinks, .. } = self.reached(target, level);
+        let Reached {
+            longest_route,
+            sinks,
+            ..
+        } = self.reached(target, level);
         let reached = sinks & self.accepting(target, level);
         let is_enabled = level <= max_level;
         let sinks = || {
             let sinks = self.sinks.iter();
             sinks.filter(move |sink| is_enabled && reached & sink.bit != 0)
         };
-        let route_filters = own
+        let route_filters = longest_route
             .filters
             .iter()
             .map(|filter| self.filters.name(*filter).to_owned());
