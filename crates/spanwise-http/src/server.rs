@@ -18,6 +18,7 @@ mod statuses;
 
 pub use body::ResponseBody;
 pub use future::ServerFuture;
+pub(crate) use outcome::Outcome;
 pub(crate) use recorded_fields::RecordedFields;
 pub use recorded_fields::{fail, record, record_timing};
 pub use recorded_value::RecordedValue;

@@ -29,6 +29,7 @@ use crate::{
     observed_values::{content_length, known_scheme, protocol_version},
     request_context::RequestContext,
     request_id::X_REQUEST_ID,
+    server::Outcome,
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
     url_queries::without_queries,
 };
@@ -211,21 +212,16 @@ impl Call {
         headers: &HeaderMap,
     ) {
         self.is_ended = true;
-        let outcome = match status.as_u16() {
-            500.. => "server_error",
-            400.. => "client_error",
-            _ => "ok",
-        };
-        let is_error = status.is_client_error() || status.is_server_error();
+        let outcome = Outcome::from_status(status.as_u16());
         self.observe_end(|duration| RequestEnd {
             status: Some(status.as_u16()),
-            outcome,
-            error_type: is_error.then(|| status.as_str().into()),
+            outcome: outcome.name(),
+            error_type: (outcome != Outcome::Ok).then(|| status.as_str().into()),
             protocol_version: protocol_version(version),
             duration,
             body_size: content_length(headers),
         });
-        if status.is_server_error() {
+        if outcome == Outcome::ServerError {
             self.span.record("otel.status_code", "ERROR");
         }
         self.span

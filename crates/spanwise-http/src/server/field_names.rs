@@ -2,9 +2,12 @@
 //!
 //! `tracing` needs names before an event is logged, so each name is registered on first use.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt::Display,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use spanwise_core::internal::sync::Mutex;
@@ -71,12 +74,12 @@ fn find(name: &str) -> Option<u8> {
 #[cold]
 fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     if name.is_empty() {
-        refuse(&NO_NAME, name, "it is empty");
+        refuse(&NO_NAME, name, &"it is empty");
         return None;
     }
     if let Some(index) = BUILT_IN_FIELDS.iter().position(|field| *field == name) {
         let warning = &BUILT_IN_NAME[index];
-        refuse(warning, name, "it is the name of a built-in field");
+        refuse(warning, name, &"it is the name of a built-in field");
         return None;
     }
     let index = if count() < MAX_NAMES {
@@ -86,7 +89,8 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     };
     if index.is_none() {
         // Warns only for the first name, because names that contain an id never end.
-        refuse(&NAMES_EXHAUSTED, name, "there are 128 others");
+        let why = format_args!("there are {MAX_NAMES} others");
+        refuse(&NAMES_EXHAUSTED, name, &why);
     }
     index
 }
@@ -104,7 +108,7 @@ fn add_new(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     Some(count as u8)
 }
 
-fn refuse(warning: &WarnOnce, name: &str, why: &str) {
+fn refuse(warning: &WarnOnce, name: &str, why: &dyn Display) {
     // No double quotes, because they would be escaped.
     warning.warn(|| format!("`{name}` is not added to access events: {why}"));
 }

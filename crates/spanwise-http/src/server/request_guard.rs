@@ -92,8 +92,8 @@ impl RequestGuard {
         let head = ResponseHead::read(&self.request, response, self.millis());
         let status = head.status;
         self.head = Some(head);
-        if status.is_server_error() {
-            // Recorded on the span only for 5xx, to trigger a flight recorder. The access event
+        if Outcome::from_status(status.as_u16()) == Outcome::ServerError {
+            // Recorded on the span only for these, to trigger a flight recorder. The access event
             // always has the status.
             self.span
                 .record("http.response.status_code", status.as_u16());

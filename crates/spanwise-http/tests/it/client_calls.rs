@@ -172,7 +172,7 @@ async fn ids_go_to_allowed_hosts_only() {
 
 #[tokio::test]
 async fn server_error_marks_the_span() {
-    for (status, is_error) in [(204, false), (404, false), (503, true)] {
+    for (status, is_error) in [(204, false), (404, false), (503, true), (600, true)] {
         let logs = crate::support::capture();
         let status = StatusCode::from_u16(status).unwrap();
         let service = Service::start(move |_| status.into_response()).await;
