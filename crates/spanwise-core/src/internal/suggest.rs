@@ -45,6 +45,10 @@ fn closest_within<'a>(
     let mut letters = Vec::new();
     let mut rows = Rows::default();
     let edits = candidates.into_iter().filter_map(|candidate| {
+        // Most candidates are excluded here.
+        if candidate.is_ascii() && candidate.len().abs_diff(word.len()) > max_edits {
+            return None;
+        }
         letters.clear();
         letters.extend(lowercase(candidate));
         let edits = rows.edits(&word, &letters, max_edits)?;
