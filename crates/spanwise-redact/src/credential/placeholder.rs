@@ -71,7 +71,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         | b"&" => true,
         [b'$', b'{', inside @ .., b'}'] => is_name(inside) || inside.starts_with(b"{"),
         [b'{', b'{', inside @ .., b'}', b'}'] => {
-            is_name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
+            is_name(inside.trim_ascii()) || inside.trim_ascii().starts_with(b"$")
         }
         [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             digits.len() <= 2
