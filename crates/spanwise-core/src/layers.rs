@@ -84,6 +84,7 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        let _inside = InLayers::enter();
         self.layers
             .iter()
             .all(|layer| layer.enabled(metadata, ctx.clone()))
@@ -101,6 +102,7 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        let _inside = InLayers::enter();
         self.layers
             .iter()
             .all(|layer| layer.event_enabled(event, ctx.clone()))

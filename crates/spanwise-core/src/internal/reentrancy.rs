@@ -67,9 +67,8 @@ pub fn take_written() -> bool {
     current(|current| current.written.take())
 }
 
-/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), except its `enabled`
-/// and `event_enabled`, or inside a write. In that case a panic hook must not log, because a panic
-/// inside the hook aborts the process.
+/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), or inside a write.
+/// In that case a panic hook must not log, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     current(|current| current.writing.get() != 0 || current.in_layers.get())

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::support::Lines;
-use tracing::{Event, Subscriber, info};
+use tracing::{Event, Metadata, Subscriber, info, subscriber::Interest};
 use tracing_subscriber::{Layer, layer::Context};
 
 struct Panics;
@@ -28,4 +28,50 @@ fn line_is_written_beside_a_panicking_layer() {
         assert!(catch_unwind(AssertUnwindSafe(|| info!("m"))).is_err());
     }
     assert_eq!(lines.text().lines().count(), 2, "{}", lines.text());
+}
+
+struct PanicsBefore;
+
+impl<S: Subscriber> Layer<S> for PanicsBefore {
+    fn event_enabled(&self, _: &Event<'_>, _: Context<'_, S>) -> bool {
+        panic!("a layer that panics while it decides about an event")
+    }
+}
+
+#[test]
+fn panic_of_a_decision_about_an_event_can_be_caught() {
+    alone!();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
+        .with_writer(Lines::default())
+        .layer(PanicsBefore)
+        .init()
+        .unwrap();
+    for _ in 0..2 {
+        assert!(catch_unwind(AssertUnwindSafe(|| info!("m"))).is_err());
+    }
+}
+
+struct PanicsFirst;
+
+impl<S: Subscriber> Layer<S> for PanicsFirst {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        panic!("a layer that panics while it decides about a callsite")
+    }
+}
+
+#[test]
+fn panic_of_a_decision_about_a_callsite_can_be_caught() {
+    alone!();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
+        .with_writer(Lines::default())
+        .layer(PanicsFirst)
+        .init()
+        .unwrap();
+    for _ in 0..2 {
+        assert!(catch_unwind(AssertUnwindSafe(|| info!("m"))).is_err());
+    }
 }
