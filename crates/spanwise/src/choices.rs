@@ -436,12 +436,30 @@ impl<'a> Choices<'a> {
         }
         let known = [SETTINGS, &sinks::settings()].concat();
         for source in self.sources {
-            let uses = |name: &str| file.as_deref().is_some_and(|file| file.uses(name));
+            let uses = |name: &str| {
+                self.is_reserved(name) || file.as_deref().is_some_and(|file| file.uses(name))
+            };
             for warning in source.unknown(&known, &uses) {
                 self.warn(warning);
             }
         }
         self.findings
+    }
+
+    /// Returns whether a name is the variable of a sink that later releases have. Such a variable
+    /// is an error.
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(clippy::unused_self, reason = "only the feature has reserved names")
+    )]
+    fn is_reserved(&self, variable: &str) -> bool {
+        #[cfg(feature = "config")]
+        return crate::config_file::reserved_settings().any(|def| self.name_of(&def) == variable);
+        #[cfg(not(feature = "config"))]
+        {
+            let _ = variable;
+            false
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) use merge::Merged;
 pub(crate) use named_formats::{NamedFormat, named_formats};
 pub(crate) use read_sinks::{Program, choose_routing};
 pub(crate) use reload_key::Reload;
+pub(crate) use sink_checks::reserved_settings;
 use syntax::Table;
 
 /// The maximum length of a file, in bytes.

@@ -132,7 +132,10 @@ impl<'a> Check<'a> {
         if pattern.is_empty() && RESERVED_KEYS.contains(&&*entry.key) {
             self.problem(
                 &entry.place,
-                format!("{path} is not available yet: remove it"),
+                format!(
+                    "{path} is not available yet: available are `Handle::set_levels` and \
+                     `Handle::set_levels_for`, which change levels while the program runs"
+                ),
             );
             return;
         }

@@ -1,5 +1,7 @@
 //! Checks of sinks: the keys of a kind, two sinks for one purpose, and variables of later sinks.
 
+use spanwise_core::Setting;
+
 use super::{
     MAX_SINKS,
     check::joined,
@@ -126,12 +128,7 @@ impl SinkReader<'_, '_> {
 
     /// Reports the variables of sinks that later releases have.
     pub(super) fn check_reserved_variables(&mut self) {
-        for name in RESERVED_VARIABLES {
-            let def = spanwise_core::Setting {
-                name,
-                ..LOG_OUTPUT.def
-            };
-            let def = spanwise_core::Setting { key: None, ..def };
+        for def in reserved_settings() {
             if self.reader.choices.unchecked_text(&def).is_some() {
                 let name = self.reader.choices.name_of(&def);
                 self.reader.choices.add_invalid_value(format!(
@@ -145,5 +142,19 @@ impl SinkReader<'_, '_> {
                 .iter()
                 .all(|def| !RESERVED_VARIABLES.contains(&def.name))
         );
+    }
+}
+
+/// Returns the definitions of the variables of sinks that later releases have.
+pub(crate) fn reserved_settings() -> impl Iterator<Item = Setting> {
+    RESERVED_VARIABLES.into_iter().map(reserved)
+}
+
+/// Returns the definition of the variable of a sink that later releases have.
+fn reserved(name: &'static str) -> Setting {
+    Setting {
+        name,
+        key: None,
+        ..LOG_OUTPUT.def
     }
 }

@@ -130,7 +130,10 @@ const MISTAKES: [(&str, &str); 28] = [
         "51:1",
         "the route shop::pay sends to the sink \"consol\": did you mean console? there are app, console, copy, nothing, remote",
     ),
-    ("53:2", "control is not available yet: remove it"),
+    (
+        "53:2",
+        "control is not available yet: available are `Handle::set_levels` and `Handle::set_levels_for`",
+    ),
     ("57:7", "key with no value, expected `=`"),
 ];
 
@@ -240,6 +243,35 @@ fn variable_of_a_later_sink_is_refused() {
     let problem =
         "LOG_SYSLOG is not available yet: available are stdout, stderr, file, sentry, otlp, none";
     assert_eq!(found, [problem]);
+    // A variable needs no file, and is not also warned of as an unknown name.
+    let names = [
+        "LOG_SYSLOG",
+        "LOG_LOKI_URL",
+        "LOG_LOKI_LABELS",
+        "LOG_MAIL_SMTP",
+        "LOG_MAIL_TO",
+        "LOG_AUDIT_FILE",
+    ];
+    for name in names {
+        let vars = [("LOG_PRESET", "prod"), ("LOG_STRICT", "1"), (name, "x")];
+        let result = spanwise::Builder::from_vars(vars);
+        let Err(spanwise::InitError::Settings(found)) = result else {
+            panic!("{name} is accepted");
+        };
+        assert_eq!(found, [problem.replace("LOG_SYSLOG", name)]);
+    }
+}
+
+#[test]
+fn sink_of_a_later_kind_is_refused() {
+    for kind in ["syslog", "journald", "loki", "http", "mail", "audit"] {
+        let text = format!("[sink.security]\nto = 'udp://a'\nkind = '{kind}'\n");
+        let problem = format!(
+            "config:3:8: sink.security.kind=\"{kind}\" is not available yet: available are \
+             stdout, stderr, file, sentry, otlp, none"
+        );
+        assert_eq!(problems(&text, &[("LOG_PRESET", "prod")]), [problem]);
+    }
 }
 
 #[test]
