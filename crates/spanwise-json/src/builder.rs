@@ -149,6 +149,7 @@ impl JsonLayer {
             counters: SelfReport::default().sink("json"),
             report: SelfReport::default(),
             is_late: false,
+            has_redacted_context: false,
         }
     }
 }
@@ -174,6 +175,7 @@ impl<W> JsonLayer<W> {
             counters: self.counters,
             report: self.report,
             is_late: self.is_late,
+            has_redacted_context: self.has_redacted_context,
         }
     }
 
@@ -184,6 +186,16 @@ impl<W> JsonLayer<W> {
     #[must_use]
     pub fn late(mut self) -> Self {
         self.is_late = true;
+        self
+    }
+
+    /// For a [late](Self::late) layer whose policy is also that of the
+    /// [`ContextLayer`](spanwise_core::ContextLayer): the policy does not replace values of the
+    /// context a second time.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_redacted_context(mut self) -> Self {
+        self.has_redacted_context = true;
         self
     }
 

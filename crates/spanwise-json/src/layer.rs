@@ -58,6 +58,17 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) report: SelfReport,
     /// See [`JsonLayer::late`].
     pub(crate) is_late: bool,
+    /// Whether the policy of the layer has redacted the context.
+    pub(crate) has_redacted_context: bool,
+}
+
+/// The source of the values of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpanValues {
+    /// The values as they were recorded.
+    Recorded,
+    /// The values that the context of the span has.
+    Context,
 }
 
 impl<W> JsonLayer<W>
@@ -80,6 +91,7 @@ where
             replacer: &self.options.redact,
             lists_redacted_fields: self.options.lists_redacted_fields,
             is_event,
+            are_replaced: false,
         }
     }
 
@@ -145,6 +157,7 @@ where
     fn encode_own_fields<R>(
         &self,
         plan: &Plan,
+        values: SpanValues,
         known_error: Option<usize>,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(&OwnMembers<'_>) -> R,
@@ -159,7 +172,10 @@ where
         } else {
             plan.keys_for(known_error, &record)
         };
-        let encoding = self.encoding(plan, false);
+        let encoding = Encoding {
+            are_replaced: values == SpanValues::Context && self.has_redacted_context,
+            ..self.encoding(plan, false)
+        };
         if plan.precomputed.is_empty() {
             encode(
                 line,
@@ -222,12 +238,13 @@ where
     fn encode_own_fields_with_ids<R>(
         &self,
         plan: &Plan,
+        values: SpanValues,
         identity: Option<&SpanIdentity>,
         known_error: Option<usize>,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(&OwnMembers<'_>) -> R,
     ) -> R {
-        self.encode_own_fields(plan, known_error, record, |own| {
+        self.encode_own_fields(plan, values, known_error, record, |own| {
             match (identity, &plan.span_plan) {
                 (Some(identity), Some(span_plan)) => with_trace_ids(own, span_plan, identity, f),
                 _ => f(own),
@@ -281,7 +298,9 @@ where
                     })
                 };
                 let identity = identity.as_ref();
-                let node = self.encode_own_fields_with_ids(plan, identity, None, record, make);
+                let values = SpanValues::Context;
+                let node =
+                    self.encode_own_fields_with_ids(plan, values, identity, None, record, make);
                 self.spans.insert(&span.id(), Arc::clone(&node));
                 Some(node)
             });
@@ -448,13 +467,14 @@ where
         let node = if SpanIdentity::exist() {
             self.encode_own_fields_with_ids(
                 plan,
+                SpanValues::Recorded,
                 find_identity(id, &ctx).as_ref(),
                 None,
                 record,
                 make,
             )
         } else {
-            self.encode_own_fields(plan, None, record, make)
+            self.encode_own_fields(plan, SpanValues::Recorded, None, record, make)
         };
         self.spans.insert(id, node);
         self.on_lifecycle(SpanChange::New, id, &ctx);
@@ -475,9 +495,16 @@ where
         let plan = self.plan(callsite);
         if SpanIdentity::exist() {
             let identity = find_identity(id, &ctx);
-            self.encode_own_fields_with_ids(plan, identity.as_ref(), known_error, record, update);
+            self.encode_own_fields_with_ids(
+                plan,
+                SpanValues::Recorded,
+                identity.as_ref(),
+                known_error,
+                record,
+                update,
+            );
         } else {
-            self.encode_own_fields(plan, known_error, record, update);
+            self.encode_own_fields(plan, SpanValues::Recorded, known_error, record, update);
         }
     }
 

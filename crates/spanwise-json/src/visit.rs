@@ -43,6 +43,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) lists_redacted_fields: bool,
     /// Whether the fields are those of an event, not of a span.
     pub(crate) is_event: bool,
+    /// Whether the policy has replaced the values under the keys that it replaces.
+    pub(crate) are_replaced: bool,
     /// See [`Plan::clean_texts`](crate::plan::Plan::clean_texts).
     pub(crate) clean_texts: &'a [CleanTexts],
 }
@@ -217,8 +219,13 @@ impl<'a> Encoder<'a> {
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
-        let replacer = self.encoding.replacer;
-        let shown = replacer.replace_display(plain_name(field.name()), format_args!("{value}"));
+        let shown = match self.encoding.are_replaced {
+            true => value.to_string(),
+            false => {
+                let replacer = self.encoding.replacer;
+                replacer.replace_display(plain_name(field.name()), format_args!("{value}"))
+            }
+        };
         self.at = field.index();
         self.note_member(field.index());
         self.line.push_padded(&key.opening);

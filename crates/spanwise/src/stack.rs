@@ -285,7 +285,12 @@ impl Stack {
         W2: Send + Sync + 'static,
     {
         self.add(move |layers, wrappers| {
-            let layer = if sink.is_late { layer.late() } else { layer };
+            let layer = match (sink.is_late, &sink.policy) {
+                (false, _) => layer,
+                (true, Some(_)) => layer.late(),
+                // The stack has one policy for its context and for such a layer.
+                (true, None) => layer.late().has_redacted_context(),
+            };
             let layer = match wrappers.policy_of(&sink) {
                 Some(policy) => layer.redact(policy),
                 None => layer,

@@ -15,6 +15,29 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Ids {
     }
 }
 
+#[cfg(feature = "pseudonyms")]
+#[test]
+fn new_lines_have_the_same_pseudonyms() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "0123456789abcdef0123456789abcdef").unwrap();
+    let vars = [
+        ("LOG_REDACT_KEY_FILE", key.path().to_str().unwrap()),
+        ("LOG_CONTEXT", "email"),
+    ];
+    let program = Program::start_with_vars(MAIN, &vars, |builder| builder);
+    program.log(|| {
+        let _request = info_span!("request", email = "ada@example.com").entered();
+        info!("before");
+        let file = format!("{MAIN}{AUDIT}max_line = '4KiB'\n");
+        program.reload(&file).unwrap();
+        info!("after");
+    });
+    let lines = program.lines();
+    let pseudonym = &lines["main"][0]["email"];
+    assert!(pseudonym.as_str().unwrap().starts_with("k1:"), "{lines:?}");
+    assert_eq!(lines["audit"].last().unwrap()["email"], *pseudonym);
+}
+
 #[test]
 fn new_lines_have_the_ids_of_older_spans() {
     let program = Program::start_with(MAIN, |builder| builder.layer(Ids));
