@@ -14,8 +14,9 @@ pub(crate) struct LevelOptions {
     pub(crate) events: Levels,
     pub(crate) spans: TargetLevels,
     /// The levels that code or a variable sets, without those of a configuration file.
-    #[cfg(feature = "config")]
     pub(crate) over_file: Option<Chosen<Levels>>,
+    /// The levels of the configuration file or of the preset, over which `over_file` is laid.
+    pub(crate) defaults: Chosen<Levels>,
 }
 
 impl LevelOptions {
@@ -35,7 +36,7 @@ impl LevelOptions {
             Some(file) => Chosen::new(file.value.or(&defaults.value), file.origin),
             None => defaults,
         };
-        let events = choose_events(choices, defaults, verbosity);
+        let events = choose_events(choices, defaults.clone(), verbosity);
         if let Err(error) = events.check_spans() {
             let file = choices.value_in_file(&RUST_LOG);
             let file = file.as_ref().and_then(|file| file.origin.source_name());
@@ -48,15 +49,17 @@ impl LevelOptions {
         Self {
             events,
             spans,
-            #[cfg(feature = "config")]
             over_file: over_file(choices, verbosity),
+            defaults: match verbosity {
+                0 => defaults,
+                _ => Chosen::new(defaults.value.shifted(verbosity), Origin::Verbosity),
+            },
         }
     }
 }
 
 /// Returns the levels that code or a variable sets. `verbosity` shifts the levels from code, and
 /// removes the default level of a variable.
-#[cfg(feature = "config")]
 fn over_file(choices: &mut Choices<'_>, verbosity: i8) -> Option<Chosen<Levels>> {
     let set = choices
         .explicit_value(&RUST_LOG)

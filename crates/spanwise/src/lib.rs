@@ -248,6 +248,7 @@ mod global_subscriber;
 #[cfg(feature = "http")]
 mod http_options;
 mod level_options;
+mod level_sources;
 #[cfg(feature = "config")]
 mod live;
 mod named;

@@ -28,6 +28,7 @@ use crate::{
     Builder, Handle,
     config::Config,
     config_file::{ConfigChange, FileKeys, Merged, Reload, ReloadError},
+    level_sources::LevelSources,
     live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
     outputs::{OpenOptions, OpenOutput, Outputs},
     rendering::Rendering,
@@ -276,13 +277,6 @@ impl Reloader {
         let change = keys.changes_from(&old_keys);
         let change = change.with_overrides(&config.findings.explanation);
         let mut problems = config.problems();
-        if change.is_empty() && problems.is_empty() {
-            // The keys may have moved to other lines.
-            state.file = Arc::clone(&config.file);
-            self.report_unchanged();
-            return Ok(change);
-        }
-        let mut restarts = state.restarts(&config, &keys, &old_keys);
         let set_in_code = state
             .outputs
             .iter()
@@ -290,6 +284,14 @@ impl Reloader {
         let names = set_in_code.map(|output| &*output.sink.name);
         let mut routing = config.sinks_and_routes(names, live.exporters.iter().copied());
         config.levels.events = routing.levels(&config.levels.events);
+        if change.is_empty() && problems.is_empty() {
+            // The keys may have moved to other lines.
+            state.file = Arc::clone(&config.file);
+            live.set_level_sources(LevelSources::new(&config.levels, &routing));
+            self.report_unchanged();
+            return Ok(change);
+        }
+        let mut restarts = state.restarts(&config, &keys, &old_keys);
         restarts.extend(state.changed_files(&routing, &keys, &old_keys));
         // If the key also has another problem, it is a mistake that a restart would not accept
         // either.
@@ -357,7 +359,13 @@ impl Reloader {
         let running = RunningOutputs {
             sampler,
             closed: live.running.read().closed.clone(),
-            ..RunningOutputs::new(&outputs, &routing, router_for_explain, samplers)
+            ..RunningOutputs::new(
+                &outputs,
+                &routing,
+                &config.levels,
+                router_for_explain,
+                samplers,
+            )
         };
         // Until the old outputs are closed, a flush waits for the old and the new outputs.
         let backgrounds = running
@@ -516,6 +524,14 @@ impl Live {
         // The caller adds the counts of the output to `RunningOutputs::closed`.
         self.report.remove_sink(&output.background.counters());
         Some(output.background.stats())
+    }
+
+    fn set_level_sources(&self, level_sources: LevelSources) {
+        let mut running = self.running.write();
+        *running = Arc::new(RunningOutputs {
+            level_sources,
+            ..RunningOutputs::clone(&running)
+        });
     }
 
     /// Calls `f` with the stack as the default subscriber of this thread.

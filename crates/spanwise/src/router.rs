@@ -536,20 +536,25 @@ impl Routing {
     /// the routes. If these levels have a default level, no level of a route applies. Otherwise
     /// their directives are added to the levels of the routes.
     pub(crate) fn levels(&self, events: &Levels) -> Levels {
-        let mut levels = events.clone();
         let over = self.levels_over_routes.as_ref();
         if over.is_some_and(|over| over.default_level().is_some()) {
-            return levels;
+            return events.clone();
         }
-        let route_levels = self.levels_of_routes();
-        if let Some(level) = route_levels.default_level() {
-            levels = levels.with_default_level(level);
-        }
-        levels = levels.with_directives_from(&route_levels);
+        let levels = self.with_route_levels(events.clone());
         match over {
             Some(over) => levels.with_directives_from(over),
             None => levels,
         }
+    }
+
+    /// Adds the levels of the routes to `levels`.
+    pub(crate) fn with_route_levels(&self, levels: Levels) -> Levels {
+        let of_routes = self.levels_of_routes();
+        let levels = match of_routes.default_level() {
+            Some(level) => levels.with_default_level(level),
+            None => levels,
+        };
+        levels.with_directives_from(&of_routes)
     }
 
     /// Returns the levels of the root and of the routes, shifted by the verbosity.

@@ -481,7 +481,7 @@ fn build(
     let samplers: Vec<Sampler> = samplers.collect();
     let outputs_now = RunningOutputs {
         sampler: config.sampler.clone(),
-        ..RunningOutputs::new(&outputs, &routing, router.clone(), samplers)
+        ..RunningOutputs::new(&outputs, &routing, &config.levels, router.clone(), samplers)
     };
     let running_outputs = Arc::new(RwLock::new(Arc::new(outputs_now)));
     let guards = Arc::new(Guards::default());

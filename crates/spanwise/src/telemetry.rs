@@ -22,16 +22,18 @@ use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
 use tracing::{Level, level_filters::LevelFilter};
 
-#[cfg(feature = "config")]
 use crate::{
-    outputs::OutputId,
-    reload::{ReloadThread, Reloader},
-};
-use crate::{
+    level_options::LevelOptions,
+    level_sources::LevelSources,
     outputs::{OutputGuard, Outputs},
     router::{ExplainedEvent, Router},
     sink_settings::Routing,
     sinks::RunningSink,
+};
+#[cfg(feature = "config")]
+use crate::{
+    outputs::OutputId,
+    reload::{ReloadThread, Reloader},
 };
 
 /// The guard of the outputs. Keep it in `main`. Dropping it shuts logging down, in at most five
@@ -78,6 +80,8 @@ pub(crate) struct RunningOutputs {
     pub(crate) router: Option<Arc<Router>>,
     /// The names of the sinks, with their most verbose levels.
     pub(crate) sink_levels: Vec<(String, LevelFilter)>,
+    /// The sources of the configured levels.
+    pub(crate) level_sources: LevelSources,
     /// The sampler of the program.
     pub(crate) sampler: Option<Sampler>,
     /// The counts of the outputs that reloads have closed, one entry for each name.
@@ -91,6 +95,7 @@ impl RunningOutputs {
     pub(crate) fn new(
         outputs: &Outputs,
         routing: &Routing,
+        levels: &LevelOptions,
         router: Option<Arc<Router>>,
         sink_samplers: Vec<Sampler>,
     ) -> Self {
@@ -103,6 +108,7 @@ impl RunningOutputs {
             sink_levels: sinks
                 .map(|sink| (sink.name.clone(), sink.level.most_verbose()))
                 .collect(),
+            level_sources: LevelSources::new(levels, routing),
             sampler: None,
             closed: Vec::new(),
             sink_samplers,
@@ -296,7 +302,7 @@ impl Handle {
     /// assert_eq!(explained.sinks, ["main"]);
     /// assert_eq!(
     ///     explained.to_string(),
-    ///     "shop::pay at WARN: route root, level warn (levels), sinks main"
+    ///     "shop::pay at WARN: route root, level warn (code), sinks main"
     /// );
     /// # Ok::<(), spanwise::InitError>(())
     /// ```
@@ -305,10 +311,11 @@ impl Handle {
         let levels = self.levels();
         let running = self.running();
         match &running.router {
-            Some(router) => router.explain(target, level, &levels),
+            Some(router) => router.explain(target, level, &levels, &running.level_sources),
             None => {
                 let sinks = running.sink_levels.iter().cloned();
-                ExplainedEvent::without_routes(target, level, &levels, sinks)
+                let sources = &running.level_sources;
+                ExplainedEvent::without_routes(target, level, &levels, sources, sinks)
             }
         }
     }

@@ -6,6 +6,7 @@ use spanwise_core::Levels;
 use tracing::{Level, level_filters::LevelFilter};
 
 use super::{Reached, Router};
+use crate::level_sources::LevelSources;
 
 /// Where the events of a target and level go, from
 /// [`Handle::explain_event`](crate::Handle::explain_event).
@@ -23,8 +24,9 @@ pub struct ExplainedEvent {
     pub route: Option<String>,
     /// The effective level of the target.
     pub max_level: LevelFilter,
-    /// Where the effective level comes from: `route.shop`, `root`, or `levels`, which `RUST_LOG`
-    /// and the running program can change.
+    /// Where the effective level comes from: `route.shop`, `root`, a variable such as `RUST_LOG`, a
+    /// place such as `log.toml:2`, `code`, `preset prod`, `verbosity`, or `Handle::set_levels` if
+    /// the running program has set it.
     pub level_origin: String,
     /// The sinks that get the event, unless a filter drops it. Empty if the level disables it.
     pub sinks: Vec<String>,
@@ -35,7 +37,13 @@ pub struct ExplainedEvent {
 
 impl Router {
     /// Explains the events of a target and level, while `levels` are in force.
-    pub(crate) fn explain(&self, target: &str, level: Level, levels: &Levels) -> ExplainedEvent {
+    pub(crate) fn explain(
+        &self,
+        target: &str,
+        level: Level,
+        levels: &Levels,
+        sources: &LevelSources,
+    ) -> ExplainedEvent {
         let max_level = levels.level(target);
         let Reached {
             longest_route,
@@ -62,23 +70,18 @@ impl Router {
             level,
             route: own_route.flatten().map(|route| route.as_str().to_owned()),
             max_level,
-            level_origin: self.level_origin(target, max_level),
+            level_origin: sources.source(target, levels, self.route_level(target)),
             sinks: sinks().map(|sink| sink.name.clone()).collect(),
             filters: route_filters.chain(sink_filters).collect(),
         }
     }
 
-    /// Returns the route that gives a target its level, or `levels` if the level in force is not
-    /// that of a route.
-    fn level_origin(&self, target: &str, max_level: LevelFilter) -> String {
-        let with_level = self.chain(target).find_map(|(route, compiled)| {
-            let origin = route.map_or("root".to_owned(), |route| format!("route.{route}"));
-            compiled.level.map(|level| (origin, level))
-        });
-        match with_level {
-            Some((origin, level)) if level == max_level => origin,
-            _ => "levels".to_owned(),
-        }
+    /// Returns the nearest route of a target that has a level, with this level.
+    fn route_level(&self, target: &str) -> Option<(String, LevelFilter)> {
+        self.chain(target).find_map(|(route, compiled)| {
+            let name = route.map_or("root".to_owned(), |route| format!("route.{route}"));
+            compiled.level.map(|level| (name, level))
+        })
     }
 }
 
@@ -88,6 +91,7 @@ impl ExplainedEvent {
         target: &str,
         level: Level,
         levels: &Levels,
+        sources: &LevelSources,
         sinks: impl Iterator<Item = (String, LevelFilter)>,
     ) -> Self {
         let max_level = levels.level(target);
@@ -97,7 +101,7 @@ impl ExplainedEvent {
             level,
             route: None,
             max_level,
-            level_origin: "levels".to_owned(),
+            level_origin: sources.source(target, levels, None),
             sinks: sinks.map(|(name, _)| name).collect(),
             filters: Vec::new(),
         }

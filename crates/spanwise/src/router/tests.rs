@@ -395,7 +395,7 @@ fn explanation_names_route_level_sinks_and_filters() {
     handle.set_levels("debug").unwrap();
     assert_eq!(
         explain("hyper", Level::INFO),
-        "hyper at INFO: route root, level debug (levels), sinks main"
+        "hyper at INFO: route root, level debug (Handle::set_levels), sinks main"
     );
 }
 

@@ -467,6 +467,52 @@ fn explained(file: &str, vars: &[(&str, &str)], target: &str, level: Level) -> S
 }
 
 #[test]
+fn level_of_an_event_names_its_source() {
+    let file =
+        "levels = 'info,sqlx=warn'\n[sink.a]\nkind = 'none'\n[route.shop]\nlevel = 'debug'\n";
+    let source = |vars: &[(&str, &str)], target: &str| {
+        let text = explained(file, vars, target, Level::ERROR);
+        let (_, source) = text.split_once(" (").unwrap();
+        source.split_once("), ").unwrap().0.to_owned()
+    };
+    for (target, expected) in [
+        ("hyper", "config:1"),
+        ("sqlx", "config:1"),
+        ("shop::pay", "route.shop"),
+    ] {
+        assert_eq!(source(&[], target), expected, "{target}");
+    }
+    let vars = [("RUST_LOG", "hyper=trace,shop::db=error")];
+    for (target, expected) in [
+        ("hyper", "RUST_LOG"),
+        ("sqlx", "config:1"),
+        ("shop::db", "RUST_LOG"),
+        ("shop::pay", "route.shop"),
+    ] {
+        assert_eq!(source(&vars, target), expected, "{target}");
+    }
+    for variable in ["RUST_LOG", "LOG_LEVEL"] {
+        for target in ["hyper", "sqlx", "shop::pay"] {
+            assert_eq!(source(&[(variable, "warn")], target), variable, "{target}");
+        }
+    }
+}
+
+#[test]
+fn level_of_the_running_program_names_its_source() {
+    let vars = [("LOG_PRESET", "prod"), ("RUST_LOG", "shop=debug")];
+    let builder = Builder::from_vars(vars).unwrap();
+    let (_, telemetry) = without_installing(builder).unwrap();
+    let handle = telemetry.handle();
+    let source = |target| handle.explain_event(target, Level::ERROR).level_origin;
+    assert_eq!(source("shop"), "RUST_LOG");
+    assert_eq!(source("hyper"), "preset prod");
+    handle.set_levels("hyper=error").unwrap();
+    assert_eq!(source("shop"), "RUST_LOG");
+    assert_eq!(source("hyper"), "Handle::set_levels");
+}
+
+#[test]
 fn changed_level_does_not_show_a_captured_event() {
     let file = r#"
         [recorder]

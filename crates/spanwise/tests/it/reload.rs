@@ -316,3 +316,17 @@ fn routes_are_explained_after_a_reload() {
         .explain_event("shop::pay", Level::INFO);
     assert_eq!(explained.sinks, ["app", "audit"]);
 }
+
+#[test]
+fn source_of_a_level_follows_its_line() {
+    let program = Program::start(&format!("levels = 'info'\n{MAIN}"));
+    let origin = || {
+        let handle = program.telemetry.handle();
+        let origin = handle.explain_event("shop", Level::INFO).level_origin;
+        origin.rsplit_once('/').unwrap().1.to_owned()
+    };
+    assert_eq!(origin(), "log.toml:2");
+    let change = program.reload(&format!("\n\nlevels = 'info'\n{MAIN}"));
+    assert!(change.unwrap().is_empty());
+    assert_eq!(origin(), "log.toml:4");
+}
