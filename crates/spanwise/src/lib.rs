@@ -209,6 +209,7 @@
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `otel`, `otel-grpc` | traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` |
 //! | `sentry` | errors in Sentry: `SENTRY_DSN` |
+//! | `sighup` | `config`, with `reload = "sighup"`: SIGHUP applies the file again, and reopens log files |
 //! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep the context of their request |
 //!
 //! # Troubleshooting

@@ -5,19 +5,22 @@
 //! through a new [`Generation`] (the router and the layers of one configuration), waits for the
 //! events in the old one, and closes the outputs that are gone.
 
+#[cfg(all(unix, feature = "sighup"))]
+mod hangup_signal;
+mod reload_thread;
 mod reports;
 
 use std::{
     fmt,
     sync::Arc,
-    thread::{self, JoinHandle, ThreadId},
-    time::{Duration, Instant},
+    thread::{self, ThreadId},
+    time::Duration,
 };
 
 use spanwise_core::{
     Fault, LevelHandle, Levels, SelfReport, SinkStats,
     internal::{
-        forks, panic_safe, reentrancy,
+        forks, reentrancy,
         sync::{Condvar, Mutex, MutexGuard, RwLock},
     },
 };
@@ -38,6 +41,8 @@ use crate::{
     start::new_router,
     telemetry::{Guards, RunningOutputs, add_stats},
 };
+
+pub(crate) use reload_thread::ReloadThread;
 
 /// Reads the configuration files again, and replaces the running configuration.
 pub(crate) struct Reloader {
@@ -554,77 +559,5 @@ impl fmt::Debug for Reloader {
         f.debug_struct("Reloader")
             .field("trigger", &self.trigger)
             .finish_non_exhaustive()
-    }
-}
-
-/// The thread that compares the files at an interval.
-#[derive(Debug)]
-pub(crate) struct ReloadThread(JoinHandle<()>);
-
-impl ReloadThread {
-    /// Starts the thread, if the configuration asks for it.
-    pub(crate) fn start(reloader: &Arc<Reloader>) -> Option<Self> {
-        let Reload::Every(interval) = reloader.trigger else {
-            return None;
-        };
-        let started = Arc::clone(reloader);
-        let thread = thread::Builder::new().name("spanwise-reload".to_owned());
-        let thread = thread.spawn(move || started.run(interval));
-        match thread {
-            Ok(thread) => Some(Self(thread)),
-            Err(error) => {
-                let why = format_args!(
-                    "no thread can be started that reloads the configuration: {error}; raise the \
-                     limit of threads, or call Handle::reload"
-                );
-                reloader.live.report.fault_unthrottled(Fault::Setup, &why);
-                None
-            }
-        }
-    }
-}
-
-impl Reloader {
-    /// Refuses later reloads, and ends the thread. Waits for a reload in progress, for at most half
-    /// of the time until `deadline`. The outputs need the rest of the time.
-    pub(crate) fn stop_by(&self, thread: Option<&ReloadThread>, deadline: Instant) {
-        if forks::generation() != self.fork_generation {
-            // A forked child does not have the thread of its parent, so there is nothing to stop.
-            return;
-        }
-        *self.stop.lock() = true;
-        self.stopped.notify_all();
-        let now = Instant::now();
-        let deadline = now + deadline.saturating_duration_since(now) / 2;
-        let mut pause = Duration::from_micros(50);
-        let is_reloading = || {
-            let is_running = thread.is_some_and(|it| !it.0.is_finished());
-            is_running || self.state.try_lock().is_none()
-        };
-        while is_reloading() && Instant::now() < deadline {
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(10));
-        }
-    }
-
-    fn run(&self, interval: Duration) {
-        let mut stop = self.stop.lock();
-        loop {
-            let (guard, timeout) = self
-                .stopped
-                .wait_timeout_while(stop, interval, |stop| !*stop);
-            if !timeout.timed_out() {
-                return;
-            }
-            drop(guard);
-            if panic_safe::catch_panic(|| self.reload_if_changed()).is_none() {
-                let why = "a layer or filter panicked in a reload of the configuration";
-                self.live.report.fault(Fault::Setup, &why);
-            }
-            stop = self.stop.lock();
-            if *stop {
-                return;
-            }
-        }
     }
 }

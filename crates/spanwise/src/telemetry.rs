@@ -114,6 +114,20 @@ impl RunningOutputs {
             sink_samplers,
         }
     }
+
+    /// Reopens each file, even after an error. Returns the first error.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        let reopened = self.files.iter().map(|file| {
+            file.reopen().map_err(|error| {
+                let path = file.path().display();
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot reopen log file {path}: {error}"),
+                )
+            })
+        });
+        reopened.fold(Ok(()), io::Result::and)
+    }
 }
 
 /// Adds the counts of a sink to the entry of its name, or as a new entry.
@@ -245,7 +259,7 @@ impl Telemetry {
         self.at_exit = None;
         #[cfg(feature = "config")]
         if let Some(reloader) = &self.handle.reloader {
-            reloader.stop_by(self.reload_thread.take().as_ref(), deadline);
+            reloader.stop_by(self.reload_thread.take(), deadline);
         }
         self.handle.flush_sampler(deadline);
         for OutputGuard { guard, .. } in self.guards.take_all() {
@@ -433,18 +447,7 @@ impl Handle {
     /// Returns the error of the first file that cannot be opened. In that case the old file stays
     /// in use.
     pub fn reopen(&self) -> io::Result<()> {
-        let running = self.running();
-        let reopened = running.files.iter().map(|file| {
-            file.reopen().map_err(|error| {
-                let path = file.path().display();
-                io::Error::new(
-                    error.kind(),
-                    format!("cannot reopen log file {path}: {error}"),
-                )
-            })
-        });
-        // Reopens each file, even after an error.
-        reopened.fold(Ok(()), io::Result::and)
+        self.running().reopen()
     }
 
     /// Returns the sampler of the program, and the samplers of single sinks.

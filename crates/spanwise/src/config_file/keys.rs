@@ -177,10 +177,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "reload",
         Text,
-        "off, manual, or an interval of at least `1s`",
+        "off, manual, sighup, or an interval of at least `1s`",
         "Whether changed files are applied while the program runs. With `manual`, the program \
-         calls `Handle::reload`. With an interval, the files are also compared at that interval. \
-         Defaults to off.",
+         calls `Handle::reload`. With `sighup`, SIGHUP does the same, and reopens the log files. \
+         With an interval, the files are also compared at that interval. Defaults to off.",
     ),
     Key::new(
         "include",

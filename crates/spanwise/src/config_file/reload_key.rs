@@ -17,6 +17,10 @@ pub(crate) enum Reload {
     /// When [`Handle::reload`](crate::Handle::reload) is called, or when a comparison at this
     /// interval shows that the files have changed.
     Every(Duration),
+    /// When [`Handle::reload`](crate::Handle::reload) is called, or when the process receives
+    /// `SIGHUP`.
+    #[cfg(all(unix, feature = "sighup"))]
+    Sighup,
 }
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,15 +32,22 @@ impl FromStr for Reload {
         match text {
             "off" => Ok(Self::Off),
             "manual" => Ok(Self::Manual),
+            #[cfg(all(unix, feature = "sighup"))]
+            "sighup" => Ok(Self::Sighup),
+            #[cfg(all(unix, not(feature = "sighup")))]
             "sighup" => Err(ParseError::new(
-                "`sighup` is not available yet: write `manual`, and call `Handle::reload` in the \
-                 handler of the signal",
+                "`sighup` needs the feature `sighup` of `spanwise`: add it, or write `manual`, and \
+                 call `Handle::reload` in the handler of the signal",
+            )),
+            #[cfg(not(unix))]
+            "sighup" => Err(ParseError::new(
+                "`sighup` needs Unix: write `manual`, or an interval such as `5s`",
             )),
             text => match parse_duration(text) {
                 Ok(interval) if interval >= MIN_INTERVAL => Ok(Self::Every(interval)),
                 Ok(_) => Err(ParseError::new("the shortest interval is `1s`")),
                 Err(_) => Err(ParseError::new(
-                    "write off, manual, or an interval such as `5s`",
+                    "write off, manual, sighup, or an interval such as `5s`",
                 )),
             },
         }

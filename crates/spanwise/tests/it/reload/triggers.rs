@@ -52,6 +52,58 @@ fn changed_files_are_found() {
     drop(telemetry);
 }
 
+#[cfg(feature = "sighup")]
+#[test]
+fn sighup_reloads_and_reopens() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let write = |sinks: &[&str]| {
+        let sinks = sinks.iter().map(|name| {
+            let file = path(&format!("{name}.log"));
+            format!("[sink.{name}]\nkind = 'file'\npath = {file:?}\n")
+        });
+        let text = format!("reload = 'sighup'\n{}", sinks.collect::<String>());
+        fs::write(path("log.toml"), text).unwrap();
+    };
+    let hang_up = || {
+        let process = rustix::process::getpid();
+        rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+    };
+    write(&["a"]);
+    let file = path("log.toml");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_CONFIG", file.to_str().unwrap()),
+    ];
+    let telemetry = Builder::from_vars(vars).unwrap().init().unwrap();
+    // As `logrotate` does. No event is logged, so only the signal creates the file again.
+    fs::rename(path("a.log"), path("a.log.1")).unwrap();
+    hang_up();
+    wait_for(&path("a.log"));
+    for sinks in [&["a", "b"][..], &["a", "b", "c"]] {
+        write(sinks);
+        hang_up();
+        let last = sinks.last().unwrap();
+        wait_for(&path(&format!("{last}.log")));
+    }
+    drop(telemetry);
+    // The program does not end even after the shutdown.
+    hang_up();
+}
+
+#[cfg(not(feature = "sighup"))]
+#[test]
+fn sighup_needs_its_feature() {
+    let file = "reload = 'sighup'\n";
+    let found = super::super::config_file::problems(file, &[("LOG_PRESET", "prod")]);
+    let problem = "config:1:10: reload=\"sighup\": `sighup` needs the feature `sighup` of";
+    assert!(
+        found.len() == 1 && found[0].starts_with(problem),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn wrong_intervals_are_mistakes() {
     let problems = |value: &str| {
@@ -65,9 +117,8 @@ fn wrong_intervals_are_mistakes() {
         ("10ms", "the shortest interval is `1s`"),
         (
             "sometimes",
-            "write off, manual, or an interval such as `5s`",
+            "write off, manual, sighup, or an interval such as `5s`",
         ),
-        ("sighup", "`sighup` is not available yet"),
     ] {
         let found = problems(value);
         assert_eq!(found.len(), 1, "{found:?}");
