@@ -13,7 +13,9 @@ mod explained;
 mod filter;
 mod filter_event;
 mod gate;
+mod outcome_table;
 mod routed;
+mod span_outcomes;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use tracing::{Level, Metadata, level_filters::LevelFilter};
 use self::{
     condition::FieldTests,
     filter::{End, Filters, Steps},
+    outcome_table::OutcomeTable,
 };
 use crate::{
     outputs::MAIN,
@@ -103,8 +106,10 @@ struct Reached<'r> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The bits of the sinks that get every event, at its own level. 0 in all other cases, for
-    /// which `details` decides.
+    /// which `by_outcome` or `details` decides.
     fixed: u64,
+    /// The destinations of events, if only tests of values decide about them.
+    by_outcome: Option<OutcomeTable>,
     details: Box<PlanDetails>,
 }
 
@@ -275,6 +280,7 @@ impl Router {
         let fixed = details.if_fixed.filter(|_| !details.may_be_forced);
         Plan {
             fixed: fixed.map_or(0, |it| it.only_at(details.level)),
+            by_outcome: OutcomeTable::new(&details, &self.filters),
             details: Box::new(details),
         }
     }

@@ -1,7 +1,7 @@
 //! Conditions of filters. The parts of a condition that depend only on the target and the level are
 //! decided once per callsite.
 
-use std::fmt;
+use std::{cell::OnceCell, fmt};
 
 use spanwise_core::{TargetPattern, internal::panic_safe};
 use tracing::{Level, level_filters::LevelFilter};
@@ -47,7 +47,11 @@ enum Test {
 
 /// The tests of all filters. The bit of a test is `1 << index`.
 #[derive(Debug, Default)]
-pub(super) struct ValueTests(Vec<ValueTest>);
+pub(super) struct ValueTests {
+    tests: Vec<ValueTest>,
+    /// The bits of the tests that hold if the field has no value.
+    without_value: u64,
+}
 
 /// The outcomes of tests, by their bits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,9 +62,14 @@ pub(super) struct Outcomes {
     pub(super) truth: u64,
 }
 
-/// The tests for the fields of a callsite: the index of a field, and the bits of its tests.
+/// The tests for the fields of a callsite.
 #[derive(Debug, Default)]
-pub(super) struct FieldTests(Vec<(usize, u64)>);
+pub(super) struct FieldTests {
+    /// The index of each tested field, and the bits of its tests.
+    by_field: Vec<(usize, u64)>,
+    /// For each tested field, the bit of its index modulo 64.
+    tested: u64,
+}
 
 /// The maximum number of tests in all filters together.
 const MAX_TESTS: usize = 64;
@@ -170,12 +179,19 @@ impl Compiled {
 
 impl ValueTests {
     fn add(&mut self, test: ValueTest) -> Option<u64> {
-        let known = self.0.iter().position(|other| *other == test);
-        let index = known.unwrap_or_else(|| {
-            self.0.push(test);
-            self.0.len() - 1
-        });
-        (index < MAX_TESTS).then(|| 1 << index)
+        let known = self.tests.iter().position(|other| *other == test);
+        let index = known.unwrap_or(self.tests.len());
+        if index >= MAX_TESTS {
+            return None;
+        }
+        let bit = 1 << index;
+        if known.is_none() {
+            if test.test.holds_without_value() {
+                self.without_value |= bit;
+            }
+            self.tests.push(test);
+        }
+        Some(bit)
     }
 
     /// Returns the tests among `bits` for the fields of a callsite.
@@ -185,7 +201,7 @@ impl ValueTests {
         bits: u64,
     ) -> FieldTests {
         let mut found: Vec<(usize, u64)> = Vec::new();
-        for (test_index, test) in self.0.iter().enumerate() {
+        for (test_index, test) in self.tests.iter().enumerate() {
             let bit = bits & 1 << test_index;
             let Some(field) = fields.field(&*test.field).filter(|_| bit != 0) else {
                 continue;
@@ -195,43 +211,47 @@ impl ValueTests {
                 None => found.push((field.index(), bit)),
             }
         }
-        FieldTests(found)
+        FieldTests {
+            tested: found
+                .iter()
+                .fold(0, |tested, (index, _)| tested | 1 << (index % 64)),
+            by_field: found,
+        }
     }
 
     /// Returns the bits of the tests that the fields of spans can decide: all except those of the
     /// message.
     pub(super) fn span_bits(&self) -> u64 {
-        self.bits(|test| test.field != MESSAGE)
-    }
-
-    /// Returns the bits of the tests that hold if the field has no value.
-    pub(super) fn without_value(&self) -> u64 {
-        self.bits(|test| match &test.test {
-            Test::Exists(exists) => !exists,
-            Test::IsOneOf(_, expected) => !expected,
-            _ => false,
-        })
-    }
-
-    fn bits(&self, selects: impl Fn(&ValueTest) -> bool) -> u64 {
-        let tests = self.0.iter().enumerate().filter(|(_, test)| selects(test));
+        let tests = self.tests.iter().enumerate();
+        let tests = tests.filter(|(_, test)| test.field != MESSAGE);
         tests.fold(0, |bits, (index, _)| bits | 1 << index)
+    }
+
+    /// Returns the outcomes with those of the tests among `bits` that have none, because their
+    /// field has no value.
+    #[inline]
+    pub(super) fn with_absent(&self, outcomes: Outcomes, bits: u64) -> Outcomes {
+        let absent = self.without_value & bits & !outcomes.known;
+        Outcomes {
+            truth: outcomes.truth | absent,
+            ..outcomes
+        }
     }
 
     /// Runs the tests among `bits` for which `value` returns a text. `value` is passed the name of
     /// the field of a test.
-    pub(super) fn run_on_texts(
+    pub(super) fn run_on_texts<'v>(
         &self,
         bits: u64,
-        value: impl Fn(&str) -> Option<String>,
+        value: impl Fn(&str) -> Option<&'v str>,
     ) -> Outcomes {
         let mut outcomes = Outcomes::default();
-        for (index, test) in self.0.iter().enumerate() {
+        for (index, test) in self.tests.iter().enumerate() {
             let bit = bits & 1 << index;
             if bit != 0
                 && let Some(text) = value(&test.field)
             {
-                outcomes.add(bit, test.test.holds(&TestedValue::Text(&text)));
+                outcomes.add(bit, test.test.holds(&TestedValue::Text(text)));
             }
         }
         outcomes
@@ -240,12 +260,13 @@ impl ValueTests {
     /// Runs the tests on the values that `record` passes to a visitor.
     #[inline]
     pub(super) fn run(&self, fields: &FieldTests, record: impl FnOnce(&mut dyn Visit)) -> Outcomes {
-        if fields.0.is_empty() {
+        if fields.tested == 0 {
             return Outcomes::default();
         }
         let mut runner = TestRunner {
-            tests: self,
-            fields,
+            tested: fields.tested,
+            tests: &self.tests,
+            fields: &fields.by_field,
             outcomes: Outcomes::default(),
         };
         record(&mut runner);
@@ -259,6 +280,14 @@ impl Outcomes {
         self.truth = self.truth & !bit | if holds { bit } else { 0 };
     }
 
+    /// Returns the outcomes of the tests among `bits`.
+    pub(super) fn only(self, bits: u64) -> Self {
+        Self {
+            known: self.known & bits,
+            truth: self.truth & bits,
+        }
+    }
+
     /// Adds the outcomes of `other` for tests that have none here.
     pub(super) fn or(self, other: Self) -> Self {
         let new = other.known & !self.known;
@@ -270,28 +299,32 @@ impl Outcomes {
 }
 
 struct TestRunner<'a> {
-    tests: &'a ValueTests,
-    fields: &'a FieldTests,
+    /// See [`FieldTests::tested`].
+    tested: u64,
+    tests: &'a [ValueTest],
+    /// See [`FieldTests::by_field`].
+    fields: &'a [(usize, u64)],
     outcomes: Outcomes,
 }
 
 impl TestRunner<'_> {
-    /// Returns the bits of the tests of a field.
-    #[inline]
-    fn bits(&self, field: &Field) -> u64 {
-        let index = field.index();
-        let tests = self.fields.0.iter().find(|(tested, _)| *tested == index);
-        tests.map_or(0, |(_, bits)| *bits)
+    /// Runs the tests of a field, if there are any.
+    #[inline(always)] // Each event calls it for each field, and few fields have a test.
+    fn run(&mut self, field: &Field, value: TestedValue<'_>) {
+        if self.tested >> (field.index() % 64) & 1 != 0 {
+            self.run_tests(field.index(), &value);
+        }
     }
 
-    #[inline]
-    fn run(&mut self, field: &Field, value: &TestedValue<'_>) {
-        let mut bits = self.bits(field);
+    #[inline(never)] // Kept out of line, so that the common path of a field stays small.
+    fn run_tests(&mut self, index: usize, value: &TestedValue<'_>) {
+        let tests = self.fields.iter().find(|(tested, _)| *tested == index);
+        let mut bits = tests.map_or(0, |(_, bits)| *bits);
         while bits != 0 {
-            let test_index = bits.trailing_zeros();
-            let test = &self.tests.0[test_index as usize].test;
-            self.outcomes.add(1 << test_index, test.holds(value));
-            // Clears the bit of this test, which is the lowest.
+            let test = &self.tests[bits.trailing_zeros() as usize].test;
+            // The bit of this test is the lowest.
+            let bit = bits & bits.wrapping_neg();
+            self.outcomes.add(bit, test.holds(value));
             bits &= bits - 1;
         }
     }
@@ -299,47 +332,46 @@ impl TestRunner<'_> {
 
 impl Visit for TestRunner<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.bits(field) != 0 {
-            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_VALUE_LEN);
-            self.run(field, &TestedValue::Text(&text));
-        }
+        self.run(field, TestedValue::Formatted(value, OnceCell::new()));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.run(field, &TestedValue::Text(value));
+        self.run(field, TestedValue::Text(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.run(field, &TestedValue::Bool(value));
+        self.run(field, TestedValue::Bool(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.run(field, &TestedValue::Integer(value.into()));
+        self.run(field, TestedValue::Integer(value.into()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.run(field, &TestedValue::Integer(value.into()));
+        self.run(field, TestedValue::Integer(value.into()));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.run(field, &TestedValue::Integer(value));
+        self.run(field, TestedValue::Integer(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
         match i128::try_from(value) {
-            Ok(value) => self.run(field, &TestedValue::Integer(value)),
-            Err(_) => self.run(field, &TestedValue::Float(value as f64)),
+            Ok(value) => self.run(field, TestedValue::Integer(value)),
+            Err(_) => self.run(field, TestedValue::Float(value as f64)),
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.run(field, &TestedValue::Float(value));
+        self.run(field, TestedValue::Float(value));
     }
 }
 
 /// The value of a field.
 enum TestedValue<'a> {
     Text(&'a str),
+    /// A value whose text is formatted for the first test that reads it.
+    Formatted(&'a dyn fmt::Debug, OnceCell<String>),
     Integer(i128),
     Float(f64),
     Bool(bool),
@@ -350,7 +382,7 @@ impl TestedValue<'_> {
         match self {
             Self::Integer(number) => Some(*number as f64),
             Self::Float(number) => Some(*number),
-            Self::Text(text) => unquoted(text).parse().ok(),
+            Self::Text(_) | Self::Formatted(..) => self.with_text(str::parse).ok(),
             Self::Bool(_) => None,
         }
     }
@@ -359,9 +391,13 @@ impl TestedValue<'_> {
     fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
         match self {
             Self::Text(text) => f(unquoted(text)),
+            Self::Formatted(value, text) => f(unquoted(text.get_or_init(|| {
+                panic_safe::format_text(format_args!("{value:?}"), MAX_VALUE_LEN)
+            }))),
             Self::Integer(number) => f(&number.to_string()),
             Self::Float(number) => f(&number.to_string()),
-            Self::Bool(value) => f(&value.to_string()),
+            Self::Bool(true) => f("true"),
+            Self::Bool(false) => f("false"),
         }
     }
 
@@ -399,6 +435,15 @@ impl Test {
             FieldTest::Above(number) => Self::Above(*number),
             FieldTest::Below(number) => Self::Below(*number),
             FieldTest::Exists(exists) => Self::Exists(*exists),
+        }
+    }
+
+    /// Returns whether the test holds if the field has no value.
+    fn holds_without_value(&self) -> bool {
+        match self {
+            Self::Exists(exists) => !exists,
+            Self::IsOneOf(_, expected) => !expected,
+            Self::Starts(_) | Self::Contains(_) | Self::Above(_) | Self::Below(_) => false,
         }
     }
 

@@ -198,6 +198,12 @@ impl Steps {
         self.steps.iter().all(is_fixed)
     }
 
+    /// Returns whether a step is a function.
+    pub(super) fn has_code(&self) -> bool {
+        let is_code = |step: &Step| matches!(step, Step::Code(..));
+        self.steps.iter().any(is_code)
+    }
+
     /// Returns the bits of the tests in the steps.
     pub(super) fn tests(&self) -> u64 {
         self.steps.iter().fold(0, |bits, step| match step {

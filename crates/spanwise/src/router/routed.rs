@@ -1,35 +1,23 @@
 //! The layer around all sinks that decides which of them get an event.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use spanwise_core::{
-    CONTEXT_KEYS, Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
+    Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
     internal::{
-        CallsitePlans, LayerId, SinkMask, SpanSubscriber, Visibility, VisibilityCache,
+        CallsitePlans, SinkMask, SpanSubscriber, Visibility, VisibilityCache,
         log_record::{self, LogRecord},
-        recorded_callsite,
         sync::RwLock,
         with_level,
     },
 };
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_core::{
-    field::Visit,
-    span::{Attributes, Id, Record},
-};
+use tracing::{Event, Level, Subscriber};
+use tracing_core::span::{Attributes, Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
-    Destination, FilterEvent, LEVELS, Plan, PlanDetails, Router, Verdict,
-    condition::{FieldTests, Outcomes},
-    filter::Steps,
-    run_fixed,
+    Destination, FilterEvent, LEVELS, Plan, PlanDetails, Router, Verdict, condition::Outcomes,
+    filter::Steps, outcome_table::SameLevel, run_fixed, span_outcomes::SpanTests,
 };
 
 /// Forwards each event that a sink gets, in the scope of a [`SinkMask`] with these sinks. Forwards
@@ -38,18 +26,14 @@ use super::{
 pub(crate) struct Routed<L> {
     inner: L,
     router: Arc<Router>,
-    id: LayerId,
     /// The filter that selects the events to show. `None` without a recorder, when all enabled
     /// events are shown.
     shown: Option<SinkFilter>,
     /// The cached decisions of `shown`, for callsites without a fixed plan.
     visibility: CallsitePlans<VisibilityCache>,
     plans: CallsitePlans<CallsitePlan>,
-    /// The tests for the fields of spans, by the callsite of the span.
-    span_field_tests: CallsitePlans<FieldTests>,
     record_plans: RecordPlans,
-    /// The bits of the tests that the fields of spans can decide.
-    span_tests: u64,
+    span_tests: SpanTests,
 }
 
 #[derive(Debug)]
@@ -67,33 +51,36 @@ struct RecordPlans(RwLock<HashMap<(Level, String), Arc<Plan>>>);
 /// again.
 const MAX_RECORD_PLANS: usize = 1024;
 
-/// The outcomes of tests on the fields of a span.
-#[derive(Debug)]
-struct SpanOutcomes {
-    /// The layer whose router has given the tests their bits.
-    layer: LayerId,
-    known: AtomicU64,
-    truth: AtomicU64,
-}
-
 impl<L> Routed<L> {
     /// Creates the layer. `shown` selects the events to show, if there is a recorder for which
     /// other events are enabled.
     pub(crate) fn new(inner: L, router: Arc<Router>, shown: Option<SinkFilter>) -> Self {
         Self {
             inner,
-            id: LayerId::unique(),
             shown,
             visibility: CallsitePlans::default(),
-            span_tests: router.filters.tests.span_bits(),
+            span_tests: SpanTests::new(&router.filters),
             router,
             plans: CallsitePlans::default(),
-            span_field_tests: CallsitePlans::default(),
             record_plans: RecordPlans::default(),
         }
     }
 
-    /// Forwards an event whose plan is not [fixed](Plan::fixed).
+    /// Forwards an event that keeps its level.
+    #[inline]
+    fn forward<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, destination: SameLevel)
+    where
+        S: SpanSubscriber,
+        L: Layer<S>,
+    {
+        self.router.count_filtered(destination.filtered);
+        if destination.sinks != 0 {
+            let sinks = SinkMask::from_bits(destination.sinks);
+            sinks.scope(|| self.inner.on_event(event, ctx));
+        }
+    }
+
+    /// Forwards an event for which the level of the sinks and the outcomes of tests do not suffice.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, plan: &CallsitePlan)
     where
@@ -193,84 +180,16 @@ impl<L> Routed<L> {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Outcomes {
-        let tests = &self.router.filters.tests;
-        let mut outcomes = tests.run(&plan.fields, |visitor| event.record(visitor));
-        if plan.tests & self.span_tests & !outcomes.known != 0 {
-            outcomes = self.with_outer_outcomes(plan, outcomes, event, ctx);
-        }
-        let absent = tests.without_value() & plan.tests & !outcomes.known;
-        Outcomes {
-            truth: outcomes.truth | absent,
-            ..outcomes
-        }
-    }
-
-    /// Adds the outcomes of tests that have none yet, from the fields of the event's spans and then
-    /// from the context.
-    #[inline(never)] // Few events lack the field of a filter.
-    fn with_outer_outcomes<S: SpanSubscriber>(
-        &self,
-        plan: &PlanDetails,
-        mut outcomes: Outcomes,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-    ) -> Outcomes {
-        let wanted = plan.tests & self.span_tests;
-        let mut span = ctx.event_span(event);
-        while let Some(open_span) = span.filter(|_| wanted & !outcomes.known != 0) {
-            if let Some(known) = open_span.extensions().get::<SpanOutcomes>()
-                && known.layer == self.id
-            {
-                outcomes = outcomes.or(known.load(wanted));
-            }
-            span = open_span.parent();
-        }
-        let left = wanted & !outcomes.known;
-        if left == 0 {
-            return outcomes;
-        }
         let filters = &self.router.filters;
-        let is_key = |name: &str| {
-            CONTEXT_KEYS.contains(&name) || filters.context_keys.iter().any(|key| key == name)
-        };
-        let context = filters.tests.run_on_texts(left, |name| {
-            let is_key = is_key(name).then(|| SpanContext::from_event(event, ctx));
-            is_key?.get(name).map(str::to_owned)
-        });
-        outcomes.or(context)
-    }
-
-    /// Runs the tests on values that are recorded for a span.
-    fn record<S: SpanSubscriber>(
-        &self,
-        id: &Id,
-        callsite: &'static Metadata<'static>,
-        ctx: &Context<'_, S>,
-        record: impl FnOnce(&mut dyn Visit),
-    ) {
-        if self.span_tests == 0 {
-            return;
+        let tests = &filters.tests;
+        let mut outcomes = tests.run(&plan.fields, |visitor| event.record(visitor));
+        let missing = plan.tests & self.span_tests.bits() & !outcomes.known;
+        if missing != 0
+            && let Some(span) = ctx.event_span(event)
+        {
+            outcomes = outcomes.or(self.span_tests.joined(filters, &span).only(missing));
         }
-        let tests = &self.router.filters.tests;
-        let fields = self.span_field_tests.get(callsite, |callsite| {
-            tests.field_tests(callsite.fields(), self.span_tests)
-        });
-        let outcomes = tests.run(fields, record);
-        if outcomes.known == 0 {
-            return;
-        }
-        if let Some(span) = ctx.span(id) {
-            let mut extensions = span.extensions_mut();
-            match extensions.get_mut::<SpanOutcomes>() {
-                Some(known) if known.layer == self.id => {
-                    known.store(outcomes.or(known.load(u64::MAX)));
-                }
-                // Outcomes of the router before a reload belong to other tests.
-                _ => {
-                    extensions.replace(SpanOutcomes::new(self.id, outcomes));
-                }
-            }
-        }
+        tests.with_absent(outcomes, plan.tests)
     }
 }
 
@@ -286,28 +205,6 @@ impl RecordPlans {
             plans.insert(key, Arc::clone(&plan));
         }
         plan
-    }
-}
-
-impl SpanOutcomes {
-    fn new(layer: LayerId, outcomes: Outcomes) -> Self {
-        Self {
-            layer,
-            known: outcomes.known.into(),
-            truth: outcomes.truth.into(),
-        }
-    }
-
-    fn load(&self, tests: u64) -> Outcomes {
-        Outcomes {
-            known: self.known.load(Ordering::Relaxed) & tests,
-            truth: self.truth.load(Ordering::Relaxed) & tests,
-        }
-    }
-
-    fn store(&self, outcomes: Outcomes) {
-        self.known.store(outcomes.known, Ordering::Relaxed);
-        self.truth.store(outcomes.truth, Ordering::Relaxed);
     }
 }
 
@@ -332,22 +229,28 @@ where
             CallsitePlan::Target(plan) if plan.fixed != 0 => {
                 SinkMask::from_bits(plan.fixed).scope(|| self.inner.on_event(event, ctx));
             }
-            plan => self.on_uncommon_event(event, &ctx, plan),
+            CallsitePlan::Target(own) => match &own.by_outcome {
+                Some(table) if self.is_shown(event, &ctx) => {
+                    match table.destination(self.outcomes(&own.details, event, &ctx)) {
+                        Some(destination) => self.forward(event, ctx, destination),
+                        None => self.on_uncommon_event(event, &ctx, plan),
+                    }
+                }
+                _ => self.on_uncommon_event(event, &ctx, plan),
+            },
+            CallsitePlan::LogRecord => self.on_uncommon_event(event, &ctx, plan),
         }
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        self.record(id, attrs.metadata(), &ctx, |visitor| attrs.record(visitor));
+        self.span_tests
+            .on_new_span(&self.router.filters, attrs, id, &ctx);
         self.inner.on_new_span(attrs, id, ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        if self.span_tests != 0
-            && let Some(callsite) = ctx.metadata(id)
-        {
-            let callsite = recorded_callsite(values, callsite);
-            self.record(id, callsite, &ctx, |visitor| values.record(visitor));
-        }
+        self.span_tests
+            .on_record(&self.router.filters, id, values, &ctx);
         self.inner.on_record(id, values, ctx);
     }
 

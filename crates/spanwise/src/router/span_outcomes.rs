@@ -1,0 +1,181 @@
+//! The outcomes of tests on the fields of spans and on the context.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use spanwise_core::{
+    CONTEXT_KEYS, Context as SpanContext,
+    internal::{CallsitePlans, LayerId, SpanSubscriber, recorded_callsite},
+};
+use tracing::Metadata;
+use tracing_core::{
+    field::Visit,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{layer::Context, registry::SpanRef};
+
+use super::{
+    condition::{FieldTests, Outcomes},
+    filter::Filters,
+};
+
+/// Runs the tests on the fields of spans, once for each value. Joins the outcomes of a span with
+/// those of the spans around it and of the context, once for each span.
+#[derive(Debug)]
+pub(super) struct SpanTests {
+    /// The bits of the tests that the fields of spans can decide.
+    tests: u64,
+    /// The tests of the fields of a span, by its callsite.
+    by_callsite: CallsitePlans<FieldTests>,
+    /// Marks the outcomes of this router. Another router has given other tests the same bits.
+    id: LayerId,
+    /// The number of late records that changed the outcomes of a span. Joined outcomes are valid
+    /// for one number, because spans inside the changed span have them, too.
+    late_records: AtomicU64,
+}
+
+/// The outcomes that a span stores.
+#[derive(Debug)]
+struct SpanOutcomes {
+    /// See [`SpanTests::id`].
+    router: LayerId,
+    /// Those of the span's own fields.
+    own: Outcomes,
+    /// Those of the span, of the spans around it, and of the context. With the value of
+    /// [`SpanTests::late_records`] for which they are valid.
+    joined: Option<(u64, Outcomes)>,
+}
+
+impl SpanTests {
+    pub(super) fn new(filters: &Filters) -> Self {
+        Self {
+            tests: filters.tests.span_bits(),
+            by_callsite: CallsitePlans::default(),
+            id: LayerId::unique(),
+            late_records: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the bits of the tests that the fields of spans can decide.
+    #[inline]
+    pub(super) fn bits(&self) -> u64 {
+        self.tests
+    }
+
+    /// Runs the tests on the fields of a new span.
+    pub(super) fn on_new_span<S: SpanSubscriber>(
+        &self,
+        filters: &Filters,
+        attrs: &Attributes<'_>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) {
+        if self.tests != 0 {
+            let record = |visitor: &mut dyn Visit| attrs.record(visitor);
+            self.record(filters, attrs.metadata(), id, ctx, record);
+        }
+    }
+
+    /// Runs the tests on fields that are recorded later.
+    pub(super) fn on_record<S: SpanSubscriber>(
+        &self,
+        filters: &Filters,
+        id: &Id,
+        values: &Record<'_>,
+        ctx: &Context<'_, S>,
+    ) {
+        if self.tests != 0
+            && let Some(callsite) = ctx.metadata(id)
+        {
+            let callsite = recorded_callsite(values, callsite);
+            let record = |visitor: &mut dyn Visit| values.record(visitor);
+            if self.record(filters, callsite, id, ctx, record) {
+                self.late_records.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Runs the tests on values of a span, and stores the outcomes. Returns whether there are any.
+    fn record<S: SpanSubscriber>(
+        &self,
+        filters: &Filters,
+        callsite: &'static Metadata<'static>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+        record: impl FnOnce(&mut dyn Visit),
+    ) -> bool {
+        let fields = self.by_callsite.get(callsite, |callsite| {
+            filters.tests.field_tests(callsite.fields(), self.tests)
+        });
+        let outcomes = filters.tests.run(fields, record);
+        if outcomes.known == 0 {
+            return false;
+        }
+        if let Some(span) = ctx.span(id) {
+            self.update(&span, |known| known.own = outcomes.or(known.own));
+        }
+        true
+    }
+
+    /// Returns the outcomes of a span, of the spans around it, and of the context. Not inlined,
+    /// because the filters of most events test fields of the event.
+    #[inline(never)]
+    pub(super) fn joined<S: SpanSubscriber>(
+        &self,
+        filters: &Filters,
+        span: &SpanRef<'_, S>,
+    ) -> Outcomes {
+        let late_records = self.late_records.load(Ordering::Acquire);
+        let stored = span.extensions().get::<SpanOutcomes>().and_then(|known| {
+            let (valid_for, joined) = known.joined.filter(|_| known.router == self.id)?;
+            (valid_for == late_records).then_some(joined)
+        });
+        stored.unwrap_or_else(|| {
+            let joined = self.join(filters, span);
+            self.update(span, |known| known.joined = Some((late_records, joined)));
+            joined
+        })
+    }
+
+    fn join<S: SpanSubscriber>(&self, filters: &Filters, span: &SpanRef<'_, S>) -> Outcomes {
+        let mut joined = Outcomes::default();
+        for outer in span.scope() {
+            if let Some(known) = outer.extensions().get::<SpanOutcomes>()
+                && known.router == self.id
+            {
+                joined = joined.or(known.own);
+            }
+        }
+        let missing = self.tests & !joined.known;
+        if missing == 0 {
+            return joined;
+        }
+        let context = SpanContext::from_span(span);
+        let is_key = |name: &str| {
+            CONTEXT_KEYS.contains(&name) || filters.context_keys.iter().any(|key| key == name)
+        };
+        joined.or(filters.tests.run_on_texts(missing, |name| {
+            is_key(name).then(|| context.get(name)).flatten()
+        }))
+    }
+
+    /// Changes the outcomes that a span stores. Drops those of another router.
+    fn update<S: SpanSubscriber>(
+        &self,
+        span: &SpanRef<'_, S>,
+        change: impl FnOnce(&mut SpanOutcomes),
+    ) {
+        let mut extensions = span.extensions_mut();
+        match extensions.get_mut::<SpanOutcomes>() {
+            Some(known) if known.router == self.id => change(known),
+            _ => {
+                let mut new = SpanOutcomes {
+                    router: self.id,
+                    own: Outcomes::default(),
+                    joined: None,
+                };
+                change(&mut new);
+                extensions.replace(new);
+            }
+        }
+    }
+}
