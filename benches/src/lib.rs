@@ -12,10 +12,10 @@
 //!
 //! Other benches: the formats of receivers ([`run_formats`]), growth ([`growth`]), writing to a
 //! file ([`appender`]), policies ([`redaction`]), samplers ([`sampling`]), the flight recorder
-//! ([`recorder`]), routes to sinks ([`routes`]), requests of a server ([`http`]), calls of a client
-//! ([`http_client`]), OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server with a
-//! failing collector ([`otel_load`]). `scripts/performance` runs the benches whose figures are in
-//! `docs/performance.md`.
+//! ([`recorder`]), routes to sinks ([`routes`]), reloads of the configuration ([`reloads`]),
+//! requests of a server ([`http`]), calls of a client ([`http_client`]), OpenTelemetry ([`otel`]),
+//! a server under load ([`load`]), and a server with a failing collector ([`otel_load`]).
+//! `scripts/performance` runs the benches whose figures are in `docs/performance.md`.
 //!
 //! Each pair of contender and workload runs in a process of its own. The contender is the global
 //! default subscriber, as in a service. A scoped one would add the same cost to all contenders. The
@@ -41,6 +41,7 @@ mod own_formats;
 mod prod;
 pub mod recorder;
 pub mod redaction;
+pub mod reloads;
 mod rounds;
 pub mod routes;
 pub mod sampling;

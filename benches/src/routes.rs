@@ -8,10 +8,15 @@
 //! In each contender, every event reaches all six files. The thread that logs also writes them, so
 //! its instructions include all lines.
 
-use std::{collections::BTreeMap, error::Error, io, io::Write as _, path::Path};
+use std::{collections::BTreeMap, error::Error, fmt, io, io::Write as _, path::Path};
 
 use spanwise::__private::{from_file_text_and_vars, without_installing};
-use tracing::{dispatcher, info, info_span};
+use tracing::{
+    Event, Subscriber, dispatcher,
+    field::{Field, Visit},
+    info, info_span,
+};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{child, data::Data, figures, instructions, options::OneContender, table};
 
@@ -23,14 +28,18 @@ enum Contender {
     Routes,
     /// The twenty routes, and a filter on a field of the event.
     Filter,
+    /// The twenty routes, and a layer that visits the fields of each event, which is what a filter
+    /// on a field cannot avoid.
+    Visit,
     /// The twenty routes, in a configuration that can be reloaded.
     Reload,
 }
 
-const CONTENDERS: [Contender; 4] = [
+const CONTENDERS: [Contender; 5] = [
     Contender::Plain,
     Contender::Routes,
     Contender::Filter,
+    Contender::Visit,
     Contender::Reload,
 ];
 
@@ -44,6 +53,7 @@ impl Contender {
             Self::Plain => "routes-0",
             Self::Routes => "routes-20",
             Self::Filter => "routes-20-filter",
+            Self::Visit => "routes-20-visit",
             Self::Reload => "routes-20-reload",
         }
     }
@@ -79,6 +89,26 @@ impl Contender {
     }
 }
 
+/// Visits the fields of each event, and reads none.
+struct VisitFields;
+
+/// Reads no value.
+struct NoValues;
+
+impl Visit for NoValues {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    fn record_str(&mut self, _: &Field, _: &str) {}
+    fn record_bool(&mut self, _: &Field, _: bool) {}
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+}
+
+impl<S: Subscriber> Layer<S> for VisitFields {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut NoValues);
+    }
+}
+
 fn log(data: &Data, events: u64) {
     let _request =
         info_span!("request", route = data.route, port = data.port, request_id = %data.request_id)
@@ -111,6 +141,10 @@ fn measure(contender: Contender, events: u64) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = contender.file(directory.path());
     let builder = from_file_text_and_vars(&file, &[("LOG_PRESET", "prod")])?;
+    let builder = match contender {
+        Contender::Visit => builder.layer_unredacted(VisitFields),
+        _ => builder,
+    };
     let (dispatch, _telemetry) = without_installing(builder)?;
     dispatcher::set_global_default(dispatch)?;
     let data = Data::new();

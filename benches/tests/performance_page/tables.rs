@@ -185,6 +185,7 @@ pub(crate) fn all() -> Vec<Table> {
     tables.extend(growth());
     tables.extend(servers());
     tables.push(routes());
+    tables.push(reloads());
     tables.extend(exporters());
     tables.extend(adoption());
     tables
@@ -626,11 +627,27 @@ fn routes() -> Table {
             "routes-0",
             "routes-20",
             "routes-20-filter",
+            "routes-20-visit",
             "routes-20-reload",
         ],
         vec![
             value("instructions", cost("{row}")),
             ratio("of routes-0", cost("{row}"), cost("routes-0")),
+        ],
+    )
+}
+
+fn reloads() -> Table {
+    table(
+        "reloads",
+        "configuration",
+        &["unchanged", "reloaded"],
+        vec![
+            value("p50 ns", "reloads/p50/{row}"),
+            value("p99 ns", "reloads/p99/{row}"),
+            times("p99", "reloads/p99-ratio/{row}"),
+            value("p99.9 ns", "reloads/p99.9/{row}"),
+            value("reloads", "reloads/reloads/{row}"),
         ],
     )
 }
