@@ -26,7 +26,10 @@ use std::{
     fmt,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -118,16 +121,22 @@ struct Inner {
     _sighup: Option<sighup::SighupFlag>,
 }
 
-/// The settings of an open log. They do not change.
+/// The settings of an open log. Only the fallback changes.
 #[derive(Debug)]
 struct Settings {
     names: FileNames,
     /// The directory that was opened at the start.
     dir: Arc<Dir>,
     options: Options,
+    /// Whether records go to stderr if the file fails.
+    falls_back: AtomicBool,
 }
 
 impl Settings {
+    fn falls_back(&self) -> bool {
+        self.falls_back.load(Ordering::Relaxed)
+    }
+
     /// Reports a failure that loses no record.
     fn report_failure(&self, what: &dyn fmt::Display) {
         self.options.report.fault(Fault::Setup, what);
@@ -190,6 +199,17 @@ impl RollingFile {
     /// The I/O error that prevents the reopening. In that case the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         self.0.lock()?.reopen_now()
+    }
+
+    /// Changes whether records go to stderr if the file fails: see
+    /// [`RollingFileBuilder::fallback_to_stderr`]. For a configuration that changes while the file
+    /// is open.
+    #[doc(hidden)]
+    pub fn set_fallback_to_stderr(&self, falls_back: bool) {
+        self.0
+            .settings
+            .falls_back
+            .store(falls_back, Ordering::Relaxed);
     }
 
     /// Returns the path of the active file: the absolute form of the path passed to

@@ -45,6 +45,12 @@ pub(crate) struct OpenOutput {
     pub(crate) rendering: Rendering,
     pub(crate) background: Background,
     pub(crate) file: Option<RollingFile>,
+    /// Whether lines go to stderr while the file cannot be written.
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "only a reload changes it for an open file")
+    )]
+    falls_back_to_stderr: bool,
 }
 
 /// Distinguishes outputs that were open at different times under one name.
@@ -84,6 +90,9 @@ struct Opener<'a> {
     options: OpenOptions<'a>,
     outputs: Outputs,
     problems: Vec<String>,
+    /// Whether all sinks are files, and code sets no writer. If so, a file that cannot be written
+    /// falls back to stderr.
+    all_are_files: bool,
 }
 
 impl Outputs {
@@ -101,20 +110,19 @@ impl Outputs {
             options,
             outputs: Self::default(),
             problems,
+            all_are_files: false,
         };
         let enabled = || sinks.iter().filter(|sink| sink.enabled);
         for sink in enabled() {
             opener.check_options(sink);
         }
-        // If all sinks are files, and code sets no writer, a file that cannot be written falls back
-        // to stderr.
         let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
-        let falls_back_to_stderr = !has_others && !config.lines.has_writer;
+        opener.all_are_files = !has_others && !config.lines.has_writer;
         // Files first, because a shutdown closes the outputs in this order, and the reader of a
         // standard stream may delay the shutdown.
         for sink in enabled() {
             if let SinkKind::File(file) = &sink.kind {
-                opener.open_file(sink, file, falls_back_to_stderr);
+                opener.open_file(sink, file);
             }
         }
         for (name, builder) in record_sinks {
@@ -172,6 +180,17 @@ impl Outputs {
     pub(crate) fn copy_bits_from(&mut self, routing: &Routing) {
         for output in &mut self.opened {
             output.sink.bit = routing.bit(&output.sink.name);
+        }
+    }
+
+    /// Lets files that a reload keeps open fall back to stderr, or no longer do so, as the new
+    /// sinks require it.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_fallbacks(&self) {
+        for output in &self.opened {
+            if let Some(file) = &output.file {
+                file.set_fallback_to_stderr(output.falls_back_to_stderr);
+            }
         }
     }
 
@@ -294,11 +313,17 @@ impl Opener<'_> {
         self.outputs.opened.push(OpenOutput {
             sink: sink.clone(),
             rendering: self.rendering(sink),
+            falls_back_to_stderr: self.falls_back_to_stderr(sink),
             ..output.clone()
         });
     }
 
-    fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings, falls_back_to_stderr: bool) {
+    /// Returns whether the lines of a file go to stderr while the file cannot be written.
+    fn falls_back_to_stderr(&self, sink: &SinkSettings) -> bool {
+        self.all_are_files || !sink.fallback.is_empty()
+    }
+
+    fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings) {
         if self.keep_same(sink) {
             return;
         }
@@ -327,10 +352,9 @@ impl Opener<'_> {
         if !self.opens_outputs() {
             return;
         }
-        let falls_back_to_stderr = falls_back_to_stderr || !sink.fallback.is_empty();
         let open_result = match open_file {
             Some((_, file)) => Ok(file.clone()),
-            None => file.open(self.options.report, falls_back_to_stderr),
+            None => file.open(self.options.report, self.falls_back_to_stderr(sink)),
         };
         match open_result {
             Ok(file) => {
@@ -392,6 +416,7 @@ impl Opener<'_> {
                     rendering: self.rendering(sink),
                     background,
                     file,
+                    falls_back_to_stderr: self.falls_back_to_stderr(sink),
                 });
             }
             Err(error) => self.problem(format!(

@@ -360,6 +360,7 @@ impl Reloader {
             group.add_outputs(outputs);
         }
         live.guards.add(std::mem::take(&mut outputs.guards));
+        outputs.set_fallbacks();
         let router_for_explain = Some(Arc::clone(&router));
         let running = RunningOutputs {
             sampler,

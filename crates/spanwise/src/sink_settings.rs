@@ -80,7 +80,6 @@ impl SinkSettings {
             && self.background == other.background
             && self.buffer == other.buffer
             && self.when_full == other.when_full
-            && self.fallback == other.fallback
     }
 }
 

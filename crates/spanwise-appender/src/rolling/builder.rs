@@ -224,6 +224,7 @@ impl RollingFileBuilder {
         let settings = Arc::new(Settings {
             names: locked.names,
             dir: Arc::clone(&dir),
+            falls_back: options.fallback_to_stderr.into(),
             options,
         });
         let path = settings.names.current();

@@ -96,8 +96,7 @@ impl FileWriter {
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         // With a fallback, the caller does not wait before the next records, because stderr had the
         // failed ones. Without the backoff here, each call would try the file.
-        let obeys_backoff =
-            retry == Retry::AfterBackoff || self.settings.options.fallback_to_stderr;
+        let obeys_backoff = retry == Retry::AfterBackoff || self.settings.falls_back();
         let refusal = obeys_backoff
             .then(|| {
                 self.write_retry
@@ -224,7 +223,7 @@ impl Settings {
         error: Option<io::Error>,
     ) -> WriteOutcome {
         let mut outcome = WriteOutcome::partial(delivered);
-        if error.is_some() && self.options.fallback_to_stderr {
+        if error.is_some() && self.falls_back() {
             outcome.refused = records.len() - delivered;
             // If stderr fails, too, the records are lost. They count as failed in both cases.
             let _ = stdio::write_to_stderr(&records.as_bytes()[records.start_of(delivered)..]);

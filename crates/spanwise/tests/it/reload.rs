@@ -1,6 +1,7 @@
 //! Reloads of the configuration file.
 
 mod calls;
+mod fallback;
 mod load;
 mod recorder;
 mod samplers;
