@@ -308,62 +308,50 @@ struct TestRunner<'a> {
 }
 
 impl TestRunner<'_> {
-    /// Runs the tests of a field, if there are any.
+    /// Returns whether a field may have tests.
     #[inline(always)] // Each event calls it for each field, and few fields have a test.
-    fn run(&mut self, field: &Field, value: TestedValue<'_>) {
-        if self.tested >> (field.index() % 64) & 1 != 0 {
-            self.run_tests(field.index(), &value);
-        }
+    fn is_tested(&self, field: &Field) -> bool {
+        self.tested >> (field.index() % 64) & 1 != 0
     }
 
-    #[inline(never)] // Kept out of line, so that the common path of a field stays small.
-    fn run_tests(&mut self, index: usize, value: &TestedValue<'_>) {
+    /// Runs the tests of a field.
+    #[inline(never)] // Kept out of line, so that a field without a test needs no stack.
+    fn run<'v>(&mut self, field: &Field, value: impl Into<TestedValue<'v>>) {
+        let value = value.into();
+        let index = field.index();
         let tests = self.fields.iter().find(|(tested, _)| *tested == index);
         let mut bits = tests.map_or(0, |(_, bits)| *bits);
         while bits != 0 {
             let test = &self.tests[bits.trailing_zeros() as usize].test;
             // The bit of this test is the lowest.
             let bit = bits & bits.wrapping_neg();
-            self.outcomes.add(bit, test.holds(value));
+            self.outcomes.add(bit, test.holds(&value));
             bits &= bits - 1;
         }
     }
 }
 
-impl Visit for TestRunner<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.run(field, TestedValue::Formatted(value, OnceCell::new()));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.run(field, TestedValue::Text(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.run(field, TestedValue::Bool(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.run(field, TestedValue::Integer(value.into()));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.run(field, TestedValue::Integer(value.into()));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.run(field, TestedValue::Integer(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        match i128::try_from(value) {
-            Ok(value) => self.run(field, TestedValue::Integer(value)),
-            Err(_) => self.run(field, TestedValue::Float(value as f64)),
+/// Implements methods of `Visit` that run the tests of a field, if it has some.
+macro_rules! run_tests {
+    ($($method:ident: $value:ty;)*) => {$(
+        fn $method(&mut self, field: &Field, value: $value) {
+            if self.is_tested(field) {
+                self.run(field, value);
+            }
         }
-    }
+    )*};
+}
 
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.run(field, TestedValue::Float(value));
+impl Visit for TestRunner<'_> {
+    run_tests! {
+        record_debug: &dyn fmt::Debug;
+        record_str: &str;
+        record_bool: bool;
+        record_i64: i64;
+        record_u64: u64;
+        record_i128: i128;
+        record_u128: u128;
+        record_f64: f64;
     }
 }
 
@@ -377,7 +365,56 @@ enum TestedValue<'a> {
     Bool(bool),
 }
 
+impl<'v> From<&'v dyn fmt::Debug> for TestedValue<'v> {
+    fn from(value: &'v dyn fmt::Debug) -> Self {
+        Self::Formatted(value, OnceCell::new())
+    }
+}
+
+impl<'v> From<&'v str> for TestedValue<'v> {
+    fn from(text: &'v str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for TestedValue<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for TestedValue<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(number.into())
+    }
+}
+
+impl From<u64> for TestedValue<'_> {
+    fn from(number: u64) -> Self {
+        Self::Integer(number.into())
+    }
+}
+
+impl From<i128> for TestedValue<'_> {
+    fn from(number: i128) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<u128> for TestedValue<'_> {
+    fn from(number: u128) -> Self {
+        i128::try_from(number).map_or(Self::Float(number as f64), Self::Integer)
+    }
+}
+
+impl From<f64> for TestedValue<'_> {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
 impl TestedValue<'_> {
+    #[inline]
     fn number(&self) -> Option<f64> {
         match self {
             Self::Integer(number) => Some(*number as f64),
@@ -447,6 +484,7 @@ impl Test {
         }
     }
 
+    #[inline]
     fn holds(&self, value: &TestedValue<'_>) -> bool {
         match self {
             Self::IsOneOf(values, expected) => {

@@ -66,21 +66,28 @@ impl<L> Routed<L> {
         }
     }
 
-    /// Forwards an event that keeps its level.
-    #[inline]
-    fn forward<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, destination: SameLevel)
-    where
-        S: SpanSubscriber,
-        L: Layer<S>,
-    {
-        self.router.count_filtered(destination.filtered);
-        if destination.sinks != 0 {
-            let sinks = SinkMask::from_bits(destination.sinks);
-            sinks.scope(|| self.inner.on_event(event, ctx));
+    /// Returns the bits of the sinks that get an event, and counts it for the sinks whose filters
+    /// drop it. Returns `None` if tests alone do not decide, or if the level of the event changes.
+    #[inline(never)] // Kept out of line, so that the path of events without filters stays small.
+    fn sinks_by_outcome<S: SpanSubscriber>(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<u64> {
+        let table = plan.by_outcome.as_ref()?;
+        if !self.is_shown(event, ctx) {
+            return None;
         }
+        let outcomes = self.outcomes(&plan.details, event, ctx);
+        let SameLevel { sinks, filtered } = table.destination(outcomes)?;
+        if filtered != 0 {
+            self.router.count_filtered(filtered);
+        }
+        Some(sinks)
     }
 
-    /// Forwards an event for which the level of the sinks and the outcomes of tests do not suffice.
+    /// Forwards an event for which neither its callsite nor the outcomes of tests decide.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, plan: &CallsitePlan)
     where
@@ -164,6 +171,7 @@ impl<L> Routed<L> {
     }
 
     /// Returns whether the levels show an event. Otherwise only a recorder gets it.
+    #[inline]
     fn is_shown<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
         self.shown.as_ref().is_none_or(|shown| {
             let cache = (self.visibility).get(event.metadata(), |_| VisibilityCache::default());
@@ -225,20 +233,15 @@ where
                 }
             },
         );
-        match plan {
-            CallsitePlan::Target(plan) if plan.fixed != 0 => {
-                SinkMask::from_bits(plan.fixed).scope(|| self.inner.on_event(event, ctx));
-            }
-            CallsitePlan::Target(own) => match &own.by_outcome {
-                Some(table) if self.is_shown(event, &ctx) => {
-                    match table.destination(self.outcomes(&own.details, event, &ctx)) {
-                        Some(destination) => self.forward(event, ctx, destination),
-                        None => self.on_uncommon_event(event, &ctx, plan),
-                    }
-                }
-                _ => self.on_uncommon_event(event, &ctx, plan),
-            },
-            CallsitePlan::LogRecord => self.on_uncommon_event(event, &ctx, plan),
+        let sinks = match plan {
+            CallsitePlan::Target(plan) if plan.fixed != 0 => Some(plan.fixed),
+            CallsitePlan::Target(plan) => self.sinks_by_outcome(plan, event, &ctx),
+            CallsitePlan::LogRecord => None,
+        };
+        match sinks {
+            Some(0) => {}
+            Some(sinks) => SinkMask::from_bits(sinks).scope(|| self.inner.on_event(event, ctx)),
+            None => self.on_uncommon_event(event, &ctx, plan),
         }
     }
 
