@@ -48,7 +48,7 @@ impl SinkFilter {
     /// Returns the visibility of an event. `cache` must belong to the callsite of the event.
     ///
     /// The decision is cached until the levels change. It is made again for each event that only a
-    /// span directive can show, for each record of `tracing-log`, and for targets that are `off`.
+    /// span directive can show, and for each record of `tracing-log`.
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,
@@ -62,6 +62,8 @@ impl SinkFilter {
             return Visibility::Visible;
         } else if cached == stamp(version, BELOW_LEVEL) {
             Visibility::BelowLevel
+        } else if cached == stamp(version, OFF) {
+            Visibility::Off
         } else {
             self.evaluate(cache, version, event, ctx)
         };
@@ -159,9 +161,7 @@ impl VisibilityCache {
         let code = match visibility {
             Visibility::Visible => VISIBLE,
             Visibility::BelowLevel => BELOW_LEVEL,
-            // Not cached. If the application sets the target to `off`, this is rare: only another
-            // layer can have enabled the event.
-            Visibility::Off => return,
+            Visibility::Off => OFF,
         };
         self.0.store(stamp(version, code), Ordering::Relaxed);
     }
@@ -169,6 +169,7 @@ impl VisibilityCache {
 
 const VISIBLE: u64 = 1;
 const BELOW_LEVEL: u64 = 2;
+const OFF: u64 = 3;
 
 /// Returns the cached form of a decision. It is never 0, because 0 means that nothing is cached.
 fn stamp(version: u64, code: u64) -> u64 {
@@ -196,5 +197,47 @@ impl From<TargetLevels> for SinkFilter {
 impl From<LevelFilter> for SinkFilter {
     fn from(level: LevelFilter) -> Self {
         TargetLevels::from(level).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _};
+
+    use super::*;
+
+    /// Decides about each event, and keeps the decision in one cache.
+    struct Decider {
+        filter: SinkFilter,
+        cache: Arc<VisibilityCache>,
+    }
+
+    impl Layer<Registry> for Decider {
+        fn on_event(&self, event: &Event<'_>, ctx: Context<'_, Registry>) {
+            self.filter.visibility(&self.cache, event, &ctx);
+        }
+    }
+
+    #[track_caller]
+    fn check(levels: &str, cached: u64) {
+        let levels: TargetLevels = levels.parse().unwrap();
+        let cache = Arc::new(VisibilityCache::default());
+        let decider = Decider {
+            filter: levels.into(),
+            cache: Arc::clone(&cache),
+        };
+        let _default =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(decider));
+        tracing::info!(target: "shop", "ordered");
+        assert_eq!(cache.0.load(Ordering::Relaxed), stamp(0, cached));
+    }
+
+    #[test]
+    fn each_decision_is_cached() {
+        check("info", VISIBLE);
+        check("warn", BELOW_LEVEL);
+        check("info,shop=off", OFF);
     }
 }
