@@ -2,21 +2,31 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+thread_local! {
+    // Without a destructor, so an access neither allocates nor fails.
+    static COUNT_OF_THREAD: Cell<u64> = const { Cell::new(0) };
+}
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// The system's allocator, with a counter of allocations.
 ///
-/// Without `THREADS`, the count is exact only while a single thread allocates. With `THREADS`, it
-/// is exact for all threads, and begins with `watch`.
+/// Without `THREADS`, each thread counts its own allocations. With `THREADS`, one count is for all
+/// threads, and begins with `watch`.
 #[derive(Debug)]
 pub struct Counting<const THREADS: bool = false>;
 
-/// Returns the number of allocations. A reallocation counts as one.
+/// Returns the number of allocations of this thread. A reallocation counts as one.
 pub(crate) fn count() -> u64 {
+    COUNT_OF_THREAD.get()
+}
+
+/// Returns the number of allocations of all threads since [`watch`]. A reallocation counts as one.
+pub(crate) fn count_of_all() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
@@ -26,13 +36,12 @@ pub(crate) fn watch() {
     WATCHED.store(true, Ordering::Relaxed);
 }
 
-/// Counts an allocation. Without `THREADS`, the increment is not atomic, because a locked
-/// instruction would add to the cost of each allocation. Only a locked one is exact for several
-/// threads.
+/// Counts an allocation. The count of a thread needs no locked instruction, which would add to the
+/// cost of each allocation.
 #[inline]
 fn one_more<const THREADS: bool>() {
     if !THREADS {
-        COUNT.store(COUNT.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        COUNT_OF_THREAD.set(COUNT_OF_THREAD.get() + 1);
     } else if WATCHED.load(Ordering::Relaxed) {
         COUNT.fetch_add(1, Ordering::Relaxed);
     }

@@ -58,8 +58,8 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Returns the processor time that this thread spends in `work`, and the number of allocations of
-/// the process in the meantime.
+/// Returns the processor time that this thread spends in `work`, and the number of its allocations
+/// in the meantime.
 pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
     let start = thread_time();

@@ -14,6 +14,10 @@
 //! SDK and opentelemetry-otlp, with their defaults. `upstream-lean` omits what the layer for spans
 //! can omit: the thread, the target, the location, the busy and idle times. In `nested`, each
 //! record of every contender has the fields of its spans.
+//!
+//! In `request`, the span layer of upstream also adds each event to its span, unless a filter hides
+//! the events from it. Our layer does not, where log records have the events. On the other hand,
+//! our records have the context keys of their spans, and those of upstream only in `nested`.
 
 use std::{
     collections::BTreeMap,
@@ -343,7 +347,7 @@ struct Cost {
     caller: f64,
     /// The instructions of all threads.
     all: f64,
-    /// The allocations while the thread logs. Those of sending threads at that time are included.
+    /// The allocations of the thread that logs, while it logs.
     allocations: f64,
 }
 

@@ -187,7 +187,7 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
         if plan.workload.is_paced() && plan.warm_up > 0 {
             thread::sleep(PAUSE);
         }
-        let before = (process_time(), allocations::count());
+        let before = (process_time(), allocations::count_of_all());
         gate.wait();
         let produced: Vec<_> = producers
             .into_iter()
@@ -196,7 +196,8 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
         (before.0, before.1, produced)
     });
     drop(guard);
-    let (end, processor_time, allocations) = (Instant::now(), process_time(), allocations::count());
+    let (end, processor_time, allocations) =
+        (Instant::now(), process_time(), allocations::count_of_all());
 
     let mut begin = end;
     let mut waits = Vec::new();
