@@ -105,6 +105,15 @@ impl Clock {
         }
     }
 
+    /// Returns [`monotonic`](Self::monotonic) in nanoseconds, without the arithmetic of `Duration`.
+    #[inline]
+    pub(crate) fn monotonic_nanos(&self) -> u64 {
+        match &self.0 {
+            Source::System => system::monotonic_nanos(),
+            Source::Manual(manual) => whole_nanos(manual.lock().monotonic()),
+        }
+    }
+
     /// Returns [`now`](Self::now) as seconds since 1970, negative for earlier times, and the
     /// nanoseconds within the second.
     #[doc(hidden)]
@@ -148,8 +157,11 @@ impl Manual {
 /// Returns the nanoseconds since 1970.
 fn since_1970(time: SystemTime) -> u64 {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
-    let nanos = since_epoch.unwrap_or_default().as_nanos();
-    u64::try_from(nanos).unwrap_or(u64::MAX)
+    whole_nanos(since_epoch.unwrap_or_default())
+}
+
+fn whole_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -161,6 +173,15 @@ mod system {
     #[inline]
     pub(super) fn monotonic() -> Duration {
         read(ClockId::Monotonic)
+    }
+
+    #[inline]
+    pub(super) fn monotonic_nanos() -> u64 {
+        let time = clock_gettime(ClockId::Monotonic);
+        let seconds = time.tv_sec.cast_unsigned();
+        seconds
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(time.tv_nsec as u64)
     }
 
     #[inline]
@@ -205,6 +226,10 @@ mod system {
         static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
         let first = *FIRST;
         Instant::now().saturating_duration_since(first)
+    }
+
+    pub(super) fn monotonic_nanos() -> u64 {
+        super::whole_nanos(monotonic())
     }
 
     pub(super) fn monotonic_coarse() -> Duration {

@@ -70,7 +70,7 @@ pub use self::{
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
     percent_encoding::{percent_decode, percent_decode_strictly},
-    random_bits::{new_span_id, random_bits, time_ordered_bits},
+    random_bits::{new_span_id, new_trace_id, random_bits, time_ordered_bits},
     sharded_arc::{ShardedArc, SharedValue, WeakValue},
     sharded_counter::{ShardedCounter, thread_number},
     span_data::{Inherit, SpanData, SpanDataCache},
@@ -87,6 +87,13 @@ pub use self::{
 #[must_use]
 pub fn unix_nanos(clock: &crate::Clock) -> u64 {
     clock.unix_nanos()
+}
+
+/// Returns [`Clock::monotonic`](crate::Clock::monotonic) in nanoseconds.
+#[inline]
+#[must_use]
+pub fn monotonic_nanos(clock: &crate::Clock) -> u64 {
+    clock.monotonic_nanos()
 }
 
 pub use crate::{

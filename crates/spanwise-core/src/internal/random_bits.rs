@@ -17,73 +17,124 @@ use crate::{Clock, internal::forks};
 /// predicted from earlier values.
 #[must_use]
 pub fn random_bits() -> u64 {
+    draw(Stream::next)
+}
+
+/// Returns 64 random bits for an id that need not be secret, without the hash of [`random_bits`].
+/// Many values together may reveal the next one.
+#[inline]
+fn id_bits() -> u64 {
+    draw(Stream::next_id)
+}
+
+/// Calls `next` with the stream of this thread.
+#[inline]
+fn draw(next: impl Fn(&Stream) -> u64) -> u64 {
     thread_local! {
         // It has no destructor, so it is available while the thread ends.
-        static STREAM: Cell<Option<Stream>> = const { Cell::new(None) };
+        static STREAM: Stream = const { Stream::unseeded() };
     }
     let generation = forks::generation();
-    let drawn = STREAM.try_with(|kept| {
-        let mut stream = match kept.get() {
-            Some(stream) if stream.generation == generation => stream,
-            _ => Stream::new(generation),
-        };
-        let number = stream.next();
-        kept.set(Some(stream));
-        number
+    let drawn = STREAM.try_with(|stream| {
+        if stream.generation.get() != Some(generation) {
+            stream.seed(generation);
+        }
+        next(stream)
     });
     // Fallback for platforms that destroy every thread-local.
-    drawn.unwrap_or_else(|_| Stream::new(generation).next())
+    drawn.unwrap_or_else(|_| {
+        let stream = Stream::unseeded();
+        stream.seed(generation);
+        next(&stream)
+    })
 }
 
 /// Returns the number of a new UUID of version 7. The numbers sort by time, to a quarter of a
-/// microsecond, and their low 62 bits are random, as a trace id requires.
+/// microsecond, and their low 62 bits are random, as a trace id requires. They cannot be predicted.
 #[must_use]
 pub fn time_ordered_bits() -> u128 {
-    let now = Clock::system().unix_nanos();
-    let millis = now / 1_000_000;
-    let fraction = now % 1_000_000 * 4096 / 1_000_000;
+    time_ordered(Clock::system().unix_nanos(), random_bits())
+}
+
+/// Returns a new id for a trace that begins at `unix_nanos`. It is a number like those of
+/// [`time_ordered_bits`], but may be predictable.
+#[inline]
+#[must_use]
+pub fn new_trace_id(unix_nanos: u64) -> [u8; 16] {
+    time_ordered(unix_nanos, id_bits()).to_be_bytes()
+}
+
+#[inline]
+fn time_ordered(unix_nanos: u64, random: u64) -> u128 {
+    let millis = unix_nanos / 1_000_000;
+    let fraction = unix_nanos % 1_000_000 * 4096 / 1_000_000;
     let high = millis << 16 | 7 << 12 | fraction;
-    let low = 0b10 << 62 | random_bits() >> 2;
+    let low = 0b10 << 62 | random >> 2;
     u128::from(high) << 64 | u128::from(low)
 }
 
 /// Returns a new id for a span. The id is never zero, because zero is invalid in W3C Trace Context.
+#[inline]
 #[must_use]
 pub fn new_span_id() -> [u8; 8] {
-    random_bits().max(1).to_be_bytes()
+    id_bits().max(1).to_be_bytes()
 }
 
 /// The random stream of one thread in one process.
-#[derive(Clone, Copy)]
 struct Stream {
-    /// The generation of the process: see [`forks`].
-    generation: u32,
-    key: [u64; 2],
-    count: u64,
+    /// The generation of the process that has seeded the stream: see [`forks`].
+    generation: Cell<Option<u32>>,
+    key: Cell<[u64; 2]>,
+    count: Cell<u64>,
+    /// The key and the counter of [`id_bits`]. They reveal nothing about the other ones.
+    id_key: Cell<u64>,
+    id_count: Cell<u64>,
 }
 
 /// Odd and large, so that the counts of two processes are far apart.
 const PROCESS_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// The increment of the counter for ids, from the generator wyrand.
+const ID_STRIDE: u64 = 0xA076_1D64_78BD_642F;
+
 impl Stream {
-    #[cold]
-    fn new(generation: u32) -> Self {
-        let began = Clock::system().unix_nanos();
-        let key = RandomState::new();
+    const fn unseeded() -> Self {
         Self {
-            generation,
-            // A forked child may have the same key as its parent, so each process starts at a
-            // different count. The count depends on the process id. It also depends on the time, in
-            // case a process id is reused, because no process draws more than one number per
-            // nanosecond.
-            key: [0, 1].map(|half: u64| key.hash_one(half)),
-            count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
+            generation: Cell::new(None),
+            key: Cell::new([0; 2]),
+            count: Cell::new(0),
+            id_key: Cell::new(0),
+            id_count: Cell::new(0),
         }
     }
 
-    fn next(&mut self) -> u64 {
-        self.count = self.count.wrapping_add(1);
-        sip_hash(self.key, self.count)
+    #[cold]
+    fn seed(&self, generation: u32) {
+        let began = Clock::system().unix_nanos();
+        let key = RandomState::new();
+        self.generation.set(Some(generation));
+        // A forked child may have the same key as its parent, so each process starts at a different
+        // count. The count depends on the process id. It also depends on the time, in case a
+        // process id is reused, because no process draws more than one number per nanosecond.
+        self.key.set([0, 1].map(|half: u64| key.hash_one(half)));
+        self.count
+            .set(began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())));
+        self.id_key.set(self.next());
+        self.id_count.set(self.next());
+    }
+
+    fn next(&self) -> u64 {
+        self.count.set(self.count.get().wrapping_add(1));
+        sip_hash(self.key.get(), self.count.get())
+    }
+
+    /// Returns the next value of wyrand, with the key of the thread in place of its constant.
+    #[inline]
+    fn next_id(&self) -> u64 {
+        let count = self.id_count.get().wrapping_add(ID_STRIDE);
+        self.id_count.set(count);
+        let product = u128::from(count) * u128::from(count ^ self.id_key.get());
+        (product >> 64) as u64 ^ product as u64
     }
 }
 
