@@ -4,10 +4,14 @@
 use std::borrow::Cow;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
-use spanwise_core::{KeyVerdict, Redact, Redaction, internal::KeyVerdicts};
+use spanwise_core::{
+    KeyVerdict, Redact, Redaction,
+    internal::{KeyVerdicts, panic_safe},
+};
 
 use crate::{
     attributes::{AnyValue, Attributes},
+    limits::MAX_VALUE_LEN,
     wire::WireWriter as _,
 };
 
@@ -71,15 +75,25 @@ pub(crate) fn redaction(
     }
 }
 
-/// Returns the encoded elements of an `ArrayValue`, with redacted texts. Adds no further element to
-/// [`MAX_VALUE_LEN`](crate::limits::MAX_VALUE_LEN) bytes or more.
+/// The most bytes of an element that is not a text, and of what is around the text of an element.
+const MAX_ELEMENT_OVERHEAD_LEN: usize = 16;
+
+/// Returns the encoded elements of an `ArrayValue`, with redacted texts. They have at most
+/// [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are omitted.
 fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();
     let mut push = |value: AnyValue<'_>| {
-        if encoded.len() < crate::limits::MAX_VALUE_LEN {
-            encoded.message(VALUES, |element| value.encode(element));
+        let taken = encoded.len() + MAX_ELEMENT_OVERHEAD_LEN;
+        let room = MAX_VALUE_LEN.saturating_sub(taken);
+        if room == 0 {
+            return;
         }
+        let value = match value {
+            AnyValue::Text(text) => AnyValue::Text(panic_safe::truncate_at(text, room)),
+            value => value,
+        };
+        encoded.message(VALUES, |element| value.encode(element));
     };
     match array {
         Array::Bool(values) => values.iter().for_each(|bool| push(AnyValue::Bool(*bool))),

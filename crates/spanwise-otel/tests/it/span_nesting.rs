@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::{
-    Context, KeyValue,
+    Context, KeyValue, StringValue,
     baggage::BaggageExt as _,
     trace::{
         Event, Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _,
@@ -11,6 +11,7 @@ use opentelemetry::{
     },
 };
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::status::StatusCode};
+use prost::Message as _;
 use spanwise_core::TraceParent;
 use spanwise_otel::{SetParentError, SpanExt as _, SpanOptions, TraceSampler};
 use tracing_subscriber::prelude::*;
@@ -240,6 +241,29 @@ fn api_span_has_everything_that_it_was_given() {
     assert_eq!(span.links.len(), 1);
     assert_eq!(span.links[0].trace_state, "congo=t61");
     assert_eq!(span.links[0].flags, 0x301);
+}
+
+#[test]
+fn array_keeps_to_the_limit_of_a_value() {
+    const MAX_LEN: usize = 16 * 1024;
+    let traces = Traces::start(SpanOptions::default());
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("arrays");
+    let mut span = tracer.start("arrays");
+    let long = || StringValue::from("x".repeat(MAX_LEN));
+    let array = |texts: Vec<StringValue>| opentelemetry::Value::Array(texts.into());
+    span.set_attribute(KeyValue::new("one", array(vec![long()])));
+    span.set_attribute(KeyValue::new("two", array(vec!["short".into(), long()])));
+    span.set_attribute(KeyValue::new("three", array(vec![long(), "short".into()])));
+    drop(span);
+    let spans = traces.finish();
+    for (key, count) in [("one", 1), ("two", 2), ("three", 1)] {
+        let Some(Value::ArrayValue(list)) = spans[0].value(key) else {
+            panic!("{spans:?}");
+        };
+        assert_eq!(list.values.len(), count, "{key}");
+        assert!(list.encoded_len() <= MAX_LEN, "{key}");
+        assert!(list.encoded_len() > MAX_LEN - 32, "{key} is cut too early");
+    }
 }
 
 #[test]
