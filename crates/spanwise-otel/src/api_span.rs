@@ -1,11 +1,6 @@
 //! Spans of the OpenTelemetry API: spans that API tracers start, and handles to spans of `tracing`.
 
-use std::{
-    borrow::Cow,
-    ptr,
-    sync::{Arc, Weak},
-    time::SystemTime,
-};
+use std::{borrow::Cow, ptr, sync::Arc, time::SystemTime};
 
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId,
@@ -43,8 +38,9 @@ pub struct OtelSpan {
 /// The span that a handle changes.
 #[derive(Debug)]
 enum Target {
-    /// A span of `tracing`. The handle does not keep it alive, because the span owns the handle.
-    TracingSpan(Arc<SpanPipeline>, Weak<OpenSpan>),
+    /// A span of `tracing`, by its id. The handle does not keep it alive, because the span owns the
+    /// handle. Later spans may have the same id, so the span id is compared as well.
+    TracingSpan(Arc<SpanPipeline>, Id),
     /// A span that a tracer started, which ends with the handle.
     ApiSpan(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
     /// A span that is not exported, or has ended.
@@ -52,14 +48,15 @@ enum Target {
 }
 
 impl OtelSpan {
-    /// Creates a handle to a span of `tracing`.
+    /// Creates a handle to the span of `tracing` with this id.
     pub(crate) fn for_tracing_span(
         pipeline: &Arc<SpanPipeline>,
-        span: &Arc<OpenSpan>,
+        id: &Id,
+        span: &OpenSpan,
         identity: &SpanIdentity,
     ) -> Self {
         let target = match span.is_recording() {
-            true => Target::TracingSpan(Arc::clone(pipeline), Arc::downgrade(span)),
+            true => Target::TracingSpan(Arc::clone(pipeline), id.clone()),
             false => Target::None,
         };
         Self {
@@ -92,8 +89,11 @@ impl OtelSpan {
     /// Calls `change` with the span, if it is recording.
     fn with_open(&self, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
         match &self.target {
-            Target::TracingSpan(pipeline, span) => {
-                if let Some(span) = span.upgrade().filter(|span| span.is_recording()) {
+            Target::TracingSpan(pipeline, id) => {
+                if let Some(span) = pipeline.open.get(id)
+                    && span.is_recording()
+                    && span.span_id() == self.context.span_id().to_bytes()
+                {
                     change(pipeline, &span);
                 }
             }
@@ -262,7 +262,8 @@ pub(crate) fn identity_below(
 /// the parent process, a context without baggage receives the baggage of that process.
 pub(crate) fn context_inside(
     pipeline: &Arc<SpanPipeline>,
-    span: &Arc<OpenSpan>,
+    id: &Id,
+    span: &OpenSpan,
     identity: &SpanIdentity,
     parent: Option<Context>,
 ) -> Context {
@@ -271,7 +272,7 @@ pub(crate) fn context_inside(
         with_inherited_baggage(span, current.unwrap_or_default())
     });
     match span.is_recording() {
-        true => outer.with_span(OtelSpan::for_tracing_span(pipeline, span, identity)),
+        true => outer.with_span(OtelSpan::for_tracing_span(pipeline, id, span, identity)),
         // A remote span context costs less than a handle. `span_context` marks it as not remote.
         false => outer.with_remote_span_context(span_context(identity)),
     }
@@ -283,17 +284,18 @@ pub(crate) fn context_inside(
 /// The context of the first enter is reused, since a new one costs allocations. Contexts cannot be
 /// compared, so a new one is built only if the baggage or the suppression of telemetry differs.
 #[inline]
-pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
-    let kept = span.context(|identity, parent| context_inside(pipeline, span, identity, parent));
+pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, id: &Id, span: &OpenSpan) -> Context {
+    let kept =
+        span.context(|identity, parent| context_inside(pipeline, id, span, identity, parent));
     let is_like_kept = |current: &Context| {
-        ptr::eq(current.baggage(), kept.baggage())
-            && current.is_telemetry_suppressed() == kept.is_telemetry_suppressed()
+        ptr::from_ref(current.baggage()).addr() == kept.baggage
+            && current.is_telemetry_suppressed() == kept.context.is_telemetry_suppressed()
     };
     match entered_contexts::with_current(is_like_kept) {
         Some(false) if !span.has_parent_context() => {
-            context_inside(pipeline, span, &span.identity(), None)
+            context_inside(pipeline, id, span, &span.identity(), None)
         }
-        Some(_) | None => kept.clone(),
+        Some(_) | None => kept.context.clone(),
     }
 }
 

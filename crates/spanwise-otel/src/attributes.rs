@@ -153,7 +153,7 @@ impl KeyBits {
 impl NewKey<'_> {
     const KEY: u32 = 1;
 
-    #[inline]
+    #[inline(always)] // See `Attributes::add`.
     fn encoded_len(self) -> usize {
         match self {
             Self::Encoded(key) => key.len(),
@@ -161,7 +161,7 @@ impl NewKey<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // See `Attributes::add`.
     fn encode(self, to: &mut Vec<u8>) {
         match self {
             Self::Encoded(key) => to.extend_from_slice(key),

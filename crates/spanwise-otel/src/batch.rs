@@ -62,28 +62,35 @@ impl Batch {
         }
     }
 
-    /// Adds an encoded `Span` or `LogRecord`. `scope` is its encoded `InstrumentationScope`.
-    pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
+    /// Adds an encoded `Span` or `LogRecord`, as parts that are next to each other in the record.
+    /// `scope` is its encoded `InstrumentationScope`.
+    #[inline]
+    pub(crate) fn push<const N: usize>(&mut self, scope: &[u8], record: [&[u8]; N], level: Level) {
         if self.last_scope() != Some(scope) {
             self.scopes.extend_from_slice(scope);
             self.request_len += scope.len() + 2 * MAX_HEADER_LEN;
         }
-        self.request_len += record.len() + MAX_HEADER_LEN;
-        self.bytes.extend_from_slice(record);
+        let len = record_len(record);
+        self.request_len += len + MAX_HEADER_LEN;
+        for part in record {
+            self.bytes.extend_from_slice(part);
+        }
         self.records.push(BatchRecord {
             // A batch is far below 4 GiB, so its offsets fit into `u32`.
             scope_start: (self.scopes.len() - scope.len()) as u32,
             scope_len: scope.len() as u32,
-            len: record.len(),
+            len,
             level,
         });
     }
 
     /// Returns the scope of the last record, which is at the end of `scopes`.
+    #[inline]
     fn last_scope(&self) -> Option<&[u8]> {
         self.records.last().map(|last| self.scope(last))
     }
 
+    #[inline]
     fn scope(&self, record: &BatchRecord) -> &[u8] {
         &self.scopes[record.scope_start as usize..][..record.scope_len as usize]
     }
@@ -94,9 +101,20 @@ impl Batch {
 
     /// Returns an upper bound of the length of a request with one more record, without the
     /// resource.
-    pub(crate) fn request_len_with(&self, scope: &[u8], record: &[u8]) -> usize {
-        self.request_len + scope.len() + record.len() + 3 * MAX_HEADER_LEN
+    #[inline]
+    pub(crate) fn request_len_with<const N: usize>(
+        &self,
+        scope: &[u8],
+        record: [&[u8]; N],
+    ) -> usize {
+        self.request_len + scope.len() + record_len(record) + 3 * MAX_HEADER_LEN
     }
+}
+
+/// Returns the length of a record that consists of these parts.
+#[inline]
+fn record_len<const N: usize>(parts: [&[u8]; N]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 impl ExportRequest for Batch {

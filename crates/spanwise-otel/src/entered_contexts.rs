@@ -1,6 +1,6 @@
 //! The spans that a thread has entered, each with the guard of its OpenTelemetry context.
 
-use std::{cell::RefCell, mem::ManuallyDrop, sync::Arc, time::Duration};
+use std::{cell::RefCell, mem::ManuallyDrop, sync::Arc};
 
 use opentelemetry::{
     Context, ContextGuard,
@@ -16,8 +16,8 @@ struct EnteredSpan {
     layer: LayerId,
     id: Id,
     span: Arc<OpenSpan>,
-    /// The time of the enter, if it is measured.
-    at: Option<Duration>,
+    /// The time of the enter on the monotonic clock, in nanoseconds, if it is measured.
+    at: Option<u64>,
     /// Not dropped when the thread ends: OpenTelemetry's context stack may be gone by then.
     guard: Option<ManuallyDrop<ContextGuard>>,
 }
@@ -31,34 +31,35 @@ thread_local! {
     };
 }
 
-/// Records that the thread enters a span. `context`, if there is one, becomes the current
-/// OpenTelemetry context.
+/// Records that the thread enters a span, at a time on the monotonic clock. `context`, if there is
+/// one, becomes the current OpenTelemetry context.
+#[inline] // One caller, on the path of each enter.
 pub(crate) fn enter(
     layer: LayerId,
     id: &Id,
     span: Arc<OpenSpan>,
-    at: Option<Duration>,
+    at: Option<u64>,
     context: Option<Context>,
 ) {
-    if !is_alive() {
-        return;
-    }
-    // `attach` panics if the caller is inside `Context::map_current`.
-    let guard = context.and_then(|context| catch_panic(|| context.attach()));
-    let entered = EnteredSpan {
-        layer,
-        id: id.clone(),
-        span,
-        at,
-        guard: guard.map(ManuallyDrop::new),
-    };
-    // The thread-local is alive and not borrowed: its borrows run no other code.
-    let _ = ENTERED.try_with(|spans| spans.borrow_mut().push(entered));
+    // An ending thread has no thread-locals. Then the context is not attached either.
+    let _ = ENTERED.try_with(|spans| {
+        // `attach` panics if the caller is inside `Context::map_current`.
+        let guard = context.and_then(|context| catch_panic(|| context.attach()));
+        // The thread-local is not borrowed: its borrows run no other code.
+        spans.borrow_mut().push(EnteredSpan {
+            layer,
+            id: id.clone(),
+            span,
+            at,
+            guard: guard.map(ManuallyDrop::new),
+        });
+    });
 }
 
 /// Records that the thread leaves a span, and detaches the span's context. Returns the span, and
 /// the time of the enter, if that was measured.
-pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<Duration>)> {
+#[inline] // One caller, on the path of each exit.
+pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64>)> {
     let left = ENTERED.try_with(|spans| {
         let mut spans = spans.borrow_mut();
         let is_left = |entered: &EnteredSpan| entered.layer == layer && entered.id == *id;

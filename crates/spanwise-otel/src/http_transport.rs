@@ -162,7 +162,7 @@ mod tests {
             let (destination, _) = builder.destination(SignalKind::Logs, &resource).unwrap();
             let mut transport = destination.transport::<Batch>();
             let mut batch = Batch::new(Importance::High);
-            batch.push(b"", b"", Level::WARN);
+            batch.push(b"", [b""], Level::WARN);
             match transport.deliver(&batch) {
                 Delivery::Failed { retry_after, .. } => assert_eq!(retry_after, expected),
                 other => panic!("{other:?}"),

@@ -91,14 +91,14 @@ impl From<&SpanIdentity> for RecordIds {
     }
 }
 
-/// Encodes the record whose body and attributes are in `scratch` into `scratch.output`. The last
-/// attributes are dropped until the record has at most 64 KiB.
-pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &RecordHead<'_>) {
+/// Encodes the fields of a record before its attributes into `scratch.head`. Its body and its
+/// attributes are in `scratch`. The last attributes are dropped until the record has at most 64
+/// KiB.
+pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
     let LogScratch {
         attributes,
         body,
         head,
-        output,
         ..
     } = scratch;
     head.extend_from_slice(record.callsite_fields);
@@ -126,7 +126,16 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
     if attributes.dropped() > 0 {
         head.uint(DROPPED_ATTRIBUTES_COUNT, attributes.dropped().into());
     }
+}
 
+/// Encodes the record in `scratch`, after [`encode_head`], into `scratch.output`.
+pub(crate) fn encode_output(scratch: &mut LogScratch, scope: &[u8]) {
+    let LogScratch {
+        attributes,
+        head,
+        output,
+        ..
+    } = scratch;
     let record_len = head.len() + attributes.as_bytes().len();
     let field_len = |len: usize| 1 + varint_len(len as u64) + len;
     output.header(SCOPE_LOGS, field_len(scope.len()) + field_len(record_len));
@@ -149,7 +158,7 @@ fn push_times(head: &mut Vec<u8>, time: u64) {
     head.extend_from_slice(&times);
 }
 
-/// A record that [`encode_record`] encoded.
+/// A record that [`encode_output`] encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DecodedRecord<'a> {
     pub(crate) scope: &'a [u8],

@@ -1,6 +1,6 @@
 //! The inner layer, which receives redacted values: encodes events as log records.
 
-use std::{borrow::Cow, io::Write as _, sync::Arc};
+use std::{any::Any, borrow::Cow, io::Write as _, sync::Arc};
 
 use spanwise_core::{
     CONTEXT_KEYS, Clock, EventContext, Fault, SelfReport,
@@ -23,10 +23,12 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    LogOptions,
+    LogOptions, LogWriter,
     attributes::{AnyValue, Attributes, Key, encoded_attributes},
     limits::MAX_VALUE_LEN,
-    log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_record},
+    log_encoding::{
+        ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_head, encode_output,
+    },
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
     plan::{
@@ -198,15 +200,18 @@ impl<W> LogLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    fn encode(
+    /// Encodes the record of an event into the head and the attributes of `scratch`. Returns its
+    /// scope.
+    #[inline]
+    fn encode<'p>(
         &self,
         scratch: &mut LogScratch,
         event: &Event<'_>,
-        plan: &LogPlan,
+        plan: &'p LogPlan,
         facts: EventContext,
         node: Option<&SpanNode>,
         identity: Option<&SpanIdentity>,
-    ) {
+    ) -> Cow<'p, [u8]> {
         encode_fields(scratch, plan, event, identity.is_none());
         let attributes = &mut scratch.attributes;
         let scope = match plan.callsite.is_log_record {
@@ -229,13 +234,23 @@ where
             unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
         };
-        encode_record(scratch, &scope, &head);
+        encode_head(scratch, &head);
+        scope
     }
 
+    /// Writes the record in `scratch`. A [`LogWriter`] takes its parts as they are.
     #[inline]
-    fn write(&self, record: &[u8], metadata: &Metadata<'_>) {
+    fn write(&self, scratch: &mut LogScratch, scope: &[u8], metadata: &Metadata<'_>) {
+        let make_writer: &dyn Any = &self.make_writer;
         let written = reentrancy::guarded_write(self.id, || {
-            self.make_writer.make_writer_for(metadata).write_all(record)
+            if let Some(exporter) = make_writer.downcast_ref::<LogWriter>() {
+                let record = [&*scratch.head, scratch.attributes.as_bytes()];
+                exporter.export(scope, record, *metadata.level());
+                return Ok(());
+            }
+            encode_output(scratch, scope);
+            let mut writer = self.make_writer.make_writer_for(metadata);
+            writer.write_all(&scratch.output)
         });
         if let Err(error) = written {
             self.write_failed(&error);
@@ -289,7 +304,7 @@ where
         }
         let node = span.and_then(|span| self.look_up(&span.id(), &ctx));
         let mut scratch = LogScratch::take(self.options.limits);
-        self.encode(
+        let scope = self.encode(
             &mut scratch,
             event,
             plan,
@@ -297,7 +312,7 @@ where
             node.as_ref(),
             identity.as_ref(),
         );
-        self.write(&scratch.output, event.metadata());
+        self.write(&mut scratch, &scope, event.metadata());
         scratch.put_back();
     }
 

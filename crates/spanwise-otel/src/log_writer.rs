@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use tracing_core::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{log_encoding::DecodedRecord, signal::Signal};
@@ -17,6 +18,13 @@ pub struct LogWriter {
 impl LogWriter {
     pub(crate) fn new(signal: Arc<Signal>) -> Self {
         Self { signal }
+    }
+
+    /// Exports a record, which consists of these parts. Does what a write does, without encoding
+    /// and decoding the message around the record.
+    #[inline]
+    pub(crate) fn export(&self, scope: &[u8], record: [&[u8]; 2], level: Level) {
+        self.signal.push(scope, record, level);
     }
 }
 
@@ -38,7 +46,7 @@ impl io::Write for &LogWriter {
             ));
         };
         self.signal
-            .push(decoded.scope, decoded.record, decoded.level);
+            .push(decoded.scope, [decoded.record], decoded.level);
         Ok(record.len())
     }
 

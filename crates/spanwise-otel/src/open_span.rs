@@ -1,7 +1,7 @@
 //! Spans that are open, of `tracing` and of the OpenTelemetry API alike.
 
 use std::{
-    fmt,
+    fmt, ptr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use opentelemetry::Context;
+use opentelemetry::{Context, baggage::BaggageExt as _};
 use spanwise_core::{
     Clock,
     internal::{self, SpanIdentity, announced_span::SpanKind, forks, panic_safe, sync::Mutex},
@@ -20,8 +20,8 @@ use crate::{
     attributes::{AnyValue, Attributes, Key},
     limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
     span_encoding::{
-        EncodedItems, HAS_IS_REMOTE, IS_REMOTE, SPAN_ATTRIBUTES, WriteCount as _, field, push_ids,
-        push_kind_and_times,
+        EncodedItems, HAS_IS_REMOTE, IS_REMOTE, SPAN_ATTRIBUTES, WriteCount as _, field,
+        push_flags, push_ids, push_kind_and_times,
     },
     span_options::SpanLimits,
     span_status::{RequestOutcome, StatusFacts},
@@ -45,9 +45,16 @@ pub(crate) struct OpenSpan {
     is_frozen: AtomicBool,
     is_recording: AtomicBool,
     /// The OpenTelemetry context for code inside of the span. Created when it is first needed.
-    context: OnceLock<Context>,
+    context: OnceLock<InnerContext>,
     /// No code of callers may run while this is locked.
     state: Mutex<SpanState>,
+}
+
+/// The OpenTelemetry context for code inside of a span.
+pub(crate) struct InnerContext {
+    pub(crate) context: Context,
+    /// The address of the context's baggage, because a look-up costs more than an enter should.
+    pub(crate) baggage: usize,
 }
 
 /// Where a span comes from.
@@ -63,8 +70,8 @@ pub(crate) enum SpanOrigin {
 pub(crate) struct SpanStart {
     /// The time in nanoseconds since 1970.
     unix_nanos: u64,
-    /// The same time on the [monotonic clock](Clock::monotonic), to measure from.
-    monotonic: Duration,
+    /// The same time on the [monotonic clock](Clock::monotonic), in nanoseconds, to measure from.
+    monotonic_nanos: u64,
 }
 
 /// When a span ended.
@@ -82,7 +89,7 @@ pub(crate) enum SpanEnd {
 /// The result of ending a span.
 #[derive(Debug)]
 pub(crate) enum EndedSpan {
-    /// The span was encoded. The memory of its data can be reused.
+    /// The span was encoded, except for the attributes. The memory of its data can be reused.
     Exported(Box<RecordedSpan>),
     /// The trace of the span is not sampled.
     Unsampled,
@@ -130,14 +137,15 @@ const MAX_PAIR_HEADER_LEN: usize = 16;
 const MAX_NAME_LEN: usize = 1024;
 
 impl OpenSpan {
+    #[inline] // So that the span is created in its place.
     pub(crate) fn new(
         origin: SpanOrigin,
         started: SpanStart,
         identity: SpanIdentity,
         parent: Option<ParentSpan>,
         recorded: Option<Box<RecordedSpan>>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Self {
+        Self {
             origin,
             started,
             last_exit_nanos: AtomicU64::new(0),
@@ -153,7 +161,7 @@ impl OpenSpan {
                 has_ended: false,
                 recorded,
             }),
-        })
+        }
     }
 
     /// Notes that the identity is frozen. Returns true on the first call: then call
@@ -179,6 +187,10 @@ impl OpenSpan {
 
     pub(crate) fn identity(&self) -> SpanIdentity {
         self.state.lock().identity.clone()
+    }
+
+    pub(crate) fn span_id(&self) -> [u8; 8] {
+        self.state.lock().identity.span_id()
     }
 
     pub(crate) fn parent(&self) -> Option<ParentSpan> {
@@ -238,6 +250,11 @@ impl OpenSpan {
         unsampled
     }
 
+    /// Drops the OpenTelemetry context, whose values may belong to callers.
+    pub(crate) fn drop_context(&mut self) {
+        drop(self.context.take());
+    }
+
     /// Returns whether `set_parent` has set the parent.
     pub(crate) fn has_parent_context(&self) -> bool {
         self.state.lock().parent_context.is_some()
@@ -249,12 +266,15 @@ impl OpenSpan {
     pub(crate) fn context(
         &self,
         make: impl FnOnce(&SpanIdentity, Option<Context>) -> Context,
-    ) -> &Context {
+    ) -> &InnerContext {
         self.context.get_or_init(|| {
             let state = self.state.lock();
             let (identity, parent) = (state.identity.clone(), state.parent_context.clone());
             drop(state);
-            make(&identity, parent)
+            let context = make(&identity, parent);
+            // The context is never changed, so its baggage stays in place.
+            let baggage = ptr::from_ref(context.baggage()).addr();
+            InnerContext { context, baggage }
         })
     }
 
@@ -265,19 +285,20 @@ impl OpenSpan {
     }
 
     /// Records that a thread leaves the span at `now`. `entered` is the time at which the thread
-    /// entered the span, if that was measured.
-    pub(crate) fn leave(&self, entered: Option<Duration>, now: Duration) {
+    /// entered the span, if that was measured. Both are on the monotonic clock, in nanoseconds.
+    #[inline]
+    pub(crate) fn leave(&self, entered: Option<u64>, now: u64) {
         if let Some(entered) = entered {
             self.busy
-                .fetch_add(nanos(now.saturating_sub(entered)), Ordering::Relaxed);
+                .fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
         }
-        let since_start = nanos(now.saturating_sub(self.started.monotonic)).max(1);
+        let since_start = now.saturating_sub(self.started.monotonic_nanos).max(1);
         self.last_exit_nanos
             .fetch_max(since_start, Ordering::Relaxed);
     }
 
     /// Ends the span: encodes it as a `Span` into `to`, unless it is not sampled, has ended before,
-    /// or was opened by the parent of this process.
+    /// or was opened by the parent of this process. The attributes are the rest of the `Span`.
     pub(crate) fn end(
         &self,
         end: SpanEnd,
@@ -344,10 +365,11 @@ impl SpanOrigin {
 }
 
 impl SpanStart {
+    #[inline]
     pub(crate) fn now_of(clock: &Clock) -> Self {
         Self {
             unix_nanos: internal::unix_nanos(clock),
-            monotonic: clock.monotonic(),
+            monotonic_nanos: internal::monotonic_nanos(clock),
         }
     }
 
@@ -356,14 +378,19 @@ impl SpanStart {
         let age = clock.now().duration_since(time).unwrap_or_default();
         Self {
             unix_nanos: unix_nanos(time),
-            monotonic: clock.monotonic().saturating_sub(age),
+            monotonic_nanos: internal::monotonic_nanos(clock).saturating_sub(nanos(age)),
         }
+    }
+
+    /// Returns the time since 1970, in nanoseconds.
+    pub(crate) fn unix_nanos(self) -> u64 {
+        self.unix_nanos
     }
 
     /// Returns the time since 1970, in nanoseconds: the start and the monotonic time since then.
     fn now(self, clock: &Clock) -> u64 {
-        let elapsed = clock.monotonic().saturating_sub(self.monotonic);
-        self.unix_nanos.saturating_add(nanos(elapsed))
+        let elapsed = internal::monotonic_nanos(clock).saturating_sub(self.monotonic_nanos);
+        self.unix_nanos.saturating_add(elapsed)
     }
 }
 
@@ -469,6 +496,7 @@ impl RecordedSpan {
         MAX_ATTRIBUTES_LEN.saturating_sub(taken.iter().sum())
     }
 
+    /// Encodes the span into `to`, except for its attributes, which are encoded already.
     fn encode(
         &mut self,
         identity: &SpanIdentity,
@@ -507,7 +535,6 @@ impl RecordedSpan {
             }
         }
         push_kind_and_times(to, self.kind, times);
-        to.extend_from_slice(self.attributes.as_bytes());
         to.count(field::DROPPED_ATTRIBUTES, self.attributes.dropped());
         to.extend_from_slice(&self.events.bytes);
         to.count(field::DROPPED_EVENTS, self.events.dropped);
@@ -516,7 +543,7 @@ impl RecordedSpan {
         if !status.is_unset() {
             to.message(field::STATUS, |message| status.encode(message));
         }
-        to.fixed32(field::FLAGS, flags);
+        push_flags(to, flags);
     }
 
     /// Returns the name of an HTTP request by the [semantic conventions]. It has the route, but

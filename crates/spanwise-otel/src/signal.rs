@@ -118,8 +118,9 @@ impl Signal {
     }
 
     /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues the batch if it is full.
-    /// `scope` is the record's encoded `InstrumentationScope`.
-    pub(crate) fn push(&self, scope: &[u8], record: &[u8], level: Level) {
+    /// `record` has the parts of the record, to be joined. `scope` is its encoded
+    /// `InstrumentationScope`.
+    pub(crate) fn push<const N: usize>(&self, scope: &[u8], record: [&[u8]; N], level: Level) {
         let process = self.exporter.current();
         let mut state = process.state.0.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
@@ -136,7 +137,14 @@ impl Signal {
         }
     }
 
-    fn push_into(&self, state: &mut State, scope: &[u8], record: &[u8], level: Level) -> Pushed {
+    #[inline]
+    fn push_into<const N: usize>(
+        &self,
+        state: &mut State,
+        scope: &[u8],
+        record: [&[u8]; N],
+        level: Level,
+    ) -> Pushed {
         state.accepted += 1;
         if state.has_ended {
             return Pushed::Ended;

@@ -11,7 +11,7 @@ use spanwise_core::internal::{
     CallsitePlans, FilterInterop, SpanIdentity,
     announced_span::{Announced, AnnouncedTrace, SpanKind, take_announced},
     inherited_context::InheritedContext,
-    new_span_id, panic_safe, parse_hex, recorded_callsite,
+    monotonic_nanos, new_span_id, new_trace_id, panic_safe, parse_hex, recorded_callsite,
     span_identity::{RANDOM, SAMPLED},
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -32,12 +32,12 @@ use crate::{
     carried_context::{inherited_span, inherited_span_context},
     entered_contexts,
     limits::AttributeLimits,
-    open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
+    open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions, SpecialField},
     span_encoding::parse_kind,
     span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
     span_options::EventsInSpans,
-    span_pipeline::{SpanPipeline, new_trace_id},
+    span_pipeline::SpanPipeline,
     span_scratch::SpanScratch,
     span_status::{ErrorEvent, MAX_DESCRIPTION_LEN},
     trace_sampler::RemoteTrace,
@@ -90,6 +90,7 @@ impl SpanCollector {
         plan: &CallsitePlan,
         span: &SpanRef<'_, S>,
         announced: Option<Announced>,
+        start: SpanStart,
     ) -> Placement {
         let pipeline = &*self.pipeline;
         let (span_id, kind, announced) = match announced {
@@ -173,7 +174,10 @@ impl SpanCollector {
                 ..below_api_span(pipeline, &inherited, span_id, placed)
             };
         }
-        let (trace_id, flags) = trace_id.map_or((new_trace_id(), RANDOM), |id| (id, 0));
+        let (trace_id, flags) = match trace_id {
+            Some(trace_id) => (trace_id, 0),
+            None => (new_trace_id(start.unix_nanos()), RANDOM),
+        };
         Placement {
             may_move: true,
             ..placed(
@@ -223,27 +227,26 @@ impl SpanCollector {
     /// Returns the data to export for a new span.
     fn recorded(
         &self,
+        scratch: &mut SpanScratch,
         attrs: &SpanAttributes<'_>,
         plan: &CallsitePlan,
         kind: SpanKind,
     ) -> Box<RecordedSpan> {
         let options = &self.pipeline.options;
-        SpanScratch::with(|scratch| {
-            let mut recorded = scratch.recorded(options.limits.attributes);
-            recorded.kind = kind;
-            let attributes = &mut recorded.attributes;
-            let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
-                attrs.record(visitor);
-            });
-            if !plan.constants.is_empty() {
-                attributes.append(&plan.constants);
-            }
-            if options.has_thread {
-                push_thread(attributes);
-            }
-            special.apply(&mut recorded);
-            recorded
-        })
+        let mut recorded = scratch.recorded(options.limits.attributes);
+        recorded.kind = kind;
+        let attributes = &mut recorded.attributes;
+        let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
+            attrs.record(visitor);
+        });
+        if !plan.constants.is_empty() {
+            attributes.append(&plan.constants);
+        }
+        if options.has_thread {
+            push_thread(attributes);
+        }
+        special.apply(&mut recorded);
+        recorded
     }
 
     /// Returns the data of the event's span, or else of the nearest ancestor that has data.
@@ -392,10 +395,11 @@ where
             kind,
             link,
             may_move,
-        } = self.place(attrs, plan, &span, announced);
-        let recorded = if identity.is_sampled() || may_move {
-            let mut recorded = self.recorded(attrs, plan, kind);
-            if let Some((trace_id, span_id)) = link {
+        } = self.place(attrs, plan, &span, announced, start);
+        let open = SpanScratch::with(|scratch| {
+            let is_recorded = identity.is_sampled() || may_move;
+            let mut recorded = is_recorded.then(|| self.recorded(scratch, attrs, plan, kind));
+            if let (Some(recorded), Some((trace_id, span_id))) = (&mut recorded, link) {
                 let mut encoded = Vec::new();
                 LinkedSpan {
                     trace_id,
@@ -408,12 +412,9 @@ where
                 .encode(None, &mut encoded);
                 recorded.add_link(&encoded, &pipeline.options.limits);
             }
-            Some(recorded)
-        } else {
-            None
-        };
-        let origin = SpanOrigin::Callsite(attrs.metadata());
-        let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
+            let origin = SpanOrigin::Callsite(attrs.metadata());
+            scratch.open(|| OpenSpan::new(origin, start, identity.clone(), parent, recorded))
+        });
         identity.attach(&span);
         pipeline.open.insert(id, open);
     }
@@ -565,25 +566,26 @@ where
             SpanPipeline::apply_frozen_identity(&open, identity);
         }
         let options = &pipeline.options;
-        let now = options.has_busy_times.then(|| options.clock.monotonic());
+        let now = options
+            .has_busy_times
+            .then(|| monotonic_nanos(&options.clock));
         let context = options
             .propagates_otel_context
-            .then(|| context_on_enter(pipeline, &open));
+            .then(|| context_on_enter(pipeline, id, &open));
         entered_contexts::enter(pipeline.layer, id, open, now, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         let pipeline = &self.pipeline;
         if let Some((open, entered)) = entered_contexts::exit(pipeline.layer, id) {
-            open.leave(entered, pipeline.options.clock.monotonic());
+            open.leave(entered, monotonic_nanos(&pipeline.options.clock));
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        let Some(open) = self.pipeline.open.remove(&id) else {
-            return;
-        };
+        // Before the removal: handles find the span in the table, and the policy may use one.
         if self.pipeline.options.has_context_keys
+            && let Some(open) = self.pipeline.open.get(&id)
             && open.is_recording()
             && let Some(span) = ctx.span(&id)
         {
@@ -592,7 +594,9 @@ where
             let values = context.iter();
             open.record(|recorded| recorded.add_context(values));
         }
-        self.pipeline.end(&open, SpanEnd::Closed);
+        if let Some(open) = self.pipeline.open.remove(&id) {
+            self.pipeline.close(open);
+        }
     }
 }
 

@@ -81,6 +81,17 @@ pub(crate) fn push_kind_and_times(to: &mut Vec<u8>, kind: SpanKind, times: std::
     to.extend_from_slice(&fields);
 }
 
+/// Appends the flags of a span. Their tag takes two bytes.
+#[inline]
+pub(crate) fn push_flags(to: &mut Vec<u8>, flags: u32) {
+    const FIXED32: u32 = 5;
+    const TAG: u32 = field::FLAGS << 3 | FIXED32;
+    let mut encoded = [0; 2 + 4];
+    encoded[..2].copy_from_slice(&[TAG as u8 | 0x80, (TAG >> 7) as u8]);
+    encoded[2..].copy_from_slice(&flags.to_le_bytes());
+    to.extend_from_slice(&encoded);
+}
+
 /// The most bytes of the tag and the length of an event or a link.
 const MAX_HEADER_LEN: usize = 4;
 
@@ -90,6 +101,7 @@ pub(crate) trait WriteCount {
 }
 
 impl WriteCount for Vec<u8> {
+    #[inline]
     fn count(&mut self, field: u32, count: u32) {
         if count > 0 {
             self.uint(field, count.into());

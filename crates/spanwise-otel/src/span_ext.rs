@@ -123,16 +123,16 @@ impl SpanExt for Span {
             let pipeline = pipeline(dispatch)?;
             let registry = dispatch.downcast_ref::<Registry>()?;
             let mut scope = registry.span(id)?.scope();
-            let (identity, open) = scope.find_map(|span| {
+            let (identity, id, open) = scope.find_map(|span| {
                 let identity = SpanIdentity::freeze(&span)?;
-                Some((identity, pipeline.open.get(&span.id())?))
+                Some((identity, span.id(), pipeline.open.get(&span.id())?))
             })?;
             if open.mark_frozen() {
                 SpanPipeline::apply_frozen_identity(&open, identity);
             }
-            let context =
-                open.context(|identity, parent| context_inside(pipeline, &open, identity, parent));
-            Some(context.clone())
+            let context = open
+                .context(|identity, parent| context_inside(pipeline, &id, &open, identity, parent));
+            Some(context.context.clone())
         });
         context.flatten().unwrap_or_default()
     }
@@ -168,6 +168,7 @@ fn change(span: &Span, change: impl FnOnce(&mut OtelSpan)) {
         let open = pipeline.open.get(id)?;
         change(&mut OtelSpan::for_tracing_span(
             pipeline,
+            id,
             &open,
             &open.identity(),
         ));

@@ -11,7 +11,6 @@ use spanwise_core::{
     internal::{
         CallsitePlans, LayerId, ShardedCounter, SpanIdentity, SpanTable,
         span_identity::{RANDOM, SAMPLED},
-        time_ordered_bits,
     },
 };
 use tracing_core::{Level, LevelFilter, Metadata, span::Id};
@@ -89,6 +88,7 @@ impl SpanPipeline {
 
     /// Makes the sampling decision for a trace, at its first span in this process. Returns the
     /// identity of that span.
+    #[inline]
     pub(crate) fn sample_first_span(
         &self,
         trace_id: [u8; 16],
@@ -137,27 +137,39 @@ impl SpanPipeline {
     /// Ends a span, and exports it, unless it is not sampled, has ended before, or was opened by
     /// the parent of this process.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
+        SpanScratch::with(|scratch| self.end_in(scratch, span, end));
+    }
+
+    /// [Ends](Self::end) a span that `tracing` closes, and keeps its memory for the next span.
+    pub(crate) fn close(&self, span: Arc<OpenSpan>) {
         SpanScratch::with(|scratch| {
-            let SpanOptions {
-                has_busy_times,
-                clock,
-                ..
-            } = &self.options;
-            match span.end(end, *has_busy_times, clock, &mut scratch.encoded) {
-                EndedSpan::Exported(recorded) => scratch.keep(recorded),
-                EndedSpan::Unsampled => return self.unsampled.count(),
-                EndedSpan::ExportedElsewhere => return,
-            }
-            match &span.origin {
-                SpanOrigin::Callsite(callsite) => {
-                    let scope = self.plan(callsite).map_or(&[][..], |plan| &plan.scope);
-                    self.signal.push(scope, &scratch.encoded, *callsite.level());
-                }
-                SpanOrigin::Tracer(scope) => {
-                    self.signal.push(scope, &scratch.encoded, Level::INFO);
-                }
-            }
+            self.end_in(scratch, &span, SpanEnd::Closed);
+            scratch.keep_span(span);
         });
+    }
+
+    #[inline]
+    fn end_in(&self, scratch: &mut SpanScratch, span: &OpenSpan, end: SpanEnd) {
+        let SpanOptions {
+            has_busy_times,
+            clock,
+            ..
+        } = &self.options;
+        let recorded = match span.end(end, *has_busy_times, clock, &mut scratch.encoded) {
+            EndedSpan::Exported(recorded) => recorded,
+            EndedSpan::Unsampled => return self.unsampled.count(),
+            EndedSpan::ExportedElsewhere => return,
+        };
+        let (scope, level) = match &span.origin {
+            SpanOrigin::Callsite(callsite) => {
+                let plan = self.plan(callsite);
+                (plan.map_or(&[][..], |plan| &plan.scope), *callsite.level())
+            }
+            SpanOrigin::Tracer(scope) => (&**scope, Level::INFO),
+        };
+        let record = [&*scratch.encoded, recorded.attributes.as_bytes()];
+        self.signal.push(scope, record, level);
+        scratch.keep(recorded);
     }
 
     /// Exports all open spans, marked as unfinished, because the process ends. If they end later,
@@ -190,9 +202,4 @@ impl SpanPipeline {
             );
         }
     }
-}
-
-/// Returns a new trace id: a UUID of version 7, like a request id.
-pub(crate) fn new_trace_id() -> [u8; 16] {
-    time_ordered_bits().to_be_bytes()
 }

@@ -1,8 +1,11 @@
 //! Reused memory for spans.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::Arc};
 
-use crate::{limits::AttributeLimits, open_span::RecordedSpan};
+use crate::{
+    limits::AttributeLimits,
+    open_span::{OpenSpan, RecordedSpan},
+};
 
 /// Memory that the spans of a thread reuse, so that a span allocates little.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ pub(crate) struct SpanScratch {
     /// The data of ended spans, to be reused.
     #[expect(clippy::vec_box, reason = "they move between here and the open spans")]
     spare: Vec<Box<RecordedSpan>>,
+    /// Ended spans that nothing else refers to, to be reused.
+    spare_spans: Vec<Arc<OpenSpan>>,
 }
 
 /// The most ended spans whose memory a thread keeps.
@@ -28,18 +33,26 @@ thread_local! {
 
 impl SpanScratch {
     /// Calls `f` with the memory of this thread. A nested call gets memory of its own.
+    #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(&mut Self) -> R) -> R {
         // The thread-local is gone if the thread is ending.
         let taken = SCRATCH.try_with(Cell::take).ok().flatten();
         let mut scratch = taken.unwrap_or_default();
         let result = f(&mut scratch);
         scratch.text.clear();
-        scratch.text.shrink_to(MAX_RETAINED_LEN);
         scratch.encoded.clear();
-        scratch.encoded.shrink_to(MAX_RETAINED_LEN);
+        if scratch.text.capacity().max(scratch.encoded.capacity()) > MAX_RETAINED_LEN {
+            scratch.shrink();
+        }
         let replaced = SCRATCH.try_with(|kept| kept.replace(Some(scratch)));
         drop(replaced);
         result
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.text.shrink_to(MAX_RETAINED_LEN);
+        self.encoded.shrink_to(MAX_RETAINED_LEN);
     }
 
     /// Returns empty data for a new span, of kind `INTERNAL`.
@@ -57,6 +70,28 @@ impl SpanScratch {
     pub(crate) fn keep(&mut self, recorded: Box<RecordedSpan>) {
         if self.spare.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
             self.spare.push(recorded);
+        }
+    }
+
+    /// Returns the span that `make` creates, in the memory of an ended span if there is one.
+    #[inline]
+    pub(crate) fn open(&mut self, make: impl FnOnce() -> OpenSpan) -> Arc<OpenSpan> {
+        if let Some(mut spare) = self.spare_spans.pop()
+            && let Some(place) = Arc::get_mut(&mut spare)
+        {
+            *place = make();
+            return spare;
+        }
+        Arc::new(make())
+    }
+
+    /// Keeps the memory of a span that has ended, unless something else refers to it.
+    pub(crate) fn keep_span(&mut self, mut span: Arc<OpenSpan>) {
+        if self.spare_spans.len() < MAX_SPARE
+            && let Some(ended) = Arc::get_mut(&mut span)
+        {
+            ended.drop_context();
+            self.spare_spans.push(span);
         }
     }
 }

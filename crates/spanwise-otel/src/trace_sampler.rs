@@ -128,6 +128,7 @@ impl TraceSampler {
     }
 
     /// Decides about a trace when its first span of this process begins.
+    #[inline] // So that a trace that begins here costs little.
     pub(crate) fn decide(self, trace_id: [u8; 16], remote: Option<RemoteTrace<'_>>) -> Decision {
         let state = remote.and_then(|remote| remote.state);
         let sub_keys = state.map(|state| trace_state::sampling(state));

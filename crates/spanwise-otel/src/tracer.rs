@@ -6,7 +6,9 @@ use opentelemetry::{
     Context, InstrumentationScope,
     trace::{self as otel, SpanBuilder, TraceContextExt as _},
 };
-use spanwise_core::internal::{announced_span::SpanKind, new_span_id, span_identity::RANDOM};
+use spanwise_core::internal::{
+    announced_span::SpanKind, new_span_id, new_trace_id, span_identity::RANDOM,
+};
 use tracing_core::LevelFilter;
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     carried_context::inherited_span_context,
     open_span::{OpenSpan, RecordedSpan, SpanOrigin, SpanStart},
     span_event::{EVENT_ATTRIBUTES, encode_event},
-    span_pipeline::{SpanPipeline, new_trace_id},
+    span_pipeline::SpanPipeline,
     wire::WireWriter as _,
 };
 
@@ -88,6 +90,11 @@ impl otel::Tracer for OtelTracer {
         if !self.is_exported || parent_cx.is_telemetry_suppressed() {
             return OtelSpan::not_recording(parent.clone());
         }
+        let clock = &pipeline.options.clock;
+        let start = match builder.start_time {
+            Some(time) => SpanStart::at(time, clock),
+            None => pipeline.start(),
+        };
         let span_id = new_span_id();
         let (identity, parent) = match parent.is_valid() {
             true => {
@@ -95,20 +102,21 @@ impl otel::Tracer for OtelTracer {
                 (identity, Some(parent))
             }
             false => {
-                let trace_id = new_trace_id();
+                let trace_id = new_trace_id(start.unix_nanos());
                 let identity = pipeline.sample_first_span(trace_id, span_id, RANDOM, None);
                 (identity, None)
             }
         };
-        let clock = &pipeline.options.clock;
-        let start = match builder.start_time {
-            Some(time) => SpanStart::at(time, clock),
-            None => pipeline.start(),
-        };
         let is_sampled = identity.is_sampled();
         let recorded = is_sampled.then(|| self.recorded(builder));
         let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
-        let span = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
+        let span = Arc::new(OpenSpan::new(
+            origin,
+            start,
+            identity.clone(),
+            parent,
+            recorded,
+        ));
         OtelSpan::for_tracer(pipeline, span, &identity)
     }
 }
