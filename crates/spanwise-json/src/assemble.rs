@@ -1,6 +1,7 @@
 //! Assembly of a line, from its first byte to the writer.
 
 mod altered_lists;
+mod required_message;
 mod thread_members;
 
 use std::{collections::HashSet, io::Write as _};
@@ -22,11 +23,12 @@ use crate::{
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
     line_template::{push_member, push_parts},
-    plan::Plan,
+    plan::{Key, Plan},
     rewrite::LineParts,
+    rewritten_keys::RewrittenKeys,
     scratch::Scratch,
     truncate,
-    visit::{Encoded, Pass, PrecomputedKeys, encode, encode_precomputed},
+    visit::{Encoded, Pass, encode, encode_rewritten},
 };
 
 /// A line being assembled.
@@ -95,8 +97,8 @@ where
         let context = EventContext::take();
         let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.template.timestamp {
-            if !self.template.before_open.is_empty() {
-                line.push(&self.template.before_open);
+            if !self.template.before_open.as_bytes().is_empty() {
+                line.push_padded(&self.template.before_open);
             }
             let now = self.options.clock.since_epoch();
             let second = seconds.for_layer(self.id);
@@ -129,6 +131,21 @@ where
         event: &Event<'_>,
         scope: &SpanScope<'_>,
     ) {
+        let plan = draft.plan;
+        if plan.is_visited_once {
+            return self.visit_fields(draft, event, &plan.keys, Pass::All);
+        }
+        if let Some(rewritten) = &plan.rewritten
+            && !self.may_share_keys(plan, scope)
+        {
+            draft.syntax = FieldSyntax::Rewritten;
+            return self.push_rewritten_fields(draft, rewritten, event);
+        }
+        self.push_json_fields(draft, event);
+    }
+
+    #[inline(always)] // Every line takes this step.
+    fn visit_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>, keys: &[Key], pass: Pass) {
         let Draft {
             scratch,
             plan,
@@ -136,29 +153,51 @@ where
             ..
         } = draft;
         let Scratch { line, starts, .. } = &mut **scratch;
+        let encoding = self.encoding(plan, true);
         let record = |visitor: &mut dyn Visit| event.record(visitor);
-        let mut visit = |keys, pass| {
-            let encoding = self.encoding(plan, true);
-            encode(line, keys, pass, encoding, encoded, starts, record);
-        };
-        if plan.is_visited_once {
-            return visit(&plan.keys, Pass::All);
-        }
-        if plan.rewritten.is_some() && !self.may_share_keys(plan, scope) {
-            draft.syntax = FieldSyntax::Rewritten;
-            return self.push_precomputed_fields(draft, event);
-        }
-        if !plan.precomputed.is_empty() || plan.rewritten.is_some() {
-            return self.push_precomputed_fields(draft, event);
-        }
-        let (keys, _) = plan.keys_for(None, record);
+        encode(line, keys, pass, encoding, encoded, starts, record);
+    }
+
+    /// Like [`push_fields`](Self::push_fields), for all callsites, but only as JSON.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn push_json_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+        let plan = draft.plan;
+        let (keys, _) = plan.keys_for(None, |visitor| event.record(visitor));
         if plan.message_not_first {
-            visit(keys, Pass::Message);
-            visit(keys, Pass::AllButMessage);
+            self.visit_fields(draft, event, keys, Pass::Message);
+            self.visit_fields(draft, event, keys, Pass::AllButMessage);
         } else {
-            visit(keys, Pass::All);
+            self.visit_fields(draft, event, keys, Pass::All);
         }
-        encoded.list_redacted_of(plan, keys);
+        draft.encoded.list_redacted_of(plan, keys);
+    }
+
+    /// Like [`push_fields`](Self::push_fields), in the format's own syntax.
+    #[inline(never)] // Kept out of line, so that the path of `json` stays small.
+    fn push_rewritten_fields(
+        &self,
+        draft: &mut Draft<'_>,
+        rewritten: &RewrittenKeys,
+        event: &Event<'_>,
+    ) {
+        let Draft {
+            scratch,
+            plan,
+            encoded,
+            ..
+        } = draft;
+        let Scratch { line, starts, .. } = &mut **scratch;
+        let mut visit = |pass| {
+            let record = |visitor: &mut dyn Visit| event.record(visitor);
+            let keys = (&*plan.keys, rewritten);
+            let encoding = self.encoding(plan, true);
+            encode_rewritten(line, keys, pass, encoding, encoded, starts, record);
+        };
+        if plan.message_not_first {
+            visit(Pass::Message);
+            return visit(Pass::AllButMessage);
+        }
+        visit(Pass::All);
     }
 
     /// Returns whether the spans may have a key of the event. Then the fields of the event must be
@@ -184,43 +223,7 @@ where
         draft.encoded = Encoded::default();
         draft.overlap = Overlap::Nothing;
         draft.syntax = FieldSyntax::Json;
-        self.push_precomputed_fields(draft, event);
-    }
-
-    /// Like [`push_fields`](Self::push_fields), with the [precomputed](PrecomputedKeys) bytes
-    /// around values. For callsites with converted keys, and for formats that rewrite lines of
-    /// JSON.
-    #[inline(never)] // Kept out of line, so that the path of `json` stays small.
-    fn push_precomputed_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
-        let Draft {
-            scratch,
-            plan,
-            encoded,
-            syntax,
-            ..
-        } = draft;
-        let Scratch { line, starts, .. } = &mut **scratch;
-        let rewritten = plan.rewritten.as_ref();
-        let rewritten = rewritten.filter(|_| *syntax == FieldSyntax::Rewritten);
-        let mut visit = |pass| {
-            let (precomputed, fields) = match rewritten {
-                Some(rewritten) => (&rewritten.keys, Some(rewritten.fields)),
-                None => (&plan.precomputed, None),
-            };
-            let keys = PrecomputedKeys {
-                keys: &plan.keys,
-                precomputed,
-                rewritten: fields,
-            };
-            let record = |visitor: &mut dyn Visit| event.record(visitor);
-            let encoding = self.encoding(plan, true);
-            encode_precomputed(line, &keys, pass, encoding, encoded, starts, record);
-        };
-        if plan.message_not_first {
-            visit(Pass::Message);
-            return visit(Pass::AllButMessage);
-        }
-        visit(Pass::All);
+        self.push_json_fields(draft, event);
     }
 
     /// Appends everything after the fields, and writes the line. Returns false, without writing, if
@@ -405,22 +408,20 @@ where
     /// Completes the fields, and appends the parts between them and the spans.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
+        if let Some(message) = &draft.plan.required_message
+            && !draft.has_visible(message)
+        {
+            self.complete_message(draft, message.index);
+        }
         let Draft {
             scratch,
             plan,
-            encoded,
             offsets,
             metadata,
             log,
             ..
         } = draft;
         let line = &mut scratch.line;
-        if let Some(index) = plan.required_message
-            && !encoded.has_message(plan, index, &line.as_bytes()[offsets.fields_start..])
-        {
-            let missing = self.template.missing_message();
-            line.splice(offsets.fields_start..offsets.fields_start, &missing);
-        }
         if plan.has_repeated_keys {
             keep_last(line, offsets.fields_start);
         }

@@ -6,6 +6,7 @@
 use crate::{
     escape,
     format_table::{ErrorPart, FormatTable, Kind, Style},
+    json_lexer::string_end,
     line_buffer::LineBuffer,
     line_template::opening_of,
     plan::Role,
@@ -217,19 +218,28 @@ fn finish_message(
     if kind != Kind::Text {
         return quote_json(line, written.value_start);
     }
-    let Some(blank) = blank else { return };
-    let text = &line.as_bytes()[written.value_start + 1..];
-    // A visible first character is the common case.
-    let is_visible = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-    if text.first().is_some_and(is_visible) {
-        return;
-    }
-    let text: String =
-        serde_json::from_slice(&line.as_bytes()[written.value_start..]).unwrap_or_default();
-    if text.trim().is_empty() {
+    if let Some(blank) = blank
+        && is_blank(&line.as_bytes()[written.value_start..])
+    {
         line.truncate(written.value_start);
         escape::push_quoted(line, blank);
     }
+}
+
+/// Returns whether the first byte inside a JSON string shows that the text is visible.
+#[inline]
+pub(crate) fn is_visible(byte: &u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
+}
+
+/// Returns whether the JSON string at the start of `json` has no visible character.
+pub(crate) fn is_blank(json: &[u8]) -> bool {
+    // A visible first character is the common case.
+    if json.get(1).is_some_and(is_visible) {
+        return false;
+    }
+    let text: String = serde_json::from_slice(&json[..string_end(json, 0)]).unwrap_or_default();
+    text.trim().is_empty()
 }
 
 /// Turns the JSON value from `start` to the end of the line into a JSON string.

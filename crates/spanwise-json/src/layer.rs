@@ -33,7 +33,7 @@ use crate::{
     scratch::{self, Scratch},
     span_events::{self, HumanDuration, SpanChange},
     span_plan::SpanPlan,
-    visit::{Encoded, Encoding, Pass, PrecomputedKeys, encode, encode_precomputed},
+    visit::{Encoded, Encoding, Pass, encode},
 };
 
 /// Writes each event as one line of JSON, with the fields of the spans around it. See the [crate
@@ -176,32 +176,15 @@ where
             are_replaced: values == SpanValues::Context && self.has_redacted_context,
             ..self.encoding(plan, false)
         };
-        if plan.precomputed.is_empty() {
-            encode(
-                line,
-                field_keys,
-                Pass::All,
-                encoding,
-                &mut encoded,
-                starts,
-                record,
-            );
-        } else {
-            let field_keys = PrecomputedKeys {
-                keys: field_keys,
-                precomputed: &plan.precomputed,
-                rewritten: None,
-            };
-            encode_precomputed(
-                line,
-                &field_keys,
-                Pass::All,
-                encoding,
-                &mut encoded,
-                starts,
-                record,
-            );
-        }
+        encode(
+            line,
+            field_keys,
+            Pass::All,
+            encoding,
+            &mut encoded,
+            starts,
+            record,
+        );
         if plan.has_repeated_keys {
             keep_last(line, 0);
         }

@@ -178,8 +178,8 @@ mod member_keys;
 mod name_limits;
 mod per_layer;
 mod plan;
-mod precomputed_key;
 mod rewrite;
+mod rewritten_keys;
 mod scratch;
 mod span_events;
 mod span_ids;
@@ -189,6 +189,7 @@ mod text_template;
 mod text_value;
 mod timestamp;
 mod truncate;
+mod value_starts;
 mod visit;
 mod work;
 

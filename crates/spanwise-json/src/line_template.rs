@@ -19,7 +19,7 @@ use crate::{
     escape,
     format::{ADDED_PREFIX, BUFFERED, FIELDS, FIELDS_PREFIX, SAMPLE_RATE},
     format_table::{
-        ErrorPart, ErrorShape, FormatTable, Kind, Known, Layout, Part, PartInputs, Style, TimeText,
+        ErrorPart, ErrorShape, FormatTable, Known, Layout, Part, PartInputs, Style, TimeText,
     },
     line_buffer::PaddedBytes,
     line_parts,
@@ -28,6 +28,7 @@ use crate::{
     plan::{Key, Role},
     spelling::Spell,
     timestamp::Timestamp,
+    value_starts::ValueStarts,
 };
 
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
     /// The members before that of the timestamp. Empty if lines have no timestamp.
-    pub(crate) before_open: Vec<u8>,
+    pub(crate) before_open: PaddedBytes<64>,
     /// The member of the timestamp up to its text. Empty if lines have no timestamp.
     pub(crate) open: Vec<u8>,
     /// The members that are the same in all lines, such as the static fields, and the end of the
@@ -174,7 +175,7 @@ impl LineTemplate {
             buffered: PaddedBytes::new(buffered),
             thread: [table.thread.name, table.thread.id].map(opening_of),
             sample_rate,
-            before_open,
+            before_open: PaddedBytes::new(before_open),
             open,
             close,
             has_threads: options.thread_name || options.thread_id || table.thread.always,
@@ -254,10 +255,11 @@ impl LineTemplate {
             .filter(|conversion| conversion.is_name_only())
             .map(|conversion| conversion.openings.text.to_vec());
         let conversion = conversion.filter(|_| name_only.is_none());
-        let (opening, (key_ids, bits)) = match (&conversion, name_only) {
+        let plain = |opening: &[u8]| ValueStarts::plain([role, role_of_bool], opening);
+        let (starts, (key_ids, bits)) = match (&conversion, name_only) {
             (_, Some(opening)) => {
                 let known = self.key_ids(std::iter::once(&*opening));
-                (opening, known)
+                (plain(&opening), known)
             }
             (None, None) => {
                 let key = match is_message && self.table.layout == Layout::Flat {
@@ -266,11 +268,11 @@ impl LineTemplate {
                 };
                 let opening = opening_of(&limit_name(&key));
                 let known = self.key_ids(std::iter::once(&*opening));
-                (opening, known)
+                (plain(&opening), known)
             }
             (Some(conversion), None) => {
                 let known = self.key_ids(conversion.all_openings());
-                (conversion.opening_for(Kind::Text).to_vec(), known)
+                (ValueStarts::converted(conversion), known)
             }
         };
         let is_converted = conversion.is_some();
@@ -280,7 +282,7 @@ impl LineTemplate {
             role => role,
         };
         Key {
-            opening: PaddedBytes::new(opening),
+            starts,
             bits,
             key_id: match (&conversion, &*key_ids) {
                 (None, [key_id]) => *key_id,

@@ -16,9 +16,10 @@ use crate::{
     line_buffer::PaddedBytes,
     line_template::{FieldSource, LineTemplate, plain_name, push_parts, text_policy},
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
-    precomputed_key::PrecomputedKey,
-    rewrite::{RewrittenFields, RewrittenPart},
+    rewrite::RewrittenPart,
+    rewritten_keys::RewrittenKeys,
     span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
+    value_starts::ValueStarts,
     visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
 };
 
@@ -34,9 +35,6 @@ pub(crate) struct Plan {
     /// `keys` is for the case that the first of them is. These are the keys if another one is, by
     /// the index of that field.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
-    /// For each of `keys`: the bytes around its values. Most values of a converted key are then
-    /// written in one step. Empty if no key is converted, or if there are `other_errors`.
-    pub(crate) precomputed: Box<[PrecomputedKey]>,
     /// For formats that rewrite lines of JSON: the bytes around values in the format's own syntax.
     pub(crate) rewritten: Option<RewrittenKeys>,
     /// The message comes after other fields, but is written first.
@@ -45,8 +43,8 @@ pub(crate) struct Plan {
     pub(crate) is_visited_once: bool,
     /// Two fields have the same key.
     pub(crate) has_repeated_keys: bool,
-    /// The index of the message, if the format requires a message.
-    pub(crate) required_message: Option<usize>,
+    /// The message, if the format requires a message.
+    pub(crate) required_message: Option<RequiredMessage>,
     /// The bits of all keys.
     pub(crate) bits: u128,
     /// All members have key ids, and no two may have the same key.
@@ -93,19 +91,20 @@ struct RedactedMember {
     member: Vec<u8>,
 }
 
-/// The fields of an event in a line that is not flat JSON.
+/// A message that the format requires.
 #[derive(Debug)]
-pub(crate) struct RewrittenKeys {
-    pub(crate) keys: Box<[PrecomputedKey]>,
-    pub(crate) fields: RewrittenFields,
-    /// The index of the message.
-    message: Option<usize>,
+pub(crate) struct RequiredMessage {
+    /// The index among the fields.
+    pub(crate) index: usize,
+    /// The offset of the message's text behind the start of the fields. `None` if the callsite
+    /// alone does not show which member is the message.
+    pub(crate) text_at: Option<usize>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Key {
-    /// The opening of a member, `,"key":`. If the values are converted, the opening for a text.
-    pub(crate) opening: PaddedBytes<32>,
+    /// The bytes in front of values, mostly the opening of a member: `,"key":`.
+    pub(crate) starts: ValueStarts,
     /// The bits of the keys that a member of the field may have, mostly one of 128 bits. Two fields
     /// without a common bit have no common key.
     pub(crate) bits: u128,
@@ -114,7 +113,7 @@ pub(crate) struct Key {
     pub(crate) key_id: KeyId,
     /// The ids of all keys that a member of the field may have.
     pub(crate) key_ids: Box<[KeyId]>,
-    /// For all values but booleans.
+    /// For all values but booleans. `starts` has the roles of values that are written in one step.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
     /// The maximum length of a value's text, in bytes.
@@ -124,9 +123,10 @@ pub(crate) struct Key {
 }
 
 /// The treatment of a field. One bit each, so that one test decides whether a field is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub(crate) enum Role {
+    #[default]
     Omitted = 0,
     Message = 1,
     Field = 2,
@@ -154,11 +154,6 @@ impl Plan {
         let other_errors: Box<[_]> = errors
             .map(|error| (error, self::keys(callsite, options, template, Some(error))))
             .collect();
-        let is_converted = keys.iter().any(|key| key.conversion.is_some());
-        let precomputed = match is_converted && other_errors.is_empty() {
-            true => keys.iter().map(PrecomputedKey::new).collect(),
-            false => Box::default(),
-        };
         let has_other_errors = !other_errors.is_empty();
         let has_repeated_keys = has_repeated_keys(&keys)
             || other_errors.iter().any(|(_, keys)| has_repeated_keys(keys));
@@ -239,16 +234,18 @@ impl Plan {
         Self {
             rewritten_head,
             head: PaddedBytes::new(head),
-            is_visited_once: !message_not_first
-                && !has_other_errors
-                && precomputed.is_empty()
-                && rewritten.is_none(),
-            precomputed,
+            is_visited_once: !message_not_first && !has_other_errors && rewritten.is_none(),
             rewritten,
             other_errors,
             message_not_first,
             has_repeated_keys,
-            required_message: message.filter(|_| table.message.missing.is_some()),
+            required_message: message
+                .filter(|_| table.message.missing.is_some())
+                .map(|index| RequiredMessage {
+                    index,
+                    text_at: (!has_repeated_keys && keys.len() <= MAX_SPAN_FIELDS)
+                        .then(|| keys[index].opening().len() + 1),
+                }),
             bits: all_bits,
             has_key_ids: !has_repeated_keys
                 && !has_other_errors
@@ -381,8 +378,7 @@ fn keys(
         if log_record::is_origin_field(callsite, field.name())
             || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
         {
-            key.role = Role::Omitted;
-            key.role_of_bool = Role::Omitted;
+            key.omit();
         }
         key
     };
@@ -440,9 +436,7 @@ impl Visit for ErrorFinder {
 /// Returns the fields with context keys: see [`Plan::pins`].
 fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, ContextBits)]> {
     let pin = |(index, key): (usize, &Key)| {
-        let context_index = context
-            .iter()
-            .position(|known| known.has(key.opening.as_bytes()))?;
+        let context_index = context.iter().position(|known| known.has(key.opening()))?;
         Some((index, context_bit(context_index)))
     };
     keys.iter().enumerate().filter_map(pin).collect()
@@ -476,35 +470,18 @@ fn has_repeated_keys(keys: &[Key]) -> bool {
     false
 }
 
-impl RewrittenKeys {
-    fn new(keys: &[Key], fields: RewrittenFields, message: Option<usize>) -> Self {
-        let rewritten = |key| PrecomputedKey::rewritten(key, fields.around);
-        Self {
-            keys: keys.iter().map(rewritten).collect(),
-            fields,
-            message,
-        }
-    }
-
-    /// Returns the end of the message in a line with these fields. The message comes first.
-    pub(crate) fn message_end(
-        &self,
-        fields: FieldSet,
-        starts: &MemberStarts,
-        fields_start: usize,
-        fields_end: usize,
-    ) -> usize {
-        match self.message.filter(|index| fields.has(*index)) {
-            Some(message) => {
-                let next = fields.iter().find(|index| *index != message);
-                next.map_or(fields_end, |next| starts[next])
-            }
-            None => fields_start,
-        }
-    }
-}
-
 impl Key {
+    /// Returns the opening of a member. If the values are converted, that of a text.
+    #[inline]
+    pub(crate) fn opening(&self) -> &[u8] {
+        self.starts.text.opening.as_bytes()
+    }
+
+    fn omit(&mut self) {
+        (self.role, self.role_of_bool) = (Role::Omitted, Role::Omitted);
+        self.starts.omit();
+    }
+
     fn is_shown(&self) -> bool {
         self.role != Role::Omitted || self.role_of_bool != Role::Omitted
     }
@@ -520,7 +497,7 @@ impl Key {
     /// Returns the opening of each member that the field may become.
     pub(crate) fn all_openings(&self) -> impl Iterator<Item = &[u8]> {
         let own = match &self.conversion {
-            None => Some(self.opening.as_bytes()),
+            None => Some(self.opening()),
             Some(_) => None,
         };
         let converted = self.conversion.iter().flat_map(|own| own.all_openings());
@@ -546,7 +523,7 @@ impl Key {
 
     /// Returns the key as a JSON string.
     pub(crate) fn name(&self) -> &[u8] {
-        quoted_key(self.opening.as_bytes())
+        quoted_key(self.opening())
     }
 }
 

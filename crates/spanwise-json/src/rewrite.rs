@@ -9,7 +9,7 @@ use spanwise_core::internal::LayerId;
 use crate::{
     builder::Options,
     line_buffer::{LineBuffer, MAX_RETAINED_LEN},
-    precomputed_key::AroundValue,
+    rewritten_keys::AroundValue,
 };
 
 /// Turns the encoder's flat JSON into a line of the format.

@@ -50,7 +50,7 @@ impl TraceIdKeys {
             .sum();
         let openings = keys.iter().flat_map(|key| match &key.conversion {
             Some(conversion) => conversion.all_openings().collect(),
-            None => vec![key.opening.as_bytes()],
+            None => vec![key.opening()],
         });
         Self {
             shown,
@@ -115,6 +115,6 @@ fn id_opening(key: &Key) -> Vec<u8> {
             Rule::Hex { .. } => conversion.openings.fitting.to_vec(),
             _ => [conversion.opening_for(Kind::Text), b"\""].concat(),
         },
-        None => [key.opening.as_bytes(), b"\""].concat(),
+        None => [key.opening(), b"\""].concat(),
     }
 }

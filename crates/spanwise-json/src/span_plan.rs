@@ -57,7 +57,7 @@ impl ContextKey {
         let opening = |spell: Spell| opening_of(&limit_name(&spell(&renamed)));
         let Some(Conversion { openings, rule, .. }) = key.conversion.as_deref() else {
             return Self {
-                openings: vec![(key.opening.as_bytes().into(), opening(text))],
+                openings: vec![(key.opening().into(), opening(text))],
                 key_ids: key.key_ids,
             };
         };

@@ -4,7 +4,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    ops::BitOrAssign,
+    ops::{BitOr, BitOrAssign},
     str,
 };
 
@@ -28,26 +28,49 @@ pub(crate) struct TextPolicy<'a> {
     pub(crate) clean: Option<&'a CleanTexts>,
 }
 
-/// How the text in the line differs from the value.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Alteration {
-    /// The text is not the whole value.
-    pub(crate) truncated: bool,
-    /// The policy replaced something.
-    pub(crate) redacted: bool,
-}
+/// How the line shows a value if not as a JSON string with its whole text. A set of flags, so that
+/// one comparison finds the common case that there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Alteration(u8);
 
 impl Alteration {
-    pub(crate) const REDACTED: Self = Self {
-        truncated: false,
-        redacted: true,
-    };
+    pub(crate) const NONE: Self = Self(0);
+    /// The text is not the whole value.
+    pub(crate) const TRUNCATED: Self = Self(1);
+    /// The policy replaced something.
+    pub(crate) const REDACTED: Self = Self(2);
+    /// The value is nested JSON, not a string.
+    pub(crate) const NESTED: Self = Self(4);
+
+    pub(crate) fn truncated_if(truncated: bool) -> Self {
+        if truncated {
+            Self::TRUNCATED
+        } else {
+            Self::NONE
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) fn without(self, flag: Self) -> Self {
+        Self(self.0 & !flag.0)
+    }
+}
+
+impl BitOr for Alteration {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 impl BitOrAssign for Alteration {
     fn bitor_assign(&mut self, other: Self) {
-        self.truncated |= other.truncated;
-        self.redacted |= other.redacted;
+        *self = *self | other;
     }
 }
 
@@ -90,10 +113,7 @@ pub(crate) fn push_display(
     text_policy: Option<TextPolicy<'_>>,
 ) -> Alteration {
     match text_policy {
-        None => Alteration {
-            truncated: push_streamed(line, value, limit),
-            redacted: false,
-        },
+        None => push_streamed(line, value, limit),
         Some(text_policy) => push_checked(line, value, limit, text_policy),
     }
 }
@@ -109,7 +129,7 @@ pub(crate) fn push_str(
     let is_clean = text_policy.is_none_or(|policy| policy.is_known_clean(text.as_bytes()));
     if is_clean && text.len() <= limit {
         escape::push_quoted(line, text);
-        return Alteration::default();
+        return Alteration::NONE;
     }
     push_unknown(line, text, limit, text_policy)
 }
@@ -124,8 +144,8 @@ fn push_unknown(
 ) -> Alteration {
     let mut shown = line.take_text();
     let redacted = text_policy.is_some_and(|policy| policy.replacement_into(text, &mut shown));
-    let truncated = if redacted {
-        push_cut(line, &shown, limit)
+    let alteration = if redacted {
+        push_cut(line, &shown, limit) | Alteration::REDACTED
     } else if text.len() > limit {
         push_cut(line, text, limit)
     } else {
@@ -133,24 +153,21 @@ fn push_unknown(
             text_policy.remember_clean(text.as_bytes());
         }
         escape::push_quoted(line, text);
-        false
+        Alteration::NONE
     };
     line.keep_text(shown);
-    Alteration {
-        truncated,
-        redacted,
-    }
+    alteration
 }
 
-/// Appends `text` as a JSON string, cut at `limit` bytes. Returns whether it was cut.
+/// Appends `text` as a JSON string, cut at `limit` bytes.
 #[cold]
-fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> bool {
+fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> Alteration {
     escape::push_quoted(line, panic_safe::truncate_at(text, limit));
-    text.len() > limit
+    Alteration::truncated_if(text.len() > limit)
 }
 
 #[inline]
-fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize) -> bool {
+fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize) -> Alteration {
     let start = line.len();
     line.push_byte(b'"');
     let mut writer = StreamWriter {
@@ -192,13 +209,13 @@ fn push_checked(
     if outcome.is_err() && !truncated {
         line.truncate(start);
         escape::push_quoted(line, panic_safe::FORMAT_ERROR);
-        return Alteration::default();
+        return Alteration::NONE;
     }
     let text = &line.as_bytes()[start + 1..];
     let as_it_is = is_clean && text.len() <= limit && !json.is_json();
     if as_it_is && text_policy.is_known_clean(text) {
         line.push_byte(b'"');
-        return Alteration::default();
+        return Alteration::NONE;
     }
     let mut shown = line.take_text();
     let text = &line.as_bytes()[start + 1..];
@@ -214,21 +231,20 @@ fn push_checked(
         text_policy.remember_clean(text);
         line.push_byte(b'"');
         line.keep_text(shown);
-        return Alteration::default();
+        return Alteration::NONE;
     }
     if !redacted {
         line.copy_text(start + 1, &mut shown);
     }
-    let truncated = push_rewritten(line, start, &shown, json, limit);
+    let alteration = push_rewritten(line, start, &shown, json, limit);
     line.keep_text(shown);
-    Alteration {
-        truncated,
-        redacted,
+    match redacted {
+        true => alteration | Alteration::REDACTED,
+        false => alteration,
     }
 }
 
 /// Writes a collected text again that was replaced, is too long, needs escapes, or is nested JSON.
-/// Returns whether it was cut.
 #[cold]
 fn push_rewritten(
     line: &mut LineBuffer,
@@ -236,12 +252,12 @@ fn push_rewritten(
     text: &str,
     json: MarkTracker,
     limit: usize,
-) -> bool {
+) -> Alteration {
     line.truncate(start);
     // Nested JSON stays nested if the policy left it valid.
     if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
         escape::push_json(line, text);
-        return false;
+        return Alteration::NESTED;
     }
     push_cut(line, text, limit)
 }
@@ -268,29 +284,31 @@ enum State {
 
 impl StreamWriter<'_> {
     #[inline]
-    fn finish(mut self, outcome: fmt::Result) -> bool {
+    fn finish(mut self, outcome: fmt::Result) -> Alteration {
         if outcome.is_err() || self.state != State::Text {
             return self.finish_other(outcome);
         }
         self.line.push_byte(b'"');
-        self.truncated
+        Alteration::truncated_if(self.truncated)
     }
 
     /// Ends a value that failed, was truncated, or is JSON.
     #[cold]
-    fn finish_other(&mut self, outcome: fmt::Result) -> bool {
+    fn finish_other(&mut self, outcome: fmt::Result) -> Alteration {
         if outcome.is_err() && !self.truncated {
             self.line.truncate(self.start);
             self.line.push(&escape::quoted(panic_safe::FORMAT_ERROR));
-            return false;
+            return Alteration::NONE;
         }
         if self.state == State::Json || (self.truncated && self.state != State::Text) {
             self.fall_back_to_text();
         }
-        if self.state == State::Text {
-            self.line.push_byte(b'"');
+        let truncated = Alteration::truncated_if(self.truncated);
+        match self.state {
+            State::Text => self.line.push_byte(b'"'),
+            State::Json | State::JsonEnded => return truncated | Alteration::NESTED,
         }
-        self.truncated
+        truncated
     }
 
     #[cold]

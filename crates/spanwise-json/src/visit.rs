@@ -3,7 +3,7 @@
 mod converted_values;
 mod encoded;
 mod error_values;
-mod one_step_values;
+mod rewritten_values;
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -17,7 +17,7 @@ use self::{
 };
 pub(crate) use self::{
     encoded::{Encoded, FieldSet, MemberStarts, redacted_bit},
-    one_step_values::{PrecomputedKeys, encode_precomputed},
+    rewritten_values::encode_rewritten,
 };
 use crate::{
     clean_texts::CleanTexts,
@@ -25,10 +25,11 @@ use crate::{
     digits::{push_i64, push_u64},
     escape,
     format_table::{Kind, Layout},
-    line_buffer::LineBuffer,
+    line_buffer::{LineBuffer, PaddedBytes},
     line_template::plain_name,
     plan::{Key, MAX_SPAN_FIELDS, Role},
     text_value::{self, Alteration, TextPolicy},
+    value_starts::ValueStart,
 };
 
 /// How values are encoded.
@@ -135,39 +136,68 @@ impl<'a> Encoder<'a> {
         self.encoded.member_count = self.member_count;
     }
 
-    /// Appends the key, and returns it. Appends nothing and returns `None` for a field that
-    /// [`skip`](Self::skip) must handle.
+    /// Appends the bytes in front of a value, and returns its key. Appends nothing and returns
+    /// `None` for a value that [`skip`](Self::skip) must handle.
     #[inline]
-    fn begin(&mut self, field: &Field) -> Option<&'a Key> {
-        self.begin_as(field, self.pass as u8, |key| key.role)
-    }
-
-    /// Like [`begin`](Self::begin), for a number. Numbers under keys whose texts are scanned are
-    /// redacted by [`skip`](Self::skip).
-    #[inline]
-    fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
-        self.begin_as(field, self.pass as u8 & !(Role::ScannedText as u8), |key| {
-            key.role
-        })
-    }
-
-    #[inline]
-    fn begin_as(
+    fn begin(
         &mut self,
         field: &Field,
         wanted: u8,
-        role: impl FnOnce(&Key) -> Role,
+        start: impl FnOnce(&'a Key) -> (Role, &'a PaddedBytes<32>),
     ) -> Option<&'a Key> {
         let index = field.index();
         let key = self.keys.get(index)?;
-        if role(key) as u8 & wanted == 0 || index < self.resume_at {
+        let (role, opening) = start(key);
+        if role as u8 & wanted == 0 || index < self.resume_at {
             return None;
         }
         self.at = index;
         self.note_member(index);
-        self.line.push_padded(&key.opening);
+        self.line.push_padded(opening);
         self.value_start = self.line.len();
         Some(key)
+    }
+
+    /// Like [`begin`](Self::begin), for a value in one step.
+    #[inline]
+    fn begin_value(
+        &mut self,
+        field: &Field,
+        wanted: u8,
+        start: impl FnOnce(&'a Key) -> &'a ValueStart,
+    ) -> Option<&'a Key> {
+        self.begin(field, wanted, |key| {
+            let ValueStart { role, opening } = start(key);
+            (*role, opening)
+        })
+    }
+
+    /// Returns the roles of the numbers that this pass writes. Numbers under keys whose texts are
+    /// scanned are redacted by [`skip`](Self::skip).
+    #[inline]
+    fn numbers(&self) -> u8 {
+        self.pass as u8 & !(Role::ScannedText as u8)
+    }
+
+    /// Like [`begin_value`](Self::begin_value), for a number.
+    #[inline]
+    fn begin_number(
+        &mut self,
+        field: &Field,
+        start: impl FnOnce(&'a Key) -> &'a ValueStart,
+    ) -> Option<&'a Key> {
+        self.begin_value(field, self.numbers(), start)
+    }
+
+    #[inline]
+    fn begin_text(&mut self, field: &Field) -> Option<&'a Key> {
+        self.begin_value(field, self.pass as u8, |key| &key.starts.text)
+    }
+
+    /// Like [`begin`](Self::begin), for a value that is converted if its field has a conversion.
+    #[inline]
+    fn begin_plain(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
+        self.begin(field, wanted, |key| (key.role, &key.starts.text.opening))
     }
 
     /// Notes that a member of the field is written next.
@@ -202,7 +232,7 @@ impl<'a> Encoder<'a> {
             Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
                 self.note_member(field.index());
-                self.line.push_padded(&key.opening);
+                self.line.push_padded(&key.starts.text.opening);
                 self.line
                     .push_block(REDACTED_BLOCK, REDACTED_BLOCK.trim_ascii_end().len());
                 if key.role == Role::Redacted {
@@ -228,12 +258,9 @@ impl<'a> Encoder<'a> {
         };
         self.at = field.index();
         self.note_member(field.index());
-        self.line.push_padded(&key.opening);
+        self.line.push_padded(&key.starts.text.opening);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
-        self.end(Alteration {
-            redacted: true,
-            ..alteration
-        });
+        self.end(alteration | Alteration::REDACTED);
     }
 
     /// Returns the policy for the text of the value being encoded.
@@ -256,20 +283,31 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     fn end(&mut self, alteration: Alteration) {
-        if alteration.truncated || alteration.redacted {
-            self.list_alteration(alteration);
+        if alteration != Alteration::NONE {
+            self.end_altered(alteration);
         }
     }
 
+    /// Converts nested JSON, and lists the field if it is truncated or redacted.
     #[cold]
-    fn list_alteration(&mut self, alteration: Alteration) {
+    fn end_altered(&mut self, alteration: Alteration) {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
-        if alteration.truncated {
+        if alteration.has(Alteration::NESTED)
+            && let Some(conversion) = key.conversion.as_deref()
+        {
+            self.written = Written {
+                member_start: self.value_start - key.opening().len(),
+                value_start: self.value_start,
+                is_number_as_text: false,
+            };
+            self.finish_converted(conversion, Kind::Text);
+        }
+        if alteration.has(Alteration::TRUNCATED) {
             self.encoded.altered().truncated.push(key.name());
         }
-        if alteration.redacted && self.encoding.lists_redacted_fields {
+        if alteration.has(Alteration::REDACTED) && self.encoding.lists_redacted_fields {
             if self.at < REDACTED_TEXT_BITS {
                 self.encoded.redacted_texts |= 1 << self.at;
             } else {
@@ -289,39 +327,46 @@ impl<'a> Encoder<'a> {
         self.line.push(&escape::quoted(panic_safe::PANICKED));
         self.resume_at = self.at + 1;
         let key = self.keys.get(self.at);
-        if let Some(conversion) = key.and_then(|key| key.conversion.as_deref()) {
+        let is_being_converted = self.written.value_start == self.value_start;
+        if let Some(conversion) = key.and_then(|key| key.conversion.as_deref())
+            && is_being_converted
+        {
             self.finish_converted(conversion, Kind::Text);
         }
         true
     }
-
-    #[inline]
-    fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if let Some(key) = self.begin(field) {
-            let text_policy = self.text_policy(key.role, field);
-            let alteration = text_value::push_display(self.line, value, key.max_len, text_policy);
-            self.end(alteration);
-        } else {
-            self.skip(field, FieldValue::Text(value));
-        }
-    }
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
     /// Writes a number as a JSON string.
     fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if let Some(key) = self.begin_number(field) {
+        if let Some(key) = self.begin_plain(field, self.numbers()) {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
             self.end(alteration);
         } else {
             self.skip(field, FieldValue::BigNumber(value));
         }
     }
+
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn non_finite(&mut self, field: &Field, value: f64) {
+        if self.begin_plain(field, self.numbers()).is_none() {
+            return self.skip(field, FieldValue::F64(value));
+        }
+        let name = match self.encoding.layout {
+            Layout::Nested => "null",
+            Layout::Flat => name_of_non_finite(value),
+        };
+        self.line.push(name.as_bytes());
+    }
 }
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.begin_number(field).is_some() {
+        if self
+            .begin_number(field, |key| &key.starts.integer)
+            .is_some()
+        {
             push_u64(self.line, value);
         } else {
             self.skip(field, FieldValue::U64(value));
@@ -329,7 +374,10 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.begin_number(field).is_some() {
+        if self
+            .begin_number(field, |key| &key.starts.integer)
+            .is_some()
+        {
             push_i64(self.line, value);
         } else {
             self.skip(field, FieldValue::I64(value));
@@ -353,33 +401,27 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if self.begin_number(field).is_none() {
-            return self.skip(field, FieldValue::F64(value));
+        if !value.is_finite() {
+            return self.non_finite(field, value);
         }
-        if value.is_finite() {
-            self.line
-                .push_small(zmij::Buffer::new().format_finite(value).as_bytes());
-            return;
+        if self.begin_number(field, |key| &key.starts.float).is_some() {
+            let mut digits = zmij::Buffer::new();
+            self.line.push_small(digits.format_finite(value).as_bytes());
+        } else {
+            self.skip(field, FieldValue::F64(value));
         }
-        let name = match self.encoding.layout {
-            Layout::Nested => "null",
-            Layout::Flat => name_of_non_finite(value),
-        };
-        self.line.push(name.as_bytes());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         let wanted = self.pass as u8;
-        if self
-            .begin_as(field, wanted, |key| key.role_of_bool)
-            .is_some()
-        {
+        if let Some(key) = self.begin_value(field, wanted, |key| &key.starts.boolean) {
             let (block, len) = if value {
-                (b"true    ", 4)
+                (b"true\"   ", 4)
             } else {
-                (b"false   ", 5)
+                (b"false\"  ", 5)
             };
-            self.line.push_block(block, len);
+            let closing_len = usize::from(key.starts.bool_closing_len);
+            self.line.push_block(block, len + closing_len);
         } else {
             self.skip(field, FieldValue::Bool(value));
         }
@@ -387,8 +429,8 @@ impl Visit for Encoder<'_> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(key) = self.begin(field) {
-            let text_policy = self.text_policy(key.role, field);
+        if let Some(key) = self.begin_text(field) {
+            let text_policy = self.text_policy(key.starts.text.role, field);
             let alteration = text_value::push_str(self.line, value, key.max_len, text_policy);
             self.end(alteration);
         } else {
@@ -397,7 +439,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        let Some(key) = self.begin(field) else {
+        let Some(key) = self.begin_plain(field, self.pass as u8) else {
             return self.skip(field, FieldValue::Bytes(value));
         };
         // The policy scans the bytes as text, not their hexadecimal digits.
@@ -406,10 +448,9 @@ impl Visit for Encoder<'_> {
             .and_then(|text_policy| text_policy.replacement_for(&String::from_utf8_lossy(value)));
         let limit = key.max_len;
         let alteration = match (replacement, self.encoding.layout, self.encoding.is_event) {
-            (Some(shown), _, _) => Alteration {
-                redacted: true,
-                ..text_value::push_str(self.line, &shown, limit, None)
-            },
+            (Some(shown), _, _) => {
+                text_value::push_str(self.line, &shown, limit, None) | Alteration::REDACTED
+            }
             (None, Layout::Flat, _) => {
                 text_value::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
             }
@@ -421,14 +462,14 @@ impl Visit for Encoder<'_> {
             (None, Layout::Nested, false) => {
                 let numbers = serde_json::json!(value).to_string();
                 self.line.push(numbers.as_bytes());
-                Alteration::default()
+                Alteration::NONE
             }
         };
         self.end(alteration);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let Some(key) = self.begin(field) else {
+        let Some(key) = self.begin_plain(field, self.pass as u8) else {
             return self.skip(field, FieldValue::Error(value));
         };
         let (max_len, text_policy) = (key.max_len, self.text_policy(key.role, field));
@@ -442,7 +483,14 @@ impl Visit for Encoder<'_> {
 
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.display(field, format_args!("{value:?}"));
+        let value = format_args!("{value:?}");
+        if let Some(key) = self.begin_text(field) {
+            let text_policy = self.text_policy(key.starts.text.role, field);
+            let alteration = text_value::push_display(self.line, value, key.max_len, text_policy);
+            self.end(alteration);
+        } else {
+            self.skip(field, FieldValue::Text(value));
+        }
     }
 }
 

@@ -99,10 +99,7 @@ impl<'a> Encoder<'a> {
                 let alteration = self.push_text(conversion, |encoder| {
                     text_value::push_str(encoder.line, &shown, key.max_len, None)
                 });
-                self.end(Alteration {
-                    redacted: true,
-                    ..alteration
-                });
+                self.end(alteration | Alteration::REDACTED);
             }
             (_, value) => {
                 let text_policy = self.text_policy(role, field);
@@ -156,10 +153,10 @@ impl<'a> Encoder<'a> {
                 let replacement = text_policy
                     .and_then(|policy| policy.replacement_for(&String::from_utf8_lossy(value)));
                 return self.push_text(conversion, |encoder| match replacement {
-                    Some(shown) => Alteration {
-                        redacted: true,
-                        ..text_value::push_str(encoder.line, &shown, limit, None)
-                    },
+                    Some(shown) => {
+                        let alteration = text_value::push_str(encoder.line, &shown, limit, None);
+                        alteration | Alteration::REDACTED
+                    }
                     None => {
                         let digits = format_args!("{}", Hex(value));
                         text_value::push_display(encoder.line, digits, limit, None)
@@ -170,7 +167,7 @@ impl<'a> Encoder<'a> {
                 return self.push_error(conversion, error, limit, text_policy);
             }
         }
-        Alteration::default()
+        Alteration::NONE
     }
 
     fn push_digits(&mut self, conversion: &Conversion, digits: &[u8]) {
@@ -208,7 +205,7 @@ impl<'a> Encoder<'a> {
         self.begin_converted(conversion, Kind::Text);
         let alteration = write(self);
         self.finish_converted(conversion, Kind::Text);
-        alteration
+        alteration.without(Alteration::NESTED)
     }
 
     #[inline]
@@ -240,7 +237,7 @@ impl<'a> Encoder<'a> {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });
         };
-        let (mut alteration, mut of_texts) = (Alteration::default(), Alteration::default());
+        let (mut alteration, mut of_texts) = (Alteration::NONE, Alteration::NONE);
         let mut collect = |value: &dyn fmt::Display| {
             let (text, alteration) = collect_text(value, text_policy);
             of_texts |= alteration;
@@ -295,9 +292,9 @@ fn collect_text(
     let limit = <dyn Redact>::MAX_COLLECT_LEN;
     let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), limit);
     let shown = text_policy.and_then(|policy| policy.replacement_for(&text));
-    let alteration = Alteration {
-        truncated,
-        redacted: shown.is_some(),
-    };
+    let mut alteration = Alteration::truncated_if(truncated);
+    if shown.is_some() {
+        alteration |= Alteration::REDACTED;
+    }
     (shown.unwrap_or(text), alteration)
 }

@@ -84,8 +84,8 @@ pub(super) fn push_error_text(
         shown.push_str(replacement.as_deref().unwrap_or(&text));
     }
     let alteration = text_value::push_str(line, &shown, max_len, None);
-    Alteration {
-        redacted,
-        ..alteration
+    match redacted {
+        true => alteration | Alteration::REDACTED,
+        false => alteration,
     }
 }

@@ -1,0 +1,71 @@
+//! The message of an event, in formats that require one.
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::Draft;
+use crate::{
+    JsonLayer,
+    conversion::{is_blank, is_visible},
+    escape,
+    json_lexer::members,
+    line_buffer::LineBuffer,
+    plan::{Key, RequiredMessage},
+};
+
+impl Draft<'_> {
+    /// Returns whether the event surely has the message, with a visible first character. It is then
+    /// the first field.
+    #[inline]
+    pub(super) fn has_visible(&self, message: &RequiredMessage) -> bool {
+        let Some(text_at) = message.text_at else {
+            return false;
+        };
+        let first = self
+            .scratch
+            .line
+            .as_bytes()
+            .get(self.offsets.fields_start + text_at);
+        self.encoded.fields.has(message.index) && first.is_some_and(is_visible)
+    }
+}
+
+impl<W> JsonLayer<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    /// Ensures that the event has a message, and one that the format accepts. `index` is that of
+    /// the message among the fields.
+    #[cold]
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    pub(super) fn complete_message(&self, draft: &mut Draft<'_>, index: usize) {
+        let (line, plan) = (&mut draft.scratch.line, draft.plan);
+        let start = draft.offsets.fields_start;
+        let fields = &line.as_bytes()[start..];
+        if !draft.encoded.has_message(plan, index, fields) {
+            return line.splice(start..start, &self.template.missing_message());
+        }
+        let Some(blank) = self.template.table.message.blank else {
+            return;
+        };
+        let message = &plan.keys[index];
+        let first = fields.strip_prefix(message.opening());
+        if plan.has_repeated_keys || first.is_none_or(is_blank) {
+            replace_blank(line, message, blank, start);
+        }
+    }
+}
+
+/// Replaces each blank message among the members from `start` on.
+#[cold]
+fn replace_blank(line: &mut LineBuffer, message: &Key, blank: &str, start: usize) {
+    let fields = line.as_bytes()[start..].to_vec();
+    line.truncate(start);
+    for member in members(&fields) {
+        if member.opening() == message.opening() && is_blank(member.value()) {
+            line.push(member.opening());
+            escape::push_quoted(line, blank);
+        } else {
+            line.push(member.bytes);
+        }
+    }
+}
