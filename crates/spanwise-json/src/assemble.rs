@@ -2,6 +2,7 @@
 
 mod altered_lists;
 mod required_message;
+mod rewritten_line;
 mod thread_members;
 
 use std::{collections::HashSet, io::Write as _};
@@ -24,11 +25,9 @@ use crate::{
     line_buffer::LineBuffer,
     line_template::{push_member, push_parts},
     plan::{Key, Plan},
-    rewrite::LineParts,
-    rewritten_keys::RewrittenKeys,
     scratch::Scratch,
     truncate,
-    visit::{Encoded, Pass, encode, encode_rewritten},
+    visit::{Encoded, Pass, encode},
 };
 
 /// A line being assembled.
@@ -53,9 +52,9 @@ pub(crate) struct Draft<'a> {
 pub(crate) enum FieldSyntax {
     /// In JSON.
     Json,
-    /// In the format's own syntax. Only for formats that rewrite lines of JSON.
+    /// In the format's own syntax: see [`RewrittenPlan`](crate::rewritten_plan::RewrittenPlan).
     Rewritten,
-    /// In the format's own syntax, but the rest of the line turned out to need JSON.
+    /// In the format's own syntax, but the spans turned out to have a key of the event.
     MustBeJson,
 }
 
@@ -82,6 +81,24 @@ pub(crate) struct LineOffsets {
     pub(crate) has_truncated_list: bool,
 }
 
+impl<'a> Draft<'a> {
+    #[inline(always)] // Every line takes this step.
+    fn new(scratch: &'a mut Scratch, plan: &'a Plan, metadata: &'a Metadata<'a>) -> Self {
+        Self {
+            context: EventContext::take(),
+            scratch,
+            plan,
+            encoded: Encoded::default(),
+            offsets: LineOffsets::default(),
+            metadata,
+            log: None,
+            has_unknown_keys: false,
+            overlap: Overlap::Nothing,
+            syntax: FieldSyntax::Json,
+        }
+    }
+}
+
 impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
@@ -94,54 +111,33 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
     ) -> Draft<'a> {
-        let context = EventContext::take();
-        let Scratch { line, seconds, .. } = scratch;
+        let mut draft = Draft::new(scratch, plan, metadata);
+        self.push_head(&mut draft, self.options.clock.since_epoch());
+        draft
+    }
+
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    fn push_head(&self, draft: &mut Draft<'_>, now: (i64, u32)) {
+        let Scratch { line, seconds, .. } = &mut *draft.scratch;
         if let Some(timestamp) = self.template.timestamp {
             if !self.template.before_open.as_bytes().is_empty() {
                 line.push_padded(&self.template.before_open);
             }
-            let now = self.options.clock.since_epoch();
             let second = seconds.for_layer(self.id);
             second.push(line, &self.template.open, now, timestamp);
         }
-        line.push_padded(&plan.head);
-        let offsets = LineOffsets {
-            fields_start: line.len(),
-            ..LineOffsets::default()
-        };
-        Draft {
-            scratch,
-            plan,
-            encoded: Encoded::default(),
-            offsets,
-            metadata,
-            log: None,
-            context,
-            has_unknown_keys: false,
-            overlap: Overlap::Nothing,
-            syntax: FieldSyntax::Json,
-        }
+        line.push_padded(&draft.plan.head);
+        draft.offsets.fields_start = line.len();
     }
 
     /// Appends the fields of the event.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
-    pub(crate) fn push_fields(
-        &self,
-        draft: &mut Draft<'_>,
-        event: &Event<'_>,
-        scope: &SpanScope<'_>,
-    ) {
+    pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let plan = draft.plan;
         if plan.is_visited_once {
             return self.visit_fields(draft, event, &plan.keys, Pass::All);
         }
-        if let Some(rewritten) = &plan.rewritten
-            && !self.may_share_keys(plan, scope)
-        {
-            draft.syntax = FieldSyntax::Rewritten;
-            return self.push_rewritten_fields(draft, rewritten, event);
-        }
-        self.push_json_fields(draft, event);
+        self.push_uncommon_fields(draft, event);
     }
 
     #[inline(always)] // Every line takes this step.
@@ -158,9 +154,9 @@ where
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
-    /// Like [`push_fields`](Self::push_fields), for all callsites, but only as JSON.
+    /// Like [`push_fields`](Self::push_fields), for all callsites.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn push_json_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+    fn push_uncommon_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let plan = draft.plan;
         let (keys, _) = plan.keys_for(None, |visitor| event.record(visitor));
         if plan.message_not_first {
@@ -172,74 +168,38 @@ where
         draft.encoded.list_redacted_of(plan, keys);
     }
 
-    /// Like [`push_fields`](Self::push_fields), in the format's own syntax.
-    #[inline(never)] // Kept out of line, so that the path of `json` stays small.
-    fn push_rewritten_fields(
-        &self,
-        draft: &mut Draft<'_>,
-        rewritten: &RewrittenKeys,
-        event: &Event<'_>,
-    ) {
-        let Draft {
-            scratch,
-            plan,
-            encoded,
-            ..
-        } = draft;
-        let Scratch { line, starts, .. } = &mut **scratch;
-        let mut visit = |pass| {
-            let record = |visitor: &mut dyn Visit| event.record(visitor);
-            let keys = (&*plan.keys, rewritten);
-            let encoding = self.encoding(plan, true);
-            encode_rewritten(line, keys, pass, encoding, encoded, starts, record);
-        };
-        if plan.message_not_first {
-            visit(Pass::Message);
-            return visit(Pass::AllButMessage);
-        }
-        visit(Pass::All);
-    }
-
-    /// Returns whether the spans may have a key of the event. Then the fields of the event must be
-    /// JSON, so that keys can be compared.
-    fn may_share_keys(&self, plan: &Plan, scope: &SpanScope<'_>) -> bool {
-        match scope {
-            SpanScope::Current => self
-                .with_current(|node, cache| {
-                    node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
-                })
-                .unwrap_or_else(|id| id.is_some() || self.is_late),
-            SpanScope::Explicit(_) => true,
-            SpanScope::NoSpan => false,
-        }
-    }
-
-    /// Encodes the fields of an event again, as JSON: the line is too long, or a span got a key of
-    /// the event meanwhile.
-    #[cold]
-    #[inline(never)] // Kept out of line, so that the common path stays small.
-    pub(crate) fn push_fields_as_json(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
-        draft.scratch.line.truncate(draft.offsets.fields_start);
-        draft.encoded = Encoded::default();
-        draft.overlap = Overlap::Nothing;
-        draft.syntax = FieldSyntax::Json;
-        self.push_json_fields(draft, event);
-    }
-
-    /// Appends everything after the fields, and writes the line. Returns false, without writing, if
-    /// the fields are not JSON but the line needs JSON. Then call
-    /// [`push_fields_as_json`](Self::push_fields_as_json), and this function again.
+    /// Appends everything after the fields, and writes the line.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn finish<S>(
         &self,
         draft: &mut Draft<'_>,
         scope: &SpanScope<'_>,
         ctx: &Context<'_, S>,
-    ) -> bool
-    where
+    ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         self.close_fields(draft);
+        self.push_tail(draft, scope, ctx);
+        let Draft {
+            scratch: Scratch { line, .. },
+            plan,
+            metadata,
+            ..
+        } = draft;
+        line.push_padded(&plan.close);
+        if line.len() > plan.max_plain {
+            return self.write_changed(draft);
+        }
+        self.write(line.as_bytes(), metadata);
+    }
+
+    /// Appends what depends on more than the callsite: the parts between the fields and the end of
+    /// the line.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    fn push_tail<S>(&self, draft: &mut Draft<'_>, scope: &SpanScope<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
         let has_span = match scope {
             SpanScope::Current => self
                 .with_current(|node, cache| {
@@ -270,46 +230,21 @@ where
             // Not in `push_rare_members`: in a service with a recorder, most lines are buffered.
             draft.scratch.line.push_padded(&self.template.buffered);
         }
-        let Draft {
-            scratch: Scratch { line, .. },
-            plan,
-            metadata,
-            ..
-        } = draft;
-        line.push_padded(&plan.close);
-        if line.len() > plan.max_plain {
-            return self.write_changed(draft);
-        }
-        self.write(line.as_bytes(), metadata);
-        true
     }
 
     /// Writes a line that is too long, that may have an addition, or that its format rewrites.
-    /// Returns false as [`finish`](Self::finish) does.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn write_changed(&self, draft: &mut Draft<'_>) -> bool {
+    fn write_changed(&self, draft: &mut Draft<'_>) {
         let Draft {
-            scratch:
-                Scratch {
-                    line,
-                    rewritten,
-                    tails,
-                    starts,
-                    ..
-                },
+            scratch: Scratch {
+                line, rewritten, ..
+            },
             offsets,
             metadata,
             plan,
-            log,
-            encoded,
-            syntax,
             ..
         } = draft;
         let template = &self.template;
-        let is_whole = line.len() <= template.max_line;
-        if *syntax == FieldSyntax::MustBeJson || *syntax == FieldSyntax::Rewritten && !is_whole {
-            return false;
-        }
         match template.table.addition.filter(|_| plan.has_addition) {
             Some(addition) => {
                 let is_taken = |key: &str| template.is_taken(&self.options, key);
@@ -328,47 +263,13 @@ where
             None => {}
         }
         let Some(rewrite) = template.table.rewrite else {
-            self.write(line.as_bytes(), metadata);
-            return true;
+            return self.write(line.as_bytes(), metadata);
         };
         rewritten.clear();
-        let parts = rewrite.by_parts.zip(plan.rewritten_head.as_ref());
-        match parts.filter(|_| log.is_none() && is_whole && template.timestamp.is_some()) {
-            Some((by_parts, head)) => {
-                let bytes = line.as_bytes();
-                let time_end = offsets.fields_start - plan.head.as_bytes().len();
-                let keys = plan.rewritten.as_ref();
-                let keys = keys.filter(|_| *syntax == FieldSyntax::Rewritten);
-                let message_end = keys.map_or(offsets.fields_start, |keys| {
-                    keys.message_end(
-                        encoded.fields,
-                        starts,
-                        offsets.fields_start,
-                        offsets.fields_end,
-                    )
-                });
-                let parts = LineParts {
-                    start: &template.rewritten_start,
-                    open: &template.open,
-                    time: &bytes[template.open.len()..time_end],
-                    head,
-                    fields: &bytes[offsets.fields_start..offsets.fields_end],
-                    message_len: message_end - offsets.fields_start,
-                    tail: tails.get(self.id, &bytes[offsets.fields_end..], by_parts.tail),
-                };
-                match keys {
-                    Some(keys) => (keys.fields.compose)(&parts, rewritten),
-                    None => (by_parts.compose)(&parts, rewritten),
-                }
-            }
-            None => {
-                rewritten.push(&template.rewritten_start);
-                (rewrite.line)(&self.options, line.as_bytes(), rewritten);
-            }
-        }
+        rewritten.push(&template.rewritten_start);
+        (rewrite.line)(&self.options, line.as_bytes(), rewritten);
         self.write(rewritten.as_bytes(), metadata);
         rewritten.clear();
-        true
     }
 
     /// Appends the fragment of a span that has to be looked up.

@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 use crate::{
     SpanEvents,
     altered_fields::{AlteredFields, UNALTERED},
-    assemble::{Draft, SpanScope, keep_last},
+    assemble::{SpanScope, keep_last},
     builder::Options,
     conversion::push_field,
     escape,
@@ -129,27 +129,9 @@ where
         draft.scratch.line.push(&self.template.head(&inputs, true));
         draft.offsets.fields_start = draft.scratch.line.len();
         draft.log = Some(&record);
-        self.push_fields(&mut draft, event, scope);
-        // Cannot return false: the fields of a `log` record are always encoded as JSON.
+        self.push_fields(&mut draft, event);
         self.finish(&mut draft, scope, ctx);
         scratch.put_back();
-    }
-
-    /// Encodes the fields again as JSON, and finishes the line. Used if [`finish`](Self::finish)
-    /// could not use the format's own field syntax.
-    #[cold]
-    #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn reencode_and_finish<S>(
-        &self,
-        draft: &mut Draft<'_>,
-        event: &Event<'_>,
-        scope: &SpanScope<'_>,
-        ctx: &Context<'_, S>,
-    ) where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        self.push_fields_as_json(draft, event);
-        self.finish(draft, scope, ctx);
     }
 
     /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
@@ -425,12 +407,13 @@ where
         if plan.is_log {
             return self.log_event(event, plan, &scope, &ctx);
         }
+        if let Some(rewritten) = &plan.rewritten {
+            return self.rewritten_event(event, plan, rewritten, &scope, &ctx);
+        }
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        self.push_fields(&mut draft, event, &scope);
-        if !self.finish(&mut draft, &scope, &ctx) {
-            self.reencode_and_finish(&mut draft, event, &scope, &ctx);
-        }
+        self.push_fields(&mut draft, event);
+        self.finish(&mut draft, &scope, &ctx);
         scratch.put_back();
     }
 

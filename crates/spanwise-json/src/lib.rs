@@ -179,7 +179,7 @@ mod name_limits;
 mod per_layer;
 mod plan;
 mod rewrite;
-mod rewritten_keys;
+mod rewritten_plan;
 mod scratch;
 mod span_events;
 mod span_ids;

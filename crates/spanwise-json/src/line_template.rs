@@ -35,9 +35,10 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The members before that of the timestamp. Empty if lines have no timestamp.
+    /// The bytes in front of `open`. Empty if lines have no timestamp.
     pub(crate) before_open: PaddedBytes<64>,
-    /// The member of the timestamp up to its text. Empty if lines have no timestamp.
+    /// The member of the timestamp up to its text. Empty if lines have no timestamp, or if
+    /// `before_open` has it.
     pub(crate) open: Vec<u8>,
     /// The members that are the same in all lines, such as the static fields, and the end of the
     /// line.
@@ -56,6 +57,9 @@ pub(crate) struct LineTemplate {
     pub(crate) max_line: usize,
     /// The start of a rewritten line.
     pub(crate) rewritten_start: Vec<u8>,
+    /// The start of a line that is written in the format's own syntax directly, up to the text of
+    /// the timestamp.
+    pub(crate) rewritten_open: PaddedBytes<64>,
     /// Whether the policy scans text.
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
@@ -132,6 +136,15 @@ impl LineTemplate {
                 &mut before_open
             });
         }
+        let rewritten_start = table.rewrite.map(|rewrite| (rewrite.start)(options));
+        let rewritten_start = rewritten_start.unwrap_or_default();
+        let mut rewritten_open = Vec::new();
+        if let Some(by_parts) = table.rewrite.and_then(|rewrite| rewrite.by_parts) {
+            let opening = opening_of(table.timestamp);
+            rewritten_open = [&*rewritten_start, &(by_parts.open)(&opening)].concat();
+            // Lines begin in two ways, so the text of the timestamp is remembered without `open`.
+            before_open.append(&mut open);
+        }
         let has_value = |part: &&Part| (part.1)(&inputs).is_some();
         let tail = table.tail.iter().filter(has_value);
         let layer_keys = table.parts().chain(tail).map(|(key, _)| *key);
@@ -180,10 +193,8 @@ impl LineTemplate {
             close,
             has_threads: options.thread_name || options.thread_id || table.thread.always,
             max_line,
-            rewritten_start: table
-                .rewrite
-                .map(|rewrite| (rewrite.start)(options))
-                .unwrap_or_default(),
+            rewritten_start,
+            rewritten_open: PaddedBytes::new(rewritten_open),
             redacts_text: options.redact.reads_text(),
             taken,
             openings: Mutex::default(),

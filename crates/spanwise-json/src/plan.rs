@@ -16,8 +16,7 @@ use crate::{
     line_buffer::PaddedBytes,
     line_template::{FieldSource, LineTemplate, plain_name, push_parts, text_policy},
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
-    rewrite::RewrittenPart,
-    rewritten_keys::RewrittenKeys,
+    rewritten_plan::RewrittenPlan,
     span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
     value_starts::ValueStarts,
     visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
@@ -28,15 +27,13 @@ pub(crate) struct Plan {
     /// The part from the timestamp to the first field. Empty for a record of `log`, whose target is
     /// not that of the callsite.
     pub(crate) head: PaddedBytes<64>,
-    /// The head as the format rewrites it, for formats that rewrite lines part by part.
-    pub(crate) rewritten_head: Option<RewrittenPart>,
     pub(crate) keys: Box<[Key]>,
     /// If several fields have the name of an error, only their values show which one is the error.
     /// `keys` is for the case that the first of them is. These are the keys if another one is, by
     /// the index of that field.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
-    /// For formats that rewrite lines of JSON: the bytes around values in the format's own syntax.
-    pub(crate) rewritten: Option<RewrittenKeys>,
+    /// For events whose lines are mostly written in the format's own syntax, not as JSON.
+    pub(crate) rewritten: Option<RewrittenPlan>,
     /// The message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
     /// The fields are visited once, in their order, with `keys`.
@@ -211,30 +208,26 @@ impl Plan {
             let conversion = key.conversion.as_deref();
             conversion.is_some_and(|own| matches!(own.rule, Rule::Hex { .. }))
         });
-        let quote_len = table.time.quote().len();
-        let members = head.get(quote_len..).filter(|_| !has_hoisted && !is_log);
-        let by_parts = table
-            .rewrite
-            .and_then(|rewrite| rewrite.by_parts)
-            .zip(members);
-        let is_plain = !has_other_errors
+        let is_plain = callsite.is_event()
+            && !is_log
+            && !has_hoisted
+            && !has_other_errors
             && !has_repeated_keys
             && !has_addition
             && keys.len() <= MAX_SPAN_FIELDS
             && template.timestamp.is_some();
+        let by_parts = table.rewrite.and_then(|rewrite| rewrite.by_parts);
         let rewritten = by_parts
-            .filter(|_| is_plain && callsite.is_event())
-            .map(|(by_parts, _)| RewrittenKeys::new(&keys, by_parts.fields, message));
-        let rewritten_head = by_parts.map(|(by_parts, members)| (by_parts.head)(members));
+            .filter(|_| is_plain)
+            .map(|by_parts| RewrittenPlan::new(by_parts, template, &keys, &head, &close));
         let others = other_errors.iter().flat_map(|(_, keys)| keys);
         let all_bits = keys
             .iter()
             .chain(others)
             .fold(0, |bits, key| bits | key.bits);
         Self {
-            rewritten_head,
             head: PaddedBytes::new(head),
-            is_visited_once: !message_not_first && !has_other_errors && rewritten.is_none(),
+            is_visited_once: !message_not_first && !has_other_errors,
             rewritten,
             other_errors,
             message_not_first,

@@ -1,15 +1,16 @@
-//! Lines that are not flat JSON. The encoder's flat JSON is rewritten, part by part.
+//! Lines that are not flat JSON.
 //!
-//! The head of a line depends on its callsite alone, so it is rewritten once per callsite. The end
-//! is mostly that of a recent line, so a thread remembers the last few ends that it has rewritten.
-//! Most fields of the event are encoded in the format's syntax directly.
+//! Most lines are written in the format's syntax directly. The head of a line depends on its
+//! callsite alone, so it is rewritten once per callsite. So is the end of a line without spans. Any
+//! other end is mostly that of a recent line, so a thread remembers the last few ends that it has
+//! rewritten. All other lines are written as flat JSON, and rewritten as a whole.
 
 use spanwise_core::internal::LayerId;
 
 use crate::{
     builder::Options,
     line_buffer::{LineBuffer, MAX_RETAINED_LEN},
-    rewritten_keys::AroundValue,
+    rewritten_plan::AroundValue,
 };
 
 /// Turns the encoder's flat JSON into a line of the format.
@@ -19,35 +20,31 @@ pub(crate) struct Rewrite {
     pub(crate) start: fn(&Options) -> Vec<u8>,
     /// Appends the rest of the line.
     pub(crate) line: fn(&Options, &[u8], &mut LineBuffer),
-    /// Rewrites each part separately, if the format allows that.
+    /// How most lines are written without flat JSON, if the format allows that.
     pub(crate) by_parts: Option<RewriteByParts>,
 }
 
-/// Rewrites a line part by part.
+/// Writes most lines in the format's own syntax directly, part by part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RewriteByParts {
-    /// Rewrites the members between the timestamp and the fields.
-    pub(crate) head: fn(&[u8]) -> RewrittenPart,
-    /// Rewrites the rest of the line, after the fields of the event, as the two halves of a
-    /// [`RewrittenPart`].
-    pub(crate) tail: RewriteTail,
-    /// Appends a line from these parts: the same line as [`Rewrite::line`] appends.
-    pub(crate) compose: fn(&LineParts<'_>, &mut LineBuffer),
-    /// How the encoder writes most fields in the format's syntax directly.
-    pub(crate) fields: RewrittenFields,
-}
-
-/// How a format writes the fields of an event.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RewrittenFields {
-    /// The bytes around a value that is written in the format's syntax directly.
+    /// Returns the part behind [`Rewrite::start`], up to the text of the timestamp. The argument is
+    /// the opening of the timestamp in flat JSON, `,"key":`.
+    pub(crate) open: fn(&[u8]) -> Vec<u8>,
+    /// Rewrites the members between the timestamp and the fields. The first half is in front of the
+    /// fields, the last half is the end of the line. `has_message` is whether the callsite has a
+    /// message.
+    pub(crate) head: fn(members: &[u8], has_message: bool) -> RewrittenPart,
+    /// The bytes around the value of a field.
     pub(crate) around: AroundValue,
-    /// Rewrites members of flat JSON, for all other values.
-    pub(crate) rewrite: fn(&[u8], &mut LineBuffer),
     /// Whether a text is written without quotes if it needs none.
     pub(crate) has_words: bool,
-    /// Like [`RewriteByParts::compose`], for fields that are in the format's syntax already.
-    pub(crate) compose: fn(&LineParts<'_>, &mut LineBuffer),
+    /// Rewrites members of flat JSON, for values that have no such bytes.
+    pub(crate) fields: fn(&[u8], &mut LineBuffer),
+    /// Rewrites the rest of the line, after the fields of the event. The first half comes behind
+    /// the fields.
+    pub(crate) tail: RewriteTail,
+    /// Ends the list of fields, after the first half of the tail.
+    pub(crate) end_fields: fn(&mut LineBuffer),
 }
 
 type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
@@ -57,22 +54,6 @@ type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
 pub(crate) struct RewrittenPart {
     pub(crate) first: Vec<u8>,
     pub(crate) last: Vec<u8>,
-}
-
-/// The parts of a line.
-pub(crate) struct LineParts<'a> {
-    /// See [`Rewrite::start`].
-    pub(crate) start: &'a [u8],
-    /// The flat JSON in front of the text of the timestamp: `{"ts":"`.
-    pub(crate) open: &'a [u8],
-    /// The text of the timestamp.
-    pub(crate) time: &'a [u8],
-    pub(crate) head: &'a RewrittenPart,
-    /// The fields of the event, as members of flat JSON or in the format's syntax.
-    pub(crate) fields: &'a [u8],
-    /// The length of the message at the start of `fields`, if these are in the format's syntax.
-    pub(crate) message_len: usize,
-    pub(crate) tail: &'a RewrittenPart,
 }
 
 /// The ends of recent lines, rewritten.

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 
 use crate::{
     conversion::unquoted,
+    escape,
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Kind, MessageKey, PartInputs, Style, ThreadKeys,
         environment, file, line as line_number, service_name, service_version, target, text,
     },
     json_lexer::members,
-    line_buffer::LineBuffer,
+    line_buffer::{BLOCK_LEN, LineBuffer, small_block},
     plan::quoted_key,
-    rewrite::{LineParts, Rewrite, RewriteByParts, RewrittenFields, RewrittenPart},
+    rewrite::{Rewrite, RewriteByParts, RewrittenPart},
     spelling::Spelling,
 };
 
@@ -50,15 +51,13 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         start: |_| Vec::new(),
         line: |_, json, to| line(json, to),
         by_parts: Some(RewriteByParts {
+            open: |opening| [unquoted(quoted_key(opening)), b"="].concat(),
             head,
+            around,
+            has_words: true,
+            fields: words,
             tail,
-            compose,
-            fields: RewrittenFields {
-                around,
-                rewrite: words,
-                has_words: true,
-                compose: compose_words,
-            },
+            end_fields: |_| {},
         }),
     }),
     ..json::TABLE
@@ -92,7 +91,7 @@ fn line(json: &[u8], to: &mut LineBuffer) {
     to.push_byte(b'\n');
 }
 
-fn head(json: &[u8]) -> RewrittenPart {
+fn head(json: &[u8], _: bool) -> RewrittenPart {
     let mut to = LineBuffer::default();
     words(json, &mut to);
     RewrittenPart {
@@ -106,39 +105,11 @@ fn tail(json: &[u8], [to, _]: &mut [LineBuffer; 2]) {
     to.push_byte(b'\n');
 }
 
-fn compose(parts: &LineParts<'_>, to: &mut LineBuffer) {
-    compose_with(parts, to, |to| words(parts.fields, to));
-}
-
-fn compose_words(parts: &LineParts<'_>, to: &mut LineBuffer) {
-    compose_with(parts, to, |to| to.push(parts.fields));
-}
-
-#[inline]
-fn compose_with(
-    parts: &LineParts<'_>,
-    to: &mut LineBuffer,
-    push_fields: impl FnOnce(&mut LineBuffer),
-) {
-    to.push_small(time_key(parts.open));
-    to.push_byte(b'=');
-    to.push(parts.time);
-    to.push(&parts.head.first);
-    push_fields(to);
-    to.push(&parts.tail.first);
-}
-
 /// Returns ` key=` for any value: texts, numbers and booleans are written as in JSON, and
 /// [`unquote_word`] removes the quotes of texts. Nested values are text.
 fn around(opening: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> {
     let key = unquoted(quoted_key(opening));
     Some(([b" ", key, b"="].concat(), b""))
-}
-
-/// Returns the key of the timestamp in the start of a line, `{"ts":"`.
-fn time_key(open: &[u8]) -> &[u8] {
-    let key = open.strip_prefix(b"{\"").unwrap_or(open);
-    key.strip_suffix(b"\":\"").unwrap_or(key)
 }
 
 /// Appends members as ` key=value`.
@@ -159,6 +130,34 @@ pub(crate) fn word(value: &[u8]) -> &[u8] {
     }
 }
 
+/// Appends a text of at most two blocks, which may overlap, if it needs neither quotes nor escapes.
+/// Returns whether it was appended.
+#[inline]
+pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
+    let text = text.as_bytes();
+    let blocks = text
+        .first_chunk::<BLOCK_LEN>()
+        .zip(text.last_chunk::<BLOCK_LEN>());
+    let Some((first, last)) = blocks else {
+        let block = small_block(text);
+        let is_plain = escape::plain_len(&block) >= text.len() && is_word(text);
+        if is_plain {
+            line.push_block(&block, text.len());
+        }
+        return is_plain;
+    };
+    let is_plain =
+        |block: &[u8; BLOCK_LEN]| escape::plain_len(block) == BLOCK_LEN && !ends_word(block);
+    if text.len() > 2 * BLOCK_LEN || !is_plain(first) || !is_plain(last) {
+        return false;
+    }
+    let room = line.room::<{ 2 * BLOCK_LEN }>();
+    room[..BLOCK_LEN].copy_from_slice(first);
+    room[text.len() - BLOCK_LEN..text.len()].copy_from_slice(last);
+    line.advance(text.len());
+    true
+}
+
 /// Removes the quotes of the text at the end of a line, if it needs none.
 #[inline]
 pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
@@ -171,7 +170,48 @@ pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
 /// Returns whether the inside of a JSON string needs no quotes.
 #[inline]
 fn is_word(text: &[u8]) -> bool {
-    // Tests all bytes without an early end, which spares a branch for each byte.
-    let ends_word = |ends, byte: &u8| ends | matches!(byte, b' ' | b'=' | b'\\');
-    !text.is_empty() && text != b"null" && !text.iter().fold(false, ends_word)
+    let (blocks, rest) = text.as_chunks::<BLOCK_LEN>();
+    !text.is_empty()
+        && text != b"null"
+        && !blocks.iter().any(ends_word)
+        && !ends_word(&small_block(rest))
+}
+
+/// Returns whether a block has a byte that needs quotes. Written so that the compiler compares all
+/// bytes at once.
+#[inline]
+fn ends_word(block: &[u8; BLOCK_LEN]) -> bool {
+    let ends =
+        block.map(|byte| u8::from(byte == b' ') | u8::from(byte == b'=') | u8::from(byte == b'\\'));
+    u128::from_le_bytes(ends) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_word_is_its_json_without_quotes() {
+        for len in 1..=2 * BLOCK_LEN + 2 {
+            for (at, byte) in (0..len).flat_map(|at| (0..0x80).map(move |byte| (at, byte))) {
+                let mut text = vec![b'a'; len];
+                text[at] = byte;
+                let text = String::from_utf8(text).unwrap();
+                let mut line = LineBuffer::default();
+                let is_written = push_word(&mut line, &text);
+                let json = escape::quoted(&text);
+                let is_bare = !word(&json).starts_with(b"\"");
+                assert_eq!(is_written, is_bare && len <= 2 * BLOCK_LEN, "{text:?}");
+                assert!(!is_written || line.as_bytes() == word(&json), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn empty_text_and_null_have_quotes() {
+        for text in ["", "null"] {
+            assert!(!push_word(&mut LineBuffer::default(), text));
+            assert_eq!(word(&escape::quoted(text)), escape::quoted(text));
+        }
+    }
 }

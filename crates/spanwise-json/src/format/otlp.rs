@@ -16,7 +16,7 @@ use crate::{
     json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
     line_buffer::LineBuffer,
     plan::quoted_key,
-    rewrite::{LineParts, Rewrite, RewriteByParts, RewrittenFields, RewrittenPart},
+    rewrite::{Rewrite, RewriteByParts, RewrittenPart},
 };
 
 /// The keys of the members that are not attributes. A field with such a name becomes
@@ -95,15 +95,13 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         start: resource,
         line: |_, json, to| record(json, to),
         by_parts: Some(RewriteByParts {
+            open: |_| b"\"timeUnixNano\":\"".to_vec(),
             head,
+            around,
+            has_words: false,
+            fields: push_fields,
             tail,
-            compose,
-            fields: RewrittenFields {
-                around,
-                rewrite: push_fields,
-                has_words: false,
-                compose: compose_attributes,
-            },
+            end_fields: end_attributes,
         }),
     }),
     ..json::TABLE
@@ -155,14 +153,13 @@ impl<'a> Record<'a> {
         false
     }
 
-    /// Takes the members that are not attributes, and appends the others as `,{attribute}`.
+    /// Takes the members that are not attributes, and appends the others as `{attribute},`.
     fn push_attributes(&mut self, json: &'a [u8], to: &mut LineBuffer) {
         for member in members(json) {
             let key = member.quoted_key();
             if self.take(&member) || key == b"\"\"" {
                 continue;
             }
-            to.push_byte(b',');
             if unquoted(key) == TRUNCATED.as_bytes() {
                 let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
                 self.dropped = names.len();
@@ -170,6 +167,7 @@ impl<'a> Record<'a> {
             } else {
                 push_attribute(to, key, member.value());
             }
+            to.push_byte(b',');
         }
     }
 
@@ -225,16 +223,23 @@ fn record(line: &[u8], to: &mut LineBuffer) {
     if let Some(body) = record.body {
         push_body(body, to);
     }
-    push_attribute_list(to, |to| to.push(attributes.as_bytes()));
+    push_all(to, &[ATTRIBUTES, attributes.as_bytes()]);
+    end_attributes(to);
     record.push_last(to);
     record.push_end(to);
 }
 
-fn head(json: &[u8]) -> RewrittenPart {
+fn head(json: &[u8], has_message: bool) -> RewrittenPart {
     let mut record = Record::default();
     let (mut first, mut last) = (LineBuffer::default(), LineBuffer::default());
-    record.push_attributes(json, &mut first);
+    members(json).for_each(|member| {
+        record.take(&member);
+    });
+    first.push_byte(b'"');
     record.push_severity(&mut first);
+    if !has_message {
+        first.push(ATTRIBUTES);
+    }
     record.push_end(&mut last);
     RewrittenPart {
         first: first.as_bytes().to_vec(),
@@ -248,56 +253,18 @@ fn tail(json: &[u8], [first, last]: &mut [LineBuffer; 2]) {
     record.push_last(last);
 }
 
-/// Appends the line from its parts: the same line as [`record`] makes of the whole.
-fn compose(parts: &LineParts<'_>, to: &mut LineBuffer) {
-    to.push(parts.start);
-    push_all(to, &[b"\"timeUnixNano\":\"", parts.time, b"\""]);
-    to.push(&parts.head.first);
-    let mut fields = parts.fields;
-    // The message is the first field, unless the event has two messages.
-    let is_body = |member: &Member<'_>| member.quoted_key() == b"\"#body\"";
-    if let Some(message) = members(fields).next().filter(is_body) {
-        push_body(message.value(), to);
-        fields = &fields[message.bytes.len()..];
-    } else if let Some(message) = members(fields).find(is_body) {
-        push_body(message.value(), to);
-    }
-    let is_attribute = |member: &Member<'_>| !matches!(member.quoted_key(), b"\"\"" | b"\"#body\"");
-    push_attribute_list(to, |to| {
-        for member in members(fields).filter(is_attribute) {
-            to.push_byte(b',');
-            push_attribute(to, member.quoted_key(), member.value());
-        }
-        to.push(&parts.tail.first);
-    });
-    to.push(&parts.tail.last);
-    to.push(&parts.head.last);
-}
-
-/// Like [`compose`], for a body and attributes in the syntax that [`around`] describes.
-fn compose_attributes(parts: &LineParts<'_>, to: &mut LineBuffer) {
-    to.push(parts.start);
-    push_all(to, &[b"\"timeUnixNano\":\"", parts.time, b"\""]);
-    to.push(&parts.head.first);
-    let (body, attributes) = parts.fields.split_at(parts.message_len);
-    to.push(body);
-    push_attribute_list(to, |to| {
-        to.push(attributes);
-        to.push(&parts.tail.first);
-    });
-    to.push(&parts.tail.last);
-    to.push(&parts.head.last);
-}
-
-/// Appends the body and the attributes of some members.
+/// Appends the body with the start of the attributes, and the attributes, of some members.
 fn push_fields(json: &[u8], to: &mut LineBuffer) {
     for member in members(json) {
         match member.quoted_key() {
-            b"\"#body\"" => push_body(member.value(), to),
+            b"\"#body\"" => {
+                push_body(member.value(), to);
+                to.push(ATTRIBUTES);
+            }
             b"\"\"" => {}
             key => {
-                to.push_byte(b',');
                 push_attribute(to, key, member.value());
+                to.push_byte(b',');
             }
         }
     }
@@ -307,38 +274,34 @@ fn push_fields(json: &[u8], to: &mut LineBuffer) {
 fn around(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])> {
     if is_message {
         let body = b",\"body\":{\"stringValue\":".to_vec();
-        return (kind == Kind::Text).then_some((body, b"}"));
+        return (kind == Kind::Text).then_some((body, b"},\"attributes\":["));
     }
     let key = quoted_key(opening);
     let (value, end): (&[u8], &[u8]) = match kind {
         // A field without a name is not an attribute.
         _ if key == b"\"\"" => return None,
-        Kind::Text => (b"{\"stringValue\":", b"}}"),
-        Kind::Bool => (b"{\"boolValue\":", b"}}"),
-        Kind::Number => (b"{\"doubleValue\":", b"}}"),
-        Kind::Integer => (b"{\"intValue\":\"", b"\"}}"),
+        Kind::Text => (b"{\"stringValue\":", b"}},"),
+        Kind::Bool => (b"{\"boolValue\":", b"}},"),
+        Kind::Number => (b"{\"doubleValue\":", b"}},"),
+        Kind::Integer => (b"{\"intValue\":\"", b"\"}},"),
         Kind::Nested => return None,
     };
-    Some(([b",{\"key\":", key, b",\"value\":", value].concat(), end))
+    Some(([b"{\"key\":", key, b",\"value\":", value].concat(), end))
 }
 
 fn push_body(body: &[u8], to: &mut LineBuffer) {
     push_all(to, &[b",\"body\":{\"stringValue\":", body, b"}"]);
 }
 
-/// Appends the list of the attributes that `push` writes as `,{attribute}`. Appends nothing if
-/// there are none.
-fn push_attribute_list(to: &mut LineBuffer, push: impl FnOnce(&mut LineBuffer)) {
-    let before = to.len();
-    to.push(b",\"attributes\":");
-    let start = to.len();
-    push(to);
-    match to.as_mut_bytes().get_mut(start) {
-        // The first comma becomes the opening bracket.
-        Some(comma) => *comma = b'[',
-        None => return to.truncate(before),
+/// The start of the attributes. A comma follows each attribute.
+const ATTRIBUTES: &[u8] = b",\"attributes\":[";
+
+/// Ends the attributes, or removes their start if there are none.
+fn end_attributes(to: &mut LineBuffer) {
+    match to.as_mut_bytes().last_mut() {
+        Some(comma) if *comma == b',' => *comma = b']',
+        _ => to.truncate(to.len() - ATTRIBUTES.len()),
     }
-    to.push_byte(b']');
 }
 
 /// Returns a key in the list of truncated fields as receivers know it.

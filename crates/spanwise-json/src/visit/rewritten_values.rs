@@ -13,10 +13,10 @@ use super::{Encoded, Encoder, Encoding, MemberStarts, Pass};
 use crate::{
     digits::{push_i64, push_u64},
     escape,
-    format::logfmt::unquote_word,
+    format::logfmt::{push_word, unquote_word},
     line_buffer::LineBuffer,
     plan::Key,
-    rewritten_keys::{RewrittenKey, RewrittenKeys, ValueFrame},
+    rewritten_plan::{RewrittenKey, RewrittenPlan, ValueFrame},
     text_value::{self, Alteration},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 #[inline]
 pub(crate) fn encode_rewritten(
     line: &mut LineBuffer,
-    (keys, rewritten): (&[Key], &RewrittenKeys),
+    (keys, rewritten): (&[Key], &RewrittenPlan),
     pass: Pass,
     encoding: Encoding<'_>,
     encoded: &mut Encoded,
@@ -46,7 +46,7 @@ pub(crate) fn encode_rewritten(
 
 struct RewrittenEncoder<'a> {
     encoder: Encoder<'a>,
-    rewritten: &'a RewrittenKeys,
+    rewritten: &'a RewrittenPlan,
     /// The offset of a member that is being written as JSON and has to be rewritten.
     json_start: Option<usize>,
 }
@@ -107,7 +107,7 @@ impl<'a> RewrittenEncoder<'a> {
         let line = &mut *self.encoder.line;
         let json = line.as_bytes()[start..].to_vec();
         line.truncate(start);
-        (self.rewritten.fields.rewrite)(&json, line);
+        (self.rewritten.by_parts.fields)(&json, line);
     }
 
     /// Replaces the value that panicked. Returns false if no value was being encoded.
@@ -149,7 +149,7 @@ impl<'a> RewrittenEncoder<'a> {
         if alteration != Alteration::NONE {
             return self.end_altered(frame, alteration);
         }
-        if self.rewritten.fields.has_words {
+        if self.rewritten.by_parts.has_words {
             unquote_word(self.encoder.line, self.encoder.value_start);
         }
         self.end(frame);
@@ -243,6 +243,10 @@ impl Visit for RewrittenEncoder<'_> {
         };
         let text_policy = self.encoder.text_policy(frame.role, field);
         let line = &mut *self.encoder.line;
+        let is_whole = text_policy.is_none() && value.len() <= key.max_len;
+        if is_whole && self.rewritten.by_parts.has_words && push_word(line, value) {
+            return self.end(frame);
+        }
         let alteration = text_value::push_str(line, value, key.max_len, text_policy);
         self.end_text(frame, alteration);
     }

@@ -1,21 +1,33 @@
-//! The keys of an event's fields in a line that is not flat JSON, with the bytes around values.
+//! The part of a plan for lines that are not flat JSON: keys with the bytes around values, and the
+//! start and the end of a line.
 
 use crate::{
     format_table::Kind,
-    line_buffer::PaddedBytes,
+    line_buffer::{LineBuffer, PaddedBytes},
+    line_template::LineTemplate,
     plan::{Key, Role},
-    rewrite::RewrittenFields,
+    rewrite::RewriteByParts,
     value_starts::ValueStart,
-    visit::{FieldSet, MemberStarts},
 };
 
-/// The fields of an event in a line that is not flat JSON.
+/// The part of a callsite's plan for lines that are not flat JSON.
 #[derive(Debug)]
-pub(crate) struct RewrittenKeys {
+pub(crate) struct RewrittenPlan {
+    pub(crate) by_parts: RewriteByParts,
+    /// The part from the timestamp to the first field.
+    pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[RewrittenKey]>,
-    pub(crate) fields: RewrittenFields,
     /// The index of the message.
-    message: Option<usize>,
+    pub(crate) message: Option<usize>,
+    /// The parts behind the fields of a line without spans, in front of and behind the end of the
+    /// list of fields.
+    pub(crate) close: [PaddedBytes<64>; 2],
+    /// The end of the line, behind the rewritten tail of a line with spans.
+    pub(crate) end: Vec<u8>,
+    /// The maximum length of a line up to its fields, without spans.
+    pub(crate) max_plain: usize,
+    /// The maximum length of a line with its tail in flat JSON.
+    pub(crate) max_mixed: usize,
 }
 
 /// The bytes around the values of a field, by type of value.
@@ -42,37 +54,46 @@ pub(crate) struct ValueFrame {
 }
 
 /// The maximum length of the bytes behind a value.
-const CLOSING_LEN: usize = 8;
+const CLOSING_LEN: usize = 16;
 
 /// Returns the bytes in front of a value of this kind, and those behind it, in a line that is not
 /// flat JSON. `opening` is `,"key":`, as flat JSON has it. `None` if such a value is rewritten.
 pub(crate) type AroundValue =
     fn(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
 
-impl RewrittenKeys {
-    pub(crate) fn new(keys: &[Key], fields: RewrittenFields, message: Option<usize>) -> Self {
-        let rewritten = |key| RewrittenKey::new(key, fields.around);
+impl RewrittenPlan {
+    /// `head` and `close` are the parts of the line in flat JSON.
+    pub(crate) fn new(
+        by_parts: RewriteByParts,
+        template: &LineTemplate,
+        keys: &[Key],
+        head: &[u8],
+        close: &[u8],
+    ) -> Self {
+        let message = keys.iter().position(Key::is_message);
+        // The quote behind the timestamp is not a member.
+        let members = &head[template.table.time.quote().len()..];
+        let rewritten = (by_parts.head)(members, message.is_some());
+        let mut halves = [LineBuffer::default(), LineBuffer::default()];
+        (by_parts.tail)(close, &mut halves);
+        let [first, last] = halves;
+        let key = |key| RewrittenKey::new(key, by_parts.around);
+        // The maximum is that of a line whose head and tail are flat JSON.
+        let start_len = template.rewritten_open.as_bytes().len() + rewritten.first.len();
+        let json_start_len = template.before_open.as_bytes().len() + head.len();
+        let max_mixed = (template.max_line + start_len).saturating_sub(json_start_len);
         Self {
-            keys: keys.iter().map(rewritten).collect(),
-            fields,
+            by_parts,
+            head: PaddedBytes::new(rewritten.first),
+            keys: keys.iter().map(key).collect(),
             message,
-        }
-    }
-
-    /// Returns the end of the message in a line with these fields. The message comes first.
-    pub(crate) fn message_end(
-        &self,
-        fields: FieldSet,
-        starts: &MemberStarts,
-        fields_start: usize,
-        fields_end: usize,
-    ) -> usize {
-        match self.message.filter(|index| fields.has(*index)) {
-            Some(message) => {
-                let next = fields.iter().find(|index| *index != message);
-                next.map_or(fields_end, |next| starts[next])
-            }
-            None => fields_start,
+            close: [
+                PaddedBytes::new(first.as_bytes().to_vec()),
+                PaddedBytes::new([last.as_bytes(), &rewritten.last].concat()),
+            ],
+            end: rewritten.last,
+            max_plain: max_mixed.saturating_sub(close.len()),
+            max_mixed,
         }
     }
 }
