@@ -20,10 +20,14 @@ use crate::internal::{LayerId, thread_state};
 
 mod line_disposition;
 mod sink_mask;
+mod unencoded_event;
 
 pub use line_disposition::{EnteredLine, LineDisposition};
 use line_disposition::{SinkLine, drop_line};
 pub use sink_mask::SinkMask;
+pub use unencoded_event::{
+    BufferingUnit, DumpedRecord, DumpedRecords, EnteredUnits, SpanSnapshot, UnencodedEvent,
+};
 
 /// Facts that the wrappers around a sink attach to one event. The default is for an event without
 /// wrappers.
@@ -150,6 +154,30 @@ impl EventContext {
             current.flags.set(flags & !CONTEXT);
             current.context(flags)
         })
+    }
+
+    /// Like [`take`](Self::take), for an event that is buffered and has no sample rate. Returns
+    /// false for another event, and keeps its context.
+    #[inline]
+    #[must_use]
+    pub fn take_if_buffered() -> bool {
+        current(|current| {
+            let flags = current.flags.get();
+            let is_buffered = flags & (BUFFERED | SAMPLE_RATE) == BUFFERED;
+            if is_buffered {
+                current.flags.set(flags & !CONTEXT);
+            }
+            is_buffered
+        })
+    }
+
+    /// Returns the context of a buffered event without a sample rate.
+    #[must_use]
+    pub fn for_buffered() -> Self {
+        Self {
+            buffered: true,
+            ..Self::default()
+        }
     }
 
     /// Multiplies the sample rate by a ratio that is independent of all other ratios.

@@ -73,7 +73,7 @@ pub use self::{
     random_bits::{new_span_id, new_trace_id, random_bits, time_ordered_bits},
     sharded_arc::{ShardedArc, SharedValue, WeakValue},
     sharded_counter::{ShardedCounter, thread_number},
-    span_data::{Inherit, SpanData, SpanDataCache},
+    span_data::{Inherit, SpanData, SpanDataCache, SpanVersion, read_shared},
     span_identity::SpanIdentity,
     span_subscriber::SpanSubscriber,
     span_table::SpanTable,
@@ -101,7 +101,8 @@ pub use crate::{
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{
-        DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SinkMask,
+        BufferingUnit, DispatchedSummary, DumpedRecord, DumpedRecords, EnteredLine, EnteredUnits,
+        LineDisposition, MustSeeAllEvents, SampleRate, SinkMask, SpanSnapshot, UnencodedEvent,
     },
     export::{sender::Step, stepped::SteppedSender},
     levels::parse_level,

@@ -5,13 +5,13 @@ mod required_message;
 mod rewritten_line;
 mod thread_members;
 
-use std::{collections::HashSet, io::Write as _};
+use std::{any::Any, collections::HashSet, io::Write as _};
 
 use spanwise_core::{
     EventContext, Fault,
-    internal::{log_record::LogRecord, reentrancy},
+    internal::{log_record::LogRecord, read_shared, reentrancy},
 };
-use tracing::{Event, Subscriber};
+use tracing::Subscriber;
 use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
@@ -45,6 +45,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) has_unknown_keys: bool,
     pub(crate) overlap: Overlap,
     pub(crate) syntax: FieldSyntax,
+    /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
+    /// of a dump.
+    pub(crate) collected: Option<&'a mut Vec<u8>>,
 }
 
 /// The syntax in which the fields of the event are encoded so far.
@@ -66,6 +69,8 @@ pub(crate) enum SpanScope<'a> {
     Explicit(&'a Id),
     /// The event was logged with `parent: None`.
     NoSpan,
+    /// The event was buffered while its span had this fragment.
+    Buffered(&'a (dyn Any + Send + Sync)),
 }
 
 /// The offsets of the parts of a line, for [`truncate_line`](truncate::truncate_line) and for
@@ -83,9 +88,14 @@ pub(crate) struct LineOffsets {
 
 impl<'a> Draft<'a> {
     #[inline(always)] // Every line takes this step.
-    fn new(scratch: &'a mut Scratch, plan: &'a Plan, metadata: &'a Metadata<'a>) -> Self {
+    fn new(
+        scratch: &'a mut Scratch,
+        plan: &'a Plan,
+        metadata: &'a Metadata<'a>,
+        context: EventContext,
+    ) -> Self {
         Self {
-            context: EventContext::take(),
+            context,
             scratch,
             plan,
             encoded: Encoded::default(),
@@ -95,6 +105,7 @@ impl<'a> Draft<'a> {
             has_unknown_keys: false,
             overlap: Overlap::Nothing,
             syntax: FieldSyntax::Json,
+            collected: None,
         }
     }
 }
@@ -103,45 +114,59 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the start of a line, up to its first field.
+    /// Writes the start of a line, up to its first field. `time` is the time of an event that was
+    /// buffered, and `None` for one that happens now.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,
         scratch: &'a mut Scratch,
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
+        context: EventContext,
+        time: Option<(i64, u32)>,
     ) -> Draft<'a> {
-        let mut draft = Draft::new(scratch, plan, metadata);
-        self.push_head(&mut draft, self.options.clock.since_epoch());
+        let mut draft = Draft::new(scratch, plan, metadata, context);
+        let time = time.unwrap_or_else(|| self.options.clock.since_epoch());
+        self.push_head(&mut draft, time);
         draft
     }
 
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
-    fn push_head(&self, draft: &mut Draft<'_>, now: (i64, u32)) {
+    fn push_head(&self, draft: &mut Draft<'_>, time: (i64, u32)) {
         let Scratch { line, seconds, .. } = &mut *draft.scratch;
         if let Some(timestamp) = self.template.timestamp {
             if !self.template.before_open.as_bytes().is_empty() {
                 line.push_padded(&self.template.before_open);
             }
             let second = seconds.for_layer(self.id);
-            second.push(line, &self.template.open, now, timestamp);
+            second.push(line, &self.template.open, time, timestamp);
         }
         line.push_padded(&draft.plan.head);
         draft.offsets.fields_start = line.len();
     }
 
-    /// Appends the fields of the event.
+    /// Appends the fields of the event, which `record` visits.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
-    pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+    pub(crate) fn push_fields(
+        &self,
+        draft: &mut Draft<'_>,
+        record: impl Fn(&mut dyn Visit) + Copy,
+    ) {
         let plan = draft.plan;
         if plan.is_visited_once {
-            return self.visit_fields(draft, event, &plan.keys, Pass::All);
+            return self.visit_fields(draft, record, &plan.keys, Pass::All);
         }
-        self.push_uncommon_fields(draft, event);
+        self.push_uncommon_fields(draft, record);
     }
 
     #[inline(always)] // Every line takes this step.
-    fn visit_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>, keys: &[Key], pass: Pass) {
+    fn visit_fields(
+        &self,
+        draft: &mut Draft<'_>,
+        record: impl Fn(&mut dyn Visit) + Copy,
+        keys: &[Key],
+        pass: Pass,
+    ) {
         let Draft {
             scratch,
             plan,
@@ -150,20 +175,19 @@ where
         } = draft;
         let Scratch { line, starts, .. } = &mut **scratch;
         let encoding = self.encoding(plan, true);
-        let record = |visitor: &mut dyn Visit| event.record(visitor);
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
     /// Like [`push_fields`](Self::push_fields), for all callsites.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn push_uncommon_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+    fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: impl Fn(&mut dyn Visit) + Copy) {
         let plan = draft.plan;
-        let (keys, _) = plan.keys_for(None, |visitor| event.record(visitor));
+        let (keys, _) = plan.keys_for(None, record);
         if plan.message_not_first {
-            self.visit_fields(draft, event, keys, Pass::Message);
-            self.visit_fields(draft, event, keys, Pass::AllButMessage);
+            self.visit_fields(draft, record, keys, Pass::Message);
+            self.visit_fields(draft, record, keys, Pass::AllButMessage);
         } else {
-            self.visit_fields(draft, event, keys, Pass::All);
+            self.visit_fields(draft, record, keys, Pass::All);
         }
         draft.encoded.list_redacted_of(plan, keys);
     }
@@ -180,6 +204,9 @@ where
     {
         self.close_fields(draft);
         self.push_tail(draft, scope, ctx);
+        if draft.context.buffered {
+            return self.finish_buffered(draft);
+        }
         let Draft {
             scratch: Scratch { line, .. },
             plan,
@@ -213,26 +240,28 @@ where
                 .ok(),
             SpanScope::Explicit(id) => self.push_span(draft, id, ctx),
             SpanScope::NoSpan => None,
+            SpanScope::Buffered(fragment) => self.push_buffered_span(draft, *fragment),
         };
         if has_span.is_none() {
             draft.offsets.spans_end = draft.scratch.line.len();
             self.push_altered_fields(draft, None);
         }
-        let EventContext {
-            sample_rate,
-            buffered,
-            ..
-        } = draft.context;
-        if draft.plan.has_rare_members || sample_rate.is_some() {
+        if draft.plan.has_rare_members || draft.context.sample_rate.is_some() {
             self.push_rare_members(draft);
-        }
-        if buffered {
-            // Not in `push_rare_members`: in a service with a recorder, most lines are buffered.
-            draft.scratch.line.push_padded(&self.template.buffered);
         }
     }
 
-    /// Writes a line that is too long, that may have an addition, or that its format rewrites.
+    /// Ends and writes a line that is buffered.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn finish_buffered(&self, draft: &mut Draft<'_>) {
+        let line = &mut draft.scratch.line;
+        line.push_padded(&self.template.buffered);
+        line.push_padded(&draft.plan.close);
+        self.noting_recorded_sink(|| self.write_changed(draft));
+    }
+
+    /// Writes a line that is too long, that may have an addition, that its format rewrites, or that
+    /// a recorder buffers or dumps.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn write_changed(&self, draft: &mut Draft<'_>) {
         let Draft {
@@ -242,8 +271,13 @@ where
             offsets,
             metadata,
             plan,
+            collected,
             ..
         } = draft;
+        let mut write = |line: &[u8]| match collected {
+            Some(collected) => collected.extend(line),
+            None => self.write(line, metadata),
+        };
         let template = &self.template;
         match template.table.addition.filter(|_| plan.has_addition) {
             Some(addition) => {
@@ -263,12 +297,12 @@ where
             None => {}
         }
         let Some(rewrite) = template.table.rewrite else {
-            return self.write(line.as_bytes(), metadata);
+            return write(line.as_bytes());
         };
         rewritten.clear();
         rewritten.push(&template.rewritten_start);
         (rewrite.line)(&self.options, line.as_bytes(), rewritten);
-        self.write(rewritten.as_bytes(), metadata);
+        write(rewritten.as_bytes());
         rewritten.clear();
     }
 
@@ -281,6 +315,16 @@ where
         let node = self.look_up(id, ctx)?;
         node.read(|fragment| self.push_fragment(draft, fragment));
         Some(())
+    }
+
+    /// Appends the fragment that the span of a buffered event had.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn push_buffered_span(
+        &self,
+        draft: &mut Draft<'_>,
+        fragment: &(dyn Any + Send + Sync),
+    ) -> Option<()> {
+        read_shared(fragment, |fragment| self.push_fragment(draft, fragment))
     }
 
     /// Appends the rarely present members after the spans: log origin, location, thread, sample
@@ -449,7 +493,7 @@ where
     }
 
     #[cold]
-    fn write_failed(&self, why: &dyn std::fmt::Display) {
+    pub(crate) fn write_failed(&self, why: &dyn std::fmt::Display) {
         self.counters.add_write_failed(1);
         self.report.fault(
             Fault::WriteFailed,

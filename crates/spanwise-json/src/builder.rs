@@ -1,6 +1,9 @@
 //! The setters of [`JsonLayer`].
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use serde_core::Serialize;
 use spanwise_core::{
@@ -150,6 +153,7 @@ impl JsonLayer {
             report: SelfReport::default(),
             is_late: false,
             has_redacted_context: false,
+            recorded_sink: OnceLock::new(),
         }
     }
 }
@@ -176,6 +180,7 @@ impl<W> JsonLayer<W> {
             report: self.report,
             is_late: self.is_late,
             has_redacted_context: self.has_redacted_context,
+            recorded_sink: OnceLock::new(),
         }
     }
 

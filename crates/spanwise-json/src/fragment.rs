@@ -136,6 +136,21 @@ impl OwnPart<'_> {
 }
 
 impl Fragment {
+    /// Returns the number of bytes that the fragment has on the heap, without those of other spans
+    /// that it shares.
+    pub(crate) fn heap_len(&self) -> usize {
+        let own_piece_len = match self.pieces() {
+            [.., own] if self.bytes.is_empty() => own.text().len(),
+            _ if self.own_len > self.split => self.own_len as usize,
+            _ => 0,
+        };
+        let altered = self.altered.as_ref();
+        let altered_len = altered.map_or(0, |altered| {
+            size_of::<SpanAlteredFields>() + altered.members.len()
+        });
+        self.bytes.len() + size_of_val(self.pieces()) + own_piece_len + altered_len
+    }
+
     pub(crate) fn callsite(&self) -> &'static Metadata<'static> {
         self.span_plan.callsite
     }

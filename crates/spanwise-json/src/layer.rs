@@ -1,9 +1,13 @@
 //! The JSON layer: writes events, and stores the encoded fields of spans.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{
+    borrow::Cow,
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use spanwise_core::{
-    Context as SpanContext, Fault, SelfReport,
+    Context as SpanContext, EventContext, Fault, SelfReport,
     internal::{
         CallsitePlans, CurrentSpan, FilterInterop, LayerId, SinkCounters, SpanData, SpanDataCache,
         SpanIdentity, SpanTable, log_record::LogRecord, recorded_callsite,
@@ -60,6 +64,8 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) is_late: bool,
     /// Whether the policy of the layer has redacted the context.
     pub(crate) has_redacted_context: bool,
+    /// The recorder's sink to which `make_writer` belongs, once a line of it was buffered.
+    pub(crate) recorded_sink: OnceLock<LayerId>,
 }
 
 /// The source of the values of a span.
@@ -76,7 +82,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     #[inline]
-    fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
+    pub(crate) fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| {
             Plan::new(callsite, &self.options, &self.template)
         })
@@ -111,6 +117,24 @@ where
         }
     }
 
+    /// Writes a record of the `log` crate, or the header of a dump.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn uncommon_event<S>(
+        &self,
+        event: &Event<'_>,
+        plan: &Plan,
+        scope: &SpanScope<'_>,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        if plan.is_log {
+            self.log_event(event, plan, scope, ctx);
+        } else {
+            self.write_dump(event, plan, scope, ctx);
+        }
+    }
+
     /// Writes a record of the `log` crate. Its target and location are in its fields.
     fn log_event<S>(
         &self,
@@ -122,14 +146,15 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let record = LogRecord::from_event(event);
+        let context = EventContext::take();
         let mut scratch = Scratch::take();
-        let mut draft = self.begin(&mut scratch, plan, event.metadata());
+        let mut draft = self.begin(&mut scratch, plan, event.metadata(), context, None);
         let inputs = PartInputs::new(&self.options, event.metadata(), Some(&record));
         // `true`: a `log` record always has a message.
         draft.scratch.line.push(&self.template.head(&inputs, true));
         draft.offsets.fields_start = draft.scratch.line.len();
         draft.log = Some(&record);
-        self.push_fields(&mut draft, event);
+        self.push_fields(&mut draft, |visitor| event.record(visitor));
         self.finish(&mut draft, scope, ctx);
         scratch.put_back();
     }
@@ -337,8 +362,9 @@ where
         let callsite = span.metadata();
         let plan = self.plan(callsite);
         let table = self.template.table;
+        let context = EventContext::take();
         let mut scratch = Scratch::take();
-        let mut draft = self.begin(&mut scratch, plan, callsite);
+        let mut draft = self.begin(&mut scratch, plan, callsite, context, None);
         let mut members = Vec::new();
         push_member(
             &mut members,
@@ -404,15 +430,23 @@ where
             None if event.is_contextual() => SpanScope::Current,
             None => SpanScope::NoSpan,
         };
-        if plan.is_log {
-            return self.log_event(event, plan, &scope, &ctx);
+        if plan.is_uncommon {
+            return self.uncommon_event(event, plan, &scope, &ctx);
         }
-        if let Some(rewritten) = &plan.rewritten {
-            return self.rewritten_event(event, plan, rewritten, &scope, &ctx);
+        let context = if EventContext::take_if_buffered() {
+            if self.buffer_unencoded(event, plan, &scope, &ctx) {
+                return;
+            }
+            EventContext::for_buffered()
+        } else {
+            EventContext::take()
+        };
+        if let Some(rewritten) = plan.rewritten.as_ref().filter(|_| !context.buffered) {
+            return self.rewritten_event(event, plan, rewritten, context, &scope, &ctx);
         }
         let mut scratch = Scratch::take();
-        let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        self.push_fields(&mut draft, event);
+        let mut draft = self.begin(&mut scratch, plan, event.metadata(), context, None);
+        self.push_fields(&mut draft, |visitor| event.record(visitor));
         self.finish(&mut draft, &scope, &ctx);
         scratch.put_back();
     }

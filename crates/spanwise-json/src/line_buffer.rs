@@ -120,6 +120,27 @@ impl LineBuffer {
         }
     }
 
+    /// Like [`push_small`](Self::push_small), for up to two blocks.
+    #[inline]
+    pub(crate) fn push_short(&mut self, bytes: &[u8]) {
+        let len = bytes.len();
+        let blocks = (
+            bytes.first_chunk::<BLOCK_LEN>(),
+            bytes.last_chunk::<BLOCK_LEN>(),
+        );
+        let (Some(first), Some(last)) = blocks else {
+            return self.push_block(&small_block(bytes), len);
+        };
+        if len > 2 * BLOCK_LEN {
+            return self.push(bytes);
+        }
+        // The two blocks may overlap.
+        let room = self.room::<{ 2 * BLOCK_LEN }>();
+        room[..BLOCK_LEN].copy_from_slice(first);
+        room[len - BLOCK_LEN..len].copy_from_slice(last);
+        self.advance(len);
+    }
+
     #[inline]
     pub(crate) fn push_byte(&mut self, byte: u8) {
         self.push_block(&[byte], 1);

@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, error::Error, fmt, sync::OnceLock};
 
-use spanwise_core::internal::{ShardedArc, log_record, pins_context};
+use spanwise_core::{
+    Redact,
+    internal::{LineDisposition, ShardedArc, log_record, pins_context},
+};
 use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
     rewritten_plan::RewrittenPlan,
     span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
+    stored_values::StoredFields,
     value_starts::ValueStarts,
     visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
 };
@@ -51,10 +55,12 @@ pub(crate) struct Plan {
     pub(crate) has_error_key: bool,
     /// The callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
+    /// Events of the callsite are `log` records, or headers of dumps of a recorder.
+    pub(crate) is_uncommon: bool,
     /// Lines may have the origin of a `log` record, a thread or an addition.
     pub(crate) has_rare_members: bool,
     /// The maximum length of a line that is written as it was assembled. 0 if the format rewrites
-    /// lines, or if lines of the callsite may have an addition.
+    /// lines, if lines of the callsite may have an addition, or if they are headers of dumps.
     pub(crate) max_plain: usize,
     /// Lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
@@ -77,6 +83,8 @@ pub(crate) struct Plan {
     /// The fields with [pinned](crate::fragment::Fragment) context keys: the index of each, and the
     /// [bit](context_bit) of its key.
     pins: Box<[(usize, ContextBits)]>,
+    /// See [`stored_fields`](Self::stored_fields).
+    stored_fields: OnceLock<StoredFields>,
 }
 
 /// A member `redacted`.
@@ -146,6 +154,7 @@ impl Plan {
         template: &LineTemplate,
     ) -> Self {
         let is_log = log_record::is_log_record(callsite);
+        let is_dump_header = callsite.target() == LineDisposition::HEADER_TARGET;
         let mut errors = error_fields(callsite, template.table);
         let keys = keys(callsite, options, template, errors.next());
         let other_errors: Box<[_]> = errors
@@ -250,8 +259,9 @@ impl Plan {
                     .all(|key| key.key_id != NO_KEY_ID),
             has_error_key: has_error_key(&keys, table) || has_other_errors,
             is_log,
+            is_uncommon: is_log || is_dump_header,
             has_rare_members: is_log || template.has_threads || has_addition,
-            max_plain: match table.rewrite.is_some() || has_addition {
+            max_plain: match table.rewrite.is_some() || has_addition || is_dump_header {
                 true => 0,
                 false => template.max_line,
             },
@@ -266,7 +276,21 @@ impl Plan {
             span_plan: span_plan.map(ShardedArc::new),
             keys,
             pins,
+            stored_fields: OnceLock::new(),
         }
+    }
+
+    /// Returns how a recorder stores the values of an event of the callsite. Returns `None` if the
+    /// line must be encoded at once.
+    #[inline]
+    pub(crate) fn stored_fields(&self, policy: Option<&dyn Redact>) -> Option<&StoredFields> {
+        if self.is_uncommon || !self.other_errors.is_empty() {
+            return None;
+        }
+        let fields = self
+            .stored_fields
+            .get_or_init(|| StoredFields::new(&self.keys, policy));
+        fields.can_be_stored().then_some(fields)
     }
 
     /// Returns the member that lists these redacted fields, if an earlier line had the same list.

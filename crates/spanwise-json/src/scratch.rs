@@ -36,6 +36,8 @@ pub(crate) struct Scratch {
     pub(crate) line: LineBuffer,
     /// The line in the format's own syntax, if that is not flat JSON.
     pub(crate) rewritten: LineBuffer,
+    /// The values of an event for a recorder. Empty until a layer stores some.
+    pub(crate) values: LineBuffer,
     pub(crate) seconds: PerLayer<LastSecond>,
     /// The thread's name, if it has one, and its id, as JSON strings. `None` until a layer needs
     /// them.
@@ -58,6 +60,7 @@ impl Default for Scratch {
         Self {
             line: LineBuffer::default(),
             rewritten: LineBuffer::default(),
+            values: LineBuffer::default(),
             seconds: PerLayer::default(),
             thread: None,
             thread_members: PerLayer::default(),

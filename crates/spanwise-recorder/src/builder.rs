@@ -67,8 +67,8 @@ impl RecorderBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes of lines are buffered per unit. The newest lines are kept. Defaults to
-    /// 64 KiB.
+    /// Sets how many bytes of lines, or of values and of the fields of their spans, are buffered
+    /// per unit. The newest lines are kept. Defaults to 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
         self.options.max_unit_bytes = bytes;
         self
@@ -87,7 +87,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the length in bytes of the longest line that is buffered. Defaults to 16 KiB.
+    /// Sets how many bytes a line, or the values of an event, may have to be buffered. Defaults to
+    /// 16 KiB.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
         self.options.max_record_bytes = bytes;
         self

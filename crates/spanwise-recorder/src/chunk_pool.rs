@@ -1,9 +1,12 @@
 //! The memory of all units of work, in chunks.
 
-use std::sync::{Arc, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use crate::{
-    record_ring::{CHUNK_LEN, Chunk, RecordRing},
+    record_ring::{CHUNK_LEN, Chunk, Loan, RecordRing},
     size_ranking::{HolderId, SizeRanking},
     unit::Unit,
 };
@@ -16,9 +19,9 @@ pub(crate) struct ChunkPool {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
-    /// The number of chunks that units have.
+    /// The number of chunks that units have, or have reserved.
     used: usize,
     spare_chunks: Vec<Chunk>,
     /// Empty rings, kept for the capacity of their lists.
@@ -43,12 +46,13 @@ impl ChunkPool {
         }
     }
 
-    /// Adds a chunk to the ring of a unit. Returns false if no chunk is left. In that case the
+    /// Lends a chunk to the ring of a unit. Returns false if no chunk is left. In that case the
     /// caller must first evict the [largest](Self::largest) unit.
     ///
     /// The caller may hold the unit's lock.
-    pub(crate) fn add_chunk(
+    pub(crate) fn lend(
         &self,
+        loan: Loan,
         unit: &Arc<Unit>,
         ring: &mut RecordRing,
         lease: &mut PoolLease,
@@ -67,6 +71,10 @@ impl ChunkPool {
                     *ring = spare;
                 }
             }
+        }
+        if loan == Loan::Reserve {
+            ring.reserve_chunk();
+            return true;
         }
         let chunk = state.spare_chunks.pop();
         drop((state, no_fork));
@@ -99,13 +107,15 @@ impl ChunkPool {
         if lease.0.is_none() && !ring.has_memory() {
             return;
         }
+        // Before the lock, because this frees the data of spans.
+        ring.clear();
         let _no_fork = forks::defer();
         let mut state = self.state.lock();
         if let Some(holder) = lease.0.take() {
             state.holders.remove(holder);
         }
+        state.used -= ring.lent_chunks();
         for chunk in ring.drain_chunks() {
-            state.used -= 1;
             if state.spare_chunks.len() < MAX_SPARE_CHUNKS {
                 state.spare_chunks.push(chunk);
             }
@@ -119,5 +129,14 @@ impl ChunkPool {
     pub(crate) fn used_bytes(&self) -> usize {
         let _no_fork = forks::defer();
         self.state.lock().used * CHUNK_LEN
+    }
+}
+
+/// Shows no chunk, because spare chunks have the values of the last unit that used them.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("used", &self.used)
+            .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,17 @@
 //! The units of work of the spans that this thread has entered, found without the registry.
 
-use std::{any::Any, cell::RefCell, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
-use spanwise_core::internal::{CurrentSpan, EnteredLine, EnteredSpans, LayerId, SpanTable};
+use spanwise_core::internal::{
+    BufferingUnit, CurrentSpan, EnteredLine, EnteredSpans, EnteredUnits, LayerId, SpanTable,
+    UnencodedEvent,
+};
 use tracing_core::span::Id;
 
-use crate::unit::Unit;
+use crate::{
+    record_ring::Content,
+    unit::{RecordTag, Unit},
+};
 
 thread_local! {
     static ENTERED: RefCell<EnteredSpans<Arc<Unit>>> = const { RefCell::new(EnteredSpans::new()) };
@@ -41,7 +47,7 @@ pub(crate) fn current(
     }
 }
 
-/// Returns the position of the current span among the entered spans, for [`with_unit`]. Returns
+/// Returns the position of the current span among the entered spans, for [`try_buffer`]. Returns
 /// `None` if the table lacks the span, or if its unit passes lines through.
 #[inline]
 pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
@@ -55,17 +61,29 @@ pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Op
 /// Calls `f` with the unit at a position that [`buffering_index`] returned. `f` must not call code
 /// that may log.
 #[inline]
-pub(crate) fn with_unit<R>(
-    sink: LayerId,
-    index: u32,
-    f: impl FnOnce(&Arc<Unit>) -> R,
-) -> Option<R> {
+fn with_unit<R>(sink: LayerId, index: u32, f: impl FnOnce(&Arc<Unit>) -> R) -> Option<R> {
     with(|entered| entered.at(sink, index).map(f)).flatten()
 }
 
-/// Returns the unit at a position, for an [`EnteredLine`].
-pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + Sync>> {
-    with_unit(sink, index, |unit| Arc::clone(unit) as _)
+/// The units of the entered spans, for an [`EnteredLine`].
+pub(crate) struct UnitsOfThread;
+
+impl EnteredUnits for UnitsOfThread {
+    fn unit_at(&self, sink: LayerId, index: u32) -> Option<Arc<dyn BufferingUnit>> {
+        with_unit(sink, index, |unit| Arc::clone(unit) as _)
+    }
+
+    fn try_buffer(&self, line: &EnteredLine, event: &UnencodedEvent<'_>) -> bool {
+        try_buffer(line, Content::Event(event))
+    }
+}
+
+/// Buffers a record in the unit of an entered span if the unit has room. Returns whether it did.
+#[inline]
+pub(crate) fn try_buffer(line: &EnteredLine, content: Content<'_>) -> bool {
+    let tag = RecordTag::from_bits(line.tag);
+    let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(tag, content);
+    with_unit(line.sink, line.index, buffer) == Some(true)
 }
 
 /// Calls `f` with the entered spans. Returns `None` while the thread is ending, because the list of

@@ -1,5 +1,6 @@
 //! The header of a dump: the event that precedes the buffered events of a unit of work.
 
+use spanwise_core::internal::LineDisposition;
 use tracing::{Event, Value};
 use tracing_core::{
     Kind, Level, Metadata, callsite::DefaultCallsite, field::FieldSet, metadata, span::Id,
@@ -11,7 +12,7 @@ static CALLSITE: DefaultCallsite = DefaultCallsite::new(&HEADER);
 
 static HEADER: Metadata<'static> = metadata! {
     name: "flight recorder",
-    target: "spanwise::recorder",
+    target: LineDisposition::HEADER_TARGET,
     level: Level::INFO,
     fields: &["message", "reason", "records", "evicted"],
     callsite: &CALLSITE,

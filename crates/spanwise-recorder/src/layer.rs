@@ -317,7 +317,7 @@ where
                 sink,
                 index,
                 tag: RecordTag::captured(plan.number).to_bits(),
-                unit_at: entered_units::unit_at,
+                units: &entered_units::UnitsOfThread,
             };
             return line.scope(|| self.inner.on_event(event, ctx));
         }

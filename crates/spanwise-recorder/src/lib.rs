@@ -75,10 +75,9 @@
 //! # Triggers
 //!
 //! The wrapped layer also receives events that are below the level of the sink but at a
-//! [captured](RecorderBuilder::capture) level. The layer encodes the line as usual, so the line is
-//! redacted and has its own time and span. A layer of spanwise adds `"buffered":true`. The line
-//! goes to the buffer of the unit instead of the output. A trigger *dumps* the unit: it makes the
-//! sink write a header, which states the `reason`, and then the buffer:
+//! [captured](RecorderBuilder::capture) level. The line of such an event goes to the buffer of the
+//! unit instead of the output. A layer of spanwise adds `"buffered":true`. A trigger *dumps* the
+//! unit: it makes the sink write a header, which states the `reason`, and then the buffer:
 //!
 //! | `reason` | |
 //! | --- | --- |
@@ -100,6 +99,15 @@
 //! writes the buffer, lines of other threads come after the buffer. Only if thousands of lines
 //! arrive faster than the output accepts them, a line may come earlier. An event at a level that
 //! the sink shows may appear between buffered lines.
+//!
+//! # Buffered values
+//!
+//! Most layers encode a buffered line as usual, so it is redacted before it is buffered.
+//! `JsonLayer` encodes and redacts it only for a dump. Until then, the buffer has the values of the
+//! event, which are not redacted: numbers, copies of texts, and the output of each `Debug`, which
+//! is formatted when the event happens. Values under keys that the policy of the layer redacts are
+//! not stored. The line is the same as if it was encoded at once, with the time of its event and
+//! the fields that its spans had then. The `Debug` of the types of this crate shows no values.
 //!
 //! # Tail sampling
 //!
@@ -203,12 +211,13 @@
 //!
 //! # Limits
 //!
-//! A unit buffers its newest lines, at most 1,000 lines and 64 KiB. All units together buffer at
-//! most 64 MiB. Above 64 MiB, the unit that uses the most memory loses its lines. If several units
-//! use the same amount, the unit that has used it for the longest time loses its lines. Lines of
-//! more than 16 KiB are not buffered. The header has the number of missing lines (`evicted`), and
-//! [`Recorder::stats`] counts the missing lines of all units. If a unit loses lines because other
-//! units need memory, stderr reports it.
+//! A unit buffers its newest lines, at most 1,000 lines and 64 KiB. The fields of spans count if
+//! their events are buffered as values. All units together buffer at most 64 MiB. Above 64 MiB, the
+//! unit that uses the most memory loses its lines. If several units use the same amount, the unit
+//! that has used it for the longest time loses its lines. Lines of more than 16 KiB, and events
+//! with more than 16 KiB of values, are not buffered. The header has the number of missing lines
+//! (`evicted`), and [`Recorder::stats`] counts the missing lines of all units. If a unit loses
+//! lines because other units need memory, stderr reports it.
 //!
 //! Each sink writes at most 10,000 buffered lines per second on average, or in a burst. So a flood
 //! of failures, or of requests that clients reset, does not cause a flood of lines. A unit counts
@@ -224,9 +233,11 @@
 //! # Cost
 //!
 //! An event below the captured levels costs nothing. Each immediately written event costs 10 %
-//! more. A buffered event costs as much as the encoding of its line, plus 30 % for the buffer,
-//! without an allocation. A line is encoded even if it is never written, so capture DEBUG instead
-//! of TRACE. `cargo bench -p benches --bench recorder` measures these costs.
+//! more. A buffered event of a `JsonLayer` costs nearly as much as one that is written without
+//! redaction. With redaction, it costs much less. In other layers, it costs as much as the encoding
+//! of its line, plus 30 % for the buffer. A dumped event costs the encoding of its line in
+//! addition. So capture DEBUG instead of TRACE. `cargo bench -p benches --bench recorder` measures
+//! these costs.
 //!
 //! # Settings
 //!

@@ -79,7 +79,7 @@ impl Default for Recorder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
-    /// Events that were encoded to be buffered.
+    /// Events that were to be buffered.
     pub captured: u64,
     /// Written with a dump of their unit.
     pub written: u64,

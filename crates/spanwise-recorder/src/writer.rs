@@ -1,14 +1,17 @@
 //! The writer of a recorded layer. It writes a line to the output, buffers it in a unit, or writes
 //! it as the header of a dump.
 
-use std::{fmt, io, sync::Arc};
+use std::{any::Any, fmt, io, sync::Arc};
 
-use spanwise_core::internal::{EnteredLine, LineDisposition, SinkMask};
+use spanwise_core::internal::{
+    DumpedRecord, DumpedRecords, EnteredLine, LineDisposition, SinkMask,
+};
 use tracing_core::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     entered_units,
+    record_ring::{Content, RecordKey, RemovedRecord},
     recorder_state::{Counters, SinkState},
     unit::{BufferOutcome, Dump, RecordTag, Unit},
 };
@@ -18,16 +21,17 @@ use crate::{
 ///
 /// The layer must write each line with one call of `write` or `write_all`, as `JsonLayer` and `fmt`
 /// do.
-#[derive(Debug)]
-pub struct RecorderWriter<W> {
+pub struct RecorderWriter<W>(Arc<Output<W>>);
+
+/// The output of a sink.
+struct Output<W> {
     sink: Arc<SinkState>,
     make_writer: W,
 }
 
 /// Writes or buffers one line. Created by a [`RecorderWriter`].
 pub struct RecorderLine<'a, W: MakeWriter<'a>> {
-    sink: &'a SinkState,
-    make_writer: &'a W,
+    output: &'a Arc<Output<W>>,
     destination: Destination<W::Writer>,
 }
 
@@ -75,6 +79,7 @@ impl<W> Destination<W> {
         match disposition {
             LineDisposition::Buffer { unit, tag } => {
                 let tag = RecordTag::from_bits(tag);
+                let unit: Arc<dyn Any + Send + Sync> = unit;
                 match unit.downcast::<Unit>() {
                     Ok(unit) if !tag.is_buffered_only_if_sampled_out() || is_sampled_out => {
                         Self::Unit(unit, tag)
@@ -97,13 +102,15 @@ impl<W> Destination<W> {
                 });
                 Self::Header(Some((writer, dump)))
             }
+            // Passed to the layer, which takes it before it writes the next line.
+            LineDisposition::Dump(_) => Self::Output(new_writer(make_writer)),
         }
     }
 }
 
 impl<W> RecorderWriter<W> {
     pub(crate) fn new(sink: Arc<SinkState>, make_writer: W) -> Self {
-        Self { sink, make_writer }
+        Self(Arc::new(Output { sink, make_writer }))
     }
 
     #[inline]
@@ -111,10 +118,9 @@ impl<W> RecorderWriter<W> {
     where
         W: MakeWriter<'a>,
     {
-        let Self { sink, make_writer } = self;
+        let Output { sink, make_writer } = &*self.0;
         RecorderLine {
-            sink,
-            make_writer,
+            output: &self.0,
             destination: if EnteredLine::current(sink.id).is_some() {
                 Destination::EnteredUnit
             } else {
@@ -141,15 +147,33 @@ where
     }
 }
 
-impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
+impl<W> Output<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    /// Writes a buffered line, or a line that its unit passed through.
+    fn write_buffered(&self, callsite: u32, sinks: SinkMask, line: &[u8]) -> io::Result<()> {
+        sinks.scope(|| {
+            let mut writer = match self.sink.callsite(callsite) {
+                Some(metadata) => self.make_writer.make_writer_for(metadata),
+                None => self.make_writer.make_writer(),
+            };
+            io::Write::write_all(&mut writer, line)
+        })
+    }
+}
+
+impl<'a, W> RecorderLine<'a, W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
     /// Buffers the line in the unit of an entered span. Returns whether it did.
     #[inline]
     fn buffer_entered(&self, line: &[u8]) -> bool {
-        let Some(EnteredLine { index, tag, .. }) = EnteredLine::current(self.sink.id) else {
+        let Some(entered) = EnteredLine::current(self.output.sink.id) else {
             return false;
         };
-        let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_bits(tag), line);
-        let is_buffered = entered_units::with_unit(self.sink.id, index, buffer) == Some(true);
+        let is_buffered = entered_units::try_buffer(&entered, Content::Line(line));
         if is_buffered {
             EnteredLine::line_buffered();
         }
@@ -163,71 +187,127 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
             Destination::Output(writer) => writer.write_all(line),
             // Not reached, because `write_all` replaces this destination first.
             Destination::EnteredUnit => Ok(()),
-            Destination::Unit(unit, tag) => match unit.buffer(*tag, line) {
+            Destination::Unit(unit, tag) => match unit.buffer(*tag, Content::Line(line)) {
                 BufferOutcome::Taken => Ok(()),
                 BufferOutcome::PassThrough => {
                     let callsite = tag.callsite();
-                    self.write_buffered(callsite, SinkMask::current(), line)
+                    let sinks = SinkMask::current();
+                    self.output.write_buffered(callsite, sinks, line)
                 }
             },
             Destination::Header(_) => self.write_dump(line),
         }
     }
 
-    /// Writes the header, and then all lines of the dump. Continues after a line that the output
-    /// refuses.
+    /// Writes the header, and then the lines of the dump. Continues after a line that the output
+    /// refuses. From the first event on, passes the dump to the layer, which encodes the events.
     fn write_dump(&mut self, header: &[u8]) -> io::Result<()> {
         let Destination::Header(pending) = &mut self.destination else {
             return Ok(());
         };
-        let Some((mut writer, mut dump)) = pending.take() else {
+        let Some((mut writer, dump)) = pending.take() else {
             return Ok(());
         };
         let mut result = io::Write::write_all(&mut writer, header);
         // Dropped first, because it may hold a lock that the next writer needs.
         drop(writer);
-        let mut line = Vec::new();
-        while let Some(record) = dump.next(&mut line) {
-            // If the writer panics, this line and the remaining lines of the dump count as failed.
-            let mut outcome = CountOutcome {
-                counters: &self.sink.recorder.counters,
-                is_written: false,
-            };
-            let written = self.write_buffered(record.key.callsite, record.key.sinks, &line);
-            outcome.is_written = written.is_ok();
-            result = result.and(written);
+        let mut dump = DumpWriter {
+            output: Arc::clone(self.output),
+            dump,
+            first: None,
+            unwritten: None,
+        };
+        let mut content = Vec::new();
+        while let Some(record) = dump.remove_next(&mut content) {
+            if record.is_event {
+                dump.unwritten = None;
+                dump.first = Some((record, content));
+                LineDisposition::pass_dump(self.output.sink.id, Box::new(dump));
+                break;
+            }
+            result = result.and(dump.write(&content));
         }
         result
     }
+}
 
-    /// Writes a buffered line, or a line that its unit passed through.
-    fn write_buffered(&self, callsite: u32, sinks: SinkMask, line: &[u8]) -> io::Result<()> {
-        sinks.scope(|| {
-            let mut writer = match self.sink.callsite(callsite) {
-                Some(metadata) => self.make_writer.make_writer_for(metadata),
-                None => self.make_writer.make_writer(),
-            };
-            io::Write::write_all(&mut writer, line)
+/// Writes the records of a dump.
+struct DumpWriter<W> {
+    output: Arc<Output<W>>,
+    dump: Box<Dump>,
+    /// The first record for the layer, with its content.
+    first: Option<(RemovedRecord, Vec<u8>)>,
+    /// The record that was removed last, until its line was written.
+    unwritten: Option<RecordKey>,
+}
+
+impl<W> DumpWriter<W> {
+    fn counters(&self) -> &Counters {
+        &self.output.sink.recorder.counters
+    }
+
+    fn remove_next(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
+        if self.unwritten.is_some() {
+            // The writer panicked. It would probably also panic for the other records. They count
+            // as failed when the dump is dropped.
+            return None;
+        }
+        let record = match self.first.take() {
+            Some((first, first_content)) => {
+                *content = first_content;
+                first
+            }
+            None => self.dump.next(content)?,
+        };
+        self.unwritten = Some(record.key);
+        Some(record)
+    }
+}
+
+impl<W> DumpedRecords for DumpWriter<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord> {
+        let record = self.remove_next(content)?;
+        // The key of a record has the number of a known callsite.
+        let callsite = self.output.sink.callsite(record.key.callsite);
+        Some(match callsite.filter(|_| record.is_event) {
+            Some(callsite) => DumpedRecord::Event {
+                callsite,
+                span: record.span,
+            },
+            None => DumpedRecord::Line,
         })
     }
-}
 
-/// Counts a record when it is dropped.
-struct CountOutcome<'a> {
-    counters: &'a Counters,
-    is_written: bool,
-}
-
-impl Drop for CountOutcome<'_> {
-    fn drop(&mut self) {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let Some(RecordKey { callsite, sinks }) = self.unwritten else {
+            return Ok(());
+        };
+        let result = self.output.write_buffered(callsite, sinks, line);
+        self.unwritten = None;
         let Counters {
             written, failed, ..
-        } = self.counters;
-        if self.is_written { written } else { failed }.add(1);
+        } = self.counters();
+        if result.is_ok() { written } else { failed }.add(1);
+        result
     }
 }
 
-impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
+impl<W> Drop for DumpWriter<W> {
+    /// Counts a record that was removed and not written, because the writer or the layer panicked.
+    fn drop(&mut self) {
+        if self.unwritten.is_some() || self.first.is_some() {
+            self.counters().failed.add(1);
+        }
+    }
+}
+
+impl<'a, W> io::Write for RecorderLine<'a, W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Destination::Output(writer) = &mut self.destination {
             return writer.write(line);
@@ -243,8 +323,8 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
             }
             // The chunk or the unit is full, the unit is being dumped, or the `Debug` of a value
             // exited the span.
-            self.destination =
-                Destination::for_next_line(self.sink, self.make_writer, W::make_writer);
+            let Output { sink, make_writer } = &**self.output;
+            self.destination = Destination::for_next_line(sink, make_writer, W::make_writer);
         }
         self.write_slow(line)
     }
@@ -256,6 +336,14 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
             // passed whole to a writer of its own.
             Destination::EnteredUnit | Destination::Unit(..) | Destination::Header(_) => Ok(()),
         }
+    }
+}
+
+impl<W: fmt::Debug> fmt::Debug for RecorderWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderWriter")
+            .field("make_writer", &self.0.make_writer)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 use super::{
     BUFFERED, ClearAll, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, EventState, LINE,
     OWNED_LINE, Restore, SAMPLED_OUT, Saved, current,
+    unencoded_event::{BufferingUnit, DumpedRecords, EnteredUnits, NoUnits, UnencodedEvent},
 };
 use crate::internal::LayerId;
 
@@ -20,17 +21,20 @@ pub enum LineDisposition {
     /// The line is added to the buffer of a unit of work: a root span and its descendants.
     Buffer {
         /// The recorder's unit.
-        unit: Arc<dyn Any + Send + Sync>,
+        unit: Arc<dyn BufferingUnit>,
         /// The recorder's number for the record.
         tag: u32,
     },
     /// The line is a header, and buffered lines follow it.
     Header(Box<dyn Any>),
+    /// The header was written. The layer writes the records that follow it: see
+    /// [`take_dump`](Self::take_dump).
+    Dump(Box<dyn DumpedRecords>),
 }
 
 /// A line for the unit of an entered span. The position of the span identifies the unit. This
 /// avoids a clone of the unit's `Arc`, which would double the cost of a buffered line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct EnteredLine {
     /// The recorder's sink.
     pub sink: LayerId,
@@ -38,8 +42,8 @@ pub struct EnteredLine {
     pub index: u32,
     /// The recorder's number for the record.
     pub tag: u32,
-    /// Finds the unit by the sink and the position, for the slow path.
-    pub unit_at: fn(LayerId, u32) -> Option<Arc<dyn Any + Send + Sync>>,
+    /// Finds the unit by the sink and the position.
+    pub units: &'static dyn EnteredUnits,
 }
 
 /// The disposition of the next line of one sink.
@@ -50,6 +54,9 @@ pub(super) struct SinkLine {
 }
 
 impl LineDisposition {
+    /// The target of the headers of dumps.
+    pub const HEADER_TARGET: &str = "spanwise::recorder";
+
     /// Forwards an event with a changed context and this disposition of the next line of `sink`. If
     /// `sink` writes no line, the disposition is dropped.
     #[inline(never)]
@@ -98,6 +105,39 @@ impl LineDisposition {
         Self::take_for_sink(sink)
     }
 
+    /// Returns the sink whose next line has a disposition.
+    #[must_use]
+    pub fn sink() -> Option<LayerId> {
+        current(|current| {
+            let flags = current.flags.get();
+            if flags & ENTERED_LINE != 0 {
+                return Some(current.entered_line.get().sink);
+            }
+            if flags & OWNED_LINE == 0 {
+                return None;
+            }
+            let line = current.owned_line.take();
+            let sink = line.as_ref().map(|line| line.sink);
+            current.owned_line.set(line);
+            sink
+        })
+    }
+
+    /// Passes the records of a dump from the writer, which wrote the header, to the layer. Only for
+    /// a sink whose layer has buffered an [`UnencodedEvent`].
+    pub fn pass_dump(sink: LayerId, records: Box<dyn DumpedRecords>) {
+        current(|current| current.put_line(SinkLine::new(sink, Self::Dump(records))));
+    }
+
+    /// Takes the records that the layer of `sink` writes after the header of a dump.
+    #[must_use]
+    pub fn take_dump(sink: LayerId) -> Option<Box<dyn DumpedRecords>> {
+        match Self::take(sink)? {
+            (Self::Dump(records), _) => Some(records),
+            (Self::Buffer { .. } | Self::Header(_), _) => None,
+        }
+    }
+
     #[inline(never)] // Few lines have a disposition here.
     fn take_for_sink(sink: LayerId) -> Option<(Self, bool)> {
         current(|current| {
@@ -116,7 +156,7 @@ impl EnteredLine {
         sink: LayerId::NONE,
         index: 0,
         tag: 0,
-        unit_at: |_, _| None,
+        units: &NoUnits,
     };
 
     /// Forwards a captured event. The next line of the sink is buffered in the unit of the entered
@@ -178,7 +218,7 @@ impl EnteredLine {
     pub fn span_exited(
         sink: LayerId,
         index: u32,
-        unit: impl FnOnce() -> Option<Arc<dyn Any + Send + Sync>>,
+        unit: impl FnOnce() -> Option<Arc<dyn BufferingUnit>>,
     ) {
         let Some(line) = Self::current(sink) else {
             return;
@@ -197,6 +237,41 @@ impl EnteredLine {
             }),
             None => {}
         });
+    }
+}
+
+impl UnencodedEvent<'_> {
+    /// Fast path of [`buffer`](Self::buffer): buffers the event if its unit is that of an entered
+    /// span and has room. Reports nothing and runs no code of callers, so a caller may hold a
+    /// borrow of its own thread-local state.
+    #[inline]
+    #[must_use]
+    pub fn try_buffer(&self, sink: LayerId) -> bool {
+        let Some(line) = EnteredLine::current(sink) else {
+            return false;
+        };
+        let is_buffered = line.units.try_buffer(&line, self);
+        if is_buffered {
+            EnteredLine::line_buffered();
+        }
+        is_buffered
+    }
+
+    /// Buffers the event in place of the next line of `sink`. Returns false if the caller must
+    /// encode the line and pass it to its writer.
+    #[must_use]
+    pub fn buffer(&self, sink: LayerId) -> bool {
+        let Some(line) = current(EventState::take_line) else {
+            return false;
+        };
+        if line.sink == sink
+            && let LineDisposition::Buffer { unit, tag } = &line.line
+            && Arc::clone(unit).buffer(*tag, line.is_sampled_out, self)
+        {
+            return true;
+        }
+        current(|current| current.put_line(line));
+        false
     }
 }
 
@@ -227,10 +302,10 @@ impl EventState {
             sink,
             index,
             tag,
-            unit_at,
+            units,
         } = self.entered_line.get();
         // `None` on an ending thread, which has no entered spans. In that case the line is written.
-        let unit = unit_at(sink, index)?;
+        let unit = units.unit_at(sink, index)?;
         Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
     }
 }
@@ -264,11 +339,22 @@ pub(super) fn drop_line() {
     drop(line.map(ManuallyDrop::into_inner));
 }
 
+impl fmt::Debug for EnteredLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnteredLine")
+            .field("sink", &self.sink)
+            .field("index", &self.index)
+            .field("tag", &self.tag)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for LineDisposition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Buffer { .. } => "Buffer",
             Self::Header(_) => "Header",
+            Self::Dump(_) => "Dump",
         })
     }
 }

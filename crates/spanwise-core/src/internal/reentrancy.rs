@@ -59,6 +59,20 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
 }
 
+/// Returns whether the writer of `layer` is running on this thread, so that
+/// [`guarded_write`] would refuse a line.
+#[inline]
+#[must_use]
+pub fn is_writing(layer: LayerId) -> bool {
+    current(|current| current.writing.get()) & 1 << (layer.number() % 64) != 0
+}
+
+/// Notes that a line was accepted without [`guarded_write`]: see [`take_written`].
+#[inline]
+pub fn note_written() {
+    current(|current| current.written.set(true));
+}
+
 /// Returns whether a writer accepted a line of this thread since the last call of this function.
 ///
 /// A background writer may lose the line later.

@@ -2,6 +2,7 @@
 //! depth.
 
 use std::{
+    any::Any,
     cell::Cell,
     fmt, ops,
     sync::{
@@ -57,6 +58,14 @@ struct Version<T> {
 
 /// The version that a thread read last, for [`SpanData::read_cached`].
 pub struct SpanDataCache<T>(Option<Arc<Version<T>>>);
+
+/// A version of a value. It never changes: a late record makes a new version.
+pub struct SpanVersion<'a, T>(VersionRef<'a, T>);
+
+enum VersionRef<'a, T> {
+    First(&'a Arc<SpanData<T>>),
+    Latest(&'a Arc<Version<T>>),
+}
 
 thread_local! {
     /// The number of versions that this thread has stored as the latest.
@@ -114,6 +123,26 @@ impl<T: Inherit> SpanData<T> {
             Some(version) if version.is_valid_at(now) => f(&version.value),
             _ => f(&self.refresh_cache(cache).value),
         }
+    }
+
+    /// Calls `f` with the current version. Locks as [`read_cached`](Self::read_cached) does.
+    #[inline]
+    pub fn read_version<R>(
+        self: &Arc<Self>,
+        cache: &mut SpanDataCache<T>,
+        f: impl FnOnce(SpanVersion<'_, T>) -> R,
+    ) -> R {
+        let now = self.current_epoch();
+        if !self.first.is_valid_at(now) {
+            let is_cached = cache.0.as_ref().is_some_and(|it| it.is_valid_at(now));
+            if !is_cached && let Current::First(_) = self.refresh_cache(cache) {
+                return f(SpanVersion(VersionRef::First(self)));
+            }
+            if let Some(version) = &cache.0 {
+                return f(SpanVersion(VersionRef::Latest(version)));
+            }
+        }
+        f(SpanVersion(VersionRef::First(self)))
     }
 
     #[cold]
@@ -270,6 +299,48 @@ impl<T: Inherit> SpanData<T> {
     }
 }
 
+impl<T: Inherit> SpanVersion<'_, T> {
+    /// Returns the value of the version.
+    #[must_use]
+    pub fn value(&self) -> &T {
+        match self.0 {
+            VersionRef::First(data) => &data.first.value,
+            VersionRef::Latest(version) => &version.value,
+        }
+    }
+
+    /// Returns the address that [`share`](Self::share) returns.
+    #[inline]
+    #[must_use]
+    pub fn address(&self) -> usize {
+        match self.0 {
+            VersionRef::First(data) => Arc::as_ptr(data).addr(),
+            VersionRef::Latest(version) => Arc::as_ptr(version).addr(),
+        }
+    }
+
+    /// Returns the version in a form that [`read_shared`] reads.
+    #[must_use]
+    pub fn share(&self) -> Arc<dyn Any + Send + Sync> {
+        match self.0 {
+            VersionRef::First(data) => Arc::clone(data) as _,
+            VersionRef::Latest(version) => Arc::clone(version) as _,
+        }
+    }
+}
+
+/// Calls `f` with the value of a version that [`SpanVersion::share`] returned. Returns `None` if it
+/// is not of type `T`.
+pub fn read_shared<T: Inherit, R>(
+    shared: &(dyn Any + Send + Sync),
+    f: impl FnOnce(&T) -> R,
+) -> Option<R> {
+    let first = shared.downcast_ref::<SpanData<T>>();
+    let first = first.map(|data| &data.first);
+    let version = first.or_else(|| shared.downcast_ref::<Version<T>>())?;
+    Some(f(&version.value))
+}
+
 impl<T> Version<T> {
     #[inline]
     fn is_valid_at(&self, epoch: u64) -> bool {
@@ -313,6 +384,12 @@ impl<T> fmt::Debug for SpanDataCache<T> {
         f.debug_tuple("SpanDataCache")
             .field(&self.0.is_some())
             .finish()
+    }
+}
+
+impl<T> fmt::Debug for SpanVersion<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanVersion").finish_non_exhaustive()
     }
 }
 

@@ -5,23 +5,46 @@ use std::sync::Arc;
 use spanwise_core::{
     EventContext,
     internal::{
-        DispatchedSummary, EnteredLine, LayerId, LineDisposition, SinkMask, panic_safe::catch_panic,
+        BufferingUnit, DispatchedSummary, EnteredLine, EnteredUnits, LayerId, LineDisposition,
+        SinkMask, UnencodedEvent, panic_safe::catch_panic,
     },
 };
+
+/// A unit that buffers the events whose values are `room`.
+struct Unit;
+
+impl BufferingUnit for Unit {
+    fn buffer(self: Arc<Self>, tag: u32, _: bool, event: &UnencodedEvent<'_>) -> bool {
+        assert_eq!(tag, 9);
+        event.values == b"room"
+    }
+}
+
+struct Units;
+
+impl EnteredUnits for Units {
+    fn unit_at(&self, _: LayerId, _: u32) -> Option<Arc<dyn BufferingUnit>> {
+        Some(Arc::new(Unit))
+    }
+
+    fn try_buffer(&self, line: &EnteredLine, event: &UnencodedEvent<'_>) -> bool {
+        line.index == 0 && event.values == b"room"
+    }
+}
 
 fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
     move |context| context.sample_rate = Some(rate)
 }
 
 fn buffer(tag: u32) -> LineDisposition {
-    let unit = Arc::new(());
+    let unit = Arc::new(Unit);
     LineDisposition::Buffer { unit, tag }
 }
 
 fn take_tag(sink: LayerId) -> Option<(u32, bool)> {
     match LineDisposition::take(sink)? {
         (LineDisposition::Buffer { tag, .. }, is_sampled_out) => Some((tag, is_sampled_out)),
-        (LineDisposition::Header(_), _) => None,
+        (LineDisposition::Header(_) | LineDisposition::Dump(_), _) => None,
     }
 }
 
@@ -122,12 +145,12 @@ fn entered_line_keeps_its_unit_when_its_span_exits() {
         sink,
         index,
         tag: 9,
-        unit_at: |_, _| Some(Arc::new(())),
+        units: &Units,
     };
     line(2).scope(|| {
         EnteredLine::span_exited(sink, 0, || None);
         assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
-        EnteredLine::span_exited(sink, 1, || Some(Arc::new(())));
+        EnteredLine::span_exited(sink, 1, || Some(Arc::new(Unit)));
         assert!(EnteredLine::current(sink).is_none());
         assert_eq!(take_tag(sink), Some((9, false)));
     });
@@ -136,6 +159,36 @@ fn entered_line_keeps_its_unit_when_its_span_exits() {
         assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
     });
     assert_nothing_is_set(&[sink]);
+}
+
+#[test]
+fn unencoded_event_takes_the_place_of_its_line() {
+    let (sink, other) = (LayerId::unique(), LayerId::unique());
+    let event = |values| UnencodedEvent { values, span: None };
+    let (fits, full) = (event(b"room"), event(b"none"));
+    let line = |index| EnteredLine {
+        sink,
+        index,
+        tag: 9,
+        units: &Units,
+    };
+    line(0).scope(|| {
+        assert!(!fits.try_buffer(other) && !full.try_buffer(sink));
+        assert!(fits.try_buffer(sink));
+        assert!(!fits.try_buffer(sink) && !fits.buffer(sink), "twice");
+    });
+    line(1).scope(|| {
+        assert!(!fits.try_buffer(sink));
+        assert!(!fits.buffer(other) && !full.buffer(sink));
+        assert_eq!(LineDisposition::sink(), Some(sink));
+        assert!(fits.buffer(sink));
+        assert_eq!(LineDisposition::sink(), None);
+    });
+    line(1).scope(|| {
+        assert!(!full.buffer(sink));
+        assert_eq!(take_tag(sink), Some((9, false)), "the line is left");
+    });
+    assert_nothing_is_set(&[sink, other]);
 }
 
 #[test]

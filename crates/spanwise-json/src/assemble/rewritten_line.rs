@@ -1,5 +1,6 @@
 //! Lines that are not flat JSON: written in the format's own syntax directly, or rewritten.
 
+use spanwise_core::EventContext;
 use tracing::{Event, Subscriber};
 use tracing_core::field::Visit;
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
@@ -26,6 +27,7 @@ where
         event: &Event<'_>,
         plan: &Plan,
         rewritten: &RewrittenPlan,
+        context: EventContext,
         scope: &SpanScope<'_>,
         ctx: &Context<'_, S>,
     ) where
@@ -33,13 +35,13 @@ where
     {
         let mut scratch = Scratch::take();
         let now = self.options.clock.since_epoch();
-        let mut draft = Draft::new(&mut scratch, plan, event.metadata());
+        let mut draft = Draft::new(&mut scratch, plan, event.metadata(), context);
         if self.may_share_keys(plan, scope)
             || !self.write_rewritten(&mut draft, rewritten, event, scope, ctx, now)
         {
             draft.restart();
             self.push_head(&mut draft, now);
-            self.push_fields(&mut draft, event);
+            self.push_fields(&mut draft, |visitor| event.record(visitor));
             self.finish(&mut draft, scope, ctx);
         }
         scratch.put_back();
@@ -54,7 +56,7 @@ where
                     node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
                 })
                 .unwrap_or_else(|id| id.is_some() || self.is_late),
-            SpanScope::Explicit(_) => true,
+            SpanScope::Explicit(_) | SpanScope::Buffered(_) => true,
             SpanScope::NoSpan => false,
         }
     }

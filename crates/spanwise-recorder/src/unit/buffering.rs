@@ -6,11 +6,14 @@ use std::{
     thread,
 };
 
-use spanwise_core::{Fault, internal::SinkMask};
+use spanwise_core::{
+    Fault,
+    internal::{BufferingUnit, SinkMask, UnencodedEvent},
+};
 
 use super::{DiscardReason, Phase, State, Unit};
 use crate::{
-    record_ring::{RecordKey, RecordRing},
+    record_ring::{Content, RecordKey, RecordSize},
     recorder_state::RecorderState,
 };
 
@@ -88,38 +91,33 @@ pub(crate) enum BufferOutcome {
 const MAX_ATTEMPTS: usize = 64;
 
 impl Unit {
-    /// Fast path: appends a captured line if the unit buffers lines and its current chunk has room.
+    /// Fast path: appends a captured record if the unit buffers and its current chunk has room.
     /// Returns whether it did.
     #[inline]
-    pub(crate) fn try_buffer_fast(&self, tag: RecordTag, line: &[u8]) -> bool {
-        let RecorderState {
-            options, counters, ..
-        } = &*self.recorder;
-        let key = tag.key();
-        let mut state = self.state();
-        let is_buffered = state.phase == Phase::Buffering
-            && !tag.is_tail_sampled()
-            && line.len() <= options.max_record_bytes
-            && !self.is_full(&state, RecordRing::record_len(key, line))
-            && state.ring.try_push_contiguous(key, line);
+    pub(crate) fn try_buffer_fast(&self, tag: RecordTag, content: Content<'_>) -> bool {
+        // The ring has room only if the unit buffers.
+        let is_buffered = !tag.is_tail_sampled() && {
+            let mut state = self.state();
+            state.ring.try_push(tag.key(), content)
+        };
         if is_buffered {
-            counters.captured.count();
+            self.recorder.counters.captured.count();
         }
         is_buffered
     }
 
-    /// Buffers a line. Evicts the unit's oldest lines if the unit is full. If the pool has no free
-    /// chunk, evicts lines of the largest unit.
+    /// Buffers a line or an event. Evicts the unit's oldest records if the unit is full. If the
+    /// pool has no free chunk, evicts records of the largest unit.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, line: &[u8]) -> BufferOutcome {
+    pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, content: Content<'_>) -> BufferOutcome {
         let RecorderState {
             options, counters, ..
         } = &*self.recorder;
-        let fits = line.len() <= options.max_record_bytes;
+        let fits = content.bytes().len() <= options.max_record_bytes;
         let key = tag.key();
-        let len = RecordRing::record_len(key, line);
         for _ in 0..MAX_ATTEMPTS {
             let mut state = self.state();
+            let size = state.ring.new_record(key, content).size;
             let passes_through = match state.phase {
                 Phase::PassThrough => true,
                 Phase::Buffering => {
@@ -134,7 +132,7 @@ impl Unit {
                 Some(&counters.oversize)
             } else if state.phase == Phase::Ended {
                 Some(&counters.forgotten)
-            } else if state.phase == Phase::Dumping && self.is_full(&state, len) {
+            } else if state.phase == Phase::Dumping && self.is_full(&state, size) {
                 // Keep the lines from before the trigger. They explain it, and the header has
                 // already counted them.
                 Some(&counters.evicted)
@@ -147,13 +145,15 @@ impl Unit {
                 state.dropped_records += 1;
                 return BufferOutcome::Taken;
             }
-            if self.make_room(&mut state, len) {
-                state.ring.push(key, line);
+            if self.make_room(&mut state, size) {
+                let record = state.ring.new_record(key, content);
+                state.ring.push(&record);
+                self.set_room(&mut state);
                 counters.captured.count();
                 return BufferOutcome::Taken;
             }
             drop(state);
-            self.evict_largest(len);
+            self.evict_largest(size);
         }
         // After each eviction, other threads were faster to use the memory. Drop the line.
         counters.captured.count();
@@ -163,15 +163,28 @@ impl Unit {
     }
 
     #[inline]
-    fn is_full(&self, state: &State, len: usize) -> bool {
+    fn is_full(&self, state: &State, size: RecordSize) -> bool {
         let options = &self.recorder.options;
         state.ring.records >= options.max_unit_records
-            || state.ring.len + len > options.max_unit_bytes
+            || state.ring.used_len() + size.total() > options.max_unit_bytes
+    }
+
+    /// Sets the room for the fast path.
+    fn set_room(&self, state: &mut State) {
+        let options = &self.recorder.options;
+        let max_len = match state.phase {
+            Phase::Buffering => options
+                .max_unit_bytes
+                .saturating_sub(state.ring.used_len())
+                .min(options.max_record_bytes),
+            Phase::Dumping | Phase::PassThrough | Phase::Ended => 0,
+        };
+        state.ring.set_room(max_len, options.max_unit_records);
     }
 
     /// Makes room for a record. Returns false if the pool has no free chunk.
-    fn make_room(self: &Arc<Self>, state: &mut State, len: usize) -> bool {
-        while self.is_full(state, len) {
+    fn make_room(self: &Arc<Self>, state: &mut State, size: RecordSize) -> bool {
+        while self.is_full(state, size) {
             if !state.ring.drop_oldest() {
                 break;
             }
@@ -179,8 +192,8 @@ impl Unit {
             self.recorder.counters.evicted.add(1);
         }
         let State { ring, lease, .. } = state;
-        while !ring.has_room(len) {
-            if !self.recorder.pool.add_chunk(self, ring, lease) {
+        while let Some(loan) = ring.missing(size) {
+            if !self.recorder.pool.lend(loan, self, ring, lease) {
                 return false;
             }
         }
@@ -188,15 +201,15 @@ impl Unit {
     }
 
     /// Evicts lines of the largest unit. If it is this unit, evicts only enough for a record of
-    /// `len` bytes.
+    /// this size.
     #[cold]
-    fn evict_largest(&self, len: usize) {
+    fn evict_largest(&self, size: RecordSize) {
         let Some(largest) = self.recorder.pool.largest() else {
             thread::yield_now();
             return;
         };
         let records = if ptr::eq(&*largest, self) {
-            self.make_room_within(len)
+            self.make_room_within(size)
         } else {
             largest.evict()
         };
@@ -210,13 +223,13 @@ impl Unit {
         }
     }
 
-    /// Drops the oldest lines until a record of `len` bytes fits into the memory of the unit. If it
+    /// Drops the oldest lines until a record of this size fits into the memory of the unit. If it
     /// does not fit even then, gives back all memory of the unit. Returns the number of dropped
     /// lines.
-    fn make_room_within(&self, len: usize) -> u64 {
+    fn make_room_within(&self, size: RecordSize) -> u64 {
         let mut state = self.state();
         let before = state.ring.records;
-        while !state.ring.has_room(len) {
+        while state.ring.missing(size).is_some() {
             if !state.ring.drop_oldest() {
                 self.discard(&mut state, DiscardReason::Evicted);
                 break;
@@ -234,5 +247,16 @@ impl Unit {
         let records = self.discard(&mut state, DiscardReason::Evicted);
         state.dropped_records += records;
         records
+    }
+}
+
+impl BufferingUnit for Unit {
+    fn buffer(self: Arc<Self>, tag: u32, is_sampled_out: bool, event: &UnencodedEvent<'_>) -> bool {
+        let tag = RecordTag::from_bits(tag);
+        if tag.is_buffered_only_if_sampled_out() && !is_sampled_out {
+            return false;
+        }
+        // Inherent, not this method of the trait.
+        Unit::buffer(&self, tag, Content::Event(event)) == BufferOutcome::Taken
     }
 }

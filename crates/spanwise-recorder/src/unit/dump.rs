@@ -8,7 +8,7 @@ use super::{DiscardReason, Phase, State, Unit};
 use crate::{
     chunk_pool::PoolLease,
     dump_limit::DumpLimit,
-    record_ring::{RecordHeader, RecordRing},
+    record_ring::{RecordRing, RemovedRecord},
     trigger::Trigger,
 };
 
@@ -77,6 +77,8 @@ impl Unit {
         }
         state.has_triggered |= !is_expiry;
         state.phase = Phase::Dumping;
+        // From now on, records take the slow path, which looks at the phase.
+        state.ring.set_room(0, 0);
         if is_empty {
             self.finish_dump(&mut state);
             return None;
@@ -117,18 +119,18 @@ impl Unit {
 }
 
 impl Dump {
-    /// Removes the next record, and copies its line to `line`. The buffered lines come first, then
-    /// the lines that other threads added since.
-    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
+    /// Removes the next record, and copies its line or its values to `content`. The buffered
+    /// records come first, then those that other threads added since.
+    pub(crate) fn next(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
         loop {
-            let header = self.ring.pop_oldest(line);
+            let record = self.ring.pop_oldest(content);
             let late = match self.progress {
                 Progress::Begun => 0,
                 Progress::Taken { late } => late,
-                Progress::Done => return header,
+                Progress::Done => return record,
             };
-            if header.is_some() {
-                return header;
+            if record.is_some() {
+                return record;
             }
             let is_last = late >= MAX_LATE_LINES;
             let Some(next) = self.unit.next_round(is_last) else {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
+#[path = "../../../spanwise-json/tests/it/support/any.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is shared with other crates")]
+mod any;
 #[path = "../../../spanwise-core/tests/support/call_recorder.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is shared with other crates")]
 mod call_recorder;
@@ -22,3 +25,4 @@ mod routed_lines;
 mod sampler_inside;
 mod tail_sampling;
 mod triggers;
+mod unencoded_events;

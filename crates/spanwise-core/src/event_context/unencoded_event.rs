@@ -1,0 +1,106 @@
+//! Events that a recorder buffers as values, and that their layer encodes only for a dump.
+//!
+//! Most buffered events are dropped, so encoding and redacting their lines is wasted. A layer that
+//! can encode a line later passes an [`UnencodedEvent`] to the recorder. For a dump, the layer
+//! writes the header. The writer of the recorder then passes the [`DumpedRecords`] back to the
+//! layer, which encodes and writes one after the other.
+//!
+//! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
+//! them.
+
+use std::{any::Any, fmt, io, sync::Arc};
+
+use tracing_core::Metadata;
+
+use super::EnteredLine;
+use crate::internal::LayerId;
+
+/// An event whose line is not encoded.
+pub struct UnencodedEvent<'a> {
+    /// The values, in a form that only the layer reads.
+    pub values: &'a [u8],
+    /// The data of the span of the event. `None` if the line shows no span.
+    pub span: Option<&'a dyn SpanSnapshot>,
+}
+
+/// The data of a span at the time of an event. It never changes.
+pub trait SpanSnapshot {
+    /// Returns the address that [`share`](Self::share) returns.
+    fn address(&self) -> usize;
+
+    /// Returns the data, for as long as a record refers to it.
+    fn share(&self) -> Arc<dyn Any + Send + Sync>;
+
+    /// Returns the number of bytes in memory that [`share`](Self::share) keeps from being freed.
+    fn memory_len(&self) -> usize;
+}
+
+/// A unit of work of a recorder.
+pub trait BufferingUnit: Any + Send + Sync {
+    /// Buffers an event. Returns false if its line must be written or buffered as a line.
+    /// `is_sampled_out` is whether a sampler dropped the event.
+    fn buffer(self: Arc<Self>, tag: u32, is_sampled_out: bool, event: &UnencodedEvent<'_>) -> bool;
+}
+
+/// The units of the spans that the thread has entered.
+pub trait EnteredUnits: Sync {
+    /// Returns the unit of the entered span at this index.
+    fn unit_at(&self, sink: LayerId, index: u32) -> Option<Arc<dyn BufferingUnit>>;
+
+    /// Buffers an event if the unit has room. Returns whether it did.
+    fn try_buffer(&self, line: &EnteredLine, event: &UnencodedEvent<'_>) -> bool;
+}
+
+/// The records of a dump, which follow its header.
+pub trait DumpedRecords {
+    /// Removes the next record, and replaces `content` with its line, or with its values if it is
+    /// an event. Returns `None` after the last record, or if the output panicked.
+    fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord>;
+
+    /// Writes the line of the last record, and counts the record.
+    ///
+    /// # Errors
+    /// The error of the output.
+    fn write(&mut self, line: &[u8]) -> io::Result<()>;
+}
+
+/// A record of a dump.
+pub enum DumpedRecord {
+    /// A line that was encoded before it was buffered.
+    Line,
+    /// An event that the layer has to encode.
+    Event {
+        /// The callsite of the event.
+        callsite: &'static Metadata<'static>,
+        /// What [`SpanSnapshot::share`] returned, if the event has a span.
+        span: Option<Arc<dyn Any + Send + Sync>>,
+    },
+}
+
+/// A thread that has entered no span with a unit.
+pub(super) struct NoUnits;
+
+impl EnteredUnits for NoUnits {
+    fn unit_at(&self, _: LayerId, _: u32) -> Option<Arc<dyn BufferingUnit>> {
+        None
+    }
+
+    fn try_buffer(&self, _: &EnteredLine, _: &UnencodedEvent<'_>) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for UnencodedEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnencodedEvent").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DumpedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "Line",
+            Self::Event { .. } => "Event",
+        })
+    }
+}
