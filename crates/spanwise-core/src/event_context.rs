@@ -158,6 +158,7 @@ impl EventContext {
 
     /// Like [`take`](Self::take), for an event that is buffered and has no sample rate. Returns
     /// false for another event, and keeps its context.
+    #[doc(hidden)]
     #[inline]
     #[must_use]
     pub fn take_if_buffered() -> bool {
@@ -172,6 +173,7 @@ impl EventContext {
     }
 
     /// Returns the context of a buffered event without a sample rate.
+    #[doc(hidden)]
     #[must_use]
     pub fn for_buffered() -> Self {
         Self {

@@ -257,6 +257,6 @@ impl BufferingUnit for Unit {
             return false;
         }
         // Inherent, not this method of the trait.
-        Unit::buffer(&self, tag, Content::Event(event)) == BufferOutcome::Taken
+        Self::buffer(&self, tag, Content::Event(event)) == BufferOutcome::Taken
     }
 }
