@@ -123,6 +123,9 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
     }
 }
 
+/// The heading of a column, and its value for a run.
+type Column = (&'static str, fn(&Run) -> f64);
+
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut runs: [Vec<Run>; 2] = Default::default();
     for round in 0..options.rounds {
@@ -136,13 +139,13 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         .map(|(without, with)| with.hundredth / without.hundredth)
         .collect();
     let ratio = median(ratios);
-    let columns: [(&str, fn(&Run) -> f64); 4] = [
+    let columns: [Column; 4] = [
         ("p50", |run| run.half),
         ("p99", |run| run.hundredth),
         ("p99.9", |run| run.thousandth),
         ("reloads", |run| run.reloads),
     ];
-    let value = |contender: Contender, (_, of_run): &(&str, fn(&Run) -> f64)| {
+    let value = |contender: Contender, (_, of_run): &Column| {
         median(runs[contender as usize].iter().map(of_run).collect())
     };
     let all = CONTENDERS.into_iter().flat_map(|contender| {
