@@ -232,12 +232,12 @@
 //!
 //! # Cost
 //!
-//! An event below the captured levels costs nothing. Each immediately written event costs 10 %
+//! An event below the captured levels costs nothing. Each immediately written event costs 14 %
 //! more. A buffered event of a `JsonLayer` costs nearly as much as one that is written without
 //! redaction. With redaction, it costs a quarter less. In other layers, it costs as much as the
 //! encoding of its line, plus 30 % for the buffer. A dumped event costs the encoding of its line in
 //! addition. So capture DEBUG instead of TRACE. `cargo bench -p benches --bench recorder` measures
-//! these costs.
+//! these costs, without redaction.
 //!
 //! # Settings
 //!
