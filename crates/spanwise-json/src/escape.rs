@@ -316,11 +316,20 @@ fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
 
 /// Returns a bit for each byte that may need an escape.
 #[inline]
-fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
+pub(crate) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     return vector::find_escapes::<ALL>(block);
     #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
     words::find_escapes::<ALL>(block)
+}
+
+/// Returns a bit for each space, equals sign and backslash.
+#[inline]
+pub(crate) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+    return vector::find_word_ends(block);
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+    words::find_word_ends(block)
 }
 
 /// SSE2, which every x86-64 has. On a long text, a quarter of the instructions of [`words`].
@@ -341,6 +350,28 @@ mod vector {
     pub(super) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         // SAFETY: `find` requires SSE2, and this module is only compiled for targets that have it.
         unsafe { find::<ALL>(block) }
+    }
+
+    #[inline]
+    #[expect(
+        unsafe_code,
+        reason = "rustc does not know that code compiled for SSE2 may call a function that needs SSE2"
+    )]
+    pub(super) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
+        // SAFETY: `find_ends` requires SSE2, and this module is only compiled for targets that have
+        // it.
+        unsafe { find_ends(block) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn find_ends(block: &[u8; BLOCK]) -> u32 {
+        let (low, high) = halves(block);
+        let bytes = _mm_set_epi64x(high.cast_signed(), low.cast_signed());
+        let [space, equals, backslash] = [b' ', b'=', b'\\']
+            .map(|byte| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed())));
+        let found = _mm_or_si128(_mm_or_si128(space, equals), backslash);
+        _mm_movemask_epi8(found).cast_unsigned()
     }
 
     #[inline]
@@ -379,6 +410,13 @@ mod words {
         found(low) | found(high) << 8
     }
 
+    #[inline]
+    pub(super) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
+        let (low, high) = halves(block);
+        let found = |half| bit_per_byte(is(half, b' ') | is(half, b'=') | is(half, b'\\'));
+        found(low) | found(high) << 8
+    }
+
     /// Moves the high bits of eight bytes into one byte.
     #[inline]
     fn bit_per_byte(highs: u64) -> u32 {
@@ -389,13 +427,18 @@ mod words {
     /// Returns the high bit of each byte that may need an escape.
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
-        let is = |byte: u8| zero_bytes(word ^ (ONES * u64::from(byte)));
-        let mut found = zero_bytes((word | (ONES * 0x20)) ^ (ONES * 0xE2)) | is(0x7F);
+        let mut found = is(word | (ONES * 0x20), 0xE2) | is(word, 0x7F);
         if ALL {
             // A byte below 0x20 has none of its upper three bits.
-            found |= zero_bytes(word & (ONES * 0xE0)) | is(b'"') | is(b'\\');
+            found |= is(word & (ONES * 0xE0), 0) | is(word, b'"') | is(word, b'\\');
         }
         found
+    }
+
+    /// Returns the high bit of each byte that is `byte`.
+    #[inline]
+    fn is(word: u64, byte: u8) -> u64 {
+        zero_bytes(word ^ (ONES * u64::from(byte)))
     }
 
     /// Returns the high bit of each byte that is zero. Exact, because no carry crosses bytes.
@@ -430,6 +473,11 @@ mod tests {
                 assert_eq!(
                     words::find_escapes::<false>(&block),
                     vector::find_escapes::<false>(&block),
+                    "{byte:#x} at {at}"
+                );
+                assert_eq!(
+                    words::find_word_ends(&block),
+                    vector::find_word_ends(&block),
                     "{byte:#x} at {at}"
                 );
             }

@@ -36,9 +36,14 @@ where
         let mut scratch = Scratch::take();
         let now = self.options.clock.since_epoch();
         let mut draft = Draft::new(&mut scratch, plan, event.metadata(), context);
-        if self.may_share_keys(plan, scope)
-            || !self.write_rewritten(&mut draft, rewritten, event, scope, ctx, now)
-        {
+        let spans = self.spans_of(plan, scope);
+        let scope = match spans {
+            Spans::None => &SpanScope::NoSpan,
+            Spans::Some | Spans::MayShareKeys => scope,
+        };
+        let is_written = spans != Spans::MayShareKeys
+            && self.write_rewritten(&mut draft, rewritten, event, scope, ctx, now);
+        if !is_written {
             draft.restart();
             self.push_head(&mut draft, now);
             self.push_fields(&mut draft, |visitor| event.record(visitor));
@@ -47,17 +52,24 @@ where
         scratch.put_back();
     }
 
-    /// Returns whether the spans may have a key of the event. Then the fields of the event must be
-    /// JSON, so that keys can be compared.
-    fn may_share_keys(&self, plan: &Plan, scope: &SpanScope<'_>) -> bool {
-        match scope {
-            SpanScope::Current => self
-                .with_current(|node, cache| {
-                    node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
-                })
-                .unwrap_or_else(|id| id.is_some() || self.is_late),
+    fn spans_of(&self, plan: &Plan, scope: &SpanScope<'_>) -> Spans {
+        let may_share_keys = match scope {
+            SpanScope::NoSpan => return Spans::None,
             SpanScope::Explicit(_) | SpanScope::Buffered(_) => true,
-            SpanScope::NoSpan => false,
+            SpanScope::Current => {
+                let of_span = self.with_current(|node, cache| {
+                    node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
+                });
+                match of_span {
+                    Ok(may_share_keys) => may_share_keys,
+                    Err(None) if !self.is_late => return Spans::None,
+                    Err(_) => true,
+                }
+            }
+        };
+        match may_share_keys {
+            true => Spans::MayShareKeys,
+            false => Spans::Some,
         }
     }
 
@@ -152,6 +164,17 @@ where
         }
         visit(Pass::All);
     }
+}
+
+/// The spans of an event, before its line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spans {
+    None,
+    /// They have no key of the event.
+    Some,
+    /// They may have a key of the event. Then the fields of the event must be JSON, so that keys can
+    /// be compared.
+    MayShareKeys,
 }
 
 impl Draft<'_> {

@@ -135,20 +135,20 @@ pub(crate) fn word(value: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
     let text = text.as_bytes();
+    let find_ends = |block| escape::find_escapes::<true>(block) | escape::find_word_ends(block);
     let blocks = text
         .first_chunk::<BLOCK_LEN>()
         .zip(text.last_chunk::<BLOCK_LEN>());
     let Some((first, last)) = blocks else {
         let block = small_block(text);
-        let is_plain = escape::plain_len(&block) >= text.len() && is_word(text);
-        if is_plain {
+        let in_text = (1 << text.len()) - 1;
+        let is_word = find_ends(&block) & in_text == 0 && is_not_empty_or_null(text);
+        if is_word {
             line.push_block(&block, text.len());
         }
-        return is_plain;
+        return is_word;
     };
-    let is_plain =
-        |block: &[u8; BLOCK_LEN]| escape::plain_len(block) == BLOCK_LEN && !ends_word(block);
-    if text.len() > 2 * BLOCK_LEN || !is_plain(first) || !is_plain(last) {
+    if text.len() > 2 * BLOCK_LEN || find_ends(first) | find_ends(last) != 0 {
         return false;
     }
     let room = line.room::<{ 2 * BLOCK_LEN }>();
@@ -171,19 +171,12 @@ pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
 #[inline]
 fn is_word(text: &[u8]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK_LEN>();
-    !text.is_empty()
-        && text != b"null"
-        && !blocks.iter().any(ends_word)
-        && !ends_word(&small_block(rest))
+    let has_end = |block| escape::find_word_ends(block) != 0;
+    !blocks.iter().any(has_end) && !has_end(&small_block(rest)) && is_not_empty_or_null(text)
 }
 
-/// Returns whether a block has a byte that needs quotes. Written so that the compiler compares all
-/// bytes at once.
-#[inline]
-fn ends_word(block: &[u8; BLOCK_LEN]) -> bool {
-    let ends =
-        block.map(|byte| u8::from(byte == b' ') | u8::from(byte == b'=') | u8::from(byte == b'\\'));
-    u128::from_le_bytes(ends) != 0
+fn is_not_empty_or_null(text: &[u8]) -> bool {
+    !text.is_empty() && text != b"null"
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ impl<'a> RewrittenEncoder<'a> {
             return None;
         }
         encoder.at = index;
-        encoder.note_member(index);
+        // The offsets of members are only for flat JSON.
+        encoder.fields.add(index);
         encoder.line.push_padded(&frame.opening);
         encoder.value_start = encoder.line.len();
         Some((key, frame))
@@ -244,7 +245,12 @@ impl Visit for RewrittenEncoder<'_> {
         let text_policy = self.encoder.text_policy(frame.role, field);
         let line = &mut *self.encoder.line;
         let is_whole = text_policy.is_none() && value.len() <= key.max_len;
-        if is_whole && self.rewritten.by_parts.has_words && push_word(line, value) {
+        let has_words = self.rewritten.by_parts.has_words;
+        if is_whole && !has_words {
+            escape::push_quoted(line, value);
+            return self.end(frame);
+        }
+        if is_whole && push_word(line, value) {
             return self.end(frame);
         }
         let alteration = text_value::push_str(line, value, key.max_len, text_policy);
