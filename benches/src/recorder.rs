@@ -11,11 +11,12 @@
 //! a twentieth of the cost of the span. The events of `disabled` are in no span. The figures of
 //! `unit` are per span, without events.
 
-use std::{collections::BTreeMap, error::Error, io, io::Write as _};
+use std::{collections::BTreeMap, error::Error, io, io::Write as _, sync::Arc};
 
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::Recorder;
+use spanwise_redact::Policy;
 use tracing::{
     Dispatch, debug, dispatcher, error, info, info_span, level_filters::LevelFilter, trace,
 };
@@ -37,6 +38,10 @@ enum Contender {
     Written,
     /// With a recorder. Its sink shows INFO.
     Recorder,
+    /// [`Written`](Self::Written), with the default policy.
+    WrittenRedacted,
+    /// [`Recorder`](Self::Recorder), with the default policy.
+    RecorderRedacted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +58,12 @@ enum Workload {
     Unit,
 }
 
-const CONTENDERS: [Contender; 2] = [Contender::Written, Contender::Recorder];
+const CONTENDERS: [Contender; 4] = [
+    Contender::Written,
+    Contender::Recorder,
+    Contender::WrittenRedacted,
+    Contender::RecorderRedacted,
+];
 const WORKLOADS: [Workload; 5] = [
     Workload::Kept,
     Workload::Shown,
@@ -73,21 +83,29 @@ impl Contender {
         match self {
             Self::Written => "written",
             Self::Recorder => "recorder",
+            Self::WrittenRedacted => "written-redacted",
+            Self::RecorderRedacted => "recorder-redacted",
         }
     }
 
     fn dispatch(self) -> Dispatch {
         let levels = |level: LevelFilter| LevelLayer::new(Levels::from(level));
+        let json = || match self {
+            Self::Written | Self::Recorder => JsonLayer::new(),
+            Self::WrittenRedacted | Self::RecorderRedacted => {
+                JsonLayer::new().redact(Arc::new(Policy::secrets_and_pii()))
+            }
+        };
         match self {
-            Self::Written => registry()
-                .with(JsonLayer::new().with_writer(NullWriter))
+            Self::Written | Self::WrittenRedacted => registry()
+                .with(json().with_writer(NullWriter))
                 .with(levels(LevelFilter::DEBUG))
                 .into(),
-            Self::Recorder => {
+            Self::Recorder | Self::RecorderRedacted => {
                 let recorder = Recorder::default();
                 let levels = levels(LevelFilter::INFO).capture(recorder.levels());
                 let json = recorder.sink(NullWriter, levels.handle(), |writer| {
-                    JsonLayer::new().with_writer(writer)
+                    json().with_writer(writer)
                 });
                 registry().with(json).with(levels).into()
             }
@@ -259,19 +277,30 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
 
 fn print(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
     print_numbers(title, results)?;
-    let ratio = |workload| {
-        let cost = |contender| results.get(&(contender, workload));
-        Some(format!(
-            "{:.2}×",
-            cost(Contender::Recorder)? / cost(Contender::Written)?
-        ))
-    };
-    let row = ("recorder / written", WORKLOADS.map(ratio).to_vec());
+    let pairs = [
+        (
+            "recorder / written",
+            Contender::Recorder,
+            Contender::Written,
+        ),
+        (
+            "both with the policy",
+            Contender::RecorderRedacted,
+            Contender::WrittenRedacted,
+        ),
+    ];
+    let rows = pairs.map(|(name, recorder, written)| {
+        let ratio = |workload| {
+            let cost = |contender| results.get(&(contender, workload));
+            Some(format!("{:.2}×", cost(recorder)? / cost(written)?))
+        };
+        (name, WORKLOADS.map(ratio).to_vec())
+    });
     table::print(
         "Ratio",
         "contender",
         &WORKLOADS.map(Workload::name),
-        [row].into_iter(),
+        rows.into_iter(),
     )
 }
 

@@ -126,8 +126,13 @@ pub(crate) static GOALS: &[Goal] = &[
     ),
     goal(
         "an event that the recorder buffers and drops ÷ a written one, instructions",
-        AtMost(1.1),
+        AtMost(0.7),
         "recorder/instructions/recorder/kept ÷ recorder/instructions/written/kept",
+    ),
+    goal(
+        "the same, with the policy",
+        AtMost(0.7),
+        "recorder/instructions/recorder-redacted/kept ÷ recorder/instructions/written-redacted/kept",
     ),
     goal(
         "OpenTelemetry, `spanwise` ÷ upstream-lean, instructions of the caller, span",

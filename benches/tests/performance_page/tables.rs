@@ -693,19 +693,32 @@ fn exporters() -> Vec<Table> {
             table(
                 "recorder",
                 "instructions per event",
-                &["written", "recorder"],
+                &[
+                    "written",
+                    "recorder",
+                    "written-redacted",
+                    "recorder-redacted",
+                ],
                 recorder_columns.into(),
             ),
-            &["written at once", "with a recorder"],
+            &[
+                "written at once",
+                "with a recorder",
+                "written at once, with the policy",
+                "with a recorder and the policy",
+            ],
         ),
         labelled(
             table(
                 "recorder-ratio",
                 "ratio",
-                &["recorder/written"],
+                &["recorder/written", "recorder-redacted/written-redacted"],
                 recorder_ratios.into(),
             ),
-            &["with a recorder ÷ written at once"],
+            &[
+                "with a recorder ÷ written at once",
+                "the same, with the policy",
+            ],
         ),
         table(
             "sentry",
