@@ -323,13 +323,21 @@ pub(crate) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     words::find_escapes::<ALL>(block)
 }
 
-/// Returns a bit for each space, equals sign and backslash.
+/// Returns a bit for each byte that is one of `wanted`.
 #[inline]
-pub(crate) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
+pub(crate) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    return vector::find_word_ends(block);
+    return vector::find_any(block, wanted);
     #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-    words::find_word_ends(block)
+    words::find_any(block, wanted)
+}
+
+/// Returns whether the text surely needs no escape. Characters from U+0080 on may need one.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let are_plain = blocks.iter().all(|block| plain_len(block) == BLOCK);
+    are_plain && plain_len(&small_block(rest)) >= rest.len()
 }
 
 /// SSE2, which every x86-64 has. On a long text, a quarter of the instructions of [`words`].
@@ -357,20 +365,20 @@ mod vector {
         unsafe_code,
         reason = "rustc does not know that code compiled for SSE2 may call a function that needs SSE2"
     )]
-    pub(super) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
-        // SAFETY: `find_ends` requires SSE2, and this module is only compiled for targets that have
+    pub(super) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
+        // SAFETY: `compare` requires SSE2, and this module is only compiled for targets that have
         // it.
-        unsafe { find_ends(block) }
+        unsafe { compare(block, wanted) }
     }
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn find_ends(block: &[u8; BLOCK]) -> u32 {
+    fn compare(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
         let (low, high) = halves(block);
         let bytes = _mm_set_epi64x(high.cast_signed(), low.cast_signed());
-        let [space, equals, backslash] = [b' ', b'=', b'\\']
-            .map(|byte| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed())));
-        let found = _mm_or_si128(_mm_or_si128(space, equals), backslash);
+        let [first, second, third] =
+            wanted.map(|byte| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed())));
+        let found = _mm_or_si128(_mm_or_si128(first, second), third);
         _mm_movemask_epi8(found).cast_unsigned()
     }
 
@@ -411,9 +419,10 @@ mod words {
     }
 
     #[inline]
-    pub(super) fn find_word_ends(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
         let (low, high) = halves(block);
-        let found = |half| bit_per_byte(is(half, b' ') | is(half, b'=') | is(half, b'\\'));
+        let [first, second, third] = wanted;
+        let found = |half| bit_per_byte(is(half, first) | is(half, second) | is(half, third));
         found(low) | found(high) << 8
     }
 
@@ -476,8 +485,8 @@ mod tests {
                     "{byte:#x} at {at}"
                 );
                 assert_eq!(
-                    words::find_word_ends(&block),
-                    vector::find_word_ends(&block),
+                    words::find_any(&block, *b" =\\"),
+                    vector::find_any(&block, *b" =\\"),
                     "{byte:#x} at {at}"
                 );
             }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{escape, format_table::FormatTable, work};
+use crate::{escape, format_table::FormatTable, line_buffer::small_block, work};
 
 /// One member: `,"key":` or `{"key":`, and its value.
 #[derive(Debug, Clone, Copy)]
@@ -78,13 +78,7 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     match json.get(start) {
         Some(b'"') => return string_end(json, start),
         Some(b'{' | b'[') => {}
-        _ => {
-            let rest = &json[start.min(json.len())..];
-            let ends_value = |byte: &u8| matches!(byte, b',' | b'}' | b']');
-            let len = rest.iter().position(ends_value).unwrap_or(rest.len());
-            work::step(len as u64);
-            return start + len;
-        }
+        _ => return bare_value_end(json, start),
     }
     let mut depth = 0_usize;
     for (at, byte) in structure(json, start) {
@@ -96,6 +90,25 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
         }
     }
     json.len()
+}
+
+/// Returns the end of a number, `true`, `false` or `null`.
+fn bare_value_end(json: &[u8], start: usize) -> usize {
+    let (mut at, mut rest) = (start, json.get(start..).unwrap_or_default());
+    loop {
+        work::step(1);
+        let block = rest.first_chunk().copied();
+        let block = block.unwrap_or_else(|| small_block(rest));
+        let found = escape::find_any(&block, *b",}]");
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
+        }
+        if rest.len() <= escape::BLOCK {
+            return at + rest.len();
+        }
+        at += escape::BLOCK;
+        rest = &rest[escape::BLOCK..];
+    }
 }
 
 /// Returns the maximum number of objects and arrays that are inside one another.

@@ -440,24 +440,20 @@ impl LineBuf<'_> {
     /// Writes text that belongs to the format, such as brackets. Escapes the characters that would
     /// end the line or control a terminal, but neither quotes nor backslashes.
     pub fn raw(&mut self, text: &str) {
-        match has_only(text, |byte| matches!(byte, b' '..=b'~')) {
-            true => self.line.push(text.as_bytes()),
-            false => text.split_inclusive(['"', '\\']).for_each(|piece| {
-                let (piece, syntax) = piece.split_at(piece.trim_end_matches(['"', '\\']).len());
-                self.escaped(piece);
-                self.line.push(syntax.as_bytes());
-            }),
+        if escape::push_clean_text(self.line, text) {
+            return;
+        }
+        for piece in text.split_inclusive(['"', '\\']) {
+            let (piece, syntax) = piece.split_at(piece.trim_end_matches(['"', '\\']).len());
+            self.text(piece);
+            self.line.push(syntax.as_bytes());
         }
     }
 
     /// Writes a text as the inside of a JSON string. Quotes and backslashes in the text are
     /// escaped, so that it does not look like syntax of the format.
     pub fn text(&mut self, text: &str) {
-        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        match has_only(text, is_plain) {
-            true => self.line.push(text.as_bytes()),
-            false => self.escaped(text),
-        }
+        escape::push_text(self.line, text);
     }
 
     /// Writes a JSON string, with its quotes.
@@ -491,17 +487,13 @@ impl LineBuf<'_> {
 
     /// Writes bytes that the encoder has escaped.
     pub(crate) fn encoded(&mut self, bytes: &[u8]) {
-        self.line.push(bytes);
+        self.line.push_short(bytes);
     }
 
     /// Removes the white space at the end of the line, which a missing value leaves.
     pub(crate) fn trim_end(&mut self) {
         let kept = self.line.as_bytes().trim_ascii_end().len();
         self.line.truncate(kept);
-    }
-
-    fn escaped(&mut self, text: &str) {
-        escape::push_text(self.line, text);
     }
 }
 
@@ -520,12 +512,6 @@ impl fmt::Debug for LineBuf<'_> {
     }
 }
 
-/// Returns whether all bytes are wanted. Tests all of them without an early end, which is faster
-/// for the short texts of a line.
-fn has_only(text: &str, is_wanted: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(true, |all, byte| all & is_wanted(byte))
-}
-
 /// Returns the inside of a JSON string.
 pub(crate) fn inside(json: &str) -> Option<&str> {
     json.strip_prefix('"')?.strip_suffix('"')
@@ -533,7 +519,7 @@ pub(crate) fn inside(json: &str) -> Option<&str> {
 
 /// Returns the text that the inside of a JSON string represents.
 fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.as_bytes().contains(&b'\\') {
+    if escape::is_plain(text.as_bytes()) || !text.contains('\\') {
         return Cow::Borrowed(text);
     }
     Cow::Owned(serde_json::from_str(&format!("\"{text}\"")).unwrap_or_default())

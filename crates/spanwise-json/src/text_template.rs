@@ -13,6 +13,7 @@ use spanwise_core::{
 use crate::{
     EventView, Format, LineBuf, LineFormat,
     custom_format::CustomFormat,
+    escape,
     format::logfmt,
     format_table::{ErrorPart, ErrorShape, EventLevel, FormatTable, Style, ThreadKeys, TimeText},
     line_format::{
@@ -249,6 +250,9 @@ fn push_value(line: &mut LineBuf<'_>, json: &str) {
         return line.encoded(json.as_bytes());
     };
     let mut rest = text.as_bytes();
+    if escape::is_plain(rest) {
+        return line.encoded(rest);
+    }
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         let (before, escape) = rest.split_at(at);
         line.encoded(before);

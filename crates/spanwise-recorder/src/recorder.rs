@@ -46,7 +46,7 @@ impl Recorder {
     /// Each sink has its own buffers and its own limit of dumped lines, and dumps when its layer
     /// receives the trigger. All sinks share the limit of memory.
     ///
-    /// The layer must write to no other writer, because its buffered lines would appear there.
+    /// The layer must write to no other writer. There, buffered lines may appear or be missing.
     /// The function may wrap its layer, as in `|writer|
     /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a filter. Express the
     /// levels of the sink with the [`SinkFilter`], and put other filters around the returned layer.

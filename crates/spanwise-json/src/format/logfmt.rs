@@ -135,7 +135,7 @@ pub(crate) fn word(value: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
     let text = text.as_bytes();
-    let find_ends = |block| escape::find_escapes::<true>(block) | escape::find_word_ends(block);
+    let find_ends = |block| escape::find_escapes::<true>(block) | find_word_ends(block);
     let blocks = text
         .first_chunk::<BLOCK_LEN>()
         .zip(text.last_chunk::<BLOCK_LEN>());
@@ -171,8 +171,14 @@ pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
 #[inline]
 fn is_word(text: &[u8]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK_LEN>();
-    let has_end = |block| escape::find_word_ends(block) != 0;
+    let has_end = |block| find_word_ends(block) != 0;
     !blocks.iter().any(has_end) && !has_end(&small_block(rest)) && is_not_empty_or_null(text)
+}
+
+/// Returns a bit for each byte of an escaped text that needs quotes.
+#[inline]
+fn find_word_ends(block: &[u8; BLOCK_LEN]) -> u32 {
+    escape::find_any(block, *b" =\\")
 }
 
 fn is_not_empty_or_null(text: &[u8]) -> bool {
