@@ -186,6 +186,7 @@ pub(crate) fn all() -> Vec<Table> {
     tables.extend(servers());
     tables.push(routes());
     tables.push(reloads());
+    tables.push(profile());
     tables.extend(exporters());
     tables.extend(adoption());
     tables
@@ -652,6 +653,31 @@ fn reloads() -> Table {
     )
 }
 
+fn profile() -> Table {
+    let cases = ["flat", "request", "text-2k", "http", "buffered"];
+    let columns = cases.map(|case| value(case, format!("profile/{case}/{{row}}")));
+    let parts = [
+        "encoder", "policy", "core", "http", "recorder", "output", "tracing", "service", "memory",
+        "bytes", "other",
+    ];
+    labelled(
+        table("profile", "instructions", &parts, columns.into()),
+        &[
+            "encoder",
+            "policy",
+            "context, levels and guards",
+            "HTTP layer",
+            "recorder",
+            "outputs and routes",
+            "tracing and its registry",
+            "the program itself",
+            "allocation",
+            "copies and comparisons of bytes",
+            "standard library and hash tables",
+        ],
+    )
+}
+
 fn exporters() -> Vec<Table> {
     let recorder = ["kept", "shown", "failed", "disabled", "unit"];
     let recorder_columns = recorder.map(|workload| {
@@ -752,6 +778,9 @@ fn exporters() -> Vec<Table> {
                 "spanwise-gelf",
                 "spanwise-emf",
                 "spanwise-otlp",
+                "custom-table",
+                "line-format",
+                "text-template",
                 "json-subscriber",
             ],
             formats.into(),
