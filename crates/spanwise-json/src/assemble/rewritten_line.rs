@@ -172,8 +172,8 @@ enum Spans {
     None,
     /// They have no key of the event.
     Some,
-    /// They may have a key of the event. Then the fields of the event must be JSON, so that keys can
-    /// be compared.
+    /// They may have a key of the event. Then the fields of the event must be JSON, so that keys
+    /// can be compared.
     MayShareKeys,
 }
 
