@@ -155,14 +155,15 @@ impl Background {
     /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if lines are still in the buffer after `timeout`. The writer's
-    /// error if it refuses lines.
+    /// * [`io::ErrorKind::TimedOut`] if lines are still in the buffer after `timeout`.
+    /// * The kind of the writer's error if the writer refuses lines.
+    /// * [`io::ErrorKind::Other`] if the writer itself calls this method.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
         self.queue().flush(deadline_after(timeout))
     }
 
     /// Flushes like [`flush`](Self::flush), for a panic hook. After a timeout, later panics skip
-    /// the wait until a write succeeds.
+    /// the wait until the writer accepts or refuses a line.
     ///
     /// # Errors
     /// The same as [`flush`](Self::flush).
@@ -396,7 +397,7 @@ fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'sta
     }
     match writer {
         Some(writer) => (Box::new(WriterSink::new(writer)), "writer"),
-        // Unreachable, because a `RollingFile` returned above.
+        // Unreachable: only a `RollingFile` is taken, and its sink was returned above.
         None => (Box::new(WriterSink::new(io::sink())), "writer"),
     }
 }

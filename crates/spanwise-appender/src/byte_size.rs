@@ -25,8 +25,8 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         let invalid = |hint| Err(ParseError::word(text, "is not a size", hint));
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = text.split_at(digits);
+        let digits_len = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits_len);
         let unit = unit.trim_start();
         if number.is_empty() {
             return invalid("write a whole number and a unit, such as `64MiB`".to_owned());
@@ -35,8 +35,8 @@ impl FromStr for ByteSize {
             let hint = format!("write `{text}MiB`, or another of {UNIT_NAMES}");
             return Err(ParseError::word(text, "has no unit", hint));
         }
-        let is_it = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit);
-        let Some((_, factor)) = UNITS.iter().find(is_it) else {
+        let has_name = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit);
+        let Some((_, factor)) = UNITS.iter().find(has_name) else {
             let upper = unit.to_ascii_uppercase();
             let meant = match upper.as_str() {
                 "K" | "M" | "G" | "T" => format!("did you mean `{number}{upper}iB`? "),
@@ -65,10 +65,11 @@ impl ByteSize {
 }
 
 impl fmt::Display for ByteSize {
-    /// Displays the size in the largest unit that leaves a whole number.
+    /// Displays the size as a whole number of the largest binary unit that divides it, or else of
+    /// the largest decimal unit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
-        // The binary units come first, because they are more common for buffers and files.
+        // `UNITS` has the binary units first, because they are more common for buffers and files.
         let (name, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / factor)
     }

@@ -55,7 +55,7 @@
 //!   once.
 //! * **Shutdown:** dropping the guard flushes the buffered lines, waiting at most five seconds. On
 //!   Unix, so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure
-//!   loses the buffered lines. These are usually the lines of the last millisecond.
+//!   loses the buffered lines. Usually, the buffer has only the lines of the last millisecond.
 //! * **After the shutdown:** each thread writes its own lines. A stalled reader of stdout or stderr
 //!   blocks a line for at most 100 ms; another writer may block it for longer.
 //! * **Accounting:** each line that is no longer buffered is in exactly one counter of

@@ -77,8 +77,8 @@ fn run_exit_callbacks(deadline: Instant) {
     let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
     };
-    let own = callbacks.iter().filter(|(owner, _)| *owner == generation());
-    for callback in own.filter_map(|(_, callback)| callback.upgrade()) {
+    let of_this_process = callbacks.iter().filter(|(owner, _)| *owner == generation());
+    for callback in of_this_process.filter_map(|(_, callback)| callback.upgrade()) {
         // A panic must not unwind into C.
         let _ = panic_safe::catch_panic(|| callback(deadline));
     }
@@ -95,7 +95,8 @@ fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
         }
         tries += 1;
     };
-    // An output that writes to another output was registered later, so it must end first.
+    // In reverse order: an output that writes to another output was registered after it, and must
+    // be shut down before it.
     for hooks in all.iter().rev().filter_map(Weak::upgrade) {
         // A panic must not unwind into C.
         let _ = panic_safe::catch_panic(|| act(&*hooks));

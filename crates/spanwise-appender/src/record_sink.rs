@@ -60,7 +60,9 @@ pub trait RecordSink: Send {
     /// set, it must return [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
 
-    /// Finishes the output at a shutdown, after all records were written. Does nothing by default.
+    /// Finishes the output when the writer thread ends at a shutdown, after all records were
+    /// written. Not called if the shutdown times out, or if there was no writer thread because of
+    /// [`direct`](crate::BackgroundBuilder::direct). Does nothing by default.
     fn finish(&mut self) {}
 }
 
@@ -225,7 +227,7 @@ impl StopFlag {
     }
 
     /// Returns how long a sink may wait before it checks the flag again: `max`, or less if the
-    /// deadline of the flag is earlier.
+    /// deadline of the flag is earlier. Zero if the flag is set.
     #[must_use]
     pub fn timeout(&self, max: Duration) -> Duration {
         if self.stopped.load(Ordering::Relaxed) {
@@ -247,7 +249,7 @@ pub(crate) enum Retry {
 
 impl RecordSink for RollingFile {
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
-        // The background writer waits between attempts itself.
+        // `Background` itself waits before it tries a failed sink again.
         self.write_records(records, Retry::Now)
     }
 

@@ -59,8 +59,8 @@ use crate::{
     record_sink::{Records, Retry, WriteOutcome},
 };
 
-/// A log file that rolls: when it is time, `app.log` is renamed to `app.2026-11-20.3.log`, and a
-/// new `app.log` starts.
+/// A log file that rolls: at the limits of its [`Rotation`], `app.log` is renamed to
+/// `app.2026-11-20.3.log`, and a new `app.log` starts.
 ///
 /// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record.** A record is
 /// never split over two files, and a call that does not write the whole record returns an error. (A
@@ -165,8 +165,8 @@ impl Inner {
 }
 
 impl ProcessHooks for Inner {
-    /// Writes the records of the last second again if the file was deleted. Does nothing if another
-    /// thread still writes at the deadline.
+    /// If the file was deleted, writes the records since the last check of the path again. Does
+    /// nothing if another thread still writes at the deadline.
     fn shutdown(&self, deadline: Instant) {
         let Some(writer) = self.writer.created_for_this_process() else {
             return;
@@ -229,8 +229,8 @@ impl RollingFile {
     }
 
     /// Writes all records, or those before the first that fails. Adjacent records for the same file
-    /// need one system call. With [`Retry::Now`], a file that failed before is tried without a
-    /// delay.
+    /// need one system call. With [`Retry::Now`], a file that failed before is tried at once,
+    /// unless it falls back to stderr.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.lock() {
             Ok(mut writer) => writer.write(records, retry),
@@ -266,8 +266,8 @@ impl Write for &RollingFile {
         }
     }
 
-    /// Writes the records of the last second again if the file was deleted. There is nothing else
-    /// to flush, because nothing is buffered.
+    /// If the file was deleted, writes the records since the last check of the path again. There is
+    /// nothing else to flush, because nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock()?.flush()
     }

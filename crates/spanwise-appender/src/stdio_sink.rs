@@ -52,7 +52,8 @@ struct StreamTarget {
     identity: Option<(u64, u64)>,
     /// A second, non-blocking descriptor of the file, if the system can open one.
     nonblocking: Option<OwnedFd>,
-    /// The longest write. It has no limit for a regular file, which has no reader to wait for.
+    /// The longest write. `usize::MAX` for a regular file, which has no reader to wait for, and for
+    /// a closed stream.
     max_write: usize,
 }
 
@@ -86,7 +87,7 @@ impl StreamTarget {
 
     fn fd(&self) -> BorrowedFd<'_> {
         match &self.nonblocking {
-            Some(own) => own.as_fd(),
+            Some(fd) => fd.as_fd(),
             None => self.stream.fd(),
         }
     }
@@ -107,8 +108,8 @@ impl StreamTarget {
         }
     }
 
-    /// Returns the number of written bytes. Stops early at an error, or if the stop flag is set.
-    /// With `may_pause`, also stops if the stream has no room.
+    /// Writes the bytes, and returns the number of written bytes. Stops early at an error, or if
+    /// the stop flag is set. With `may_pause`, also stops if the stream has no room.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
@@ -175,19 +176,20 @@ impl RecordSink for StdioSink {
             }
         };
         while written < records.as_bytes().len() {
-            let whole = records.count_within(written);
-            let rest = &records.ends()[whole..];
+            let delivered = records.count_within(written);
+            let remaining_ends = &records.ends()[delivered..];
             // As many whole records as fit into one write, or one longer record.
             let fits = |end: &usize| end - written <= target.max_write;
-            let fitting = rest.partition_point(fits).max(1);
-            let bytes = &records.as_bytes()[written..rest[fitting - 1]];
-            let (count, result) = target.write_all(bytes, stop, whole > 0);
+            let fitting = remaining_ends.partition_point(fits).max(1);
+            let bytes = &records.as_bytes()[written..remaining_ends[fitting - 1]];
+            let may_pause = delivered > 0;
+            let (count, result) = target.write_all(bytes, stop, may_pause);
             written += count;
             if let Err(error) = result {
                 return line_end.stopped_at(records, written, error);
             }
             if count < bytes.len() {
-                // Returns, so that the caller counts the written records before the next wait.
+                // Paused: the caller counts the delivered records before the next wait.
                 return line_end.advance(records, written);
             }
         }

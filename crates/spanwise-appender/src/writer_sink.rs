@@ -21,27 +21,28 @@ impl LineEnd {
     /// record, if its previous write was partial. Returns `None` if a newline must be written
     /// first.
     pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
-        let first = &records.as_bytes()[..records.start_of(records.len().min(1))];
+        let first_record = &records.as_bytes()[..records.start_of(records.len().min(1))];
         match self {
             Self::Complete => Some(0),
-            Self::Partial(start) if first.starts_with(start) => Some(start.len()),
+            Self::Partial(prefix) if first_record.starts_with(prefix) => Some(prefix.len()),
             Self::Partial(_) | Self::MissingNewline => None,
         }
     }
 
-    /// Records that the first `written` bytes of the records were written.
+    /// Updates the state after the first `written` bytes of the records were written.
     pub(crate) fn advance(&mut self, records: Records<'_>, written: usize) -> WriteOutcome {
         let delivered = records.count_within(written);
-        let start = &records.as_bytes()[records.start_of(delivered)..written];
-        *self = match start.is_empty() {
+        let prefix = &records.as_bytes()[records.start_of(delivered)..written];
+        *self = match prefix.is_empty() {
             true => Self::Complete,
-            false => Self::Partial(start.to_vec()),
+            false => Self::Partial(prefix.to_vec()),
         };
         WriteOutcome::partial(delivered)
     }
 
-    /// Records that an error followed the first `written` bytes of the records. A record that lacks
-    /// only its newline counts as delivered, because the newline is written before the next record.
+    /// Updates the state after an error that followed the first `written` bytes of the records. A
+    /// record that lacks only its newline counts as delivered, because the newline is written
+    /// before the next record.
     pub(crate) fn stopped_at(
         &mut self,
         records: Records<'_>,
@@ -77,8 +78,8 @@ impl<W> WriterSink<W> {
 }
 
 impl<W: Write + Send> RecordSink for WriterSink<W> {
-    /// Calls `write` once. A second call may block forever or panic, so the caller first counts the
-    /// bytes of the first call.
+    /// Calls the writer's `write` once for the records. A second call may block forever or panic,
+    /// so the records of the first call are counted before it.
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
         let resumed = match self.line_end.resume(records) {
             Some(resumed) => resumed,

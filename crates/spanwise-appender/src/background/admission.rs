@@ -69,7 +69,7 @@ impl AdmissionControl {
     }
 
     /// Decides about a line of this level while `held` bytes are in the buffer. `is_stalled` means
-    /// that a wait is pointless.
+    /// that a wait is pointless, so only [`WhenFull::Block`] still waits.
     #[inline]
     pub(crate) fn admit(&self, level: Level, held: usize, is_stalled: bool) -> Admission {
         let sheds_level = match level {
@@ -92,7 +92,7 @@ impl AdmissionControl {
         }
     }
 
-    /// Updates the decision after the buffer has grown to `held` bytes.
+    /// Updates which levels are shed, after the buffer has grown to `held` bytes.
     #[inline]
     pub(crate) fn filled(&mut self, held: usize) {
         if matches!(self.when_full, WhenFull::ShedByLevel(_)) {
@@ -101,8 +101,8 @@ impl AdmissionControl {
         }
     }
 
-    /// Updates the decision after the buffer has shrunk to `held` bytes. A level is accepted again
-    /// at half of its limit, so that it does not change with each line.
+    /// Updates which levels are shed, after the buffer has shrunk to `held` bytes. A level is
+    /// accepted again at half of its limit, so that the decision does not change with each line.
     pub(crate) fn drained(&mut self, held: usize) {
         self.sheds_debug &= held > self.debug_limit() / 2;
         self.sheds_info &= held > self.info_limit() / 2;

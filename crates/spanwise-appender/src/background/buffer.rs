@@ -21,16 +21,16 @@ const MAX_CHUNK_LEN: usize = 256 * 1024;
 const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
-    fn with_capacity(bytes: usize) -> Self {
+    fn with_capacity(len: usize) -> Self {
         Self {
-            bytes: Vec::with_capacity(bytes),
+            bytes: Vec::with_capacity(len),
             // Enough if lines have 128 bytes on average. Shorter lines make the list grow.
-            ends: Vec::with_capacity(bytes / 128),
+            ends: Vec::with_capacity(len / 128),
         }
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.capacity() - self.bytes.len() >= bytes
+    fn has_room_for(&self, record_len: usize) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= record_len
     }
 
     fn clear(&mut self) {
@@ -81,18 +81,19 @@ impl Buffer {
 
     #[inline]
     pub(crate) fn push(&mut self, record: &[u8]) {
-        if !self.filling.has_room(record.len()) {
+        if !self.filling.has_room_for(record.len()) {
             self.start_chunk(record.len());
         }
         self.filling.bytes.extend_from_slice(record);
         self.filling.ends.push(self.filling.bytes.len());
     }
 
+    /// Makes an empty chunk, with room for a record of this length, the chunk that is filled.
     #[cold]
-    fn start_chunk(&mut self, bytes: usize) {
+    fn start_chunk(&mut self, record_len: usize) {
         let next = match self.free.pop() {
-            Some(free) if free.has_room(bytes) => free,
-            _ => Chunk::with_capacity(self.chunk_len.max(bytes)),
+            Some(free) if free.has_room_for(record_len) => free,
+            _ => Chunk::with_capacity(self.chunk_len.max(record_len)),
         };
         let full = mem::replace(&mut self.filling, next);
         if full.is_empty() {

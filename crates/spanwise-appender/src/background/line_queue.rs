@@ -46,7 +46,7 @@ pub(crate) type ProcessQueue = PerProcess<LineQueue>;
 
 /// One buffer, one sink, and at most one writer thread.
 pub(crate) struct LineQueue {
-    /// The handle that contains this queue. The writer thread keeps it alive.
+    /// The handle that contains this queue. The writer thread needs a strong reference to it.
     root: Weak<ProcessQueue>,
     /// Identifies this output while its sink runs: see `reentrancy::guarded_write`.
     id: LayerId,
@@ -103,9 +103,9 @@ impl LineQueue {
             let root = Weak::clone(root);
             PerProcess::new(Self::new(root, options, sink, counters, report))
         });
-        let own = queue.for_this_process(Self::for_child);
-        if !own.options.direct {
-            own.spawn_worker(&mut own.state.lock())?;
+        let line_queue = queue.for_this_process(Self::for_child);
+        if !line_queue.options.direct {
+            line_queue.spawn_worker(&mut line_queue.state.lock())?;
         }
         let hooks: Weak<dyn ProcessHooks> = Arc::<ProcessQueue>::downgrade(&queue);
         process_hooks::register(hooks);
@@ -263,8 +263,8 @@ impl LineQueue {
         }
     }
 
-    /// Refuses a line that the sink logs during a write. Writing it would make the sink log another
-    /// line.
+    /// Refuses a line that the sink logs during a write, and counts it as failed. Writing it would
+    /// make the sink log another line.
     #[cold]
     fn refuse_reentrant(&self, state: MutexGuard<'_, State>) {
         self.counters.add_write_failed(1);
@@ -276,7 +276,8 @@ impl LineQueue {
         self.report.fault(Fault::WriteFailed, &why);
     }
 
-    /// Waits until all accepted records are delivered or lost, or until the output fails.
+    /// Waits until all accepted records are delivered or lost, or until the output fails, for at
+    /// most [`SYNC_TIMEOUT`]. If `wakes` is set, also notifies the writer thread.
     #[cold]
     fn sync(&self, mut state: MutexGuard<'_, State>, wakes: bool) {
         let target = state.counts.accepted;
@@ -312,8 +313,8 @@ impl LineQueue {
 impl Drop for LineQueue {
     fn drop(&mut self) {
         if self.generation != forks::generation() {
-            // The parent writes the records. In the child, the locks may never be released, because
-            // a thread of the parent may have held them at the fork.
+            // This process inherited the queue at a fork, and the parent writes its records. The
+            // locks may never be released here, because a thread of the parent may have held them.
             return;
         }
         if self.state.get_mut().counts.held > 0 {

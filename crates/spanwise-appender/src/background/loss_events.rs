@@ -92,7 +92,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl PendingLossEvents {
-    /// Records a shed line. Returns whether it is the first one.
+    /// Records a shed line. Returns whether it is the first one since shedding last ended.
     pub(crate) fn shed(&mut self) -> bool {
         let is_first = self.shedding.is_none();
         self.shedding.get_or_insert_with(|| Shedding {
@@ -133,8 +133,8 @@ impl PendingLossEvents {
         self.logging_since.is_some_and(is_recent)
     }
 
-    /// Returns the event that is due. `is_calm` means that shedding has ended. `is_last` means that
-    /// this is the last chance to log.
+    /// Returns the event that is due, if any. `is_calm` means that no line is shed now. `is_last`
+    /// means that this is the last chance to log.
     pub(crate) fn due(
         &mut self,
         counters: &SinkCounters,
@@ -148,6 +148,7 @@ impl PendingLossEvents {
                 return Some(LossEvent::Recovered(recovery));
             }
         } else if is_last {
+            // Too soon after the previous event, and there is no later chance.
             self.recovery = None;
         }
         let shedding = self.shedding.as_mut()?;

@@ -16,7 +16,8 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     thread.spawn(move || {
         let in_role = WriterRole::Worker.enter();
         run(&queue);
-        // Dropping the last handle may write the remaining lines of callers, and waits for that.
+        // Dropping the last handle may shut the queue down. This writes the remaining lines of
+        // callers, which a thread in the role of the worker does not wait for.
         drop(in_role);
         drop(queue);
     })?;
@@ -67,6 +68,7 @@ fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
             return queue.end_turn(Some((chunk, epoch)));
         }
         if was_refused && !queue.wait_for_retry(epoch) {
+            // The records were abandoned, and this thread does not have the turn.
             return;
         }
     }

@@ -17,13 +17,15 @@ use super::{
 #[derive(Debug)]
 pub(super) struct ActiveFile {
     pub(super) file: File,
-    /// The length of the file, unless another process truncated it.
+    /// The length of the file, as far as this process knows. Another process may have changed it.
     pub(super) len: u64,
     /// The length at the last successful check of the path. If the file is deleted, the bytes after
     /// this offset must be rewritten.
     pub(super) verified_len: u64,
     /// The period of the first record. `None` while the file is empty.
     pub(super) period: Option<Period>,
+    /// Whether the file ends with a partial line, so that the next record needs a newline before
+    /// it.
     ends_mid_line: bool,
 }
 
@@ -111,20 +113,20 @@ impl ActiveFile {
         self.file.metadata().map(|metadata| metadata.len())
     }
 
-    /// Returns the length of the file after `bytes` more bytes.
-    pub(super) fn len_with(&self, bytes: u64) -> u64 {
+    /// Returns the length of the file after `added` more bytes.
+    pub(super) fn len_with(&self, added: u64) -> u64 {
         self.len
             .saturating_add(u64::from(self.ends_mid_line))
-            .saturating_add(bytes)
+            .saturating_add(added)
     }
 
-    /// Removes a partial record of `bytes` bytes from the end. If another process has appended
-    /// since then, the record stays as a partial line.
-    pub(super) fn truncate_partial(&mut self, bytes: u64) {
-        if bytes == 0 {
+    /// Removes a partial record of this length from the end. If another process has appended since
+    /// then, the record stays as a partial line.
+    pub(super) fn truncate_partial(&mut self, partial_len: u64) {
+        if partial_len == 0 {
             return;
         }
-        let whole = self.len - bytes;
+        let whole = self.len - partial_len;
         match self.actual_len() {
             Ok(len) if len == self.len => {
                 if self.file.set_len(whole).is_ok() {
@@ -148,7 +150,7 @@ impl ActiveFile {
         self.ends_mid_line = false;
     }
 
-    /// Records that the file is still at its path.
+    /// Stores that the file is still at its path. `meta` is its current metadata.
     pub(super) fn mark_verified(&mut self, meta: &Meta) {
         let len = meta.len();
         if len < self.len {
@@ -162,15 +164,15 @@ impl ActiveFile {
         self.verified_len = len;
     }
 
-    /// Returns whether the byte before `len` is not a newline.
+    /// Returns whether a file of this length would end with a partial line.
     fn is_mid_line_at(&self, len: u64) -> bool {
-        let Some(last) = len.checked_sub(1) else {
+        let Some(last_at) = len.checked_sub(1) else {
             return false;
         };
         let mut byte = [0];
         // If the byte cannot be read, assumes a partial line. An extra empty line is better than
         // two joined lines.
-        !matches!(fs::read_at(&self.file, &mut byte, last), Ok(1) if byte == *b"\n")
+        !matches!(fs::read_at(&self.file, &mut byte, last_at), Ok(1) if byte == *b"\n")
     }
 }
 

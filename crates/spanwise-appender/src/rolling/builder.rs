@@ -113,7 +113,7 @@ impl RollingFileBuilder {
         self
     }
 
-    /// Writes records to stderr if the file fails, and if stderr accepts them without waiting.
+    /// Writes records that the file refuses to stderr, if stderr accepts them without waiting.
     /// These records still count as failed. Defaults to no fallback.
     pub fn fallback_to_stderr(mut self) -> Self {
         self.options.fallback_to_stderr = true;
@@ -288,7 +288,8 @@ fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<Locked, OpenEr
     match PathLock::try_take(&names, dir) {
         Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
         Ok(outcome) => Ok(locked(names, outcome, &options.report)),
-        // No other step needs the permission to create files in the directory.
+        // The lock is the only file beside the log file, so a process that may not create files in
+        // the directory can still log.
         Err(error) if options.rotation.is_never() => {
             let outcome = LockOutcome::Unsupported(error);
             Ok(locked(names, outcome, &options.report))

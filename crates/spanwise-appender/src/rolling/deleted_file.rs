@@ -9,12 +9,12 @@ use super::{active_file::ActiveFile, fs};
 pub(super) struct DeletedFileTail {
     /// Closed after the last read, so that the disk frees its space.
     file: Option<File>,
-    /// The offsets between which the file is still to be read.
+    /// The file is still to be read from this offset, up to the offset `to`.
     from: u64,
     to: u64,
     /// Bytes that were read and not yet rewritten.
     bytes: Vec<u8>,
-    /// The number of these bytes that were searched without finding a newline.
+    /// The first `searched` bytes have no newline.
     searched: usize,
     #[cfg(test)]
     work: usize,
@@ -57,16 +57,17 @@ impl DeletedFileTail {
         self.bytes.len() as u64 + (self.to - self.from)
     }
 
-    /// Returns bytes, and the end of each whole line in them. There is no end if no line is left. A
-    /// line longer than [`MAX_PIECE_LEN`] is returned in pieces.
+    /// Returns bytes, and the end of each line in them. There is no end if no line is left. The end
+    /// of the file also ends a line. A line longer than [`MAX_PIECE_LEN`] is returned in pieces.
     pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
             let mut ends = self.new_ends();
-            let is_over = self.file.is_none() || self.bytes.len() >= MAX_PIECE_LEN;
-            if is_over && !self.bytes.is_empty() && ends.last() != Some(&self.bytes.len()) {
+            let reads_no_further = self.file.is_none() || self.bytes.len() >= MAX_PIECE_LEN;
+            let is_empty = self.bytes.is_empty();
+            if reads_no_further && !is_empty && ends.last() != Some(&self.bytes.len()) {
                 ends.push(self.bytes.len());
             }
-            if is_over || !ends.is_empty() {
+            if reads_no_further || !ends.is_empty() {
                 return Ok((&self.bytes, ends));
             }
             self.read(READ_LEN)?;
@@ -91,10 +92,10 @@ impl DeletedFileTail {
         ends
     }
 
-    /// Removes the first `bytes` bytes, after they were rewritten.
-    pub(super) fn written(&mut self, bytes: usize) {
-        self.bytes.drain(..bytes);
-        self.searched = self.searched.saturating_sub(bytes);
+    /// Removes the first `len` bytes, after they were rewritten.
+    pub(super) fn written(&mut self, len: usize) {
+        self.bytes.drain(..len);
+        self.searched = self.searched.saturating_sub(len);
     }
 
     /// Reads up to `max` more bytes.

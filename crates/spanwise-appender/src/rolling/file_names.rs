@@ -22,7 +22,7 @@ pub(super) struct FileNames {
     /// The extension with its dot, or empty.
     extension: OsString,
     current: PathBuf,
-    /// The link has the same name for the files of all processes.
+    /// The name of the link to the active file, the same for all processes that log to one path.
     latest_link: OsString,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct RolledId {
     pub(super) number: u64,
 }
 
-/// A file in the directory with a name of this log.
+/// A rolled file of this log, as its name describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RolledFile {
     pub(super) id: RolledId,

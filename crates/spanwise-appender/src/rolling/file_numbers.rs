@@ -22,7 +22,8 @@ pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 #[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    /// Set if no scan was requested since the last scan.
+    /// Set by a scan, until the next scan is requested. Not set at the start, so the first sweep
+    /// scans.
     is_current: AtomicBool,
 }
 
@@ -102,8 +103,8 @@ impl FileNumbers {
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
-        // The newest date in `used` has the last used number, so later dates have no numbers. From
-        // that date on, the directory need not be read.
+        // No rolled file has a later date than the newest in `used`. So for this date and later
+        // ones, the number is known even if the directory was not read.
         let newest = self.used.keys().next_back();
         let is_after_newest = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
@@ -139,8 +140,8 @@ impl FileNumbers {
         match names.highest_numbers(dir, max) {
             Ok(Some(highest)) => self.learn(&highest),
             Ok(None) => return false,
-            // A directory that cannot be read does not prevent the roll, because a rename never
-            // replaces a file.
+            // A directory that cannot be read does not prevent the roll. A wrong number does no
+            // harm, because the rename never replaces a file.
             Err(_) => self.directory = Knowledge::All,
         }
         true

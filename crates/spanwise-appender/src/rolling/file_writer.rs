@@ -41,8 +41,8 @@ pub(super) struct FileWriter {
     pub(super) write_retry: RetryTimer,
     /// The time of the last check of the path.
     pub(super) path_checked_at: Instant,
-    /// The period at the last record, and the minute for which it was computed.
-    period: (i64, Period),
+    /// The minute of the last record, and the period of this minute.
+    minute_and_period: (i64, Period),
     /// Records of deleted files that must be rewritten.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
 }
@@ -59,7 +59,7 @@ impl FileWriter {
         let now = settings.options.clock.now();
         Self {
             path_checked_at: settings.options.clock.instant(),
-            period: (
+            minute_and_period: (
                 period::minute(now),
                 Period::at(now, &settings.options.rotation),
             ),
@@ -140,8 +140,9 @@ impl FileWriter {
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
         let (mut done, mut was_retried) = (0, false);
         while done < records.len() {
-            let start = records.start_of(done);
-            if let Err(error) = self.roll_if_due((records.start_of(done + 1) - start) as u64) {
+            let run_start = records.start_of(done);
+            let record_len = records.start_of(done + 1) - run_start;
+            if let Err(error) = self.roll_if_due(record_len as u64) {
                 return (done, Some(error));
             }
             if !self.deleted_tails.is_empty() {
@@ -154,18 +155,18 @@ impl FileWriter {
             if self.active.len == 0 {
                 self.active.period = Some(self.current_period());
             }
-            let end = done + self.count_fitting(records, done);
-            let run = &records.as_bytes()[start..records.start_of(end)];
+            let done_after_run = done + self.count_fitting(records, done);
+            let run = &records.as_bytes()[run_start..records.start_of(done_after_run)];
             match self.active.append(run) {
                 Ok(()) => {
-                    done = end;
+                    done = done_after_run;
                     was_retried = false;
                 }
                 Err((written, error)) => {
-                    let whole = records.count_within(start + written) - done;
+                    let whole = records.count_within(run_start + written) - done;
                     done += whole;
-                    let partial = start + written - records.start_of(done);
-                    self.active.truncate_partial(partial as u64);
+                    let partial_len = run_start + written - records.start_of(done);
+                    self.active.truncate_partial(partial_len as u64);
                     // One immediate retry, because the error may be over.
                     if was_retried && whole == 0 {
                         return (done, Some(error));
@@ -179,25 +180,25 @@ impl FileWriter {
 
     /// Returns how many records, starting at `first`, fit into the file: at least one.
     fn count_fitting(&self, records: Records<'_>, first: usize) -> usize {
-        let rest = &records.ends()[first..];
+        let ends = &records.ends()[first..];
         let start = records.start_of(first);
         match self.settings.options.rotation.size {
-            // If the file exceeds its size, it could not be rolled, so all records fit.
+            // A file that already exceeds the size could not be rolled, so it takes all records.
             Some(size) if self.active.len_with(0) <= size.0 => {
                 let fits = |end: &usize| self.active.len_with((end - start) as u64) <= size.0;
-                rest.partition_point(fits).max(1)
+                ends.partition_point(fits).max(1)
             }
-            _ => rest.len(),
+            _ => ends.len(),
         }
     }
 
-    /// Returns whether a record of `next` bytes requires a new file.
-    pub(super) fn is_roll_due(&mut self, next: u64) -> bool {
+    /// Returns whether a record of this length requires a new file.
+    pub(super) fn is_roll_due(&mut self, record_len: u64) -> bool {
         if self.active.len == 0 {
             return false;
         }
         let size = self.settings.options.rotation.size;
-        let is_too_long = size.is_some_and(|size| self.active.len_with(next) > size.0);
+        let is_too_long = size.is_some_and(|size| self.active.len_with(record_len) > size.0);
         let now = self.current_period();
         let is_other = |period: Period| !period.is_same(now);
         self.roll_at_start || is_too_long || self.active.period.is_some_and(is_other)
@@ -206,10 +207,13 @@ impl FileWriter {
     pub(super) fn current_period(&mut self) -> Period {
         let now = self.settings.options.clock.now();
         let minute = period::minute(now);
-        if minute != self.period.0 {
-            self.period = (minute, Period::at(now, &self.settings.options.rotation));
+        let (cached_minute, cached_period) = self.minute_and_period;
+        if minute == cached_minute {
+            return cached_period;
         }
-        self.period.1
+        let period = Period::at(now, &self.settings.options.rotation);
+        self.minute_and_period = (minute, period);
+        period
     }
 }
 

@@ -53,19 +53,19 @@ impl Housekeeper {
     /// if it cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = forks::generation();
-        let is_parents = |(owner, _): &mut (u32, _)| *owner != generation;
-        if let Some((_, parents)) = self.thread.take_if(is_parents) {
-            // The channel and the numbers contain locks. A thread of the parent may have held these
-            // at the fork, and that thread does not exist in the child.
+        let is_inherited = |(owner, _): &mut (u32, _)| *owner != generation;
+        if let Some((_, channel)) = self.thread.take_if(is_inherited) {
+            // This is a forked child. The channel and the numbers contain locks. A thread of the
+            // parent may have held these at the fork, and that thread does not exist in the child.
             #[expect(
                 clippy::mem_forget,
                 reason = "the drop could wait forever; this leaks a few bytes per fork"
             )]
-            std::mem::forget((parents, std::mem::take(&mut self.scanned)));
+            std::mem::forget((channel, std::mem::take(&mut self.scanned)));
         }
-        if let Some((_, thread)) = &self.thread {
+        if let Some((_, channel)) = &self.thread {
             // If the channel is full, the thread will check the directory anyway.
-            let sent = thread.try_send(Arc::clone(dir));
+            let sent = channel.try_send(Arc::clone(dir));
             if matches!(sent, Ok(()) | Err(TrySendError::Full(_))) {
                 return true;
             }
@@ -114,8 +114,8 @@ impl Settings {
                 self.remove_abandoned(file, dir);
             }
         }
-        // Deletes first what the limits without sizes delete, so that these files are not
-        // compressed first.
+        // The limits that do not depend on sizes come first, so that no file is compressed that
+        // they delete.
         self.delete(&self.options.retention.without_sizes(), dir)?;
         let mut files = self.names.list(dir)?;
         files.sort_unstable();
@@ -152,7 +152,8 @@ impl Settings {
         }
     }
 
-    /// Compresses a rolled file, given the forms in which it exists.
+    /// Compresses a rolled file, given the forms in which it exists, in order. Does nothing if it
+    /// has no plain form.
     fn compress(&self, forms: &[RolledFile], dir: &Dir) -> io::Result<()> {
         let id = forms[0].id;
         if forms[0].form != Form::Plain {
@@ -195,8 +196,9 @@ impl Settings {
         dir.remove(&plain_name)
     }
 
-    /// Returns false if the plain file grew meanwhile, because a child process or another program
-    /// still writes to it. In that case a later check compresses it.
+    /// Writes the compressed content of `plain` to `fresh`. Returns false if `plain` grew
+    /// meanwhile, because a child process or another program still writes to it. In that case a
+    /// later check compresses it.
     fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
         let before = plain.metadata()?;
         // The lock prevents `remove_abandoned` of another process from removing the file. If the
@@ -209,8 +211,12 @@ impl Settings {
         Ok(plain.metadata()?.len() == bytes)
     }
 
-    /// Removes a plain file whose compressed form is complete. A process was killed before it could
-    /// remove the plain file.
+    /// Removes a plain file if its compressed form has the same content. Both exist if a process
+    /// was killed before it could remove the plain file. Does nothing if the compression is not
+    /// compiled in.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if the compressed form has other content.
     fn remove_duplicate(
         &self,
         plain_name: &OsStr,

@@ -41,7 +41,10 @@ impl PathLock {
         let mut tries = 0;
         while let Err(error) = file.try_lock() {
             let holder = match error {
-                TryLockError::WouldBlock => read(&file).0,
+                TryLockError::WouldBlock => {
+                    let (pid, _) = read(&file);
+                    pid
+                }
                 TryLockError::Error(error) => return Ok(LockOutcome::Unsupported(error)),
             };
             // Retries in two cases. A child process between `fork` and `exec` still has a lock that
@@ -53,14 +56,14 @@ impl PathLock {
             thread::sleep(Duration::from_millis(1));
             tries += 1;
         }
-        let last = read(&file).1;
+        let (_, last) = read(&file);
         let lock = Self { file };
         lock.remember(last);
         Ok(LockOutcome::Taken(lock, last))
     }
 
-    /// Writes the last used number. If the write fails, the names of the files still show the
-    /// number.
+    /// Writes the process id and the last used number to the file. If the write fails, the names of
+    /// the rolled files still show the number.
     pub(super) fn remember(&self, last: Option<RolledId>) {
         let pid = process::id();
         let (date, number) = match last {
@@ -97,6 +100,7 @@ const LOCK_LINE_LEN: u64 = 10 + 1 + 10 + 1 + 20 + 1;
 /// The maximum number of attempts to lock, one per millisecond.
 const MAX_TRIES: u32 = 50;
 
+/// Reads the process id and the last used number, as far as the file contains them.
 fn read(file: &File) -> (Option<u32>, Option<RolledId>) {
     let mut line = [0; 64];
     let read = fs::read_at(file, &mut line, 0).unwrap_or(0);

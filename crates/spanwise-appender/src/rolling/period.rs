@@ -7,7 +7,7 @@ use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::rotation::{Interval, Rotation};
 
-/// The interval of a record, and its date.
+/// The clock interval that a record belongs to, and the date of the record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Period {
     pub(super) date: Date,
@@ -18,10 +18,10 @@ pub(super) struct Period {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Always,
-    /// The day since an epoch; for a week, its Monday.
+    /// The Julian day; for a week, that of its Monday.
     Day(i32),
-    /// The first minute of the interval, and the offset from UTC. When daylight saving time ends,
-    /// the hour after 02:00 occurs twice, and only the offset differs.
+    /// The day, the minute of the day at which the interval starts, and the offset from UTC in
+    /// seconds. When daylight saving time ends, an hour occurs twice, and only the offset differs.
     Minute {
         day: i32,
         minute: u16,
@@ -39,20 +39,20 @@ impl Period {
         }
         let date = time.date();
         let day = date.to_julian_day();
-        let minute = |minute| Key::Minute {
+        let key_from_minute = |minute| Key::Minute {
             day,
             minute,
             offset: time.offset().whole_seconds(),
         };
-        let hour = u16::from(time.hour()) * 60;
+        let start_of_hour = u16::from(time.hour()) * 60;
         let key = match rotation.every {
             None => Key::Always,
             Some(Interval::Weekly) => {
                 Key::Day(day - i32::from(date.weekday().number_days_from_monday()))
             }
             Some(Interval::Daily) => Key::Day(day),
-            Some(Interval::Hourly) => minute(hour),
-            Some(Interval::Minutely) => minute(hour + u16::from(time.minute())),
+            Some(Interval::Hourly) => key_from_minute(start_of_hour),
+            Some(Interval::Minutely) => key_from_minute(start_of_hour + u16::from(time.minute())),
         };
         Self { date, key }
     }
@@ -62,13 +62,15 @@ impl Period {
     }
 }
 
-/// Returns the minutes since 1970. All periods and all changes of the offset start with a minute.
+/// Returns the minutes since 1970. Within a minute, the period does not change, because all periods
+/// and all changes of the offset start with a minute.
 pub(super) fn minute(time: SystemTime) -> i64 {
     since_epoch(time).0.div_euclid(60)
 }
 
 fn utc(time: SystemTime) -> OffsetDateTime {
-    // The dates with a year of four digits, without one day at each end, so that the offset fits.
+    // Limits the time to the years 0000 to 9999, without the first and the last day, so that the
+    // local time is in these years, too.
     const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
     let seconds = since_epoch(time)
         .0

@@ -17,13 +17,14 @@ use super::{
 };
 use crate::record_sink::Records;
 
+/// The minimum time between two checks of the path that nothing requested.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FileWriter {
     /// Checks whether the path still names the active file, at most once a second unless `forced`
-    /// or a signal requested it. If the path names another file or none, opens or creates the file
-    /// at the path. Returns false if this fails, so that the active file stays in use without a
-    /// path.
+    /// or a signal requested it. If the path names another file or none, or if the last write
+    /// failed, opens or creates the file at the path. Returns false if this fails. In that case the
+    /// active file stays in use without a path.
     ///
     /// # Errors
     /// If the path cannot be reopened, and the active file was deleted.
@@ -82,15 +83,15 @@ impl FileWriter {
         self.write_deleted_tails()
     }
 
-    /// If the file was deleted, rewrites the records of the last second. If its directory was
-    /// deleted, too, only reports the loss.
+    /// If the file was deleted, rewrites the records since the last check of the path. If its
+    /// directory was deleted, too, only reports the loss.
     pub(super) fn finish(&mut self) {
         let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
-        let unverified = match is_deleted {
+        let unverified_len = match is_deleted {
             true => self.active.len.saturating_sub(self.active.verified_len),
             false => 0,
         };
-        if unverified == 0 && self.deleted_tails.is_empty() {
+        if unverified_len == 0 && self.deleted_tails.is_empty() {
             return;
         }
         let flushed = match self.settings.names.dir().is_dir() {
@@ -99,7 +100,7 @@ impl FileWriter {
         };
         if let Err(error) = flushed {
             let tails = self.deleted_tails.iter().map(DeletedFileTail::left);
-            let lost = tails.sum::<u64>().max(unverified);
+            let lost = tails.sum::<u64>().max(unverified_len);
             let what = self.loss_text(Some(lost), &error);
             // This is the last chance to report the loss.
             let report = &self.settings.options.report;

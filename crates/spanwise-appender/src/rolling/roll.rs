@@ -17,18 +17,18 @@ use super::{
 const MAX_ATTEMPTS: u32 = 10_000;
 
 impl FileWriter {
-    /// Starts a new file if a record of `next` bytes requires one. If that fails, the old file
-    /// stays in use, and the roll is retried later.
+    /// Starts a new file if a record of this length requires one. If that fails, the old file stays
+    /// in use, and the roll is retried later.
     ///
     /// # Errors
     /// If there is no file to write to.
-    pub(super) fn roll_if_due(&mut self, next: u64) -> io::Result<()> {
+    pub(super) fn roll_if_due(&mut self, record_len: u64) -> io::Result<()> {
         let now = || self.settings.options.clock.instant();
-        if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(next) {
+        if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(record_len) {
             return Ok(());
         }
         // Another program may have moved, truncated or rolled the file.
-        if !self.check_path(true)? || !self.is_roll_due(next) {
+        if !self.check_path(true)? || !self.is_roll_due(record_len) {
             return Ok(());
         }
         if let Err(error) = self.roll() {
@@ -44,7 +44,8 @@ impl FileWriter {
     }
 
     /// Creates the next file under a temporary name, renames the old file, and then renames the new
-    /// file to the path. If a step fails, the earlier steps are reverted.
+    /// file to the path. If a step fails, the earlier steps are reverted. Does nothing while the
+    /// number of the old file is unknown.
     fn roll(&mut self) -> io::Result<()> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let date = self.active.period.unwrap_or(self.current_period()).date;
@@ -115,7 +116,7 @@ impl FileWriter {
         }
     }
 
-    /// Renames the active file to the next free name.
+    /// Renames the active file to the name with the next free number, and returns this number.
     fn rename_active(&mut self, date: Date) -> io::Result<RolledId> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let (names, current) = (&settings.names, settings.names.current_name());
@@ -165,8 +166,8 @@ impl Settings {
         }
     }
 
-    /// Completes the roll of a process that ended during the roll. In that case the file has both
-    /// the rolled name and the current name.
+    /// Completes the roll of a process that ended during the roll: if the file has both a rolled
+    /// name and the current name, removes the current name.
     pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
         let current = self.names.current_name();
         let Ok(file) = dir.meta(current) else { return };

@@ -37,7 +37,8 @@ pub struct Rotation {
     pub(super) is_local_time: bool,
 }
 
-/// An interval of the clock. A new file also starts if the clock is set back to an earlier one.
+/// An interval of the clock. A new file also starts if the clock is set back to an earlier
+/// interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// A minute.

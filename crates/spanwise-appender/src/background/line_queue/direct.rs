@@ -52,8 +52,8 @@ impl LineQueue {
         }
     }
 
-    /// Returns how long a line may wait for the output. After a timeout, later lines skip the wait
-    /// until a write succeeds.
+    /// Returns how long a line may wait for the output. Zero on a thread that is writing, while the
+    /// output fails, and after a timeout until a record is delivered or lost.
     fn max_direct_wait(&self, state: &State) -> Duration {
         if is_writing_thread() || state.is_stalled() {
             Duration::ZERO

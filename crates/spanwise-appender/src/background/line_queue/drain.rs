@@ -26,7 +26,8 @@ pub(crate) enum Job {
 const MAX_EMPTY_LINGERS: u32 = 16;
 
 impl LineQueue {
-    /// Waits for a job. Collects lines for an interval before it returns them as a job.
+    /// Waits for a job. Unless lines are urgent or many, collects them for [`LINGER_INTERVAL`]
+    /// before it returns the job to write them.
     pub(crate) fn next_job(&self) -> Job {
         let mut state = self.state.lock();
         let mut lingers = 0;
@@ -83,6 +84,7 @@ impl LineQueue {
             if is_last && mem::replace(&mut state.lifecycle.finished, true) {
                 return Some(self.end_worker(state));
             }
+            // The job before the last one.
             if is_last {
                 state.lifecycle.writing = true;
                 return Some(Job::Finish);
@@ -96,8 +98,9 @@ impl LineQueue {
         (is_due && may_write).then(|| take_chunk(state)).flatten()
     }
 
-    /// Returns a job after the records of a stuck sink were abandoned. The job has the records that
-    /// callers buffered since then. If the sink refuses these, callers retry them.
+    /// Returns the next job after the records of a stuck sink were abandoned. The job is to write
+    /// the records that callers buffered since then, or to end. If the sink refuses these records,
+    /// callers retry them.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
         let may_write =
             !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
@@ -137,9 +140,9 @@ impl LineQueue {
         left > 0 && !is_for_callers && !self.stop.is_set()
     }
 
-    /// Returns whether to wake threads that wait for room. If they were woken after each chunk,
-    /// they would fill its room and wait again. So they are woken when a quarter of the buffer is
-    /// free, when a flush waits, or if the sink is failing or slow.
+    /// Returns whether to wake threads that wait for progress. If they were woken after each chunk,
+    /// they would fill its room and wait again. So they are woken only when a quarter of the buffer
+    /// is free, when a flush waits, when the sink fails, or after [`LINGER_INTERVAL`].
     fn is_worth_notifying(&self, state: &State) -> bool {
         let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
         state.counts.held <= self.options.capacity / 4 * 3
@@ -148,8 +151,9 @@ impl LineQueue {
             || state.wakeups.progress_at.is_none_or(is_long_ago)
     }
 
-    /// Waits before the sink is called again. Waits less if a flush is urgent. Returns false if the
-    /// rest of the chunk was abandoned meanwhile.
+    /// Gives the turn back, waits until the sink may be called again, and takes the turn. A flush
+    /// ends the wait early. Returns false if the rest of the chunk was abandoned meanwhile. In that
+    /// case this thread does not have the turn.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
@@ -177,7 +181,7 @@ impl LineQueue {
         false
     }
 
-    /// Records that the loss event was logged.
+    /// Records that no thread is logging a loss event any more.
     pub(crate) fn loss_event_logged(&self) {
         let mut state = self.state.lock();
         state.loss_events.log_ended();

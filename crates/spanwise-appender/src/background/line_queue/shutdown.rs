@@ -28,8 +28,8 @@ impl LineQueue {
             return Err(io::Error::other("the writer cannot wait for itself"));
         }
         let mut state = self.state.lock();
-        let (target, failed) = (state.counts.accepted, state.counts.failed);
-        let attempts = state
+        let (target, failed_before) = (state.counts.accepted, state.counts.failed);
+        let attempts_before = state
             .health
             .failing
             .as_ref()
@@ -39,9 +39,10 @@ impl LineQueue {
             Phase::Running | Phase::Closing => self.wake_worker(&mut state),
         }
         while state.counts.settled < target && Instant::now() < deadline {
-            // A failing output has one more attempt. After that, the flush does not wait.
+            // An output that already failed before the flush has one more attempt. After a failed
+            // attempt, the flush does not wait.
             if let Some(failing) = &state.health.failing
-                && attempts.is_none_or(|before| failing.attempts > before)
+                && attempts_before.is_none_or(|before| failing.attempts > before)
             {
                 return Err(self.refusal(&state));
             }
@@ -56,15 +57,15 @@ impl LineQueue {
             let why = format!("{}: {left} lines are still held", self.options.name);
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
-        if state.counts.failed > failed {
+        if state.counts.failed > failed_before {
             return Err(self.refusal(&state));
         }
         Ok(())
     }
 
     /// Flushes before a panic continues. In a program that catches its panics, each panic would
-    /// wait for a stalled output. So after a timeout, later panics skip the wait until a write
-    /// succeeds.
+    /// wait for a stalled output. So after a timeout, later panics skip the wait until a record is
+    /// delivered or lost.
     pub(crate) fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
         let state = self.state.lock();
         let settled = state.counts.settled;
@@ -120,10 +121,10 @@ impl LineQueue {
             state = self.write_until(state, target, deadline, Retry::Now);
             return self.abandon(&mut state);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let margin = STOP_MARGIN.min(left / 4);
-        // Another thread may be shutting down the queue. Waits in this case, too, so that the
-        // program does not end before the records are written.
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let margin = STOP_MARGIN.min(time_left / 4);
+        // Also waits if another thread is already shutting down the queue, so that the program does
+        // not end before the records are written.
         state = self.wait_for_end(state, deadline.checked_sub(margin).unwrap_or(deadline));
         if state.lifecycle.phase == Phase::Direct {
             return;
@@ -183,8 +184,8 @@ impl LineQueue {
     }
 
     /// Waits until the buffered records are written, because a daemonizing parent exits right after
-    /// the fork. Then waits for a write in progress. After a timeout, later forks skip the wait
-    /// until a write succeeds.
+    /// the fork. This takes at most half of the time until `deadline`. Then waits for a write in
+    /// progress. After a timeout, later forks skip both waits until a record is delivered or lost.
     fn prepare_fork(&self, deadline: Instant) {
         let mut state = self.state.lock();
         if is_writing_thread() {
@@ -194,8 +195,8 @@ impl LineQueue {
         let target = state.counts.accepted;
         let settled = state.counts.settled;
         let is_held = |state: &State| {
-            // Without a writer thread, the next line writes the records, because a sink that never
-            // returns must not block the fork.
+            // Without a writer thread, the fork does not write the records, because a sink that
+            // never returns would block it. The next line writes them.
             state.lifecycle.phase != Phase::Direct && state.counts.settled < target
         };
         let now = Instant::now();
@@ -203,18 +204,18 @@ impl LineQueue {
             true => now,
             false => deadline,
         };
-        let half = now + deadline.saturating_duration_since(now) / 2;
+        let half_time = now + deadline.saturating_duration_since(now) / 2;
         if is_held(&state) {
             self.wake_worker(&mut state);
         }
-        while is_held(&state) && state.health.failing.is_none() && Instant::now() < half {
-            state = self.wait_for_progress(state, half);
+        while is_held(&state) && state.health.failing.is_none() && Instant::now() < half_time {
+            state = self.wait_for_progress(state, half_time);
         }
         state.lifecycle.forking = true;
         while state.lifecycle.writing && Instant::now() < deadline {
             state = self.wait_for_progress(state, deadline);
         }
-        let is_stuck = Instant::now() >= half && state.counts.settled == settled;
+        let is_stuck = Instant::now() >= half_time && state.counts.settled == settled;
         if is_stuck && (is_held(&state) || state.lifecycle.writing) {
             state.health.last_failed_fork = Some(settled);
         }

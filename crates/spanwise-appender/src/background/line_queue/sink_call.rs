@@ -2,7 +2,7 @@
 //!
 //! A sink calls foreign code: the application's writer, and the `Display` and `Drop` of its errors.
 //! Foreign code may log, block or panic, so it never runs under the lock of the state. This module
-//! converts an error to its kind and text, and drops it.
+//! converts each error to its kind and text, and drops the error.
 
 use std::{io, mem, ptr};
 
@@ -67,8 +67,8 @@ impl SinkError {
     }
 }
 
-/// Returns whether this thread is writing. Such a thread must not wait for room or for a write,
-/// because it would wait for itself.
+/// Returns whether this thread is a writer thread, or a caller that is writing to a sink. Such a
+/// thread must not wait for room or for a write, because it could wait for itself.
 pub(crate) fn is_writing_thread() -> bool {
     WriterRole::current() != WriterRole::Caller
 }
@@ -84,8 +84,8 @@ impl LineQueue {
     /// refused. The caller must have the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
-        // After a panic, it is unknown which records were written. A second write could repeat
-        // them.
+        // After a panic, it is unknown which records were written, and a second write could repeat
+        // them. So all of them count as refused.
         let outcome = self
             .call_sink(|sink| sink.write(records, stop))
             .unwrap_or_else(|error| WriteOutcome::refused(records, 0, error));
@@ -123,8 +123,8 @@ impl LineQueue {
         let mut returned = None;
         let act = || returned = Some(call(&mut *guarded.sink));
         if WriterRole::current() == WriterRole::Worker {
-            // Prevents a panic hook of this thread from logging. A caller is usually inside a
-            // layer, which prevents it, too.
+            // Prevents a panic hook of the writer thread from logging. A caller needs no such
+            // guard, because it is usually inside a layer, which has one.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())

@@ -25,7 +25,8 @@ pub(crate) struct State {
     pub(super) loss_events: PendingLossEvents,
 }
 
-/// Counts of records by outcome. Each record is settled once, the oldest first.
+/// Counts of records by outcome. A record is *settled* when it is delivered or lost, the oldest
+/// first.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Records that the buffer accepted.
@@ -52,8 +53,8 @@ pub(super) struct Health {
     /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
     pub(super) last_error: Option<io::ErrorKind>,
-    /// `Counts::settled` when a wait for room timed out. While the count stays the same, no other
-    /// thread waits.
+    /// `Counts::settled` when a line last waited until its timeout: for room, or for its write
+    /// without a writer thread. While the count stays the same, a further wait is pointless.
     pub(super) last_failed_wait: Option<u64>,
     /// `Counts::settled` when a flush during a panic timed out.
     pub(super) last_failed_panic_flush: Option<u64>,
@@ -84,7 +85,7 @@ impl Health {
         self.failing.as_ref().is_some_and(is_ahead)
     }
 
-    /// Records the result of an attempt to write. Returns a `Recovery` if the attempt ends a
+    /// Updates the health after an attempt to write. Returns a `Recovery` if the attempt ends a
     /// failure.
     fn update(&mut self, attempt: Attempt) -> Option<Recovery> {
         let Attempt {
@@ -118,7 +119,7 @@ impl Health {
             failing.backoff.reset();
         }
         let delay = failing.backoff.next_delay();
-        // If no record is left, the next line is the next attempt.
+        // If no record is left to retry, the next line is written without a delay.
         failing.retry_at = if attempt.left == 0 { now } else { now + delay };
         None
     }
@@ -216,8 +217,8 @@ impl State {
         }
     }
 
-    /// Returns whether a wait for room is pointless. Either the output fails, or the last wait
-    /// timed out and no record was settled since.
+    /// Returns whether a wait for room is pointless: the output fails, or the last wait timed out
+    /// and no record was settled since.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.health.failing.is_some() || self.health.last_failed_wait == Some(self.counts.settled)
@@ -240,7 +241,8 @@ impl State {
         self.health.admission.filled(self.counts.held);
     }
 
-    /// Takes the turn, and removes the oldest records from the buffer.
+    /// Takes the turn, and removes the oldest records from the buffer. Does neither if the buffer
+    /// is empty.
     pub(super) fn take_turn(&mut self) -> Option<Chunk> {
         let chunk = self.buffer.pop()?;
         self.lifecycle.writing = true;

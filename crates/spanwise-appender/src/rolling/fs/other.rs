@@ -15,7 +15,8 @@ use super::Create;
 #[derive(Debug, Clone)]
 pub(crate) struct Meta(Metadata);
 
-/// Unknown, so the file at the path counts as the opened file.
+/// Never created, because nothing distinguishes files here. So the file at a path counts as the
+/// opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity;
 

@@ -153,8 +153,9 @@ impl Dir {
     /// Opens the directory that replaced this one, or creates a directory.
     ///
     /// # Errors
-    /// If the directory belongs to another user, if every user may write to it, or if a symbolic
-    /// link leads to it.
+    /// * If a symbolic link leads to the directory.
+    /// * If the directory belongs neither to this user, nor to root, nor to the old owner.
+    /// * If every user may write to the directory, and not every user may write to the old one.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
