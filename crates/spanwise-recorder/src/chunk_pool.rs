@@ -67,6 +67,7 @@ impl ChunkPool {
             Some(holder) => state.holders.grow(holder),
             None => {
                 lease.0 = Some(state.holders.push(Arc::downgrade(unit)));
+                // A unit without a chunk has no records, so its ring can be replaced.
                 if let Some(spare) = state.spare_rings.pop() {
                     *ring = spare;
                 }

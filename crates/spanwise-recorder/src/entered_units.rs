@@ -18,11 +18,11 @@ thread_local! {
 }
 
 pub(crate) fn enter(sink: LayerId, id: &Id) {
-    with(|entered| entered.enter(sink, id));
+    with_entered_spans(|entered| entered.enter(sink, id));
 }
 
 pub(crate) fn exit(sink: LayerId, id: &Id) {
-    if let Some((index, unit)) = with(|entered| entered.exit(sink, id)).flatten() {
+    if let Some((index, unit)) = with_entered_spans(|entered| entered.exit(sink, id)).flatten() {
         EnteredLine::span_exited(sink, index, || unit.map(|unit| unit as _));
     }
 }
@@ -36,7 +36,7 @@ pub(crate) fn current(
     look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
 ) -> Option<Arc<Unit>> {
     // `Err` has the id of a span that the table lacks. Outside the borrow, `look_up` handles it.
-    let found = with(|entered| match entered.current(sink, units) {
+    let found = with_entered_spans(|entered| match entered.current(sink, units) {
         CurrentSpan::Known { value, .. } => Some(Ok(Arc::clone(value))),
         CurrentSpan::Unknown(id) => Some(Err(id.clone())),
         CurrentSpan::None => None,
@@ -51,7 +51,7 @@ pub(crate) fn current(
 /// `None` if the table lacks the span, or if its unit passes lines through.
 #[inline]
 pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
-    with(|entered| match entered.current(sink, units) {
+    with_entered_spans(|entered| match entered.current(sink, units) {
         CurrentSpan::Known { number, value, .. } => (!value.passes_through()).then_some(number),
         CurrentSpan::Unknown(_) | CurrentSpan::None => None,
     })
@@ -62,7 +62,7 @@ pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Op
 /// that may log.
 #[inline]
 fn with_unit<R>(sink: LayerId, index: u32, f: impl FnOnce(&Arc<Unit>) -> R) -> Option<R> {
-    with(|entered| entered.at(sink, index).map(f)).flatten()
+    with_entered_spans(|entered| entered.at(sink, index).map(f)).flatten()
 }
 
 /// The units of the entered spans, for an [`EnteredLine`].
@@ -89,7 +89,7 @@ pub(crate) fn try_buffer(line: &EnteredLine, content: Content<'_>) -> bool {
 /// Calls `f` with the entered spans. Returns `None` while the thread is ending, because the list of
 /// these spans is already dropped.
 #[inline]
-fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
+fn with_entered_spans<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
     // `f` never re-enters this function, so the borrow cannot fail.
     ENTERED
         .try_with(|entered| f(&mut entered.borrow_mut()))

@@ -85,14 +85,14 @@ impl<L> Recorded<L> {
         recorder.is_timed || recorder.pending_dumps.load(Ordering::Acquire) > 0
     }
 
-    /// Returns the unit of a span, or of the nearest span above it that has one. A span has no unit
-    /// if it was opened before the layer was installed.
+    /// Returns the unit of a span, or of its nearest ancestor that has one. A span has no unit if
+    /// it was opened before the layer was installed.
     fn unit_at<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
-        let above = || {
+        let of_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.sink.units.get(&span.id()))
         };
-        self.sink.units.get(id).or_else(above)
+        self.sink.units.get(id).or_else(of_ancestor)
     }
 
     #[inline]
@@ -197,6 +197,7 @@ impl<L> Recorded<L> {
         None
     }
 
+    /// Decides whether tail sampling writes the events of the event's unit even without a trigger.
     fn choose<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
@@ -247,9 +248,10 @@ impl<L> Recorded<L> {
         }
     }
 
-    /// Writes the header and the buffered lines of a unit, unless another thread is doing so. The
-    /// layer receives only the header. The writer takes the [`LineDisposition::Header`], and writes
-    /// the buffered lines after the header.
+    /// Writes the header and the buffered lines of a unit, unless another thread is doing so, or
+    /// the limit of lines refuses the dump. The layer receives the header as an event. When the
+    /// layer writes the header, the writer takes the [`LineDisposition::Header`] and writes the
+    /// buffered lines after it.
     #[cold]
     fn dump<S: SpanSubscriber>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
     where

@@ -203,7 +203,7 @@
 //! # assert_eq!(messages, [header, "received", "miss", "looked up", "no such order"]);
 //! # let plain = ["received", "miss", "received", "miss", "no such order"];
 //! # assert_eq!(others.messages(), plain);
-//! // The second miss was dropped, buffered, shown, and is counted here.
+//! // The sampler dropped the second miss, so a summary counts it. The dump has shown it, too.
 //! sampler.emit_summaries();
 //! assert_eq!(lines.values_of("suppressed"), ["1"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -125,12 +125,12 @@ impl fmt::Display for Recorder {
         if let Some(slow) = options.slow {
             let time = DurationUnits(slow).to_string();
             // `DurationUnits` writes one second as `s`, without a number.
-            let factor = if time.starts_with(|first: char| first.is_ascii_digit()) {
+            let missing_number = if time.starts_with(|first: char| first.is_ascii_digit()) {
                 ""
             } else {
                 "1"
             };
-            write!(f, ",slow={factor}{time}")?;
+            write!(f, ",slow={missing_number}{time}")?;
         }
         if let Some(tail) = options.tail {
             write!(f, ",tail={}", tail.ratio())?;

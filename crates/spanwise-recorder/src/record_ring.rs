@@ -29,12 +29,12 @@ pub(crate) struct RecordRing {
     len: usize,
     /// The number of records.
     pub(crate) records: usize,
-    /// How many bytes the fast path may append, and up to how many records: see
-    /// [`set_room`](Self::set_room).
+    /// How many bytes the fast path may append: see [`set_room`](Self::set_room).
     room: usize,
+    /// The fast path appends no record if the ring has this many.
     max_records: usize,
     /// The spans that records refer to, in the order of their first events. The last one stays
-    /// until another follows, or until the ring is drained.
+    /// until another follows, or until the ring is cleared.
     spans: VecDeque<SharedSpan>,
     /// The address of the last of `spans`, or 0.
     last_span: usize,
@@ -82,7 +82,7 @@ pub(crate) struct NewRecord<'a> {
 pub(crate) struct RecordSize {
     /// The length in the chunks.
     len: usize,
-    /// The memory of the span, if no earlier record refers to it. Else 0.
+    /// The memory of the span of an event. 0 if the previous event is in the same span.
     span_len: usize,
 }
 
@@ -143,7 +143,7 @@ const IS_EVENT: u32 = 1 << 30;
 const HAS_SPAN: u32 = 1 << 31;
 
 impl RecordRing {
-    /// Returns the record of a content.
+    /// Returns a record with this content, and the memory that it needs if it is added next.
     #[inline]
     pub(crate) fn new_record<'a>(&self, key: RecordKey, content: Content<'a>) -> NewRecord<'a> {
         let span = match content {
@@ -171,8 +171,8 @@ impl RecordRing {
         self.chunks.capacity() > 0
     }
 
-    /// Returns the memory that the ring needs for a record. `None` if the record has room. Moves
-    /// idle chunks to the back for it.
+    /// Returns memory that the ring must borrow to make room for a record, or `None` if it has
+    /// room. Before that, uses idle chunks.
     pub(crate) fn missing(&mut self, size: RecordSize) -> Option<Loan> {
         while self.free_len() < size.len {
             match self.idle.pop() {
@@ -253,7 +253,7 @@ impl RecordRing {
     }
 
     /// Returns the header of a record that is added next. Adds the span of an event, unless the
-    /// event before has the same.
+    /// previous event is in the same span.
     fn header_of(&mut self, record: &NewRecord<'_>) -> RecordHeader {
         let kind = match record.content {
             Content::Line(_) => RecordKind::Line,
@@ -289,8 +289,8 @@ impl RecordRing {
         self.records -= 1;
         if let RecordKind::EventInSpan(number) = header.kind {
             // All later events are in this span, or in one that was added after it.
-            let before = self.span_index(number);
-            for span in self.spans.drain(..before) {
+            let index = self.span_index(number);
+            for span in self.spans.drain(..index) {
                 self.spans_len -= span.len;
             }
         }
@@ -398,7 +398,7 @@ impl RecordRing {
         (self.lent_chunks() * CHUNK_LEN).saturating_sub(self.start + self.used_len())
     }
 
-    /// Appends bytes that cross the end of a chunk.
+    /// Appends bytes, which may cross the ends of chunks.
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (chunk, range) = chunk_range(self.start + self.len, bytes.len());
@@ -409,19 +409,21 @@ impl RecordRing {
         }
     }
 
-    fn copy(&self, mut from: usize, mut to: &mut [u8]) {
+    /// Copies the bytes from `offset` on, which may cross the ends of chunks.
+    fn copy(&self, mut offset: usize, mut to: &mut [u8]) {
         while !to.is_empty() {
-            let (chunk, range) = chunk_range(from, to.len());
+            let (chunk, range) = chunk_range(offset, to.len());
             let (now, later) = to.split_at_mut(range.len());
-            from += now.len();
+            offset += now.len();
             now.copy_from_slice(&self.chunks[chunk][range]);
             to = later;
         }
     }
 
-    fn advance(&mut self, by: usize) {
-        self.start += by;
-        self.len -= by;
+    /// Removes the oldest bytes: those of one record.
+    fn advance(&mut self, record_len: usize) {
+        self.start += record_len;
+        self.len -= record_len;
         while self.start >= CHUNK_LEN {
             // All records in the first chunk were removed.
             self.idle.extend(self.chunks.pop_front());
@@ -485,10 +487,10 @@ impl fmt::Debug for RecordRing {
     }
 }
 
-/// The length of the bits of the sinks.
+/// The length of the bits of the sinks, in bytes.
 const SINKS_LEN: usize = 8;
 
-/// The length of the number of a span.
+/// The length of the number of a span, in bytes.
 const SPAN_NUMBER_LEN: usize = 4;
 
 const MAX_PREFIX_LEN: usize = HEADER_LEN + SINKS_LEN + SPAN_NUMBER_LEN;

@@ -31,7 +31,7 @@ impl<T: Default> SizeRanking<T> {
         HolderId(self.holders.push_back(&mut self.lists[1], holder))
     }
 
-    /// Increments the size of a holder.
+    /// Increments the size of a holder, and moves it to the end of the list of its new size.
     pub(crate) fn grow(&mut self, id: &HolderId) {
         let holder = &mut self.holders[id.0];
         let size = holder.size;
@@ -62,6 +62,7 @@ impl<T: Default> SizeRanking<T> {
         self.holders.remove(&mut self.lists[size], id.0);
     }
 
+    /// Adds missing lists up to this size, which a holder now has.
     fn reserve(&mut self, size: usize) {
         if self.lists.len() <= size {
             self.lists.resize(size + 1, SlotList::default());

@@ -16,7 +16,7 @@ pub(crate) enum Trigger {
     Cancelled,
     /// Code called [`dump_current_unit`](crate::dump_current_unit).
     Requested,
-    /// The unit is older than tail sampling buffers it.
+    /// The unit has the age at which tail sampling stops buffering.
     Expired,
 }
 

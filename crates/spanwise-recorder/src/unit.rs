@@ -28,7 +28,7 @@ use crate::{
 pub(crate) use buffering::{BufferOutcome, RecordTag};
 pub(crate) use dump::Dump;
 
-/// The buffer of one unit of work for one sink. A request has one per sink.
+/// The buffer of one unit of work for one sink. A request has one `Unit` per sink.
 #[derive(Debug)]
 pub(crate) struct Unit {
     recorder: Arc<RecorderState>,
@@ -57,8 +57,8 @@ struct State {
     phase: Phase,
     ring: RecordRing,
     lease: PoolLease,
-    /// Records dropped from the unit: evicted, or longer than `max_record_bytes`. The header
-    /// reports this number.
+    /// Records dropped from the unit since its last dump: evicted, or longer than
+    /// `max_record_bytes`. The header reports this number.
     dropped_records: u64,
     /// Whether a trigger other than [`Trigger::Expired`] has fired.
     has_triggered: bool,
@@ -143,11 +143,12 @@ impl Unit {
         self.passes_through.load(Ordering::Acquire)
     }
 
-    /// Requests a dump. It is written before the next event of the unit, or when the unit ends.
+    /// Requests a dump, unless one is already requested. The dump is written before the next event
+    /// of the unit, or when the unit ends.
     pub(crate) fn request_dump(&self, trigger: Trigger) {
         let number = trigger as u8;
-        let trigger = &self.requested_trigger;
-        let stored = trigger.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+        let requested = &self.requested_trigger;
+        let stored = requested.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
         if stored.is_ok() {
             self.recorder.pending_dumps.fetch_add(1, Ordering::AcqRel);
         }
@@ -210,8 +211,8 @@ impl Unit {
         }
         let mut choice = self.tail_sampling();
         if choice == TailSampling::Undecided {
-            // A unit that is too old is no longer buffered, so `choose` is not needed. Below, such
-            // a unit gets `Write`, whichever sampled variant is stored here.
+            // The events of a unit that is too old are written, so `choose` is not needed. Either
+            // sampled variant leads to `TailAction::Write` below.
             choice = if self.age() >= MAX_TAIL_AGE {
                 TailSampling::SampledAtRandom
             } else {
@@ -229,7 +230,7 @@ impl Unit {
             }
         }
         let by_trace = match choice {
-            // No age check here: `trigger` already dumps units older than `MAX_TAIL_AGE`.
+            // No age check here: `trigger`, which is called before, fires for an older unit.
             TailSampling::NotSampled | TailSampling::Undecided => return TailAction::Buffer,
             TailSampling::SampledByTrace => true,
             TailSampling::SampledAtRandom => false,
@@ -248,7 +249,7 @@ impl Unit {
         }
     }
 
-    /// Ends a dump, after the buffer was written.
+    /// Ends a dump, after the buffer was written or dropped.
     fn finish_dump(&self, state: &mut State) {
         if state.has_triggered {
             self.clear_dump_request();

@@ -102,7 +102,7 @@ impl<W> Destination<W> {
                 });
                 Self::Header(Some((writer, dump)))
             }
-            // Passed to the layer, which takes it before it writes the next line.
+            // Not expected here: the layer takes a dump before it writes the next line.
             LineDisposition::Dump(_) => Self::Output(new_writer(make_writer)),
         }
     }
@@ -214,14 +214,15 @@ where
         let mut dump = DumpWriter {
             output: Arc::clone(self.output),
             dump,
-            first: None,
+            first_event: None,
             unwritten: None,
         };
         let mut content = Vec::new();
         while let Some(record) = dump.remove_next(&mut content) {
             if record.is_event {
+                // Set again when the layer takes the record.
                 dump.unwritten = None;
-                dump.first = Some((record, content));
+                dump.first_event = Some((record, content));
                 LineDisposition::pass_dump(self.output.sink.id, Box::new(dump));
                 break;
             }
@@ -235,8 +236,8 @@ where
 struct DumpWriter<W> {
     output: Arc<Output<W>>,
     dump: Box<Dump>,
-    /// The first record for the layer, with its content.
-    first: Option<(RemovedRecord, Vec<u8>)>,
+    /// The first event of the dump, with its content, until the layer takes it.
+    first_event: Option<(RemovedRecord, Vec<u8>)>,
     /// The record that was removed last, until its line was written.
     unwritten: Option<RecordKey>,
 }
@@ -248,14 +249,15 @@ impl<W> DumpWriter<W> {
 
     fn remove_next(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
         if self.unwritten.is_some() {
-            // The writer panicked. It would probably also panic for the other records. They count
-            // as failed when the dump is dropped.
+            // The previous record was not written, because the writer or the layer panicked. It
+            // would probably panic again. The other records count as failed when the dump is
+            // dropped.
             return None;
         }
-        let record = match self.first.take() {
-            Some((first, first_content)) => {
+        let record = match self.first_event.take() {
+            Some((first_event, first_content)) => {
                 *content = first_content;
-                first
+                first_event
             }
             None => self.dump.next(content)?,
         };
@@ -270,7 +272,7 @@ where
 {
     fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord> {
         let record = self.remove_next(content)?;
-        // The key of a record has the number of a known callsite.
+        // Always found: the number in a key is from `SinkState::add_callsite`.
         let callsite = self.output.sink.callsite(record.key.callsite);
         Some(match callsite.filter(|_| record.is_event) {
             Some(callsite) => DumpedRecord::Event {
@@ -298,7 +300,7 @@ where
 impl<W> Drop for DumpWriter<W> {
     /// Counts a record that was removed and not written, because the writer or the layer panicked.
     fn drop(&mut self) {
-        if self.unwritten.is_some() || self.first.is_some() {
+        if self.unwritten.is_some() || self.first_event.is_some() {
             self.counters().failed.add(1);
         }
     }

@@ -95,7 +95,7 @@ impl Unit {
     /// Returns whether it did.
     #[inline]
     pub(crate) fn try_buffer_fast(&self, tag: RecordTag, content: Content<'_>) -> bool {
-        // The ring has room only if the unit buffers.
+        // `try_push` finds no room unless the phase is `Buffering`.
         let is_buffered = !tag.is_tail_sampled() && {
             let mut state = self.state();
             state.ring.try_push(tag.key(), content)
@@ -169,7 +169,7 @@ impl Unit {
             || state.ring.used_len() + size.total() > options.max_unit_bytes
     }
 
-    /// Sets the room for the fast path.
+    /// Sets the room for the fast path: none unless the phase is `Buffering`.
     fn set_room(&self, state: &mut State) {
         let options = &self.recorder.options;
         let max_len = match state.phase {
@@ -256,7 +256,7 @@ impl BufferingUnit for Unit {
         if tag.is_buffered_only_if_sampled_out() && !is_sampled_out {
             return false;
         }
-        // Inherent, not this method of the trait.
+        // The inherent method, which is not this method of the trait.
         Self::buffer(&self, tag, Content::Event(event)) == BufferOutcome::Taken
     }
 }

@@ -48,8 +48,8 @@ const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
     /// Begins a dump. Returns `None` if a dump has begun, if the unit has ended, if the limit
-    /// refuses the dump, or if the buffer is empty. With an empty buffer, the unit still passes
-    /// lines through afterwards, unless the trigger is the unit's expiry.
+    /// refuses the dump, or if the buffer is empty. With an empty buffer, a unit with a span still
+    /// passes lines through afterwards, unless the trigger is the unit's expiry.
     pub(crate) fn begin_dump(
         self: &Arc<Self>,
         trigger: Trigger,
@@ -70,8 +70,8 @@ impl Unit {
         let writes = !is_empty || (!is_expiry && self.span.is_some());
         let is_suppressed = writes && !limit.admit(trigger, state.ring.records as u64);
         // Expiry does not replace an earlier, more important trigger.
-        let before = state.suppressed_trigger.filter(|_| is_expiry);
-        state.suppressed_trigger = is_suppressed.then(|| before.unwrap_or(trigger));
+        let earlier = state.suppressed_trigger.filter(|_| is_expiry);
+        state.suppressed_trigger = is_suppressed.then(|| earlier.unwrap_or(trigger));
         if is_suppressed {
             return None;
         }
