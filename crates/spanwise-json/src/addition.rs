@@ -55,23 +55,24 @@ impl LayerAddition<'_> {
     #[cold]
     pub(crate) fn add(&self, line: &mut LineBuffer, offsets: &mut LineOffsets) {
         // Truncation moves the offset of the addition, but changes no byte behind it.
-        let behind = line.len() - offsets.addition;
+        let end_len = line.len() - offsets.addition;
         loop {
-            let added = self.completed(line, offsets, behind);
-            let excess = added.len().saturating_sub(self.max_line);
-            let before = line.len();
+            let completed = self.completed(line, offsets, end_len);
+            let excess = completed.len().saturating_sub(self.max_line);
+            let len_before = line.len();
             if excess > 0 {
-                truncate_line(line, offsets, before.saturating_sub(excess), self.table);
+                truncate_line(line, offsets, len_before.saturating_sub(excess), self.table);
             }
-            if line.len() >= before {
+            // The result fits, or nothing more can be dropped.
+            if line.len() >= len_before {
                 line.truncate(0);
-                return line.push(&added);
+                return line.push(&completed);
             }
         }
     }
 
-    /// Returns the line with the addition in front of its last `behind` bytes.
-    fn completed(&self, line: &LineBuffer, offsets: &LineOffsets, behind: usize) -> Vec<u8> {
+    /// Returns the line with the addition in front of its last `end_len` bytes.
+    fn completed(&self, line: &LineBuffer, offsets: &LineOffsets, end_len: usize) -> Vec<u8> {
         let bytes = line.as_bytes();
         let of_event = members(&bytes[offsets.fields_start..offsets.fields_end]);
         let mut all: Vec<_> = of_event.collect();
@@ -88,10 +89,10 @@ impl LayerAddition<'_> {
             let changed = added.changed.iter().find(|(at, _)| *at == index);
             completed.extend(changed.map_or(member.bytes, |(_, bytes)| bytes));
         }
-        let addition = bytes.len() - behind;
-        completed.extend(&bytes[offsets.spans_end..addition]);
+        let addition_start = bytes.len() - end_len;
+        completed.extend(&bytes[offsets.spans_end..addition_start]);
         completed.extend(&added.members);
-        completed.extend(&bytes[addition..]);
+        completed.extend(&bytes[addition_start..]);
         completed
     }
 }

@@ -151,15 +151,15 @@ impl QuotedKeys {
         if self.0.len() <= max {
             return;
         }
-        let mut kept = 0;
+        let mut kept_len = 0;
         for name in self.iter() {
-            let next = kept + name.len() + 1;
-            if next + ELLIPSIS.len() > max {
+            let next_len = kept_len + name.len() + 1;
+            if next_len + ELLIPSIS.len() > max {
                 break;
             }
-            kept = next;
+            kept_len = next_len;
         }
-        self.0.truncate(kept);
+        self.0.truncate(kept_len);
         self.0.extend_from_slice(ELLIPSIS.as_bytes());
     }
 

@@ -77,9 +77,9 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serd
         Ok(text) => text,
         // The limit has cut a character.
         Err(error) => {
-            let whole = error.utf8_error().valid_up_to();
+            let whole_len = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
-            bytes.truncate(whole);
+            bytes.truncate(whole_len);
             String::from_utf8(bytes).unwrap_or_default()
         }
     };
@@ -102,10 +102,10 @@ struct LimitedBuffer {
 
 impl io::Write for LimitedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let kept = bytes.len().min(MAX_JSON_LEN - self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..kept]);
-        if kept == bytes.len() {
-            return Ok(kept);
+        let accepted = bytes.len().min(MAX_JSON_LEN - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..accepted]);
+        if accepted == bytes.len() {
+            return Ok(accepted);
         }
         self.is_full = true;
         Err(io::ErrorKind::FileTooLarge.into())
@@ -120,7 +120,7 @@ impl io::Write for LimitedBuffer {
 fn strip_whitespace(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
-    let (mut at, mut from) = (0, 0);
+    let (mut at, mut run_start) = (0, 0);
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
@@ -128,17 +128,17 @@ fn strip_whitespace(text: String) -> String {
                 continue;
             }
             b' ' | b'\t' | b'\n' | b'\r' => {
-                kept.extend_from_slice(&bytes[from..at]);
-                from = at + 1;
+                kept.extend_from_slice(&bytes[run_start..at]);
+                run_start = at + 1;
             }
             _ => {}
         }
         at += 1;
     }
-    if from == 0 {
+    if run_start == 0 {
         return text;
     }
-    kept.extend_from_slice(&bytes[from..]);
+    kept.extend_from_slice(&bytes[run_start..]);
     // Only ASCII was removed.
     String::from_utf8(kept).unwrap_or(text)
 }
@@ -182,15 +182,15 @@ fn without_repeated_keys(text: &str) -> Option<String> {
     }
     replaced.sort_unstable_by_key(|range| range.start);
     let mut kept = String::with_capacity(text.len());
-    let mut from = 0;
+    let mut run_start = 0;
     for range in replaced {
         // A range inside an omitted one adds nothing.
-        if range.start >= from {
-            kept.push_str(&text[from..range.start]);
-            from = range.end;
+        if range.start >= run_start {
+            kept.push_str(&text[run_start..range.start]);
+            run_start = range.end;
         }
     }
-    kept.push_str(&text[from..]);
+    kept.push_str(&text[run_start..]);
     Some(kept)
 }
 
@@ -205,9 +205,9 @@ struct ObjectKeys<'a> {
 impl<'a> ObjectKeys<'a> {
     fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
         self.ranges.push(start..start);
-        if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
-            // Another member follows the replaced one, so a comma has ended the replaced one.
-            replaced.push(self.ranges[before].clone());
+        if let Some(earlier) = self.by_key.insert(key, self.ranges.len() - 1) {
+            // This member follows the earlier one, so a comma has ended the earlier one.
+            replaced.push(self.ranges[earlier].clone());
         }
     }
 

@@ -178,7 +178,8 @@ where
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
-    /// Like [`push_fields`](Self::push_fields), for all callsites.
+    /// Like [`push_fields`](Self::push_fields), also for callsites whose message comes late, or
+    /// whose keys depend on the values.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: impl Fn(&mut dyn Visit) + Copy) {
         let plan = draft.plan;
@@ -251,7 +252,7 @@ where
         }
     }
 
-    /// Ends and writes a line that is buffered.
+    /// Ends and writes a line with the member `buffered`.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn finish_buffered(&self, draft: &mut Draft<'_>) {
         let line = &mut draft.scratch.line;

@@ -134,10 +134,10 @@ fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
 fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
     // The piece ends when `rest` has at most this length.
-    let end = text.len().saturating_sub(PIECE_LEN);
-    // One comparison for both conditions: the piece has not ended, and there is enough text.
-    let last_wide = WINDOW.max(end + 1);
-    while rest.len() >= last_wide
+    let end_len = text.len().saturating_sub(PIECE_LEN);
+    // One comparison for both conditions: the piece has not ended, and `rest` has a whole window.
+    let min_window_len = WINDOW.max(end_len + 1);
+    while rest.len() >= min_window_len
         && let Some(window) = rest.first_chunk()
     {
         let [first, second] = [0, BLOCK].map(|at| block_at(window, at));
@@ -151,24 +151,24 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
             (rest, written) = push_escapes(room, rest, window, escapes, written);
         }
     }
-    let last_block = BLOCK.max(end + 1);
-    while rest.len() >= last_block
+    let min_block_len = BLOCK.max(end_len + 1);
+    while rest.len() >= min_block_len
         && let Some(block) = rest.first_chunk::<BLOCK>()
     {
-        let clean = find_escape::<ALL>(block);
+        let clean_len = find_escape::<ALL>(block);
         room[written..written + BLOCK].copy_from_slice(block);
-        rest = &rest[clean..];
-        written += clean;
-        if clean < BLOCK {
+        rest = &rest[clean_len..];
+        written += clean_len;
+        if clean_len < BLOCK {
             (rest, written) = push_escaped(room, rest, written);
         }
     }
-    while rest.len() > end && rest.len() < BLOCK {
+    while rest.len() > end_len && rest.len() < BLOCK {
         let block = small_block(rest);
-        let clean = find_escape::<ALL>(&block).min(rest.len());
+        let clean_len = find_escape::<ALL>(&block).min(rest.len());
         room[written..written + BLOCK].copy_from_slice(&block);
-        rest = &rest[clean..];
-        written += clean;
+        rest = &rest[clean_len..];
+        written += clean_len;
         if !rest.is_empty() {
             (rest, written) = push_escaped(room, rest, written);
         }
@@ -221,8 +221,8 @@ fn block_at(window: &[u8; WINDOW], at: usize) -> &[u8; BLOCK] {
     }
 }
 
-/// Writes the first character of `text`, escaped if necessary. Returns the rest of `text`, and how
-/// many bytes `room` has then.
+/// Writes the first character of `text`, escaped if necessary, behind the first `written` bytes of
+/// `room`. Returns the rest of `text`, and the new number of written bytes.
 #[inline]
 fn push_escaped<'t>(
     room: &mut [u8; PIECE_CAPACITY],

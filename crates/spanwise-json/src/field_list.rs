@@ -253,11 +253,11 @@ impl FieldList {
                 ),
             });
         }
-        let shown = self.0.iter().filter_map(|word| match word {
+        let shown_parts = self.0.iter().filter_map(|word| match word {
             FieldWord::Show(part) => Some(*part),
             _ => None,
         });
-        for part in shown {
+        for part in shown_parts {
             let names = part.placeholders();
             if !names.is_empty() && text_template::hides(format, names) {
                 let (word, name) = (part.name(), names[0]);
@@ -405,8 +405,9 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
 }
 
-/// Returns the problem with `->` or `=>` in place of `>`: read as `>` or `=`, the word would rename
-/// or add something else.
+/// Returns the problem with a word that has `->` or `=>` in place of `>`, if it does. Without this
+/// check, the word would rename or add something else. `before` is the text in front of the sign
+/// `>` or `=`, and `from_sign` is the text from the sign on.
 fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     let name = before.trim_end_matches(['-', '=']).trim();
     let arrow = if from_sign.starts_with("=>") {
@@ -426,6 +427,7 @@ fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     )))
 }
 
+/// Returns the problem with a word whose `name` is none of `names`.
 fn unknown<'n>(
     text: &str,
     sign: char,
@@ -453,8 +455,8 @@ fn checked(word: &str, name: &str) -> Result<String, Problem> {
             "`{word}`: `*` is not a wildcard: write each name"
         )));
     }
-    let is_of_name = |c: char| c.is_alphanumeric() || "_.-@/:$".contains(c);
-    if name.is_empty() || name.len() > MAX_NAME_LEN || !name.chars().all(is_of_name) {
+    let is_allowed = |c: char| c.is_alphanumeric() || "_.-@/:$".contains(c);
+    if name.is_empty() || name.len() > MAX_NAME_LEN || !name.chars().all(is_allowed) {
         return Err(Problem::new(format!(
             "`{word}`: `{name}` is not a name: write at most {MAX_NAME_LEN} letters, digits, and `_ . - @ / : $`"
         )));
@@ -478,7 +480,7 @@ fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
 /// The maximum length of a name, in bytes.
 const MAX_NAME_LEN: usize = 64;
 
-/// Returns why two words do not go together.
+/// Returns the problem with `second` if the two words contradict or repeat each other.
 fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
     use FieldWord::{Add, Omit, Only, Precision, Rename, Show};
     match (first, second) {

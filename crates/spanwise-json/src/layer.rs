@@ -242,25 +242,25 @@ where
         })
     }
 
-    /// Returns the node of a span, or of the nearest span around it that has a node. A span opened
-    /// before the layer was added has no node, unless the layer is [late](JsonLayer::late).
+    /// Returns the node of a span, or of its nearest ancestor that has a node. A span opened before
+    /// the layer was added has no node, unless the layer is [late](JsonLayer::late).
     pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let known = self.spans.get(id);
-        let above = || {
+        let of_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
         match known {
             None if self.is_late => self.adopt(id, ctx),
-            known => known.or_else(above),
+            known => known.or_else(of_ancestor),
         }
     }
 
-    /// Creates the nodes of a span that is older than the layer, and of the older spans around it.
-    /// Their fields are the values that the [context](SpanContext) of each span has.
+    /// Creates the nodes of a span that is older than the layer, and of its ancestors without a
+    /// node. Their fields are the values that the [context](SpanContext) of each span has.
     #[cold]
     fn adopt<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
@@ -333,6 +333,7 @@ where
         found.unwrap_or(Err(None))
     }
 
+    /// Returns the node of the parent of a new span.
     fn parent_of<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,

@@ -93,7 +93,11 @@ fn refuse_omitted_and_renamed(changes: &mut Changes, problems: &mut Vec<String>)
 
 /// Switches off the optional parts that `changes` omit.
 fn omit_optional_parts(options: &mut Options, base: &FormatTable, changes: &Changes) {
-    let is_omitted = |key: &str| changes.iter().any(|(of, to)| *of == key && to.is_none());
+    let is_omitted = |key: &str| {
+        changes
+            .iter()
+            .any(|(part, to)| *part == key && to.is_none())
+    };
     if is_omitted(base.timestamp) {
         options.timestamp = None;
     }
@@ -247,7 +251,11 @@ impl<'a> PartFinder<'a> {
     /// the first of them.
     fn keep_a_first_member(&self, changes: &mut Changes, resolved: &mut Resolved) {
         let base = self.base;
-        let stays = |key: &str| !changes.iter().any(|(of, to)| *of == key && to.is_none());
+        let stays = |key: &str| {
+            !changes
+                .iter()
+                .any(|(part, to)| *part == key && to.is_none())
+        };
         let has_time = resolved.options.timestamp.is_some() && stays(base.timestamp);
         let inputs = inputs(&resolved.options);
         let mut first = base.parts().filter(|(key, _)| stays(key));
@@ -255,7 +263,7 @@ impl<'a> PartFinder<'a> {
         if has_first || base.layout == Layout::Nested {
             return;
         }
-        changes.retain(|(key, to)| to.is_some() || base.parts().all(|(of, _)| of != key));
+        changes.retain(|(key, to)| to.is_some() || base.parts().all(|(part, _)| part != key));
         let problem =
             "`-level`: a line begins with its time, its level or its target: keep one of them";
         resolved.problems.push(problem.to_owned());
@@ -312,8 +320,8 @@ impl<'a> PartFinder<'a> {
         self.differing(&inputs(&self.plain), &inputs(&self.full))
     }
 
-    /// Returns the keys of the members that show `file` or `line`, as far as `shown` has these
-    /// names.
+    /// Returns the keys of the members that show the source file or line. `shown` has the names of
+    /// what to look for: `file`, `line` or both.
     fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
         let here = PartInputs {
             file: Some("file"),
@@ -384,7 +392,7 @@ fn member_keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str
 
 /// Returns the keys of all parts, shown or not.
 fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
-    let own = [
+    let single_keys = [
         table.timestamp,
         table.message.key,
         table.span,
@@ -393,7 +401,8 @@ fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
         table.thread.id,
     ];
     let constants = table.constants.iter().map(|(key, _)| *key);
-    own.into_iter().chain(member_keys(table)).chain(constants)
+    let keys = single_keys.into_iter().chain(member_keys(table));
+    keys.chain(constants)
 }
 
 /// Returns the new key of a part as the format spells it. A name that already begins with the
@@ -442,7 +451,10 @@ fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static F
 }
 
 fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> FormatTable {
-    let change = |key: &'static str| changes.iter().find(|(of, _)| *of == key).map(|(_, to)| to);
+    let change = |key: &'static str| {
+        let mut changes = changes.iter();
+        changes.find(|(part, _)| *part == key).map(|(_, to)| to)
+    };
     // A part that is omitted keeps its key, so no field gets this key by chance.
     let renamed = |key: &'static str| match change(key) {
         Some(Some(to)) => &*to.clone().leak(),

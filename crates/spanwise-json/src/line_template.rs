@@ -35,7 +35,7 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The bytes in front of `open`. Empty if lines have no timestamp.
+    /// The bytes in front of `open`, if there are any. Empty if lines have no timestamp.
     pub(crate) before_open: PaddedBytes<64>,
     /// The member of the timestamp up to its text. Empty if lines have no timestamp, or if
     /// `before_open` has it.
@@ -202,7 +202,8 @@ impl LineTemplate {
         }
     }
 
-    /// Returns the part from the timestamp to the first field.
+    /// Returns the part from the end of the timestamp to the first field. It begins with the
+    /// closing quote of the timestamp, if that is a text.
     pub(crate) fn head(&self, inputs: &PartInputs<'_>, has_message: bool) -> Vec<u8> {
         let table = self.table;
         let mut members = Vec::new();
@@ -318,11 +319,12 @@ impl LineTemplate {
         let key = renamed.map_or(name, |(_, to)| to.as_str());
         let taken = match self.table.layout {
             Layout::Flat => {
-                let taken = match renamed {
+                let is_taken_by_part = match renamed {
                     Some(_) => self.is_shown(options, key),
                     None => self.is_taken(options, key),
                 };
-                taken || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
+                is_taken_by_part
+                    || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
             }
             // Event fields have an object of their own; span fields share theirs with the span's
             // name.
@@ -498,7 +500,8 @@ impl LineTemplate {
     /// Renames the member with the causes of the error in the field `name`, because another field
     /// has the key of that member.
     pub(crate) fn displace_chain(&self, key: &mut Key, name: &str) {
-        let error = key.conversion.as_mut().and_then(|own| own.error.as_mut());
+        let conversion = key.conversion.as_mut();
+        let error = conversion.and_then(|conversion| conversion.error.as_mut());
         for (part, opening) in error.into_iter().flat_map(|error| &mut error.parts) {
             if *part == ErrorPart::Chain {
                 let displaced = self.displaced(&format!("{name}.chain"));
@@ -573,7 +576,8 @@ pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {
     to.extend(value);
 }
 
-/// Returns the policy if it scans text. [`LineTemplate::key`] reads its verdicts about keys.
+/// Returns the policy if it scans text. Its verdicts about keys are applied by
+/// [`LineTemplate::key`].
 pub(crate) fn text_policy<'a>(
     template: &LineTemplate,
     options: &'a Options,

@@ -7,8 +7,8 @@ use crate::{
     work,
 };
 
-/// The id of a key, as members begin with it: `,"key":`. A layer gives each key that it sees the
-/// next id.
+/// The id of a key. It identifies the text with which members of this key begin: `,"key":`. A layer
+/// gives each such text that it sees the next id.
 pub(crate) type KeyId = u16;
 
 /// The id of a key that must be compared as text. There are three cases: the layer had seen 65,535
@@ -237,9 +237,9 @@ impl OwnKeys {
     ) -> bool {
         let mut is_ordered = true;
         let members = self.entries.iter_mut().zip(keys).zip(starts.windows(2));
-        for ((to, key), ends) in members {
-            is_ordered &= ends[0] <= ends[1];
-            *to = entry(key.key_id, ends[1].wrapping_sub(ends[0]));
+        for ((slot, key), bounds) in members {
+            is_ordered &= bounds[0] <= bounds[1];
+            *slot = entry(key.key_id, bounds[1].wrapping_sub(bounds[0]));
         }
         self.count = if is_ordered {
             count % (MAX_SPAN_FIELDS + 1)

@@ -32,9 +32,9 @@ pub(crate) struct Plan {
     /// not that of the callsite.
     pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[Key]>,
-    /// If several fields have the name of an error, only their values show which one is the error.
-    /// `keys` is for the case that the first of them is. These are the keys if another one is, by
-    /// the index of that field.
+    /// Empty unless several fields have the name of an error. In that case, only their values show
+    /// which one is the error. `keys` treats the first of them as the error. Each entry has the
+    /// index of another one, and the keys that treat that one as the error.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
     /// For events whose lines are mostly written in the format's own syntax, not as JSON.
     pub(crate) rewritten: Option<RewrittenPlan>,
@@ -190,11 +190,11 @@ impl Plan {
         let mut head = Vec::new();
         if !is_log {
             head = template.head(&inputs, message.is_some() || callsite.is_span());
-            let to = match table.layout {
+            let origin_part = match table.layout {
                 Layout::Flat => &mut location,
                 Layout::Nested => &mut after_fields,
             };
-            push_parts(to, table.origin, &inputs);
+            push_parts(origin_part, table.origin, &inputs);
         }
         let mut close = Vec::new();
         if !has_location_apart {
@@ -215,7 +215,7 @@ impl Plan {
         // line.
         let has_hoisted = keys.iter().any(|key| {
             let conversion = key.conversion.as_deref();
-            conversion.is_some_and(|own| matches!(own.rule, Rule::Hex { .. }))
+            conversion.is_some_and(|conversion| matches!(conversion.rule, Rule::Hex { .. }))
         });
         let is_plain = callsite.is_event()
             && !is_log
@@ -478,11 +478,11 @@ fn has_error_key(keys: &[Key], table: &FormatTable) -> bool {
 fn has_repeated_keys(keys: &[Key]) -> bool {
     let mut seen = HashSet::new();
     for key in keys.iter().filter(|key| key.is_shown()) {
-        let own: HashSet<&[u8]> = key.all_openings().collect();
-        if !own.is_disjoint(&seen) {
+        let openings: HashSet<&[u8]> = key.all_openings().collect();
+        if !openings.is_disjoint(&seen) {
             return true;
         }
-        seen.extend(own);
+        seen.extend(openings);
     }
     false
 }
@@ -513,12 +513,13 @@ impl Key {
 
     /// Returns the opening of each member that the field may become.
     pub(crate) fn all_openings(&self) -> impl Iterator<Item = &[u8]> {
-        let own = match &self.conversion {
+        let plain = match &self.conversion {
             None => Some(self.opening()),
             Some(_) => None,
         };
-        let converted = self.conversion.iter().flat_map(|own| own.all_openings());
-        own.into_iter().chain(converted)
+        let conversions = self.conversion.iter();
+        let converted = conversions.flat_map(|conversion| conversion.all_openings());
+        plain.into_iter().chain(converted)
     }
 
     /// Returns the opening of the member with the causes of an error that is not the error of the

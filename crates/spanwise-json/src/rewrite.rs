@@ -38,7 +38,7 @@ pub(crate) struct RewriteByParts {
     pub(crate) around: AroundValue,
     /// Whether a text is written without quotes if it needs none.
     pub(crate) has_words: bool,
-    /// Rewrites members of flat JSON, for values that have no such bytes.
+    /// Rewrites members of flat JSON, for values for which `around` has no bytes.
     pub(crate) fields: fn(&[u8], &mut LineBuffer),
     /// Rewrites the rest of the line, after the fields of the event. The first half comes behind
     /// the fields.
@@ -74,7 +74,8 @@ struct KnownTail {
     rewritten: RewrittenPart,
 }
 
-/// The number of ends that a thread remembers. It alternates between few spans.
+/// The number of ends that a thread remembers. Few are enough, because a thread alternates between
+/// few spans.
 const KNOWN_TAILS: usize = 4;
 
 impl RewrittenTails {

@@ -39,8 +39,8 @@ pub(crate) struct SpanPlan {
 /// A key of the context, such as `request_id`. The opening of a member is `,"key":`.
 #[derive(Debug)]
 pub(crate) struct ContextKey {
-    /// The opening of each member that it may become, and the opening of that member where it is
-    /// renamed.
+    /// For each member that a field with this key may become: its opening, and its opening after it
+    /// is renamed.
     openings: Vec<(Box<[u8]>, Vec<u8>)>,
     key_ids: Box<[KeyId]>,
 }
@@ -83,7 +83,8 @@ impl ContextKey {
 
     /// Returns whether a member with this opening has the key.
     pub(crate) fn has(&self, opening: &[u8]) -> bool {
-        self.openings.iter().any(|(own, _)| **own == *opening)
+        let mut openings = self.openings.iter();
+        openings.any(|(original, _)| **original == *opening)
     }
 }
 
@@ -93,8 +94,8 @@ impl SpanPlan {
         options: &Options,
         template: &LineTemplate,
     ) -> Self {
-        let more = options.context_keys.iter().map(String::as_str);
-        let context = CONTEXT_KEYS.into_iter().chain(more);
+        let configured = options.context_keys.iter().map(String::as_str);
+        let context = CONTEXT_KEYS.into_iter().chain(configured);
         let key = |name| ContextKey::new(options, template, name);
         let name = escape::quoted(&limit_name(callsite.name()));
         let mut tail = Vec::new();
@@ -135,7 +136,7 @@ impl SpanPlan {
             let mut openings = keys.iter().flat_map(|key| &key.openings);
             openings.find(|(from, _)| member.bytes.starts_with(from))
         };
-        // Each key that a member gets, with the last member that gets it.
+        // Each new key, with the index of the last member that gets it.
         let renamed: HashMap<&[u8], usize> = members(all)
             .enumerate()
             .filter_map(|(index, member)| Some((quoted_key(&rename(&member)?.1), index)))
@@ -151,7 +152,7 @@ impl SpanPlan {
                     kept.extend_from_slice(to);
                     kept.extend_from_slice(&member.bytes[from.len()..]);
                 }
-                // The newer value replaces one that was renamed before.
+                // This member has its key from an earlier rename. A newer value now gets the key.
                 None if renamed.contains_key(member.quoted_key()) => {}
                 None => kept.extend_from_slice(member.bytes),
             }

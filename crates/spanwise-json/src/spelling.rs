@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
-/// The names under which a format shows fields without a place. A receiver that fixes the type of a
-/// name when it first sees the name needs another name for each type.
+/// The names under which a format shows fields for which its table has no key. A receiver that
+/// fixes the type of a name when it first sees the name needs another name for each type.
 #[derive(Clone, Copy)]
 pub(crate) struct Spelling {
     pub(crate) text: Spell,

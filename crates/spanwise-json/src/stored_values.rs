@@ -58,7 +58,8 @@ impl StoredFields {
         let field = |key: &Key| {
             let conversion = key.conversion.as_deref();
             let role = key.field_role();
-            let role_of_bool = conversion.map_or(key.role_of_bool, |own| own.role_of_bool);
+            let role_of_bool =
+                conversion.map_or(key.role_of_bool, |conversion| conversion.role_of_bool);
             let is_scanned = policy.is_some() && role != Role::Trusted;
             StoredField {
                 of_value: Storage::for_role(role),
@@ -238,7 +239,8 @@ struct ValueWriter<'a> {
 }
 
 impl ValueWriter<'_> {
-    /// Returns the field if its value is stored.
+    /// Returns how a field is stored, if its value is to be stored. Otherwise, the field needs
+    /// nothing more: that its value is redacted is stored here.
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<StoredField> {
         let index = field.index();
@@ -277,7 +279,7 @@ impl ValueWriter<'_> {
     #[inline]
     fn push_bytes(&mut self, kind: StoredKind, field: &Field, bytes: &[u8]) {
         if self.begin(field).is_some() {
-            // Texts of 4 GiB are not logged. If one is, the reader stops here.
+            // Texts of 4 GiB are not expected. A longer one is cut.
             let len = bytes.len().min(u32::MAX as usize);
             self.push_text_head(kind, field.index(), len);
             self.bytes.push_short(&bytes[..len]);
@@ -290,7 +292,8 @@ impl ValueWriter<'_> {
         self.bytes.push_block(&head.to_le_bytes(), TEXT_HEAD_LEN);
     }
 
-    /// Stores that the value that was being formatted panicked. Returns false if no value was.
+    /// Replaces the value that panicked by [`StoredKind::Panicked`]. Returns false if no value was
+    /// being formatted.
     #[cold]
     fn replace_panicked_value(&mut self) -> bool {
         let Some((index, start)) = self.formatted.take() else {

@@ -244,7 +244,8 @@ fn push_checked(
     }
 }
 
-/// Writes a collected text again that was replaced, is too long, needs escapes, or is nested JSON.
+/// Replaces the collected text in the line by `text`, which the policy has changed, which is too
+/// long, which needs escapes, or which is nested JSON.
 #[cold]
 fn push_rewritten(
     line: &mut LineBuffer,

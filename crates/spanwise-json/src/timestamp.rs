@@ -171,8 +171,8 @@ pub(crate) struct LastSecond {
     /// The second that the text is for.
     second: Option<i64>,
     text: [u8; MAX_START_LEN],
-    /// Where the digits of the fraction start.
-    fraction: usize,
+    /// The offset of the digits of the fraction in `text`.
+    fraction_start: usize,
     len: usize,
     /// Whether `open` is too long for `text`, and so is written apart.
     is_open_apart: bool,
@@ -190,7 +190,7 @@ impl Default for LastSecond {
         Self {
             second: None,
             text: [0; MAX_START_LEN],
-            fraction: 0,
+            fraction_start: 0,
             len: 0,
             is_open_apart: false,
         }
@@ -217,7 +217,7 @@ impl LastSecond {
         }
         if let Some(digits) = self
             .text
-            .get_mut(self.fraction..self.fraction + timestamp.digits)
+            .get_mut(self.fraction_start..self.fraction_start + timestamp.digits)
         {
             rfc3339::write_fraction(digits, nanos);
         }
@@ -243,7 +243,7 @@ impl LastSecond {
         if timestamp.digits > 0 && timestamp.notation != Notation::EpochDigits {
             self.append(b".");
         }
-        self.fraction = self.len;
+        self.fraction_start = self.len;
         self.append(&b"000000000"[..timestamp.digits]);
         match (timestamp.notation, offset) {
             (Notation::Epoch | Notation::EpochDigits, _) => {}

@@ -28,46 +28,46 @@ pub(crate) fn truncate_line(
     let (fields, rest) = rest.split_at(offsets.fields_end - offsets.fields_start);
     let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
 
-    let mut too_much = Excess {
+    let mut excess = Excess {
         bytes: bytes.len() - max_line,
         names: QuotedKeys::default(),
     };
     // The list of dropped fields takes room, too.
-    too_much.bytes += TRUNCATED.len() + 6;
+    excess.bytes += TRUNCATED.len() + 6;
     let message = escape::quoted(table.message.key);
     let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
-            let spans = too_much.drop_from_end(members(spans).collect(), &message);
-            tail = too_much.drop_span_list(tail, table);
+            let spans = excess.drop_from_end(members(spans).collect(), &message);
+            tail = excess.drop_span_list(tail, table);
             (
                 spans,
-                too_much.drop_from_end(members(fields).collect(), &message),
+                excess.drop_from_end(members(fields).collect(), &message),
             )
         }
         Layout::Nested => {
             // In a nested line, `{` has replaced the comma of the first field.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
-            let before = members_start(spans, table);
-            let kept = too_much.drop_from_end(members(&spans[before..]).collect(), &message);
+            let (before, span_members) = spans.split_at(members_start(spans, table));
+            let kept = excess.drop_from_end(members(span_members).collect(), &message);
             let mut fields = match fields.len() {
                 1 => Vec::new(),
-                _ => too_much.drop_from_end(members(&fields).collect(), &message),
+                _ => excess.drop_from_end(members(&fields).collect(), &message),
             };
             match fields.first_mut() {
                 Some(comma) => *comma = b'{',
                 None => fields.push(b'{'),
             }
-            ([&spans[..before], &kept].concat(), fields)
+            ([before, &kept].concat(), fields)
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
-    let lists_some = offsets.has_truncated_list || !too_much.names.is_empty();
-    let tail = too_much.note_in(&tail, offsets.has_truncated_list, room, table);
+    let will_have_list = offsets.has_truncated_list || !excess.names.is_empty();
+    let tail = excess.note_in(&tail, offsets.has_truncated_list, room, table);
     offsets.fields_end = head.len() + fields.len();
     offsets.spans_end = offsets.fields_end + kept_spans.len();
-    offsets.has_truncated_list = lists_some;
+    offsets.has_truncated_list = will_have_list;
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -99,10 +99,10 @@ impl Excess {
     /// Lists the key of a dropped member, and counts the saved bytes: the length of the member
     /// without that of its key in the list.
     fn dropped(&mut self, quoted: &[u8], len: usize) {
-        let before = self.names.as_bytes().len();
+        let len_before = self.names.as_bytes().len();
         self.names.push(quoted);
-        let named = self.names.as_bytes().len() - before;
-        self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
+        let listed_len = self.names.as_bytes().len() - len_before;
+        self.bytes = self.bytes.saturating_sub(len.saturating_sub(listed_len));
     }
 
     /// Drops the list of spans from `tail`: the part of a flat line after the members of the spans.
@@ -114,18 +114,18 @@ impl Excess {
             return tail;
         }
         let omitted = (table.spelling.number)(SPANS_OMITTED);
-        let listed = [table.spans, &omitted].map(escape::quoted);
+        let list_keys = [table.spans, &omitted].map(escape::quoted);
         let mut all = members(&tail);
-        let name = all.next().map_or(0, |member| member.bytes.len());
-        let list: usize = all
-            .take_while(|member| listed.iter().any(|key| key == member.quoted_key()))
+        let name_len = all.next().map_or(0, |member| member.bytes.len());
+        let list_len: usize = all
+            .take_while(|member| list_keys.iter().any(|key| key == member.quoted_key()))
             .map(|member| member.bytes.len())
             .sum();
-        if list == 0 {
+        if list_len == 0 {
             return tail;
         }
-        self.dropped(&listed[0], list);
-        Cow::Owned([&tail[..name], &tail[name + list..]].concat())
+        self.dropped(&list_keys[0], list_len);
+        Cow::Owned([&tail[..name_len], &tail[name_len + list_len..]].concat())
     }
 
     /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many
@@ -152,9 +152,9 @@ impl Excess {
         }
         names.add_list(self.names.shown(table.style).as_bytes());
         self.names = names;
-        let others = before.len() + key.len() + 2 + after.len();
+        let others_len = before.len() + key.len() + 2 + after.len();
         self.names
-            .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
+            .shorten(room.saturating_sub(others_len).max(MIN_NAMES_LEN));
         let mut noted = before.to_vec();
         self.names.push_shown(&mut noted, table, TRUNCATED);
         noted.extend(after);

@@ -44,7 +44,7 @@ pub(crate) struct Encoding<'a> {
     pub(crate) lists_redacted_fields: bool,
     /// Whether the fields are those of an event, not of a span.
     pub(crate) is_event: bool,
-    /// Whether the policy has replaced the values under the keys that it replaces.
+    /// Whether the values under keys that the policy replaces are already the replacements.
     pub(crate) are_replaced: bool,
     /// See [`Plan::clean_texts`](crate::plan::Plan::clean_texts).
     pub(crate) clean_texts: &'a [CleanTexts],
@@ -62,8 +62,8 @@ pub(crate) enum Pass {
 
 /// Appends the fields that `record` visits, as `keys` specify.
 ///
-/// A value that panics loses only its own text: what it wrote is removed, and the fields after it
-/// are visited again.
+/// A value that panics loses only its own text: what it wrote is removed. `record` is then called
+/// again for the fields after it.
 #[inline(always)] // A step of every line: with the others it is one function.
 pub(crate) fn encode(
     line: &mut LineBuffer,
@@ -99,7 +99,7 @@ struct Encoder<'a> {
     resume_at: usize,
     /// The offset of the value being encoded. 0 before the first value.
     value_start: usize,
-    /// For a value that is being converted.
+    /// The offsets of the value that is being converted.
     written: Written,
 }
 
@@ -384,7 +384,8 @@ impl Visit for Encoder<'_> {
         }
     }
 
-    /// A number beyond 64 bits is a string: most JSON readers would round it.
+    /// A number beyond 64 bits is a string, because most JSON readers would round it. In nested
+    /// lines, every `u128` is a string, as in `fmt().json()`.
     fn record_u128(&mut self, field: &Field, value: u128) {
         match u64::try_from(value) {
             Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),

@@ -66,7 +66,7 @@ where
             ..
         } = draft;
         let redacted = (encoded.redacted_bits, encoded.redacted_texts);
-        let is_known = spans.is_none_or(|spans| spans.altered_members().is_empty())
+        let depends_on_bits_only = spans.is_none_or(|spans| spans.altered_members().is_empty())
             && encoded.altered.is_none();
         encoded.add_redacted(plan, &plan.keys);
         if let Some(spans) = spans {
@@ -83,7 +83,7 @@ where
         offsets.has_truncated_list = !altered.truncated.is_empty();
         let members = altered.to_members(self.template.table);
         line.push(&members);
-        if is_known {
+        if depends_on_bits_only {
             plan.remember_member(redacted, members);
         }
     }

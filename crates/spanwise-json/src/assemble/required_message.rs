@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Draft<'_> {
-    /// Returns whether the event surely has the message, with a visible first character. It is then
-    /// the first field.
+    /// Returns whether the event has the message as its first field, and the text starts with a
+    /// visible character. Returns false if the plan does not show where the text is.
     #[inline]
     pub(super) fn has_visible(&self, message: &RequiredMessage) -> bool {
         let Some(text_at) = message.text_at else {

@@ -30,14 +30,16 @@ where
             let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let always = self.template.table.thread.always;
-        let shown = match name {
-            None if always => Some(&*id),
+        let is_always_shown = self.template.table.thread.always;
+        // A format that requires the name gets the id of a thread without a name.
+        let shown_name = match name {
+            None if is_always_shown => Some(&*id),
             name => name.as_ref(),
         };
+        let shows_name = self.options.thread_name || is_always_shown;
         let [name_opening, id_opening] = &self.template.thread;
         let mut members = Vec::new();
-        if let (true, Some(name)) = (self.options.thread_name || always, shown) {
+        if let (true, Some(name)) = (shows_name, shown_name) {
             members.extend_from_slice(name_opening);
             members.extend_from_slice(name);
         }

@@ -38,7 +38,7 @@ impl FormatBuilder {
     /// Returns the key of each part, with the name of the part.
     fn keys(&self) -> Vec<(String, String)> {
         let [file, line] = &self.location;
-        let own = [
+        let fixed_parts = [
             ("the timestamp", &self.timestamp),
             ("the level", &self.level),
             ("the target", &self.target),
@@ -49,7 +49,7 @@ impl FormatBuilder {
             ("the thread", &self.thread),
         ];
         let part = |(part, key): (&str, &String)| (part.to_owned(), key.clone());
-        let mut keys: Vec<(String, String)> = own.into_iter().map(part).collect();
+        let mut keys: Vec<(String, String)> = fixed_parts.into_iter().map(part).collect();
         for (name, key) in ["spans", "thread_id"].map(|name| (name, name)) {
             keys.push((format!("`{name}`"), key.to_owned()));
         }
@@ -83,8 +83,8 @@ impl FormatBuilder {
 }
 
 pub(super) fn wrong_name(name: &str) -> Option<String> {
-    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if name.is_empty() || !name.chars().all(is_of_name) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || !name.chars().all(is_allowed) {
         return Some(format!(
             "{name:?} is not a name of a format: write letters, digits, `-` and `_`"
         ));

@@ -95,7 +95,8 @@ fn metrics(shown: &Shown<'_>) -> Added {
     added
 }
 
-/// Returns the metric that an event describes with three fields, and its value.
+/// Returns the metric that an event describes with [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
+/// [`METRIC_UNIT`], and its value.
 fn described<'a>(of_event: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
     let value_of = |name: &str| {
         let quoted = escape::quoted(name);

@@ -81,11 +81,11 @@ fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
 
 fn field(name: &str) -> Cow<'_, str> {
     let name = if name.is_empty() { "_" } else { name };
-    let spelled = prefixed("_", name, is_of_name);
+    let spelled = prefixed("_", name, is_allowed_in_name);
     // A name that is too long is cut here with `_`, because Graylog does not accept `…` in a name.
     Cow::Owned(limit_name_with(&spelled, "_").into_owned())
 }
 
-fn is_of_name(c: char) -> bool {
+fn is_allowed_in_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
 }

@@ -136,7 +136,7 @@ impl<'a> Record<'a> {
         if key.first() != Some(&b'#') {
             return false;
         }
-        for (name, place) in [
+        for (name, slot) in [
             (TIME, &mut self.time),
             (SEVERITY_TEXT, &mut self.severity_text),
             (SEVERITY_NUMBER, &mut self.severity_number),
@@ -146,7 +146,7 @@ impl<'a> Record<'a> {
             (SPAN_ID, &mut self.span_id),
         ] {
             if name.as_bytes() == key {
-                *place = Some(member.value());
+                *slot = Some(member.value());
                 return true;
             }
         }
@@ -253,7 +253,8 @@ fn tail(json: &[u8], [first, last]: &mut [LineBuffer; 2]) {
     record.push_last(last);
 }
 
-/// Appends the body with the start of the attributes, and the attributes, of some members.
+/// Appends members of an event: the message as the body and the start of the attributes, and any
+/// other member as an attribute.
 fn push_fields(json: &[u8], to: &mut LineBuffer) {
     for member in members(json) {
         match member.quoted_key() {
@@ -415,7 +416,7 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
             to.push_small(value);
             to.push_byte(b'"');
         }
-        // `null`
+        // `null` becomes `{}`: an `AnyValue` without a value.
         Kind::Nested => to.push_byte(b'{'),
     }
     to.push_byte(b'}');

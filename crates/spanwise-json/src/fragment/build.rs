@@ -112,12 +112,12 @@ impl Fragment {
         let has_key_ids = self.has_key_ids && recorded.has_key_ids;
         let mut altered = Cow::Borrowed(self.own_altered());
         let kept;
-        let is_new = match has_key_ids {
+        let has_only_new_keys = match has_key_ids {
             true => !own.has_key_of(new),
             false => self.own_bits() & recorded.bits == 0,
         };
-        // If no field had a value before, the new ones come after the old ones.
-        let old = if is_new {
+        // The new members come after the old ones, of which those with a new value are removed.
+        let old = if has_only_new_keys {
             own
         } else {
             let keys = KeySet::new(new.text, self.span_plan.table);
@@ -158,8 +158,8 @@ impl Fragment {
     fn names(&self) -> &[u8] {
         let table = self.span_plan.table;
         // The names follow `,"spans":[`.
-        let list = table.spans.len() + 4 + table.style.list().open.len();
-        let start = self.trace_ids().len() + self.span_plan.tail.len() + list;
+        let opening_len = table.spans.len() + 4 + table.style.list().open.len();
+        let start = self.trace_ids().len() + self.span_plan.tail.len() + opening_len;
         &self.tail()[start..][..self.names_len as usize]
     }
 
@@ -369,6 +369,7 @@ fn push_inherited(
     // a value of its own for the key.
     altered.add(parent.altered(), |name| !is_own_text(name));
     let mut room = span_plan.max_len.saturating_sub(own.text.len());
+    // Returns the members of a part that this span inherits, or `None` if it inherits all of them.
     let mut take = |part: KeyedMembers<'_>| -> Option<MemberList> {
         if part.text.len() <= room && !has_own(part) {
             room -= part.text.len();

@@ -95,18 +95,19 @@ impl Fragment {
     pub(crate) fn push_unshadowed(&self, line: &mut LineBuffer, shadowed: &ShadowedKeys) {
         let shadowed = &shadowed.key_ids[..shadowed.count];
         for part in self.member_parts() {
-            let (mut kept, mut at) = (0, 0);
+            // The text of the part from `run_start` on is not yet appended.
+            let (mut run_start, mut member_start) = (0, 0);
             if shadowed.iter().any(|key_id| part.contains(*key_id)) {
                 for (key_id, member) in part.iter() {
-                    let end = at + member.len();
+                    let member_end = member_start + member.len();
                     if shadowed.contains(&key_id) {
-                        line.push(&part.text[kept..at]);
-                        kept = end;
+                        line.push(&part.text[run_start..member_start]);
+                        run_start = member_end;
                     }
-                    at = end;
+                    member_start = member_end;
                 }
             }
-            line.push(&part.text[kept..]);
+            line.push(&part.text[run_start..]);
         }
     }
 

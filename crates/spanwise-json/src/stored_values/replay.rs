@@ -132,7 +132,8 @@ impl fmt::Debug for StoredDebug<'_> {
             f.write_str(rest)?;
         }
         if is_truncated {
-            // Up to three bytes below the limit may be free. This character has four.
+            // Exceeds the encoder's limit, so that it truncates the text. Up to three bytes below
+            // the limit may be free, because a character is not split. This character has four.
             f.write_str("\u{10ffff}")?;
         }
         match fails {

@@ -27,7 +27,7 @@ pub(super) enum FieldValue<'a> {
     U64(u64),
     I64(i64),
     F64(f64),
-    /// A number beyond 64 bits.
+    /// A number of 128 bits that is written as a string.
     BigNumber(fmt::Arguments<'a>),
     Bool(bool),
     Str(&'a str),
@@ -237,10 +237,10 @@ impl<'a> Encoder<'a> {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });
         };
-        let (mut alteration, mut of_texts) = (Alteration::NONE, Alteration::NONE);
+        let (mut alteration, mut alteration_of_texts) = (Alteration::NONE, Alteration::NONE);
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, alteration) = collect_text(value, text_policy);
-            of_texts |= alteration;
+            let (text, of_text) = collect_text(value, text_policy);
+            alteration_of_texts |= of_text;
             text
         };
         let message = collect(&error);
@@ -278,7 +278,7 @@ impl<'a> Encoder<'a> {
             alteration |= text_value::push_str(self.line, &text, limit, None);
         }
         members.close_object(self.line, object_start);
-        alteration |= of_texts;
+        alteration |= alteration_of_texts;
         alteration
     }
 }

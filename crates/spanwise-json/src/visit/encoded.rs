@@ -77,7 +77,8 @@ impl Encoded {
         self.altered.get_or_insert_default()
     }
 
-    /// Returns whether the message at this index has a value, among the members of the event.
+    /// Returns whether the message, which is the field at this index, has a value. `event` has the
+    /// members of the event.
     pub(crate) fn has_message(&self, plan: &Plan, index: usize, event: &[u8]) -> bool {
         if plan.keys.len() <= MAX_SPAN_FIELDS {
             return self.fields.has(index);
