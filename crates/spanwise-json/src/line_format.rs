@@ -73,7 +73,7 @@ pub trait LineFormat: Send + Sync + 'static {
     /// instead.
     ///
     /// # Errors
-    /// The line is `<format error>` instead.
+    /// If this returns an error, the line is `<format error>` instead.
     fn write(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) -> fmt::Result;
 }
 

@@ -19,14 +19,14 @@ pub(crate) struct RewrittenPlan {
     pub(crate) keys: Box<[RewrittenKey]>,
     /// The index of the message.
     pub(crate) message: Option<usize>,
-    /// The parts behind the fields of a line without spans, in front of and behind the end of the
-    /// list of fields.
+    /// For a line without spans: the bytes between the fields of the event and the end of the list
+    /// of fields, and the bytes behind that end.
     pub(crate) close: [PaddedBytes<64>; 2],
-    /// The end of the line, behind the rewritten tail of a line with spans.
+    /// The end of a line with spans, behind its rewritten tail.
     pub(crate) end: Vec<u8>,
-    /// The maximum length of a line up to its fields, without spans.
+    /// The maximum length of a line without spans, up to the end of its fields.
     pub(crate) max_plain: usize,
-    /// The maximum length of a line with its tail in flat JSON.
+    /// The maximum length of a line with spans while its tail is still flat JSON.
     pub(crate) max_mixed: usize,
 }
 
@@ -62,7 +62,7 @@ pub(crate) type AroundValue =
     fn(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
 
 impl RewrittenPlan {
-    /// `head` and `close` are the parts of the line in flat JSON.
+    /// Creates the plan. `head` and `close` are the start and the end of a line in flat JSON.
     pub(crate) fn new(
         by_parts: RewriteByParts,
         template: &LineTemplate,
@@ -78,7 +78,8 @@ impl RewrittenPlan {
         (by_parts.tail)(close, &mut halves);
         let [first, last] = halves;
         let key = |key| RewrittenKey::new(key, by_parts.around);
-        // The maximum is that of a line whose head and tail are flat JSON.
+        // `LineTemplate::max_line` limits a line whose head is flat JSON. The rewritten head has
+        // another length.
         let start_len = template.rewritten_open.as_bytes().len() + rewritten.first.len();
         let json_start_len = template.before_open.as_bytes().len() + head.len();
         let max_mixed = (template.max_line + start_len).saturating_sub(json_start_len);

@@ -239,8 +239,8 @@ struct ValueWriter<'a> {
 }
 
 impl ValueWriter<'_> {
-    /// Returns how a field is stored, if its value is to be stored. Otherwise, the field needs
-    /// nothing more: that its value is redacted is stored here.
+    /// Returns how to store the value of a field, or `None` if the value is not stored. For a
+    /// redacted field, stores [`StoredKind::Redacted`] in place of the value.
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<StoredField> {
         let index = field.index();

@@ -116,6 +116,7 @@ pub(crate) fn hides(format: &Format, names: &[&str]) -> bool {
     pieces.is_some_and(|pieces| !named.any(|(_, piece)| pieces.contains(piece)))
 }
 
+/// Splits a template into texts and placeholders. `{{` and `}}` are braces in a text.
 fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
     let mut pieces: Vec<TemplatePart> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
@@ -173,9 +174,9 @@ fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
         return Ok(piece.clone());
     }
     let field = name.strip_prefix(FIELD);
-    let is_of_name = |c: char| c.is_alphanumeric() || "_.-@/:$*".contains(c);
+    let is_allowed = |c: char| c.is_alphanumeric() || "_.-@/:$*".contains(c);
     let field_name = field.unwrap_or(name);
-    if field_name.is_empty() || !field_name.chars().all(is_of_name) {
+    if field_name.is_empty() || !field_name.chars().all(is_allowed) {
         return Err(Problem::new(format!(
             "`{{{name}}}` is not a placeholder: write the name of a part or of a field"
         )));

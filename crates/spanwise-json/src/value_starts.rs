@@ -15,8 +15,8 @@ use crate::{
 /// The bytes in front of the values of a field, by type of value.
 #[derive(Debug)]
 pub(crate) struct ValueStarts {
-    /// Its opening is also that of values without one of these types, such as errors, if the field
-    /// has no conversion.
+    /// For texts. If the field has no conversion, the opening is also for values of other types
+    /// than these four, such as errors.
     pub(crate) text: ValueStart,
     pub(crate) integer: ValueStart,
     pub(crate) float: ValueStart,

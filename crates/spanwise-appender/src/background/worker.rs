@@ -16,8 +16,8 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     thread.spawn(move || {
         let in_role = WriterRole::Worker.enter();
         run(&queue);
-        // Dropping the last handle may shut the queue down. This writes the remaining lines of
-        // callers, which a thread in the role of the worker does not wait for.
+        // The role ends first. Dropping the last handle may shut the queue down and write the
+        // remaining lines of callers, and a thread in the role of the worker would not wait.
         drop(in_role);
         drop(queue);
     })?;

@@ -288,8 +288,8 @@ fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<Locked, OpenEr
     match PathLock::try_take(&names, dir) {
         Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
         Ok(outcome) => Ok(locked(names, outcome, &options.report)),
-        // The lock is the only file beside the log file, so a process that may not create files in
-        // the directory can still log.
+        // Without rolls, the lock is the only file that must be created beside the log file. So a
+        // process that may not create files in the directory can still log.
         Err(error) if options.rotation.is_never() => {
             let outcome = LockOutcome::Unsupported(error);
             Ok(locked(names, outcome, &options.report))

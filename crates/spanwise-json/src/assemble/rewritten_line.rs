@@ -100,7 +100,8 @@ where
         self.push_rewritten_fields(draft, rewritten, event);
         let message = rewritten.message;
         if message.is_some_and(|index| !draft.encoded.fields.has(index)) {
-            // The message starts the list of fields.
+            // A format such as `otlp` starts the list of fields behind the message, so this line
+            // has no start of the list.
             return false;
         }
         let fields_end = draft.scratch.line.len();

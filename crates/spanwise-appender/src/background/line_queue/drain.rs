@@ -26,8 +26,8 @@ pub(crate) enum Job {
 const MAX_EMPTY_LINGERS: u32 = 16;
 
 impl LineQueue {
-    /// Waits for a job. Unless lines are urgent or many, collects them for [`LINGER_INTERVAL`]
-    /// before it returns the job to write them.
+    /// Waits for a job. Collects lines for [`LINGER_INTERVAL`] before it returns the job to write
+    /// them, unless a line is urgent or the lines are many.
     pub(crate) fn next_job(&self) -> Job {
         let mut state = self.state.lock();
         let mut lingers = 0;
@@ -84,7 +84,8 @@ impl LineQueue {
             if is_last && mem::replace(&mut state.lifecycle.finished, true) {
                 return Some(self.end_worker(state));
             }
-            // The job before the last one.
+            // First, the sink is finished. When this thread asks for the next job, `finished` is
+            // set, and the thread ends.
             if is_last {
                 state.lifecycle.writing = true;
                 return Some(Job::Finish);
