@@ -169,7 +169,8 @@ impl RecordSink for StdioSink {
         let mut written = match line_end.resume(records) {
             Some(written) => written,
             None => {
-                if let (_, Err(error)) = target.write_all(b"\n", stop, false) {
+                let may_pause = false;
+                if let (_, Err(error)) = target.write_all(b"\n", stop, may_pause) {
                     return WriteOutcome::stopped_at(records, 0, error);
                 }
                 0

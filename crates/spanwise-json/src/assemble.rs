@@ -174,7 +174,8 @@ where
             ..
         } = draft;
         let Scratch { line, starts, .. } = &mut **scratch;
-        let encoding = self.encoding(plan, true);
+        let is_event = true;
+        let encoding = self.encoding(plan, is_event);
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 

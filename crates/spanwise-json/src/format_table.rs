@@ -282,11 +282,11 @@ impl FormatTable {
             ErrorShape::Members(parts) => parts,
             ErrorShape::AsField | ErrorShape::Object(..) => &[],
         };
-        let message = |part: &&(ErrorPart, &str)| part.0 == ErrorPart::Message;
-        let others = parts.iter().filter(move |part| !message(part));
+        let is_message = |(part, _): &&(ErrorPart, &str)| *part == ErrorPart::Message;
+        let others = parts.iter().filter(move |part| !is_message(part));
         parts
             .iter()
-            .filter(message)
+            .filter(is_message)
             .chain(others)
             .map(|(_, key)| *key)
     }

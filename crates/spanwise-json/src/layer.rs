@@ -150,8 +150,10 @@ where
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata(), context, None);
         let inputs = PartInputs::new(&self.options, event.metadata(), Some(&record));
-        // `true`: a `log` record always has a message.
-        draft.scratch.line.push(&self.template.head(&inputs, true));
+        // A `log` record always has a message.
+        let has_message = true;
+        let head = self.template.head(&inputs, has_message);
+        draft.scratch.line.push(&head);
         draft.offsets.fields_start = draft.scratch.line.len();
         draft.log = Some(&record);
         self.push_fields(&mut draft, |visitor| event.record(visitor));
@@ -179,9 +181,10 @@ where
         } else {
             plan.keys_for(known_error, &record)
         };
+        let is_event = false;
         let encoding = Encoding {
             are_replaced: values == SpanValues::Context && self.has_redacted_context,
-            ..self.encoding(plan, false)
+            ..self.encoding(plan, is_event)
         };
         encode(
             line,

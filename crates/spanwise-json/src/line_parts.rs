@@ -346,7 +346,7 @@ impl<'a> PartFinder<'a> {
 
     /// Returns the keys of the members whose values differ, in the order of the line.
     fn differing(&self, inputs: &PartInputs<'_>, others: &PartInputs<'_>) -> Vec<&'static str> {
-        let differs = |part: &&Part| (part.1)(inputs) != (part.1)(others);
+        let differs = |(_, value): &&Part| value(inputs) != value(others);
         let parts = members(self.base).filter(differs);
         parts.map(|(key, _)| *key).collect()
     }

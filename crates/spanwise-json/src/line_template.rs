@@ -145,7 +145,7 @@ impl LineTemplate {
             // Lines begin in two ways, so the text of the timestamp is remembered without `open`.
             before_open.append(&mut open);
         }
-        let has_value = |part: &&Part| (part.1)(&inputs).is_some();
+        let has_value = |(_, value): &&Part| value(&inputs).is_some();
         let tail = table.tail.iter().filter(has_value);
         let layer_keys = table.parts().chain(tail).map(|(key, _)| *key);
         let mut taken: Vec<String> = layer_keys.map(str::to_owned).collect();
@@ -276,7 +276,10 @@ impl LineTemplate {
             (None, None) => {
                 let key = match is_message && self.table.layout == Layout::Flat {
                     true => Cow::Borrowed(self.table.message.key),
-                    false => Cow::Owned(self.field_name(options, name, source).0),
+                    false => {
+                        let (field_name, _) = self.field_name(options, name, source);
+                        Cow::Owned(field_name)
+                    }
                 };
                 let opening = opening_of(&limit_name(&key));
                 let known = self.key_ids(std::iter::once(&*opening));

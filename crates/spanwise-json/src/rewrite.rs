@@ -88,22 +88,23 @@ impl RewrittenTails {
         rewrite: RewriteTail,
     ) -> &RewrittenPart {
         let is_same = |known: &KnownTail| known.layer == Some(layer) && known.json == json;
-        let at = match self.known.iter().position(is_same) {
-            Some(at) => at,
+        let index = match self.known.iter().position(is_same) {
+            Some(index) => index,
             None => self.add(layer, json, rewrite),
         };
-        &self.known[at].rewritten
+        &self.known[index].rewritten
     }
 
+    /// Rewrites the end of a line in place of the oldest known one, and returns its index.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn add(&mut self, layer: LayerId, json: &[u8], rewrite: RewriteTail) -> usize {
-        let at = self.next;
-        self.next = (at + 1) % KNOWN_TAILS;
+        let index = self.next;
+        self.next = (index + 1) % KNOWN_TAILS;
         let KnownTail {
             layer: known_layer,
             json: known_json,
             rewritten,
-        } = &mut self.known[at];
+        } = &mut self.known[index];
         *known_layer = Some(layer);
         for part in [&mut *known_json, &mut rewritten.first, &mut rewritten.last] {
             part.clear();
@@ -115,6 +116,6 @@ impl RewrittenTails {
         let [first, last] = &self.halves;
         rewritten.first.extend_from_slice(first.as_bytes());
         rewritten.last.extend_from_slice(last.as_bytes());
-        at
+        index
     }
 }

@@ -48,7 +48,8 @@ pub(crate) struct ContextKey {
 impl ContextKey {
     fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
         let key = template.key(options, name, FieldSource::Span);
-        let renamed = template.displaced(&template.field_name(options, name, FieldSource::Span).0);
+        let (field_name, _) = template.field_name(options, name, FieldSource::Span);
+        let renamed = template.displaced(&field_name);
         let Spelling {
             text,
             number,
@@ -139,7 +140,10 @@ impl SpanPlan {
         // Each new key, with the index of the last member that gets it.
         let renamed: HashMap<&[u8], usize> = members(all)
             .enumerate()
-            .filter_map(|(index, member)| Some((quoted_key(&rename(&member)?.1), index)))
+            .filter_map(|(index, member)| {
+                let (_, new_opening) = rename(&member)?;
+                Some((quoted_key(new_opening), index))
+            })
             .collect();
         if renamed.is_empty() {
             return None;

@@ -9,7 +9,7 @@ use std::{any::Any, io::Write as _, mem, sync::Arc};
 use spanwise_core::{
     EventContext,
     internal::{
-        DumpedRecord, LineDisposition, SpanData, SpanDataCache, SpanSnapshot, SpanVersion,
+        DumpedRecord, LayerId, LineDisposition, SpanData, SpanDataCache, SpanSnapshot, SpanVersion,
         UnencodedEvent, reentrancy,
     },
 };
@@ -199,9 +199,10 @@ where
         if self.recorded_sink.get().is_some() {
             return write();
         }
-        let before = LineDisposition::sink();
+        let sink_before = LineDisposition::sink();
         let written = write();
-        if let Some(sink) = before.filter(|sink| LineDisposition::sink() != Some(*sink)) {
+        let is_taken = |sink: &LayerId| LineDisposition::sink() != Some(*sink);
+        if let Some(sink) = sink_before.filter(is_taken) {
             self.recorded_sink.get_or_init(|| sink);
         }
         written

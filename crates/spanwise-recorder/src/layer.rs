@@ -138,7 +138,7 @@ impl<L> Recorded<L> {
                 None => return,
             }
         } else {
-            let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
+            let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside_unit));
             (unit, RecordTag::captured(plan.number))
         };
         if unit.passes_through() {
@@ -244,7 +244,7 @@ impl<L> Recorded<L> {
             self.dump(unit, trigger, ctx);
         }
         if level == Level::ERROR && thread::panicking() {
-            self.dump(&self.sink.outside, Trigger::Panic, ctx);
+            self.dump(&self.sink.outside_unit, Trigger::Panic, ctx);
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct RecordRing {
     /// The length of all records in bytes.
     len: usize,
     /// The number of records.
-    pub(crate) records: usize,
+    pub(crate) record_count: usize,
     /// How many bytes the fast path may append: see [`set_room`](Self::set_room).
     room: usize,
     /// The fast path appends no record if the ring has this many.
@@ -212,7 +212,7 @@ impl RecordRing {
             len: bytes.len() as u32,
         };
         let len = header.prefix_len() + bytes.len();
-        if len > self.room || self.records >= self.max_records {
+        if len > self.room || self.record_count >= self.max_records {
             return false;
         }
         let at = self.start + self.len;
@@ -225,7 +225,7 @@ impl RecordRing {
         header.write_to(prefix);
         self.room -= len;
         self.len += len;
-        self.records += 1;
+        self.record_count += 1;
         true
     }
 
@@ -237,7 +237,7 @@ impl RecordRing {
         header.write_to(prefix);
         self.append(prefix);
         self.append(record.content.bytes());
-        self.records += 1;
+        self.record_count += 1;
     }
 
     /// Sets how many bytes [`try_push`](Self::try_push) may append: at most `max_len`, and what
@@ -286,7 +286,7 @@ impl RecordRing {
             return false;
         };
         self.advance(header.record_len());
-        self.records -= 1;
+        self.record_count -= 1;
         if let RecordKind::EventInSpan(number) = header.kind {
             // All later events are in this span, or in one that was added after it.
             let index = self.span_index(number);
@@ -300,7 +300,7 @@ impl RecordRing {
     /// Returns the keys of the records, oldest first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = RecordKey> + '_ {
         let mut at = self.start;
-        (0..self.records).map(move |_| {
+        (0..self.record_count).map(move |_| {
             let header = self.header_at(at);
             at += header.record_len();
             header.key
@@ -333,7 +333,7 @@ impl RecordRing {
     pub(crate) fn clear(&mut self) {
         self.start = 0;
         self.len = 0;
-        self.records = 0;
+        self.record_count = 0;
         self.room = 0;
         self.spans.clear();
         self.last_span = 0;
@@ -358,7 +358,7 @@ impl RecordRing {
     }
 
     fn oldest(&self) -> Option<RecordHeader> {
-        (self.records > 0).then(|| self.header_at(self.start))
+        (self.record_count > 0).then(|| self.header_at(self.start))
     }
 
     fn header_at(&self, offset: usize) -> RecordHeader {
@@ -481,7 +481,7 @@ impl RecordHeader {
 impl fmt::Debug for RecordRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordRing")
-            .field("records", &self.records)
+            .field("records", &self.record_count)
             .field("len", &self.len)
             .finish_non_exhaustive()
     }

@@ -103,7 +103,7 @@ pub(crate) struct SinkState {
     /// The unit of each open span.
     pub(crate) units: SpanTable<Arc<Unit>>,
     /// The unit of events outside spans.
-    pub(crate) outside: Arc<Unit>,
+    pub(crate) outside_unit: Arc<Unit>,
     pub(crate) dump_limit: Arc<DumpLimit>,
     /// The callsites of the sink. The number of a callsite is its index in this list.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
@@ -116,7 +116,7 @@ impl SinkState {
             recorder: Arc::clone(recorder),
             id: LayerId::unique(),
             units: SpanTable::default(),
-            outside: Unit::new(recorder, None),
+            outside_unit: Unit::new(recorder, None),
             dump_limit: Arc::new(DumpLimit::new(options.max_lines_per_second, &options.clock)),
             callsites: RwLock::default(),
         });

@@ -292,12 +292,12 @@ impl Unit {
     }
 
     pub(crate) fn has_records(&self) -> bool {
-        self.state().ring.records > 0
+        self.state().ring.record_count > 0
     }
 
     /// Drops the buffer, counts its records, and returns their number.
     fn discard(&self, state: &mut State, reason: DiscardReason) -> u64 {
-        let records = state.ring.records as u64;
+        let records = state.ring.record_count as u64;
         let counters = &self.recorder.counters;
         match reason {
             DiscardReason::UnitEnded => counters.forgotten.add(records),

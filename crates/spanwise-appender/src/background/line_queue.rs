@@ -39,7 +39,7 @@ use crate::{
     writer_sink::WriterSink,
 };
 use sink_call::{GuardedSink, is_writing_thread};
-use state::{Phase, State, Worker};
+use state::{Phase, State, WorkerState};
 
 /// The queue of this process. After a fork, the child creates its own on first use.
 pub(crate) type ProcessQueue = PerProcess<LineQueue>;
@@ -199,7 +199,7 @@ impl LineQueue {
         level: Level,
         record: &[u8],
     ) -> Admitted<'a> {
-        let mut wait = None;
+        let mut wait_start = None;
         loop {
             let is_direct = state.lifecycle.phase == Phase::Direct;
             if is_direct && mem::take(&mut state.lifecycle.starts_worker) {
@@ -218,7 +218,7 @@ impl LineQueue {
             };
             let settled = state.counts.settled;
             let (until, settled_before) =
-                *wait.get_or_insert_with(|| (deadline_after(timeout), settled));
+                *wait_start.get_or_insert_with(|| (deadline_after(timeout), settled));
             if is_direct {
                 state = self.write_until(state, settled + 1, until, Retry::AfterBackoff);
                 if state.counts.settled == settled || Instant::now() >= until {
@@ -282,8 +282,8 @@ impl LineQueue {
     fn sync(&self, mut state: MutexGuard<'_, State>, wakes: bool) {
         let target = state.counts.accepted;
         state.wakeups.urgent = true;
-        if wakes || state.wakeups.worker == Worker::Lingering {
-            state.wakeups.worker = Worker::Busy;
+        if wakes || state.wakeups.worker == WorkerState::Lingering {
+            state.wakeups.worker = WorkerState::Busy;
             self.work.notify_one();
         }
         let until = deadline_after(SYNC_TIMEOUT);
@@ -303,8 +303,8 @@ impl LineQueue {
         until: Instant,
     ) -> MutexGuard<'a, State> {
         state.wakeups.waiters += 1;
-        let left = until.saturating_duration_since(Instant::now());
-        let (mut state, _) = self.progress.wait_timeout(state, left);
+        let time_left = until.saturating_duration_since(Instant::now());
+        let (mut state, _) = self.progress.wait_timeout(state, time_left);
         state.wakeups.waiters -= 1;
         state
     }

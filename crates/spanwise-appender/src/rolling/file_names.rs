@@ -189,8 +189,9 @@ impl FileNames {
             if index >= max {
                 return Ok(None);
             }
+            let (name, _) = file?;
             // The name of a directory or link also uses up its number.
-            if let Some(RolledFile { id, .. }) = self.parse(&file?.0) {
+            if let Some(RolledFile { id, .. }) = self.parse(&name) {
                 let number = highest.entry(id.date).or_insert(0);
                 *number = id.number.max(*number);
             }

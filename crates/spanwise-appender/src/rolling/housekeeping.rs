@@ -200,13 +200,13 @@ impl Settings {
     /// meanwhile, because a child process or another program still writes to it. In that case a
     /// later check compresses it.
     fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
-        let before = plain.metadata()?;
+        let metadata = plain.metadata()?;
         // The lock prevents `remove_abandoned` of another process from removing the file. If the
         // file system has no locks, no other process should log here anyway.
         let _ = fresh.try_lock();
         let bytes = self.options.compression.compress(&mut plain, &mut fresh)?;
-        fresh.set_permissions(before.permissions())?;
-        fresh.set_times(FileTimes::new().set_modified(before.modified()?))?;
+        fresh.set_permissions(metadata.permissions())?;
+        fresh.set_times(FileTimes::new().set_modified(metadata.modified()?))?;
         fresh.sync_all()?;
         Ok(plain.metadata()?.len() == bytes)
     }

@@ -21,19 +21,19 @@ use crate::record_sink::Records;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FileWriter {
-    /// Checks whether the path still names the active file, at most once a second unless `forced`
-    /// or a signal requested it. If the path names another file or none, or if the last write
-    /// failed, opens or creates the file at the path. Returns false if this fails. In that case the
-    /// active file stays in use without a path.
+    /// Checks whether the path still names the active file, at most once a second unless the check
+    /// is forced or was requested by a signal. If the path names another file or none, or if the
+    /// last write failed, opens or creates the file at the path. Returns false if this fails. In
+    /// that case the active file stays in use without a path.
     ///
     /// # Errors
     /// If the path cannot be reopened, and the active file was deleted.
-    pub(super) fn check_path(&mut self, forced: bool) -> io::Result<bool> {
+    pub(super) fn check_path(&mut self, is_forced: bool) -> io::Result<bool> {
         let is_requested = self.reopen_requested.load(Ordering::Relaxed)
             && self.reopen_requested.swap(false, Ordering::Relaxed);
         let instant = self.settings.options.clock.instant();
         let since = instant.saturating_duration_since(self.path_checked_at);
-        if !is_requested && !forced && since < CHECK_INTERVAL {
+        if !is_requested && !is_forced && since < CHECK_INTERVAL {
             return Ok(true);
         }
         self.path_checked_at = instant;
@@ -79,7 +79,8 @@ impl FileWriter {
         {
             return Err(error);
         }
-        self.check_path(true)?;
+        let is_forced = true;
+        self.check_path(is_forced)?;
         self.write_deleted_tails()
     }
 

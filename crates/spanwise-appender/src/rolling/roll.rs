@@ -28,7 +28,8 @@ impl FileWriter {
             return Ok(());
         }
         // Another program may have moved, truncated or rolled the file.
-        if !self.check_path(true)? || !self.is_roll_due(record_len) {
+        let is_forced = true;
+        if !self.check_path(is_forced)? || !self.is_roll_due(record_len) {
             return Ok(());
         }
         if let Err(error) = self.roll() {
@@ -76,7 +77,8 @@ impl FileWriter {
         self.roll_at_start = false;
         // A child process may have rolled at the same time. In that case its new file is at the
         // path.
-        self.check_path(true)?;
+        let is_forced = true;
+        self.check_path(is_forced)?;
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
         }

@@ -107,21 +107,21 @@ impl Fragment {
     /// ones.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
-        let own = self.own();
-        let own = own.as_members();
+        let own_part = self.own();
+        let earlier = own_part.as_members();
         let has_key_ids = self.has_key_ids && recorded.has_key_ids;
         let mut altered = Cow::Borrowed(self.own_altered());
         let kept;
         let has_only_new_keys = match has_key_ids {
-            true => !own.has_key_of(new),
+            true => !earlier.has_key_of(new),
             false => self.own_bits() & recorded.bits == 0,
         };
-        // The new members come after the old ones, of which those with a new value are removed.
-        let old = if has_only_new_keys {
-            own
+        // The new members come after the earlier ones, without those that have a new value.
+        let still_valid = if has_only_new_keys {
+            earlier
         } else {
             let keys = KeySet::new(new.text, self.span_plan.table);
-            kept = own.filter(|_, member| !keys.contains(quoted_key(member)));
+            kept = earlier.filter(|_, member| !keys.contains(quoted_key(member)));
             let mut unchanged = AlteredFields::default();
             unchanged.add(&altered, |name| !keys.contains(name));
             altered = Cow::Owned(unchanged);
@@ -131,7 +131,7 @@ impl Fragment {
             altered.to_mut().add(recorded.altered, |_| true);
         }
         let own = OwnMembers {
-            members: [old, new],
+            members: [still_valid, new],
             has_key_ids,
             bits: self.own_bits() | recorded.bits,
             pinned: self.own_pinned | recorded.pinned,
@@ -406,13 +406,13 @@ fn push_inherited(
 #[inline(never)] // Kept out of line, so that the path of flat lines stays small.
 fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragment>) -> Built {
     let mut built = Built::new(own);
-    let own = match own.members.map(|part| part.text) {
-        [own, b""] => Cow::Borrowed(own),
-        own => Cow::Owned(own.concat()),
+    let own_text = match own.members.map(|part| part.text) {
+        [members, b""] => Cow::Borrowed(members),
+        parts => Cow::Owned(parts.concat()),
     };
     let (pieces, outer) = parent.map(Fragment::object_parts).unwrap_or_default();
     let pieces_len: usize = pieces.iter().map(|piece| piece.text().len()).sum();
-    let (pieces, outer) = if pieces_len + outer.len() + own.len() <= span_plan.max_len {
+    let (pieces, outer) = if pieces_len + outer.len() + own_text.len() <= span_plan.max_len {
         if let Some(parent) = parent {
             built.add_altered_of(parent);
         }
@@ -426,9 +426,9 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         (&[][..], &b""[..])
     };
     // As in `fmt().json()`, the fields of a span are sorted by their keys, and `name` is the last.
-    let mut sorted: Vec<_> = members(&own).collect();
+    let mut sorted: Vec<_> = members(&own_text).collect();
     sorted.sort_by_key(|member| member.quoted_key());
-    let object_len = own.len() + NAME_KEY.len() + span_plan.name.len() + 3;
+    let object_len = own_text.len() + NAME_KEY.len() + span_plan.name.len() + 3;
     let mut bytes = Vec::with_capacity(outer.len() + object_len);
     bytes.extend_from_slice(outer);
     bytes.extend_from_slice(b",{");
@@ -468,9 +468,9 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
 
 impl Inherit for Fragment {
     fn rebuild(&self, parent: Option<&Self>) -> Self {
-        let own = self.own();
+        let own_part = self.own();
         let own = OwnMembers {
-            members: [own.as_members(), KeyedMembers::default()],
+            members: [own_part.as_members(), KeyedMembers::default()],
             has_key_ids: self.has_key_ids,
             bits: self.own_bits(),
             pinned: self.own_pinned,

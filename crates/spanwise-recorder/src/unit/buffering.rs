@@ -165,7 +165,7 @@ impl Unit {
     #[inline]
     fn is_full(&self, state: &State, size: RecordSize) -> bool {
         let options = &self.recorder.options;
-        state.ring.records >= options.max_unit_records
+        state.ring.record_count >= options.max_unit_records
             || state.ring.used_len() + size.total() > options.max_unit_bytes
     }
 
@@ -228,14 +228,14 @@ impl Unit {
     /// lines.
     fn make_room_within(&self, size: RecordSize) -> u64 {
         let mut state = self.state();
-        let before = state.ring.records;
+        let records_before = state.ring.record_count;
         while state.ring.missing(size).is_some() {
             if !state.ring.drop_oldest() {
                 self.discard(&mut state, DiscardReason::Evicted);
                 break;
             }
         }
-        let records = (before - state.ring.records) as u64;
+        let records = (records_before - state.ring.record_count) as u64;
         self.recorder.counters.evicted.add(records);
         state.dropped_records += records;
         records

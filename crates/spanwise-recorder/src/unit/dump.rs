@@ -66,9 +66,9 @@ impl Unit {
             // Another thread has already dumped the expired unit.
             return None;
         }
-        let is_empty = state.ring.records == 0 && state.dropped_records == 0;
+        let is_empty = state.ring.record_count == 0 && state.dropped_records == 0;
         let writes = !is_empty || (!is_expiry && self.span.is_some());
-        let is_suppressed = writes && !limit.admit(trigger, state.ring.records as u64);
+        let is_suppressed = writes && !limit.admit(trigger, state.ring.record_count as u64);
         // Expiry does not replace an earlier, more important trigger.
         let earlier = state.suppressed_trigger.filter(|_| is_expiry);
         state.suppressed_trigger = is_suppressed.then(|| earlier.unwrap_or(trigger));
@@ -90,7 +90,7 @@ impl Unit {
         callsites.dedup();
         Some(Box::new(Dump {
             dropped_records: state.dropped_records,
-            records: state.ring.records as u64,
+            records: state.ring.record_count as u64,
             callsites,
             sinks: SinkMask::from_bits(sinks),
             ring: RecordRing::default(),
@@ -105,7 +105,7 @@ impl Unit {
     fn next_round(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state();
         state.dropped_records = 0;
-        let ring = (state.ring.records > 0).then(|| self.take_ring(&mut state));
+        let ring = (state.ring.record_count > 0).then(|| self.take_ring(&mut state));
         if ring.is_none() || is_last {
             self.finish_dump(&mut state);
         }
@@ -141,7 +141,7 @@ impl Dump {
                 _ if is_last => Progress::Done,
                 Progress::Begun => Progress::Taken { late: 0 },
                 Progress::Taken { .. } | Progress::Done => Progress::Taken {
-                    late: late + next.records as u64,
+                    late: late + next.record_count as u64,
                 },
             };
             let empty = std::mem::replace(&mut self.ring, next);
@@ -159,7 +159,7 @@ impl Drop for Dump {
     fn drop(&mut self) {
         let ring = std::mem::take(&mut self.ring);
         let unit = &self.unit;
-        unit.recorder.counters.failed.add(ring.records as u64);
+        unit.recorder.counters.failed.add(ring.record_count as u64);
         self.give_back(ring);
         if self.progress == Progress::Done {
             return;

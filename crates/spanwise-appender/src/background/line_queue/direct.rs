@@ -38,7 +38,8 @@ impl LineQueue {
         let target = state.counts.accepted;
         let until = deadline_after(self.max_direct_wait(&state));
         let mut state = self.write_until(state, target, until, Retry::AfterBackoff);
-        let event = state.due_loss_event(&self.counters, self.options.capacity, false);
+        let is_last = false;
+        let event = state.due_loss_event(&self.counters, self.options.capacity, is_last);
         drop(state);
         if let Some(event) = event {
             // On another thread, because this thread is inside a layer, which may hold a lock.

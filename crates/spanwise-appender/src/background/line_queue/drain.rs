@@ -5,7 +5,7 @@ use std::{mem, time::Instant};
 use super::{
     LINGER_INTERVAL, LineQueue, State,
     sink_call::Attempt,
-    state::{Phase, Worker},
+    state::{Phase, WorkerState},
 };
 use crate::background::{buffer::Chunk, loss_events::LossEvent};
 
@@ -51,15 +51,15 @@ impl LineQueue {
                 && state.lifecycle.phase != Phase::Closing
                 && !state.loss_events.are_pending();
             if is_idle && lingers >= MAX_EMPTY_LINGERS {
-                state.wakeups.worker = Worker::Asleep;
+                state.wakeups.worker = WorkerState::Asleep;
                 state = self.work.wait(state);
                 lingers = 0;
             } else {
-                state.wakeups.worker = Worker::Lingering;
+                state.wakeups.worker = WorkerState::Lingering;
                 (state, _) = self.work.wait_timeout(state, LINGER_INTERVAL);
                 lingers += 1;
             }
-            state.wakeups.worker = Worker::Busy;
+            state.wakeups.worker = WorkerState::Busy;
         }
     }
 
@@ -169,15 +169,16 @@ impl LineQueue {
             .map(|failing| failing.retry_at);
         let retry_at = retry_at.unwrap_or_else(Instant::now);
         while state.lifecycle.epoch == epoch {
-            let left = retry_at.saturating_duration_since(Instant::now());
-            let is_due = left.is_zero() || state.wakeups.urgent || self.stop.is_set();
+            let time_left = retry_at.saturating_duration_since(Instant::now());
+            let is_due = time_left.is_zero() || state.wakeups.urgent || self.stop.is_set();
             if is_due && !state.lifecycle.forking {
                 state.lifecycle.writing = true;
                 return true;
             }
             // `Busy`, so that new lines do not wake the thread.
-            state.wakeups.worker = Worker::Busy;
-            (state, _) = self.work.wait_timeout(state, left.max(LINGER_INTERVAL));
+            state.wakeups.worker = WorkerState::Busy;
+            let timeout = time_left.max(LINGER_INTERVAL);
+            (state, _) = self.work.wait_timeout(state, timeout);
         }
         false
     }

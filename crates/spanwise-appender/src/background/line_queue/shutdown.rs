@@ -13,7 +13,7 @@ use spanwise_core::{
 use super::{
     LineQueue, ProcessQueue, State,
     sink_call::is_writing_thread,
-    state::{Phase, Worker},
+    state::{Phase, WorkerState},
 };
 use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
@@ -98,7 +98,7 @@ impl LineQueue {
     /// Makes the writer thread write all buffered records now.
     fn wake_worker(&self, state: &mut State) {
         state.wakeups.urgent = true;
-        state.wakeups.worker = Worker::Busy;
+        state.wakeups.worker = WorkerState::Busy;
         self.work.notify_one();
     }
 

@@ -38,8 +38,8 @@ impl GuardedSink {
 pub(crate) struct Attempt {
     pub(crate) delivered: usize,
     pub(crate) refused: usize,
-    /// The bytes of the delivered and refused records.
-    pub(crate) bytes: usize,
+    /// The length of the delivered and refused records together, in bytes.
+    pub(crate) settled_len: usize,
     /// Records that are still in the chunk.
     pub(crate) left: usize,
     pub(crate) error: Option<SinkError>,
@@ -98,12 +98,12 @@ impl LineQueue {
         let timed_out = outcome.error.as_ref().is_some_and(is_timeout);
         let error = outcome.error.filter(|_| !timed_out).map(SinkError::new);
         let done = delivered + refused;
-        let (bytes, left) = (records.start_of(done), records.len() - done);
+        let (settled_len, left) = (records.start_of(done), records.len() - done);
         chunk.remove_front(done);
         Attempt {
             delivered,
             refused,
-            bytes,
+            settled_len,
             left,
             error,
             timed_out,

@@ -128,7 +128,7 @@ impl Health {
 /// The threads that wait, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
-    pub(super) worker: Worker,
+    pub(super) worker: WorkerState,
     /// The writer thread must not linger, because a thread waits for records to be written, or the
     /// buffer has an ERROR.
     pub(super) urgent: bool,
@@ -140,7 +140,7 @@ pub(super) struct Wakeups {
 
 /// The state of the writer thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Worker {
+pub(super) enum WorkerState {
     /// The thread is working, or was notified.
     #[default]
     Busy,
@@ -155,13 +155,13 @@ impl Wakeups {
     #[inline]
     pub(super) fn line_added(&mut self, is_urgent: bool, is_worth_waking: bool) -> bool {
         let wakes = match self.worker {
-            Worker::Busy => false,
-            Worker::Lingering => is_urgent || is_worth_waking,
-            Worker::Asleep => true,
+            WorkerState::Busy => false,
+            WorkerState::Lingering => is_urgent || is_worth_waking,
+            WorkerState::Asleep => true,
         };
         self.urgent |= is_urgent;
         if wakes {
-            self.worker = Worker::Busy;
+            self.worker = WorkerState::Busy;
         }
         wakes
     }
@@ -254,7 +254,7 @@ impl State {
         let (delivered, refused) = (attempt.delivered as u64, attempt.refused as u64);
         counters.add_delivered(delivered);
         counters.add_write_failed(refused);
-        self.counts.held -= attempt.bytes;
+        self.counts.held -= attempt.settled_len;
         self.counts.settled += delivered + refused;
         self.counts.failed += refused;
         self.health.admission.drained(self.counts.held);
