@@ -63,7 +63,7 @@ use crate::{
 /// `app.2026-11-20.3.log`, and a new `app.log` starts.
 ///
 /// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record.** A record is
-/// never split over two files, and a call that does not write the whole record returns an error. (A
+/// never split over two files. A call that does not write the whole record returns an error. (A
 /// [`BufWriter`](io::BufWriter) around the file would join records.) A call usually is one system
 /// call. Threads may share the file.
 ///
@@ -102,9 +102,9 @@ use crate::{
 ///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
 ///   scanned the directory.
 /// * If the file is moved or deleted, a new file starts at the path with the next check. The path
-///   is checked before a record, at most once per second, and at each flush, at the drop of the
-///   last handle and at the end of the process. If the file was deleted, the new file begins with
-///   the records that were written since the previous check.
+///   is checked before a record, at most once per second. It is also checked at each flush, at the
+///   drop of the last handle and at the end of the process. If the file was deleted, the new file
+///   begins with the records that were written since the previous check.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).

@@ -43,6 +43,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) context: EventContext,
     /// The line has members that the plan does not know.
     pub(crate) has_unknown_keys: bool,
+    /// Which members of the spans the event shadows. Set when the spans are appended.
     pub(crate) overlap: Overlap,
     pub(crate) syntax: FieldSyntax,
     /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
@@ -352,7 +353,8 @@ where
         }
     }
 
-    /// Completes the fields, and appends the parts between them and the spans.
+    /// Completes the fields: adds a message that the format requires, removes repeated keys, and
+    /// closes their object in a nested line. Appends the parts between the fields and the spans.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         if let Some(message) = &draft.plan.required_message

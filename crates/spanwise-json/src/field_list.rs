@@ -207,8 +207,9 @@ impl FieldList {
     /// Checks that lines of a format can have these changes.
     ///
     /// # Errors
-    /// Each word that omits or renames a key that the format requires, gives two members of a line
-    /// the same key, or has no effect in the format.
+    /// * Each word that omits or renames a key that the format requires.
+    /// * Each word that gives two members of a line the same key.
+    /// * Each word that has no effect in the format.
     pub fn check(&self, format: &Format) -> Result<(), ParseError> {
         ParseError::check(match format.is_human_readable() {
             true => self.problems_for_people(format),

@@ -77,6 +77,7 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
     resolved
 }
 
+/// Removes the renames of parts that are also omitted.
 fn refuse_omitted_and_renamed(changes: &mut Changes, problems: &mut Vec<String>) {
     let omitted = changes.iter().filter(|(_, to)| to.is_none());
     let omitted: Vec<&'static str> = omitted.map(|(key, _)| *key).collect();
@@ -136,7 +137,8 @@ pub(crate) fn shown_keys(options: &Options) -> impl Iterator<Item = String> {
         .chain(table.information())
 }
 
-/// Finds the parts that a name means.
+/// Finds the parts that a name means. A part that shows the service, for example, has another value
+/// with the options `full` than with the options `plain`.
 struct PartFinder<'a> {
     base: &'static FormatTable,
     /// The parts that the options add to the table: the host and the process id.
@@ -173,6 +175,7 @@ impl<'a> PartFinder<'a> {
         }
     }
 
+    /// Returns the changes that omit the parts with these names.
     fn omitted(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
         let mut changes = Changes::new();
         for name in names {
@@ -427,6 +430,7 @@ struct MadeTable {
     table: &'static FormatTable,
 }
 
+/// Returns the table of a format with these added parts and changes. Makes each table only once.
 fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static FormatTable {
     let base = format.table();
     if process.is_empty() && changes.is_empty() {
@@ -450,6 +454,7 @@ fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static F
     table
 }
 
+/// Returns a copy of `base` with these added parts and changes.
 fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> FormatTable {
     let change = |key: &'static str| {
         let mut changes = changes.iter();

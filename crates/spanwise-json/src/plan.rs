@@ -74,7 +74,8 @@ pub(crate) struct Plan {
     pub(crate) clean_texts: Box<[CleanTexts]>,
     /// The part between the fields of the event and those of the spans. Nested lines only.
     pub(crate) after_fields: Vec<u8>,
-    /// The source location, if lines may have a thread or an addition. Else it is part of `close`.
+    /// The source location, if lines may have a thread or an addition. Otherwise, it is part of
+    /// `close`. Flat lines only: nested lines have it in `after_fields`.
     pub(crate) location: Vec<u8>,
     /// The end of the line.
     pub(crate) close: PaddedBytes<32>,
@@ -106,6 +107,7 @@ pub(crate) struct RequiredMessage {
     pub(crate) text_at: Option<usize>,
 }
 
+/// How the values of a field are written, and under which keys.
 #[derive(Debug)]
 pub(crate) struct Key {
     /// The bytes in front of values, mostly the opening of a member: `,"key":`.
@@ -311,8 +313,8 @@ impl Plan {
     /// Returns the keys of the fields that `record` visits, and the index of the field that is the
     /// error, if there are `other_errors`.
     ///
-    /// The error is the field `known`. Without it, the error is the first field with the name of an
-    /// error whose value is an error, or else the first whose value is a text.
+    /// The error is the field `known`, if it is given. Otherwise, it is one of the fields with the
+    /// name of an error: the first with an error as its value, or else the first with a text.
     #[cold]
     pub(crate) fn keys_for(
         &self,

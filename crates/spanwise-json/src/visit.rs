@@ -136,8 +136,9 @@ impl<'a> Encoder<'a> {
         self.encoded.member_count = self.member_count;
     }
 
-    /// Appends the bytes in front of a value, and returns its key. Appends nothing and returns
-    /// `None` for a value that [`skip`](Self::skip) must handle.
+    /// Appends the bytes in front of a value, and returns its key. `start` returns the role of the
+    /// value and these bytes, and `wanted` has the bits of the roles to write. Appends nothing and
+    /// returns `None` for a value that [`skip`](Self::skip) must handle.
     #[inline]
     fn begin(
         &mut self,
@@ -208,8 +209,8 @@ impl<'a> Encoder<'a> {
         self.starts[index % MAX_SPAN_FIELDS] = self.line.len();
     }
 
-    /// Handles a field that is omitted, redacted, replaced or converted, or that this pass does not
-    /// write.
+    /// Handles a field for which [`begin`](Self::begin) returned `None`: it is omitted, redacted,
+    /// replaced or converted, or this pass does not write it.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn skip(&mut self, field: &Field, value: FieldValue<'_>) {
         let Some(key) = self.keys.get(field.index()) else {
@@ -246,6 +247,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Appends a field with the policy's replacement of its value.
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
@@ -288,7 +290,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Converts nested JSON, and lists the field if it is truncated or redacted.
+    /// Ends a value with alterations: converts nested JSON, and lists the field if its value is
+    /// truncated or redacted.
     #[cold]
     fn end_altered(&mut self, alteration: Alteration) {
         let Some(key) = self.keys.get(self.at) else {

@@ -39,9 +39,9 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the ratio of units whose shown events at INFO, or at a more verbose level, are written
-    /// even without a trigger, from 0 (none) to 1 (all). The events of other units are buffered.
-    /// Defaults to 1. See [tail sampling](crate#tail-sampling).
+    /// Sets the ratio of sampled units, from 0 (none) to 1 (all). Shown events of these units are
+    /// written even without a trigger. Shown events of other units are buffered if they are at INFO
+    /// or at a more verbose level. Defaults to 1. See [tail sampling](crate#tail-sampling).
     ///
     /// ```
     /// use spanwise_recorder::Recorder;

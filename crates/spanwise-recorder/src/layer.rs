@@ -45,7 +45,7 @@ pub struct Recorded<L> {
     must_see_all: MustSeeAllEvents,
 }
 
-/// The decisions for a callsite.
+/// What the layer remembers of a callsite.
 #[derive(Debug)]
 struct Plan {
     /// The number that identifies the callsite in records.

@@ -15,9 +15,13 @@ pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
-/// A queue of records. A record consists of a header, the [`SinkMask`] if the stack has routes, the
-/// number of the span if it is an event in a span, and the line or the values. Records follow each
-/// other without a gap, and may continue in the next chunk.
+/// A queue of records. Records follow each other without a gap, and may continue in the next chunk.
+/// A record consists of
+///
+/// * a header;
+/// * the [`SinkMask`], if the stack has routes;
+/// * the number of the span, if the record is an event in a span;
+/// * the line, or the values of the event.
 #[derive(Default)]
 pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
@@ -166,7 +170,7 @@ impl RecordRing {
         self.len + self.spans_len
     }
 
-    /// Returns whether the lists have memory, even if they are empty.
+    /// Returns whether the list of chunks has memory, even if it is empty.
     pub(crate) fn has_memory(&self) -> bool {
         self.chunks.capacity() > 0
     }

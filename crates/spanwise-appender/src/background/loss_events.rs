@@ -92,7 +92,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl PendingLossEvents {
-    /// Records a shed line. Returns whether it is the first one since shedding last ended.
+    /// Notes a shed line. Returns whether it is the first one since shedding last ended.
     pub(crate) fn shed(&mut self) -> bool {
         let is_first = self.shedding.is_none();
         self.shedding.get_or_insert_with(|| Shedding {
@@ -118,7 +118,7 @@ impl PendingLossEvents {
         self.shedding.is_some() || self.recovery.is_some()
     }
 
-    /// Records that another thread now logs an event.
+    /// Notes that another thread now logs an event.
     pub(crate) fn log_started(&mut self) {
         self.logging_since = Some(Instant::now());
     }

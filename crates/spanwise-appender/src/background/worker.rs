@@ -16,8 +16,8 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     thread.spawn(move || {
         let in_role = WriterRole::Worker.enter();
         run(&queue);
-        // The role ends first. Dropping the last handle may shut the queue down and write the
-        // remaining lines of callers, and a thread in the role of the worker would not wait.
+        // The role ends first: a thread in the role of the worker does not wait for a write. The
+        // drop of the last handle may write the remaining lines of callers, and must wait for that.
         drop(in_role);
         drop(queue);
     })?;

@@ -22,7 +22,8 @@ pub(super) struct ActiveFile {
     /// The length at the last successful check of the path. If the file is deleted, the bytes after
     /// this offset must be rewritten.
     pub(super) verified_len: u64,
-    /// The period of the first record. `None` while the file is empty.
+    /// The period of the first record. `None` while the file is empty, or if the file system does
+    /// not show the time of the record.
     pub(super) period: Option<Period>,
     /// Whether the file ends with a partial line, so that the next record needs a newline before
     /// it.

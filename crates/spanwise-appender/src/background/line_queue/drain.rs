@@ -183,7 +183,7 @@ impl LineQueue {
         false
     }
 
-    /// Records that no thread is logging a loss event any more.
+    /// Notes that no thread is logging a loss event any more.
     pub(crate) fn loss_event_logged(&self) {
         let mut state = self.state.lock();
         state.loss_events.log_ended();

@@ -151,7 +151,7 @@ pub(super) enum WorkerState {
 }
 
 impl Wakeups {
-    /// Records a new line. Returns whether to notify the writer thread.
+    /// Notes that a line was added. Returns whether to notify the writer thread.
     #[inline]
     pub(super) fn line_added(&mut self, is_urgent: bool, is_worth_waking: bool) -> bool {
         let wakes = match self.worker {
