@@ -38,12 +38,12 @@ impl FromStr for ByteSize {
         let has_name = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit);
         let Some((_, factor)) = UNITS.iter().find(has_name) else {
             let upper = unit.to_ascii_uppercase();
-            let meant = match upper.as_str() {
+            let suggestion = match upper.as_str() {
                 "K" | "M" | "G" | "T" => format!("did you mean `{number}{upper}iB`? "),
                 _ => String::new(),
             };
             return invalid(format!(
-                "{meant}write a whole number and one of {UNIT_NAMES}, such as `64MiB`"
+                "{suggestion}write a whole number and one of {UNIT_NAMES}, such as `64MiB`"
             ));
         };
         let number = number.parse::<u64>().ok();

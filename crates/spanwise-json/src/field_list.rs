@@ -442,8 +442,8 @@ fn unknown<'n>(
         .collect();
     let accepts = accepts.join(", ");
     Problem::new(match closest(name, names) {
-        Some(meant) => {
-            format!("`{text}` {reason}: did you mean `{sign}{meant}`? accepts {accepts}")
+        Some(suggestion) => {
+            format!("`{text}` {reason}: did you mean `{sign}{suggestion}`? accepts {accepts}")
         }
         None => format!("`{text}` {reason}: accepts {accepts}"),
     })

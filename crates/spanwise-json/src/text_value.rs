@@ -212,8 +212,8 @@ fn push_checked(
         return Alteration::NONE;
     }
     let text = &line.as_bytes()[start + 1..];
-    let as_it_is = is_clean && text.len() <= limit && !json.is_json();
-    if as_it_is && text_policy.is_known_clean(text) {
+    let needs_no_change = is_clean && text.len() <= limit && !json.is_json();
+    if needs_no_change && text_policy.is_known_clean(text) {
         line.push_byte(b'"');
         return Alteration::NONE;
     }
@@ -227,7 +227,7 @@ fn push_checked(
             true
         }
     };
-    if as_it_is && !redacted {
+    if needs_no_change && !redacted {
         text_policy.remember_clean(text);
         line.push_byte(b'"');
         line.keep_text(shown);

@@ -110,10 +110,10 @@ impl FromStr for Compression {
             .into_iter()
             .find(|known| known.name().eq_ignore_ascii_case(word));
         let Some(known) = known else {
-            let meant = closest(word, Self::ALL.map(Self::name))
-                .map(|meant| format!("did you mean `{meant}`? "));
-            let meant = meant.unwrap_or_default();
-            let hint = format!("{meant}write one of none, gzip, zstd");
+            let suggestion = closest(word, Self::ALL.map(Self::name))
+                .map(|name| format!("did you mean `{name}`? "));
+            let suggestion = suggestion.unwrap_or_default();
+            let hint = format!("{suggestion}write one of none, gzip, zstd");
             return Err(ParseError::word(word, "is not a compression", hint));
         };
         known.check()?;

@@ -211,8 +211,8 @@ impl FileNames {
         let rolled = self.list(dir).unwrap_or_default();
         let names = rolled.iter().map(|file| self.rolled(file.id, file.form));
         let names = names.chain([self.next()]);
-        let is_it = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
-        names.filter(is_it).collect()
+        let is_same_file = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
+        names.filter(is_same_file).collect()
     }
 
     /// Returns the name of the link to the active file.

@@ -270,7 +270,10 @@ impl Settings {
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
         let to_delete = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
-        let to_delete = by_id.iter().zip(to_delete).filter(|(_, goes)| *goes);
+        let to_delete = by_id
+            .iter()
+            .zip(to_delete)
+            .filter(|(_, is_to_delete)| *is_to_delete);
         let files = to_delete.flat_map(|(forms, _)| forms.iter());
         Ok(files
             .map(|file| self.names.rolled(file.id, file.form))

@@ -130,13 +130,16 @@ impl Retention {
         if let Some(wanted) = self.free
             && let Some(free) = free()
         {
-            let freed = files.iter().zip(&to_delete).filter(|(_, goes)| **goes);
+            let freed = files
+                .iter()
+                .zip(&to_delete)
+                .filter(|(_, is_to_delete)| **is_to_delete);
             let mut free = freed.fold(free, |free, (file, _)| free.saturating_add(file.on_disk));
-            for (file, goes) in files.iter().zip(&mut to_delete).rev() {
+            for (file, is_to_delete) in files.iter().zip(&mut to_delete).rev() {
                 if free >= wanted.0 {
                     break;
                 }
-                if !std::mem::replace(goes, true) {
+                if !std::mem::replace(is_to_delete, true) {
                     free = free.saturating_add(file.on_disk);
                 }
             }
@@ -250,14 +253,14 @@ impl Retention {
 
 fn unknown(word: &str) -> ParseError {
     let key = word.split('=').next().unwrap_or(word);
-    let meant = match closest(key, ["all", "free"]) {
+    let suggestion = match closest(key, ["all", "free"]) {
         Some("free") => "did you mean `free=5GiB`? ",
         Some("all") => "did you mean `all`? ",
         _ => "",
     };
     let hint = format!(
-        "{meant}write a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
-         free space such as `free=5GiB`, or `all` alone"
+        "{suggestion}write a number such as `14 files`, an age such as `30d`, a size such as \
+         `10GiB`, free space such as `free=5GiB`, or `all` alone"
     );
     ParseError::word(word, INVALID, hint)
 }

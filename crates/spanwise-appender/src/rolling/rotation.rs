@@ -172,11 +172,11 @@ fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
         .map(|(_, name)| name)
         .into_iter()
         .chain(others);
-    let meant = closest(word, words).map(|meant| format!("did you mean `{meant}`? "));
-    let meant = meant.unwrap_or_default();
+    let suggestion = closest(word, words).map(|name| format!("did you mean `{name}`? "));
+    let suggestion = suggestion.unwrap_or_default();
     let hint = format!(
-        "{meant}write a size such as `100MiB`, or one of minutely, hourly, daily, weekly, start, \
-         local, utc, never"
+        "{suggestion}write a size such as `100MiB`, or one of minutely, hourly, daily, weekly, \
+         start, local, utc, never"
     );
     Err(ParseError::word(word, "is not a rotation", hint))
 }

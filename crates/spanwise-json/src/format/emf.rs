@@ -230,8 +230,8 @@ fn is_dimension(value: &str) -> bool {
 /// Returns the name of the service with the characters that a namespace can have.
 fn namespace(service: &str) -> String {
     let is_kept = |c: &char| c.is_ascii_alphanumeric() || "._#:/-".contains(*c);
-    let kept = |c: char| if is_kept(&c) { c } else { '_' };
-    let name: String = service.chars().take(255).map(kept).collect();
+    let or_underscore = |c: char| if is_kept(&c) { c } else { '_' };
+    let name: String = service.chars().take(255).map(or_underscore).collect();
     match name.is_empty() {
         true => "unknown_service".to_owned(),
         false => name,

@@ -136,21 +136,26 @@ const DURATION: &str = "duration_ms";
 /// The fields of an access event that become `httpRequest`, which the console of Google Cloud shows
 /// as one request.
 const GROUP: [GroupMember; 7] = [
-    ("http.request.method", "requestMethod", Kind::Text, as_it_is),
-    ("url.path", "requestUrl", Kind::Text, as_it_is),
+    (
+        "http.request.method",
+        "requestMethod",
+        Kind::Text,
+        unchanged,
+    ),
+    ("url.path", "requestUrl", Kind::Text, unchanged),
     (
         "http.response.status_code",
         "status",
         Kind::Integer,
-        as_it_is,
+        unchanged,
     ),
     ("response_bytes", "responseSize", Kind::Integer, quoted),
-    ("client.address", "remoteIp", Kind::Text, as_it_is),
-    ("user_agent.original", "userAgent", Kind::Text, as_it_is),
+    ("client.address", "remoteIp", Kind::Text, unchanged),
+    ("user_agent.original", "userAgent", Kind::Text, unchanged),
     (DURATION, "latency", Kind::Number, latency),
 ];
 
-fn as_it_is(value: &[u8]) -> Option<Vec<u8>> {
+fn unchanged(value: &[u8]) -> Option<Vec<u8>> {
     Some(value.to_vec())
 }
 
