@@ -60,8 +60,8 @@ pub trait RecordSink: Send {
     /// set, it must return [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
 
-    /// Finishes the output when the writer thread ends at a shutdown, after all records were
-    /// written. Not called if the shutdown times out, or if there was no writer thread because of
+    /// Finishes the output when the writer thread ends after it wrote all records, usually at a
+    /// shutdown. Not called if the shutdown times out, or if there was no writer thread because of
     /// [`direct`](crate::BackgroundBuilder::direct). Does nothing by default.
     fn finish(&mut self) {}
 }

@@ -86,7 +86,7 @@ pub(crate) struct NewRecord<'a> {
 pub(crate) struct RecordSize {
     /// The length in the chunks.
     len: usize,
-    /// The memory of the span of an event. 0 if the previous event is in the same span.
+    /// The memory of the span of an event. 0 if it is the span that the ring added last.
     span_len: usize,
 }
 
@@ -256,8 +256,8 @@ impl RecordRing {
         self.room = max_len.min(in_chunk).min(self.unused_loan());
     }
 
-    /// Returns the header of a record that is added next. Adds the span of an event, unless the
-    /// previous event is in the same span.
+    /// Returns the header of a record that is added next. Adds the span of an event, unless it is
+    /// the span that the ring added last.
     fn header_of(&mut self, record: &NewRecord<'_>) -> RecordHeader {
         let kind = match record.content {
             Content::Line(_) => RecordKind::Line,
