@@ -133,7 +133,8 @@ impl Builder {
         Some(std::mem::replace(writer, BoxMakeWriter::new(std::io::sink)))
     }
 
-    /// Stores the argument of a setter. An empty text changes nothing.
+    /// Stores the argument of a setter. An empty text changes nothing. An invalid text is reported
+    /// at the start.
     pub(crate) fn set<V, T>(
         mut self,
         setter: &str,

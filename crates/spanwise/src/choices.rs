@@ -24,8 +24,8 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     fn raw(&self, def: &Setting) -> Option<Raw>;
 
     /// Returns warnings about names in the source that are not in `known`, but look like settings.
-    /// There is no warning about a name that another source `uses`.
-    fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning>;
+    /// There is no warning about a name for which `is_used` returns true.
+    fn unknown(&self, known: &[Setting], is_used: &dyn Fn(&str) -> bool) -> Vec<Warning>;
 
     /// Returns whether a text of this source refers to the variable, as `${SHOP_REGION}` does.
     fn uses(&self, _variable: &str) -> bool {
@@ -117,7 +117,8 @@ impl<'a> Choices<'a> {
     }
 
     /// Returns the effective value and adds its line to `explain()`. The value comes from code, or
-    /// else from the first source that has it, or else from the default of the row.
+    /// else from the first source that has it, or else from the default of the row. Returns `None`
+    /// if the row has no default value.
     pub(crate) fn choose<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
@@ -419,7 +420,8 @@ impl<'a> Choices<'a> {
 
     /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
     pub(crate) fn finish(mut self) -> Findings {
-        // Excludes the file: for such a key, `Merged::unbuilt` returns an error.
+        // The loop over the settings must not see the file. A key in the file that needs a missing
+        // feature is an error, which `Merged::unbuilt` returns.
         let file = self.file.take();
         for (def, feature) in SETTINGS_WITH_FEATURES {
             let Some(feature) = feature.filter(|feature| !feature.is_built) else {
@@ -436,18 +438,18 @@ impl<'a> Choices<'a> {
         }
         let known = [SETTINGS, &sinks::settings()].concat();
         for source in self.sources {
-            let uses = |name: &str| {
+            let is_used = |name: &str| {
                 self.is_reserved(name) || file.as_deref().is_some_and(|file| file.uses(name))
             };
-            for warning in source.unknown(&known, &uses) {
+            for warning in source.unknown(&known, &is_used) {
                 self.warn(warning);
             }
         }
         self.findings
     }
 
-    /// Returns whether a name is the variable of a sink that later releases have. Such a variable
-    /// is an error.
+    /// Returns whether a name is the variable of a sink that a later release will have. Such a
+    /// variable is an error, so it needs no warning.
     #[cfg_attr(
         not(feature = "config"),
         expect(clippy::unused_self, reason = "only the feature has reserved names")
@@ -501,12 +503,13 @@ pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
 #[derive(Default)]
 pub(crate) struct CodeValues {
     values: HashMap<&'static str, Box<dyn Any + Send + Sync>>,
-    /// Texts that setters did not understand.
+    /// The problems of invalid arguments of setters.
     problems: Vec<String>,
 }
 
 impl CodeValues {
-    /// Parses the argument of a setter. Returns `None` if it is empty or invalid.
+    /// Parses the argument of a setter. Returns `None` if it is empty or invalid. Stores the
+    /// problem of an invalid one.
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,
@@ -519,7 +522,7 @@ impl CodeValues {
         match value.read(|text| (entry.parse)(&entry.def, text)) {
             Ok(value) => value,
             Err((text, error)) => {
-                // The errors of secret settings do not quote the value.
+                // Only `QuotesValue` allows to show the value next to the setter.
                 let shown = match entry.errors {
                     ErrorStyle::QuotesValue => {
                         format!("Builder::{setter}({})", conceal::shown(&text))
@@ -566,12 +569,12 @@ fn leftover_syntax(value: &str) -> Option<&'static str> {
     if value.contains(char::is_control) {
         return Some("the value has a line break or another control character; write one without");
     }
-    let repeats = |setting: &Setting| {
-        let rest = value.strip_prefix(setting.name);
-        rest.is_some_and(|rest| rest.starts_with('='))
+    let is_assignment_of = |setting: &Setting| {
+        let after_name = value.strip_prefix(setting.name);
+        after_name.is_some_and(|after_name| after_name.starts_with('='))
     };
-    let is_repeated = SETTINGS.iter().any(repeats) || value.starts_with("export ");
-    is_repeated.then_some(
+    let is_assignment = SETTINGS.iter().any(is_assignment_of) || value.starts_with("export ");
+    is_assignment.then_some(
         "the value begins with the name of a variable; write what comes after the `=` alone",
     )
 }

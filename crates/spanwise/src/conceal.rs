@@ -24,7 +24,8 @@ pub(crate) fn shown_unquoted(value: &str) -> String {
     }
 }
 
-/// Returns the user and the password in an address such as `http://user:password@host`.
+/// Returns the user and the password in an address such as `http://user:password@host` or
+/// `user:password@host`.
 fn userinfo(value: &str) -> Option<&str> {
     let (before, _) = value.rsplit_once('@')?;
     match before.split_once("://") {
@@ -60,13 +61,13 @@ pub(crate) fn message(message: &str, value: &str) -> String {
         .map(|secret| folded(secret).collect())
         .collect();
     let characters: Vec<char> = message.chars().collect();
-    let compared: Vec<char> = folded(message).collect();
+    let folded_characters: Vec<char> = folded(message).collect();
     let mut out = String::new();
     let mut at = 0;
     while at < characters.len() {
         let lengths = secrets
             .iter()
-            .map(|secret| common_len(secret, &compared[at..]));
+            .map(|secret| common_len(secret, &folded_characters[at..]));
         let len = lengths.max().unwrap_or_default();
         if len < MIN_HIDDEN_LEN {
             out.push(characters[at]);
@@ -97,8 +98,9 @@ fn common_len(secret: &[char], text: &[char]) -> usize {
     lengths.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown. The path must begin with an existing directory, because a
-/// key may look like a path. The rest of the path must not look like a key.
+/// Returns whether a path may be shown. A key may look like a path, so only an existing directory
+/// at its start is certainly not a secret. The rest of the path, or else the whole path, must not
+/// look like a key.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
     // The root and the current directory do not count, because they exist in front of every key.
@@ -113,8 +115,8 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Returns whether an item has a word that may be a key or a password. Such a word mixes letters
-/// and digits, or is too long for a word or a number.
+/// Returns whether an item has a word that may be a key or a password: letters and digits mixed, in
+/// 8 characters or more, over 20 letters, or over 8 digits.
 fn may_be_secret(item: &str) -> bool {
     words(item).any(is_suspicious)
 }

@@ -215,7 +215,7 @@ impl Config {
 
     /// Returns whether every value from a source is valid by itself. With a strict start, a warning
     /// also counts as invalid.
-    pub(crate) fn is_readable(&self) -> bool {
+    pub(crate) fn has_valid_sources(&self) -> bool {
         self.findings.invalid_values.is_empty()
             && (!self.is_strict || self.findings.explanation.warnings.is_empty())
     }
@@ -225,7 +225,7 @@ impl Config {
         self.problems_with(&self.findings.unregistered)
     }
 
-    /// Returns whether code or a test takes the lines of the sink `main`.
+    /// Returns whether a writer from code, or the test harness, gets the lines of the sink `main`.
     #[cfg(feature = "config")]
     pub(crate) fn has_writer(&self) -> bool {
         self.lines.has_writer || self.lines.output == Output::TestHarness
@@ -318,8 +318,9 @@ fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
     merged
 }
 
-/// Chooses the preset from code, or else from its variable, or else from the environment of the
-/// service, or else by whether stderr is a terminal.
+/// Chooses the preset: from [`Builder::preset`], or else from its variable or the file, or else by
+/// the environment of the service, or else from [`Builder::default_preset`], or else by whether
+/// stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.explicit_value(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
@@ -365,13 +366,13 @@ fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<
 
 /// Chooses the context keys: the keys of the variable or the file, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
-    let variable = choices.sourced(&LOG_CONTEXT);
-    let origin = match (&builder.context[..], &variable) {
-        ([], Some(variable)) => variable.origin.clone(),
+    let sourced = choices.sourced(&LOG_CONTEXT);
+    let origin = match (&builder.context[..], &sourced) {
+        ([], Some(sourced)) => sourced.origin.clone(),
         ([], None) => Origin::Default,
         _ => Origin::Code,
     };
-    let keys = variable.map(|keys| keys.value).unwrap_or_default();
+    let keys = sourced.map(|keys| keys.value).unwrap_or_default();
     let is_new = |key: &String| !CONTEXT_KEYS.contains(&key.as_str());
     let mut keys: Vec<String> = keys.into_iter().filter(is_new).collect();
     keys.extend(builder.context.iter().cloned());
@@ -390,16 +391,16 @@ fn choose_static_fields(
 ) -> StaticFields {
     code.problems_in_code()
         .for_each(|problem| choices.add_problem(problem));
-    let variable = choices.sourced(&LOG_STATIC_FIELDS);
-    let name = (variable
+    let sourced = choices.sourced(&LOG_STATIC_FIELDS);
+    let name = (sourced
         .as_ref()
         .and_then(|fields| fields.origin.source_name()))
     .map_or_else(|| choices.name_of(&LOG_STATIC_FIELDS.def), str::to_owned);
-    let origin = match &variable {
+    let origin = match &sourced {
         Some(fields) if code.is_empty() => fields.origin.clone(),
         _ => Origin::Code,
     };
-    let fields = variable.map(|fields| fields.value).unwrap_or_default();
+    let fields = sourced.map(|fields| fields.value).unwrap_or_default();
     let fields = fields.changed_by(code);
     for problem in fields.problems(code, context, &name) {
         choices.add_problem(problem);

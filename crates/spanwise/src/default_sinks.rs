@@ -53,7 +53,7 @@ impl Config {
         routing
     }
 
-    /// Returns the sink [`MAIN`].
+    /// Returns the sink [`MAIN`] of the file, or else of `LOG_OUTPUT`.
     pub(crate) fn main_sink(&self) -> SinkSettings {
         let sinks = self.routing.iter().flat_map(|routing| &routing.sinks);
         let main = sinks.into_iter().find(|sink| sink.name == MAIN);

@@ -29,7 +29,7 @@ impl Environment {
         }
     }
 
-    /// Returns the variables, for texts in configuration files.
+    /// Returns the variables, which texts in configuration files may refer to.
     #[cfg(feature = "config")]
     pub(crate) fn vars(&self) -> &[(String, OsString)] {
         &self.vars
@@ -79,7 +79,7 @@ impl Source for Environment {
     }
 
     /// Warns of names that are nearly settings, or begin like settings. Shows no value.
-    fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning> {
+    fn unknown(&self, known: &[Setting], is_used: &dyn Fn(&str) -> bool) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
         let prefix = format!("{}_", self.prefix);
@@ -99,7 +99,7 @@ impl Source for Environment {
         let mut warnings = Vec::new();
         let mut others = Vec::new();
         for (name, value) in &self.vars {
-            if value.is_empty() || known.contains(name) || uses(name) {
+            if value.is_empty() || known.contains(name) || is_used(name) {
                 continue;
             }
             let has_prefix = name.starts_with(&prefix);

@@ -35,7 +35,9 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
+    /// [`Builder::verbosity`](crate::Builder::verbosity) has shifted the levels.
     Verbosity,
+    /// The variable of this name.
     Variable(String),
     #[cfg_attr(
         not(feature = "config"),
@@ -44,11 +46,16 @@ pub(crate) enum Origin {
     File(FilePlace),
     /// A variable, and the line of the file that has the overridden value.
     Over(String, String),
+    /// The preset of this name.
     Preset(&'static str),
+    /// Whether stderr is a terminal.
     Terminal,
+    /// The application's crate.
     Crate,
+    /// The name of the executable.
     Program,
     Default,
+    /// No value is set, and there is no default.
     Unset,
 }
 

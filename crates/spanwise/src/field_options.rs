@@ -66,10 +66,10 @@ pub(crate) fn check(
     // Added texts with a mistake are not checked against the format, so that one mistake causes one
     // error.
     let is_wrong = |key: &str| wrong.iter().any(|(name, _)| *name == key);
-    let others = list.map_added(|key, text| (!is_wrong(key)).then(|| text.to_owned()));
+    let valid_list = list.map_added(|key, text| (!is_wrong(key)).then(|| text.to_owned()));
     // While the format is not known, `list_context` has a default. The actual format may allow
     // other words.
-    if is_format_known && let Err(error) = others.check(list_context.format) {
+    if is_format_known && let Err(error) = valid_list.check(list_context.format) {
         for problem in error.problems() {
             problems.push(format!("{shown}: {problem}"));
         }

@@ -14,7 +14,8 @@ pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Returns the path without symbolic links and dots, as far as it exists.
+/// Returns the path without symbolic links and dots. The file and its directory need not exist, but
+/// the parent of the directory must.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);
@@ -23,7 +24,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     match fs::canonicalize(directory) {
         Ok(directory) => Some(directory.join(name)),
-        // The start creates only the last directory, so its parent must exist.
+        // The start creates only this directory, so the parent of this directory must exist.
         Err(_) => Some(resolved_directory(directory)?.join(name)),
     }
 }

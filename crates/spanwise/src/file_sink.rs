@@ -39,10 +39,10 @@ impl FileSettings {
     pub(crate) fn open(
         &self,
         report: &SelfReport,
-        falls_back: bool,
+        falls_back_to_stderr: bool,
     ) -> Result<RollingFile, OpenError> {
         let builder = self.builder().report(report);
-        match falls_back {
+        match falls_back_to_stderr {
             true => builder.fallback_to_stderr().build(),
             false => builder.build(),
         }

@@ -79,13 +79,13 @@ pub(crate) fn resolve(
     if let Some((_, format)) = named.find(|(name, _)| name.eq_ignore_ascii_case(word)) {
         return Ok(format.clone());
     }
-    let own = registered.iter().map(|(name, _)| name.as_str());
+    let registered_names = registered.iter().map(|(name, _)| name.as_str());
     let mut accepts = LOG_FORMAT.def.accepts.to_owned();
-    for name in own.clone() {
+    for name in registered_names.clone() {
         accepts.push_str(", ");
         accepts.push_str(name);
     }
-    let names = Format::NAMES.iter().copied().chain(own);
+    let names = Format::NAMES.iter().copied().chain(registered_names);
     let hint = match closest(word, names) {
         _ if word.contains('{') => "a template begins with `text:`".to_owned(),
         Some(meant) => format!("did you mean {meant}? accepts {accepts}"),
@@ -108,9 +108,9 @@ fn problems(registered: &[RegisteredFormat]) -> Vec<String> {
     let mut problems = Vec::new();
     for (index, (name, _)) in registered.iter().enumerate() {
         let shown = format!("Builder::register_format({})", conceal::shown(name));
-        let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let is_repeated = |(other, _): &RegisteredFormat| other.eq_ignore_ascii_case(name);
-        if name.is_empty() || !name.chars().all(is_of_name) {
+        if name.is_empty() || !name.chars().all(is_name_char) {
             problems.push(format!(
                 "{shown} is not a name of a format: write letters, digits, `-` and `_`"
             ));

@@ -15,7 +15,8 @@ pub(crate) struct LevelOptions {
     pub(crate) spans: TargetLevels,
     /// The levels that code or a variable sets, without those of a configuration file.
     pub(crate) over_file: Option<Chosen<Levels>>,
-    /// The levels of the configuration file or of the preset, over which `over_file` is laid.
+    /// The levels below `over_file`: those of the configuration file, over those of
+    /// [`Builder::default_levels`](crate::Builder::default_levels) and of the preset.
     pub(crate) defaults: Chosen<Levels>,
 }
 

@@ -40,7 +40,7 @@ impl LevelSources {
     }
 
     /// Returns the source of the level of a target while `current` levels are in force. `by_route`
-    /// is the route that has a level for the target, with this level.
+    /// has the name of the route that sets a level for the target, and that level.
     pub(crate) fn source(
         &self,
         target: &str,
@@ -51,6 +51,8 @@ impl LevelSources {
         if level != self.configured.level(target) {
             return "Handle::set_levels".to_owned();
         }
+        // Without a default level, `over` has set the level of this target only if it differs from
+        // the level beneath.
         let over = self.over.as_ref().filter(|(over, _)| {
             let replaces_all = over.default_level().is_some();
             replaces_all || self.beneath.level(target) != level
@@ -59,7 +61,7 @@ impl LevelSources {
             return source.clone();
         }
         match by_route {
-            Some((route, of_route)) if of_route == level => route,
+            Some((route, route_level)) if route_level == level => route,
             _ => self.defaults.clone(),
         }
     }

@@ -329,11 +329,11 @@ impl Opener<'_> {
         }
         let path = &file.path;
         let mut previous = self.options.previous.iter();
-        let open_file = previous.find_map(|output| match &output.sink.kind {
+        let already_open = previous.find_map(|output| match &output.sink.kind {
             SinkKind::File(open) if open.path == *path => Some((open, output.file.as_ref()?)),
             _ => None,
         });
-        if open_file.is_some_and(|(settings, _)| settings != file) {
+        if already_open.is_some_and(|(settings, _)| settings != file) {
             // A reload has already reported changed options: see `State::changed_files`.
             if !self.problems.is_empty() {
                 return;
@@ -344,7 +344,7 @@ impl Opener<'_> {
             ));
             return;
         }
-        if open_file.is_none()
+        if already_open.is_none()
             && let Err(error) = file.check()
         {
             self.problem(not_usable(&sink.shown_name, path, &error));
@@ -352,7 +352,7 @@ impl Opener<'_> {
         if !self.opens_outputs() {
             return;
         }
-        let open_result = match open_file {
+        let open_result = match already_open {
             Some((_, file)) => Ok(file.clone()),
             None => file.open(self.options.report, self.falls_back_to_stderr(sink)),
         };
@@ -390,6 +390,8 @@ impl Opener<'_> {
         self.start(output.name(), builder, sink, None);
     }
 
+    /// Starts the background writer of an output, unless outputs are only checked. `name` is its
+    /// name in an error.
     fn start(
         &mut self,
         name: &str,

@@ -119,21 +119,21 @@ impl OwnCrate {
 
 /// Chooses the own targets.
 pub(crate) fn choose(
-    own: Option<OwnCrate>,
+    own_crate: Option<OwnCrate>,
     choices: &mut Choices<'_>,
     program: &ProgramName,
 ) -> Vec<String> {
     let set = choices
         .explicit_value(&LOG_OWN)
-        .filter(|own| !own.value.is_empty());
-    let own = set.unwrap_or_else(|| match own {
-        Some(own) => Chosen::new(own.targets(), Origin::Crate),
+        .filter(|targets| !targets.value.is_empty());
+    let targets = set.unwrap_or_else(|| match own_crate {
+        Some(own_crate) => Chosen::new(own_crate.targets(), Origin::Crate),
         None => Chosen::new(program.own_target().into_iter().collect(), Origin::Program),
     });
-    let shown = match own.value.join(", ") {
+    let shown = match targets.value.join(", ") {
         none if none.is_empty() => "none".to_owned(),
-        targets => targets,
+        joined => joined,
     };
-    choices.add_explanation(&LOG_OWN.def, &shown, &own.origin);
-    own.value
+    choices.add_explanation(&LOG_OWN.def, &shown, &targets.origin);
+    targets.value
 }

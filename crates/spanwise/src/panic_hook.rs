@@ -58,8 +58,8 @@ pub(crate) struct Options {
 ///
 /// A previous hook of the application is always called, with the original panic. The hook of std is
 /// skipped if [`Options::skips_std_hook`] allows it and an output accepted the event. If the policy
-/// hides a part of the message, or if the message could forge a line, a safe text is printed in
-/// place of the hook of std.
+/// hides a part of the message, or if the message or the name of the thread could forge a line, a
+/// safe text is printed in place of the hook of std.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
     // No hook is set now, so `take_hook` returns the hook of std.

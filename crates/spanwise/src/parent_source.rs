@@ -1,5 +1,5 @@
-//! The context that the parent process passes in the environment. It begins with the span that is
-//! the parent of the root spans of this process.
+//! The context that the parent process passes in the environment: the span that is the parent of
+//! the root spans of this process, and the state and the baggage of its trace.
 
 use spanwise_core::{
     TraceParent,
@@ -22,8 +22,8 @@ pub(crate) enum ParentSource {
 
 named!(ParentSource: None = "none", Env = "env");
 
-/// Returns the context that this process inherits. An invalid text is ignored with a warning,
-/// because another program wrote it.
+/// Returns the context that this process inherits. An invalid `TRACEPARENT` or `TRACESTATE` is
+/// ignored with a warning.
 pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     let source = choices.choose(&LOG_PARENT)?;
     if source.value == ParentSource::None {

@@ -66,6 +66,7 @@ pub(crate) fn switch(setting: &Setting, text: &str) -> Result<bool, ParseError> 
     is_on(text).ok_or_else(|| unknown(setting, text, None))
 }
 
+/// Returns whether a word such as `on` or `0` switches a setting on, or `None` for other texts.
 pub(crate) fn is_on(text: &str) -> Option<bool> {
     let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     match () {
@@ -75,7 +76,7 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
     }
 }
 
-/// Parses the level of one output.
+/// Parses the level of one output. `off` is not accepted.
 pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, ParseError> {
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
@@ -198,7 +199,8 @@ pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
     if target.is_empty() || !target.chars().all(is_word) {
         return Err(format!(
-            "`{target}` is not a target: write the name of a crate, such as `shop`, or of a module, such as `shop::db`"
+            "`{target}` is not a target: write the name of a crate, such as `shop`, or of a \
+             module, such as `shop::db`"
         ));
     }
     if parse_level(target).is_some() {

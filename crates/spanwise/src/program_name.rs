@@ -48,7 +48,7 @@ impl ProgramName {
     /// A file name often consists of the crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {
         let mut words: Vec<&str> = self.name.split('-').collect();
-        let (first, after) = words[0].split_once('.').unwrap_or((words[0], ""));
+        let (first, after_dot) = words[0].split_once('.').unwrap_or((words[0], ""));
         words[0] = first;
         let is_version = |word: &str| {
             let number = word.strip_prefix('v').unwrap_or(word);
@@ -59,7 +59,7 @@ impl ProgramName {
             .iter()
             .skip(1)
             .position(|word| is_version(word) || word.contains('.') || is_platform(word));
-        if !after.is_empty() {
+        if !after_dot.is_empty() {
             words.truncate(1);
         } else if let Some(more_words) = more_words {
             words.truncate(1 + more_words);

@@ -148,7 +148,7 @@ impl Redaction {
     }
 }
 
-/// Reads the key file only once, because it may be a pipe.
+/// Returns the pseudonym key. Reads its file only once, because the file may be a pipe.
 fn choose_key(
     cache: &OnceLock<PseudonymKeyFile>,
     choices: &mut Choices<'_>,

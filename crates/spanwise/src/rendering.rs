@@ -28,9 +28,9 @@ pub(crate) struct Rendering {
     color: bool,
     /// The terminal whose width human-readable lines use. `None` for other outputs and JSON.
     terminal: Option<Output>,
-    /// Whether lines of the short format always have a time, because they are for a file or a
-    /// record sink.
-    is_file: bool,
+    /// Whether the lines are of the short format, and always have a time, because they are for a
+    /// file or a record sink.
+    always_has_time: bool,
     /// Set for human-readable lines. They show the fields of a span only with the first line in the
     /// span, so outputs share such lines only if they get the same events.
     audience: Option<Audience>,
@@ -61,7 +61,7 @@ impl Rendering {
             terminal: None,
             audience: None,
             // Lines of other formats do not depend on this, so that all outputs can share them.
-            is_file: sink.format == Format::Short,
+            always_has_time: sink.format == Format::Short,
             sampler: sink.sampler.clone(),
             is_recorded: sink.recorder,
             redaction: sink.redaction.clone(),
@@ -85,7 +85,7 @@ impl Rendering {
                     .unwrap_or_else(|| config.sampler.clone()),
             ),
             color: sink.color.applies(false),
-            is_file: false,
+            always_has_time: false,
             ..Self::for_sink(sink)
         }
     }
@@ -112,7 +112,7 @@ impl Rendering {
         Self {
             color: sink.color.applies(is_terminal),
             terminal: (is_terminal && is_human_readable).then_some(output),
-            is_file: false,
+            always_has_time: false,
             ..plain
         }
     }
@@ -131,12 +131,13 @@ impl Rendering {
             && self.color == other.color
             && self.terminal == other.terminal
             && self.audience == other.audience
-            && self.is_file == other.is_file
+            && self.always_has_time == other.always_has_time
             && sampler(self) == sampler(other)
             && self.is_recorded == other.is_recorded
             && self.redaction == other.redaction
     }
 
+    /// Returns the options of the layer that writes lines with this rendering.
     pub(crate) fn line_sink(
         &self,
         config: &Config,
@@ -183,7 +184,7 @@ where
         let layer = json(rendering, config, report);
         return stack.json_at(sink, writer, layer);
     };
-    let time = if style == Style::Short && !rendering.is_file {
+    let time = if style == Style::Short && !rendering.always_has_time {
         ShowTime::FromDebug(levels, sink.level)
     } else {
         ShowTime::Always

@@ -87,6 +87,7 @@ struct CompiledRoute {
     filters: Vec<usize>,
     /// Whether the routes of shorter targets do not apply.
     is_exclusive: bool,
+    /// The level that the route sets, shifted by the verbosity.
     level: Option<LevelFilter>,
 }
 

@@ -18,18 +18,19 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn choose(
-        own: Option<OwnCrate>,
+        own_crate: Option<OwnCrate>,
         choices: &mut Choices<'_>,
         program: &ProgramName,
     ) -> Self {
-        let name = choices.choose_or(&SERVICE_NAME, || match own.and_then(|own| own.name()) {
+        let package = own_crate.and_then(|own_crate| own_crate.name());
+        let name = choices.choose_or(&SERVICE_NAME, || match package {
             Some(name) => Chosen::new(name.to_owned(), Origin::Crate),
             None => Chosen::new(program.name().to_owned(), Origin::Program),
         });
         let version = choices.explicit_value(&SERVICE_VERSION);
         let (version, origin) = match version {
             Some(version) => (Some(version.value), version.origin),
-            None => match own.and_then(|own| own.version()) {
+            None => match own_crate.and_then(|own_crate| own_crate.version()) {
                 Some(version) => (Some(version.to_owned()), Origin::Crate),
                 None => (None, Origin::Unset),
             },

@@ -98,6 +98,7 @@ optional_types! {
 }
 
 impl<T> SettingRow<T> {
+    /// Sets the default, which is [`DefaultValue::Omitted`] otherwise.
     const fn or(mut self, default: DefaultValue<T>) -> Self {
         self.default = default;
         self
@@ -577,7 +578,7 @@ settings! {
 /// The prefix of the variables that only `spanwise` reads.
 pub const PREFIX: &str = "LOG";
 
-/// Returns the name of `setting` under `prefix`.
+/// Returns the name of the variable of `setting`, with `prefix` in place of [`PREFIX`].
 pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     match setting.name.strip_prefix(PREFIX) {
         Some(rest) => format!("{prefix}{rest}"),

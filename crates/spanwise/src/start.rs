@@ -163,7 +163,7 @@ impl Builder {
     fn checked(self, problems: fn(&Config) -> Vec<String>) -> Result<Self, InitError> {
         let builder = self;
         let config = Config::choose(&builder);
-        if config.is_readable() {
+        if config.has_valid_sources() {
             return Ok(builder);
         }
         // If one value is invalid, all mistakes are reported, including those that depend on other
@@ -308,9 +308,10 @@ fn open(
         context_keys: &config.context,
         static_fields: &config.static_fields,
     };
-    let sinks = sinks::start(sinks, &context);
+    let started = sinks::start(sinks, &context);
     let record_sinks = std::mem::take(&mut builder.record_sinks);
-    let exporters = sinks.iter().flatten().map(StartedSink::kind);
+    // There are none if a sink failed to start.
+    let exporters = started.iter().flatten().map(StartedSink::kind);
     let names = record_sinks.iter().map(|(name, _)| &**name);
     let mut routing = config.sinks_and_routes(names, exporters);
     config.levels.events = routing.levels(&config.levels.events);
@@ -329,11 +330,11 @@ fn open(
         has_routes,
         is_reloadable: is_reloadable(builder, config),
         previous: &[],
-        has_start_failed: sinks.is_err(),
+        has_start_failed: started.is_err(),
         report,
     };
     let outputs = Outputs::open(config, &routing.sinks, record_sinks, problems, options);
-    match (outputs, sinks) {
+    match (outputs, started) {
         (Ok(mut outputs), Ok(sinks)) => {
             outputs.copy_bits_from(&routing);
             Ok(Opened {
@@ -346,9 +347,9 @@ fn open(
                 routing,
             })
         }
-        (outputs, sinks) => {
+        (outputs, started) => {
             let mut problems = outputs.err().unwrap_or_default();
-            for problem in sinks.err().unwrap_or_default() {
+            for problem in started.err().unwrap_or_default() {
                 choices::push_new(&mut problems, problem);
             }
             config.finish_problems(&mut problems);
@@ -542,8 +543,8 @@ fn build(
     (stack.build().into(), telemetry)
 }
 
-/// Reports warnings, a recorder that buffers nothing, and in production also disabled redaction and
-/// the whole configuration.
+/// Reports warnings, a recorder that buffers nothing, and misspelled fields in the rules of the
+/// sampler. In production, also reports disabled redaction and the whole configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
         && !recorder.captures_beyond(&config.levels.events)
@@ -579,8 +580,8 @@ static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {
-    /// Waits until no other thread starts logging. Returns `None` if this thread does so already:
-    /// code that the start calls has started logging again.
+    /// Waits until no other thread starts logging. Returns `None` if this thread already does,
+    /// because code that the start called tries to start logging again.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
         let mut starting = STARTING.lock();

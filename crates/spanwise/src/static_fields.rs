@@ -114,7 +114,7 @@ impl StaticFields {
     }
 
     /// Returns the mistakes that depend on other parts of a line. `code` has the fields from code.
-    /// All other fields are from `variable`.
+    /// All other fields are from the setting that `variable` names.
     pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);
@@ -197,7 +197,8 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     let shown = conceal::shown(name);
     if !parse::is_field_name(name) || name.len() > MAX_NAME_LEN {
         return Err(format!(
-            "{shown} is not a field name: write at most {MAX_NAME_LEN} letters, digits, `_`, `.` and `-`"
+            "{shown} is not a field name: write at most {MAX_NAME_LEN} letters, digits, `_`, `.` \
+             and `-`"
         ));
     }
     if Format::is_reserved(name) || name == SERVICE {
@@ -219,7 +220,8 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     }
     if value.len() > MAX_VALUE_LEN {
         return Err(format!(
-            "the value of {shown} has {} bytes, and every line has it: at most {MAX_VALUE_LEN} are accepted",
+            "the value of {shown} has {} bytes, and every line has it: at most {MAX_VALUE_LEN} are \
+             accepted",
             value.len()
         ));
     }

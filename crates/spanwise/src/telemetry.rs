@@ -158,12 +158,13 @@ impl Guards {
         }
     }
 
-    /// Returns all guards, so that the caller can shut their outputs down.
+    /// Removes and returns all guards, so that the caller can shut their outputs down. Guards that
+    /// are added later are dropped.
     fn take_all(&self) -> Vec<OutputGuard> {
         self.0.lock().take().unwrap_or_default()
     }
 
-    /// Returns the guard of an output, so that the caller can close it.
+    /// Removes and returns the guard of an output, so that the caller can close the output.
     #[cfg(feature = "config")]
     pub(crate) fn remove(&self, id: OutputId) -> Option<FlushGuard> {
         let mut guards = self.0.lock();

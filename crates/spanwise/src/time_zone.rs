@@ -73,15 +73,15 @@ fn is_file(zone: &str) -> bool {
 /// Returns whether `zone` begins like a POSIX rule: a name of letters or in angle brackets, then an
 /// offset. See <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>.
 fn is_rule(zone: &str) -> bool {
-    let rest = match zone.strip_prefix('<') {
-        Some(quoted) => quoted.split_once('>').map(|(_, rest)| rest),
+    let after_name = match zone.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>').map(|(_, after_name)| after_name),
         None => {
-            let rest = zone.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-            (zone.len() - rest.len() >= 3).then_some(rest)
+            let after_name = zone.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            (zone.len() - after_name.len() >= 3).then_some(after_name)
         }
     };
-    rest.is_some_and(|rest| {
-        let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+    after_name.is_some_and(|offset| {
+        let digits = offset.strip_prefix(['+', '-']).unwrap_or(offset);
         digits.starts_with(|c: char| c.is_ascii_digit())
     })
 }

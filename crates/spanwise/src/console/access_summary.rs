@@ -33,7 +33,7 @@ pub(crate) struct AccessSummary {
 
 impl AccessSummary {
     /// Returns the summary of an access event, and removes its values from `fields`. Returns `None`
-    /// for any other event.
+    /// for any other event, and if the method is unknown.
     pub(crate) fn take(
         callsite: &Metadata<'_>,
         fields: &mut Fields,
@@ -98,7 +98,7 @@ impl AccessSummary {
     }
 }
 
-/// Removes the status code from the fields of spans, because the summary shows it already.
+/// Removes the status code that the summary shows from the fields of spans.
 pub(crate) fn remove_shown(spans: &mut [SpanUpdate], summary: &AccessSummary) {
     let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {

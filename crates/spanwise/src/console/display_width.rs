@@ -1,6 +1,6 @@
 //! The number of columns that a text takes on a terminal.
 
-/// Returns the columns of a text without control characters.
+/// Returns the number of columns of a text. The text must not contain control characters.
 pub(crate) fn display_width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();

@@ -28,17 +28,17 @@ fn has_escapes(text: &str) -> bool {
 
 /// Returns the characters of a text, and whether each must be escaped.
 fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
-    let mut before = '\0';
+    let mut previous = '\0';
     let mut chars = text.chars().peekable();
     std::iter::from_fn(move || {
         let c = chars.next()?;
-        let is_part = match c {
-            EMOJI_STYLE => is_emoji(before),
-            JOINER => is_emoji_part(before) && chars.peek().copied().is_some_and(is_emoji),
+        let belongs_to_emoji = match c {
+            EMOJI_STYLE => is_emoji(previous),
+            JOINER => is_emoji_part(previous) && chars.peek().copied().is_some_and(is_emoji),
             _ => false,
         };
-        before = c;
-        Some((c, !is_part && must_be_escaped(c)))
+        previous = c;
+        Some((c, !belongs_to_emoji && must_be_escaped(c)))
     })
 }
 
@@ -129,8 +129,8 @@ fn is_separator(c: char) -> bool {
 /// bracket, so it needs no more quotes.
 pub(crate) fn push_value(out: &mut String, text: &str) {
     let is_open_ended = text.is_empty() || text.starts_with('\'') || text.contains(is_separator);
-    let is_one_line = || !has_escapes(text);
-    if !is_open_ended || is_one_line() && is_enclosed(without_type_name(text)) {
+    let needs_no_escapes = || !has_escapes(text);
+    if !is_open_ended || needs_no_escapes() && is_enclosed(without_type_name(text)) {
         push_escaped(out, text);
     } else {
         push_quoted(out, text);
@@ -155,7 +155,7 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push(quote);
 }
 
-/// Returns the rest of the `Debug` text of a struct behind its name: `{ id: 42 }` for
+/// Returns the part of the `Debug` text of a struct that follows the name: `{ id: 42 }` for
 /// `Order { id: 42 }`. A text without such a name is returned as it is.
 fn without_type_name(text: &str) -> &str {
     let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');

@@ -103,8 +103,8 @@ impl EventStyle {
         if self.style == Style::Pretty {
             out = self.span_lines(out, event);
         }
-        let mut line = self.line(out);
-        self.start(&mut line, event, |line| {
+        let mut line = self.begin_line(out);
+        self.push_start(&mut line, event, |line| {
             line.push(event.level.1, event.level.0);
         });
         if self.style != Style::Short && self.shows_target {
@@ -116,13 +116,13 @@ impl EventStyle {
             });
             line.pad_to(end);
         }
-        self.event(&mut line, event);
-        self.blocks(&mut line, event);
+        self.push_event(&mut line, event);
+        self.push_blocks(&mut line, event);
         line.finish()
     }
 
     /// Begins a line behind the lines in `out`.
-    fn line(&self, out: String) -> LineLayout {
+    fn begin_line(&self, out: String) -> LineLayout {
         LineLayout::new(out, self.color, Continuation(self.indent()))
     }
 
@@ -133,8 +133,8 @@ impl EventStyle {
         }
     }
 
-    /// Writes the time and the level.
-    fn start(
+    /// Writes the time, and calls `level`, which writes the level.
+    fn push_start(
         &self,
         line: &mut LineLayout,
         event: &EventText<'_>,
@@ -157,7 +157,7 @@ impl EventStyle {
         if !new_spans().any(SpanUpdate::has_content) {
             return out;
         }
-        let mut line = self.line(out);
+        let mut line = self.begin_line(out);
         if let Some((_, offset)) = event.time {
             line.paint(TextStyle::DIM, |out| push_time(out, first.opened, offset));
             // Blanks in place of the level.
@@ -188,22 +188,22 @@ impl EventStyle {
     }
 
     /// Writes the message, the fields and the context.
-    fn event(&self, line: &mut LineLayout, event: &EventText<'_>) {
+    fn push_event(&self, line: &mut LineLayout, event: &EventText<'_>) {
         let known_spans = || event.spans.iter().filter(|span| !event.has_line(span));
         let edges = edges(event, event.access.is_none());
         let has_text = |edge: &EdgeText| !edge.is_empty();
         match (self.style, event.width) {
             (Style::Pretty, Some(width)) => line.fit(width, &edges, |line| {
-                self.content(line, event);
+                self.push_content(line, event);
                 push_spans(line, known_spans());
             }),
             (Style::Pretty, None) => {
-                self.content(line, event);
+                self.push_content(line, event);
                 push_spans(line, known_spans());
                 push_context(line, edges.first());
             }
             (Style::Compact | Style::Short, _) => {
-                self.content(line, event);
+                self.push_content(line, event);
                 push_context(line, edges.first());
                 // The fields of the span that begins the unit follow the context.
                 let follows = |span: &&SpanUpdate| span.begins_unit && edges.iter().any(has_text);
@@ -215,7 +215,7 @@ impl EventStyle {
     }
 
     /// Writes the message and the fields that belong to the line of the event.
-    fn content(&self, line: &mut LineLayout, event: &EventText<'_>) {
+    fn push_content(&self, line: &mut LineLayout, event: &EventText<'_>) {
         match &event.access {
             Some(access) => push_access(line, access),
             None => self.push_message(line, event.fields),
@@ -282,7 +282,7 @@ impl EventStyle {
 
     /// Writes the further lines of the message, and errors, values and backtraces that have lines
     /// of their own.
-    fn blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
+    fn push_blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
         let fields = event.fields;
         if self.is_multi_line()
             && let Some(message) = &fields.message
@@ -547,7 +547,8 @@ fn target_width(width: Option<usize>) -> usize {
     }
 }
 
-/// Shortens a target to `width` columns: to `…::module`, or else to its beginning.
+/// Shortens a target to `width` columns, to as many modules as fit: `…::module`. If the last module
+/// alone does not fit, its end is cut off: `…::mod…`.
 fn shortened(target: &str, width: usize) -> Cow<'_, str> {
     if target.len() <= width {
         return target.into();

@@ -186,13 +186,13 @@ impl LineLayout {
         content(self);
         (self.limit, self.next_limit) = (usize::MAX, usize::MAX);
         match (reserved, self.first_end) {
-            (Some(reserved), Some((at, column))) => {
-                let rest = self.out.split_off(at);
+            (Some(reserved), Some((end, column))) => {
+                let continuation_lines = self.out.split_off(end);
                 let last_column = std::mem::replace(&mut self.column, column);
                 self.trim();
                 let fits = |edge: &&EdgeText| self.column + edge.width() <= width;
                 self.push_edge(edges.iter().find(fits).unwrap_or(reserved), width);
-                self.out.push_str(&rest);
+                self.out.push_str(&continuation_lines);
                 self.column = last_column;
             }
             (Some(reserved), None) => self.push_edge(reserved, width),

@@ -4,7 +4,8 @@
 const SUFFIXES: [(&str, f64); 4] = [("_ms", 1e6), ("_us", 1e3), ("_ns", 1.0), ("_s", 1e9)];
 
 /// Returns the name without its unit, and the duration, for a field such as `duration_ms`. Returns
-/// `None` for other fields, and for rates such as `bytes_per_s`.
+/// `None` for other fields, for rates such as `bytes_per_s`, and for a number that is negative or
+/// over [`MAX_NANOS`].
 pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> {
     let (base, unit) = SUFFIXES
         .iter()

@@ -107,4 +107,5 @@ fn next_id() -> u64 {
     LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
 }
 
+/// The longest pause between two checks whether an old generation is free of events.
 const MAX_PAUSE: Duration = Duration::from_millis(10);

@@ -39,9 +39,9 @@ impl Outputs {
     ) -> Vec<(LineGroup, Vec<RoutedOutput>)> {
         let groups = self.by_rendering().into_iter().map(|(rendering, outputs)| {
             let outputs: Vec<RoutedOutput> = outputs.into_iter().map(OpenOutput::routed).collect();
-            let mut known = previous.unwrap_or_default().iter();
-            let known = known.find(|group| group.has(rendering));
-            let group = known.map(LineGroup::share).unwrap_or_else(|| {
+            let mut previous_groups = previous.unwrap_or_default().iter();
+            let same = previous_groups.find(|group| group.has(rendering));
+            let group = same.map(LineGroup::share).unwrap_or_else(|| {
                 let tee = LiveTee::new();
                 let bits = Arc::clone(&tee.bits);
                 let sink = LineSink {

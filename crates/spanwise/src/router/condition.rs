@@ -88,13 +88,13 @@ impl Compiled {
         preset: Preset,
         tests: &mut ValueTests,
     ) -> Option<Self> {
-        let mut all = |conditions: &[Condition]| -> Option<Vec<Self>> {
+        let mut compile_each = |conditions: &[Condition]| -> Option<Vec<Self>> {
             let compiled = conditions.iter().map(|it| Self::new(it, preset, tests));
             compiled.collect()
         };
         Some(match condition {
-            Condition::All(conditions) => Self::All(all(conditions)?),
-            Condition::Any(conditions) => Self::Any(all(conditions)?),
+            Condition::All(conditions) => Self::All(compile_each(conditions)?),
+            Condition::Any(conditions) => Self::Any(compile_each(conditions)?),
             Condition::Not(condition) => Self::Not(Box::new(Self::new(condition, preset, tests)?)),
             Condition::Preset(presets) => Self::Always(presets.contains(&preset)),
             Condition::Level(most_verbose) => Self::Level(*most_verbose),
@@ -227,8 +227,7 @@ impl ValueTests {
         tests.fold(0, |bits, (index, _)| bits | 1 << index)
     }
 
-    /// Returns the outcomes with those of the tests among `bits` that have none, because their
-    /// field has no value.
+    /// Adds the outcomes of the tests among `bits` whose field has no value.
     #[inline]
     pub(super) fn with_absent(&self, outcomes: Outcomes, bits: u64) -> Outcomes {
         let absent = self.without_value & bits & !outcomes.known;

@@ -18,6 +18,7 @@ pub(super) struct OutcomeTable {
     /// The bits of the tests. The outcome of the first decides the lowest bit of the index of a
     /// destination.
     tests: Vec<u64>,
+    /// `None` if the level of the event changes.
     destinations: Vec<Option<SameLevel>>,
 }
 
@@ -81,11 +82,11 @@ fn keep(_: Level, _: &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict {
 impl Destination {
     /// Returns the destination, if no sink gets the event at another level.
     fn same_level(self, plan: &PlanDetails) -> Option<SameLevel> {
-        let own = index_of(plan.level);
-        let mut others = self.by_level.into_iter().enumerate();
-        let keeps_level = others.all(|(level, sinks)| level == own || sinks == 0);
+        let own_index = index_of(plan.level);
+        let mut by_level = self.by_level.into_iter().enumerate();
+        let keeps_level = by_level.all(|(index, sinks)| index == own_index || sinks == 0);
         keeps_level.then_some(SameLevel {
-            sinks: self.by_level[own],
+            sinks: self.by_level[own_index],
             filtered: self.filtered,
         })
     }

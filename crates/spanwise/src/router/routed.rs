@@ -67,7 +67,8 @@ impl<L> Routed<L> {
     }
 
     /// Returns the bits of the sinks that get an event, and counts it for the sinks whose filters
-    /// drop it. Returns `None` if tests alone do not decide, or if the level of the event changes.
+    /// drop it. Returns `None` if tests alone do not decide, if the level of the event changes, or
+    /// if only a recorder gets the event.
     #[inline(never)] // Kept out of line, so that the path of events without filters stays small.
     fn sinks_by_outcome<S: SpanSubscriber>(
         &self,

@@ -111,7 +111,7 @@ impl SpanTests {
             return false;
         }
         if let Some(span) = ctx.span(id) {
-            self.update(&span, |known| known.own = outcomes.or(known.own));
+            self.update(&span, |stored| stored.own = outcomes.or(stored.own));
         }
         true
     }
@@ -125,13 +125,13 @@ impl SpanTests {
         span: &SpanRef<'_, S>,
     ) -> Outcomes {
         let late_records = self.late_records.load(Ordering::Acquire);
-        let stored = span.extensions().get::<SpanOutcomes>().and_then(|known| {
-            let (valid_for, joined) = known.joined.filter(|_| known.router == self.id)?;
+        let cached = span.extensions().get::<SpanOutcomes>().and_then(|stored| {
+            let (valid_for, joined) = stored.joined.filter(|_| stored.router == self.id)?;
             (valid_for == late_records).then_some(joined)
         });
-        stored.unwrap_or_else(|| {
+        cached.unwrap_or_else(|| {
             let joined = self.join(filters, span);
-            self.update(span, |known| known.joined = Some((late_records, joined)));
+            self.update(span, |stored| stored.joined = Some((late_records, joined)));
             joined
         })
     }
@@ -139,10 +139,10 @@ impl SpanTests {
     fn join<S: SpanSubscriber>(&self, filters: &Filters, span: &SpanRef<'_, S>) -> Outcomes {
         let mut joined = Outcomes::default();
         for outer in span.scope() {
-            if let Some(known) = outer.extensions().get::<SpanOutcomes>()
-                && known.router == self.id
+            if let Some(stored) = outer.extensions().get::<SpanOutcomes>()
+                && stored.router == self.id
             {
-                joined = joined.or(known.own);
+                joined = joined.or(stored.own);
             }
         }
         let missing = self.tests & !joined.known;
@@ -166,7 +166,7 @@ impl SpanTests {
     ) {
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<SpanOutcomes>() {
-            Some(known) if known.router == self.id => change(known),
+            Some(stored) if stored.router == self.id => change(stored),
             _ => {
                 let mut new = SpanOutcomes {
                     router: self.id,

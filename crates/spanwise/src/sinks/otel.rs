@@ -51,24 +51,24 @@ impl OtelSink {
         choices: &mut Choices<'_>,
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
-        let general = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
-        let in_code = general.filter(|endpoint| endpoint.origin == Origin::Code);
+        let endpoint = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
+        let in_code = endpoint.filter(|endpoint| endpoint.origin == Origin::Code);
         // Tests on a machine with a configured service must not export.
         let reads_variables = choices.preset != Preset::Test;
-        let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
+        let find_variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
             settings.find(|setting| {
                 let text = choices.unchecked_text(&setting.def);
                 text.is_some_and(|text| is_meant(setting, &text))
             })
         };
-        if in_code.is_none() && variable(choices, OtelSetting::enables).is_none() {
-            if variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
-                check_what_may_enable(choices);
+        if in_code.is_none() && find_variable(choices, OtelSetting::enables).is_none() {
+            if find_variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
+                check_enabling_settings(choices);
             }
             return None;
         }
-        if let Some(setting) = variable(choices, OtelSetting::disables_all) {
+        if let Some(setting) = find_variable(choices, OtelSetting::disables_all) {
             let text = choices.sourced_text(&setting.def)?;
             choices.add_explanation(&setting.def, text.value, &text.origin);
             return None;
@@ -83,6 +83,7 @@ impl OtelSink {
             builder = builder.resource_attribute("service.version", version);
         }
         let mut variables = Vec::new();
+        // The signals that variables export over OTLP, each with the name of the variable.
         let mut exported = Vec::new();
         // The settings with invalid values.
         let mut misread: Vec<&OtelSetting> = Vec::new();
@@ -187,7 +188,7 @@ impl OtelSink {
 }
 
 /// Reports invalid values that perhaps were meant to enable the export.
-fn check_what_may_enable(choices: &mut Choices<'_>) {
+fn check_enabling_settings(choices: &mut Choices<'_>) {
     for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
         if let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def)
             && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
