@@ -73,7 +73,7 @@ impl FromStr for ClientAddress {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let all = [Self::Full, Self::Network, Self::Omitted];
         all.into_iter()
-            .find(|one| text.trim().eq_ignore_ascii_case(&one.to_string()))
+            .find(|choice| text.trim().eq_ignore_ascii_case(&choice.to_string()))
             .ok_or_else(|| ParseError::new("unknown: accepts full, network, none"))
     }
 }

@@ -90,8 +90,8 @@
 //!
 //! There is one access event per request, in the span of the request, unless
 //! [`quiet`](ServerLayer::quiet) drops the event. The event is logged when the response body ends,
-//! fails or is dropped. If there is no response, it is logged when the service fails, panics or is
-//! dropped.
+//! fails or is dropped. If there is no response, it is logged when the service fails or panics, or
+//! when its future is dropped.
 //!
 //! | `outcome` | message | level | condition |
 //! | --- | --- | --- | --- |

@@ -6,27 +6,28 @@ use std::borrow::Cow;
 /// tokens, names and addresses.
 pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(starts_path) {
-        let (before, url) = rest.split_at(at);
+    let mut unread = text;
+    while let Some(path_start) = unread.find(starts_path) {
+        let (before, url) = unread.split_at(path_start);
         let url = &url[..url.find(ends_url).unwrap_or(url.len())];
         // Punctuation at the end belongs to the text around the URL.
         let url = url.trim_end_matches([')', ']', '}', '`', '\'', ',', ':', '.']);
         // A final `?` belongs to the text too.
-        let kept_len = url.find(['?', '#']).filter(|at| at + 1 < url.len());
-        let kept_len = kept_len.unwrap_or(url.len());
+        let query_start = url.find(['?', '#']).filter(|at| at + 1 < url.len());
+        let kept_len = query_start.unwrap_or(url.len());
         shown.push_str(before);
         shown.push_str(&url[..kept_len]);
-        rest = &rest[at + url.len()..];
+        unread = &unread[path_start + url.len()..];
     }
     if shown.is_empty() {
         return Cow::Borrowed(text);
     }
-    shown.push_str(rest);
+    shown.push_str(unread);
     Cow::Owned(shown)
 }
 
-/// Returns whether `c` may start the path or the query of a URL. Scheme and host are optional.
+/// Returns whether `c` may start the path or the query of a URL. The scheme and the host before it
+/// are kept as text.
 fn starts_path(c: char) -> bool {
     matches!(c, '/' | '?')
 }

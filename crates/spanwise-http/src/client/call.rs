@@ -70,7 +70,7 @@ impl Call {
         let enclosing =
             SpanIdentity::current().and_then(|identity| TraceContext::from_identity(&identity));
         let caller_set_trace = headers.contains_key(TRACEPARENT);
-        // The trace of a call without a request and an exported span around it.
+        // The trace of the call, if neither a request nor an exported span is around it.
         let mut announced_trace = None;
         let call_context = if caller_set_trace {
             TraceContext::from_headers(headers)
@@ -180,7 +180,7 @@ impl Call {
         if let Some(trace) = sent_context
             && !span.is_disabled()
         {
-            let context_of_call = RequestContext {
+            let nested_context = RequestContext {
                 trace,
                 baggage: request
                     .map(|request| request.baggage.clone())
@@ -190,7 +190,8 @@ impl Call {
                 tenant_id: request.and_then(|request| request.tenant_id.clone()),
                 recorded: None, // only for received requests
             };
-            Arc::new(context_of_call).attach(&span);
+            // For calls inside this one, such as those of an inner layer.
+            Arc::new(nested_context).attach(&span);
         }
         let start = observation.is_some().then(|| Clock::system().instant());
         Self {

@@ -40,11 +40,11 @@ impl Hosts {
         let host = normalize(host);
         self.patterns.iter().any(|pattern| match pattern {
             Pattern::Exact(name) => host.eq_ignore_ascii_case(name),
-            Pattern::Suffix(end) => {
-                let suffix_start = host.len().checked_sub(end.len()).filter(|at| *at > 0);
+            Pattern::Suffix(suffix) => {
+                let suffix_start = host.len().checked_sub(suffix.len()).filter(|at| *at > 0);
                 suffix_start
                     .and_then(|at| host.get(at..))
-                    .is_some_and(|rest| rest.eq_ignore_ascii_case(end))
+                    .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
             }
         })
     }

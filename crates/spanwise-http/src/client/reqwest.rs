@@ -58,6 +58,7 @@ impl ClientLayer {
 pub struct ReqwestBuilder {
     options: Arc<Options>,
     client: reqwest::ClientBuilder,
+    /// The middlewares outside this layer, the outermost first.
     in_front: Vec<Arc<dyn Middleware>>,
     redirects: Policy,
 }
@@ -114,11 +115,13 @@ impl fmt::Debug for ReqwestBuilder {
 fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenRedirect> {
     let first_host = attempt.previous().first()?.host_str();
     let next_host = attempt.url().host_str();
-    let leaves =
-        |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(first_host) && !goes_to(next_host);
-    let headers = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
+    let leaves_allowed = |is_allowed: &dyn Fn(Option<&str>) -> bool| {
+        is_allowed(first_host) && !is_allowed(next_host)
+    };
+    let leaves_baggage_hosts = || leaves_allowed(&|host| options.baggage_goes_to(host));
+    let headers = if !options.baggage.is_empty() && leaves_baggage_hosts() {
         ForbiddenHeaders::Baggage
-    } else if leaves(&|host| options.ids_go_to(host)) {
+    } else if leaves_allowed(&|host| options.ids_go_to(host)) {
         ForbiddenHeaders::Ids
     } else {
         return None;
@@ -222,8 +225,8 @@ impl fmt::Display for ForbiddenRedirect {
         };
         write!(
             f,
-            "the redirect leads to `{}`, which must not receive {what} of this call: allow the host with \
-             `{setter}`, or use a client without {without}",
+            "the redirect leads to `{}`, which must not receive {what} of this call: allow the \
+             host with `{setter}`, or use a client without {without}",
             self.host,
         )
     }

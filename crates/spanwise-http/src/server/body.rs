@@ -22,7 +22,7 @@ pin_project! {
         // Dropped when the inner body ends, or with this body.
         #[pin]
         inner: Option<R>,
-        // Whether the inner body has reported its end.
+        // Whether the inner body has reported its end or an error.
         is_read: bool,
         // `None` after the access event was logged.
         guard: Option<RequestGuard>,

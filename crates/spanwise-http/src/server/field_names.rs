@@ -15,13 +15,15 @@ use spanwise_core::internal::sync::Mutex;
 use super::access_event::BUILT_IN_FIELDS;
 use crate::warn_once::WarnOnce;
 
-/// The maximum number of names. Each new name creates a callsite per level, which is never freed.
+/// The maximum number of names. Each new name creates up to six callsites, for three levels with
+/// and without a span, which are never freed.
 /// More names indicate a mistake, such as a name that contains an id.
 pub(crate) const MAX_NAMES: usize = 128;
 
 static NAMES: [OnceLock<&'static str>; MAX_NAMES] = [const { OnceLock::new() }; MAX_NAMES];
 /// The number of names. Incremented after the name was stored.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Held while a name is added.
 static ADDING: Mutex<()> = Mutex::new(());
 
 /// One warning per built-in field.

@@ -131,7 +131,7 @@ pub(crate) struct RecordedFields {
 
 #[derive(Debug)]
 pub(crate) struct RecordedValues {
-    /// The values by the index of their names.
+    /// The values, each with the index of its name.
     pub(crate) fields: Vec<(u8, RecordedValue)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,

@@ -93,8 +93,8 @@ impl RequestGuard {
         let status = head.status;
         self.head = Some(head);
         if Outcome::from_status(status.as_u16()) == Outcome::ServerError {
-            // Recorded on the span only for these, to trigger a flight recorder. The access event
-            // always has the status.
+            // The span has only the status of a server error, to trigger a flight recorder. The
+            // access event has every status.
             self.span
                 .record("http.response.status_code", status.as_u16());
         }
@@ -146,8 +146,8 @@ impl RequestGuard {
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
-    /// Returns an error if the body ended before its declared length, because the client treats
-    /// this as a failure.
+    /// Returns the text of an error if the body ended before its declared length, because the
+    /// client treats this as a failure.
     fn missing_body(&self) -> Option<String> {
         let length = self.head.as_ref()?.length?;
         let sent = self.bytes;
@@ -198,9 +198,9 @@ impl RequestGuard {
             self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
         if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
-            // The access event shows the panic, so the failure is logged as a separate event. That
-            // event comes second, because after a reported error Sentry drops an access event
-            // without an error value.
+            // The access event shows the panic, so the failure is logged as a separate event. It
+            // comes second: Sentry would drop the access event, which has no error value, after the
+            // event of an error.
             self.in_span_on_drop(|| {
                 recorded_fields::log_failure(failure, "request failed before it panicked")
             });

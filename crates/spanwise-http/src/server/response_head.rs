@@ -11,7 +11,7 @@ use crate::observed_values::content_length;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The facts about a response at its begin.
+/// The facts about a response that are known when it starts.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
