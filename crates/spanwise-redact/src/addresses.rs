@@ -44,6 +44,7 @@ fn end_of_domain(text: &[u8], start: usize, end: usize) -> Option<usize> {
     }
     let name = before_foreign_mark(&text[start..end]);
     end = start + name.len();
+    // The top-level domain.
     let mut top = &name[rfind(name, b'.')? + 1..];
     // In a text without spaces, letters of another script may follow the domain.
     if !top.is_ascii() {
@@ -95,15 +96,15 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
         return start;
     }
     // Keep letters and digits of other scripts only, not quotation marks or dashes.
-    let mut from = at;
-    while from > start {
-        let (c, length) = char_before(text, from);
+    let mut kept_start = at;
+    while kept_start > start {
+        let (c, length) = char_before(text, kept_start);
         if !c.is_ascii() && !c.is_alphanumeric() {
             break;
         }
-        from -= length;
+        kept_start -= length;
     }
-    from.max(start)
+    kept_start.max(start)
 }
 
 /// Returns the part of a domain before the first non-ASCII character that a name cannot have.
@@ -255,19 +256,19 @@ fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
 /// name a network of many hosts: `203.0.113.0/24`. A prefix longer than `max_bits`, or an address
 /// with bits after the prefix, identifies a host.
 fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: usize) -> bool {
-    let Some(rest) = text
+    let Some(after_slash) = text
         .get(address_end..)
-        .and_then(|rest| rest.strip_prefix(b"/"))
+        .and_then(|after| after.strip_prefix(b"/"))
     else {
         return false;
     };
-    let digits_end = run_end(rest, 0, |byte| byte.is_ascii_digit());
-    let bits = match &rest[..digits_end] {
+    let digits_end = run_end(after_slash, 0, |byte| byte.is_ascii_digit());
+    let bits = match &after_slash[..digits_end] {
         [one] => usize::from(one - b'0'),
         [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
         _ => return false,
     };
-    let goes_on = rest
+    let goes_on = after_slash
         .get(digits_end)
         .is_some_and(|byte| ByteClass::WORD.has(*byte) || *byte == b'/');
     let host_is_zero = address.iter().enumerate().all(|(index, byte)| {

@@ -258,9 +258,9 @@ impl BuiltinRules {
     fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyDecision {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
-        let first = [words.first(), words.get(last_part)];
+        let first_words = [words.first(), words.get(last_part)];
         let begins = |flag| {
-            first
+            first_words
                 .into_iter()
                 .flatten()
                 .any(|word| self.vocabulary.is(*word, flag))
@@ -268,12 +268,12 @@ impl BuiltinRules {
         if words.len() > 1 && begins(QUESTION) {
             return KeyDecision::Pass;
         }
-        let counts = begins(COUNT);
+        let is_count = begins(COUNT);
         let ending = |end: usize| {
             self.ending(&words[..end], last_part)
                 .find(|phrase| match phrase.effect {
                     Effect::Hide { rule, .. } | Effect::HideUnlessNetworkAddress(rule) => {
-                        on[rule] && !(counts && phrase.is_plural)
+                        on[rule] && !(is_count && phrase.is_plural)
                     }
                     Effect::Show | Effect::Trust => true,
                 })
@@ -361,8 +361,9 @@ impl BuiltinRules {
                 sequence.push(OTHER);
             }
             words.iter().for_each(|word| sequence.push(*word));
-            let rest = &word[end..];
-            if !matches!(rest, b"" | b"s") && !self.vocabulary.split(rest, sequence) {
+            let after_phrase = &word[end..];
+            let is_end_or_plural = matches!(after_phrase, b"" | b"s");
+            if !is_end_or_plural && !self.vocabulary.split(after_phrase, sequence) {
                 sequence.push(OTHER);
             }
             return;

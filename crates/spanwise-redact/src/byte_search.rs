@@ -45,6 +45,8 @@ pub(crate) fn find_text(text: &[u8], needle: &[u8], from: usize) -> Option<usize
     found(text, from, memchr::memmem::find(text.get(from..)?, needle))
 }
 
+/// Converts a position in `text[from..]` to a position in `text`, and reports the bytes that the
+/// search has read.
 fn found(text: &[u8], from: usize, at: Option<usize>) -> Option<usize> {
     scan_cost::add(at.map_or(text.len() - from, |at| at + 1));
     at.map(|at| from + at)

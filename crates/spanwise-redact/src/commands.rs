@@ -151,10 +151,10 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
         }
         if let Some(expected) = self.line.expected.take() {
             // A quote that closes the text around the option does not begin a value.
-            let is_end = matches!(bytes[start], b'"' | b'\'')
+            let is_closing_quote = matches!(bytes[start], b'"' | b'\'')
                 && run_end(&bytes[..end], start + 1, |byte| b"}]),".contains(&byte)) == end;
             let (from, to) = value_range(bytes, start);
-            if !is_end && from < to && bytes[from] != b'-' {
+            if !is_closing_quote && from < to && bytes[from] != b'-' {
                 self.push(expected, (from, to));
                 return to;
             }
@@ -305,10 +305,11 @@ fn value_start_in_word(word: &[u8], option: &[u8]) -> Option<usize> {
         let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
         return is_match.then_some(option.len() + 1);
     }
-    let is_several = word.len() <= 5
+    // `-su`: several options of one letter in one word.
+    let has_several_options = word.len() <= 5
         && word.get(1).is_some_and(|byte| *byte != b'-')
         && word[1..].iter().all(u8::is_ascii_alphabetic);
-    (is_several && word.last() == option.last()).then_some(word.len())
+    (has_several_options && word.last() == option.last()).then_some(word.len())
 }
 
 fn flags_in(bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> {

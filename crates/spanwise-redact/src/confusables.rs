@@ -83,7 +83,7 @@ static LETTERS: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
         .collect();
     letters.sort_unstable();
     debug_assert!(
-        letters.is_sorted_by(|one, next| one.0 < next.0),
+        letters.is_sorted_by(|(c, _), (next, _)| c < next),
         "a letter is listed twice"
     );
     letters

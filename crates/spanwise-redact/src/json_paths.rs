@@ -237,7 +237,7 @@ impl Walk<'_, '_, '_> {
             end: value_end - usize::from(is_string),
             rule: Rule::Key {
                 rule,
-                at: value.name,
+                key_range: value.name,
             },
             // The text is JSON itself, so no backslash precedes its quotes.
             needs_quotes: (!is_string).then_some(0),

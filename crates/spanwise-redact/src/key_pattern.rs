@@ -77,7 +77,7 @@ fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
     for (at, _) in path
         .iter()
         .enumerate()
-        .filter(|(_, one)| **one == Segment::AnyDepth)
+        .filter(|(_, segment)| **segment == Segment::AnyDepth)
     {
         set[at + 1] |= set[at];
     }
@@ -143,7 +143,8 @@ impl FromStr for Pattern {
         let trimmed = text.trim();
         let wrong = |why: &str| {
             Err(ParseError::new(format!(
-                "`{text}` is not a valid key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
+                "`{text}` is not a valid key: {why}; write a name, `*end`, `*part*`, or a path \
+                 such as `user.*.token`"
             )))
         };
         let name = |part: &str| {

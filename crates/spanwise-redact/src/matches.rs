@@ -18,10 +18,10 @@ pub(crate) struct Match {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     Detector(Detector),
-    /// The index of a key rule, and the start and the end of the key.
+    /// The index of a key rule, and the start and the end of the key in the text.
     Key {
         rule: usize,
-        at: (usize, usize),
+        key_range: (usize, usize),
     },
 }
 

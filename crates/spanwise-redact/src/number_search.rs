@@ -46,6 +46,7 @@ const MIN_CARD_LEN: usize = 13;
 /// The number of positions that a block decides about. The rest of the block shows what follows
 /// them: a card, and the digit after its last separator.
 const OWN_LEN: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
+/// A bit for each position that a block decides about.
 const OWN: u64 = (1 << OWN_LEN) - 1;
 
 /// Returns whether a card may begin with a run of this many digits: its first group, or the whole

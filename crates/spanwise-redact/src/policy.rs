@@ -167,7 +167,10 @@ impl Policy {
             let state = &mut rules.rule_states[rule];
             state.action = action.or(state.action);
         }
-        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
+        for detector in Detector::ALL
+            .into_iter()
+            .filter(|detector| detector.is_pii())
+        {
             self = self.enable_detector(detector);
             let state = &mut self.rules_mut().detectors[detector as usize];
             state.action = action.or(state.action);
@@ -184,8 +187,14 @@ impl Policy {
                 .any(|pattern| pattern.built_in() == Some(rule));
             rules.keys.switch(rule, stays);
         }
-        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
-            if !except.iter().any(|one| one.detector() == Some(detector)) {
+        for detector in Detector::ALL
+            .into_iter()
+            .filter(|detector| detector.is_pii())
+        {
+            if !except
+                .iter()
+                .any(|pattern| pattern.detector() == Some(detector))
+            {
                 rules.enabled_detectors &= !scan::detector_bit(detector);
             }
         }
@@ -361,7 +370,8 @@ impl Policy {
     #[cold]
     fn report_missing_key(&self) {
         if !self.missing_key_reported.swap(true, Ordering::Relaxed) {
-            let what = "no key for pseudonyms: values are redacted instead; set one with `Policy::pseudonym_key`";
+            let what = "no key for pseudonyms: values are redacted instead; set one with \
+                        `Policy::pseudonym_key`";
             self.report.fault(Fault::Setup, &what);
         }
     }
@@ -464,7 +474,9 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = &self.rules;
         let (keys, shown) = rules.keys.counts();
-        let wanted = Detector::ALL.into_iter().filter(|one| self.wants(*one));
+        let wanted = Detector::ALL
+            .into_iter()
+            .filter(|detector| self.wants(*detector));
         let detectors: Vec<&str> = wanted.map(Detector::name).collect();
         let mut policy = f.debug_struct("Policy");
         policy.field("keys", &keys).field("shown", &shown);

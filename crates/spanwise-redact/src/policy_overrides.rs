@@ -129,13 +129,13 @@ impl PolicyOverrides {
             )));
         }
         let pattern: Pattern = key.parse()?;
-        let (wanted, other) = if hides {
+        let (list, opposite_list) = if hides {
             (&mut self.hide, &self.show)
         } else {
             (&mut self.show, &self.hide)
         };
         let is_pii = pattern == Pattern::Exact(PII.to_owned());
-        if other.contains(&pattern) || is_pii && self.pii == Some(!hides) {
+        if opposite_list.contains(&pattern) || is_pii && self.pii == Some(!hides) {
             return Err(ParseError::new(format!(
                 "`{text}` hides and shows `{key}`: write only one of them"
             )));
@@ -143,7 +143,7 @@ impl PolicyOverrides {
         if is_pii {
             self.pii = Some(hides);
         } else {
-            wanted.push(pattern);
+            list.push(pattern);
         }
         Ok(())
     }

@@ -122,10 +122,10 @@ impl Token {
                 let is_match = end - literal_end == length && is_boundary(text, end);
                 (is_match && is_separate && !is_part_of_name).then_some((at, end))
             }
-            TokenTail::Between((before, many), (set, min_len)) => {
-                let start = before.run_start(text, at, many);
+            TokenTail::Between((set_before, len_before), (set, min_len)) => {
+                let start = set_before.run_start(text, at, len_before);
                 let end = runs.run_end(set, text, literal_end);
-                let is_whole = at - start == many && is_boundary(text, start);
+                let is_whole = at - start == len_before && is_boundary(text, start);
                 (is_whole && end - literal_end >= min_len).then_some((start, end))
             }
             TokenTail::AwsKey(length) => {

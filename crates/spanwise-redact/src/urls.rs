@@ -145,15 +145,15 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
     let next_url_start = next_url(text, start);
     let region_end = end_of_run(&text[..next_url_start], start);
-    let [full, name, any] = at_signs(&text[..region_end], start, is_web);
+    let [full_at, name_at, any_at] = at_signs(&text[..region_end], start, is_web);
     let is_before_quote = matches!(text.get(region_end), Some(b'"' | b'\'' | b'\\'));
-    if full.is_some() || is_before_quote && name.is_some() {
-        return full.or(name);
+    if full_at.is_some() || is_before_quote && name_at.is_some() {
+        return full_at.or(name_at);
     }
     let word_end = run_end(&text[..next_url_start], start, |byte| !is_space(byte));
-    let [full, ..] = at_signs(&text[..word_end], start, is_web);
-    if full.or(name).or(any).is_some() {
-        return full.or(name).or(any);
+    let [full_at, ..] = at_signs(&text[..word_end], start, is_web);
+    if full_at.or(name_at).or(any_at).is_some() {
+        return full_at.or(name_at).or(any_at);
     }
     let near = &text[..next_url_start.min(start + MAX_DISTANCE)];
     let line_end = run_end(near, word_end, |byte| {
@@ -174,23 +174,24 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     }
 }
 
-/// Returns the last `@` before a host with a port or path, the last before a name, and the last of
-/// all.
+/// Returns the positions of the last `@` before a [`Host::Full`], of the last before a
+/// [`Host::Name`], and of the last of all.
 fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
-    let (mut full, mut name, mut any) = (None, None, None);
+    let (mut full_at, mut name_at, mut any_at) = (None, None, None);
     let mut at = start;
     while let Some(sign_at) = find(text, b'@', at) {
         at = sign_at + 1;
-        any = Some(sign_at);
+        any_at = Some(sign_at);
         match host(text, at, is_web) {
             Host::Full
-                if is_web && full.is_some_and(|full| is_path_between(text, full, sign_at)) => {}
-            Host::Full => full = Some(sign_at),
-            Host::Name => name = Some(sign_at),
+                if is_web
+                    && full_at.is_some_and(|full_at| is_path_between(text, full_at, sign_at)) => {}
+            Host::Full => full_at = Some(sign_at),
+            Host::Name => name_at = Some(sign_at),
             Host::None => {}
         }
     }
-    [full, name, any]
+    [full_at, name_at, any_at]
 }
 
 /// The text after an `@`.

@@ -60,6 +60,7 @@ impl WordSequence {
 pub(crate) struct Vocabulary {
     /// For each slot, the index of its spelling plus one. 0 if the slot is free.
     table: Box<[u16; TABLE_LEN]>,
+    /// Each spelling, [packed](pack) into a number, with its word.
     pub(crate) spellings: Vec<(u128, Word)>,
     /// The flags of each [`Word`].
     pub(crate) flags: Vec<u8>,
@@ -193,6 +194,7 @@ impl Vocabulary {
     }
 }
 
+/// Returns the bytes of a spelling as a number. `None` if it has more than [`MAX_WORD_LEN`].
 fn pack(spelling: &[u8]) -> Option<u128> {
     let mut packed = [0; MAX_WORD_LEN];
     packed.get_mut(..spelling.len())?.copy_from_slice(spelling);

@@ -196,8 +196,8 @@ pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
         .split(|byte| b"({".contains(byte))
         .next()
         .unwrap_or_default();
-    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
-    if word.len() > 96 || !word.iter().all(is_path) {
+    let is_path_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
+    if word.len() > 96 || !word.iter().all(is_path_byte) {
         return false;
     }
     let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
@@ -213,11 +213,11 @@ pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
     let mut last_two = [&b""[..]; 2];
     let (mut has_error_prefix, mut others_are_known) = (false, true);
     for at in 1..=word.len() {
-        let ends = at == word.len()
+        let part_ends = at == word.len()
             || word[at].is_ascii_uppercase()
                 && (!word[at - 1].is_ascii_uppercase()
                     || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
-        if ends {
+        if part_ends {
             let part = &word[start..at];
             // A single letter is not a word, so `MOkVZssz` is not an error. But an `E` may be the
             // first part, as in `ENotFound`.
@@ -244,8 +244,8 @@ pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
             KeySubject::Thing | KeySubject::Person => true,
             KeySubject::Password | KeySubject::Code | KeySubject::Phrase => {
                 let has_negation = contains_word(&["too", "not", "no"], last_two[0]);
-                let ends = has_negation || contains_word(ERROR_SUFFIXES, last_two[1]);
-                is_alphabetic && (ends || has_error_prefix && others_are_known)
+                let has_error_end = has_negation || contains_word(ERROR_SUFFIXES, last_two[1]);
+                is_alphabetic && (has_error_end || has_error_prefix && others_are_known)
             }
         }
 }

@@ -205,10 +205,10 @@ impl Policy {
             KeyDecision::HideUnlessNetworkAddress { rule } => (rule, Origin::BuiltIn, true),
             KeyDecision::Trust | KeyDecision::Pass => return None,
         };
-        let from = key.as_ptr() as usize - text.as_ptr() as usize;
-        let at = (from, from + key.len());
+        let key_start = key.as_ptr() as usize - text.as_ptr() as usize;
+        let key_range = (key_start, key_start + key.len());
         Some(HidingRule {
-            rule: Rule::Key { rule, at },
+            rule: Rule::Key { rule, key_range },
             is_built_in: origin == Origin::BuiltIn,
             shows_network_addresses,
         })
@@ -425,7 +425,10 @@ impl Policy {
             let value = &text[start..end];
             let name = match found.rule {
                 Rule::Detector(detector) => detector.name(),
-                Rule::Key { at: (from, to), .. } => &text[from..to],
+                Rule::Key {
+                    key_range: (from, to),
+                    ..
+                } => &text[from..to],
             };
             out.push_str(&text[at..start]);
             let quotes = found
@@ -433,8 +436,8 @@ impl Policy {
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             let action = rule_state.action.unwrap_or(self.rules.action);
-            // Other actions apply only to a plain string. `KeepLast` could cut an escape in two,
-            // and a list is not a string.
+            // Actions that show a part of the value, or a pseudonym of it, apply only to a plain
+            // string. `KeepLast` could cut an escape in two, and a list is not a string.
             let is_whole_string = || {
                 let is_string =
                     quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
