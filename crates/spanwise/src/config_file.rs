@@ -238,19 +238,21 @@ impl FileTexts {
     /// Returns the place with which a problem begins: the index of the file, line and column.
     fn place(&self, problem: &str) -> Option<(usize, usize, usize)> {
         self.names.iter().enumerate().find_map(|(index, name)| {
-            let rest = problem.strip_prefix(&**name)?.strip_prefix(':')?;
-            let mut parts = rest.splitn(3, ':');
+            let position = problem.strip_prefix(&**name)?.strip_prefix(':')?;
+            let mut parts = position.splitn(3, ':');
             let mut number = || parts.next()?.parse().ok();
             Some((index, number()?, number()?))
         })
     }
 }
 
+/// Sorts a problem without a place after all others.
 const NO_PLACE: (usize, usize, usize) = (usize::MAX, 0, 0);
 
 impl Secrets {
-    /// Creates the list from the contents of files. The list also contains the elements of
-    /// comma-separated contents, because errors quote single elements, and the escaped forms.
+    /// Creates the list from the contents of files. Errors may quote a single element of a
+    /// comma-separated content, or escape a text. So the list also has the elements and the escaped
+    /// forms.
     fn new(contents: &[String]) -> Self {
         let parts = contents.iter().flat_map(|content| {
             let all = std::iter::once(&**content);
@@ -262,7 +264,7 @@ impl Secrets {
             [part.to_owned(), escaped]
         });
         let mut forms: Vec<String> = forms.filter(|it| it.len() >= MIN_SECRET_LEN).collect();
-        forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        forms.sort_by(|form, other| other.len().cmp(&form.len()).then_with(|| form.cmp(other)));
         forms.dedup();
         Self(forms)
     }

@@ -51,8 +51,9 @@ pub(crate) struct Reloader {
     reloading: Mutex<Option<ThreadId>>,
     /// The problems of the newest files, if they were refused.
     problems: Mutex<Vec<String>>,
-    /// The number of forks when logging started: see [`forks::generation`]. It differs in a forked
-    /// child, which must not reload.
+    /// The number of forks when logging started: see [`forks::generation`]. A process with another
+    /// number is a forked child. It has no reload thread, and cannot wait for the thread of its
+    /// parent that held the lock of `state` at the fork.
     fork_generation: u32,
     /// The current generation.
     current: Arc<LiveCell>,
@@ -140,6 +141,7 @@ impl Handle {
     }
 }
 
+/// Returns the error of a reload that did not begin.
 fn impossible(why: &str) -> ReloadError {
     ReloadError::new(vec![why.to_owned()])
 }
@@ -275,6 +277,7 @@ impl Reloader {
         result
     }
 
+    /// Applies the files of the builder. After an error, nothing has changed.
     fn try_apply(&self, state: &mut State) -> Result<ConfigChange, ReloadError> {
         let live = &self.live;
         let mut config = Config::choose(&state.builder);
@@ -478,10 +481,10 @@ impl State {
 
     /// Returns the router bit that the sink of this name has now, if the sink can keep it.
     ///
-    /// The sink cannot keep its bit if its rendering changes, and the layer of the old or of the
-    /// new rendering belongs to both generations. During the switch, that layer receives the events
-    /// of both generations. With the same bit, an event would reach the sink twice: through that
-    /// layer, and through the layer of the other rendering.
+    /// A sink whose rendering changes moves from one layer to another. It cannot keep its bit if
+    /// one of these two layers belongs to both generations. During the switch, such a layer
+    /// receives the events of both generations. With the same bit, an event would reach the sink
+    /// twice: once through each layer.
     fn kept_bit(&self, sink: &SinkSettings, outputs: &Outputs) -> Option<u64> {
         let of_name = |output: &&OpenOutput| output.sink.name == sink.name;
         let new = outputs.opened.iter().find(of_name);
@@ -502,15 +505,16 @@ impl State {
 }
 
 impl Live {
+    /// Creates a generation of the layers of these groups and the fixed layers.
     fn generation(&self, groups: &[LineGroup], router: Arc<Router>) -> Generation {
         let layers = groups.iter().map(|group| &group.layer);
         let layers = layers.chain([&self.fixed]).map(Arc::clone);
         Generation::new(layers.collect(), router, self.wrappers.shown_filter())
     }
 
-    /// Emits the pending summaries of the samplers of layers that the reload removes. If there is
-    /// such a layer, also emits the summaries of the sampler of all sinks, because they may be
-    /// about lines of a removed layer.
+    /// Emits the pending summaries of the samplers of removed layers. If a layer is removed, also
+    /// emits the summaries of the sampler of the program, because they may be about lines of that
+    /// layer.
     fn emit_summaries(&self, old: &[LineGroup], new: &[LineGroup]) {
         let mut gone = old
             .iter()

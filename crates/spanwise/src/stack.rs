@@ -22,8 +22,8 @@ use crate::router::{GateBits, RouteGate, Routed, Router};
 /// Builds a subscriber from layers, and adds the wrappers that each layer needs.
 ///
 /// Use it if [`Builder`](crate::Builder) does not fit, for example for your own subscriber, or
-/// without the settings of the environment. Only the order of the layers matters, not the order of
-/// other calls.
+/// without the settings of the environment. The layers keep the order of the calls that add them.
+/// The order of all other calls does not matter.
 ///
 /// | | redacted | sampled | fed by the recorder |
 /// | --- | --- | --- | --- |
@@ -353,6 +353,7 @@ impl Stack {
         })
     }
 
+    /// Adds a function that adds a layer when the stack is built.
     fn add(
         mut self,
         add: impl FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync + 'static,
@@ -403,10 +404,10 @@ impl Wrappers {
         }
     }
 
-    /// Adds a redacted layer of lines, inside the sampler, inside the gate of the sink's routes,
-    /// inside the recorder. In this order, the sampler does not drop events that the recorder
-    /// buffers, and does not count events that are not shown. An ERROR triggers a dump in each
-    /// sink, even in sinks to which the ERROR has no route.
+    /// Adds a redacted layer of lines, with its wrappers. An event passes the recorder first, then
+    /// the gate of the sink's routes, and the sampler last. In this order, the sampler does not
+    /// drop events that the recorder buffers, and does not count events that are not shown. An
+    /// ERROR triggers a dump in each sink, even in sinks to which the ERROR has no route.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -428,6 +429,7 @@ impl Wrappers {
         }
     }
 
+    /// Adds a layer of lines with the level of the sink, behind the recorder if there is one.
     fn push_recorded<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -445,7 +447,7 @@ impl Wrappers {
             // and warnings gets none of these events, so it needs no connection to the recorder.
             Some((recorder, shown)) if level >= LevelFilter::INFO && is_limited => {
                 let shown = shown.clone().with_levels(level.into());
-                // The levels of the layer also apply to the buffered lines.
+                // The levels of the layer also apply to the buffered events.
                 layers.push(recorder.sink(writer, shown, |writer| {
                     layer(LineWriter(WriterKind::Recorded(writer))).with_levels(level.into())
                 }));

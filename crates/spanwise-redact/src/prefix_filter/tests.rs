@@ -1,7 +1,7 @@
 use super::*;
 use crate::tokens::tokens;
 
-/// A filter for the literals of all tokens, with ever other buckets.
+/// A filter for the literals of all tokens. Each seed gives the literals other buckets.
 fn filter(seed: usize) -> PrefixFilter {
     PrefixFilter::new(tokens().enumerate().map(|(index, token)| {
         let literal = Literal {

@@ -18,10 +18,13 @@ pub(super) fn count(count: usize) {
 /// already exceeds the limit at 8 KiB.
 const MAX_WORK: u64 = 128;
 
+/// The length of the texts whose work is compared with [`MAX_WORK`].
 const MIN_LEN: usize = 4 * 1024;
+/// The lengths of the two texts whose work shows whether it grows linearly.
 const SHORT: usize = 8 * 1024;
 const LONG: usize = 64 * 1024;
 
+/// Returns the number of bytes read for `before` and repetitions of `part` up to `length`.
 fn work(policy: &Policy, before: &str, part: &str, length: usize) -> u64 {
     let text = format!("{before}{}", part.repeat(length / part.len()));
     let start = WORK.get();
@@ -40,7 +43,7 @@ fn check(policy: &Policy, before: &str, part: &str) {
 fn check_growth(policy: &Policy, before: &str, part: &str) {
     check(policy, before, part);
     let [short, long] = [SHORT, LONG].map(|length| work(policy, before, part, length));
-    // 1.2 × 8 × the work of the short text.
+    // The long text has 8 times the length, and may take 1.2 × 8 times the work.
     assert!(long * 10 <= short * 96, "{before}{part}…: {short}, {long}");
 }
 
@@ -122,8 +125,8 @@ const AROUND: [&str; 7] = [
     "it's ",
 ];
 
-/// Returns a list of `costly_forms.json`. Its `notations` are those of pairs and values, and what
-/// encloses them.
+/// Returns a list of `costly_forms.json`, by its name. The list `notations` has forms of pairs and
+/// values, and of what encloses them.
 fn forms(list: &str) -> Vec<String> {
     let lists = include_str!("../../tests/data/costly_forms.json");
     let mut lists: HashMap<String, Vec<String>> = serde_json::from_str(lists).expect("lists");

@@ -219,7 +219,7 @@ impl FileKeys {
             (None, Some(KeyValue { place, .. })) => {
                 format!("{path} (it was at {}) {why}", place.shown_line())
             }
-            // Neither version has the key. Its default has changed, a setting such as
+            // Neither version has the key. Its default has changed: the value of a setting such as
             // `LOG_FILE_ROTATE`.
             (None, None) => format!("{path} {why}"),
         }
@@ -233,16 +233,18 @@ const RELOADABLE: [&str; 8] = [
     "version", "levels", "sample", "format", "sink", "filter", "root", "route",
 ];
 
+/// Returns whether a change of the key at `path` needs a restart. `exporters` are the paths of the
+/// sinks that are exporters.
 fn needs_restart(path: &str, exporters: &[String]) -> bool {
     let first = path.split('.').next().unwrap_or(path);
     if !RELOADABLE.contains(&first) {
         return true;
     }
     let exporter_key = exporters.iter().find_map(|exporter| {
-        let rest = path.strip_prefix(exporter.as_str())?;
-        rest.strip_prefix('.')
+        let after_exporter = path.strip_prefix(exporter.as_str())?;
+        after_exporter.strip_prefix('.')
     });
-    // The routing applies the level and the filters of an exporter. So these two can change.
+    // The router applies the level and the filters of an exporter, so these two can change.
     exporter_key.is_some_and(|key| !["level", "filters"].contains(&key))
 }
 

@@ -1,5 +1,5 @@
-//! Checks the names of keys and the kinds of values, before a profile is merged into the files. So
-//! a mistake in a profile is found under every preset.
+//! Checks the names of keys and the kinds of values. This happens before a profile is merged into
+//! the files, so a mistake in a profile is found under every preset.
 
 use spanwise_core::internal::suggest::closest;
 
@@ -15,8 +15,8 @@ use crate::Preset;
 
 /// Checks documents, and collects the problems with their places.
 pub(super) struct Check<'a> {
-    /// All files, merged, but without a profile merged into them. Needed because the kind of a sink
-    /// may be in another file than its keys.
+    /// All files, merged, but without a profile merged into them. Needed because one file may have
+    /// the kind of a sink, and another file its other keys.
     base: &'a Table,
     /// The keys of OTLP sinks.
     otel_keys: Vec<String>,
@@ -90,7 +90,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns whether a sink has a kind that later releases have, so that its keys are unknown.
+    /// Returns whether only a later release will have the kind of a sink. The keys of such a sink
+    /// are not known yet.
     fn is_reserved(&self, name: &str, table: &Table) -> bool {
         let base = self.base.table("sink").table(name);
         let kind = table.get("kind").or(base.get("kind"));
@@ -198,15 +199,15 @@ impl<'a> Check<'a> {
                     self.problem(&node.place, format!("{path} is {kind}: write {accepts}"));
                 }
                 ("is" | "not", value) => {
-                    let is_value = |value: &FileValue| {
+                    let is_scalar = |value: &FileValue| {
                         !matches!(
                             value,
                             FileValue::List(_) | FileValue::Table(_) | FileValue::Date
                         )
                     };
                     let is_fit = match value {
-                        FileValue::List(nodes) => nodes.iter().all(|node| is_value(&node.value)),
-                        value => is_value(value),
+                        FileValue::List(nodes) => nodes.iter().all(|node| is_scalar(&node.value)),
+                        value => is_scalar(value),
                     };
                     if !is_fit {
                         let kind = kind_of(node);
@@ -245,6 +246,7 @@ fn find(pattern: &str, name: &str) -> Option<&'static Key> {
     }
 }
 
+/// Returns a path and a name, joined by a dot. The name is not quoted.
 fn joined_plain(pattern: &str, name: &str) -> String {
     match pattern {
         "" => name.to_owned(),

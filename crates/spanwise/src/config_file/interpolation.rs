@@ -14,7 +14,7 @@ use super::{
 };
 use crate::conceal;
 
-/// Returns whether a text is a single reference, so that it may become a value of any kind.
+/// Returns whether a text is a single reference. Only such a text may become a value of any kind.
 pub(super) fn is_whole(text: &str) -> bool {
     let inside = text
         .strip_prefix("${")
@@ -93,23 +93,24 @@ impl Interpolation<'_> {
         }
     }
 
+    /// Returns a text with its references replaced.
     fn text(&mut self, text: &str, place: &Place) -> Result<Replaced, String> {
         let mut out = Replaced::default();
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.text.push_str(&rest[..at]);
-            let after = &rest[at + 1..];
-            if let Some(after) = after.strip_prefix('$') {
+        let mut unread = text;
+        while let Some(dollar_at) = unread.find('$') {
+            out.text.push_str(&unread[..dollar_at]);
+            let after_dollar = &unread[dollar_at + 1..];
+            if let Some(after_both) = after_dollar.strip_prefix('$') {
                 out.text.push('$');
-                rest = after;
+                unread = after_both;
                 continue;
             }
-            let Some(inside) = after.strip_prefix('{') else {
+            let Some(after_brace) = after_dollar.strip_prefix('{') else {
                 out.text.push('$');
-                rest = after;
+                unread = after_dollar;
                 continue;
             };
-            let Some((inside, after)) = inside.split_once('}') else {
+            let Some((inside, after_reference)) = after_brace.split_once('}') else {
                 return Err("`${` has no `}`: write `${NAME}`, or `$$` for a dollar sign".into());
             };
             if let Some(path) = inside.strip_prefix("file:") {
@@ -120,12 +121,13 @@ impl Interpolation<'_> {
             } else {
                 out.text.push_str(&self.variable(inside)?);
             }
-            rest = after;
+            unread = after_reference;
         }
-        out.text.push_str(rest);
+        out.text.push_str(unread);
         Ok(out)
     }
 
+    /// Returns the value for a reference to a variable. `inside` is the text between its braces.
     fn variable(&self, inside: &str) -> Result<String, String> {
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -155,9 +157,11 @@ impl Interpolation<'_> {
     }
 }
 
+/// A text whose references are replaced.
 #[derive(Default)]
 struct Replaced {
     text: String,
+    /// Whether the text contains the content of a file.
     is_hidden: bool,
 }
 

@@ -15,9 +15,9 @@ use super::keys::{
 #[must_use]
 pub fn json_schema() -> String {
     let top = below("");
-    let is_of_profile = |key: &&Key| !NOT_IN_PROFILES.contains(&key.path);
+    let is_in_profiles = |key: &&Key| !NOT_IN_PROFILES.contains(&key.path);
     let profile = object(
-        top.iter().copied().filter(is_of_profile).map(reference),
+        top.iter().copied().filter(is_in_profiles).map(reference),
         None,
     );
     let profiles = PROFILES.map(|name| (name.to_owned(), to_definition("profile")));
@@ -35,7 +35,7 @@ pub fn json_schema() -> String {
         .iter()
         .cloned()
         .chain([("as".to_owned(), as_level)]);
-    let own = [
+    let definitions_without_key = [
         (
             "condition".to_owned(),
             object(conditions.iter().cloned(), None),
@@ -64,7 +64,7 @@ pub fn json_schema() -> String {
     );
     members.push((
         "$defs".to_owned(),
-        Json::Object(definitions.chain(own).collect()),
+        Json::Object(definitions.chain(definitions_without_key).collect()),
     ));
     let mut out = String::new();
     Json::Object(members).write(&mut out, 0);
@@ -85,7 +85,8 @@ fn is_table(key: &Key) -> bool {
     matches!(key.kind, KeyKind::Table | KeyKind::Names)
 }
 
-/// Returns a member of the top level. Tables are definitions, because profiles have them too.
+/// Returns a member of the top level. A table refers to a definition, because profiles refer to it
+/// too.
 fn reference(key: &Key) -> (String, Json) {
     match is_table(key) {
         true => (key.path.to_owned(), to_definition(key.path)),
@@ -93,10 +94,12 @@ fn reference(key: &Key) -> (String, Json) {
     }
 }
 
+/// Returns a schema that refers to a definition of the file.
 fn to_definition(name: &str) -> Json {
     Json::object([("$ref", Json::Text(format!("#/$defs/{name}")))])
 }
 
+/// Returns the schema of the value of a key.
 fn schema(key: &Key) -> Json {
     let plain = match key.kind {
         KeyKind::Text => text(key.words),
@@ -139,6 +142,7 @@ fn schema(key: &Key) -> Json {
     described(plain, key.help, key.accepts)
 }
 
+/// Returns the schema of the value of a condition.
 fn condition(name: &str) -> Json {
     let scalar = || {
         Json::object([(
@@ -158,6 +162,7 @@ fn condition(name: &str) -> Json {
     }
 }
 
+/// Returns the schema of a text. Without words, it accepts any text.
 fn text(words: &[&'static str]) -> Json {
     if words.is_empty() {
         return of_type("string");

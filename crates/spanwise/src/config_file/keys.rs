@@ -16,9 +16,10 @@ use crate::settings::{
 /// The definition of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
-    /// The path: `sink.*.rotate`. A star is any name.
+    /// The path, such as `sink.*.rotate`. A star matches any name.
     pub(super) path: &'static str,
     pub(super) kind: KeyKind,
+    /// The accepted values, as errors and the JSON Schema show them.
     pub(super) accepts: &'static str,
     pub(super) help: &'static str,
     /// The only accepted texts, if they can be listed.
@@ -39,7 +40,7 @@ pub(super) enum KeyKind {
     List,
     /// A table with the keys below this path.
     Table,
-    /// A table of tables with names.
+    /// A table of tables, each with a name that the file chooses.
     Names,
     /// A condition of a filter, which is a table.
     Condition,
@@ -102,7 +103,7 @@ impl Key {
         Self::new(path, kind, def.accepts, def.help)
     }
 
-    /// The key of a setting that has a path in a file.
+    /// The key of a setting, at the path that the setting has in a file.
     const fn own(kind: KeyKind, def: &Setting) -> Self {
         match def.key {
             Some(path) => Self::setting(path, kind, def),
@@ -132,11 +133,11 @@ use KeyKind::{Bool, Condition, Integer, List, Names, Number, Table, Text};
 /// The kinds of sinks.
 pub(super) const SINK_KINDS: [&str; 6] = ["stdout", "stderr", "file", "sentry", "otlp", "none"];
 
-/// The kinds of sinks that later releases have.
+/// The kinds of sinks that a later release will have.
 pub(super) const RESERVED_KINDS: [&str; 6] =
     ["syslog", "journald", "loki", "http", "mail", "audit"];
 
-/// The variables of sinks that later releases have.
+/// The variables of sinks that a later release will have.
 pub(super) const RESERVED_VARIABLES: [&str; 6] = [
     "LOG_SYSLOG",
     "LOG_LOKI_URL",
@@ -149,7 +150,7 @@ pub(super) const RESERVED_VARIABLES: [&str; 6] = [
 /// The filters that need no definition.
 pub(super) const BUILT_IN_FILTERS: [&str; 3] = ["debug_only", "not_debug", "prod_only"];
 
-/// The top-level keys that later releases have.
+/// The top-level keys that a later release will have.
 pub(super) const RESERVED_KEYS: [&str; 1] = ["control"];
 
 const LEVEL: &str = "off, error, warn, info, debug, trace";

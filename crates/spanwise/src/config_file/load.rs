@@ -38,7 +38,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Reads a file. `shown` is where its path comes from, such as `LOG_CONFIG`. An error shows it
+    /// Reads a file. `shown` is the source of its path, such as `LOG_CONFIG`, and begins the error
     /// if the file cannot be read.
     pub(super) fn file(&mut self, path: &Path, shown: &str) {
         if let Err(problem) = self.try_file(path) {
@@ -47,6 +47,7 @@ impl Loader {
         }
     }
 
+    /// Reads a file. Returns why the file cannot be read. All other problems are collected.
     fn try_file(&mut self, path: &Path) -> Result<(), String> {
         let cannot = |error: io::Error| format!("cannot be read: {error}");
         let canonical = fs::canonicalize(path).map_err(cannot)?;
@@ -90,6 +91,7 @@ impl Loader {
         }
     }
 
+    /// Reads the files that an element of the list `include` matches.
     fn include(&mut self, pattern: &Node) {
         let FileValue::Text(text) = &pattern.value else {
             return;
@@ -183,32 +185,34 @@ fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
+/// Returns whether a pattern with `*` and `?` matches a whole name.
 fn matches(pattern: &[char], name: &[char]) -> bool {
-    // After a star, the rest is tried at each position. Only the last star is tried again, which
-    // is enough, and linear for one star.
-    let (mut at, mut name_at) = (0, 0);
+    // A star first matches nothing. After each mismatch, the last star matches one more character.
+    // Earlier stars need not be tried again.
+    let (mut pattern_at, mut name_at) = (0, 0);
+    // The last star, and the end of its match in the name.
     let mut star = None;
     while name_at < name.len() {
-        match pattern.get(at) {
+        match pattern.get(pattern_at) {
             Some('*') => {
-                star = Some((at, name_at));
-                at += 1;
+                star = Some((pattern_at, name_at));
+                pattern_at += 1;
             }
             Some(c) if *c == '?' || *c == name[name_at] => {
-                at += 1;
+                pattern_at += 1;
                 name_at += 1;
             }
             _ => match star {
-                Some((star_at, star_name_at)) => {
-                    star = Some((star_at, star_name_at + 1));
-                    at = star_at + 1;
-                    name_at = star_name_at + 1;
+                Some((star_at, match_end)) => {
+                    star = Some((star_at, match_end + 1));
+                    pattern_at = star_at + 1;
+                    name_at = match_end + 1;
                 }
                 None => return false,
             },
         }
     }
-    pattern[at..].iter().all(|c| *c == '*')
+    pattern[pattern_at..].iter().all(|c| *c == '*')
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -26,7 +26,8 @@ use crate::{
 /// The tables of all files, with the profile of one preset.
 pub(crate) struct Merged {
     pub(super) root: Table,
-    /// The sinks with `enabled = false`, which are not in the root.
+    /// The sinks with `enabled = false`, which are not in the root: their names, their keys, and
+    /// the places of their tables.
     pub(super) disabled: Vec<(String, Table, Place)>,
     /// The problems of texts that refer to variables and files.
     pub(super) problems: Vec<String>,
@@ -185,6 +186,7 @@ pub(super) fn mark_profiles(root: &mut Table) {
     }
 }
 
+/// Removes the sinks with `enabled = false` from the root, and returns them.
 fn remove_disabled(
     root: &mut Table,
     interpolation: &mut Interpolation<'_>,
@@ -244,11 +246,12 @@ impl Source for Merged {
         }
         let (node, path) = self.node_of(def)?;
         let raw = raw(node, &path)?;
-        // The reader of the sinks reports a sink `main` of another kind.
-        let is_kind = def.name == LOG_OUTPUT.def.name;
+        // The kind of the sink `main` is the value of `LOG_OUTPUT`. The reader of the sinks reports
+        // any other kind.
+        let is_kind_of_main = def.name == LOG_OUTPUT.def.name;
         let is_output = |text: &str| ["stdout", "stderr", "none"].contains(&text);
-        let is_known = raw.text.to_str().is_some_and(is_output);
-        (!is_kind || is_known).then_some(raw)
+        let has_output = raw.text.to_str().is_some_and(is_output);
+        (!is_kind_of_main || has_output).then_some(raw)
     }
 
     fn unknown(&self, _: &[Setting], _: &dyn Fn(&str) -> bool) -> Vec<Warning> {

@@ -76,12 +76,14 @@ pub(crate) fn named_formats(
     formats.collect()
 }
 
+/// Reads the format that a template describes.
 fn template(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<Format> {
     reader.parsed(table, "template", path, |text| {
         format!("text:{text}").parse()
     })
 }
 
+/// Reads the format that `base` names.
 fn base(
     reader: &mut FileReader<'_, '_>,
     table: &Table,

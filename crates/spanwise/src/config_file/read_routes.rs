@@ -93,8 +93,8 @@ impl FileReader<'_, '_> {
         let level = self.level(table, "level", path);
         let names = self.names(table, "sinks");
         // A sink that could not be read counts as known, because it has a problem of its own.
-        let in_file = &self.merged.root.table("sink").0;
-        let known = in_file.iter().map(|entry| &*entry.key);
+        let sinks_in_file = &self.merged.root.table("sink").0;
+        let known = sinks_in_file.iter().map(|entry| &*entry.key);
         let known = known.chain(sinks.iter().map(|sink| &*sink.name));
         let known: BTreeSet<&str> = known.collect();
         for (name, place) in names.iter().flatten() {
@@ -106,8 +106,8 @@ impl FileReader<'_, '_> {
                 );
             }
         }
-        let is_made = |name: &String| sinks.iter().any(|sink| sink.name == *name);
-        let names = names.map(|names| names.into_iter().map(|(name, _)| name).filter(is_made));
+        let is_read = |name: &String| sinks.iter().any(|sink| sink.name == *name);
+        let names = names.map(|names| names.into_iter().map(|(name, _)| name).filter(is_read));
         Route {
             level,
             sinks: names.map(Iterator::collect),
@@ -142,21 +142,22 @@ impl FileReader<'_, '_> {
         routes: &[(String, Route)],
         sinks: &[(SinkSettings, Option<Place>)],
     ) {
-        let Some(of_root) = &mut root.sinks else {
+        let Some(root_sinks) = &mut root.sinks else {
             return;
         };
         for (sink, place) in sinks {
             let name = &sink.name;
             let is_named = |names: &[String]| names.contains(name);
-            let of_routes = routes
+            let mut route_sinks = routes
                 .iter()
                 .filter_map(|(_, route)| route.sinks.as_deref());
-            let is_reached = is_named(of_root) || of_routes.into_iter().any(is_named);
+            let is_reached = is_named(root_sinks) || route_sinks.any(is_named);
             if is_reached || !sink.enabled {
                 continue;
             }
             match place {
-                // Spans and metrics reach an OTLP sink without a route.
+                // Spans and metrics reach an OTLP sink without a route. A sink of the kind `none`
+                // writes nothing.
                 Some(_) if matches!(sink.kind, SinkKind::Exporter("otlp") | SinkKind::None) => {}
                 Some(place) => self.problem(
                     place,
@@ -166,13 +167,14 @@ impl FileReader<'_, '_> {
                         joined("sink", name)
                     ),
                 ),
-                None => of_root.push(name.clone()),
+                None => root_sinks.push(name.clone()),
             }
         }
     }
 }
 
-fn same_target(one: &str, other: &str) -> bool {
+/// Returns whether two texts are spellings of one target, such as `shop::pay` and `shop.pay`.
+fn same_target(target: &str, other: &str) -> bool {
     let folded = |target: &str| target.replace("::", ".").replace('-', "_");
-    folded(one) == folded(other)
+    folded(target) == folded(other)
 }

@@ -170,18 +170,19 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
             table.get("format").is_none() && table.get(key).is_none()
         })
     };
+    // Each with whether only the sink `main` reads it.
     let variables = [
         (&LOG_OUTPUT_LEVEL.def, true),
         (&LOG_COLOR.def, true),
         (&LOG_FORMAT.def, !inherits("format")),
         (&LOG_FIELDS.def, !inherits("fields")),
     ];
-    for (def, is_of_main) in variables {
+    for (def, is_only_for_main) in variables {
         let is_variable = matches!(
             choices.sourced_origin(def),
             Some(Origin::Variable(_) | Origin::Over(..))
         );
-        if is_of_main && is_variable && choices.unchecked_text(def).is_some() {
+        if is_only_for_main && is_variable && choices.unchecked_text(def).is_some() {
             let name = choices.name_of(def);
             choices.warn(format!(
                 "{name} does not count: it is about the sink main, which does not exist; add \
@@ -213,6 +214,7 @@ pub(super) struct SinkReader<'a, 'c> {
 pub(super) type PlacedSink = (SinkSettings, Option<Place>);
 
 impl SinkReader<'_, '_> {
+    /// Reads all sinks: those outside the file, those in the file, and the disabled ones.
     fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
         let merged = self.reader.merged;
         let mut sinks: Vec<PlacedSink> = Vec::new();
@@ -314,10 +316,10 @@ impl SinkReader<'_, '_> {
                 reads_variables && merged.name_of_kind("otlp").is_none() && exports(choices),
             ),
         ];
-        let made = candidates
+        let added = candidates
             .into_iter()
-            .filter(|(name, is_made)| *is_made && !in_file(name));
-        made.map(|(name, _)| name).collect()
+            .filter(|(name, is_added)| *is_added && !in_file(name));
+        added.map(|(name, _)| name).collect()
     }
 
     fn sink(
@@ -424,6 +426,7 @@ impl SinkReader<'_, '_> {
         }
     }
 
+    /// Returns the kind of the sink `main`, from the chosen output.
     fn main_kind(&self) -> SinkKind {
         match self.program.lines.output {
             Output::Stdout => SinkKind::Stdout,
@@ -432,6 +435,7 @@ impl SinkReader<'_, '_> {
         }
     }
 
+    /// Returns the kind of an exporter. Reports a missing feature and a missing address.
     fn exporter(
         &mut self,
         kind: &'static str,
@@ -466,6 +470,7 @@ impl SinkReader<'_, '_> {
         Some(SinkKind::Exporter(kind))
     }
 
+    /// Returns the kind of a file sink, with its path and options.
     fn file(
         &mut self,
         name: &str,
@@ -481,11 +486,11 @@ impl SinkReader<'_, '_> {
             _ => None,
         };
         let is_chosen = chosen.is_some();
-        let in_file = table.get("path").and_then(|node| node.text());
-        let in_file = in_file
+        let path_in_table = table.get("path").and_then(|node| node.text());
+        let path_in_table = path_in_table
             .map(|path| path.trim().to_owned())
             .filter(|path| !path.is_empty());
-        let file = chosen.or_else(|| in_file.map(PathBuf::from));
+        let file = chosen.or_else(|| path_in_table.map(PathBuf::from));
         let rotation = reader.setting(&LOG_FILE_ROTATE, table, "rotate", path);
         let retention = reader.setting(&LOG_FILE_KEEP, table, "keep", path);
         let compression = reader.setting(&LOG_FILE_COMPRESS, table, "compress", path);
@@ -528,6 +533,7 @@ impl SinkReader<'_, '_> {
             || matches!(name, "file" | "error_file") && self.reader.choices.preset == Preset::Test
     }
 
+    /// Returns the format, the fields, and the maximum lengths of a value and of a line.
     fn rendering(
         &mut self,
         name: &str,
@@ -545,11 +551,10 @@ impl SinkReader<'_, '_> {
             (Some(node), None) => {
                 let choice = reader.setting(&LOG_FORMAT, table, "format", path);
                 let origin = merge::origin(node, &format!("{path}.format"));
-                let registered = self.program.registered;
-                let known = registered.iter().cloned();
-                let own = self.program.formats.iter();
-                let own = own.map(NamedFormat::registered);
-                let known: Vec<_> = known.chain(own).collect();
+                let registered = self.program.registered.iter().cloned();
+                let formats_of_file = self.program.formats.iter();
+                let formats_of_file = formats_of_file.map(NamedFormat::registered);
+                let known: Vec<_> = registered.chain(formats_of_file).collect();
                 choice.and_then(|it| named_formats::format(reader, it, origin, &known))
             }
             (Some(_), Some(named)) => Some(named.format.clone()),

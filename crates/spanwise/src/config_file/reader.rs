@@ -90,6 +90,7 @@ impl FileReader<'_, '_> {
         self.parsed(table, key, path, level)
     }
 
+    /// Reads a switch.
     pub(super) fn bool(&mut self, table: &Table, key: &str, path: &str) -> Option<bool> {
         let node = table.get(key)?;
         let is_on = as_bool(node);

@@ -55,6 +55,7 @@ impl FromStr for Reload {
 }
 
 impl Merged {
+    /// Returns the value of `reload`, or the default if the value is not valid.
     pub(crate) fn reload(&self) -> Reload {
         let text = self.root.get("reload").and_then(super::syntax::Node::text);
         let reload = text.and_then(|text| text.trim().parse().ok());

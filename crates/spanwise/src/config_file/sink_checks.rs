@@ -1,4 +1,5 @@
-//! Checks of sinks: the keys of a kind, two sinks for one purpose, and variables of later sinks.
+//! Checks of sinks: keys that do not fit the kind, keys without an effect, two sinks for one file
+//! or exporter, and variables of sinks that a later release will have.
 
 use spanwise_core::Setting;
 
@@ -54,11 +55,12 @@ impl SinkReader<'_, '_> {
     /// Reports keys that have no effect because of another key of the same table. If another file,
     /// a profile or a variable set the other key, the key may be intended, and is not reported.
     pub(super) fn check_effect(&mut self, table: &Table, sink: &SinkSettings, path: &str) {
-        let pair = |one: &str, other: &str| {
-            let (one, other) = (table.entry(one)?, table.entry(other)?);
+        // Returns the place of `key`, and the text of `other_key`, if both are in one table.
+        let pair = |key: &str, other_key: &str| {
+            let (entry, other) = (table.entry(key)?, table.entry(other_key)?);
             let is_same =
-                one.place.file == other.place.file && one.place.profile == other.place.profile;
-            is_same.then(|| (one.place.clone(), other.node.text().unwrap_or_default()))
+                entry.place.file == other.place.file && entry.place.profile == other.place.profile;
+            is_same.then(|| (entry.place.clone(), other.node.text().unwrap_or_default()))
         };
         let is_name = |name: &str| sink.format.name() == name;
         if let Some((place, _)) = pair("max_line", "format").filter(|(_, name)| is_name(name))
@@ -126,7 +128,7 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Reports the variables of sinks that later releases have.
+    /// Reports variables of sinks that a later release will have.
     pub(super) fn check_reserved_variables(&mut self) {
         for def in reserved_settings() {
             if self.reader.choices.unchecked_text(&def).is_some() {
@@ -145,12 +147,12 @@ impl SinkReader<'_, '_> {
     }
 }
 
-/// Returns the definitions of the variables of sinks that later releases have.
+/// Returns the definitions of the variables of sinks that a later release will have.
 pub(crate) fn reserved_settings() -> impl Iterator<Item = Setting> {
     RESERVED_VARIABLES.into_iter().map(reserved)
 }
 
-/// Returns the definition of the variable of a sink that later releases have.
+/// Returns the definition of the variable of a sink that a later release will have.
 fn reserved(name: &'static str) -> Setting {
     Setting {
         name,

@@ -10,8 +10,8 @@ use spanwise_core::{
 };
 use tracing::level_filters::LevelFilter;
 
-/// Parses the levels of a sink. Without a bare level, such as `warn`, all other targets have the
-/// level `default`.
+/// Parses the levels of a sink. If the text has no bare level, such as `warn`, the level `default`
+/// applies to all targets that the text does not name.
 pub(super) fn levels(text: &str, default: LevelFilter) -> Result<TargetLevels, ParseError> {
     let levels: TargetLevels = text.parse()?;
     let has_bare = words::split(text).any(|word| parse_level(word.text).is_some());
@@ -21,6 +21,7 @@ pub(super) fn levels(text: &str, default: LevelFilter) -> Result<TargetLevels, P
     }
 }
 
+/// Parses the permissions of a file, as octal digits.
 pub(super) fn mode(text: &str) -> Result<u32, ParseError> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let mode = u32::from_str_radix(digits, 8).ok();
@@ -29,6 +30,7 @@ pub(super) fn mode(text: &str) -> Result<u32, ParseError> {
     })
 }
 
+/// Parses what happens to a line while the buffer is full. The duration is optional.
 pub(super) fn when_full(text: &str) -> Result<WhenFull, ParseError> {
     let (name, timeout) = match text.split_once(' ') {
         Some((name, timeout)) => (name, Some(timeout.trim())),

@@ -50,7 +50,7 @@ impl Running {
         })
     }
 
-    /// Runs `log` in the stack, and returns it for the lines.
+    /// Runs `log` in the stack, and returns the files that the sinks have written.
     fn log(self, log: impl FnOnce()) -> Logged {
         tracing::dispatcher::with_default(&self.dispatch, log);
         let stats = self.telemetry.handle().stats().sinks;
@@ -70,6 +70,7 @@ impl Running {
     }
 }
 
+/// The files that the sinks have written, by the names of the sinks, and the counts of the sinks.
 struct Logged {
     directory: tempfile::TempDir,
     stats: Vec<SinkStats>,

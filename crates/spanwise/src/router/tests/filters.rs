@@ -114,9 +114,9 @@ fn filter_in_code_sees_redacted_values_and_may_panic() {
         ..Routing::default()
     };
     let seen = Arc::new(spanwise_core::internal::sync::Mutex::new(Vec::new()));
-    let sight = Arc::clone(&seen);
+    let seen_by_filter = Arc::clone(&seen);
     let builder = Builder::new(Preset::Prod).filter("special", move |event: &FilterEvent<'_>| {
-        sight.lock().extend(event.field("password"));
+        seen_by_filter.lock().extend(event.field("password"));
         match event.field("foo").as_deref() {
             Some("bar") => Verdict::Drop,
             Some("panic") => panic!("the filter"),
