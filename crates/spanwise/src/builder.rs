@@ -36,8 +36,8 @@ use crate::{
     static_fields::StaticFields,
 };
 
-/// Configures logging. Values in code override the environment, and the environment overrides the
-/// preset.
+/// Configures logging. Values in code override the environment, the environment overrides a
+/// configuration file, and the file overrides the preset.
 ///
 /// A setter accepts a value, or the text of the variable: see [`SettingValue`].
 /// [`init`](Self::init) reports all invalid texts together.
@@ -160,8 +160,8 @@ impl Builder {
         self.set("preset", &LOG_PRESET, preset)
     }
 
-    /// Sets the preset for the case that neither code nor the environment sets one. Defaults to
-    /// `Dev` if stderr is a terminal, or else to `Prod`.
+    /// Sets the preset for the case that neither code, nor the environment, nor a configuration
+    /// file sets one. Defaults to `Dev` if stderr is a terminal, or else to `Prod`.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let preset = self
             .code
@@ -170,18 +170,21 @@ impl Builder {
         self
     }
 
-    /// Sets the levels of events for the case that neither code nor the environment sets them.
-    /// Defaults to the levels of the preset. If the levels have no default level, the preset's
-    /// level applies to all other targets. With the default level `warn`, add `spanwise_http=info`
-    /// to log requests.
+    /// Sets the levels of events for the case that neither code, nor the environment, nor a
+    /// configuration file sets them. Defaults to the levels of the preset.
+    ///
+    /// If one of the three sets levels without a default level, the levels set here apply to all
+    /// other targets. If they have no default level either, the levels of the preset apply. With
+    /// the default level `warn`, add `spanwise_http=info` to log requests.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         let levels = self.code.parse("default_levels", &RUST_LOG, levels.into());
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
-    /// Sets the levels of events. If the levels have no default level, the preset's level applies
-    /// to all other targets.
+    /// Sets the levels of events. If the levels have no default level, the levels of the preset
+    /// apply to all other targets, or those of a configuration file or of
+    /// [`default_levels`](Self::default_levels).
     pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.set("levels", &RUST_LOG, levels)
     }
@@ -365,7 +368,7 @@ impl Builder {
         self.set("sampler", &LOG_SAMPLE, sampler)
     }
 
-    /// Sets the flight recorder, which buffers lines for each request and writes them to the
+    /// Sets the flight recorder, which buffers the events of each request and writes them to the
     /// outputs if the request fails. [Added](Self::layer) layers do not receive the events that are
     /// enabled only for the recorder. Defaults to none.
     pub fn recorder(self, recorder: impl Into<SettingValue<Recorder>>) -> Self {

@@ -90,8 +90,8 @@
 //!
 //! # In code
 //!
-//! [`Builder`] has a setter for each setting of the environment. Code overrides the environment,
-//! and the environment overrides the preset.
+//! [`Builder`] has setters for most settings of the environment. Code overrides the environment,
+//! and the environment overrides a configuration file and the preset.
 //!
 //! ```
 //! use spanwise::{Builder, Format, Preset};
@@ -169,7 +169,7 @@
 //! # Sampling and the flight recorder
 //!
 //! `LOG_SAMPLE=info=0.1,sqlx=5/s` drops frequent events and counts them. `LOG_RECORDER=debug`
-//! buffers the DEBUG lines of each request. If the request fails, these lines are written before
+//! buffers the DEBUG events of each request. If the request fails, these events are written before
 //! the error.
 //!
 //! ```

@@ -172,7 +172,9 @@ macro_rules! settings {
             feature: None,
         }$(.$method($($argument),*))*;)*
 
-        /// Every variable that is read, in the order of the documentation.
+        /// The settings, each with its variable, in the order of the documentation. Not in this
+        /// list: the other variables of OpenTelemetry, and those of Rust and of the system, such as
+        /// `RUST_BACKTRACE` and `TZ`.
         pub const SETTINGS: &[Setting] = &[$($name.def),*];
 
         /// All settings, each with its optional part.

@@ -5,9 +5,11 @@ use crate::Builder;
 impl Builder {
     /// Sets the verbosity relative to the default: the number of `-v` minus the number of `-q`.
     ///
-    /// Each step moves the levels of the preset, or the levels that [`levels`](Self::levels) sets,
-    /// by one. With [`Preset::Cli`](crate::Preset::Cli), 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
-    /// TRACE, -1 is ERROR, and -2 is off. A target that is `off` stays off.
+    /// Each step moves the default levels by one: those of the preset, of
+    /// [`default_levels`](Self::default_levels) or of a configuration file. It also moves the
+    /// levels that [`levels`](Self::levels) sets. With [`Preset::Cli`](crate::Preset::Cli), 0 is
+    /// WARN, 1 is INFO, 2 is DEBUG, 3 is TRACE, -1 is ERROR, and -2 is off. A target that is `off`
+    /// stays off.
     ///
     /// The command line overrides `RUST_LOG`: any number except 0 replaces the default level of
     /// `RUST_LOG`. Its directives remain, because they are more specific than `-v`.
