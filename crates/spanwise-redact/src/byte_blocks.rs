@@ -172,9 +172,9 @@ impl ClassTables {
 pub(crate) struct Seen {
     /// A bit for each class in the text.
     pub(crate) classes: u8,
-    /// How many characters have the last class, that of bit 7.
+    /// The number of characters of the last class, which has bit 7.
     pub(crate) last_class: u64,
-    /// How many characters have the second last class, that of bit 6.
+    /// The number of characters of the second last class, which has bit 6.
     pub(crate) second_last_class: u64,
 }
 

@@ -47,7 +47,7 @@ impl CharStats {
         }
     }
 
-    /// Returns whether no detector can match, apart from those of tokens with known prefixes.
+    /// Returns whether only the detectors of tokens with known prefixes can match.
     #[inline]
     pub(crate) fn has_tokens_only(self) -> bool {
         self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()

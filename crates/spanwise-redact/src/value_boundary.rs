@@ -122,7 +122,7 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
         && memchr::memmem::find_iter(before, name).any(is_in_start_tag)
 }
 
-/// Returns whether the value ends at the backslashes that end at `at`.
+/// Returns whether the value ends at the backslashes whose end is `at`.
 ///
 /// The value ends if an escape of the form `\u00XX`, white space or the end of the text follows the
 /// backslashes. At an escaped line break or tab, the value ends only if a space, a quote, another

@@ -371,8 +371,8 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Returns whether a backtick at `at` is part of a connection string's member, because there is no
-/// closing backtick before the next `;`, or because the value continues after that backtick.
+/// Returns whether a backtick at `at` is part of a member of a connection string. It is a part if
+/// no other backtick precedes the next `;`, or if the value continues after the other backtick.
 /// Returns false if there is no backtick at `at`.
 pub(crate) fn is_backtick_in_member(text: &[u8], at: usize, notation: ValueContext) -> bool {
     if notation != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {

@@ -182,9 +182,9 @@ impl Builder {
         self
     }
 
-    /// Sets the levels of events. If the levels have no default level, the levels of the preset
-    /// apply to all other targets, or those of a configuration file or of
-    /// [`default_levels`](Self::default_levels).
+    /// Sets the levels of events. If they have no default level, other levels apply to all other
+    /// targets: those of a configuration file, of [`default_levels`](Self::default_levels) or of
+    /// the preset.
     pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.set("levels", &RUST_LOG, levels)
     }
@@ -446,8 +446,8 @@ impl Builder {
         self.set("color", &LOG_COLOR, color)
     }
 
-    /// Turns the warnings of [`explain`](Self::explain) into errors at the start. Most of them are
-    /// about names that resemble a setting, names with the prefix of the settings, settings of
+    /// Turns the warnings of [`explain`](Self::explain) into errors at the start. Most warnings are
+    /// about unknown names that resemble a setting or have the prefix of the settings, settings of
     /// parts that are not built in, and values without effect. Defaults to warnings.
     pub fn strict(self) -> Self {
         self.put(&LOG_STRICT, true)

@@ -318,9 +318,9 @@ fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
     merged
 }
 
-/// Chooses the preset: from [`Builder::preset`], or else from its variable or the file, or else by
-/// the environment of the service, or else from [`Builder::default_preset`], or else by whether
-/// stderr is a terminal.
+/// Chooses the preset from the first of these that has one: [`Builder::preset`], the variable, the
+/// file, the environment of the service, and [`Builder::default_preset`]. If none has one, stderr
+/// decides: whether it is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.explicit_value(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {

@@ -1,9 +1,9 @@
 //! The console formats for human-readable lines: `pretty`, `compact` and `short`.
 //! `docs/console.md` describes them.
 //!
-//! They do not use the `fmt` layer of tracing-subscriber 0.3.23. When a field is recorded later,
-//! that layer formats the value while it holds the lock on the extensions of the span, and a
-//! `Debug` that logs then deadlocks. The layer of this module formats first and locks afterwards.
+//! They do not use the `fmt` layer of tracing-subscriber 0.3.23. That layer formats a value that is
+//! recorded later while it holds the lock on the extensions of the span. So a `Debug` that logs
+//! causes a deadlock. The layer of this module formats first and locks afterwards.
 
 mod access_summary;
 mod color;

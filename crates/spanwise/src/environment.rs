@@ -146,8 +146,8 @@ const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings 
 /// The maximum number of variables that a warning names.
 const MAX_NAMES: usize = 12;
 
-/// Beginnings of names, after the prefix, that are probably meant for a group of settings, each
-/// with the beginning of the names in this group.
+/// Groups of settings. Each pair has the beginning of a name that is probably meant for the group,
+/// and the beginning of the names in the group, both without the prefix.
 const GROUPS: [(&str, &str); 7] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),

@@ -67,7 +67,7 @@ impl LevelSources {
     }
 }
 
-/// Returns the source of levels, without the place of overridden ones.
+/// Returns the source of levels. Does not name the levels that this source overrides.
 fn source(levels: &Chosen<Levels>) -> String {
     match &levels.origin {
         Origin::Over(name, _) => name.clone(),

@@ -57,9 +57,9 @@ pub(crate) struct Options {
 /// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
 /// A previous hook of the application is always called, with the original panic. The hook of std is
-/// skipped if [`Options::skips_std_hook`] allows it and an output accepted the event. If the policy
-/// hides a part of the message, or if the message or the name of the thread could forge a line, a
-/// safe text is printed in place of the hook of std.
+/// skipped if [`Options::skips_std_hook`] allows it and an output accepted the event. A safe text
+/// replaces the output of the hook of std in two cases: if the policy hides a part of the message,
+/// and if the message or the name of the thread could forge a line.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
     // No hook is set now, so `take_hook` returns the hook of std.
@@ -168,15 +168,16 @@ fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<St
 /// Returns whether `hook` is certainly not the hook of std. `std_samples` has two samples of the
 /// hook of std.
 ///
-/// The hook of std has no data, and all pointers to it have the same address and vtable, unless a
-/// build duplicates the vtable. In that case the samples may differ, and a hook without data may be
-/// the hook of std with any vtable.
+/// The hook of std has no data. All pointers to it have the same address and vtable, unless a build
+/// duplicates the vtable. In that case the samples may differ, and a hook without data may be the
+/// hook of std with any vtable.
 fn is_set_by_program(hook: &Hook, std_samples: [&Hook; 2]) -> bool {
-    let [one, other] = std_samples.map(|hook| &**hook as *const _);
+    let [sample, other_sample] = std_samples.map(|hook| &**hook as *const _);
     let has_data =
         size_of_val(&**hook) > 0 && std_samples.iter().all(|std| size_of_val(&***std) == 0);
     has_data
-        || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
+        || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(sample, other_sample)
+            && !ptr::eq(&**hook, sample)
 }
 
 /// Prints a safe text, if std must not print the original text. Returns whether a text was printed.
@@ -254,16 +255,16 @@ mod tests {
         let data = String::from("data");
         let with_data: Hook = Box::new(move |_| assert!(!data.is_empty()));
         // If both samples of std's hook are equal, any other hook was set by the application.
-        let (one, two) = (empty(), empty());
-        assert!(!is_set_by_program(&one, [&one, &one]));
-        assert!(is_set_by_program(&other(), [&one, &one]));
-        assert!(is_set_by_program(&with_data, [&one, &one]));
+        let sample = empty();
+        assert!(!is_set_by_program(&sample, [&sample, &sample]));
+        assert!(is_set_by_program(&other(), [&sample, &sample]));
+        assert!(is_set_by_program(&with_data, [&sample, &sample]));
         // If the samples differ, only a hook with data was certainly set by the application.
-        let third = other();
-        if !ptr::eq(&*two, &*third) {
-            assert!(!is_set_by_program(&third, [&two, &third]));
-            assert!(!is_set_by_program(&two, [&two, &third]));
-            assert!(is_set_by_program(&with_data, [&two, &third]));
+        let duplicate = other();
+        if !ptr::eq(&*sample, &*duplicate) {
+            assert!(!is_set_by_program(&duplicate, [&sample, &duplicate]));
+            assert!(!is_set_by_program(&sample, [&sample, &duplicate]));
+            assert!(is_set_by_program(&with_data, [&sample, &duplicate]));
         }
     }
 

@@ -1,9 +1,13 @@
 //! The reload of the configuration file while the program runs.
 //!
 //! A reload reads the files and chooses all settings as the start did, with the `Builder` calls and
-//! the environment of the start. If nothing is wrong, it opens new outputs, sends new events
-//! through a new [`Generation`] (the router and the layers of one configuration), waits for the
-//! events in the old one, and closes the outputs that are gone.
+//! the environment of the start. If nothing is wrong, it does these steps:
+//!
+//! 1. It opens the new outputs.
+//! 2. It sends new events through a new [`Generation`]: the router and the layers of one
+//!    configuration.
+//! 3. It waits for the events in the old generation.
+//! 4. It closes the outputs that the new configuration does not have.
 
 #[cfg(all(unix, feature = "sighup"))]
 mod hangup_signal;

@@ -31,8 +31,8 @@ pub(crate) struct Rendering {
     /// Whether the lines are of the short format, and always have a time, because they are for a
     /// file or a record sink.
     always_has_time: bool,
-    /// Set for human-readable lines. They show the fields of a span only with the first line in the
-    /// span, so outputs share such lines only if they get the same events.
+    /// Set for human-readable lines. Only the first line in a span shows the fields of the span. So
+    /// outputs share such lines only if they get the same events.
     audience: Option<Audience>,
     /// The sampler. `None` means the sampler of the program, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,

@@ -137,11 +137,12 @@ struct PlanDetails {
     if_fixed: Option<Destination>,
 }
 
-/// The bits of the sinks that get an event, by the level at which they get it, and of the sinks
-/// whose filters drop it.
+/// The sinks that get an event, and the sinks whose filters drop it, as router bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Destination {
+    /// The bits of the sinks that get the event, by the level at which they get it.
     by_level: [u64; 5],
+    /// The bits of the sinks whose filters drop the event.
     filtered: u64,
 }
 

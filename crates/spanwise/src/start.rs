@@ -87,8 +87,8 @@ impl Builder {
     }
 
     /// Creates a builder with the settings of a configuration file. The files of `LOG_CONFIG`
-    /// override it, and the variables of the environment override all files, so that a deployment
-    /// can change everything that is not in code. See `docs/config-file.md` in the repository.
+    /// override it, and the variables of the environment override all files. So a deployment can
+    /// change everything that is not in code. See `docs/config-file.md` in the repository.
     ///
     /// # Errors
     /// [`InitError::Settings`] with every problem of the files and of the environment.

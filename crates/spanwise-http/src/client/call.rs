@@ -314,7 +314,7 @@ fn trace_without_request(context: &Context) -> AnnouncedTrace {
     };
     let id = trace_id().or_else(request_id);
     // Without an exporter, `InheritedContextLayer` records the inherited trace id on root spans. So
-    // an id from the context may be that of the inherited trace.
+    // the id from the context may be the inherited one.
     let inherited = match id {
         Some(id) => InheritedContext::for_trace(id),
         None => InheritedContext::if_in_no_trace(),

@@ -257,7 +257,7 @@ impl Policy {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
         let mut at = 0;
-        // The end of the last hidden value, and whether the value is that of a header.
+        // The end of the last hidden value, and whether it is the value of a header.
         let (mut hidden_end, mut is_hidden_header) = (0, false);
         // The name that the previous pair assigns to the next value.
         let mut assigned_name = None;

@@ -15,7 +15,7 @@ pub(super) fn count(count: usize) {
 /// The maximum number of bytes read for each byte of a text.
 ///
 /// Short literals cost most, because each may read some hundred bytes backwards. A quadratic loop
-/// already exceeds the limit at 8 KiB.
+/// already exceeds the limit in a text of [`MIN_LEN`].
 const MAX_WORK: u64 = 128;
 
 /// The length of the texts whose work is compared with [`MAX_WORK`].

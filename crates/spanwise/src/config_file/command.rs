@@ -132,7 +132,8 @@ fn builder(paths: &[PathBuf]) -> Builder {
     builder
 }
 
-/// Returns the problems and the warnings under the effective preset, and those of all profiles.
+/// Returns the problems and the warnings under the effective preset, and under the preset of each
+/// other profile.
 fn findings(builder: Builder) -> (Vec<String>, Vec<String>) {
     let config = Config::choose(&builder);
     let mut problems = config.problems();

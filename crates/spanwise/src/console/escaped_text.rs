@@ -12,8 +12,8 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Returns whether a terminal shows `text` unchanged, and each line after the first is empty or
-/// begins with a blank, unlike a line of a log.
+/// Returns whether a terminal shows `text` unchanged, and no line after the first can be taken for
+/// a line of a log: each is empty or begins with a space.
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
     let first = lines.next().unwrap_or_default();

@@ -111,7 +111,7 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets the parts and fields that lines show besides the usual ones, or omit.
+    /// Sets the parts and fields that lines add or omit.
     pub(crate) fn fields(mut self, list: FieldList) -> Self {
         self.parts = ShownParts::new(list);
         self.style.shows_target = !self.parts.omits("target");

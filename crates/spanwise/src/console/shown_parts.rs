@@ -34,8 +34,8 @@ impl ShownParts {
         }
     }
 
-    /// Returns those of the keys `trace_id` and `span_id` that lines show with the fields of a
-    /// span.
+    /// Returns the keys that lines show with the fields of a span: `trace_id`, `span_id`, both or
+    /// none.
     pub(crate) fn trace_keys(&self) -> Vec<&'static str> {
         let ids = [ShownPart::TraceId, ShownPart::SpanId];
         let shown = ids.into_iter().filter(|part| self.list.shows(*part));

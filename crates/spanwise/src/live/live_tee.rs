@@ -21,8 +21,8 @@ use crate::{
 /// itself counts the lines that it loses. Clones have the same outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
-    /// A copy of the list of outputs for each group of threads, so that groups do not contend for
-    /// one lock and one reference count.
+    /// A copy of the list of outputs for each group of threads. So groups do not contend for one
+    /// lock and one reference count.
     shards: Arc<[Shard; SHARDS]>,
     /// The router bits of all outputs, which the [`RouteGate`](crate::router::RouteGate) around the
     /// layer reads.

@@ -24,9 +24,9 @@ pub struct ExplainedEvent {
     pub route: Option<String>,
     /// The effective level of the target.
     pub max_level: LevelFilter,
-    /// Where the effective level comes from: `route.shop`, `root`, a variable such as `RUST_LOG`, a
-    /// place such as `log.toml:2`, `code`, `preset prod`, `verbosity`, or `Handle::set_levels` if
-    /// the running program has set it.
+    /// The origin of the effective level: `route.shop`, `root`, a variable such as `RUST_LOG`, a
+    /// place such as `log.toml:2`, `code`, `preset prod` or `verbosity`. It is `Handle::set_levels`
+    /// if the running program has set the level.
     pub level_origin: String,
     /// The sinks that get the event, unless a filter drops it. Empty if the level disables it.
     pub sinks: Vec<String>,

@@ -158,7 +158,7 @@ impl SpanTests {
         }))
     }
 
-    /// Changes the outcomes that a span stores. Drops those of another router.
+    /// Changes the outcomes that a span stores. Outcomes of another router are dropped first.
     fn update<S: SpanSubscriber>(
         &self,
         span: &SpanRef<'_, S>,
