@@ -7,24 +7,24 @@ use std::sync::LazyLock;
 /// Calls `push` with each character of the folded `key`: escapes are decoded, and lookalikes are
 /// replaced by ASCII letters.
 pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
-    let mut rest = key;
-    while let Some(next) = rest.chars().next() {
+    let mut unread = key;
+    while let Some(next) = unread.chars().next() {
         if next != '\\' {
             fold_char(next, &mut push);
-            rest = &rest[next.len_utf8()..];
+            unread = &unread[next.len_utf8()..];
             continue;
         }
         // Nested strings have more than one backslash.
-        let escaped = rest.trim_start_matches('\\');
+        let escaped = unread.trim_start_matches('\\');
         match escape(escaped) {
             Some((c, after)) => {
                 fold_char(c, &mut push);
-                rest = after;
+                unread = after;
             }
             None => {
                 // Any other escape separates words.
                 push('\\');
-                rest = escaped;
+                unread = escaped;
             }
         }
     }

@@ -199,13 +199,13 @@ impl KeyRules {
     /// Returns how many rules hide keys, and how many patterns show keys.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let is_removed = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
-        let on = self.on.iter().filter(|on| **on).count();
-        let hide = self
+        let built_in_count = self.on.iter().filter(|on| **on).count();
+        let user_count = self
             .user_rules
             .iter()
             .filter(|rule| !is_removed(rule))
             .count();
-        (on + hide, self.shown.len())
+        (built_in_count + user_count, self.shown.len())
     }
 
     /// Returns the user rules that are paths, each with its index.
@@ -246,15 +246,18 @@ impl PatternIndex {
     /// Returns the user rule that hides a key. A whole name takes precedence over a path, a part or
     /// an end.
     fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
-        let (whole, last) = (key.full(), key.last_part());
+        let (whole, last_part) = (key.full(), key.last_part());
         let ends = || {
             self.ends
                 .iter()
                 .find(|(end, _)| whole.ends_with(end.as_bytes()))
         };
         self.exact
-            .find(last)
-            .or_else(|| self.exact.find(whole).filter(|_| last.len() < whole.len()))
+            .find(last_part)
+            .or_else(|| {
+                let found = self.exact.find(whole);
+                found.filter(|_| last_part.len() < whole.len())
+            })
             .or_else(|| self.path(written))
             .or_else(|| self.contains(whole))
             .or_else(|| ends().map(|(_, rule)| *rule))

@@ -381,16 +381,16 @@ impl<'t> Pair<'t> {
         if self.separator_at >= end || self.key_quote.is_some() || self.may_be_parameter {
             return true;
         }
-        let rest = &text[..end];
-        let value_start = run_end(rest, self.separator_end, |byte| b" \t\\".contains(&byte));
+        let hidden = &text[..end];
+        let value_start = run_end(hidden, self.separator_end, |byte| b" \t\\".contains(&byte));
         // `Debug` values extend past inner brackets: `Secret { a: ["…"] }`.
-        let word_end = ByteClass::WORD.run_end(rest, value_start);
-        let bracket_at = run_end(rest, word_end, |byte| byte == b' ');
-        let is_debug = rest.get(value_start).is_some_and(u8::is_ascii_uppercase)
-            && matches!(rest.get(bracket_at), Some(b'{' | b'(' | b'['));
+        let word_end = ByteClass::WORD.run_end(hidden, value_start);
+        let bracket_at = run_end(hidden, word_end, |byte| byte == b' ');
+        let is_debug = hidden.get(value_start).is_some_and(u8::is_ascii_uppercase)
+            && matches!(hidden.get(bracket_at), Some(b'{' | b'(' | b'['));
         is_debug
-            || matches!(rest.get(value_start), None | Some(b'"' | b'\''))
-            || run_end(rest, value_start, is_space) >= end
+            || matches!(hidden.get(value_start), None | Some(b'"' | b'\''))
+            || run_end(hidden, value_start, is_space) >= end
     }
 }
 

@@ -363,9 +363,9 @@ fn is_expression(value: &[u8]) -> bool {
         Some(parameter) => (parameter, &[&b"|"[..]][..]),
         None => (value, &[&b"."[..], b"::", b"("][..]),
     };
-    let rest = &name[ByteClass::WORD.run_end(name, 0)..];
+    let after_name = &name[ByteClass::WORD.run_end(name, 0)..];
     name.first().is_some_and(u8::is_ascii_alphabetic)
-        && marks.iter().any(|mark| rest.starts_with(mark))
+        && marks.iter().any(|mark| after_name.starts_with(mark))
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 

@@ -259,7 +259,7 @@ impl Candidates<'_> {
         Some(())
     }
 
-    /// Reads blocks from the current position or `from` on.
+    /// Reads blocks, beginning at the current position or at `from`, whichever is later.
     // Not inlined, so that its loop can use all registers.
     #[inline(never)]
     fn read(&mut self, from: usize) -> Option<()> {
@@ -297,7 +297,8 @@ fn first_positions(count: usize) -> u64 {
     }
 }
 
-/// Returns the four bytes at `at` as a number. Zeros follow the text.
+/// Returns the four bytes at `at` as a number. If the text has only three bytes there, the fourth
+/// is zero. Returns 0 for fewer bytes.
 #[inline]
 fn four(text: &[u8], at: usize) -> u32 {
     let rest = text.get(at..).unwrap_or_default();

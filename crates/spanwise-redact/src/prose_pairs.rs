@@ -171,8 +171,8 @@ impl<'t> ProsePair<'t> {
     /// Blanks before a code, and the key of a password, require at least six digits in one group.
     fn code(&self, text: &[u8], subject: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
-        let rest = &text[self.end..];
-        let second_length = match rest {
+        let after_first = &text[self.end..];
+        let second_length = match after_first {
             [b' ', group @ ..] => ByteClass::DIGIT.run_end(&group[..group.len().min(9)], 0),
             _ => 0,
         };
@@ -184,7 +184,7 @@ impl<'t> ProsePair<'t> {
             _ => return None,
         };
         // `483920 bytes`, `20261128-4`
-        let after_code = rest.get(end - self.end..).unwrap_or_default();
+        let after_code = after_first.get(end - self.end..).unwrap_or_default();
         let is_end = after_code
             .first()
             .is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));

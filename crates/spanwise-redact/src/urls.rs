@@ -228,8 +228,8 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     }
 }
 
-/// Returns whether a name may be a web host: an address, or labels in one case or capitalized, with
-/// a last label of letters only. A single letter is not a host.
+/// Returns whether a name may be a web host: an address, or labels in one case or capitalized, of
+/// which the last has a letter. A single letter is not a host.
 fn is_host(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
         let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);

@@ -28,6 +28,7 @@ use crate::{
 /// The target of the event.
 const TARGET: &str = "panic";
 
+/// The fields of the event.
 const FIELDS: [&str; 4] = [
     "message",
     "panic.location",
@@ -158,10 +159,10 @@ fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<St
     if !ALLOWED.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
-    let full = Backtrace::force_capture().to_string();
+    let full_text = Backtrace::force_capture().to_string();
     Some(match length {
-        PanicBacktrace::Short => backtrace::shorten(&full, panic_file),
-        PanicBacktrace::Full | PanicBacktrace::Off => full,
+        PanicBacktrace::Short => backtrace::shorten(&full_text, panic_file),
+        PanicBacktrace::Full | PanicBacktrace::Off => full_text,
     })
 }
 
@@ -232,6 +233,7 @@ fn starts_like_event(text: &str) -> bool {
     !text.is_empty() && (!is_word || is_level || is_field)
 }
 
+/// The names of levels with which a line of a log may begin.
 const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRIT"];
 
 #[cfg(test)]

@@ -395,6 +395,7 @@ fn last_resort(sinks: &[SinkSettings]) -> Option<usize> {
     main.or_else(|| sinks.iter().position(writes))
 }
 
+/// The levels in the order of [`Destination::by_level`].
 const LEVELS: [Level; 5] = [
     Level::ERROR,
     Level::WARN,
@@ -557,12 +558,12 @@ impl Routing {
 
     /// Adds the levels of the routes to `levels`.
     pub(crate) fn with_route_levels(&self, levels: Levels) -> Levels {
-        let of_routes = self.levels_of_routes();
-        let levels = match of_routes.default_level() {
+        let route_levels = self.levels_of_routes();
+        let levels = match route_levels.default_level() {
             Some(level) => levels.with_default_level(level),
             None => levels,
         };
-        levels.with_directives_from(&of_routes)
+        levels.with_directives_from(&route_levels)
     }
 
     /// Returns the levels of the root and of the routes, shifted by the verbosity.

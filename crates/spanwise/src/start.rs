@@ -576,7 +576,9 @@ fn report_start(config: &Config, report: &SelfReport) {
 /// The right to start logging. Only one thread has it at a time.
 struct Claim;
 
+/// The thread that has the [`Claim`].
 static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
+/// Notified when the thread releases the [`Claim`].
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {

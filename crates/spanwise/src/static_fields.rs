@@ -18,6 +18,7 @@ pub(crate) struct StaticFields(Vec<(String, String)>);
 /// The key of the service in a line of JSON.
 pub(crate) const SERVICE: &str = "service";
 
+// The limits of the fields. Lengths are in bytes.
 const MAX_FIELDS: usize = 64;
 const MAX_NAME_LEN: usize = 64;
 const MAX_VALUE_LEN: usize = 1024;

@@ -39,6 +39,7 @@ pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "client.address",
     "trace_id",
 ];
+/// The number of built-in fields of an event without a span.
 const BUILT_IN: usize = 17;
 /// The number of built-in fields of an event in a span.
 const BUILT_IN_IN_SPAN: usize = 11;
@@ -119,6 +120,7 @@ struct AccessCallsite {
     metadata: OnceLock<Metadata<'static>>,
 }
 
+// The values of `AccessCallsite::interest`.
 const NEVER: u8 = 0;
 const SOMETIMES: u8 = 1;
 const ALWAYS: u8 = 2;

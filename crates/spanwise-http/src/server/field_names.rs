@@ -15,11 +15,12 @@ use spanwise_core::internal::sync::Mutex;
 use super::access_event::BUILT_IN_FIELDS;
 use crate::warn_once::WarnOnce;
 
-/// The maximum number of names. Each new name creates up to six callsites, for three levels with
-/// and without a span, which are never freed.
-/// More names indicate a mistake, such as a name that contains an id.
+/// The maximum number of names. Each new name creates up to six callsites, which are never freed:
+/// for three levels, with and without a span. More names indicate a mistake, such as a name that
+/// contains an id.
 pub(crate) const MAX_NAMES: usize = 128;
 
+/// The names by their index.
 static NAMES: [OnceLock<&'static str>; MAX_NAMES] = [const { OnceLock::new() }; MAX_NAMES];
 /// The number of names. Incremented after the name was stored.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -29,6 +30,7 @@ static ADDING: Mutex<()> = Mutex::new(());
 /// One warning per built-in field.
 static BUILT_IN_NAME: [WarnOnce; BUILT_IN_FIELDS.len()] =
     [const { WarnOnce::new() }; BUILT_IN_FIELDS.len()];
+/// One warning for empty names.
 static NO_NAME: WarnOnce = WarnOnce::new();
 static NAMES_EXHAUSTED: WarnOnce = WarnOnce::new();
 

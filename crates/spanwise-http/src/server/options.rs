@@ -41,6 +41,7 @@ pub(crate) enum Tenant {
     Function(Arc<TenantFn>),
 }
 
+/// A function that determines the tenant of a request.
 pub(crate) type TenantFn = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
 /// A path whose requests have no access event if their outcome is `ok` and they are not slow.

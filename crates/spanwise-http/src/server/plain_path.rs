@@ -33,4 +33,5 @@ fn has_ambiguous_escape(path: &str) -> bool {
     })
 }
 
+/// The escapes of `.`, `/`, `\`, `%` and `;`, in lower case.
 const AMBIGUOUS_ESCAPES: [&[u8; 3]; 5] = [b"%2e", b"%2f", b"%5c", b"%25", b"%3b"];

@@ -27,6 +27,7 @@ const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "http.response.status_code",
     "spanwise.cancelled",
 ];
+/// The number of built-in fields.
 const BUILT_IN: usize = 11;
 
 /// The values of [`BUILT_IN_FIELDS`].

@@ -168,24 +168,26 @@ fn find_short(classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen:
     found
 }
 
+/// Returns whether two of these bytes are at most [`MAX_CLOSE_DISTANCE`] apart.
 #[target_feature(enable = "avx2,popcnt")]
 fn find_close(text: &[u8], byte: u8) -> bool {
     // Blocks overlap, so that each pair is in one of them.
     const STEP: usize = BLOCK_LEN - MAX_CLOSE_DISTANCE;
     let byte = every(byte);
-    let mut rest = text;
+    let mut unread = text;
     loop {
-        let is_close = match rest.first_chunk() {
+        let is_close = match unread.first_chunk() {
             Some(block) => has_close(block, byte),
-            None => return has_close(&padded(rest), byte),
+            None => return has_close(&padded(unread), byte),
         };
         if is_close {
             return true;
         }
-        rest = &rest[STEP..];
+        unread = &unread[STEP..];
     }
 }
 
+/// Like [`find_close`], in one block.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
 fn has_close(block: &[u8; BLOCK_LEN], byte: __m256i) -> bool {

@@ -537,9 +537,9 @@ pub(super) const NOT_IN_PROFILES: [&str; 5] = ["version", "preset", "include", "
 /// Returns the key of a variable of OpenTelemetry: `traces_endpoint` for
 /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
 pub(super) fn otel_key(name: &str) -> Option<String> {
-    let rest = name.strip_prefix("OTEL_EXPORTER_OTLP_");
-    let rest = rest.or_else(|| name.strip_prefix("OTEL_"))?;
-    Some(rest.to_ascii_lowercase())
+    let without_prefix = name.strip_prefix("OTEL_EXPORTER_OTLP_");
+    let without_prefix = without_prefix.or_else(|| name.strip_prefix("OTEL_"))?;
+    Some(without_prefix.to_ascii_lowercase())
 }
 
 /// Returns the variables of OpenTelemetry.

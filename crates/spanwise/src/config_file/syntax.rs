@@ -203,12 +203,12 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
         }
         errors.push(SyntaxError { place, message });
     }
-    let left = all.len() - errors.len();
-    if left > 0
+    let unshown_count = all.len() - errors.len();
+    if unshown_count > 0
         && let Some(last) = errors.last_mut()
     {
         last.message
-            .push_str(&format!(" (and {left} more errors of syntax)"));
+            .push_str(&format!(" (and {unshown_count} more errors of syntax)"));
     }
     Parsed {
         table: lines.table(table.get_ref()),

@@ -67,8 +67,8 @@ impl AccessSummary {
         let time_to_head = fields.get("ttfb_ms").and_then(number);
         // Shows the time to the first byte only if the body took longer than the head.
         let is_stream = |duration: &Value| {
-            let whole = number(duration).unwrap_or_default();
-            time_to_head.is_some_and(|head| 2.0 * head < whole)
+            let total = number(duration).unwrap_or_default();
+            time_to_head.is_some_and(|head| 2.0 * head < total)
         };
         if time_to_head.is_some() && !duration.as_ref().is_some_and(is_stream) {
             fields.remove("ttfb_ms");

@@ -159,10 +159,10 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
 /// `Order { id: 42 }`. A text without such a name is returned as it is.
 fn without_type_name(text: &str) -> &str {
     let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
-    let rest = text.trim_start_matches(is_in_path);
-    let rest = rest.strip_prefix(' ').unwrap_or(rest);
-    match rest.starts_with(['{', '(']) {
-        true => rest,
+    let after_name = text.trim_start_matches(is_in_path);
+    let after_name = after_name.strip_prefix(' ').unwrap_or(after_name);
+    match after_name.starts_with(['{', '(']) {
+        true => after_name,
         false => text,
     }
 }

@@ -529,11 +529,11 @@ fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
         }
         push_value(&mut id, text);
     }
-    let full = match (label.is_empty(), id.is_empty()) {
+    let full_text = match (label.is_empty(), id.is_empty()) {
         (false, false) => format!("{label} {id}"),
         _ => format!("{label}{id}"),
     };
-    let mut edges = vec![EdgeText::new(full)];
+    let mut edges = vec![EdgeText::new(full_text)];
     if !label.is_empty() && !id.is_empty() {
         edges.push(EdgeText::new(id));
     }

@@ -45,8 +45,8 @@ fn frame_text(frame: &Frame<'_>) -> String {
 /// in `shop`.
 fn is_in(function: &str, own: &str) -> bool {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
-    let rest = function.strip_prefix(own);
-    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    let after_own = function.strip_prefix(own);
+    after_own.is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
 /// Returns the number of frames that a line of a shortened backtrace only counts: 44 for `… 41
