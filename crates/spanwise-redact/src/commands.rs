@@ -2,7 +2,7 @@
 //!
 //! Named options (`--password x`, `-storepass x`) are checked like keys. The meaning of a
 //! one-letter option depends on the command, so a table lists commands with their options. A
-//! command ends at the end of its line, or at a `|`, `;` or `&&`.
+//! command ends at the end of its line, or at a `|`, `||`, `;` or `&&`.
 
 use crate::{
     byte_class::ByteClass,
@@ -35,7 +35,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after `n` words that are not options. No option precedes the password.
+    /// The word after this many words that are not options. The password has no option itself.
     Word(usize),
     /// `ada/x@db`
     Oracle,

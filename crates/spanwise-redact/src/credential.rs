@@ -152,7 +152,8 @@ fn is_credential(word: &[u8]) -> bool {
 }
 
 /// Returns whether a word is a credential even without a key that proves this. The word must mix
-/// letters and digits, and must not be a name, a path, a version, a date or `key=value`.
+/// letters and digits, and must not be a name, a path, a version, a date, a measure, a placeholder
+/// or `key=value`.
 pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -213,8 +214,8 @@ pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
 /// Units of the size of a salt or a token.
 const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
 
-/// Returns whether a key has another meaning here: `PWD` with a working directory, or `pass` with
-/// the number of passed tests.
+/// Returns whether a key has another meaning here, such as `PWD` with a working directory, or
+/// `pass` with the number of passed tests.
 pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {

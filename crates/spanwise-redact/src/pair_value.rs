@@ -41,6 +41,7 @@ impl Pair<'_> {
         }
     }
 
+    /// Returns the notation around the pair, and moves `context` to the key.
     fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
         // Tracks the text before the quotes of the key, so that only the enclosing strings are
         // open.

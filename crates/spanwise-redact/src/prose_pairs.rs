@@ -11,8 +11,8 @@
 //! ```
 //!
 //! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
-//! word, name, path, count or time. After a plain word and blanks it must be a long run of small
-//! and capital letters and digits.
+//! word, name, path, count or time. After blanks, and a key that is a plain word, it must be long
+//! and have small and capital letters and digits.
 
 use crate::{
     byte_class::ByteClass,
@@ -116,6 +116,7 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
     }
 }
 
+/// The forms of `be` in the grammar.
 const VERBS: &[&str] = &["is", "was", "are"];
 
 /// Participles that announce the new value of a secret.
@@ -168,7 +169,7 @@ impl<'t> ProsePair<'t> {
     }
 
     /// Returns the range of a code: four to eight digits, or two groups of three or four digits.
-    /// Blanks before a code, and the key of a password, require at least six digits in one group.
+    /// After blanks, and after the key of a password, a single group must have at least six digits.
     fn code(&self, text: &[u8], subject: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let after_first = &text[self.end..];
@@ -214,7 +215,8 @@ fn is_numbered(word: &[u8]) -> bool {
     word[letters_end..].iter().all(u8::is_ascii_digit)
 }
 
-/// Returns whether `word` is a long run of small and capital letters and digits.
+/// Returns whether `word` is long, has small and capital letters and digits, and has no other marks
+/// than a path or base64.
 fn is_random(word: &[u8]) -> bool {
     let has = |is_kind: fn(&u8) -> bool| word.iter().any(is_kind);
     word.len() >= 16

@@ -369,7 +369,7 @@ fn bearer(
     (is_credential && !is_path).then_some((start, value_end + padding))
 }
 
-/// Returns the base64 of `user:password` after `Basic`.
+/// Returns the range of the base64 of `user:password` after `Basic`.
 fn basic(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = skip_space(text, literal_end);
     if start == literal_end {
@@ -416,7 +416,8 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     has_colon
 }
 
-/// Returns the password of `host:5432:database:user:password`, alone on a line.
+/// Returns the range of the password in `host:5432:database:user:password`, if white space or a
+/// quote precedes the host.
 fn pgpass(
     text: &[u8],
     at: usize,
@@ -450,7 +451,8 @@ fn pgpass(
     (end > start).then_some((start, end))
 }
 
-/// Returns the quoted password after `IDENTIFIED BY`, or a word in a statement about a user.
+/// Returns the range of the quoted password after `IDENTIFIED BY`. In a statement about a user or a
+/// role, a word is a password, too.
 fn identified_by(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
     let mut start = skip_space(text, literal_end);
     if start == literal_end {
@@ -477,7 +479,7 @@ fn identified_by(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, u
     (!is_shown).then_some((start, end))
 }
 
-/// Returns the password of `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
+/// Returns the range of the password in `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
 fn password(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
     let start = run_end(text, literal_end, |byte| is_space(byte) || byte == b'(');
     if start == literal_end {

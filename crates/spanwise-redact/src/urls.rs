@@ -1,8 +1,8 @@
 //! Passwords in URLs and data source names.
 //!
 //! Users paste passwords unencoded, so a password may contain any character. The part after
-//! `scheme://user:` is a port if it is a valid port, or else a password. A password extends to the
-//! last `@` that precedes a host, up to white space.
+//! `scheme://user:` is a port if it is a valid port, or else a password. [`end_of_password`]
+//! decides which `@` ends a password.
 
 use spanwise_core::REDACTED;
 
@@ -75,7 +75,8 @@ fn before_at(text: &[u8], start: usize, is_web: bool) -> Option<(usize, usize)> 
     (is_token && (is_web || is_mixed())).then_some((start, start + sign_at))
 }
 
-/// Returns whether a port follows `host:`. A database port has more than one digit.
+/// Returns whether a port follows `host:`. Before a path, only a web port may have a single digit.
+/// The port of a web URL with a domain may be empty.
 fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     let end = ByteClass::DIGIT.run_end(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
@@ -139,8 +140,12 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 
 /// Returns the `@` that ends the password starting at `start`.
 ///
-/// That is the last `@` before a host. A quote that closes the text around the URL ends the search,
-/// unless a host with its port or path follows. A password may contain such quotes, and spaces.
+/// That is the last `@` before a host, up to white space. If no `@` precedes a host, it is the last
+/// `@`. A quote that closes the text around the URL ends the search, unless a host with its port or
+/// path follows, because a password may contain such quotes.
+///
+/// If there is no `@` up to white space, the password may contain spaces. It then ends at the next
+/// `@` of the line, if that is near and precedes a host.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
     let next_url_start = next_url(text, start);
@@ -197,7 +202,7 @@ fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
 /// The text after an `@`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Host {
-    /// A name with a port or a path.
+    /// A name with a port or a path, an IPv6 address, or the path of a socket.
     Full,
     /// A name.
     Name,
@@ -205,6 +210,7 @@ enum Host {
     None,
 }
 
+/// Returns what begins at `start`, after an `@`.
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
         // A socket, whose slashes may be encoded.

@@ -344,6 +344,7 @@ pub(crate) fn after_tab(text: &[u8], at: usize, open_string: Option<Quote>) -> O
     is_tab.then_some(after_slashes + 1)
 }
 
+/// Returns whether a word is an authentication scheme, such as `Bearer`.
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
     contains_word(&SCHEMES, word)
 }
@@ -392,7 +393,7 @@ pub(crate) fn is_backtick_in_member(text: &[u8], at: usize, notation: ValueConte
     }
 }
 
-/// Returns the end of a connection string's member that has a space at `at`, if a `;` ends the
+/// Returns the end of the member of a connection string that contains `at`, if a `;` ends the
 /// member.
 fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 160;

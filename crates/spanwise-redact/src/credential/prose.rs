@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// At most this many parts of an error chain are read.
+/// At most this many parts of an error chain may precede the part that decides.
 const MAX_CHAIN_LEN: u8 = 3;
 
 /// Returns whether a line after a key of this subject is prose.
@@ -65,7 +65,7 @@ impl<'l> Prose<'l> {
             .unwrap_or_else(|| self.by_second_word())
     }
 
-    /// Returns whether the key announces a thing, which may have a state.
+    /// Returns whether the key announces a thing or a code, which may have a state.
     fn is_thing(&self) -> bool {
         matches!(self.subject, KeySubject::Thing | KeySubject::Code)
     }

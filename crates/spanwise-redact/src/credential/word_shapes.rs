@@ -15,8 +15,8 @@ use crate::{
 pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
-    // Digits and words may be the secret after such a key, so only small numbers with a unit of
-    // measure are counts.
+    // After the key of a code, a password or a phrase, digits and words may be the secret. So only
+    // small numbers with a unit of measure are counts there.
     let (units, max_digits, max_digits_without_unit) = match subject {
         KeySubject::Thing | KeySubject::Person => (UNITS, 7, 3),
         KeySubject::Code | KeySubject::Password => (MEASURES, 3, 0),
@@ -182,10 +182,10 @@ pub(super) fn is_path(word: &[u8]) -> bool {
 }
 
 /// Returns whether the text is the name of an error in CamelCase: `InvalidSignature`,
-/// `TokenExpired`, `jsonwebtoken::Error`.
+/// `jsonwebtoken::TokenExpired`. A name of one word must have brackets after it: `Error(…)`.
 ///
-/// Such words are also used as passwords. After the key of a password, the name must begin or end
-/// like an error name, and must not have a digit.
+/// Such words are also used as passwords. After the key of a password, a code or a phrase, the name
+/// must begin or end like an error name, and must not have a digit.
 pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
     // An opening bracket at the end is not dropped, because it shows that the error has fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
