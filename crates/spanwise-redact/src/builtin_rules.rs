@@ -236,6 +236,7 @@ impl BuiltinRules {
         longest.is_some_and(|phrase| phrase.effect == Effect::Show)
     }
 
+    /// Returns the words of a key, with joined words split.
     fn sequence(&self, key: &NormalizedKey) -> WordSequence {
         let mut sequence = WordSequence::default();
         for (word, is_last_part) in key.words() {
@@ -384,9 +385,9 @@ impl BuiltinRules {
             if !self.inside_trigrams.are_in(letters) {
                 return None;
             }
-            let rest = &word[at..];
+            let from_here = &word[at..];
             let mut inside = self.inside.iter();
-            let found = inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()));
+            let found = inside.find(|(joined, _)| from_here.starts_with(joined.as_bytes()));
             let (joined, words) = found?;
             Some((at, at + joined.len(), &**words))
         })
@@ -407,6 +408,7 @@ pub(crate) fn is_address(rule: &str) -> bool {
 /// The words, the ending of their plural, and whether they must be the whole key.
 type Alternative<'l> = (&'l str, &'l str, bool);
 
+/// Returns the alternatives of a line of [`builtin_keys`]: `zip code(s) | =zip`.
 fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>> {
     line.split('|').map(|phrase| {
         let phrase = phrase.trim();

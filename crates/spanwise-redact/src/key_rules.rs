@@ -10,7 +10,8 @@ use crate::{
     prefix_filter::{Literal, PrefixFilter},
 };
 
-/// The rules about keys. Built-in rules match words of a key, user rules match whole names.
+/// The rules about keys. Built-in rules match words of a key. User rules match a whole name, the
+/// end or a part of a name, or a path.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRules {
     /// Whether each built-in rule is on, by its index.
@@ -124,6 +125,7 @@ impl KeyRules {
         self.shown.push(pattern);
     }
 
+    /// Returns the decision about a key as the application wrote it.
     pub(crate) fn decide(&self, key: &str) -> KeyDecision {
         if self.user_rules.is_empty()
             && self.shown.is_empty()

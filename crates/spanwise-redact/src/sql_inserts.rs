@@ -110,7 +110,8 @@ fn row_at(text: &[u8], at: usize) -> Option<usize> {
     (text.get(open_at) == Some(&b'(')).then_some(open_at + 1)
 }
 
-/// Returns the start and the end of a value, and the position of the `,` or `)` after it.
+/// Returns the start and the end of a value, and the position of the `,` or `)` after it. The start
+/// and the end are equal for a value that is neither a literal nor a number.
 fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
     let start = skip_space(text, at);
     // `N'…'`, `E'…'`
