@@ -48,6 +48,7 @@ pub(crate) fn has_user_or_query(url: &str) -> bool {
     url.contains(['@', '?'])
 }
 
+/// Returns the text that replaces a hidden text of this length.
 pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }
@@ -93,7 +94,8 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 fn common_len(secret: &[char], text: &[char]) -> usize {
     let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
-        pairs.take_while(|(one, other)| one == other).count()
+        let equal_pairs = pairs.take_while(|(secret, shown)| secret == shown);
+        equal_pairs.count()
     });
     lengths.max().unwrap_or_default()
 }

@@ -7,10 +7,10 @@ use std::{
 
 /// Returns whether both paths name the same file. Resolves `.` and `..`, symbolic links and the
 /// current directory.
-pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
-    match (resolved(one), resolved(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
+pub(crate) fn are_same(path: &Path, other: &Path) -> bool {
+    match (resolved(path), resolved(other)) {
+        (Some(path), Some(other)) => path == other,
+        _ => path == other,
     }
 }
 
@@ -29,6 +29,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Returns a missing directory without symbolic links and dots in its parent.
 fn resolved_directory(directory: &Path) -> Option<PathBuf> {
     let above = fs::canonicalize(directory.parent()?).ok()?;
     Some(above.join(directory.file_name()?))

@@ -286,6 +286,7 @@ impl SinkSettings {
 }
 
 impl Opener<'_> {
+    /// Reports a fallback that the sink cannot have.
     fn check_options(&mut self, sink: &SinkSettings) {
         let is_file = matches!(sink.kind, SinkKind::File(_));
         let is_supported = is_file && sink.fallback == ["stderr"];
@@ -323,6 +324,7 @@ impl Opener<'_> {
         self.all_are_files || !sink.fallback.is_empty()
     }
 
+    /// Opens the file of a sink, or keeps it if it is already open.
     fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings) {
         if self.keep_same(sink) {
             return;
@@ -372,6 +374,7 @@ impl Opener<'_> {
         }
     }
 
+    /// Opens a standard stream, unless code sets a writer in place of the sink `main`.
     fn open_stream(&mut self, sink: &SinkSettings, output: Output) {
         let lines = &self.config.lines;
         let has_writer = lines.has_writer || lines.output == Output::TestHarness;
@@ -450,6 +453,7 @@ impl Opener<'_> {
     }
 }
 
+/// Returns the problem of a file that cannot be opened.
 fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> String {
     if error.kind() == OpenErrorKind::InUse {
         let per_process = config.name_of(&LOG_FILE_PER_PROCESS.def);
@@ -462,6 +466,7 @@ fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> St
     not_usable(name, path, &error.to_string())
 }
 
+/// Returns the problem of a path that cannot be used. Hides the path if it may be a secret.
 fn not_usable(name: &str, path: &Path, error: &str) -> String {
     let path = path.to_string_lossy();
     if conceal::is_path(&path) {

@@ -222,6 +222,7 @@ fn style(format: &Format) -> Option<Style> {
     }
 }
 
+/// Returns the layer that writes JSON lines with this rendering.
 fn json(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLayer {
     let format = rendering.format.clone();
     let layer = config.lines.json_layer(format, &rendering.fields);
