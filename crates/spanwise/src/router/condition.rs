@@ -138,14 +138,14 @@ impl Compiled {
         if parts.iter().any(is_decisive) {
             return Self::Always(decisive);
         }
-        let open = parts
+        let undecided = parts
             .into_iter()
             .filter(|part| !matches!(part, Self::Always(_)));
-        let mut open: Vec<Self> = open.collect();
-        match open.len() {
+        let mut undecided: Vec<Self> = undecided.collect();
+        match undecided.len() {
             0 => Self::Always(!decisive),
-            1 => open.remove(0),
-            _ => join(open),
+            1 => undecided.remove(0),
+            _ => join(undecided),
         }
     }
 
@@ -178,6 +178,7 @@ impl Compiled {
 }
 
 impl ValueTests {
+    /// Adds a test, unless it is already there. Returns its bit, or `None` if there are too many.
     fn add(&mut self, test: ValueTest) -> Option<u64> {
         let known = self.tests.iter().position(|other| *other == test);
         let index = known.unwrap_or(self.tests.len());

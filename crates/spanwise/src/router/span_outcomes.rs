@@ -28,8 +28,8 @@ pub(super) struct SpanTests {
     by_callsite: CallsitePlans<FieldTests>,
     /// Marks the outcomes of this router. Another router has given other tests the same bits.
     id: LayerId,
-    /// The number of late records that changed the outcomes of a span. Joined outcomes are valid
-    /// for one number, because spans inside the changed span have them, too.
+    /// The number of late records that changed the outcomes of a span. A change also affects the
+    /// spans inside this span. So joined outcomes are valid only until the number changes.
     late_records: AtomicU64,
 }
 
@@ -38,10 +38,10 @@ pub(super) struct SpanTests {
 struct SpanOutcomes {
     /// See [`SpanTests::id`].
     router: LayerId,
-    /// Those of the span's own fields.
+    /// The outcomes of the span's own fields.
     own: Outcomes,
-    /// Those of the span, of the spans around it, and of the context. With the value of
-    /// [`SpanTests::late_records`] for which they are valid.
+    /// The joined outcomes of the span, of the spans around it, and of the context, after the value
+    /// of [`SpanTests::late_records`] for which they are valid.
     joined: Option<(u64, Outcomes)>,
 }
 
@@ -136,6 +136,7 @@ impl SpanTests {
         })
     }
 
+    /// Joins the outcomes of a span with those of the spans around it and of the context.
     fn join<S: SpanSubscriber>(&self, filters: &Filters, span: &SpanRef<'_, S>) -> Outcomes {
         let mut joined = Outcomes::default();
         for outer in span.scope() {
