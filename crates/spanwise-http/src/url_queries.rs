@@ -5,7 +5,10 @@ use std::borrow::Cow;
 /// Returns `text` without the query and the fragment of each URL, because these often contain
 /// tokens, names and addresses.
 pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
-    let mut shown = String::new();
+    if !text.contains(starts_path) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
     let mut unread = text;
     while let Some(path_start) = unread.find(starts_path) {
         let (before, url) = unread.split_at(path_start);
@@ -18,9 +21,6 @@ pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
         shown.push_str(before);
         shown.push_str(&url[..kept_len]);
         unread = &unread[path_start + url.len()..];
-    }
-    if shown.is_empty() {
-        return Cow::Borrowed(text);
     }
     shown.push_str(unread);
     Cow::Owned(shown)
@@ -35,4 +35,22 @@ fn starts_path(c: char) -> bool {
 /// Returns whether `c` cannot be in a URL. URLs contain such characters percent-encoded.
 fn ends_url(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_only_a_query_is_removed() {
+        for (text, shown) in [
+            ("?token=secret", ""),
+            ("?token=secret /path?a=b", " /path"),
+            ("?", "?"),
+            ("/#secret", "/"),
+            ("refused", "refused"),
+        ] {
+            assert_eq!(without_queries(text), shown, "{text}");
+        }
+    }
 }
