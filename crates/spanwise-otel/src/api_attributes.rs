@@ -26,7 +26,7 @@ pub(crate) fn set_attributes(
     }
 }
 
-/// Returns a text that has no key, redacted by the policy.
+/// Returns a text without a key, such as a span name, redacted by the policy.
 pub(crate) fn redacted_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
     policy.map_or(Cow::Borrowed(text), |policy| policy.redact_text(text))
 }
@@ -54,8 +54,9 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
     }
 }
 
-/// Returns the policy's decision about a value. Unless the key decides, this is [`Redaction::Keep`]
-/// for an array of texts: the caller must then redact each text.
+/// Returns the policy's decision about a value. About an array of texts, the policy decides only if
+/// the key suffices. Otherwise the result is [`Redaction::Keep`], and the caller must redact each
+/// text.
 pub(crate) fn redaction(
     policy: &dyn Redact,
     verdicts: KeyVerdicts,
@@ -75,7 +76,8 @@ pub(crate) fn redaction(
     }
 }
 
-/// The most bytes of an element that is not a text, and of what is around the text of an element.
+/// The maximum encoded length of an element that is not a text, and of the tags and lengths around
+/// a text.
 const MAX_ELEMENT_OVERHEAD_LEN: usize = 16;
 
 /// Returns the encoded elements of an `ArrayValue`, with redacted texts. They have at most
@@ -84,8 +86,8 @@ fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: 
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();
     let mut push = |value: AnyValue<'_>| {
-        let taken = encoded.len() + MAX_ELEMENT_OVERHEAD_LEN;
-        let room = MAX_VALUE_LEN.saturating_sub(taken);
+        let len_without_text = encoded.len() + MAX_ELEMENT_OVERHEAD_LEN;
+        let room = MAX_VALUE_LEN.saturating_sub(len_without_text);
         if room == 0 {
             return;
         }

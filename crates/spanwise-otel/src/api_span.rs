@@ -38,8 +38,9 @@ pub struct OtelSpan {
 /// The span that a handle changes.
 #[derive(Debug)]
 enum Target {
-    /// A span of `tracing`, by its id. The handle does not keep it alive, because the span owns the
-    /// handle. Later spans may have the same id, so the span id is compared as well.
+    /// A span of `tracing`, by its id. The handle does not keep the span alive, because the span's
+    /// OpenTelemetry context owns the handle. A later span may reuse the [`Id`], so the
+    /// OpenTelemetry span id is compared as well.
     TracingSpan(Arc<SpanPipeline>, Id),
     /// A span that a tracer started, which ends with the handle.
     ApiSpan(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
@@ -104,7 +105,7 @@ impl OtelSpan {
 
     /// Ends a span that a tracer started, unless it has ended.
     fn finish(&mut self, end: impl FnOnce() -> SpanEnd) {
-        // Tested first, because a handle to a span of `tracing` must stay.
+        // `replace` runs only for an `ApiSpan`: a handle to a span of `tracing` keeps its target.
         if let Target::ApiSpan(..) = &self.target
             && let Target::ApiSpan(pipeline, span, id) =
                 std::mem::replace(&mut self.target, Target::None)
@@ -230,7 +231,8 @@ pub(crate) fn encode_link(
     link
 }
 
-/// Returns the identity of a span whose parent is an API span or a remote span.
+/// Returns the identity of a new span below `parent`, which is an API span or a remote span, and
+/// `parent` as it is stored in the new span.
 pub(crate) fn identity_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
@@ -257,9 +259,10 @@ pub(crate) fn identity_below(
     (identity, parent)
 }
 
-/// Returns the OpenTelemetry context inside of a span of `tracing`: the context that `set_parent`
-/// was called with, or else the current one, with a handle to the span. If the span's parent is in
-/// the parent process, a context without baggage receives the baggage of that process.
+/// Returns the OpenTelemetry context inside of a span of `tracing`: `parent`, the context that
+/// `set_parent` was called with, or else the current context, with this span as its span. If the
+/// span's parent is in the parent process, a context without baggage receives the baggage of that
+/// process.
 pub(crate) fn context_inside(
     pipeline: &Arc<SpanPipeline>,
     id: &Id,
@@ -281,21 +284,23 @@ pub(crate) fn context_inside(
 /// Returns the OpenTelemetry context for a thread that enters a span of `tracing`. It has the
 /// baggage of the current context, unless `set_parent` has set the parent.
 ///
-/// The context of the first enter is reused, since a new one costs allocations. Contexts cannot be
-/// compared, so a new one is built only if the baggage or the suppression of telemetry differs.
+/// The context of the first enter is stored in the span and reused, because a new one costs
+/// allocations. A new one is built only if the stored and the current context differ in their
+/// baggage or in the suppression of telemetry. Other values are not compared, because a [`Context`]
+/// cannot list them.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, id: &Id, span: &OpenSpan) -> Context {
-    let kept =
+    let stored =
         span.context(|identity, parent| context_inside(pipeline, id, span, identity, parent));
-    let is_like_kept = |current: &Context| {
-        ptr::from_ref(current.baggage()).addr() == kept.baggage
-            && current.is_telemetry_suppressed() == kept.context.is_telemetry_suppressed()
+    let is_like_stored = |current: &Context| {
+        ptr::from_ref(current.baggage()).addr() == stored.baggage_addr
+            && current.is_telemetry_suppressed() == stored.context.is_telemetry_suppressed()
     };
-    match entered_contexts::with_current(is_like_kept) {
+    match entered_contexts::with_current(is_like_stored) {
         Some(false) if !span.has_parent_context() => {
             context_inside(pipeline, id, span, &span.identity(), None)
         }
-        Some(_) | None => kept.context.clone(),
+        Some(_) | None => stored.context.clone(),
     }
 }
 

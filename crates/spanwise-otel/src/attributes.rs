@@ -17,9 +17,9 @@ pub(crate) struct Key(Box<[u8]>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyBits(u64);
 
-/// The key of an attribute to find or to add.
+/// A key that a caller passes, to find an attribute or to add one.
 #[derive(Debug, Clone, Copy)]
-enum NewKey<'a> {
+enum LookupKey<'a> {
     Encoded(&'a [u8]),
     Name(&'a str),
 }
@@ -40,9 +40,9 @@ pub(crate) struct Attributes {
     dropped: u32,
 }
 
-/// The maximum length after [`Attributes::append_last`]. The appended attributes have no entries,
-/// so [`Attributes::truncate`] cannot remove them one by one. This limit leaves enough room for the
-/// body of a record, so they are never truncated.
+/// The maximum length of [`Attributes::bytes`] after [`Attributes::append_last`]. The appended
+/// attributes have no entries, so [`Attributes::truncate`] cannot remove them one by one. This
+/// limit leaves enough room for the body of a record, so they are never truncated.
 const MAX_LAST_LEN: usize = MAX_ATTRIBUTES_LEN / 2;
 
 /// The prefix of a field's key if another attribute, such as a pinned context key, takes the key.
@@ -71,7 +71,8 @@ impl<'a> EncodedAttribute<'a> {
     }
 }
 
-/// Returns the attributes in `bytes`, which are one or more [encoded](Attributes::as_bytes) fields.
+/// Returns the attributes in `bytes`, which are [encoded](Attributes::as_bytes) fields, one after
+/// the other.
 pub(crate) fn encoded_attributes(
     mut bytes: &[u8],
 ) -> impl Iterator<Item = EncodedAttribute<'_>> + Clone {
@@ -107,7 +108,7 @@ struct Entry {
 impl Key {
     pub(crate) fn new(name: &str) -> Self {
         let mut encoded = Vec::with_capacity(name.len() + 3);
-        NewKey::Name(name).encode(&mut encoded);
+        LookupKey::Name(name).encode(&mut encoded);
         Self(encoded.into_boxed_slice())
     }
 
@@ -150,7 +151,7 @@ impl KeyBits {
     }
 }
 
-impl NewKey<'_> {
+impl LookupKey<'_> {
     const KEY: u32 = 1;
 
     #[inline(always)] // See `Attributes::add`.
@@ -222,22 +223,22 @@ impl Attributes {
     #[inline]
     pub(crate) fn is_full_for(&self, key: &Key) -> bool {
         (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ATTRIBUTES_LEN)
-            && self.find(NewKey::Encoded(&key.0)).is_none()
+            && self.find(LookupKey::Encoded(&key.0)).is_none()
     }
 
     /// Sets the value of `key`. It replaces an earlier value at its position.
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
-        let key = NewKey::Encoded(&key.0);
+        let key = LookupKey::Encoded(&key.0);
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
         }
     }
 
-    /// [`set`](Self::set) for a short attribute that the exporter adds. The limits apply to
-    /// attributes of the application only.
-    pub(crate) fn set_own(&mut self, key: &Key, value: AnyValue<'_>) {
-        let key = NewKey::Encoded(&key.0);
+    /// [`set`](Self::set) for a short attribute that the exporter adds. A new one is added even if
+    /// the attributes of the application have reached the limits.
+    pub(crate) fn set_unlimited(&mut self, key: &Key, value: AnyValue<'_>) {
+        let key = LookupKey::Encoded(&key.0);
         match self.find(key) {
             None => {
                 let entry = self.encode(key, value);
@@ -249,7 +250,7 @@ impl Attributes {
 
     /// [`set`](Self::set) for a key that was not encoded in advance.
     pub(crate) fn set_named(&mut self, name: &str, value: AnyValue<'_>) {
-        let key = NewKey::Name(name);
+        let key = LookupKey::Name(name);
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
@@ -259,28 +260,28 @@ impl Attributes {
     /// Adds an attribute whose key is not there yet.
     #[inline(always)] // See `add`.
     pub(crate) fn push(&mut self, key: &Key, value: AnyValue<'_>) {
-        self.add(NewKey::Encoded(&key.0), value);
+        self.add(LookupKey::Encoded(&key.0), value);
     }
 
     /// [`push`](Self::push) for a key that was not encoded in advance.
     #[inline]
     pub(crate) fn push_named(&mut self, name: &str, value: AnyValue<'_>) {
-        self.add(NewKey::Name(name), value);
+        self.add(LookupKey::Name(name), value);
     }
 
     /// Adds [`DISPLACED_PREFIX`] to the key of the attribute `name`, if there is one. Another
     /// attribute can then have that key.
     pub(crate) fn displace(&mut self, name: &str) {
-        if let Some(at) = self.find(NewKey::Name(name)) {
+        if let Some(at) = self.find(LookupKey::Name(name)) {
             self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
         }
     }
 
     /// [`displace`](Self::displace) for an encoded key.
     pub(crate) fn displace_key(&mut self, key: &[u8]) {
-        if let Some(at) = self.find(NewKey::Encoded(key)) {
+        if let Some(at) = self.find(LookupKey::Encoded(key)) {
             let name = match fields(key).next() {
-                Some((NewKey::KEY, WireValue::Bytes(name))) => String::from_utf8_lossy(name),
+                Some((LookupKey::KEY, WireValue::Bytes(name))) => String::from_utf8_lossy(name),
                 _ => return,
             };
             self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
@@ -293,7 +294,7 @@ impl Attributes {
         let value = self.bytes[key_end as usize..end as usize].to_vec();
         self.remove(at);
         // The new name may be in use: by an attribute that was displaced before, for example.
-        if let Some(at) = self.find(NewKey::Name(name)) {
+        if let Some(at) = self.find(LookupKey::Name(name)) {
             self.remove(at);
         }
         if let Some(value) = AnyValue::decode(&value) {
@@ -312,9 +313,9 @@ impl Attributes {
     }
 
     // Inlined, so that the compiler knows the variants of `key` and `value`. That saves a quarter
-    // of the time that an attribute takes.
+    // of the time to add an attribute.
     #[inline(always)]
-    fn add(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
+    fn add(&mut self, key: LookupKey<'_>, value: AnyValue<'_>) {
         if self.entries.len() >= self.limits.count {
             return self.add_dropped(1);
         }
@@ -347,21 +348,22 @@ impl Attributes {
     }
 
     /// Adds all of these encoded attributes at once, as the last ones of a record: they have no
-    /// entries, so they cannot be found or replaced. `keys` and `count` describe them.
+    /// entries, so they cannot be found or replaced. `keys` are their keys, and `count` is their
+    /// number.
     ///
-    /// Returns whether they were added. They are not if a key may be there already, or if a limit
-    /// is near.
+    /// Returns whether they were added. None is added if one of the keys may be there already, or
+    /// if there would be too many attributes or more than [`MAX_LAST_LEN`] bytes.
     #[inline]
     pub(crate) fn append_last(&mut self, bytes: &[u8], keys: KeyBits, count: usize) -> bool {
         let len = self.bytes.len() + bytes.len();
         let fits = self.entries.len() + count <= self.limits.count && len <= MAX_LAST_LEN;
         let key = |entry: &Entry| &self.bytes[entry.key_start as usize..entry.key_end as usize];
-        let known = self
+        let present = self
             .entries
             .iter()
             .map(|entry| KeyBits::from_encoded(key(entry)));
         if !fits
-            || !known
+            || !present
                 .fold(KeyBits::default(), KeyBits::or)
                 .is_disjoint(keys)
         {
@@ -374,7 +376,7 @@ impl Attributes {
     /// Returns whether there is an attribute with this encoded key.
     #[inline]
     pub(crate) fn contains_key(&self, key: &[u8]) -> bool {
-        self.find(NewKey::Encoded(key)).is_some()
+        self.find(LookupKey::Encoded(key)).is_some()
     }
 
     /// Adds those attributes of `other` whose keys are not there yet.
@@ -383,7 +385,7 @@ impl Attributes {
         self.add_dropped(other.dropped);
         for entry in &other.entries {
             let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
-            if self.find(NewKey::Encoded(key)).is_some() {
+            if self.find(LookupKey::Encoded(key)).is_some() {
                 continue;
             }
             let start = self.bytes.len();
@@ -406,7 +408,7 @@ impl Attributes {
         for entry in &other.entries {
             let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
             let encoded = &other.bytes[entry.start as usize..entry.end as usize];
-            let Some(at) = self.find(NewKey::Encoded(key)) else {
+            let Some(at) = self.find(LookupKey::Encoded(key)) else {
                 let start = self.bytes.len();
                 if self.entries.len() >= self.limits.count || start + encoded.len() > max_len {
                     self.add_dropped(1);
@@ -433,7 +435,7 @@ impl Attributes {
 
     /// Returns the value of an attribute.
     pub(crate) fn get(&self, name: &str) -> Option<AnyValue<'_>> {
-        self.value_at(self.find(NewKey::Name(name))?)
+        self.value_at(self.find(LookupKey::Name(name))?)
     }
 
     fn value_at(&self, at: usize) -> Option<AnyValue<'_>> {
@@ -442,7 +444,7 @@ impl Attributes {
     }
 
     #[inline]
-    fn find(&self, key: NewKey<'_>) -> Option<usize> {
+    fn find(&self, key: LookupKey<'_>) -> Option<usize> {
         let len = key.encoded_len();
         let is_key = |entry: &Entry| {
             // A cheap test that most keys fail.
@@ -451,17 +453,18 @@ impl Attributes {
             }
             let known = &self.bytes[entry.key_start as usize..entry.key_end as usize];
             match key {
-                NewKey::Encoded(key) => known == key,
-                // Before the name are a tag and its length, which are equal.
-                NewKey::Name(name) => known.ends_with(name.as_bytes()),
+                LookupKey::Encoded(key) => known == key,
+                // Before the name is the tag, and the length of the name. Both are equal, because
+                // the keys have the same length.
+                LookupKey::Name(name) => known.ends_with(name.as_bytes()),
             }
         };
         self.entries.iter().position(is_key)
     }
 
-    /// Appends a `KeyValue`.
+    /// Appends a `KeyValue` to `bytes`. The caller adds the returned entry to `entries`.
     #[inline(always)] // See `add`.
-    fn encode(&mut self, key: NewKey<'_>, value: AnyValue<'_>) -> Entry {
+    fn encode(&mut self, key: LookupKey<'_>, value: AnyValue<'_>) -> Entry {
         const VALUE: u32 = 2;
         let value = value.cut(self.limits);
         let value_len = value.encoded_len();
@@ -481,12 +484,13 @@ impl Attributes {
         }
     }
 
+    /// Replaces the value of the entry `at`. Drops the attribute if the new value does not fit.
     #[cold]
-    fn replace(&mut self, at: usize, key: NewKey<'_>, value: AnyValue<'_>) {
+    fn replace(&mut self, at: usize, key: LookupKey<'_>, value: AnyValue<'_>) {
         let old = self.entries[at];
         let new = self.encode(key, value);
         let (new_len, old_len) = (new.end - new.start, old.end - old.start);
-        // Move the new value to the position of the old one, and remove the old one behind it.
+        // Move the new attribute in front of the old one, and remove the old one, which follows it.
         let end = new.end as usize;
         self.bytes[old.start as usize..end].rotate_right(new_len as usize);
         let removed = (old.start + new_len) as usize;

@@ -15,11 +15,11 @@ pub(crate) struct Batch {
     /// The encoded `InstrumentationScope`s of the records. Consecutive records with equal scopes
     /// share one.
     scopes: Vec<u8>,
-    /// An upper bound of the length of the records and their scopes in a request.
+    /// An upper bound of the length that the records and their scopes take in a request.
     request_len: usize,
 }
 
-/// Decides which batches are dropped first if the queue is full.
+/// The importance of a batch. If the queue is full, ordinary batches are dropped first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
     /// The batch displaces ordinary batches, and may fill the queue.
@@ -51,7 +51,8 @@ impl Batch {
         }
     }
 
-    /// Returns an empty batch of the same importance, with memory for as many bytes and records.
+    /// Returns an empty batch of the same importance, with memory for as many bytes and records as
+    /// this batch has.
     pub(crate) fn successor(&self) -> Self {
         Self {
             importance: self.importance,
@@ -62,8 +63,8 @@ impl Batch {
         }
     }
 
-    /// Adds an encoded `Span` or `LogRecord`, as parts that are next to each other in the record.
-    /// `scope` is its encoded `InstrumentationScope`.
+    /// Adds an encoded `Span` or `LogRecord`. `record` has its consecutive parts, and `scope` is
+    /// its encoded `InstrumentationScope`.
     #[inline]
     pub(crate) fn push<const N: usize>(&mut self, scope: &[u8], record: [&[u8]; N], level: Level) {
         if self.last_scope() != Some(scope) {

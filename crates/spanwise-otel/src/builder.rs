@@ -9,7 +9,7 @@ use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
     SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
-    endpoint::{Endpoint, Owner},
+    endpoint::{Endpoint, SetFor},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerTextFilter,
     setting_texts::shown_key,
@@ -27,7 +27,8 @@ pub struct OtelBuilder {
     logs: ExportOptions,
     metrics: ExportOptions,
     resource_attributes: Vec<(String, String)>,
-    /// Resource attributes from setters of their own, which beat `resource_attributes`.
+    /// Resource attributes that have setters of their own. They take precedence over
+    /// `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
     pub(crate) named_sampler: NamedSampler,
@@ -78,7 +79,7 @@ const QUEUE_LEN: usize = 2048;
 const BATCH_LEN: usize = 512;
 const MAX_LEN: usize = 1_000_000;
 
-/// The default for the bytes of the records that wait.
+/// The default of [`ExportOptions::queue_bytes`].
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Otel {
@@ -156,15 +157,16 @@ impl OtelBuilder {
         self
     }
 
-    /// Adds an attribute of everything that is exported. The last value of a key counts. A setter
-    /// such as [`service_name`](Self::service_name) beats an attribute with its key.
+    /// Adds an attribute of everything that is exported. The last value of a key counts. The value
+    /// of a setter such as [`service_name`](Self::service_name) takes precedence over an attribute
+    /// with the same key.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.resource_attributes.push((key.into(), value.into()));
         self
     }
 
-    /// Changes how all signals are exported, where a signal has no option of its own. An endpoint
-    /// that `change` sets replaces that of [`endpoint`](Self::endpoint).
+    /// Changes the options for all signals. An option that is set for a signal alone takes
+    /// precedence. An endpoint that `change` sets replaces that of [`endpoint`](Self::endpoint).
     ///
     /// ```
     /// use spanwise_otel::{ExportOptions, Otel};
@@ -260,7 +262,7 @@ impl OtelBuilder {
             return Err(OtelError::Options(self.invalid));
         }
         for warning in &self.warnings {
-            // Throttled, the first warning would suppress the second.
+            // Unthrottled, so that the first warning does not suppress the second.
             self.report.fault_unthrottled(Fault::Setup, warning);
         }
         let metrics = metrics.map(|(destination, _)| destination);
@@ -281,13 +283,16 @@ impl OtelBuilder {
         &mut self,
         resource: &Resource,
     ) -> [Option<(Arc<Destination>, SignalOptions)>; 3] {
-        self.choose_named_sampler();
-        self.choose_named_listener();
+        self.apply_named_sampler();
+        self.apply_named_listener();
         self.invalid.extend(self.metrics_options.invalid());
         let signals = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
         let destinations = signals.map(|signal| self.destination(signal, resource));
-        let is_off = destinations.iter().all(Option::is_none);
-        if is_off && !self.metrics_options.exposes_prometheus_text() && self.invalid.is_empty() {
+        let exports_nothing = destinations.iter().all(Option::is_none);
+        if exports_nothing
+            && !self.metrics_options.exposes_prometheus_text()
+            && self.invalid.is_empty()
+        {
             self.invalid.push(InvalidOption {
                 signal: None,
                 option: "endpoint",
@@ -299,7 +304,7 @@ impl OtelBuilder {
         destinations
     }
 
-    fn choose_named_listener(&mut self) {
+    fn apply_named_listener(&mut self) {
         const DEFAULT: (&str, u16) = ("localhost", 9464);
         let NamedListener {
             host,
@@ -326,13 +331,14 @@ impl OtelBuilder {
         }
     }
 
-    fn choose_named_sampler(&mut self) {
+    fn apply_named_sampler(&mut self) {
         const DEFAULT: &str = "parentbased_always_on";
         let NamedSampler { name, argument } = &self.named_sampler;
         if name.is_none() && argument.is_none() {
             return;
         }
-        // Without a name, an error is about the argument: the default sampler takes none.
+        // Without a name, the default sampler applies, which takes no argument. So an error is
+        // about the argument.
         let option = match name {
             Some(_) => "sampler",
             None => "sampler_argument",
@@ -367,19 +373,19 @@ impl OtelBuilder {
         if options.is_off {
             return None;
         }
-        let (url, owner) = match (&options.endpoint, &self.endpoint) {
-            (Some(own), _) => (own, Owner::OneSignal),
-            (None, Some(general)) => (general, Owner::AllSignals),
+        let (url, set_for) = match (&options.endpoint, &self.endpoint) {
+            (Some(url), _) => (url, SetFor::OneSignal),
+            (None, Some(url)) => (url, SetFor::AllSignals),
             (None, None) => return None,
         };
         let mut checks = Checks {
-            signal: (owner == Owner::OneSignal).then_some(signal),
+            signal: (set_for == SetFor::OneSignal).then_some(signal),
             invalid: Vec::new(),
         };
         let protocol = options.protocol.unwrap_or_default();
         let compression = options.compression.unwrap_or_default();
         let insecure = options.is_insecure.unwrap_or_default();
-        let endpoint = Endpoint::parse(url, signal, owner, protocol, insecure);
+        let endpoint = Endpoint::parse(url, signal, set_for, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
         // Each other option may be set for this signal alone.
         checks.signal = Some(signal);
@@ -437,7 +443,7 @@ impl OtelBuilder {
         checks: &mut Checks,
     ) -> SignalOptions {
         let queue_len = options.max_queue_len.unwrap_or(QUEUE_LEN);
-        // By default, a batch fits into a smaller queue.
+        // A queue that is smaller than the default batch makes the default batch smaller.
         let batch_len = options.max_batch_len.unwrap_or(BATCH_LEN.min(queue_len));
         for (option, len) in [("max_queue_len", queue_len), ("max_batch_len", batch_len)] {
             if !(1..=MAX_LEN).contains(&len) {
@@ -479,6 +485,7 @@ struct Checks {
 }
 
 impl Checks {
+    /// Returns the value of a valid option. Adds an invalid option to the list.
     fn valid<T>(&mut self, option: &'static str, result: Result<T, ParseError>) -> Option<T> {
         result.map_err(|error| self.push(option, error)).ok()
     }
@@ -492,7 +499,8 @@ impl Checks {
     }
 }
 
-/// Returns the timeout, or `default`. Zero means the longest timeout.
+/// Returns the timeout, or `default` if it is not set, but at most [`MAX_TIMEOUT`]. Zero means
+/// [`MAX_TIMEOUT`].
 fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
     match timeout.unwrap_or(default) {
         Duration::ZERO => MAX_TIMEOUT,

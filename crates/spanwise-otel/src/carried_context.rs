@@ -16,8 +16,8 @@ use crate::{
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process, if it is the parent of a span that opens now. `outer`
-/// returns the context around the new span.
+/// Returns the span of the parent process if a span that opens now is its child. `outer` returns
+/// the context around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {
@@ -25,7 +25,7 @@ pub(crate) fn inherited_span_context(
     inherited_span()
 }
 
-/// Returns the span of the parent process.
+/// Returns the span of the parent process in which it started this process.
 pub(crate) fn inherited_span() -> Option<SpanContext> {
     Some(inherited()?.span().span_context().clone())
 }
@@ -67,7 +67,7 @@ fn inherited() -> Option<&'static Context> {
     }))
 }
 
-/// Returns the current context of the thread, for a child process.
+/// Returns the current context of the thread, for a child process. `None` if the thread is ending.
 pub(crate) fn carried() -> Option<CarriedContext> {
     let mut headers: HashMap<String, String> = HashMap::new();
     entered_contexts::with_current(|context| {

@@ -44,7 +44,7 @@ pub(crate) trait ExportRequest: ExportItem {
 
 pub(crate) const USER_AGENT: &str = concat!("spanwise-otel/", env!("CARGO_PKG_VERSION"));
 
-/// The most bytes that are read of an answer.
+/// Only this many bytes at the start of an answer are used.
 pub(crate) const MAX_ANSWER_LEN: usize = 64 * 1024;
 
 impl Destination {
@@ -95,7 +95,7 @@ impl Destination {
         Delivery::Delivered
     }
 
-    /// Returns the result of a request that is sent again, because the server cannot take it now.
+    /// Returns the result of a request that failed for now, and is sent again.
     pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
         Delivery::Failed {
             reason: format!("{}: {reason}", self.endpoint),
@@ -103,8 +103,8 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that is sent again, because no answer was received. `reason`
-    /// may contain a text of the server.
+    /// Returns the result of a request without an answer, which is sent again. `reason` may contain
+    /// a text of the server.
     pub(crate) fn no_answer(&self, reason: &str) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
@@ -117,7 +117,7 @@ impl Destination {
         self.failed(&format!("{reason}{hint}"), None)
     }
 
-    /// Remembers the reason if a request failed or was refused, also in part.
+    /// Stores the reason if a request failed, or was refused at least in part.
     pub(crate) fn remember_failure(&self, delivery: &Delivery) {
         let reason = match delivery {
             Delivery::Delivered => return,

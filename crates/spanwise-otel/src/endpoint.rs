@@ -14,9 +14,9 @@ pub(crate) struct Endpoint {
     is_tls: bool,
 }
 
-/// The signals for which an endpoint is set.
+/// Whether an endpoint is set for all signals or for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum SetFor {
     /// All signals. Over HTTP, each has a path below the endpoint.
     AllSignals,
     /// One signal. Over HTTP, no path is added to the endpoint.
@@ -33,14 +33,15 @@ impl Endpoint {
     pub(crate) fn parse(
         text: &str,
         signal: SignalKind,
-        owner: Owner,
+        set_for: SetFor,
         protocol: Protocol,
         insecure: bool,
     ) -> Result<Self, ParseError> {
         let text = text.trim();
         let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-        // Not only in `authority`: a password may contain a slash, a question mark or a hash.
+        // Search the whole text, not only `authority`: a password may contain a slash, a question
+        // mark or a hash.
         if text.contains('@') {
             return Err(ParseError::new(format!(
                 "the endpoint of {} bytes has an `@`, which follows a user or a password: send \
@@ -68,10 +69,10 @@ impl Endpoint {
             Some((_, rest)) => &rest[authority.len()..],
             None => &text[authority.len()..],
         };
-        let url = match (protocol, owner) {
+        let url = match (protocol, set_for) {
             (Protocol::Grpc, _) => format!("{scheme}://{authority}"),
-            (Protocol::HttpProtobuf, Owner::OneSignal) => format!("{scheme}://{authority}{path}"),
-            (Protocol::HttpProtobuf, Owner::AllSignals) => {
+            (Protocol::HttpProtobuf, SetFor::OneSignal) => format!("{scheme}://{authority}{path}"),
+            (Protocol::HttpProtobuf, SetFor::AllSignals) => {
                 let path = path.trim_end_matches('/');
                 format!("{scheme}://{authority}{path}{}", signal.http_path())
             }
@@ -97,15 +98,15 @@ impl Endpoint {
 
     /// Returns a warning if the port is the usual port of the other protocol.
     pub(crate) fn warning(&self, protocol: Protocol) -> Option<String> {
-        let (usual, hint) = match (self.uri.port_u16()?, protocol) {
+        let (usual_protocol, hint) = match (self.uri.port_u16()?, protocol) {
             (GRPC_PORT, Protocol::HttpProtobuf) => ("gRPC", "use port 4318, or the protocol grpc"),
             (HTTP_PORT, Protocol::Grpc) => ("HTTP", "use port 4317, or the protocol http/protobuf"),
             _ => return None,
         };
         let authority = self.uri.authority()?;
         Some(format!(
-            "the port of the endpoint {authority} is usually that of {usual}, and the protocol is \
-             {protocol}: {hint}"
+            "the port of the endpoint {authority} is usually that of {usual_protocol}, and the \
+             protocol is {protocol}: {hint}"
         ))
     }
 }
@@ -134,21 +135,26 @@ impl fmt::Debug for Endpoint {
 mod tests {
     use super::*;
 
-    fn url(text: &str, owner: Owner, protocol: Protocol, insecure: bool) -> Result<String, String> {
-        Endpoint::parse(text, SignalKind::Traces, owner, protocol, insecure)
+    fn url(
+        text: &str,
+        set_for: SetFor,
+        protocol: Protocol,
+        insecure: bool,
+    ) -> Result<String, String> {
+        Endpoint::parse(text, SignalKind::Traces, set_for, protocol, insecure)
             .map(|endpoint| endpoint.to_string())
             .map_err(|error| error.to_string())
     }
 
     #[track_caller]
-    fn check(owner: Owner, protocol: Protocol, text: &str, expected: &str) {
-        assert_eq!(url(text, owner, protocol, false).as_deref(), Ok(expected));
+    fn check(set_for: SetFor, protocol: Protocol, text: &str, expected: &str) {
+        assert_eq!(url(text, set_for, protocol, false).as_deref(), Ok(expected));
     }
 
     #[test]
     fn paths_follow_the_specification() {
-        use Owner::{AllSignals, OneSignal};
         use Protocol::{Grpc, HttpProtobuf};
+        use SetFor::{AllSignals, OneSignal};
         let http = HttpProtobuf;
         check(AllSignals, http, "http://c:4318", "http://c:4318/v1/traces");
         check(
@@ -182,7 +188,7 @@ mod tests {
     fn wrong_addresses_are_refused() {
         let error = |text| {
             let protocol = Protocol::HttpProtobuf;
-            let url = url(text, Owner::AllSignals, protocol, false);
+            let url = url(text, SetFor::AllSignals, protocol, false);
             url.expect_err(text)
         };
         for (text, reason) in [
@@ -223,8 +229,8 @@ mod tests {
     #[test]
     fn ports_of_the_other_protocol_are_reported() {
         let warning = |text, protocol| {
-            let (signal, owner) = (SignalKind::Logs, Owner::AllSignals);
-            let endpoint = Endpoint::parse(text, signal, owner, protocol, false);
+            let (signal, set_for) = (SignalKind::Logs, SetFor::AllSignals);
+            let endpoint = Endpoint::parse(text, signal, set_for, protocol, false);
             endpoint.unwrap().warning(protocol)
         };
         assert!(warning("http://c:4317", Protocol::HttpProtobuf).is_some());

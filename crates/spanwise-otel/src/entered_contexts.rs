@@ -17,7 +17,7 @@ struct EnteredSpan {
     id: Id,
     span: Arc<OpenSpan>,
     /// The time of the enter on the monotonic clock, in nanoseconds, if it is measured.
-    at: Option<u64>,
+    entered_at: Option<u64>,
     /// Not dropped when the thread ends: OpenTelemetry's context stack may be gone by then.
     guard: Option<ManuallyDrop<ContextGuard>>,
 }
@@ -31,26 +31,26 @@ thread_local! {
     };
 }
 
-/// Records that the thread enters a span, at a time on the monotonic clock. `context`, if there is
-/// one, becomes the current OpenTelemetry context.
+/// Records that the thread enters a span. `entered_at` is the time on the monotonic clock, if it is
+/// measured. `context`, if there is one, becomes the current OpenTelemetry context.
 #[inline] // One caller, on the path of each enter.
 pub(crate) fn enter(
     layer: LayerId,
     id: &Id,
     span: Arc<OpenSpan>,
-    at: Option<u64>,
+    entered_at: Option<u64>,
     context: Option<Context>,
 ) {
     // An ending thread has no thread-locals. Then the context is not attached either.
     let _ = ENTERED.try_with(|spans| {
         // `attach` panics if the caller is inside `Context::map_current`.
         let guard = context.and_then(|context| catch_panic(|| context.attach()));
-        // The thread-local is not borrowed: its borrows run no other code.
+        // `borrow_mut` does not panic: no other code runs while the thread-local is borrowed.
         spans.borrow_mut().push(EnteredSpan {
             layer,
             id: id.clone(),
             span,
-            at,
+            entered_at,
             guard: guard.map(ManuallyDrop::new),
         });
     });
@@ -70,13 +70,16 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64
         Some(spans.remove(index))
     });
     let EnteredSpan {
-        span, at, guard, ..
+        span,
+        entered_at,
+        guard,
+        ..
     } = left.ok().flatten()?;
     if let Some(guard) = guard {
         // The guard may drop values that callers put into the context, and their code may panic.
         catch_panic(|| drop(ManuallyDrop::into_inner(guard)));
     }
-    Some((span, at))
+    Some((span, entered_at))
 }
 
 /// Returns the span of the current OpenTelemetry context, if it is valid.

@@ -27,10 +27,10 @@ pub struct ExportOptions {
 }
 
 impl ExportOptions {
-    /// Sets the URL of the collector for this signal. It is used as it is, without a path added.
-    /// Over gRPC it is a host and a port. Defaults to a path below the endpoint of the builder,
-    /// such as `/v1/traces`. In [`all_signals`](crate::OtelBuilder::all_signals), this sets the
-    /// endpoint of the builder.
+    /// Sets the URL of the collector for this signal. Over HTTP, no path is added to it. Over gRPC,
+    /// only its scheme, host and port are used. Defaults to a path below the endpoint of the
+    /// builder, such as `/v1/traces`. In [`all_signals`](crate::OtelBuilder::all_signals), this
+    /// sets the endpoint of the builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -56,6 +56,7 @@ impl ExportOptions {
     }
 
     /// Sets how long a request may take, up to 10 minutes. Zero means 10 minutes. Defaults to 10 s.
+    /// To allow more than 30 s, also set [`export_timeout`](Self::export_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -150,7 +151,7 @@ impl ExportOptions {
         // Certificate and key belong together, so both come from the same options.
         let (client_certificate, client_key) = match (client_certificate, client_key) {
             (None, None) => (all.client_certificate.clone(), all.client_key.clone()),
-            own => own,
+            of_signal => of_signal,
         };
         Self {
             // The endpoint for all signals is the endpoint of the builder.

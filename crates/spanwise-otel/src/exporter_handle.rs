@@ -65,7 +65,7 @@ struct ExportedMetrics {
     metrics: Metrics,
     /// The metrics of HTTP requests.
     http: Arc<HttpMetrics>,
-    /// `None` if metrics are not exported.
+    /// `None` if metrics are only shown as text.
     destination: Option<Arc<Destination>>,
 }
 
@@ -101,7 +101,7 @@ pub struct OtelStats {
 #[non_exhaustive]
 pub struct SignalStats {
     /// The number of items (spans, log records or data points) that were accepted for sending.
-    /// Items that no count of `outcomes` includes still wait.
+    /// Accepted items that are not yet counted in `outcomes` still wait.
     pub accepted: u64,
     /// The bytes of the items that wait.
     pub waiting_bytes: usize,
@@ -147,13 +147,13 @@ impl Otel {
             })
         };
         let traces = traces.map(start).transpose()?;
-        let end = |started: &Option<Exported>| {
-            if let Some(Exported { signal, .. }) = started {
+        let shut_down = |signal: &Option<Exported>| {
+            if let Some(Exported { signal, .. }) = signal {
                 signal.shutdown_by(Instant::now());
             }
         };
         let logs = logs.map(start).transpose();
-        let logs = logs.inspect_err(|_| end(&traces))?;
+        let logs = logs.inspect_err(|_| shut_down(&traces))?;
         let queues = [&traces, &logs].into_iter().flatten().map(|exported| {
             let signal = Arc::downgrade(&exported.signal);
             Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
@@ -167,8 +167,8 @@ impl Otel {
             .collect();
         let metrics = ExportedMetrics::start(&builder, metrics, resource, protocols, queues);
         let metrics = metrics.inspect_err(|_| {
-            end(&traces);
-            end(&logs);
+            shut_down(&traces);
+            shut_down(&logs);
         })?;
         let spans = traces.as_ref().map(|traces| {
             let options = SpanOptions {
@@ -244,14 +244,14 @@ impl Otel {
     /// there are no metrics.
     #[must_use]
     pub fn meter_provider(&self) -> Option<OtelMeterProvider> {
-        Some(self.measured()?.meter_provider().clone())
+        Some(self.running_metrics()?.meter_provider().clone())
     }
 
     /// Creates the layer that counts events by level, as `spanwise.events`, or `None` if there are
     /// no metrics.
     #[must_use]
     pub fn event_counts(&self) -> Option<OtelEventCounts> {
-        Some(self.measured()?.event_counts())
+        Some(self.running_metrics()?.event_counts())
     }
 
     /// Creates the layer that counts events by level, and makes metrics of their fields
@@ -260,7 +260,7 @@ impl Otel {
     /// [`event_counts`](Self::event_counts).
     #[must_use]
     pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
-        Some(self.measured()?.event_metrics())
+        Some(self.running_metrics()?.event_metrics())
     }
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
@@ -271,7 +271,7 @@ impl Otel {
     /// This method runs the callbacks of instruments, and waits for them up to four seconds.
     #[must_use]
     pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
-        match self.measured() {
+        match self.running_metrics() {
             Some(metrics) => metrics.text(accept),
             None => metrics::empty_text(accept),
         }
@@ -281,7 +281,7 @@ impl Otel {
     #[cfg(feature = "tokio")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
     pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
-        if let Some(metrics) = self.measured() {
+        if let Some(metrics) = self.running_metrics() {
             metrics.observe_runtime(runtime);
         }
     }
@@ -289,7 +289,7 @@ impl Otel {
     /// Returns the address at which metrics are served for Prometheus.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
-        self.measured()?.address()
+        self.running_metrics()?.address()
     }
 
     /// Installs this exporter for the OpenTelemetry API, as the global providers of tracers and
@@ -306,7 +306,8 @@ impl Otel {
         self.inner.propagator.apply_to_requests();
     }
 
-    /// Measures the HTTP requests of this process, and completes their spans.
+    /// Registers the observers that measure the HTTP requests of this process and complete their
+    /// spans.
     fn observe_requests(&self) {
         static SPANS: Once = Once::new();
 
@@ -319,7 +320,7 @@ impl Otel {
         }
     }
 
-    fn measured(&self) -> Option<&Metrics> {
+    fn running_metrics(&self) -> Option<&Metrics> {
         Some(&self.inner.metrics.as_ref()?.metrics)
     }
 
@@ -361,7 +362,7 @@ impl Otel {
     /// Starts to send all waiting items. Returns the export of metrics that it started.
     fn hurry_all(&self) -> Option<RequestedExport> {
         self.signals().for_each(Signal::hurry);
-        self.measured()?.hurry()
+        self.running_metrics()?.hurry()
     }
 
     fn signals(&self) -> impl Iterator<Item = &Signal> {
@@ -429,7 +430,7 @@ impl Flush for Otel {
     fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         let export = self.hurry_all();
         let metrics = self
-            .measured()
+            .running_metrics()
             .map(|metrics| metrics.flush_by(export, deadline));
         let signals = self.signals().map(|signal| signal.flush_by(deadline));
         let flushed = signals.chain(metrics);
@@ -455,7 +456,7 @@ impl SinkControl for Otel {
         let hurried = self.inner.hurried.lock().take();
         let export = match hurried {
             Some(export) => {
-                // Send the unfinished spans, which were just added.
+                // Start to send the unfinished spans, which `end_unfinished` has just added.
                 self.signals().for_each(Signal::hurry);
                 Some(export)
             }
@@ -463,7 +464,7 @@ impl SinkControl for Otel {
         };
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));
-        if let Some(metrics) = self.measured() {
+        if let Some(metrics) = self.running_metrics() {
             metrics.shutdown_by(export, deadline);
         }
     }
@@ -477,7 +478,7 @@ impl OtelGuard {
     )]
     pub fn shutdown(mut self, timeout: Duration) -> OtelStats {
         self.has_ended = true;
-        self.otel.shutdown_by(after(timeout));
+        self.otel.shutdown_by(deadline_after(timeout));
         self.otel.stats()
     }
 
@@ -491,12 +492,12 @@ impl OtelGuard {
 impl Drop for OtelGuard {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.otel.shutdown_by(after(DROP_TIMEOUT));
+            self.otel.shutdown_by(deadline_after(DROP_TIMEOUT));
         }
     }
 }
 
-fn after(timeout: Duration) -> Instant {
+fn deadline_after(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(MAX_TIMEOUT)
 }
 

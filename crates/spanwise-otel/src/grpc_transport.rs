@@ -37,7 +37,7 @@ struct Connection {
     channel: Option<Channel>,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 enum CallError {
     /// There was no answer, for this reason.
     NoAnswer(String),
@@ -66,6 +66,7 @@ impl GrpcTransport {
         connection.send(&self.destination, message)
     }
 
+    /// Returns the result of a call that the server answered with an error.
     fn delivery(&self, status: &Status) -> Delivery {
         let Self { destination, .. } = self;
         let details = RpcStatus::read(status.details());
@@ -133,14 +134,15 @@ impl Connection {
         Ok(self.channel.insert(channel).clone())
     }
 
+    /// Makes a call. If a reused channel gives no answer, makes the call once more over a new one.
     fn send(&mut self, destination: &Destination, message: &[u8]) -> Result<Bytes, CallError> {
         let deadline = Instant::now() + destination.timeout;
-        let was_idle = self.channel.is_some();
+        let reuses_channel = self.channel.is_some();
         let answer = self.send_once(destination, message, deadline);
         match answer {
             // The server may have closed the connection while it was idle. The runtime runs only
             // during calls, so nothing noticed that.
-            Err(CallError::NoAnswer(_)) if was_idle && Instant::now() < deadline => {
+            Err(CallError::NoAnswer(_)) if reuses_channel && Instant::now() < deadline => {
                 self.send_once(destination, message, deadline)
             }
             answer => answer,
@@ -157,6 +159,7 @@ impl Connection {
         let channel = channel.map_err(CallError::no_answer)?;
         let call = call(channel, request(destination, message));
         // The server may ignore the `grpc-timeout` header, so limit the call here as well.
+        // `timeout_at` needs the runtime, so call it inside of `block_on`.
         let timeout = || tokio::time::timeout_at(deadline, call);
         let answer = self.runtime.block_on(async { timeout().await });
         let answer = answer.unwrap_or_else(|_| {
@@ -206,7 +209,7 @@ fn request(destination: &Destination, message: &[u8]) -> Request<Body> {
     if is_compressed {
         headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
     }
-    // The value may have 8 digits. The timeout is at most 10 minutes, so milliseconds fit.
+    // gRPC allows 8 digits. The timeout is at most 10 minutes, so its milliseconds fit.
     let timeout = format!("{}m", destination.timeout.as_millis().max(1));
     if let Ok(timeout) = HeaderValue::from_str(&timeout) {
         headers.insert("grpc-timeout", timeout);
@@ -233,7 +236,8 @@ async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, Cal
 }
 
 /// Reads an answer to its end, because the status is in the trailers. Returns the status and the
-/// first [`MAX_ANSWER_LEN`] bytes. A longer answer is not an error: the server has the request.
+/// first [`MAX_ANSWER_LEN`] bytes. A longer answer is not an error, because the server has received
+/// the request.
 async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
     let (mut message, mut status) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
@@ -251,6 +255,7 @@ async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
     }
 }
 
+/// Returns the message if the status is OK, or else the status as the error.
 fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
     match status.code() {
         Code::Ok => Ok(message),

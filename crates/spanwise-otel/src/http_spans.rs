@@ -30,7 +30,7 @@ impl RequestObserver for HttpSpans {
         if request.side == RequestSide::Client {
             return;
         }
-        record(&request.span, |pipeline, open| {
+        with_open(&request.span, |pipeline, open| {
             let mut attributes = vec![
                 KeyValue::new("url.scheme", request.scheme.unwrap_or("http")),
                 KeyValue::new("url.path", request.path.to_string()),
@@ -43,7 +43,7 @@ impl RequestObserver for HttpSpans {
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        record(&request.span, |pipeline, open| {
+        with_open(&request.span, |pipeline, open| {
             let mut attributes = Vec::new();
             if let Some(status) = end.status {
                 let status = Value::I64(status.into());
@@ -64,29 +64,30 @@ impl RequestObserver for HttpSpans {
                 error_type: end.error_type.as_deref().map(Into::into),
             };
             // A client span ends later, when the body is read and the span closes.
-            let ended = match request.side {
+            let ended_at = match request.side {
                 RequestSide::Server => Some(open.now(&pipeline.options.clock)),
                 RequestSide::Client => None,
             };
             set(pipeline, open, attributes, |recorded| {
                 recorded.set_outcome(outcome);
-                recorded.ended = ended;
+                recorded.ended_at = ended_at;
             });
         });
     }
 }
 
-/// Calls `record` with the open span, if it is recording.
-fn record(span: &Span, record: impl FnOnce(&SpanPipeline, &OpenSpan)) {
+/// Calls `change` with the open span, if it is recording.
+fn with_open(span: &Span, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
     span.with_subscriber(|(id, dispatch)| {
         let collector = dispatch.downcast_ref::<SpanCollector>()?;
         let pipeline: &Arc<SpanPipeline> = &collector.pipeline;
         let open = pipeline.open.get(id).filter(|open| open.is_recording())?;
-        record(pipeline, &open);
+        change(pipeline, &open);
         Some(())
     });
 }
 
+/// Sets the attributes of the span, and changes its other data with `change`.
 fn set(
     pipeline: &SpanPipeline,
     open: &OpenSpan,

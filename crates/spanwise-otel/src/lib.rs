@@ -1,4 +1,5 @@
-//! Traces, logs and metrics of a `tracing` service over OTLP, with ids that agree with its lines.
+//! Exports traces, logs and metrics of a `tracing` service over OTLP. Its log lines have the same
+//! trace and span ids.
 //!
 //! ```
 //! use std::time::Duration;
@@ -64,8 +65,9 @@
 //! Each signal has a queue and a sender thread: no other thread waits for the collector.
 //! [`Otel::stats`] counts what the collector refuses, what exceeds the
 //! [queue](ExportOptions::max_queue_len), and what the shutdown loses. A line on stderr reports the
-//! loss. A span or record has at most 128 attributes and 64 KiB, a value 16 KiB. A forked child
-//! exports its own spans and records, and no metrics.
+//! loss. By default, a span or record has at most 128 attributes. All its attributes together have
+//! at most 64 KiB, and one value 16 KiB. A forked child exports its own spans and records, and no
+//! metrics.
 //!
 //! # Features
 //!

@@ -2,19 +2,20 @@
 
 use spanwise_core::internal::panic_safe;
 
-/// The most bytes of a value, whatever the limit in characters.
+/// The maximum length of a value in bytes. It applies in addition to the limit in characters.
 pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The most bytes of the attributes, events and links of one span, and of one record.
+/// The maximum length in bytes of the attributes, events and links of one span together, and of one
+/// log record.
 pub(crate) const MAX_ATTRIBUTES_LEN: usize = 64 * 1024;
 
 /// The limits of the attributes of one span, event, link or record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AttributeLimits {
-    /// The most attributes.
+    /// The maximum number of attributes.
     pub(crate) count: usize,
-    /// The most characters of a text and bytes of a byte array. If it is `usize::MAX`, only
-    /// [`MAX_VALUE_LEN`] limits them.
+    /// The maximum length of a text in characters, and of a byte array in bytes. If it is
+    /// `usize::MAX`, only [`MAX_VALUE_LEN`] limits them.
     pub(crate) value_chars: usize,
 }
 

@@ -1,8 +1,8 @@
 //! The encoding of a `LogRecord` inside its scope.
 //!
-//! For each event, the layer writes a `ResourceLogs` with one scope and one record. Messages of
-//! Protocol Buffers merge if they are concatenated, so the bytes of several events are a
-//! `ResourceLogs` as well.
+//! The bytes that a writer gets for one event are a `ResourceLogs` with one scope and one record.
+//! Messages of Protocol Buffers merge if they are concatenated. So the concatenated bytes of
+//! several events are a `ResourceLogs`, too.
 
 use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
@@ -31,7 +31,7 @@ const SPAN_ID: u32 = 10;
 const OBSERVED_TIME: u32 = 11;
 const EVENT_NAME: u32 = 12;
 
-/// The room for the field with the number of dropped attributes.
+/// The length that is reserved for the field with the number of dropped attributes.
 const DROPPED_ATTRIBUTES_LEN: usize = 8;
 
 /// The field number of a `ScopeLogs` in a `ResourceLogs`.
@@ -91,9 +91,8 @@ impl From<&SpanIdentity> for RecordIds {
     }
 }
 
-/// Encodes the fields of a record before its attributes into `scratch.head`. Its body and its
-/// attributes are in `scratch`. The last attributes are dropped until the record has at most 64
-/// KiB.
+/// Encodes the fields that precede the attributes of a record into `scratch.head`. The body and the
+/// attributes are in `scratch`. Drops the last attributes until the record has at most 64 KiB.
 pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
     let LogScratch {
         attributes,
@@ -111,7 +110,7 @@ pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
     if let Some(trace_id) = trace_id {
         head.bytes(TRACE_ID, &trace_id);
     }
-    // The id of a span without its trace has no meaning.
+    // A span id without a trace id has no meaning.
     if let Some(span_id) = span_id.filter(|_| trace_id.is_some()) {
         head.bytes(SPAN_ID, &span_id);
     }
@@ -185,7 +184,7 @@ impl<'a> DecodedRecord<'a> {
     }
 }
 
-/// Takes a message from the front, if its field is `field`.
+/// Takes the message at the front of `from`, if its field number is `field`.
 #[inline]
 fn take_message<'a>(from: &mut &'a [u8], field: u32) -> Option<&'a [u8]> {
     // The field number is below 16, so the tag is one byte.

@@ -58,14 +58,14 @@ pub(crate) struct LogLayer<W> {
 /// The attributes that a span adds to its records, in the tree of spans.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
-/// Everything that depends on a callsite alone.
+/// The data that is the same for all spans or events of a callsite.
 #[derive(Debug)]
 struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
     record_fields: Box<[u8]>,
     is_exported: bool,
-    /// Whether a span of the callsite has data of its own.
+    /// Whether a span of the callsite has data of its own, instead of the data of its parent.
     has_span_data: bool,
 }
 
@@ -95,7 +95,8 @@ impl<W> LogLayer<W> {
             .get(callsite, |callsite| LogPlan::new(callsite, &self.options))
     }
 
-    /// Freezes and returns the identity of a span, or of the nearest ancestor that has an identity.
+    /// Returns the identity of a span, or of its nearest ancestor that has one, and
+    /// [freezes](SpanIdentity::freeze) it.
     #[inline]
     fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
     where
@@ -107,9 +108,9 @@ impl<W> LogLayer<W> {
             .or_else(|| span.scope().find_map(|span| SpanIdentity::freeze(&span)))
     }
 
-    /// Encodes those fields of a span that become attributes of log records, and calls `f` with
-    /// them.
-    fn with_own<R>(
+    /// Encodes the fields of a span, or of a `record` on a span, that become attributes of log
+    /// records. Calls `f` with them.
+    fn with_own_attributes<R>(
         &self,
         callsite: &'static Metadata<'static>,
         record: impl FnOnce(&mut dyn Visit),
@@ -145,7 +146,7 @@ impl<W> LogLayer<W> {
         ));
         let (pinned, others) = match pins_context(callsite) {
             true => {
-                // The scratch encodes no record now, so `head` and `output` are free.
+                // No record is being encoded, so `head` and `output` can hold the two parts.
                 let is_pinned = |key: &[u8]| self.context_keys.iter().any(|known| known.is(key));
                 for attribute in encoded_attributes(attributes.as_bytes()) {
                     let to = match is_pinned(attribute.key()) {
@@ -188,11 +189,11 @@ impl<W> LogLayer<W> {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let above = || {
+        let from_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
-        self.spans.get(id).or_else(above)
+        self.spans.get(id).or_else(from_ancestor)
     }
 }
 
@@ -200,8 +201,8 @@ impl<W> LogLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Encodes the record of an event into the head and the attributes of `scratch`. Returns its
-    /// scope.
+    /// Encodes the record of an event into `scratch.head` and `scratch.attributes`. Returns its
+    /// encoded scope.
     #[inline]
     fn encode<'p>(
         &self,
@@ -212,7 +213,8 @@ where
         node: Option<&SpanNode>,
         identity: Option<&SpanIdentity>,
     ) -> Cow<'p, [u8]> {
-        encode_fields(scratch, plan, event, identity.is_none());
+        let keeps_ids = identity.is_none();
+        encode_fields(scratch, plan, event, keeps_ids);
         let attributes = &mut scratch.attributes;
         let scope = match plan.callsite.is_log_record {
             true => push_origin(attributes, event, self.options.has_source_location),
@@ -324,7 +326,7 @@ where
             // has data of its own, because `context::set` records fields on it.
             Some(parent) if !self.plan(callsite).has_span_data => parent,
             // Values are formatted before any data of the span is locked.
-            parent => self.with_own(
+            parent => self.with_own_attributes(
                 callsite,
                 |visitor| attrs.record(visitor),
                 |own| SpanData::new(parent.as_ref(), |parent| SpanAttributes::new(own, parent)),
@@ -344,7 +346,7 @@ where
         let Some(node) = self.spans.get(id) else {
             return;
         };
-        self.with_own(
+        self.with_own_attributes(
             callsite,
             |visitor| values.record(visitor),
             |own| {
@@ -393,7 +395,8 @@ impl LogPlan {
 /// A span with this field begins a unit of work: a request, a job.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// Encodes the body and the fields of an event.
+/// Encodes the body and the fields of an event. If `keeps_ids`, the fields `trace_id` and `span_id`
+/// are attributes: the record has no ids of a span that could be used instead.
 #[inline]
 fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, keeps_ids: bool) {
     let LogScratch {

@@ -33,8 +33,8 @@ pub struct LogOptions {
     pub(crate) sampled_out: Arc<ShardedCounter>,
 }
 
-/// Which span fields the record of an event has, besides the context keys. The fields are those of
-/// the event's span and its ancestors.
+/// The span fields that the record of an event has, besides the context keys. They come from the
+/// event's span and its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SpanFields {
     /// No fields.
@@ -64,7 +64,7 @@ impl LogOptions {
         self
     }
 
-    /// Sets which events are exported. Defaults to all that are enabled.
+    /// Sets which events are exported. Defaults to all events that the layer receives.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = Some(levels);
         self

@@ -17,17 +17,17 @@ pub(crate) struct LogScratch {
     pub(crate) text: String,
     /// The fields of the record that come before its attributes.
     pub(crate) head: Vec<u8>,
-    /// The bytes to write.
+    /// The bytes to write: the record inside a `ResourceLogs`.
     pub(crate) output: Vec<u8>,
 }
 
 impl LogScratch {
-    /// Takes the memory of the thread. An event that is logged while a value is formatted gets new
-    /// memory.
+    /// Takes the memory of the thread. An event that is logged while another record is encoded gets
+    /// new memory.
     #[inline]
     pub(crate) fn take(limits: AttributeLimits) -> Box<Self> {
-        let kept = SCRATCH.try_with(Cell::take).ok().flatten();
-        let mut scratch = kept.unwrap_or_default();
+        let taken = SCRATCH.try_with(Cell::take).ok().flatten();
+        let mut scratch = taken.unwrap_or_default();
         scratch.attributes.reset(limits);
         scratch.body.clear();
         scratch.head.clear();

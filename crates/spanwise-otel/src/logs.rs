@@ -25,8 +25,8 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// exports the record of one event per write.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
-/// request. It writes no record of events whose target is a crate of OpenTelemetry, such as
-/// `opentelemetry_sdk`.
+/// request. It writes no record of other events of a sender thread, and none of events whose target
+/// is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelLogs<W = LogWriter> {
     inner: MaybeRedacted<LogLayer<W>>,

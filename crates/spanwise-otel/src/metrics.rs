@@ -1,7 +1,8 @@
 //! Metrics: instruments of the OpenTelemetry API, exported over OTLP and as text for Prometheus.
 //!
-//! The SDK aggregates. A thread of this crate runs the callbacks, collects at each interval, and
-//! encodes the values once. The sender thread of the exporter sends them.
+//! The SDK aggregates the measurements. The collecting thread of this crate runs callbacks,
+//! collects the values at each interval, and encodes them. The sender thread of the exporter sends
+//! them.
 
 mod attribute_policy;
 mod collection;
@@ -76,7 +77,7 @@ pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// A scrape waits this long for callbacks. Values of callbacks that still run are then missing.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The room for payloads that wait. Payloads are not urgent, so they may take half of it.
+/// The limits of the queue. Payloads are not urgent, so they may take half of the items and bytes.
 const QUEUE_LIMITS: QueueLimits = QueueLimits {
     items: 4 * MAX_WAITING_DELTAS,
     events: u64::MAX,
@@ -84,11 +85,11 @@ const QUEUE_LIMITS: QueueLimits = QueueLimits {
     max_age: Duration::from_secs(10 * 60),
 };
 
-/// At most this many payloads wait, if their values are deltas: they count from the last export.
-/// Otherwise, the newest payload replaces older ones.
+/// At most this many payloads wait if their values count from the last export. If values count from
+/// the start, only the newest payload waits.
 const MAX_WAITING_DELTAS: usize = 10;
 
-/// The maximum number of series (different sets of attributes) of a metric.
+/// The SDK's default limit of the series (different sets of attributes) of a metric.
 const MAX_SERIES: usize = 2000;
 /// The attribute of the series that the SDK uses for all further sets of attributes.
 const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
@@ -116,7 +117,7 @@ pub(crate) struct MetricsSetup {
     pub(crate) new_transport: Option<NewTransport>,
     /// The signals that are exported, and how.
     pub(crate) protocols: Vec<(SignalKind, Protocol)>,
-    /// Observations are dropped after callbacks have run for this long.
+    /// While a run of all callbacks takes longer than this, older observations are not exported.
     pub(crate) observation_timeout: Duration,
     /// The queues of the other signals.
     pub(crate) queues: Vec<ReadQueue>,
@@ -135,6 +136,7 @@ pub(crate) struct Metrics {
 struct Shared {
     meter_provider: OtelMeterProvider,
     readers: Readers,
+    /// The maximum number of payloads in the queue.
     max_waiting: usize,
     schedule: CollectionSchedule,
     exporter: Option<Exporter<MetricsPayload, ()>>,
@@ -197,8 +199,8 @@ impl Metrics {
         let meter = shared.meter_provider.meter_with_scope(scope.build());
         own_metrics::observe_sinks(&meter, &shared.report, &setup.protocols);
         let mut queues = setup.queues;
-        let own = Arc::downgrade(&shared);
-        queues.push(Arc::new(move || own.upgrade()?.queue_state()));
+        let weak = Arc::downgrade(&shared);
+        queues.push(Arc::new(move || weak.upgrade()?.queue_state()));
         own_metrics::observe_queues(&meter, queues);
         #[cfg(target_os = "linux")]
         process_metrics::observe_process(&meter);
@@ -258,8 +260,8 @@ impl Metrics {
         Arc::clone(counts)
     }
 
-    /// Returns the content type and the metrics as text, as a client with this `Accept` header
-    /// prefers it.
+    /// Returns the content type and the metrics as text, in the format that a client with this
+    /// `Accept` header prefers.
     pub(crate) fn text(&self, accept: Option<&str>) -> (&'static str, String) {
         self.shared.text(accept)
     }
@@ -321,10 +323,10 @@ impl Metrics {
         self.listener.lock().take();
         if let Some(exporter) = &self.shared.exporter {
             // Wait half of the time at most: if a callback hangs, there is time left to send.
-            let rest = deadline.saturating_duration_since(Instant::now());
+            let time_left = deadline.saturating_duration_since(Instant::now());
             if let Some(export) = export {
                 let schedule = &self.shared.schedule;
-                schedule.wait_exported(export, Instant::now() + rest / 2);
+                schedule.wait_exported(export, Instant::now() + time_left / 2);
             }
             self.shared.schedule.end();
             exporter.shutdown_by(deadline);
@@ -382,6 +384,7 @@ impl Shared {
         })
     }
 
+    /// Returns the exporter, if this process has its threads.
     fn exporter_here(&self) -> Option<&Exporter<MetricsPayload, ()>> {
         self.exporter.as_ref().filter(|_| self.has_threads())
     }
@@ -446,6 +449,7 @@ impl Shared {
     }
 }
 
+/// Returns the labels of `target_info`.
 fn labels(resource: &Resource) -> Vec<KeyValue> {
     let attributes = resource.attributes().iter();
     let labels = attributes.map(|(key, value)| match value {

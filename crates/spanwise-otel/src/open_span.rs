@@ -35,8 +35,8 @@ pub(crate) struct OpenSpan {
     /// The time at which a thread last left the span, in nanoseconds since the start. 0 if no
     /// thread left it.
     last_exit_nanos: AtomicU64,
-    /// The time that threads spent inside, in nanoseconds.
-    busy: AtomicU64,
+    /// The time that threads spent inside, in nanoseconds. 0 if busy times are not measured.
+    busy_nanos: AtomicU64,
     /// The [generation](forks::generation) of the process that opened the span. Only that process
     /// exports the span, because a forked child has copies of open spans.
     generation: u32,
@@ -53,8 +53,9 @@ pub(crate) struct OpenSpan {
 /// The OpenTelemetry context for code inside of a span.
 pub(crate) struct InnerContext {
     pub(crate) context: Context,
-    /// The address of the context's baggage, because a look-up costs more than an enter should.
-    pub(crate) baggage: usize,
+    /// The address of the context's baggage. It is stored because looking up the baggage is too
+    /// expensive for each enter.
+    pub(crate) baggage_addr: usize,
 }
 
 /// Where a span comes from.
@@ -78,7 +79,7 @@ pub(crate) struct SpanStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanEnd {
     /// `tracing` closes the span, or the OpenTelemetry API ends it. The end is
-    /// [`RecordedSpan::ended`], or else the time when a thread last left the span, or else now.
+    /// [`RecordedSpan::ended_at`], or else the time when a thread last left the span, or else now.
     Closed,
     /// A given time, in nanoseconds since 1970.
     At(u64),
@@ -127,17 +128,17 @@ pub(crate) struct RecordedSpan {
     pub(crate) events: EncodedItems,
     pub(crate) links: EncodedItems,
     /// The time of the end, if it was set before the span closes. In nanoseconds since 1970.
-    pub(crate) ended: Option<u64>,
+    pub(crate) ended_at: Option<u64>,
 }
 
-/// The most bytes of the tags and lengths of an attribute that is a text.
-const MAX_PAIR_HEADER_LEN: usize = 16;
+/// The maximum length of the tags and lengths in an encoded attribute with a text.
+const MAX_ATTRIBUTE_HEADER_LEN: usize = 16;
 
-/// The most bytes of a name.
+/// The maximum length of a name in bytes.
 const MAX_NAME_LEN: usize = 1024;
 
 impl OpenSpan {
-    #[inline] // So that the span is created in its place.
+    #[inline] // So that the span is built where it is stored, instead of copied.
     pub(crate) fn new(
         origin: SpanOrigin,
         started: SpanStart,
@@ -149,7 +150,7 @@ impl OpenSpan {
             origin,
             started,
             last_exit_nanos: AtomicU64::new(0),
-            busy: AtomicU64::new(0),
+            busy_nanos: AtomicU64::new(0),
             generation: forks::generation(),
             is_frozen: AtomicBool::new(false),
             is_recording: AtomicBool::new(recorded.is_some()),
@@ -164,7 +165,8 @@ impl OpenSpan {
         }
     }
 
-    /// Notes that the identity is frozen. Returns true on the first call: then call
+    /// Stores that the identity is frozen. Returns true on the first call. The caller must then
+    /// call
     /// [`apply_frozen_identity`](Self::apply_frozen_identity).
     #[inline]
     pub(crate) fn mark_frozen(&self) -> bool {
@@ -243,7 +245,7 @@ impl OpenSpan {
             unsampled = state.recorded.take();
         }
         // `set_parent` on another thread may have replaced the identity of the `tracing` span, but
-        // not this copy yet.
+        // not yet this copy of it.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);
@@ -260,8 +262,9 @@ impl OpenSpan {
         self.state.lock().parent_context.is_some()
     }
 
-    /// Returns the OpenTelemetry context for code inside of the span. `make` creates it on the
-    /// first call, from the context that `set_parent` was called with, if any.
+    /// Returns the OpenTelemetry context for code inside of the span. On the first call, `make`
+    /// creates it from the span's identity and the context that `set_parent` was called with, if
+    /// any.
     #[inline]
     pub(crate) fn context(
         &self,
@@ -273,8 +276,11 @@ impl OpenSpan {
             drop(state);
             let context = make(&identity, parent);
             // The context is never changed, so its baggage stays in place.
-            let baggage = ptr::from_ref(context.baggage()).addr();
-            InnerContext { context, baggage }
+            let baggage_addr = ptr::from_ref(context.baggage()).addr();
+            InnerContext {
+                context,
+                baggage_addr,
+            }
         })
     }
 
@@ -289,7 +295,7 @@ impl OpenSpan {
     #[inline]
     pub(crate) fn leave(&self, entered: Option<u64>, now: u64) {
         if let Some(entered) = entered {
-            self.busy
+            self.busy_nanos
                 .fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
         }
         let since_start = now.saturating_sub(self.started.monotonic_nanos).max(1);
@@ -297,8 +303,9 @@ impl OpenSpan {
             .fetch_max(since_start, Ordering::Relaxed);
     }
 
-    /// Ends the span: encodes it as a `Span` into `to`, unless it is not sampled, has ended before,
-    /// or was opened by the parent of this process. The attributes are the rest of the `Span`.
+    /// Ends the span. Encodes it as a `Span` into `to`, unless it is not sampled, has ended before,
+    /// or was opened by the parent process. The encoded attributes stay in the returned data:
+    /// appended to `to`, they complete the `Span`.
     pub(crate) fn end(
         &self,
         end: SpanEnd,
@@ -316,14 +323,15 @@ impl OpenSpan {
         }
         let recorded = state.recorded.take();
         let (identity, parent) = (state.identity.clone(), state.parent);
-        let forgotten = state.parent_context.take();
+        let parent_context = state.parent_context.take();
         drop(state);
-        drop(forgotten);
+        // Its values may belong to callers, so drop it without the lock.
+        drop(parent_context);
         let mut recorded = match recorded {
             Some(recorded) if identity.is_sampled() => recorded,
             _ => return EndedSpan::Unsampled,
         };
-        let end_nanos = match (end, recorded.ended) {
+        let end_nanos = match (end, recorded.ended_at) {
             (SpanEnd::At(nanos), _) | (SpanEnd::Closed, Some(nanos)) => nanos,
             (SpanEnd::Closed, None) => match self.last_exit_nanos.load(Ordering::Relaxed) {
                 0 => self.started.now(clock),
@@ -333,14 +341,16 @@ impl OpenSpan {
         };
         if end == SpanEnd::Unfinished {
             let key = Key::new("spanwise.unfinished");
-            recorded.attributes.set_own(&key, AnyValue::Bool(true));
+            recorded
+                .attributes
+                .set_unlimited(&key, AnyValue::Bool(true));
         }
         if shows_busy_times {
-            let busy = self.busy.load(Ordering::Relaxed);
+            let busy = self.busy_nanos.load(Ordering::Relaxed);
             let idle = end_nanos.saturating_sub(self.started.unix_nanos.saturating_add(busy));
             for (name, nanos) in [("busy_ns", busy), ("idle_ns", idle)] {
                 let value = AnyValue::Int(i64::try_from(nanos).unwrap_or(i64::MAX));
-                recorded.attributes.set_own(&Key::new(name), value);
+                recorded.attributes.set_unlimited(&Key::new(name), value);
             }
         }
         recorded.encode(
@@ -414,7 +424,7 @@ impl RecordedSpan {
             status: StatusFacts::default(),
             events: EncodedItems::default(),
             links: EncodedItems::default(),
-            ended: None,
+            ended_at: None,
         }
     }
 
@@ -428,7 +438,7 @@ impl RecordedSpan {
             status,
             events,
             links,
-            ended,
+            ended_at,
         } = self;
         attributes.reset(limits);
         *kind = SpanKind::Internal;
@@ -436,10 +446,10 @@ impl RecordedSpan {
         *status = StatusFacts::default();
         events.clear();
         links.clear();
-        *ended = None;
+        *ended_at = None;
     }
 
-    /// Returns about how much memory is retained if the data is reused, in bytes.
+    /// Returns approximately how many bytes of memory are retained if the data is reused.
     pub(crate) fn retained_len(&self) -> usize {
         let items = self.events.bytes.capacity() + self.links.bytes.capacity();
         self.attributes.as_bytes().len() + items
@@ -466,7 +476,7 @@ impl RecordedSpan {
     ) {
         for (key, value) in context {
             if !matches!(key, "trace_id" | "span_id") && self.attributes.get(key).is_none() {
-                match key.len() + value.len() + MAX_PAIR_HEADER_LEN > self.room() {
+                match key.len() + value.len() + MAX_ATTRIBUTE_HEADER_LEN > self.room() {
                     true => self.attributes.add_dropped(1),
                     false => self.attributes.push_named(key, AnyValue::Text(value)),
                 }
@@ -510,7 +520,8 @@ impl RecordedSpan {
             let key = Key::new("error.type");
             if self.attributes.get("error.type").is_none() {
                 let error_type = panic_safe::truncate_at(error_type, MAX_NAME_LEN);
-                self.attributes.set_own(&key, AnyValue::Text(error_type));
+                self.attributes
+                    .set_unlimited(&key, AnyValue::Text(error_type));
             }
         }
         push_ids(to, identity);
@@ -567,7 +578,8 @@ impl RecordedSpan {
         })
     }
 
-    /// Sets the outcome of an HTTP request. It decides the status, unless the application sets one.
+    /// Sets the outcome of an HTTP request. It decides the status of the span, unless the
+    /// application sets a status.
     pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
         self.status.outcome = Some(outcome);
     }

@@ -72,13 +72,15 @@ impl OtelSetting {
     /// Returns whether the variable is the address of a collector.
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
-        self.option.1 == "endpoint"
+        let (_, option) = self.option;
+        option == "endpoint"
     }
 
     /// Returns whether the variable is the address of a collector of this signal or of all signals.
     #[must_use]
     pub fn is_endpoint_of(&self, signal: SignalKind) -> bool {
-        self.is_endpoint() && self.option.0.is_none_or(|own| own == signal)
+        let (only_signal, _) = self.option;
+        self.is_endpoint() && only_signal.is_none_or(|only| only == signal)
     }
 
     /// Returns whether this value enables an export or a listener: it is the address of a
@@ -95,13 +97,14 @@ impl OtelSetting {
         self.names_exporter(text, "otlp")
     }
 
-    /// Returns whether a wrong value is reported even if nothing is exported. The value was perhaps
-    /// meant to be `prometheus`, which needs no endpoint.
+    /// Returns whether a wrong value of the variable is reported even if nothing is exported: a
+    /// typing error in `prometheus`, which needs no endpoint, would otherwise stay unnoticed.
     #[must_use]
     pub fn may_enable(&self) -> bool {
         self.option == (Some(SignalKind::Metrics), "off")
     }
 
+    /// Returns the signal of the variable if it lists exporters, and `exporter` is one of them.
     fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
         // `OTEL_TRACES_EXPORTER` and its siblings set the option `off`.
         let (signal, option) = self.option;
@@ -120,6 +123,7 @@ impl OtelSetting {
     #[must_use]
     pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
         let (signal, option) = self.option;
+        // Options of one topic are checked together.
         let topic = |option| match option {
             "sampler" | "sampler_argument" => "sampler",
             "off" if signal == Some(SignalKind::Metrics) => "listener",

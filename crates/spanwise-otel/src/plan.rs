@@ -12,7 +12,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// Everything that depends on a callsite alone.
+/// The data that is the same for all spans or events of a callsite.
 #[derive(Debug)]
 pub(crate) struct CallsitePlan {
     /// The fields, by their index.
@@ -26,7 +26,8 @@ pub(crate) struct CallsitePlan {
     pub(crate) constants: Attributes,
     /// Whether a field is named `trace_id`.
     pub(crate) has_trace_id: bool,
-    /// Whether its events are records of the `log` crate whose origin is in their fields.
+    /// Whether its events are records of the `log` crate. Their target and source location are in
+    /// their fields.
     pub(crate) is_log_record: bool,
 }
 
@@ -73,10 +74,10 @@ impl CallsitePlan {
     pub(crate) fn new(callsite: &Metadata<'_>, options: PlanOptions) -> Self {
         let names = || callsite.fields().iter().map(|field| field.name());
         let fields = names().map(|name| {
-            let name_shown = name.strip_prefix("r#").unwrap_or(name);
+            let exported_name = name.strip_prefix("r#").unwrap_or(name);
             PlannedField {
-                key: Key::new(name_shown),
-                role: role(callsite, name_shown),
+                key: Key::new(exported_name),
+                role: role(callsite, exported_name),
             }
         });
         let mut seen = HashSet::new();
@@ -119,12 +120,12 @@ pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
         let (file, line) = location.rsplit_once(':').unwrap_or_default();
         callsite.file() == Some(file) && line.parse().ok() == callsite.line()
     });
-    // The bridges of the `log` crate and the panic hook give all their events one of these names.
+    // The bridges of the `log` crate and the panic hook use these names for all their events.
     let is_generic = matches!(name, "event" | "log event");
     (!is_of_macro && !is_generic).then_some(name)
 }
 
-/// Returns an `InstrumentationScope`.
+/// Returns an encoded `InstrumentationScope`.
 pub(crate) fn encode_scope(name: &str) -> Box<[u8]> {
     const NAME: u32 = 1;
     let mut scope = Vec::with_capacity(name.len() + 3);

@@ -45,8 +45,8 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-/// The maximum bytes of a `baggage` header. A longer one is ignored when it is received. Entries
-/// that do not fit are not sent.
+/// The maximum length of a `baggage` header in bytes. A longer received header is ignored. When a
+/// header is sent, entries that do not fit are omitted.
 const MAX_BAGGAGE_LEN: usize = 8192;
 
 impl W3cPropagator {
@@ -115,7 +115,7 @@ impl TextMapPropagator for W3cPropagator {
             Some(remote) => cx.with_remote_span_context(remote),
             None => cx.clone(),
         };
-        // A list may be in several headers.
+        // The baggage may be spread over several headers.
         match extractor.get_all(BAGGAGE) {
             Some(headers) if self.baggage => cx.with_baggage(parse_baggage(&headers.join(","))),
             _ => cx,
@@ -162,7 +162,7 @@ fn baggage_header(baggage: &Baggage) -> String {
     for (key, (value, metadata)) in baggage {
         let mut entry = String::from(key.as_str());
         entry.push('=');
-        encode(value.as_str(), &mut entry);
+        percent_encode(value.as_str(), &mut entry);
         let metadata = metadata.as_str().trim();
         if !metadata.is_empty() && metadata.bytes().all(is_metadata_octet) {
             entry.extend([";", metadata]);
@@ -185,7 +185,7 @@ fn is_metadata_octet(byte: u8) -> bool {
 }
 
 /// Percent-encodes a value. Also encodes `=`, because some parsers end the value there.
-fn encode(value: &str, to: &mut String) {
+fn percent_encode(value: &str, to: &mut String) {
     for byte in value.bytes() {
         match byte {
             b'"' | b',' | b';' | b'=' | b'\\' | b'%' | 0..=b' ' | 0x7F.. => {

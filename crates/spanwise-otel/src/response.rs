@@ -16,7 +16,7 @@ pub(crate) struct PartialSuccess {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RpcStatus {
     pub(crate) message: String,
-    /// The delay of a `google.rpc.RetryInfo`.
+    /// The delay of a `google.rpc.RetryInfo`, if there is one.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -87,7 +87,7 @@ fn duration(message: &[u8]) -> Duration {
     Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
 }
 
-/// Returns the values of the length-delimited field `number`.
+/// Returns the values of the length-delimited fields with this number.
 fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
     fields(message).filter_map(move |(field, value)| match value {
         WireValue::Bytes(bytes) if field == number => Some(bytes),

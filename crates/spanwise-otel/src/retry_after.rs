@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The shortest and the longest delay. Other requested delays are clamped to these limits.
-const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60 * 60));
+/// The shortest and the longest delay. Other requested delays are clamped to this range.
+const MIN_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60 * 60);
 
-/// Returns the delay of a `Retry-After` header: a number of seconds or a date, which is compared
-/// with `now`.
+/// Returns the [bounded] delay that a `Retry-After` header requests. `value` is a number of
+/// seconds, or a date, which is compared with `now`.
 pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let delay = match value.parse() {
@@ -17,9 +18,9 @@ pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     Some(bounded(delay))
 }
 
-/// Returns the delay, clamped to [`LIMITS`].
+/// Returns the delay, but at least [`MIN_DELAY`] and at most [`MAX_DELAY`].
 pub(crate) fn bounded(delay: Duration) -> Duration {
-    delay.clamp(LIMITS.0, LIMITS.1)
+    delay.clamp(MIN_DELAY, MAX_DELAY)
 }
 
 /// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the form that servers must send.

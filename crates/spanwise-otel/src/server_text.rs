@@ -4,18 +4,18 @@ use std::{fmt, sync::Arc};
 
 use spanwise_core::{REDACTED, Redact};
 
-/// Removes the exporter's header values and the application's secrets from texts of a server. The
-/// server may repeat values that it received.
+/// Replaces secrets in texts of a server: the values of the exporter's headers, and what the policy
+/// of the application redacts. The server may repeat values that it received.
 #[derive(Clone)]
 pub(crate) struct ServerTextFilter {
     secrets: Vec<String>,
     policy: Option<Arc<dyn Redact>>,
 }
 
-/// The most characters of a text that are reported.
+/// At most this many characters of a text are reported.
 const MAX_CHARS: usize = 200;
 
-/// Shorter values are not removed, because they occur in texts by chance.
+/// Shorter header values, in bytes, are not replaced, because they may occur in a text by chance.
 const MIN_SECRET_LEN: usize = 6;
 
 impl ServerTextFilter {
@@ -23,7 +23,7 @@ impl ServerTextFilter {
         header_values: impl IntoIterator<Item = &'a str>,
         policy: Option<Arc<dyn Redact>>,
     ) -> Self {
-        // A server may repeat the key without its scheme, such as `Bearer`.
+        // A server may repeat only a part of a value: the key without its scheme, such as `Bearer`.
         let parts = header_values.into_iter().flat_map(|value| {
             let words = value.split([' ', '=', ':']);
             std::iter::once(value).chain(words)

@@ -31,25 +31,26 @@ pub(crate) fn boolean(text: &str) -> Result<bool, ParseError> {
     }
 }
 
-pub(crate) fn millis(text: &str, least: u64, most: u64) -> Result<Duration, ParseError> {
-    number(text, least, most, "milliseconds").map(Duration::from_millis)
+pub(crate) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
+    number(text, min, max, "milliseconds").map(Duration::from_millis)
 }
 
-pub(crate) fn count(text: &str, least: u64, most: u64) -> Result<usize, ParseError> {
-    number(text, least, most, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+pub(crate) fn count(text: &str, min: u64, max: u64) -> Result<usize, ParseError> {
+    number(text, min, max, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 pub(crate) fn limit(text: &str) -> Result<usize, ParseError> {
     count(text, 0, u64::MAX)
 }
 
-pub(crate) fn number(text: &str, least: u64, most: u64, what: &str) -> Result<u64, ParseError> {
+/// Parses a number from `min` to `max`. An error asks for `unit`, such as "milliseconds".
+pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
     let reason = match text.parse::<u64>() {
-        Ok(number) if (least..=most).contains(&number) => return Ok(number),
+        Ok(number) if (min..=max).contains(&number) => return Ok(number),
         Ok(_) => "is out of range",
         Err(_) => "is not a number",
     };
-    let hint = format!("write {what} from {least} to {most}");
+    let hint = format!("write {unit} from {min} to {max}");
     Err(ParseError::word(text, reason, hint))
 }
 
@@ -98,8 +99,9 @@ pub(crate) fn pairs(text: &str, empty: EmptyValues) -> Result<Vec<(String, Strin
     })
 }
 
-/// Returns the key of a pair as errors show it: only its length if it is not a token. Such a key
-/// may contain a secret: in `Authorization: Basic dXNlcg==`, where `:` was written for `=`.
+/// Returns the key of a pair as errors show it. If the key is not a valid header name, this is only
+/// its length, because the key may contain a secret. In `Authorization: Basic dXNlcg==`, for
+/// example, `:` was written for `=`, so the key ends at the padding.
 pub(crate) fn shown_key(key: &str) -> String {
     match key.parse::<HeaderName>() {
         Ok(_) => format!("`{key}`"),

@@ -48,10 +48,13 @@ pub(crate) struct Signal {
     clock: Clock,
 }
 
-/// Batches that wait for further records. The second field is signalled when a batch that was taken
-/// is in the queue.
+/// Batches that wait for further records.
 #[derive(Debug)]
-struct OpenBatches(Mutex<State>, Condvar);
+struct OpenBatches {
+    inner: Mutex<State>,
+    /// Notified when a batch that was taken is in the queue.
+    move_ended: Condvar,
+}
 
 #[derive(Debug)]
 struct State {
@@ -59,7 +62,8 @@ struct State {
     lanes: [OpenBatch; 2],
     /// The number of records that were pushed, including lost ones.
     accepted: u64,
-    /// The number of batches that were taken and are not in the queue yet. A flush waits for them.
+    /// The number of batches that were taken from `lanes` and are not in the queue yet. A flush
+    /// waits for them.
     moving: usize,
     has_ended: bool,
 }
@@ -77,7 +81,8 @@ enum Pushed {
     Started,
     /// The record waits in a batch with others.
     Waiting,
-    /// This batch is full and must be queued. It may not have the record itself.
+    /// This batch is full, and the caller must queue it. It may lack the record, which is then the
+    /// first of the next batch.
     Full(Batch),
     /// The signal has ended, so the record is lost.
     Ended,
@@ -87,7 +92,7 @@ enum Pushed {
 /// before its request exceeds this.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
 
-/// The part of a request that is reserved for the resource.
+/// The length in a request that is reserved for the resource.
 const RESOURCE_LEN: usize = 64 * 1024;
 
 impl Signal {
@@ -118,11 +123,11 @@ impl Signal {
     }
 
     /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues the batch if it is full.
-    /// `record` has the parts of the record, to be joined. `scope` is its encoded
+    /// `record` has the consecutive parts of the record. `scope` is its encoded
     /// `InstrumentationScope`.
     pub(crate) fn push<const N: usize>(&self, scope: &[u8], record: [&[u8]; N], level: Level) {
         let process = self.exporter.current();
-        let mut state = process.state.0.lock();
+        let mut state = process.state.inner.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
         state.moving += usize::from(matches!(pushed, Pushed::Full(_)));
         drop(state);
@@ -155,7 +160,7 @@ impl Signal {
             full = open.take();
         }
         open.batch.push(scope, record, level);
-        // If `full` is taken already, this record did not fit into that batch and is alone in the
+        // If `full` is set already, this record did not fit into that batch. It is alone in the
         // next batch, which is not full.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
@@ -168,7 +173,7 @@ impl Signal {
         full.map_or(Pushed::Waiting, Pushed::Full)
     }
 
-    /// Returns the index in [`State::lanes`] for records of a level: 0 is of high importance. If
+    /// Returns the index in [`State::lanes`] for records of a level. Lane 0 has high importance. If
     /// the queue is full, log records at INFO and below are dropped before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
@@ -195,7 +200,7 @@ impl Signal {
         let Some(process) = self.exporter.existing() else {
             return SignalStats::default();
         };
-        let state = process.state.0.lock();
+        let state = process.state.inner.lock();
         let open_bytes: usize = state.lanes.iter().map(|open| open.batch.bytes()).sum();
         SignalStats {
             accepted: state.accepted,
@@ -232,7 +237,7 @@ impl Signal {
     /// Sends waiting records until `deadline`, and counts the rest as lost.
     pub(crate) fn shutdown_by(&self, deadline: Instant) {
         if let Some(process) = self.exporter.existing() {
-            process.state.0.lock().has_ended = true;
+            process.state.inner.lock().has_ended = true;
         }
         self.queue_batches(|_| true);
         if let Some(process) = self.exporter.existing() {
@@ -246,7 +251,7 @@ impl Signal {
         let Some(process) = self.exporter.existing() else {
             return;
         };
-        let mut state = process.state.0.lock();
+        let mut state = process.state.inner.lock();
         let batches = state.lanes.each_mut().map(|open| match open.due {
             Some(due) if is_due(due) => open.take(),
             _ => None,
@@ -266,26 +271,33 @@ impl OpenBatches {
             batch: Batch::new(importance),
             due: None,
         };
-        let state = Mutex::new(State {
+        let inner = Mutex::new(State {
             lanes: [Importance::High, Importance::Ordinary].map(open),
             accepted: 0,
             moving: 0,
             has_ended: false,
         });
-        Self(state, Condvar::new())
+        Self {
+            inner,
+            move_ended: Condvar::new(),
+        }
     }
 
-    /// Notes that a batch is in the queue.
+    /// Records that a batch that was taken is in the queue.
     fn end_move(&self) {
-        self.0.lock().moving -= 1;
-        self.1.notify_all();
+        self.inner.lock().moving -= 1;
+        self.move_ended.notify_all();
     }
 
     /// Waits until the batches that other threads have taken are in the queue, or until `deadline`.
     fn wait_for_moves(&self, deadline: Instant) {
         let timeout = deadline.saturating_duration_since(Instant::now());
         let is_moving = |state: &mut State| state.moving > 0;
-        drop(self.1.wait_timeout_while(self.0.lock(), timeout, is_moving));
+        let state = self.inner.lock();
+        drop(
+            self.move_ended
+                .wait_timeout_while(state, timeout, is_moving),
+        );
     }
 }
 
@@ -300,7 +312,7 @@ impl OpenBatch {
 
 impl PeriodicTasks for Signal {
     fn next_run(&self) -> Option<Instant> {
-        let state = self.exporter.existing()?.state.0.lock();
+        let state = self.exporter.existing()?.state.inner.lock();
         state.lanes.iter().filter_map(|open| open.due).min()
     }
 

@@ -17,14 +17,16 @@ pub(crate) struct SpanAttributes {
     /// Four ranges: own pinned attributes, inherited pinned ones, own attributes that are not
     /// pinned, and inherited ones that are not pinned.
     bytes: Box<[u8]>,
-    /// The ends of the first three ranges.
+    /// The ends of the first three ranges of `bytes`.
     own_pinned_end: u32,
     pinned_end: u32,
     own_end: u32,
-    /// The keys and the number of attributes, if all keys are different. `bytes` can then be
-    /// appended at once.
+    /// The keys and the number of attributes, if no key occurs twice. `bytes` can then be appended
+    /// at once.
     keys: Option<(KeyBits, u32)>,
+    /// The ids that the application recorded on this span.
     own_ids: RecordIds,
+    /// The ids that the application recorded on this span, or else on an outer span.
     ids: RecordIds,
     /// The number of own attributes that exceeded the limits.
     own_dropped: u32,
@@ -70,10 +72,10 @@ impl SpanAttributes {
         let own_end = bytes.len();
         inherit(&mut bytes, own.others, parent.map_or(&[], Self::others));
         let (pinned, others) = bytes.split_at(pinned_end);
-        let is_hidden = !pinned.is_empty()
+        let has_repeated_key = !pinned.is_empty()
             && encoded_attributes(others).any(|attribute| has_key(pinned, attribute));
         Self {
-            keys: (!is_hidden).then(|| KeyBits::from_attributes(&bytes)),
+            keys: (!has_repeated_key).then(|| KeyBits::from_attributes(&bytes)),
             bytes: bytes.into_boxed_slice(),
             own_pinned_end: own.pinned.len() as u32,
             pinned_end: pinned_end as u32,
@@ -92,8 +94,8 @@ impl SpanAttributes {
     pub(crate) fn record(&self, recorded: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
         let own = self.own();
         let mut dropped = own.dropped.saturating_add(recorded.dropped);
-        let pinned = replaced(own.pinned, recorded.pinned, &mut dropped);
-        let others = replaced(own.others, recorded.others, &mut dropped);
+        let pinned = merged(own.pinned, recorded.pinned, &mut dropped);
+        let others = merged(own.others, recorded.others, &mut dropped);
         let own = OwnAttributes {
             pinned: &pinned,
             others: &others,
@@ -122,7 +124,7 @@ impl SpanAttributes {
         &self.bytes[self.pinned_end as usize..]
     }
 
-    /// Returns the ids that the application recorded.
+    /// Returns the ids that the application recorded on this span, or else on an outer span.
     #[inline]
     pub(crate) fn ids(&self) -> RecordIds {
         self.ids
@@ -165,9 +167,9 @@ fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
     encoded_attributes(attributes).any(|known| known.key() == attribute.key())
 }
 
-/// Returns the old attributes, with new values in place, and then the attributes with new keys.
-/// Counts the attributes that exceed the limit.
-fn replaced(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
+/// Returns the attributes of `old`, each with its value from `new` if there is one, and then the
+/// attributes of `new` with other keys. Omits and counts attributes that exceed the limit.
+fn merged(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
     let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));
     let added = encoded_attributes(new).filter(|new| !has_key(old, *new));

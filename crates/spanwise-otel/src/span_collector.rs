@@ -57,7 +57,7 @@ struct Placement {
     identity: SpanIdentity,
     parent: Option<ParentSpan>,
     kind: SpanKind,
-    /// The trace and the span of an untrusted caller.
+    /// The trace id and the span id of an untrusted caller.
     link: Option<([u8; 16], [u8; 8])>,
     /// Whether `set_parent` may still move the span to a sampled trace. If so, its data is recorded
     /// although its present trace is not sampled.
@@ -82,8 +82,8 @@ impl SpanCollector {
         }
     }
 
-    /// Chooses the trace and the parent of a new span. `announced` has the ids and the kind that
-    /// `spanwise-http` chose for this span in advance.
+    /// Chooses the trace and the parent of a new span. `announced` has the span id, the kind and
+    /// perhaps the trace that `spanwise-http` chose for this span in advance.
     fn place<S: for<'s> LookupSpan<'s>>(
         &self,
         attrs: &SpanAttributes<'_>,
@@ -113,14 +113,14 @@ impl SpanCollector {
         let mut ancestors = successors(span.parent(), SpanRef::parent);
         let ancestor = ancestors.find_map(|span| Some((SpanIdentity::freeze(&span)?, span)));
         if let Some((identity, ancestor)) = ancestor {
-            // An API span was started inside `ancestor` and is current: it becomes the parent.
+            // If an API span that was started inside `ancestor` is current, it becomes the parent.
             if sees_otel_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
                 && active.span_id().to_bytes() != identity.span_id()
                 && !self.is_self_or_ancestor(&ancestor, active.span_id().to_bytes())
             {
-                return below_api_span(pipeline, &active, span_id, placed);
+                return place_below(pipeline, &active, span_id, placed);
             }
             let parent = ParentSpan {
                 span_id: identity.span_id(),
@@ -134,7 +134,8 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
-        // If an API span is active, an outgoing request that would begin a trace becomes its child
+        // An outgoing request was announced in a trace of its own, or in the trace that this
+        // process inherits. If an API span is active, the request becomes a child of that span
         // instead.
         let may_join_active_span = |trace: &AnnouncedTrace| {
             let is_root =
@@ -145,7 +146,7 @@ impl SpanCollector {
             && announced.as_ref().is_none_or(may_join_active_span)
             && let Some(active) = entered_contexts::active_span_context()
         {
-            return below_api_span(pipeline, &active, span_id, placed);
+            return place_below(pipeline, &active, span_id, placed);
         }
         if let Some(trace) = announced {
             return place_announced(pipeline, &trace, span_id, kind);
@@ -157,8 +158,8 @@ impl SpanCollector {
                 spanwise_core::Context::from_span(&it)
             })
         };
-        // A span with `parent: None` is not part of the surrounding request, so its context is
-        // ignored.
+        // A span with `parent: None` is not part of the surrounding request, so the context of the
+        // request is ignored.
         let inherited = || {
             if attrs.is_root() {
                 inherited_span()
@@ -171,7 +172,7 @@ impl SpanCollector {
         {
             return Placement {
                 may_move: true,
-                ..below_api_span(pipeline, &inherited, span_id, placed)
+                ..place_below(pipeline, &inherited, span_id, placed)
             };
         }
         let (trace_id, flags) = match trace_id {
@@ -187,9 +188,9 @@ impl SpanCollector {
         }
     }
 
-    /// Returns whether `id` is `span`, one of its ancestors, or the direct (OpenTelemetry) parent
-    /// of one of them. If so, the active API span is older than `span` and cannot be the new
-    /// parent.
+    /// Returns whether the span id `id` belongs to `span`, to one of its ancestors, or to the
+    /// OpenTelemetry parent of one of these. If so, the API span with this id is older than `span`,
+    /// and cannot be the parent of a new span inside `span`.
     fn is_self_or_ancestor<S: for<'s> LookupSpan<'s>>(
         &self,
         span: &SpanRef<'_, S>,
@@ -289,15 +290,15 @@ fn place_announced(
     }
 }
 
-/// Places a span below a remote or API span: the active API span, or the span inherited from the
-/// parent process.
-fn below_api_span(
+/// Places a span below `parent`: the active API span, or the span inherited from the parent
+/// process.
+fn place_below(
     pipeline: &SpanPipeline,
-    active: &SpanContext,
+    parent: &SpanContext,
     span_id: [u8; 8],
     placed: impl FnOnce(SpanIdentity, Option<ParentSpan>) -> Placement,
 ) -> Placement {
-    let (identity, parent) = identity_below(pipeline, active, span_id);
+    let (identity, parent) = identity_below(pipeline, parent, span_id);
     placed(identity, Some(parent))
 }
 
@@ -316,8 +317,16 @@ fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 
         count: 0,
         ..AttributeLimits::default()
     };
-    let (mut none, mut text) = (Attributes::new(0, limits), String::new());
-    let mut finder = FieldEncoder::new(&plan.fields, false, &mut none, &mut text, find);
+    // No attribute is kept: only the special field is read.
+    let (mut no_attributes, mut text) = (Attributes::new(0, limits), String::new());
+    let has_repeated_keys = false;
+    let mut finder = FieldEncoder::new(
+        &plan.fields,
+        has_repeated_keys,
+        &mut no_attributes,
+        &mut text,
+        find,
+    );
     attrs.record(&mut finder);
     found.filter(|id| *id != [0; 16])
 }
@@ -431,7 +440,8 @@ where
         let SpanOrigin::Callsite(callsite) = open.origin else {
             return;
         };
-        // `context::set` records with a callsite of its own. Its values are added in `on_close`.
+        // `context::set` records with a callsite of its own. `on_close` adds its values, if context
+        // keys are exported.
         if recorded_callsite(values, callsite).callsite() != callsite.callsite() {
             return;
         }
@@ -439,16 +449,16 @@ where
             return;
         };
         SpanScratch::with(|scratch| {
-            let mut new = scratch.recorded(self.pipeline.options.limits.attributes);
-            let attributes = &mut new.attributes;
+            let mut update = scratch.recorded(self.pipeline.options.limits.attributes);
+            let attributes = &mut update.attributes;
             let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
                 values.record(visitor);
             });
             open.record(|recorded| {
-                recorded.set_attributes(&new.attributes);
+                recorded.set_attributes(&update.attributes);
                 special.apply(recorded);
             });
-            scratch.keep(new);
+            scratch.keep(update);
         });
     }
 
@@ -583,14 +593,15 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        // Before the removal: handles find the span in the table, and the policy may use one.
+        // Read the context before the span is removed from the table. The policy may use a handle,
+        // which finds the span there.
         if self.pipeline.options.has_context_keys
             && let Some(open) = self.pipeline.open.get(&id)
             && open.is_recording()
             && let Some(span) = ctx.span(&id)
         {
             let context = spanwise_core::Context::from_span(&span);
-            // The policy of the context runs here, and not under the lock of the span.
+            // The policy runs here, and not under the lock of the span.
             let values = context.iter();
             open.record(|recorded| recorded.add_context(values));
         }
@@ -600,7 +611,7 @@ where
     }
 }
 
-/// Returns the description of an error event.
+/// Returns a message, cut to the length of a description.
 fn description(message: &str) -> Box<str> {
     panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
 }

@@ -48,6 +48,8 @@ impl EncodedItems {
         self.dropped = 0;
     }
 
+    /// Adds an item as the field `field`. Drops and counts it if there are `max_count` items, or if
+    /// it needs more than `room` bytes.
     pub(crate) fn push(&mut self, field: u32, item: &[u8], max_count: usize, room: usize) {
         if self.count >= max_count || item.len() + MAX_HEADER_LEN > room {
             self.dropped = self.dropped.saturating_add(1);
@@ -92,7 +94,7 @@ pub(crate) fn push_flags(to: &mut Vec<u8>, flags: u32) {
     to.extend_from_slice(&encoded);
 }
 
-/// The most bytes of the tag and the length of an event or a link.
+/// The maximum length of the tag and the length of an event or a link.
 const MAX_HEADER_LEN: usize = 4;
 
 /// Appends a count of dropped items, unless it is 0.

@@ -17,10 +17,10 @@ pub(crate) const EVENT_ATTRIBUTES: u32 = 3;
 /// The field number of the attributes in a `Link`.
 pub(crate) const LINK_ATTRIBUTES: u32 = 4;
 
-/// The most bytes of the name of an event.
+/// The maximum length of the name of an event in bytes.
 const MAX_NAME_LEN: usize = 1024;
 
-/// The span to which a link leads.
+/// The span that a link refers to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LinkedSpan<'a> {
     pub(crate) trace_id: [u8; 16],

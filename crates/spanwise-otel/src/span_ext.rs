@@ -38,7 +38,8 @@ pub trait SpanExt: sealed::Sealed {
     /// header may have its ids. HTTP requests need no call: `spanwise-http` reads their headers.
     ///
     /// # Errors
-    /// [`SetParentError`], which is also reported once. The span stays where it is.
+    /// [`SetParentError`]. The span stays where it is. If there is an
+    /// [`OtelSpans`](crate::OtelSpans) layer, its first failure is also reported.
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
 
     /// Adds a link to another span.
@@ -48,7 +49,8 @@ pub trait SpanExt: sealed::Sealed {
     fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
 
     /// Returns the context inside of the span, for propagators and tracers. For a span that is not
-    /// exported, it is the context of the nearest exported ancestor.
+    /// exported, it is the context of the nearest exported ancestor, or an empty context if there
+    /// is none.
     fn context(&self) -> Context;
 
     /// Sets an attribute, which need not be a field. It replaces an earlier value.

@@ -35,7 +35,8 @@ pub struct SpanOptions {
     pub(crate) report: SelfReport,
 }
 
-/// Which events become events of their span, besides log records.
+/// The events that become events of their span. Whether they also become log records does not
+/// depend on this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsInSpans {
     /// No events: log records have them, with the ids of the span. The default where logs are
@@ -104,8 +105,8 @@ impl SpanOptions {
         self
     }
 
-    /// Adds the nanoseconds that threads spent inside of the span as `busy_ns`, and the rest of its
-    /// duration as `idle_ns`.
+    /// Adds the time that threads spent inside of the span as `busy_ns`, and the rest of its
+    /// duration as `idle_ns`, both in nanoseconds.
     pub fn busy_times(mut self) -> Self {
         self.has_busy_times = true;
         self

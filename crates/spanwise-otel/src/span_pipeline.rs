@@ -26,11 +26,12 @@ use crate::{
     trace_sampler::{Decision, RemoteTrace},
 };
 
-/// State shared by all spans: options, sampling, open spans, and the export signal.
+/// The state that all spans share: options, sampler, open spans, and the signal that exports them.
 #[derive(Debug)]
 pub(crate) struct SpanPipeline {
     signal: Arc<Signal>,
     pub(crate) options: SpanOptions,
+    /// The events that become events of their span.
     pub(crate) events: EventsInSpans,
     /// Redacts values set through the OpenTelemetry API, which bypass the redacting layer.
     policy: Option<Arc<dyn Redact>>,
@@ -110,7 +111,7 @@ impl SpanPipeline {
         self.unsampled.total()
     }
 
-    /// Returns how many spans are open.
+    /// Returns how many spans of `tracing` and of the OpenTelemetry API are open.
     pub(crate) fn open_spans(&self) -> usize {
         self.open.len() + self.open_api_spans.len()
     }
@@ -134,8 +135,8 @@ impl SpanPipeline {
         }
     }
 
-    /// Ends a span, and exports it, unless it is not sampled, has ended before, or was opened by
-    /// the parent of this process.
+    /// Ends a span. Exports it, unless it is not sampled, has ended before, or was opened by the
+    /// parent process.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
         SpanScratch::with(|scratch| self.end_in(scratch, span, end));
     }
@@ -187,7 +188,7 @@ impl SpanPipeline {
         SpanStart::now_of(&self.options.clock)
     }
 
-    /// Reports that `set_parent` failed, once per process.
+    /// Reports that `set_parent` failed. Only the first failure is reported.
     #[cold]
     pub(crate) fn report_set_parent_failure(&self, span: &str, error: &dyn std::fmt::Display) {
         if !self

@@ -1,4 +1,4 @@
-//! Reused memory for spans.
+//! Memory that a thread reuses for its spans.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -21,10 +21,10 @@ pub(crate) struct SpanScratch {
     spare_spans: Vec<Arc<OpenSpan>>,
 }
 
-/// The most ended spans whose memory a thread keeps.
+/// A thread keeps the memory of at most this many ended spans.
 const MAX_SPARE: usize = 16;
 
-/// The most bytes that a buffer keeps for the next span.
+/// A buffer keeps at most this many bytes for the next span.
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 thread_local! {

@@ -15,7 +15,7 @@ pub(crate) struct StatusFacts {
     /// The status that the application set.
     code: SetCode,
     description: Option<Box<str>>,
-    /// The last event at ERROR in the span, but not in its exported descendants.
+    /// The last event at ERROR in the span. Events in its exported descendants do not count.
     pub(crate) error: Option<ErrorEvent>,
     /// How an HTTP request ended.
     pub(crate) outcome: Option<RequestOutcome>,
@@ -36,7 +36,7 @@ pub(crate) struct ErrorEvent {
     pub(crate) exception_type: Option<Box<str>>,
 }
 
-/// How an HTTP request ended, as [`RequestEnd`](spanwise_core::internal::request_observer) has it.
+/// How an HTTP request ended, from [`RequestEnd`](spanwise_core::internal::request_observer).
 #[derive(Debug)]
 pub(crate) struct RequestOutcome {
     pub(crate) outcome: &'static str,
@@ -53,7 +53,7 @@ pub(crate) struct Status<'a> {
     pub(crate) error_type: Option<Cow<'a, str>>,
 }
 
-/// The most bytes of a description.
+/// The maximum length of a description in bytes.
 pub(crate) const MAX_DESCRIPTION_LEN: usize = 256;
 
 impl StatusFacts {
@@ -124,7 +124,8 @@ impl StatusFacts {
             },
             _ => {}
         }
-        // Without an outcome, the span may be from another HTTP library, which records the status.
+        // Without an outcome, the span may be from another HTTP library. Such a library records the
+        // HTTP status as a field.
         let min_error_status = match kind {
             SpanKind::Server => Some(500),
             SpanKind::Client => Some(400),

@@ -76,7 +76,8 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let is_redacted = matches!(self.inner, MaybeRedacted::Redacted(_));
-        // Skip spans that are not exported, before the policy reads their values.
+        // Skip spans of sender threads. Also skip spans that are not exported, so that the policy
+        // need not read their values.
         if is_sender_thread() || is_redacted && self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced(id));
             return;
@@ -95,12 +96,12 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let metadata = event.metadata();
-        let may_matter =
+        let may_change_span =
             *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
         // The OpenTelemetry API may log while its context stack is borrowed. Formatting such an
         // event could run user code that uses the stack and would panic, so events of the API are
         // skipped.
-        if may_matter && !is_sender_thread() && !is_opentelemetry_target(metadata.target()) {
+        if may_change_span && !is_sender_thread() && !is_opentelemetry_target(metadata.target()) {
             self.inner.on_event(event, ctx);
         }
     }

@@ -131,7 +131,7 @@ impl TraceSampler {
     #[inline] // So that a trace that begins here costs little.
     pub(crate) fn decide(self, trace_id: [u8; 16], remote: Option<RemoteTrace<'_>>) -> Decision {
         let state = remote.and_then(|remote| remote.state);
-        let sub_keys = state.map(|state| trace_state::sampling(state));
+        let sub_keys = state.map(|state| trace_state::sampling_sub_keys(state));
         let sub_keys = sub_keys.unwrap_or_default();
         let randomness = || {
             sub_keys
@@ -145,7 +145,7 @@ impl TraceSampler {
         };
         match (self.root, remote) {
             (_, Some(remote)) if self.follows_parent => {
-                // Keep the caller's `th` only if it explains the caller's decision.
+                // Keep the caller's `th` only if the caller's decision follows from it.
                 let is_consistent = sub_keys
                     .threshold
                     .is_some_and(|threshold| (randomness() >= threshold) == remote.is_sampled);

@@ -20,17 +20,17 @@ const KEY: &str = "ot";
 const THRESHOLD: &str = "th";
 const RANDOMNESS: &str = "rv";
 
-/// The number of hexadecimal digits of 56 bits.
+/// The number of hexadecimal digits in 56 bits, the length of a threshold and of the randomness.
 const DIGITS: usize = 14;
 
-/// The most characters of the value of an entry.
+/// The maximum length of the value of an entry.
 const MAX_VALUE_LEN: usize = 256;
 
-/// The most entries of a `tracestate`.
+/// The maximum number of entries in a `tracestate`.
 const MAX_ENTRIES: usize = 32;
 
 /// Returns the sub-keys that matter to a sampler.
-pub(crate) fn sampling(state: &str) -> SamplingSubKeys {
+pub(crate) fn sampling_sub_keys(state: &str) -> SamplingSubKeys {
     let mut found = SamplingSubKeys::default();
     for (key, value) in sub_keys(state) {
         match key {
@@ -48,10 +48,10 @@ pub(crate) fn sampling(state: &str) -> SamplingSubKeys {
     found
 }
 
-/// Returns `state` with `threshold` as its `th`, or without a `th`. The entry of OpenTelemetry
-/// moves to the front. Returns `None` if no entry is left.
+/// Returns `state` with `threshold` as its `th`, or without a `th` if `threshold` is `None`. The
+/// entry of OpenTelemetry moves to the front. Returns `None` if no entry is left.
 ///
-/// If the entry would be too long with a `th`, it has none.
+/// The `th` is omitted if the entry would be too long with it.
 pub(crate) fn with_threshold(state: &str, threshold: Option<&str>) -> Option<Arc<str>> {
     let mut value = String::new();
     for (key, other) in sub_keys(state).filter(|(key, _)| *key != THRESHOLD) {
@@ -84,7 +84,7 @@ fn append(value: &mut String, key: &str, sub_value: &str) {
     value.extend([key, ":", sub_value]);
 }
 
-/// Returns key, value and text of each entry.
+/// Returns the key, the value and the whole text of each entry.
 fn entries(state: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     let entries = state.split(',').map(str::trim);
     entries.filter_map(|entry| {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn sub_keys_are_read() {
         let check = |state, threshold, randomness| {
-            let found = sampling(state);
+            let found = sampling_sub_keys(state);
             assert_eq!(
                 (found.threshold, found.randomness),
                 (threshold, randomness),

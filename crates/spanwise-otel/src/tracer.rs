@@ -50,7 +50,8 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export INFO for the scope.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export spans at INFO of the
+    /// scope.
     is_exported: bool,
 }
 
@@ -156,7 +157,7 @@ impl OtelTracer {
     }
 }
 
-/// Returns an `InstrumentationScope`.
+/// Returns an encoded `InstrumentationScope`.
 fn encode_scope(pipeline: &SpanPipeline, scope: &InstrumentationScope) -> Arc<[u8]> {
     const NAME: u32 = 1;
     const VERSION: u32 = 2;

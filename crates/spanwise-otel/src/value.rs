@@ -19,9 +19,9 @@ pub(crate) struct FieldEncoder<'a, F> {
     attributes: &'a mut Attributes,
     /// Reused memory for values that are formatted.
     text: &'a mut String,
-    /// Whether `attributes` may already have the key of a field.
+    /// Whether `attributes` may already have the key of a field that is visited.
     may_replace: bool,
-    /// Whether an error was visited. Only the first one becomes `exception.*` attributes.
+    /// Whether an error was visited. Only the first error becomes `exception.*` attributes.
     has_exception: bool,
     /// Whether the fields `trace_id` and `span_id` are attributes.
     keeps_ids: bool,
@@ -52,8 +52,8 @@ where
         }
     }
 
-    /// Makes the fields `trace_id` and `span_id` attributes if `keep` is true. By default they are
-    /// special.
+    /// Makes the fields `trace_id` and `span_id` attributes if `keep` is true. Otherwise they are
+    /// special fields.
     pub(crate) fn keep_ids(mut self, keep: bool) -> Self {
         self.keeps_ids = keep;
         self
@@ -68,7 +68,7 @@ where
         }
     }
 
-    #[inline(always)] // See `Attributes::push`.
+    #[inline(always)] // See `Attributes::add`.
     fn add(&mut self, field: &Field, value: AnyValue<'_>) {
         let Some(planned) = self.fields.get(field.index()) else {
             return;

@@ -85,7 +85,7 @@ impl WireWriter for Vec<u8> {
     #[inline]
     fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.varint(tag(field, LENGTH_DELIMITED));
-        // Most messages are short: their length takes this byte.
+        // Most messages are short, so their length fits into one byte.
         let length_at = self.len();
         self.push(0);
         write(self);
@@ -145,7 +145,7 @@ fn push_long_pair(into: &mut Vec<u8>, first: u64, second: u64) {
     into.varint(second);
 }
 
-/// The most bytes of a varint.
+/// The maximum length of a varint in bytes.
 pub(crate) const MAX_VARINT_LEN: usize = 10;
 
 /// Returns the length of a varint in bytes.
@@ -158,7 +158,7 @@ pub(crate) const fn varint_len(value: u64) -> usize {
     bits.div_ceil(7) as usize
 }
 
-/// Replaces the byte at `at` by a length that takes more than one byte.
+/// Replaces the byte at `at` with a length that takes more than one byte.
 #[cold]
 fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
     let mut length = Vec::new();
@@ -166,7 +166,7 @@ fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
     into.splice(at..=at, length);
 }
 
-/// A field of a message that was received.
+/// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WireValue<'a> {
     Uint(u64),
@@ -175,7 +175,7 @@ pub(crate) enum WireValue<'a> {
     Fixed32(u32),
 }
 
-/// Returns the fields of a received message. The iterator ends at the first field that is not
+/// Returns the fields of an encoded message. The iterator ends at the first field that is not
 /// valid.
 pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue<'_>)> {
     std::iter::from_fn(move || {

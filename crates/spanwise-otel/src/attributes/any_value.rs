@@ -28,6 +28,7 @@ impl<'a> AnyValue<'a> {
     const ARRAY: u32 = 5;
     const BYTES: u32 = 7;
 
+    /// Cuts a text or bytes at the limits.
     #[inline(always)] // See `Attributes::add`.
     pub(super) fn cut(self, limits: AttributeLimits) -> Self {
         match self {
@@ -78,6 +79,7 @@ impl<'a> AnyValue<'a> {
                 to.extend_from_slice(text.as_bytes());
             }
             Self::Int(int) => {
+                // The field, and unused bytes up to the constant length.
                 let mut bytes = [0; MAX_INT_FIELD_LEN];
                 bytes[..2].copy_from_slice(&short(len));
                 bytes[2] = short_uint(Self::INT, 0)[0];
@@ -88,7 +90,8 @@ impl<'a> AnyValue<'a> {
                 }
                 bytes[1 + len] &= 0x7F;
                 let end = to.len() + 2 + len;
-                // A copy of a constant length needs no call.
+                // Copy all bytes and cut off the unused ones: a copy of a constant length needs no
+                // call.
                 to.extend_from_slice(&bytes);
                 to.truncate(end);
             }
@@ -122,6 +125,6 @@ impl<'a> AnyValue<'a> {
     }
 }
 
-/// The most bytes of a field with an integer: the tag and the length of the field, the tag of the
-/// integer, and the integer.
+/// The maximum length of a field with an integer: the tag and the length of the field, the tag of
+/// the integer, and the integer.
 const MAX_INT_FIELD_LEN: usize = 3 + MAX_VARINT_LEN;

@@ -41,7 +41,7 @@ impl Owned {
         }
     }
 
-    /// Returns what is expected of the decoder.
+    /// Returns the value that the decoder must return, if texts have at most `chars` characters.
     fn limited(&self, chars: usize) -> Value {
         match self {
             Self::Text(text) => {
@@ -194,7 +194,7 @@ fn values_of_an_owner_have_64_kib() {
         attributes.push_named(&format!("k{n}"), AnyValue::Text(&long));
     }
     attributes.push_named("small", AnyValue::Int(1));
-    // Three long values and what is small enough for the rest.
+    // Three long values, and the small one.
     assert_eq!(decode(&attributes).len(), 4);
     assert_eq!(attributes.dropped(), 7);
     assert!(attributes.as_bytes().len() <= MAX_ATTRIBUTES_LEN);

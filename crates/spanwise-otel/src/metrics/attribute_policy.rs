@@ -22,6 +22,7 @@ impl<'p> AttributePolicy<'p> {
         }
     }
 
+    /// Returns the redacted and cut attributes, sorted by key. No key occurs twice.
     pub(super) fn apply<'a>(
         &mut self,
         attributes: impl Iterator<Item = &'a KeyValue>,
@@ -32,11 +33,11 @@ impl<'p> AttributePolicy<'p> {
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK may keep several attributes with the same key. The last one counts, if the SDK
-        // keeps the order in which the caller passed them.
+        // The SDK may keep several attributes with the same key. Keep the last of them. The sort is
+        // stable, so reverse first: then the last one comes first among equal keys.
         shown.reverse();
         shown.sort_by(|a, b| a.key.cmp(&b.key));
-        shown.dedup_by(|earlier, last| earlier.key == last.key);
+        shown.dedup_by(|removed, kept| removed.key == kept.key);
         for attribute in &mut shown {
             cut_texts(&mut attribute.value);
         }

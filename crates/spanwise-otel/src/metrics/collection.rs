@@ -15,11 +15,12 @@ pub(crate) struct CollectionSchedule {
 #[derive(Debug)]
 struct Requests {
     /// The number of the last request.
-    last: u64,
+    last_requested: u64,
     /// The number of the last request that was fulfilled.
-    done: u64,
+    last_done: u64,
+    /// Whether an open request is for an export, and not only for a run of the callbacks.
     wants_export: bool,
-    /// `None` if there are exports on request only.
+    /// `None` if values are exported on request only.
     interval: Option<Duration>,
     next_export: Option<Instant>,
     has_ended: bool,
@@ -42,8 +43,8 @@ impl CollectionSchedule {
     pub(crate) fn new(interval: Option<Duration>) -> Self {
         Self {
             state: Mutex::new(Requests {
-                last: 0,
-                done: 0,
+                last_requested: 0,
+                last_done: 0,
                 wants_export: false,
                 interval,
                 next_export: interval.and_then(|interval| Instant::now().checked_add(interval)),
@@ -53,7 +54,7 @@ impl CollectionSchedule {
         }
     }
 
-    /// Waits until there is something to do. Returns `None` at the end.
+    /// Waits until there is something to do. Returns `None` after [`end`](Self::end).
     pub(crate) fn next(&self) -> Option<Collection> {
         let mut state = self.state.lock();
         loop {
@@ -62,7 +63,7 @@ impl CollectionSchedule {
                 return None;
             }
             let is_due = state.next_export.is_some_and(|at| at <= now);
-            if is_due || state.last > state.done {
+            if is_due || state.last_requested > state.last_done {
                 let exports = std::mem::take(&mut state.wants_export) || is_due;
                 if is_due {
                     // The interval counts from now: after a late export, the next is not early.
@@ -71,7 +72,7 @@ impl CollectionSchedule {
                         .and_then(|interval| now.checked_add(interval));
                 }
                 return Some(Collection {
-                    number: state.last,
+                    number: state.last_requested,
                     exports,
                 });
             }
@@ -82,22 +83,25 @@ impl CollectionSchedule {
         }
     }
 
+    /// Wakes the threads that wait for a request that `collection` fulfils.
     pub(crate) fn done(&self, collection: Collection) {
-        self.state.lock().done = collection.number;
+        self.state.lock().last_done = collection.number;
         self.changed.notify_all();
     }
 
     /// Requests a run of the callbacks, and waits for it until `deadline`.
     pub(crate) fn observe(&self, deadline: Instant) {
         let mut state = self.state.lock();
-        let number = self.request(&mut state, false);
+        let number = self.request(&mut state);
         self.wait_done(state, number, deadline);
     }
 
     /// Requests an export of the current values, and does not wait for it. Requests that come
     /// before the export starts share it.
     pub(crate) fn request_export(&self) -> RequestedExport {
-        RequestedExport(self.request(&mut self.state.lock(), true))
+        let mut state = self.state.lock();
+        state.wants_export = true;
+        RequestedExport(self.request(&mut state))
     }
 
     /// Waits for `export` until `deadline`, and returns whether it was done.
@@ -105,27 +109,28 @@ impl CollectionSchedule {
         self.wait_done(self.state.lock(), export.0, deadline)
     }
 
-    fn request(&self, state: &mut Requests, exports: bool) -> u64 {
-        state.last += 1;
-        state.wants_export |= exports;
+    /// Adds a request, and returns its number.
+    fn request(&self, state: &mut Requests) -> u64 {
+        state.last_requested += 1;
         self.changed.notify_all();
-        state.last
+        state.last_requested
     }
 
+    /// Waits for the request `number` until `deadline`, and returns whether it was fulfilled.
     fn wait_done(
         &self,
         mut state: MutexGuard<'_, Requests>,
         number: u64,
         deadline: Instant,
     ) -> bool {
-        while state.done < number && !state.has_ended {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
+        while state.last_done < number && !state.has_ended {
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            if time_left.is_zero() {
                 return false;
             }
-            (state, _) = self.changed.wait_timeout(state, rest);
+            (state, _) = self.changed.wait_timeout(state, time_left);
         }
-        state.done >= number
+        state.last_done >= number
     }
 
     /// Ends the collecting thread.

@@ -77,8 +77,9 @@ impl ExponentialDistribution {
         self.scale = scale;
     }
 
-    /// Returns the highest scale at which the merged distribution fits into [`MAX_BUCKETS`]. Each
-    /// may have a fine scale: for 5 ms and 5 s, the range between them would take millions.
+    /// Returns the highest scale at which the merged distribution fits into [`MAX_BUCKETS`]. A
+    /// distribution of similar values has a high scale, and so narrow buckets. If one is around 5
+    /// ms and the other around 5 s, millions of these buckets would lie between them.
     fn common_scale(&self, other: &Self) -> i32 {
         let has_room = |a: &Buckets, b: &Buckets, scale: i32| {
             let a = a.index_range(self.scale - scale);
@@ -109,7 +110,7 @@ impl Buckets {
     }
 
     /// Returns the buckets that are not empty, with their indexes at a scale that is lower by
-    /// `steps`: each step halves the number of buckets, so several may have one index.
+    /// `steps`. Each step merges two neighbouring buckets, so an index may occur several times.
     pub(super) fn counts_by_index(
         &self,
         steps: i32,
@@ -123,13 +124,14 @@ impl Buckets {
         })
     }
 
-    /// Returns the lowest and the highest index that is not empty.
+    /// Returns the lowest and the highest index of [`counts_by_index`](Self::counts_by_index).
     fn index_range(&self, steps: i32) -> Option<(i64, i64)> {
         let mut indexes = self.counts_by_index(steps).map(|(index, _)| index);
         let first = indexes.next()?;
         Some((first, indexes.next_back().unwrap_or(first)))
     }
 
+    /// Creates the buckets that have these counts. The counts of an equal index are added up.
     pub(super) fn from_counts(counts: impl Iterator<Item = (i64, u64)>) -> Self {
         let counts: Vec<_> = counts.collect();
         let indexes = || counts.iter().map(|(index, _)| *index);

@@ -91,8 +91,9 @@ enum MetricRole {
     Ignored,
 }
 
-/// The instrument of a field, created with the first value. Counters and gauges have one instrument
-/// for integers and one for floats, because the type is not known before.
+/// The instrument of a field, created with the first value. Counters and gauges may have one
+/// instrument for integers and one for floats, because the type of a field is known only from its
+/// values.
 #[derive(Debug)]
 struct FieldInstrument {
     name: &'static str,
@@ -257,14 +258,15 @@ impl FieldMetrics {
         }
     }
 
-    /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text.
+    /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text. The policy is
+    /// applied later, when the values are collected, except to a text that is cut here.
     fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
             return KeyValue::new(key, text.to_owned());
         }
         let shown = match &self.policy {
-            // Redact before cutting: the policy may not recognise a part of a secret. If the
-            // decision depends on the key alone, it is applied when the values are collected.
+            // Redact before cutting: the policy may not recognise a part of a secret. A decision
+            // that depends on the key alone can wait, because it does not need the whole text.
             Some(policy) => match policy.verdicts(key.as_str()).text {
                 KeyVerdict::Pass | KeyVerdict::Text => policy.redact_value(key.as_str(), text),
                 _ => Cow::Borrowed(text),

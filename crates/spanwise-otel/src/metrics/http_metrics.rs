@@ -90,7 +90,8 @@ struct SideMetrics {
 #[derive(Debug, Clone)]
 struct BoundSeries {
     duration: BoundHistogram<f64>,
-    /// `None` if requests of the series have no size: the SDK also exports an unused instrument.
+    /// `None` if requests of the series have no size. The SDK exports a bound
+    /// histogram even if it has no values.
     request_size: Option<BoundHistogram<f64>>,
     response_size: Option<BoundHistogram<f64>>,
 }
@@ -113,7 +114,7 @@ struct Series<'r> {
 /// A [`Series`] that owns its texts.
 #[derive(Debug)]
 struct OwnedSeries {
-    /// The series without the texts below.
+    /// The series, but with `None` for the texts that the fields below own.
     fixed: Series<'static>,
     route: Option<Box<str>>,
     error_type: Option<Box<str>>,
@@ -122,7 +123,7 @@ struct OwnedSeries {
 
 impl SideMetrics {
     fn new(meter: &Meter, side: &str) -> Self {
-        let served = match side {
+        let direction = match side {
             "server" => "that is served here",
             _ => "that is sent from here",
         };
@@ -130,7 +131,7 @@ impl SideMetrics {
             meter
                 .f64_histogram(format!("http.{side}.{part}.body.size"))
                 .with_unit("By")
-                .with_description(format!("The size of the body of {text} {served}."))
+                .with_description(format!("The size of the body of {text} {direction}."))
                 .with_boundaries(SIZES.to_vec())
                 .build()
         };
@@ -138,7 +139,7 @@ impl SideMetrics {
             duration: meter
                 .f64_histogram(format!("http.{side}.request.duration"))
                 .with_unit("s")
-                .with_description(format!("The duration of a request {served}."))
+                .with_description(format!("The duration of a request {direction}."))
                 .with_boundaries(DURATIONS.to_vec())
                 .build(),
             request_size: size("request", "a request"),
@@ -146,7 +147,7 @@ impl SideMetrics {
             active: meter
                 .i64_up_down_counter(format!("http.{side}.active_requests"))
                 .with_unit("{request}")
-                .with_description(format!("The number of requests in progress {served}."))
+                .with_description(format!("The number of requests in progress {direction}."))
                 .build(),
             bound: RwLock::default(),
             hasher: RandomState::new(),
@@ -261,17 +262,20 @@ impl<'r> Series<'r> {
     /// Returns the attributes, sorted by key: the SDK looks up sorted attributes fastest.
     fn attributes(&self) -> Vec<KeyValue> {
         let text = |text: &str| Value::from(text.to_owned());
-        let known = |text: &'static str| Value::from(text);
+        let static_text = |text: &'static str| Value::from(text);
         let number = |number: u16| Value::from(i64::from(number));
         let attributes = [
             ("error.type", self.error_type.map(text)),
-            ("http.request.method", Some(known(self.method))),
+            ("http.request.method", Some(static_text(self.method))),
             ("http.response.status_code", self.status.map(number)),
             ("http.route", self.route.map(text)),
-            ("network.protocol.version", self.protocol_version.map(known)),
+            (
+                "network.protocol.version",
+                self.protocol_version.map(static_text),
+            ),
             ("server.address", self.server_address.map(text)),
             ("server.port", self.server_port.map(number)),
-            ("url.scheme", self.scheme.map(known)),
+            ("url.scheme", self.scheme.map(static_text)),
         ];
         attributes
             .into_iter()

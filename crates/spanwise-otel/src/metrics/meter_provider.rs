@@ -34,8 +34,8 @@ pub struct OtelMeterProvider {
 }
 
 impl OtelMeterProvider {
-    /// The observations of earlier runs are dropped once a run of all callbacks has taken
-    /// `timeout`.
+    /// Creates a provider. While a run of all callbacks takes longer than `timeout`, the
+    /// observations of earlier runs are not exported.
     pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport, timeout: Duration) -> Self {
         Self {
             sdk,
@@ -83,27 +83,28 @@ struct RunState {
     /// The number of the run, counted from 1.
     number: u64,
     /// The start of the run. `None` if the run has ended.
-    since: Option<Instant>,
+    started_at: Option<Instant>,
 }
 
 impl CallbackRun {
     fn start(&self) -> u64 {
         let mut state = self.state.lock();
         state.number += 1;
-        state.since = Some(Instant::now());
+        state.started_at = Some(Instant::now());
         state.number
     }
 
     fn end(&self) {
-        self.state.lock().since = None;
+        self.state.lock().started_at = None;
     }
 
-    /// Returns whether the observations of run `run` are still shown. While a callback hangs, all
-    /// later callbacks have observations of earlier runs. After the timeout, these are hidden.
+    /// Returns whether the observations of the run with the number `run` are exported. While a
+    /// callback hangs, it and the callbacks after it only have observations of earlier runs. After
+    /// the timeout, these are not exported.
     fn shows(&self, run: u64) -> bool {
         let state = *self.state.lock();
-        let is_late = |since: Instant| since.elapsed() >= self.timeout;
-        run == state.number || !state.since.is_some_and(is_late)
+        let is_late = |started_at: Instant| started_at.elapsed() >= self.timeout;
+        run == state.number || !state.started_at.is_some_and(is_late)
     }
 }
 
@@ -158,8 +159,9 @@ struct ObservedCallback<T> {
     state: Mutex<Observed<T>>,
 }
 
+/// The last observations of a callback.
 struct Observed<T> {
-    /// The number of the run that made the values.
+    /// The number of the run in which the callback observed the values.
     run: u64,
     has_panicked: bool,
     values: Vec<(T, Vec<KeyValue>)>,

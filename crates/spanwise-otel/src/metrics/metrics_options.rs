@@ -34,7 +34,7 @@ pub enum MetricTemporality {
     LowMemory,
 }
 
-/// The kind of buckets of histograms.
+/// The kind of buckets that histograms have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistogramAggregation {
@@ -70,7 +70,8 @@ impl MetricsOptions {
 
     /// Makes metrics available as text in any case, by
     /// [`Otel::metrics_text`](crate::Otel::metrics_text). By default, there is text only if metrics
-    /// are exported with [`MetricTemporality::Cumulative`].
+    /// are exported with [`MetricTemporality::Cumulative`], or served by
+    /// [`prometheus`](Self::prometheus).
     #[must_use]
     pub fn text(mut self) -> Self {
         self.text = true;

@@ -21,7 +21,7 @@ pub(crate) struct EncodedMetric {
 }
 
 impl EncodedMetric {
-    /// Returns the memory of the metric, without memory that it shares with others.
+    /// Returns the memory of the metric in bytes, without the scope, which it shares with others.
     pub(crate) fn bytes(&self) -> usize {
         self.metric.len() + size_of::<Self>()
     }
@@ -32,7 +32,7 @@ pub(crate) fn encoded_metrics(snapshot: &Snapshot) -> Vec<EncodedMetric> {
     const SCOPE: u32 = 1;
     const SCHEMA_URL: u32 = 3;
 
-    let of_scope = |scope: &ScopeSnapshot| {
+    let encode_scope = |scope: &ScopeSnapshot| {
         let mut fields = Vec::new();
         write_scope(&mut fields, SCOPE, &scope.scope);
         if let Some(url) = scope.scope.schema_url() {
@@ -50,7 +50,7 @@ pub(crate) fn encoded_metrics(snapshot: &Snapshot) -> Vec<EncodedMetric> {
         });
         encoded.collect::<Vec<_>>()
     };
-    snapshot.scopes.iter().flat_map(of_scope).collect()
+    snapshot.scopes.iter().flat_map(encode_scope).collect()
 }
 
 /// Returns an `ExportMetricsServiceRequest`. `resource` is an encoded `Resource`.
@@ -150,7 +150,7 @@ fn write_points<V>(
     data: &mut Vec<u8>,
     metric: &MetricSnapshot,
     points: &[Point<V>],
-    attributes: u32,
+    attributes_field: u32,
     write: impl Fn(&mut Vec<u8>, &V),
 ) {
     // These field numbers are the same in all kinds of points.
@@ -161,7 +161,7 @@ fn write_points<V>(
     for point in points {
         data.message(DATA_POINTS, |encoded| {
             for attribute in &point.attributes {
-                write_key_value(encoded, attributes, attribute);
+                write_key_value(encoded, attributes_field, attribute);
             }
             if metric.start != 0 {
                 encoded.fixed64(START_TIME_UNIX_NANO, metric.start);
@@ -243,8 +243,8 @@ fn write_optional(point: &mut Vec<u8>, field: u32, value: Option<f64>) {
     }
 }
 
-/// Returns the value of a `sint32` before the varint encoding. Small negative numbers are short,
-/// too.
+/// Maps a `sint32` to the unsigned number that is encoded as a varint. Numbers near zero become
+/// small, also negative ones.
 fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 31)) as u32 as u64
 }

@@ -53,11 +53,12 @@ pub(crate) struct QueueState {
     /// there is no limit.
     pub(crate) records: Option<(u64, u64)>,
     pub(crate) bytes: usize,
-    /// How often a request failed and was repeated.
+    /// The number of requests that failed and were repeated.
     pub(crate) retries: u64,
 }
 
-/// Returns the state of a queue, or `None` after its exporter has ended.
+/// Returns the state of a queue. `None` if its exporter was dropped, or if this process has no such
+/// queue.
 pub(crate) type ReadQueue = Arc<dyn Fn() -> Option<QueueState> + Send + Sync>;
 
 /// Registers the metrics of queues.
@@ -99,12 +100,12 @@ fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A sink that exports over OTLP, as the semantic conventions name it.
+/// The names that the semantic conventions give to a signal and its processor.
 struct ExportedSignal {
     kind: SignalKind,
     name: &'static str,
     unit: &'static str,
-    /// The name of the processor. Metrics have none.
+    /// The type of the processor. Metrics have none.
     processor: Option<&'static str>,
 }
 
@@ -176,11 +177,13 @@ impl ExportedSignal {
             return;
         };
         let (name, unit, sink) = (self.name, self.unit, self.kind.sink_name());
-        let register = |what: &str, text: &'static str, read: fn((u64, u64)) -> u64| {
+        let register = |name_end: &str, text: &'static str, read: fn((u64, u64)) -> u64| {
             let queues = Arc::clone(queues);
             let attributes = component(processor);
             meter
-                .i64_observable_up_down_counter(format!("otel.sdk.processor.{name}.queue.{what}"))
+                .i64_observable_up_down_counter(format!(
+                    "otel.sdk.processor.{name}.queue.{name_end}"
+                ))
                 .with_unit(unit)
                 .with_description(text)
                 .with_callback(move |observed| {

@@ -21,7 +21,7 @@ pub(crate) struct FamilyName {
     pub(crate) unit: Option<String>,
 }
 
-/// Returns the name of the family of an instrument. Invalid characters become `_`, and the unit is
+/// Returns the name of the family of an instrument. Invalid characters become `_`. The unit is
 /// appended unless the name contains it.
 pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> FamilyName {
     let mut name = sanitized(instrument);
@@ -37,7 +37,8 @@ pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> Fam
     {
         name = name + "_" + unit;
     }
-    // The samples of other types have these suffixes.
+    // Samples of counters and histograms end with these suffixes, so the name of a gauge or a
+    // histogram must not.
     let reserved: &[&str] = match kind {
         FamilyKind::Counter => &[],
         FamilyKind::Gauge | FamilyKind::Histogram => &["_total", "_count", "_sum", "_bucket"],
@@ -82,7 +83,8 @@ fn sanitized(name: &str) -> String {
     sanitized
 }
 
-/// Returns the words for a unit of UCUM, such as `bytes_per_second` for `By/s`.
+/// Returns the words for a unit of UCUM (the Unified Code for Units of Measure), such as
+/// `bytes_per_second` for `By/s`.
 fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
     let unit = without_annotations(unit);
     if unit == "1" {
@@ -106,16 +108,16 @@ fn without_annotations(unit: &str) -> Cow<'_, str> {
         return Cow::Borrowed(unit.trim());
     }
     let mut depth = 0;
-    let mut rest = String::new();
+    let mut unannotated = String::new();
     for c in unit.chars() {
         match c {
             '{' => depth += 1,
             '}' => depth -= 1,
-            _ if depth <= 0 => rest.push(c),
+            _ if depth <= 0 => unannotated.push(c),
             _ => {}
         }
     }
-    Cow::Owned(rest.trim().to_owned())
+    Cow::Owned(unannotated.trim().to_owned())
 }
 
 fn unit_word(unit: &str) -> Option<&'static str> {

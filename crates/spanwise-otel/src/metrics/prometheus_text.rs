@@ -61,7 +61,8 @@ impl TextFormat {
         }
     }
 
-    /// Returns the name of a family in comments of this format. `name` has no `_total`.
+    /// Returns the name of a family as the comments of this format have it. `name` is the name
+    /// without `_total`.
     fn family(self, name: &str, kind: FamilyKind) -> String {
         match (self, kind) {
             (Self::Prometheus, FamilyKind::Counter) => format!("{name}_total"),
@@ -74,8 +75,8 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments that are not in the text with all their series. The missing series have the
-    /// same name and labels as others, or the name is taken by another type.
+    /// The instruments of which at least one series is not in the text: another series has the same
+    /// name and labels, or an instrument of another type has the name.
     pub(crate) omitted: Vec<String>,
 }
 
@@ -121,7 +122,7 @@ pub(crate) fn metrics_text(
 struct Families<'s> {
     families: BTreeMap<String, Family<'s>>,
     /// The name of the family, by the name of a sample.
-    names: HashMap<String, String>,
+    family_by_sample: HashMap<String, String>,
     omitted: Vec<String>,
 }
 
@@ -149,13 +150,13 @@ impl<'s> Families<'s> {
             unit,
             metrics: vec![(scope, metric)],
         };
-        let of_family = names.into_iter().map(|sample| (sample, name.clone()));
-        self.names.extend(of_family);
+        let with_family = names.into_iter().map(|sample| (sample, name.clone()));
+        self.family_by_sample.extend(with_family);
         self.families.insert(name, family);
     }
 
     fn is_taken(&self, name: &str) -> bool {
-        name == TARGET_INFO || name == "target" || self.names.contains_key(name)
+        name == TARGET_INFO || name == "target" || self.family_by_sample.contains_key(name)
     }
 }
 
@@ -310,7 +311,7 @@ impl TextWriter {
             self.sample(&bucket, labels, Some(&bound), count);
         }
         self.sample(&bucket, labels, Some("+Inf"), &summary.count);
-        // OpenMetrics has no sum of values that may be negative.
+        // OpenMetrics has no sum, and so no count, of values that may be negative.
         let has_negative = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
         if self.format == TextFormat::Prometheus || !has_negative {
             let sum = self.float(summary.sum);
@@ -380,7 +381,7 @@ impl TextWriter {
 struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// The values of attributes that become one label are joined by `;`.
+    /// Creates labels. The values of attributes that become one label are joined by `;`.
     fn new(
         attributes: &[KeyValue],
         further: impl IntoIterator<Item = (&'static str, String)>,
@@ -443,7 +444,8 @@ impl fmt::Display for TextNumber {
             Self::Short(value) | Self::Float(value) if value.is_infinite() => {
                 f.write_str(if *value > 0.0 { "+Inf" } else { "-Inf" })
             }
-            // Beyond this, `Debug` has an exponent.
+            // `Display` would write all digits of a large number. `Debug` writes an exponent from
+            // 1e16.
             Self::Short(value) if value.fract() == 0.0 && value.abs() < 1e15 => value.fmt(f),
             Self::Short(value) | Self::Float(value) => write!(f, "{value:?}"),
         }
@@ -460,10 +462,10 @@ fn explicit_buckets(value: &Distribution) -> Vec<(f64, u64)> {
     )
 }
 
-/// Returns buckets for the powers of the base, from the lowest to the highest.
+/// Returns cumulative buckets, whose bounds are powers of the base, from the lowest to the highest.
 fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
-    let upper = |index: i32| {
-        // Not a power of the base, 2^(2^-scale), because the base is infinite at low scales.
+    let power = |index: i32| {
+        // The base, 2^(2^-scale), is infinite at low scales. So compute 2^(index * 2^-scale).
         let exponent = f64::from(index) * (-f64::from(value.scale)).exp2();
         exponent.exp2()
     };
@@ -472,19 +474,19 @@ fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
         let counts = buckets.counts.clone().into_iter().enumerate();
         counts.map(move |(at, count)| (offset.saturating_add(at as i32), count))
     };
-    // A negative bucket is from -base^(index+1), included, to -base^index.
+    // A negative bucket lies between -base^(index+1), included, and -base^index, its upper bound.
     let mut negative: Vec<_> = with_index(&value.negative)
-        .map(|(index, count)| (-upper(index), count))
+        .map(|(index, count)| (-power(index), count))
         .collect();
     negative.reverse();
     let zero = (value.zero_count > 0).then_some((value.zero_threshold, value.zero_count));
     let positive =
-        with_index(&value.positive).map(|(index, count)| (upper(index.saturating_add(1)), count));
+        with_index(&value.positive).map(|(index, count)| (power(index.saturating_add(1)), count));
     cumulative(negative.into_iter().chain(zero).chain(positive))
 }
 
-/// Adds up the counts. Buckets with an infinite bound are left to the bucket `+Inf`. Buckets with
-/// equal bounds become one.
+/// Adds up the counts. Omits buckets with an infinite bound, because the caller writes the bucket
+/// `+Inf`. Buckets with equal bounds become one.
 fn cumulative(buckets: impl Iterator<Item = (f64, u64)>) -> Vec<(f64, u64)> {
     let mut sums: Vec<(f64, u64)> = Vec::new();
     let mut sum = 0;

@@ -16,7 +16,7 @@ use spanwise_core::internal::panic_safe;
 /// The time for a request and its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of the head of a request. A longer one is refused.
+/// The maximum length of the head of a request. A longer one is refused.
 const MAX_REQUEST_LEN: usize = 64 * 1024;
 
 /// Makes the content type and the text for a client with this `Accept` header.
@@ -56,7 +56,8 @@ impl Drop for ScrapeListener {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        // Wakes the thread. If the connection fails, the thread ends with the next request.
+        // Connect to the listener to wake the thread. If that fails, the thread ends with the next
+        // connection.
         let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
     }
 }
@@ -67,7 +68,7 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
             return;
         }
         match stream {
-            // The client sees an error, and there is nobody else to report it to.
+            // The client notices an error of its connection, so it is not reported here.
             Ok(stream) => drop(answer(stream, text)),
             // An error such as too many open files may last, so do not retry at once.
             Err(_) => thread::sleep(Duration::from_millis(100)),
@@ -82,23 +83,23 @@ fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
         Some(request) => respond(request, text),
         None => plain("431 Request Header Fields Too Large", "", "too large\n"),
     };
-    let mut rest = response.as_bytes();
-    while !rest.is_empty() {
+    let mut unsent = response.as_bytes();
+    while !unsent.is_empty() {
         stream.set_write_timeout(Some(time_left(deadline)?))?;
-        match stream.write(rest)? {
+        match stream.write(unsent)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => rest = &rest[written..],
+            written => unsent = &unsent[written..],
         }
     }
     stream.shutdown(std::net::Shutdown::Write)
 }
 
 fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let rest = deadline.saturating_duration_since(Instant::now());
-    if rest.is_zero() {
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    if time_left.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }
-    Ok(rest)
+    Ok(time_left)
 }
 
 /// Reads the head of a request. Returns `None` if it is too long.

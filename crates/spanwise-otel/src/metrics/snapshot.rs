@@ -1,4 +1,4 @@
-//! The values of all instruments at one time, as both encodings need them.
+//! The values of all instruments at one time, for the OTLP encoding and for the text.
 //!
 //! The policy redacts attributes here. Points whose attributes become equal are merged, because
 //! receivers refuse two points of one series.
@@ -39,8 +39,9 @@ pub(crate) struct MetricSnapshot {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) unit: String,
-    /// The start of the values, in nanoseconds since 1970. 0 if it is unknown.
+    /// The time from which the values count, in nanoseconds since 1970. 0 if it is unknown.
     pub(crate) start: u64,
+    /// The time of the collection, in nanoseconds since 1970.
     pub(crate) time: u64,
     pub(crate) points: Points,
 }
@@ -122,7 +123,8 @@ impl Snapshot {
     }
 }
 
-/// Appends metrics. The points of a known metric, with the same name and unit, are added to it.
+/// Appends metrics. If there is a metric with the same name and unit already, the points are added
+/// to that metric.
 fn append_metrics<'m>(
     snapshots: &mut Vec<MetricSnapshot>,
     metrics: impl Iterator<Item = &'m Metric>,
@@ -139,7 +141,7 @@ fn append_metrics<'m>(
             .iter_mut()
             .find(|other| other.name == snapshot.name && other.unit == snapshot.unit);
         let separate = match same {
-            // Points of another kind stay a metric of their own.
+            // If the points are of another kind, they become a metric of their own.
             Some(other) => {
                 let points = other.points.append(snapshot.points);
                 points.map(|points| MetricSnapshot { points, ..snapshot })

@@ -31,7 +31,7 @@ use crate::{Protocol, SignalKind, destination::ExportRequest as _, resource::Res
 
 use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup, OBSERVATION_TIMEOUT};
 
-/// Everything comes sooner. A test that fails ends then.
+/// The timeout of a test. What a test waits for takes much less time.
 const IN_TIME: Duration = Duration::from_secs(60);
 
 /// A server in this process.
@@ -96,7 +96,7 @@ fn in_time() -> Instant {
 }
 
 impl Collector {
-    /// Collects and returns what the server got.
+    /// Collects the values, and returns the last request that the server got.
     #[track_caller]
     fn exported(&self) -> ExportMetricsServiceRequest {
         self.metrics

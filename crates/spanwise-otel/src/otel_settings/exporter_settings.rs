@@ -6,7 +6,7 @@ use spanwise_core::{ParseError, Sensitivity, Setting};
 use super::OtelSetting;
 use crate::{
     OtelBuilder, Protocol, SignalKind,
-    endpoint::{Endpoint, Owner},
+    endpoint::{Endpoint, SetFor},
     setting_texts::{EmptyValues, boolean, file, millis, pairs},
 };
 
@@ -19,7 +19,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         apply: |builder, signal, text| {
             // The protocol may be applied later. Check as for gRPC, which needs no scheme.
             let any_signal = signal.unwrap_or(SignalKind::Traces);
-            Endpoint::parse(text, any_signal, Owner::AllSignals, Protocol::Grpc, false)?;
+            Endpoint::parse(text, any_signal, SetFor::AllSignals, Protocol::Grpc, false)?;
             let url = text.to_owned();
             match signal {
                 None => builder.change(|builder| builder.endpoint(url)),

@@ -35,7 +35,7 @@ macro_rules! exporter_rows {
     };
 }
 
-/// Defines variables, a row each.
+/// Defines one variable per row.
 macro_rules! rows {
     ($($name:literal => ($signal:expr, $option:literal) {
         default: $default:literal,

@@ -20,7 +20,7 @@ use crate::{
 
 const FIELD: u32 = 6;
 
-/// What a layer made of an event.
+/// The fields of an event as the layer encoded them.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     attributes: Vec<(String, Value)>,
@@ -86,7 +86,7 @@ impl<S: Subscriber> Layer<S> for Encode {
     }
 }
 
-/// Returns what the layer made of the last event that `log` logs.
+/// Returns the fields of the last event that `log` logs.
 fn encode_with(limits: AttributeLimits, log: impl FnOnce()) -> Seen {
     let seen = Arc::default();
     let layer = Encode {
@@ -282,10 +282,10 @@ impl fmt::Debug for Endless {
     }
 }
 
-/// Goes on after an error, and ends after a while.
-struct Deaf;
+/// Ignores errors of the formatter, and ends after 100,000 characters.
+struct IgnoresErrors;
 
-impl fmt::Debug for Deaf {
+impl fmt::Debug for IgnoresErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for _ in 0..100_000 {
             let _ = f.write_char('é');
@@ -329,7 +329,7 @@ fn hostile_values_lose_only_their_text() {
         info!(
             before = 1,
             endless = ?Endless,
-            deaf = ?Deaf,
+            ignores_errors = ?IgnoresErrors,
             panics = ?Panics,
             fails = ?Fails,
             logs = ?Logs,
@@ -337,7 +337,7 @@ fn hostile_values_lose_only_their_text() {
             "{:?}", Panics
         );
     });
-    for key in ["endless", "deaf"] {
+    for key in ["endless", "ignores_errors"] {
         let text = seen.text(key);
         assert!(
             text.len() <= MAX_VALUE_LEN && text.len() > MAX_VALUE_LEN - 3,
@@ -352,7 +352,7 @@ fn hostile_values_lose_only_their_text() {
     assert_eq!(seen.dropped, 0);
 }
 
-/// Panics wherever an error is asked.
+/// Panics in each method.
 #[derive(Debug)]
 struct PanickingError;
 

@@ -30,7 +30,7 @@ use crate::metrics::{
     snapshot::Snapshot,
 };
 
-/// OtelMeterProvider whose values are collected once, for all formats.
+/// The values of one collection: the snapshot, and the request encoded from it.
 struct Collected {
     snapshot: Snapshot,
     request: ExportMetricsServiceRequest,

@@ -14,7 +14,7 @@ use spanwise_core::{
 use super::{hourly, in_time, setup};
 use crate::metrics::{MetricTemporality, Metrics, MetricsOptions, MetricsPayload, MetricsSetup};
 
-/// Fails always, and adds up what it got.
+/// Always fails, and stores the number of points of the last payload.
 struct Failing(Arc<AtomicU64>);
 
 impl Deliver<MetricsPayload> for Failing {
