@@ -134,7 +134,8 @@ impl Connection {
         Ok(self.channel.insert(channel).clone())
     }
 
-    /// Makes a call. If a reused channel gives no answer, makes the call once more over a new one.
+    /// Makes a call. If a reused channel gives no answer before the deadline, makes the call once
+    /// more over a new channel.
     fn send(&mut self, destination: &Destination, message: &[u8]) -> Result<Bytes, CallError> {
         let deadline = Instant::now() + destination.timeout;
         let reuses_channel = self.channel.is_some();

@@ -1,5 +1,5 @@
-//! Exports traces, logs and metrics of a `tracing` service over OTLP. Its log lines have the same
-//! trace and span ids.
+//! Exports traces, logs and metrics of a `tracing` service over OTLP. The log lines of
+//! the service have the same trace and span ids.
 //!
 //! ```
 //! use std::time::Duration;

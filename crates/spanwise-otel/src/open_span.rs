@@ -166,8 +166,7 @@ impl OpenSpan {
     }
 
     /// Stores that the identity is frozen. Returns true on the first call. The caller must then
-    /// call
-    /// [`apply_frozen_identity`](Self::apply_frozen_identity).
+    /// call [`apply_frozen_identity`](Self::apply_frozen_identity).
     #[inline]
     pub(crate) fn mark_frozen(&self) -> bool {
         !self.is_frozen.load(Ordering::Relaxed) && !self.is_frozen.swap(true, Ordering::Relaxed)

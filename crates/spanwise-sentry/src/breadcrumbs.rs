@@ -40,7 +40,7 @@ struct Ring {
 pub(crate) struct MemoryBudget {
     used: AtomicUsize,
     max: usize,
-    /// The generation of the process that created the budget: its number of forks, see [`forks`].
+    /// The [generation](forks::generation) of the process that created the budget.
     generation: u32,
 }
 
@@ -74,15 +74,16 @@ enum StoredValue {
 /// The maximum number of breadcrumbs of a unit, and so of an event.
 pub(crate) const MAX_BREADCRUMBS: usize = 100;
 
-/// The maximum length of one text, in bytes.
+/// The maximum length of the text of a value, or of one error in a chain, in bytes.
 const MAX_TEXT_LEN: usize = 1024;
 
 /// If the texts exceed this many bytes, no further text field is added. The message is always
 /// added.
 const MAX_TEXTS_LEN: usize = 4 * 1024;
+
 const MAX_FIELDS: usize = 64;
 
-/// The fixed size of a breadcrumb, in bytes.
+/// The size of a breadcrumb in bytes, without its texts and fields.
 const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
 /// Buffers with larger capacities are not reused.
@@ -213,6 +214,7 @@ impl StoredBreadcrumb {
         BREADCRUMB_LEN + self.texts.capacity() + fields + target
     }
 
+    /// Returns the breadcrumb in Sentry's form.
     fn breadcrumb(&self) -> Breadcrumb {
         let target = self.target.as_deref();
         let message = &self.texts[self.message.clone()];
@@ -240,8 +242,8 @@ impl StoredBreadcrumb {
 
     fn add(&mut self, field: &Field, value: StoredValue) {
         let name = field.name();
-        let is_origin = self.is_log_record && log_record::is_log_field(name);
-        if self.fields.len() < MAX_FIELDS && !is_origin {
+        let has_origin = self.is_log_record && log_record::is_log_field(name);
+        if self.fields.len() < MAX_FIELDS && !has_origin {
             self.fields.push((name, value));
         }
     }

@@ -35,7 +35,7 @@ use crate::{
     transactions,
 };
 
-/// Receives spans, records and events after their redaction.
+/// Receives spans, their recorded values, and events, after the redaction.
 #[derive(Debug)]
 pub(crate) struct CaptureLayer {
     pipeline: Arc<Pipeline>,
@@ -44,7 +44,7 @@ pub(crate) struct CaptureLayer {
     may_begin_unit: CallsitePlans<bool>,
     spans: SpanTable<Arc<OpenSpan>>,
     /// The unit of events outside any span.
-    outside: Arc<Unit>,
+    outside_unit: Arc<Unit>,
     filter_interop: FilterInterop,
 }
 
@@ -63,13 +63,14 @@ impl CaptureLayer {
             routings: Routings::default(),
             may_begin_unit: CallsitePlans::default(),
             spans: SpanTable::default(),
-            outside: Unit::new(None, &pipeline.breadcrumb_memory),
+            outside_unit: Unit::new(None, &pipeline.breadcrumb_memory),
             filter_interop: FilterInterop::default(),
             pipeline,
         }
     }
 
-    /// Returns the open spans that enclose an event or a span, the innermost first.
+    /// Returns the span `id` and its ancestors, the innermost first. Omits spans that are not in
+    /// the table.
     fn scope_spans<S: SpanSubscriber>(
         &self,
         id: Option<&Id>,
@@ -82,7 +83,7 @@ impl CaptureLayer {
             .collect()
     }
 
-    /// Stores a breadcrumb, in the memory of an evicted one.
+    /// Stores an event as a breadcrumb. Reuses the memory of an evicted one, if there is any.
     fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
         let target = record.and_then(|record| record.target);
         let now = self.pipeline.clock.now();
@@ -94,7 +95,7 @@ impl CaptureLayer {
         }
     }
 
-    /// Sends an event as a log, as an error, or both.
+    /// Sends an event as a log, as an error, or both. `id` is the span of the event.
     fn send<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
@@ -125,15 +126,15 @@ impl CaptureLayer {
         }
     }
 
-    /// Returns whether to send an error. An error that is not sent is counted. The texts of an
-    /// error that is sent are stored in the unit, if it explains a failure.
+    /// Returns whether to send an error. If not, counts it. If so, and if the error explains the
+    /// failure of its unit, stores the texts of the error in the unit.
     fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
         let ignore = &self.pipeline.options.ignore;
         let counts = &self.pipeline.exporter.current().state.counts;
         // A warning does not explain why a request failed, and an error outside spans belongs to no
         // request. So neither replaces the access event of a failed request.
-        let explains_failure =
-            *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.outside);
+        let explains_failure = *origin.callsite.level() == Level::ERROR
+            && !ptr::eq(unit, &raw const *self.outside_unit);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
         let message = fields.message.as_deref();
         if ignore.ignores_target(origin.target()) || ignore.ignores(message, &fields.errors) {
@@ -142,8 +143,9 @@ impl CaptureLayer {
         }
         // The access event is sent only if it is new information: if no error came before, or if it
         // contains a different error.
-        let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
-        if origin.target() == ACCESS_TARGET && !is_news {
+        let is_new_information =
+            !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
+        if origin.target() == ACCESS_TARGET && !is_new_information {
             counts.repeated.add(1);
             return false;
         }
@@ -183,7 +185,7 @@ impl CaptureLayer {
         });
     }
 
-    /// Returns whether a span begins a unit inside the unit of its outer spans.
+    /// Returns whether a span that has outer spans begins a unit inside their unit: see [`Unit`].
     fn begins_unit<S: SpanSubscriber>(
         &self,
         callsite: &'static Metadata<'static>,
@@ -191,27 +193,29 @@ impl CaptureLayer {
         id: &Id,
         ctx: &Context<'_, S>,
     ) -> bool {
-        let has = |name| callsite.fields().field(name).is_some();
-        let plan = |_: &Metadata<'_>| has(REQUEST_ID) || has(UNIT_FIELD);
-        if !self.may_begin_unit.get(callsite, plan) {
+        let has_field = |name| callsite.fields().field(name).is_some();
+        let may_begin_unit = |_: &Metadata<'_>| has_field(REQUEST_ID) || has_field(UNIT_FIELD);
+        if !self.may_begin_unit.get(callsite, may_begin_unit) {
             return false;
         }
-        if has(UNIT_FIELD) {
+        if has_field(UNIT_FIELD) {
             return true;
         }
-        let Some(own) = field_value(fields, REQUEST_ID) else {
+        let Some(request_id) = field_value(fields, REQUEST_ID) else {
             return false;
         };
-        let value = |span: &Arc<OpenSpan>| {
+        let request_id_of = |span: &Arc<OpenSpan>| {
             span.with_fields(|fields| field_value(fields, REQUEST_ID).cloned())
         };
         // The span itself is not in the table yet.
         let outer = self.scope_spans(Some(id), ctx);
+        // An outer span that pins its request id keeps it for its unit, unless this span pins its
+        // own.
         let pinned = outer.iter().filter(|span| span.pins(REQUEST_ID));
-        if !pins_context(callsite) && pinned.filter_map(value).next().is_some() {
+        if !pins_context(callsite) && pinned.filter_map(request_id_of).next().is_some() {
             return false;
         }
-        outer.iter().find_map(value).as_ref() != Some(own)
+        outer.iter().find_map(request_id_of).as_ref() != Some(request_id)
     }
 }
 
@@ -222,8 +226,8 @@ fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
         .flat_map(|unit| unit.breadcrumbs.breadcrumbs())
         .collect();
     all.sort_by_key(|breadcrumb| breadcrumb.timestamp);
-    let first = all.len().saturating_sub(MAX_BREADCRUMBS);
-    all.split_off(first)
+    let newest_start = all.len().saturating_sub(MAX_BREADCRUMBS);
+    all.split_off(newest_start)
 }
 
 impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
@@ -258,7 +262,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
             Some(parent) => (Arc::clone(&parent.unit), false),
         };
         let timing = self.pipeline.options.traces.map(|_| {
-            let span_id = own_span_id(&fields).unwrap_or_else(ids::new_span_id);
+            let span_id = recorded_span_id(&fields).unwrap_or_else(ids::new_span_id);
             Timing::new(span_id, parent.as_deref(), self.pipeline.clock.now())
         });
         let span = OpenSpan::new(callsite, fields, unit, begins_unit, timing, identity);
@@ -291,7 +295,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
         }
         let id = ctx.event_span(event).map(|span| span.id());
         let span = id.as_ref().and_then(|id| self.spans.get(id));
-        let unit = span.as_ref().map_or(&self.outside, |span| &span.unit);
+        let unit = span.as_ref().map_or(&self.outside_unit, |span| &span.unit);
         if routing.is_error || routing.is_log {
             let origin = EventOrigin {
                 callsite,
@@ -325,8 +329,8 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
     }
 }
 
-/// Returns the id in the span's own field `span_id`, if it has a valid one.
-fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
+/// Returns the id in the field `span_id` of a span, if it is valid.
+fn recorded_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
     field_value(fields, "span_id")?.as_str()?.parse().ok()
 }
 

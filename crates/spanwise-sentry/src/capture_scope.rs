@@ -72,7 +72,8 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
 
-/// Returns whether the client is known to run on this thread.
+/// Returns whether the client is known to run on this thread. Unlike [`is_capturing`], returns
+/// `false` if the thread-local was destroyed.
 pub(crate) fn is_inside_client() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(false)
 }
@@ -93,5 +94,5 @@ pub(crate) fn is_thread_exiting() -> bool {
     }
     // Creating the thread-locals of the client on an exiting thread panics, so a panic also means
     // that the thread is exiting.
-    panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
+    panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|canary| canary.is_err())
 }

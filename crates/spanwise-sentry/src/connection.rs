@@ -80,7 +80,7 @@ pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     warnings
 }
 
-/// Returns whether `host` is this machine.
+/// Returns whether `host` is the name or a loopback address of this machine.
 fn is_local(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
@@ -94,11 +94,11 @@ fn http_proxy_from_env() -> Option<Proxy> {
         reason = "the HTTP client reads these variables, and they are not settings of spanwise"
     )]
     let value = |name: &&str| std::env::var(name).ok();
-    let others = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
-    let mut others = others.iter().filter_map(value);
+    let other_variables = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
+    let mut others = other_variables.iter().filter_map(value);
     // The HTTP client ignores a value that is not the address of a proxy.
-    let is_other = others.any(|value| Proxy::new(&value).is_ok());
-    Proxy::try_from_env().filter(|_| !is_other)
+    let has_other_proxy = others.any(|value| Proxy::new(&value).is_ok());
+    Proxy::try_from_env().filter(|_| !has_other_proxy)
 }
 
 /// Returns whether `NO_PROXY` names the server.

@@ -14,8 +14,8 @@ use sentry_core::protocol::Event;
 /// The maximum number of stored errors. Repetitions of further errors are all sent.
 const MAX_ERRORS: usize = 256;
 
-/// The maximum number of bytes of all samples. If it is exceeded, the oldest sample is sent before
-/// the end of its window.
+/// The maximum number of bytes of all samples. If it is exceeded, the report with the oldest sample
+/// is sent before the end of its window.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The errors of the last window, with the number of their repetitions.
@@ -41,12 +41,13 @@ struct Entry {
     sample: Option<Sample>,
 }
 
-/// The first repetition of an error. It is sent later, to report all repetitions. Stored in
-/// serialized form, which needs much less memory than an event, and has a known size.
+/// The first repetition of an error, as a serialized event. It is sent after the window, and
+/// reports all repetitions. The serialized form needs much less memory than an event, and has a
+/// known size.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
-/// The number of an error among equal errors in its window.
+/// The position of an error among the equal errors in its window.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Occurrence {
     /// The error is new, and must be sent.
@@ -78,8 +79,8 @@ impl Deduplicator {
         }
     }
 
-    /// Counts an occurrence of the error with this key. Returns its number in its window. If it
-    /// begins a new window, also returns the report of the expired window of the same error.
+    /// Counts an occurrence of the error with this key, and returns its position in the window. If
+    /// it begins a new window, also returns the report of the expired window of the same error.
     pub(crate) fn check(&self, key: u64, now: Instant) -> (Occurrence, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Occurrence::First, None);
@@ -112,8 +113,8 @@ impl Deduplicator {
         (Occurrence::First, report)
     }
 
-    /// Stores the first repetition of an error. Returns the reports that the caller must send now,
-    /// because there is no room for their samples.
+    /// Stores the first repetition of an error as its sample. Returns the reports that the caller
+    /// must send now, because there is no room for their samples.
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
@@ -142,14 +143,14 @@ impl Deduplicator {
     /// reports.
     pub(crate) fn take_expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.seen.lock();
-        let over = seen.by_key.extract_if(|_, entry| {
+        let expired = seen.by_key.extract_if(|_, entry| {
             // If there are repetitions without a sample, another thread is about to store the
             // sample. So keep the entry.
             let is_complete = entry.repetitions == 0 || entry.sample.is_some();
             now.is_none_or(|now| is_complete && now >= entry.until)
         });
-        let over: Vec<_> = over.map(|(_, entry)| entry).collect();
-        let reports = over.into_iter().filter_map(|entry| seen.report(entry));
+        let expired: Vec<_> = expired.map(|(_, entry)| entry).collect();
+        let reports = expired.into_iter().filter_map(|entry| seen.report(entry));
         reports.collect()
     }
 
@@ -163,7 +164,7 @@ impl Deduplicator {
 }
 
 impl Entries {
-    /// Returns the report of a removed entry, if there were repetitions.
+    /// Returns the report of a removed entry, if it has a sample.
     fn report(&mut self, entry: Entry) -> Option<RepeatReport> {
         let Sample(bytes) = entry.sample?;
         self.bytes -= bytes.len();

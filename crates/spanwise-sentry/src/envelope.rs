@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct QueuedEnvelope {
     pub(crate) category: Category,
-    /// The number of events in it.
+    /// The number of events, transactions and logs in it.
     events: u64,
     pub(crate) bytes: Vec<u8>,
 }
@@ -93,7 +93,7 @@ fn redact_changes(
     policy: &dyn Redact,
 ) -> Option<Vec<u8>> {
     if let Some(event) = envelope.event() {
-        // The client sets this field.
+        // The client has set `sdk`. That is not a change by a hook.
         redacted.sdk.clone_from(&event.sdk);
         if *event == redacted && envelope.items().count() == 1 {
             return Some(bytes);
@@ -103,7 +103,8 @@ fn redact_changes(
     redact_envelope(&bytes, redacted.as_ref(), policy)
 }
 
-/// Returns the category of an envelope, and the number of events in it.
+/// Returns the category of an envelope, and the number of events, transactions and logs in it. An
+/// event decides the category, or else the last item.
 pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
     let mut category = Category::Other;
     let mut events = 0;

@@ -8,8 +8,8 @@ use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
 
-/// Redacts an envelope. Skips values of the event that are equal in `redacted`, under the same keys
-/// and indexes, because they were redacted before.
+/// Redacts an envelope. `redacted` is the event before hooks changed it. Skips the values of the
+/// event that `redacted` has under the same keys and indexes, because they were redacted before.
 ///
 /// Returns `None` if the envelope cannot be parsed. In that case it must not be sent.
 pub(crate) fn redact_envelope(
@@ -17,14 +17,14 @@ pub(crate) fn redact_envelope(
     redacted: Option<&Value>,
     policy: &dyn Redact,
 ) -> Option<Vec<u8>> {
-    let (header, mut rest) = split_line(bytes)?;
+    let (envelope_header, mut rest) = split_line(bytes)?;
     let mut out = Vec::with_capacity(bytes.len());
-    out.extend_from_slice(header);
+    out.extend_from_slice(envelope_header);
     out.push(b'\n');
     while !rest.is_empty() {
-        let (header, after) = split_line(rest)?;
-        let mut header: Value = serde_json::from_slice(header).ok()?;
-        let (payload, after) = match header.get("length").and_then(Value::as_u64) {
+        let (item_header, after) = split_line(rest)?;
+        let mut item_header: Value = serde_json::from_slice(item_header).ok()?;
+        let (payload, after) = match item_header.get("length").and_then(Value::as_u64) {
             Some(length) => {
                 let length = usize::try_from(length).ok()?;
                 (after.get(..length)?, after.get(length..)?)
@@ -32,17 +32,18 @@ pub(crate) fn redact_envelope(
             None => split_line(after)?,
         };
         rest = after.strip_prefix(b"\n").unwrap_or(after);
-        let is_event = header.get("type").and_then(Value::as_str) == Some("event");
-        let payload = match header.get("type").and_then(Value::as_str)? {
+        let is_event = item_header.get("type").and_then(Value::as_str) == Some("event");
+        let payload = match item_header.get("type").and_then(Value::as_str)? {
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
-                // If there is no secret in it, the payload stays unchanged, even if it is not text.
+                // If the policy finds no secret, the payload stays unchanged, even if it is not
+                // text.
                 match policy.redact_text(&text) {
                     shown if shown == text => payload.to_vec(),
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // Such items contain only numbers about sessions and losses.
+            // These items contain only numbers about sessions and losses.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
@@ -50,10 +51,10 @@ pub(crate) fn redact_envelope(
                 serde_json::to_vec(&value).ok()?
             }
         };
-        if let Some(length) = header.get_mut("length") {
+        if let Some(length) = item_header.get_mut("length") {
             *length = payload.len().into();
         }
-        serde_json::to_writer(&mut out, &header).ok()?;
+        serde_json::to_writer(&mut out, &item_header).ok()?;
         out.push(b'\n');
         out.extend_from_slice(&payload);
         out.push(b'\n');
@@ -71,7 +72,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
 }
 
-/// Redacts a value, except for the members and elements that are equal in `redacted`.
+/// Redacts a value, except for the members and elements that `redacted` also has.
 fn redact_value(value: &mut Value, redacted: Option<&Value>, policy: &dyn Redact) {
     if Some(&*value) == redacted {
         return;

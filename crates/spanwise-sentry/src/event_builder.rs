@@ -79,17 +79,18 @@ pub(crate) fn build_event(
     if is_panic {
         level = Level::Fatal;
         let panic = panic_exception(&mut fields, message.take());
-        let by_text = || grouping::panic_fingerprint(&panic, origin.file());
-        fingerprint = explicit_fingerprint.or_else(|| grouping.is_by_text().then(by_text));
+        let from_panic = || grouping::panic_fingerprint(&panic, origin.file());
+        fingerprint = explicit_fingerprint.or_else(|| grouping.is_by_text().then(from_panic));
         let causes = exceptions_of(mem::take(&mut fields.errors));
         exceptions = causes.chain([panic]).collect();
     } else {
-        let by_text = || text_fingerprint(origin, &fields, message.as_deref(), &scope);
+        let from_texts = || text_fingerprint(origin, &fields, message.as_deref(), &scope);
         fingerprint =
-            explicit_fingerprint.or_else(|| grouping.is_by_text().then(by_text).flatten());
+            explicit_fingerprint.or_else(|| grouping.is_by_text().then(from_texts).flatten());
         let mut causes: Vec<_> = exceptions_of(mem::take(&mut fields.errors)).collect();
         if let Some(error) = causes.last_mut() {
-            error.mechanism = Some(mechanism("tracing", true));
+            let is_handled = true;
+            error.mechanism = Some(mechanism("tracing", is_handled));
         }
         exceptions = causes;
     }
@@ -113,6 +114,7 @@ pub(crate) fn build_event(
     }
 }
 
+/// Returns the fingerprint of an event that is not a panic.
 fn text_fingerprint(
     origin: EventOrigin<'_>,
     fields: &Fields,
@@ -127,7 +129,7 @@ fn text_fingerprint(
     grouping::fingerprint(origin.target(), message, &fields.errors)
 }
 
-/// Returns the fields, the spans, the source location and the trace of an event.
+/// Returns the contexts of an event: its fields, spans, source location and trace.
 fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<String, Context> {
     // A field `tags.x` is omitted if it has become a tag. If Sentry would refuse the tag, it stays
     // a field.
@@ -135,19 +137,19 @@ fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<
         let tag = name.strip_prefix("tags.");
         tag.is_some_and(|tag| scope.tags.has(tag))
     };
-    let own = fields.values.into_iter();
-    let own: Map<String, Value> = own
+    let values = fields.values.into_iter();
+    let values: Map<String, Value> = values
         .filter(|(name, _)| !is_tag(name))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     let mut contexts = Map::new();
-    if !own.is_empty() {
-        contexts.insert("fields".to_owned(), Context::Other(own));
+    if !values.is_empty() {
+        contexts.insert("fields".to_owned(), Context::Other(values));
     }
     if !scope.spans.is_empty() {
         contexts.insert("spans".to_owned(), Context::Other(scope.spans.clone()));
     }
-    contexts.insert("code".to_owned(), Context::Other(code(origin)));
+    contexts.insert("code".to_owned(), Context::Other(code_location(origin)));
     let trace = TraceContext {
         trace_id: scope.trace_id,
         span_id: scope.span_id,
@@ -162,8 +164,8 @@ fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<
     contexts
 }
 
-/// Returns an event without content. `Event::default` cannot be used, because it draws the id from
-/// a thread-local generator, which an exiting thread has destroyed.
+/// Returns an event without content. Replaces `Event::default`, which draws the id from a
+/// thread-local generator that an exiting thread has destroyed.
 fn empty_event(at: SystemTime) -> Event<'static> {
     Event {
         event_id: ids::new_event_id(),
@@ -207,7 +209,7 @@ pub(crate) fn add_repeat_count(event: &mut Event<'static>, count: u64, window: D
     event.tags.insert("repeats".to_owned(), count.to_string());
 }
 
-/// Converts errors with their causes. Sentry expects the innermost cause first.
+/// Converts errors and their causes into exceptions. Sentry expects the innermost cause first.
 fn exceptions_of(errors: Vec<Vec<Cause>>) -> impl Iterator<Item = Exception> {
     let causes = errors.into_iter().flat_map(|chain| chain.into_iter().rev());
     causes.map(|cause| Exception {
@@ -220,13 +222,14 @@ fn exceptions_of(errors: Vec<Vec<Cause>>) -> impl Iterator<Item = Exception> {
 }
 
 fn panic_exception(fields: &mut Fields, message: Option<String>) -> Exception {
+    let is_handled = false;
     let backtrace = fields.take("panic.backtrace");
     let backtrace = backtrace.as_ref().and_then(Value::as_str);
     Exception {
         ty: "panic".to_owned(),
         value: message,
         stacktrace: backtrace.and_then(parse_stacktrace),
-        mechanism: Some(mechanism("panic", false)),
+        mechanism: Some(mechanism("panic", is_handled)),
         ..Exception::default()
     }
 }
@@ -247,7 +250,7 @@ fn culprit(origin: EventOrigin<'_>) -> String {
     }
 }
 
-fn code(origin: EventOrigin<'_>) -> Map<String, Value> {
+fn code_location(origin: EventOrigin<'_>) -> Map<String, Value> {
     let entries = [
         ("target", Some(origin.target().into())),
         ("file", origin.file().map(Value::from)),

@@ -41,8 +41,8 @@ impl TagKeys {
         self.added.push(key);
     }
 
-    /// Adds a tag of every event, unless its value is redacted. Returns `false` if Sentry would
-    /// refuse it.
+    /// Adds a tag of every event, unless its value is redacted. Returns `false` if the tag is not
+    /// added because Sentry would refuse it.
     pub(crate) fn add_static(&mut self, tag: &str, value: &Value) -> bool {
         let refused = self.constant.refused;
         self.constant.insert(tag, value);
@@ -52,8 +52,8 @@ impl TagKeys {
     /// Returns whether a field of this name becomes a tag.
     fn is_tag(&self, name: &str) -> bool {
         // These values are not tags, because an event has other members for them.
-        let has_own_member = matches!(name, "user_id" | "trace_id" | "span_id");
-        CONTEXT_KEYS.contains(&name) && !has_own_member || self.is_added(name)
+        let has_other_member = matches!(name, "user_id" | "trace_id" | "span_id");
+        CONTEXT_KEYS.contains(&name) && !has_other_member || self.is_added(name)
     }
 
     /// Returns whether a field of this name belongs to the context, so that a span can pin it.
@@ -65,13 +65,13 @@ impl TagKeys {
         self.added.iter().any(|key| key == name)
     }
 
-    /// Collects the scope of an event from `spans`, the innermost first, and from the event's own
-    /// fields. The nearest value counts, unless an outer span [pins](OpenSpan::pins) the key.
+    /// Collects the scope of an event from `spans`, the innermost first, and from the fields of the
+    /// event. The nearest value counts, unless an outer span [pins](OpenSpan::pins) the key.
     pub(crate) fn event_scope(
         &self,
         spans: &[Arc<OpenSpan>],
         unit: &Unit,
-        event: &[(&'static str, Value)],
+        event_fields: &[(&'static str, Value)],
     ) -> EventScope {
         let mut values = ScopeValues::default();
         let mut pinned: Vec<&'static str> = Vec::new();
@@ -87,7 +87,7 @@ impl TagKeys {
                 }
             });
         }
-        for (name, value) in event {
+        for (name, value) in event_fields {
             if !pinned.contains(&context_key(name)) {
                 values.set(self, name, value);
             }
@@ -100,8 +100,8 @@ impl TagKeys {
                 Some(identity.span_id().into()),
             ),
             None => {
-                let own = spans.first().and_then(|span| span.span_id());
-                (values.trace_id, own.or(values.span_id))
+                let span_id = spans.first().and_then(|span| span.span_id());
+                (values.trace_id, span_id.or(values.span_id))
             }
         };
         let root = spans.iter().find(|span| span.begins_unit);
@@ -185,7 +185,7 @@ pub(crate) fn context_value<T>(
     pinned.chain(spans).find_map(value)
 }
 
-/// Returns the context key of a field: `tags.request_id` sets the same tag as `request_id`.
+/// Returns the context key that a field sets: `tags.request_id` sets the same tag as `request_id`.
 fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
@@ -214,7 +214,7 @@ pub(crate) fn shown_text(value: &Value) -> Option<String> {
 /// defines as invalid.
 fn trace_id(value: &Value) -> Option<TraceId> {
     let id = shown_text(value)?;
-    let is_none = id.bytes().all(|byte| byte == b'0');
+    let is_all_zeros = id.bytes().all(|byte| byte == b'0');
     let id = id.replace('-', "");
-    (!is_none).then(|| id.parse().ok()).flatten()
+    (!is_all_zeros).then(|| id.parse().ok()).flatten()
 }

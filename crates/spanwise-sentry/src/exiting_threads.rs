@@ -30,25 +30,25 @@ impl DeferredItem {
 #[derive(Default)]
 pub(crate) struct DeferredItems {
     state: Mutex<State>,
-    /// Signalled when a thread has sent its items.
-    done: Condvar,
+    /// Notified when a [`Move`] ends.
+    move_ended: Condvar,
 }
 
-/// Items of one thread between their batch and the queue, until dropped. A flush waits for them.
+/// Marks, until it is dropped, that a thread is moving items to the queue. A flush waits for them.
 pub(crate) struct Move<'a>(&'a DeferredItems);
 
 impl Drop for Move<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().busy -= 1;
-        self.0.done.notify_all();
+        self.0.state.lock().moves -= 1;
+        self.0.move_ended.notify_all();
     }
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<DeferredItem>,
-    /// The number of threads that are sending items.
-    busy: u32,
+    /// The number of [`Move`]s.
+    moves: u32,
     has_ended: bool,
 }
 
@@ -58,6 +58,7 @@ const MAX_ITEMS: usize = 256;
 /// The result of deferring an item.
 pub(crate) enum Deferral {
     Accepted,
+    /// [`MAX_ITEMS`] items wait already.
     Full,
     /// Sending has ended.
     Ended,
@@ -76,10 +77,10 @@ impl DeferredItems {
         Deferral::Accepted
     }
 
-    /// Begins to move other items to the queue. Call it before they leave their batch, so that a
-    /// flush finds them in the batch or waits for them.
+    /// Begins to move items to the queue that do not wait here, such as a batch of logs. Call it
+    /// before they leave their batch, so that a flush finds them in the batch or waits for them.
     pub(crate) fn begin_move(&self) -> Move<'_> {
-        self.state.lock().busy += 1;
+        self.state.lock().moves += 1;
         Move(self)
     }
 
@@ -94,22 +95,22 @@ impl DeferredItems {
             if state.waiting.is_empty() {
                 return;
             }
-            state.busy += 1;
+            state.moves += 1;
             mem::take(&mut state.waiting)
         };
         let _move = Move(self);
         items.into_iter().for_each(send);
     }
 
-    /// Waits until no item waits here, and no thread moves items, or until `deadline`.
+    /// Waits until no item waits here and no thread moves items, but no longer than `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.state.lock();
-        while !(state.has_ended || state.waiting.is_empty() && state.busy == 0) {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
+        while !(state.has_ended || state.waiting.is_empty() && state.moves == 0) {
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            if time_left.is_zero() {
                 return;
             }
-            (state, _) = self.done.wait_timeout(state, rest);
+            (state, _) = self.move_ended.wait_timeout(state, time_left);
         }
     }
 

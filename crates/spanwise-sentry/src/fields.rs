@@ -6,7 +6,7 @@ use sentry_core::protocol::Value;
 use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// The maximum number of bytes of a value. Sentry truncates longer values.
+/// The maximum number of bytes of a value, and of a message. Sentry truncates longer texts.
 const MAX_VALUE_LEN: usize = 4 * 1024;
 const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
@@ -21,7 +21,7 @@ const MAX_CHAIN_LEN: usize = 32;
 pub(crate) struct Fields {
     pub(crate) message: Option<String>,
     pub(crate) values: Vec<(&'static str, Value)>,
-    /// The fields that are errors, each with its causes, the outermost error first.
+    /// A chain for each field that is an error: the error, and then its causes.
     pub(crate) errors: Vec<Vec<Cause>>,
     /// Whether the event is a record of the `log` crate. In that case some fields contain its
     /// origin, and are not collected.
@@ -69,10 +69,11 @@ impl Fields {
     /// Removes a field and returns its value.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let at = self.values.iter().position(|(other, _)| *other == name)?;
-        Some(self.values.remove(at).1)
+        let (_, value) = self.values.remove(at);
+        Some(value)
     }
 
-    /// Removes and returns the message, or else the text of an error, as recorded by
+    /// Removes and returns the message, or else an error that was logged as a text, such as by
     /// `#[instrument(err)]`. `None` if the event has neither.
     pub(crate) fn take_message(&mut self) -> Option<String> {
         self.message.take().or_else(|| {
@@ -86,7 +87,8 @@ impl Fields {
         })
     }
 
-    /// Returns the message, or else the text of an error. `None` if the event has neither.
+    /// Returns the message, or else an error that was logged as a text, or else the text of the
+    /// first error. `None` if the event has none of them.
     pub(crate) fn text_or_error(&self) -> Option<&str> {
         let text = || self.error_texts().first().copied();
         let cause = || {
@@ -131,7 +133,7 @@ impl Fields {
         }
         let value = value.into();
         match self.values.iter_mut().find(|(other, _)| *other == name) {
-            Some(known) => known.1 = value,
+            Some((_, known)) => *known = value,
             None => self.values.push((name, value)),
         }
     }
@@ -151,8 +153,8 @@ impl Fields {
     }
 }
 
-/// Returns whether errors are logged under this name: `error!(%err)`, `error!(?e)`,
-/// `#[instrument(err)]`.
+/// Returns whether this is a usual name for an error that is logged as a text: `error!(%err)`,
+/// `error!(?e)`, `#[instrument(err)]`.
 fn is_error_field(name: &str) -> bool {
     matches!(name, "error" | "err" | "e" | "exception.message")
 }

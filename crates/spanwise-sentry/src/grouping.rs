@@ -24,7 +24,7 @@ pub(crate) enum Grouping {
 /// At most this many bytes of a text are part of the fingerprint.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// At most this many errors of an event, with their causes, are part of the fingerprint.
+/// At most this many errors of an event, including causes, are part of the fingerprint.
 const MAX_CAUSES: usize = 8;
 
 /// The field that sets the fingerprint of an event.
@@ -75,12 +75,12 @@ pub(crate) fn fingerprint(
     Some(parts.map(Cow::Owned).collect())
 }
 
-/// Returns the fingerprint of a panic: the function that panicked or else the file, and the
-/// message. The line is omitted, because it changes with each release.
+/// Returns the fingerprint of a panic: the innermost function of the application, or else the file
+/// that panicked, and the message. The line is omitted, because it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
-    let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
-    let function = own.next().and_then(|frame| frame.function.as_deref());
+    let mut in_app = frames.rev().filter(|frame| frame.in_app == Some(true));
+    let function = in_app.next().and_then(|frame| frame.function.as_deref());
     let origin = function.or(file).unwrap_or_default();
     let message = normalize(exception.value.as_deref().unwrap_or_default());
     let parts = ["panic".to_owned(), origin.to_owned(), message];
@@ -95,7 +95,7 @@ fn normalize(text: &str) -> String {
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
         let before = text[..at].chars().next_back();
-        if let Some((host_end, url_end)) = url(rest, before) {
+        if let Some((host_end, url_end)) = url_ends(rest, before) {
             let host_start = rest[..host_end].find("://").map_or(0, |scheme| scheme + 3);
             out.push_str(&rest[..host_start]);
             out.push_str(&normalize(&rest[host_start..host_end]));
@@ -103,7 +103,7 @@ fn normalize(text: &str) -> String {
                 out.push_str(PATH);
             }
             at += url_end;
-        } else if let Some((len, placeholder)) = variable(rest, before) {
+        } else if let Some((len, placeholder)) = variable_len(rest, before) {
             push_placeholder(&mut out, placeholder);
             at += len;
         } else {
@@ -130,7 +130,7 @@ const PATH: &str = "<path>";
 
 /// Returns the length of the variable part at the start of `text`, and its placeholder. `before` is
 /// the character before `text`. `None` if no variable part starts here.
-fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
+fn variable_len(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     // In a word, only a long number at the end counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
         let digits = digits_len(text);
@@ -138,18 +138,18 @@ fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
         let follows_letter = before.is_some_and(char::is_alphabetic);
         return (digits >= 4 && ends_word && follows_letter).then_some((digits, NUMBER));
     }
-    if let Some(len) = path(text, before) {
+    if let Some(len) = path_len(text, before) {
         return Some((len, PATH));
     }
-    if let Some(len) = id(text) {
+    if let Some(len) = id_len(text) {
         return Some((len, ID));
     }
-    number(text, before).map(|len| (len, NUMBER))
+    number_len(text, before).map(|len| (len, NUMBER))
 }
 
 /// Returns the end of the host of the URL at the start of `text`, and the end of its path and
 /// query. `None` if no URL starts here.
-fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
+fn url_ends(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = !scheme.is_empty()
         && scheme
@@ -160,23 +160,25 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     }
     let is_end =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '>' | ',' | ';');
+    // Marks at the end belong to the sentence, not to the URL.
     let rest = leading(rest, |c| !is_end(c)).trim_end_matches(['.', ':', '!']);
-    let start = scheme.len() + "://".len();
+    let host_start = scheme.len() + "://".len();
     let host = leading(rest, |c| !matches!(c, '/' | '?' | '#'));
-    Some((start + host.len(), start + rest.len()))
+    Some((host_start + host.len(), host_start + rest.len()))
 }
 
-/// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, a path that ends
-/// with a file name, or one with two slashes. A query, or a line and a column, belongs to it.
-fn path(text: &str, before: Option<char>) -> Option<usize> {
+/// Returns the length of the path at the start of `text`, including a query, or a line and a
+/// column. A path is absolute or below `.`, `..` or `~`, or ends with a file name, or has two
+/// slashes.
+fn path_len(text: &str, before: Option<char>) -> Option<usize> {
     let is_path_char = |c: char| c.is_alphanumeric() || "/\\._-~%+@{}".contains(c);
     let is_drive =
         text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let begin = if is_drive { 2 } else { 0 };
-    let len = begin + leading(&text[begin..], is_path_char).len();
+    let drive_len = if is_drive { 2 } else { 0 };
+    let len = drive_len + leading(&text[drive_len..], is_path_char).len();
     let path = text[..len].trim_end_matches(['.', '-', '{', '}']);
     let (_, name) = path.rsplit_once(['/', '\\'])?;
-    let is_begin = before.is_none_or(|c| !matches!(c, '/' | '\\' | '.' | '<' | '>' | '_' | '-'));
+    let may_begin = before.is_none_or(|c| !matches!(c, '/' | '\\' | '.' | '<' | '>' | '_' | '-'));
     let begins_as_path = ["/", "./", "../", "~/", "\\\\"]
         .iter()
         .any(|start| path.starts_with(start));
@@ -186,12 +188,12 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
             && extension.contains(|c: char| c.is_ascii_alphabetic());
         is_extension && !stem.is_empty()
     });
-    // The path of a URL follows the host, and `url` has already handled it.
+    // The path of a URL follows the host, and `url_ends` has already handled it.
     let is_in_url = before == Some('/') || path.starts_with("//");
     let has_names = path.contains(char::is_alphanumeric);
     let is_deep = path.matches('/').count() >= 2;
     let is_path = has_names && (is_drive || begins_as_path && !is_in_url || is_file || is_deep);
-    if !is_begin || !is_path {
+    if !may_begin || !is_path {
         return None;
     }
     // A query, or a line and a column, may follow.
@@ -204,7 +206,7 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
     while let Some(digits) = text[len..].strip_prefix(':') {
         match digits_len(digits) {
             0 => break,
-            count => len += 1 + count,
+            digit_count => len += 1 + digit_count,
         }
     }
     Some(len)
@@ -214,14 +216,14 @@ fn digits_len(text: &str) -> usize {
     leading(text, |c| c.is_ascii_digit()).len()
 }
 
-/// Returns the longest beginning of `text` whose characters all `belong`.
+/// Returns the longest prefix of `text` for whose characters `belongs` returns true.
 fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
     &text[..text.len() - text.trim_start_matches(belongs).len()]
 }
 
-/// Returns the length of an id: a UUID, hexadecimal digits, an IPv6 or MAC address, or a word that
-/// mixes letters and digits.
-fn id(text: &str) -> Option<usize> {
+/// Returns the length of the id at the start of `text`: a UUID, hexadecimal digits, an IPv6 or MAC
+/// address, or a word that mixes letters and digits.
+fn id_len(text: &str) -> Option<usize> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         let len = leading(digits, |c| c.is_ascii_hexdigit()).len();
         return (len > 0).then_some(2 + len);
@@ -259,17 +261,17 @@ fn is_id(word: &str) -> bool {
     let min_hex_len = if word.starts_with(is_digit) { 4 } else { 7 };
     let is_hex = word.len() >= min_hex_len && word.chars().all(|c| c.is_ascii_hexdigit());
     let digits = word.chars().filter(|c| is_digit(*c)).count();
-    let turns = word
+    let alternations = word
         .as_bytes()
         .windows(2)
         .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit())
         .count();
-    is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && turns >= 3
+    is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && alternations >= 3
 }
 
-/// Returns the length of a number, with its sign and unit, and with further joined numbers, as in a
-/// date, a time, a version or an address.
-fn number(text: &str, before: Option<char>) -> Option<usize> {
+/// Returns the length of the number at the start of `text`, with its sign and unit, and with
+/// further joined numbers, as in a date, a time, a version or an address.
+fn number_len(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =
         before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '>' | ')' | '_'));

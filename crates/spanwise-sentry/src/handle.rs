@@ -32,7 +32,7 @@ pub struct SentryStats {
     /// Counts of sent and lost events, transactions and logs.
     pub sent: SinkStats,
     /// Errors that repeated another error within the window. One event reports their number. Also
-    /// the access events of failed requests that had already sent their error.
+    /// counts the access events of failed requests whose error was already sent.
     pub repeated: u64,
     /// Errors that an ignore rule dropped.
     pub ignored: u64,

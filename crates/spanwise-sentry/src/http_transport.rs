@@ -12,7 +12,7 @@ use ureq::{
 
 use crate::{connection::Connection, envelope::QueuedEnvelope, rate_limits::RateLimits};
 
-/// At most this many bytes of the body of a response are read.
+/// The maximum length of the body of a response in bytes. A longer body is not reported.
 const MAX_BODY_LEN: u64 = 16 * 1024;
 
 /// At most this many characters of the body of a response are reported.
@@ -72,7 +72,8 @@ impl HttpTransport {
     fn failed(reason: String) -> Delivery {
         Delivery::Failed {
             reason,
-            // `RateLimits` applies the waits that Sentry requests. The exporter has a backoff.
+            // `RateLimits` applies the waits that Sentry requests. For other failures, the exporter
+            // has a backoff.
             retry_after: None,
         }
     }
@@ -104,7 +105,7 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
             limits.as_deref(),
             self.clock.instant(),
         );
-        // The agent can reuse the connection only if the response is read to its end.
+        // Read each response: the agent can reuse the connection only after the end of the body.
         let body = response.body_mut().with_config().limit(MAX_BODY_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let reason = || {

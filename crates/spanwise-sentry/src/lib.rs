@@ -58,10 +58,9 @@
 //! # Limits
 //!
 //! A separate thread sends, with a timeout for each HTTP request. No other thread waits for the
-//! network.
-//! Events are lost if the server refuses them, if the [queue](SentryBuilder::queue) is full, or if
-//! the shutdown times out. [`Sentry::stats`] counts these losses, and stderr reports them. See
-//! [`spanwise_core::export`] for retries and the order of items.
+//! network. Events are lost if the server refuses them, if the [queue](SentryBuilder::queue) is
+//! full, or if the shutdown times out. [`Sentry::stats`] counts these losses, and stderr reports
+//! them. See [`spanwise_core::export`] for retries and the order of items.
 //!
 //! # Troubleshooting
 //!

@@ -34,13 +34,14 @@ struct Batch {
 pub(crate) enum BatchState<'a> {
     /// The log is the first of the batch.
     Started,
-    /// The batch has more logs, and is not full.
+    /// The log joined others, and the batch is not full.
     Waiting,
     /// The log filled the batch, which the caller must send.
     Full(Vec<Log>, Move<'a>),
 }
 
 impl LogBatch {
+    /// Adds a log. If that fills the batch, calls `begin_move` while the batch is still locked.
     pub(crate) fn push<'a>(
         &self,
         log: Log,
@@ -74,7 +75,7 @@ impl LogBatch {
     }
 }
 
-/// Builds a log of an event.
+/// Builds the log of an event.
 pub(crate) fn build_log(
     origin: EventOrigin<'_>,
     fields: &Fields,

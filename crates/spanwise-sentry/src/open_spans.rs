@@ -35,9 +35,10 @@ pub(crate) struct Unit {
     pub(crate) breadcrumbs: BreadcrumbRing,
     /// The trace id, if neither a field nor another exporter sets one.
     trace_id: OnceLock<TraceId>,
-    /// The finished spans of the unit.
+    /// The finished spans of the unit, and whether its trace is sampled.
     pub(crate) collected: Mutex<CollectedSpans>,
-    /// Whether an error was logged in the unit.
+    /// Whether an event at ERROR that is routed to Sentry as an error was logged in the unit, even
+    /// if an ignore rule drops it.
     pub(crate) has_failed: AtomicBool,
     /// The errors that were sent.
     reported: Mutex<ReportedErrors>,
@@ -69,12 +70,13 @@ impl Unit {
         iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Stores the texts of an error event of the unit, which is sent.
+    /// Stores the texts and errors of an error event of the unit that is sent.
     pub(crate) fn add_reported(&self, fields: &Fields) {
         self.reported.lock().add(fields);
     }
 
-    /// Returns whether an event of the unit that was sent has an error of `fields`.
+    /// Returns whether an event of the unit that was sent already has one of the errors of
+    /// `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
@@ -119,14 +121,14 @@ impl ReportedErrors {
         let Some(error) = chain.iter().find(|cause| !cause.text.trim().is_empty()) else {
             return false;
         };
-        let is_known = |at: usize| {
-            let is_error = at == 0 || is_specific(&chain[at].text);
-            is_error && self.errors.contains(&chain_key(&chain[at..]))
+        let is_known = |start: usize| {
+            let is_comparable = start == 0 || is_specific(&chain[start].text);
+            is_comparable && self.errors.contains(&chain_key(&chain[start..]))
         };
         let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
-        let names_it =
+        let has_text =
             |known: &String| *known == *text || is_specific(text) && known.contains(text);
-        (0..chain.len()).any(is_known) || self.texts.iter().any(names_it)
+        (0..chain.len()).any(is_known) || self.texts.iter().any(has_text)
     }
 }
 
@@ -158,6 +160,7 @@ pub(crate) struct OpenSpan {
     identity: RwLock<Option<SpanIdentity>>,
 }
 
+/// The times and ids of a span that is sent as a part of a trace.
 #[derive(Debug)]
 pub(crate) struct Timing {
     /// The id of the span if no layer has given it a [`SpanIdentity`].
@@ -236,7 +239,7 @@ impl OpenSpan {
         let mut fields = self.fields.write();
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {
-                Some(field) => field.1 = value,
+                Some((_, known)) => *known = value,
                 None => fields.push((name, value)),
             }
         }

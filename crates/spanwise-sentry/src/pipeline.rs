@@ -31,7 +31,7 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Sends an error, or counts it if it repeats an error of the last window.
     ///
-    /// `build` is called only for an event that is sent or stored.
+    /// `build` is called only if the event is sent, or stored as the sample of its repetitions.
     pub(crate) fn send_deduplicated(&self, key: u64, build: impl FnOnce() -> Event<'static>) {
         let process = self.exporter.current();
         let state = &process.state;
@@ -95,6 +95,7 @@ impl Pipeline {
         process.queue.counters().add_lost_at_shutdown(lost);
     }
 
+    /// Passes an event to the client on a thread that is not exiting.
     fn capture_now(&self, mut event: Event<'static>) {
         let options = self.client.options();
         event.release.clone_from(&options.release);
@@ -176,11 +177,11 @@ impl Pipeline {
         self.client.send_envelope(envelope);
     }
 
-    /// Moves all waiting repetitions, logs and deferred items into the queue, even if they are not
-    /// due. Waits until `deadline` for items that another thread is moving.
+    /// Moves all waiting reports of repetitions, logs and deferred items into the queue, even if
+    /// they are not due. Waits until `deadline` for items that another thread is moving.
     pub(crate) fn drain(&self, deadline: Instant) {
         self.drain_due(None);
-        // A hook that flushes would wait for the item that its own thread is moving.
+        // Inside a hook, do not wait: the hook's own thread is moving the item.
         if let Some(process) = self.exporter.existing()
             && !is_inside_client()
         {
@@ -199,7 +200,8 @@ impl Pipeline {
     /// Moves everything that is due at `now` into the queue. With `None`, moves everything, due or
     /// not.
     fn drain_due(&self, now: Option<Instant>) {
-        // A child process does not send the waiting data of its parent.
+        // A forked child has no state until it sends something itself: it does not send the waiting
+        // data of its parent.
         let Some(process) = self.exporter.existing() else {
             return;
         };

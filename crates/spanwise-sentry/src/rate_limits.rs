@@ -69,11 +69,12 @@ impl RateLimits {
     }
 }
 
-/// Parses a number of seconds. `None` for other texts, such as a date, which few servers send.
+/// Parses a number of seconds, and clamps it. `None` for other texts, such as a date, which few
+/// servers send.
 fn parse_wait(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
-    // The conversion fails for negative and for very large numbers.
+    // The conversion fails for negative numbers, for very large ones, and for NaN.
     let wait = wait.unwrap_or(if seconds > 0.0 { MAX_WAIT } else { MIN_WAIT });
     (!seconds.is_nan()).then(|| wait.clamp(MIN_WAIT, MAX_WAIT))
 }

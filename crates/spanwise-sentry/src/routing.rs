@@ -43,6 +43,7 @@ impl Routing {
 }
 
 impl Routings {
+    /// Returns the routing of a callsite, or `None` if each of its events is routed by itself.
     #[inline]
     fn get(&self, callsite: &'static Metadata<'static>, options: &Options) -> Option<Routing> {
         *self.0.get(callsite, |callsite| {

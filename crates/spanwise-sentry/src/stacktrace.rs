@@ -8,8 +8,8 @@ const MAX_FRAMES: usize = 100;
 
 /// Parses a backtrace in the format of std, short or full.
 ///
-/// The result has the frames from the panic to the outermost function of the application. Frames of
-/// the application are marked.
+/// Omits the functions that called the outermost function of the application. Marks the functions
+/// of the application.
 pub(crate) fn parse_stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = backtrace::frames(text);
     if let Some(outermost) = frames.iter().rposition(backtrace::Frame::is_in_app) {

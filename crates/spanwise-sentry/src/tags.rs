@@ -5,7 +5,7 @@ use spanwise_core::REDACTED;
 
 use crate::fields::text_of;
 
-/// The valid tags of an event. Sentry reports a processing error for an event with an invalid tag.
+/// The valid tags of an event. For an event with an invalid tag, Sentry reports a processing error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tags {
     tags: Map<String, String>,
@@ -33,7 +33,7 @@ impl Tags {
         is_valid
     }
 
-    /// Adds the tags of `others`, which are valid. They replace existing tags.
+    /// Adds the tags of `others`. They replace existing tags.
     pub(crate) fn extend(&mut self, others: &Self) {
         let others = others.tags.iter();
         self.tags

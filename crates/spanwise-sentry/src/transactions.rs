@@ -34,8 +34,8 @@ pub(crate) struct CollectedSpans {
 
 /// Returns whether the trace of a unit is sampled.
 ///
-/// The decision is made once, by the trace id or else the request id, in the same way as in the
-/// event sampler.
+/// The trace id decides, or else the request id, in the same way as in the event sampler. The
+/// decision for a unit is made once.
 fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
     let decided = unit.collected.lock().is_sampled;
     decided.unwrap_or_else(|| {
@@ -45,7 +45,8 @@ fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> boo
     })
 }
 
-/// Returns the randomness of the nearest trace or request id, or else of the trace of the unit.
+/// Returns the randomness of the trace id of the spans, or else of their request id, or else of the
+/// trace id of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     if let Some(identity) = identity(spans) {
         return Some(consistent_sampling::randomness_from_trace_id(
@@ -57,8 +58,8 @@ fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     let entries = named.iter();
     let entries = entries.filter_map(|(key, value)| Some((*key, value.as_deref()?)));
     consistent_sampling::randomness_from_entries(entries).or_else(|| {
-        let own = unit.trace_id().to_string();
-        consistent_sampling::randomness_from_entries([("trace_id", &*own)].into_iter())
+        let trace_id = unit.trace_id().to_string();
+        consistent_sampling::randomness_from_entries([("trace_id", &*trace_id)].into_iter())
     })
 }
 
@@ -93,8 +94,8 @@ pub(crate) fn finish_span(
     Some(transaction(span, timing, span_id, scope(), children, at))
 }
 
-// The following functions write all fields of the structs out, because `Default` of Sentry's types
-// draws ids from a thread-local generator, which an exiting thread has destroyed.
+// `child` and `transaction` name all fields of Sentry's structs. `Default` of these types draws ids
+// from a thread-local generator, which an exiting thread has destroyed.
 
 fn child(
     span: &OpenSpan,
@@ -103,6 +104,8 @@ fn child(
     trace_id: TraceId,
     at: SystemTime,
 ) -> Span {
+    // The error events of a unit only make its transaction fail.
+    let has_failed = false;
     Span {
         span_id,
         trace_id,
@@ -112,7 +115,7 @@ fn child(
         description: Some(span.callsite.name().to_owned()),
         start_timestamp: timing.started,
         timestamp: Some(at),
-        status: status(span, false),
+        status: status(span, has_failed),
         tags: Map::new(),
         data: data(span),
     }

@@ -33,8 +33,8 @@ impl<'p> AttributePolicy<'p> {
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK may keep several attributes with the same key. Keep the last of them. The sort is
-        // stable, so reverse first: then the last one comes first among equal keys.
+        // The SDK may keep several attributes with the same key. Keep the last one in its order.
+        // The sort is stable, so reverse first: then the last one comes first among equal keys.
         shown.reverse();
         shown.sort_by(|a, b| a.key.cmp(&b.key));
         shown.dedup_by(|removed, kept| removed.key == kept.key);
