@@ -19,10 +19,11 @@ pub(crate) struct Batch {
     request_len: usize,
 }
 
-/// The importance of a batch. If the queue is full, ordinary batches are dropped first.
+/// The importance of a batch. It decides which batches are sent first, and which are dropped if the
+/// queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
-    /// The batch displaces ordinary batches, and may fill the queue.
+    /// The batch is sent before ordinary batches. It may displace them, and may fill the queue.
     High,
     /// All ordinary batches together may take half of the queue's bytes.
     Ordinary,

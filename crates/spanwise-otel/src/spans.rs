@@ -28,7 +28,7 @@ use crate::{
 ///
 /// The span's fields become attributes, its callsite's name the name, and its target the
 /// instrumentation scope. A span with `http.request.method` is named by its method and route.
-/// These fields are special, even if recorded later:
+/// These fields are special. All but `trace_id` may also be recorded later:
 ///
 /// | field | meaning |
 /// | --- | --- |
@@ -37,6 +37,8 @@ use crate::{
 /// | `otel.status_code` | `OK` or `ERROR`. OK beats ERROR, in any order. |
 /// | `otel.status_description` | the description of an error. Sets ERROR, too. |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
+///
+/// The field `span_id` and other fields that begin with `otel.` are not exported.
 ///
 /// An event at ERROR makes the status of its span an error, but not the status of the ancestors. A
 /// status set through `otel.status_code` takes precedence, and so does the outcome of an HTTP

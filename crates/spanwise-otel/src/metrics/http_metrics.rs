@@ -90,8 +90,8 @@ struct SideMetrics {
 #[derive(Debug, Clone)]
 struct BoundSeries {
     duration: BoundHistogram<f64>,
-    /// `None` if requests of the series have no size. The SDK exports a bound
-    /// histogram even if it has no values.
+    /// `None` if requests of the series have no size. The SDK exports a bound histogram even if it
+    /// has no values.
     request_size: Option<BoundHistogram<f64>>,
     response_size: Option<BoundHistogram<f64>>,
 }
