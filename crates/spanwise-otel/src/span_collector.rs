@@ -134,13 +134,13 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
-        // An outgoing request was announced in a trace of its own, or in the trace that this
-        // process inherits. If an API span is active, the request becomes a child of that span
+        // `spanwise-http` may announce an outgoing request in a trace of its own, or in the trace
+        // that this process inherits. If an API span is active, the request becomes its child
         // instead.
         let may_join_active_span = |trace: &AnnouncedTrace| {
-            let is_root =
+            let has_no_local_parent =
                 || trace.parent.is_none() || InheritedContext::for_trace(trace.trace_id).is_some();
-            kind == SpanKind::Client && is_root()
+            kind == SpanKind::Client && has_no_local_parent()
         };
         if sees_otel_context
             && announced.as_ref().is_none_or(may_join_active_span)
