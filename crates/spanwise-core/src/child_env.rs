@@ -56,10 +56,10 @@ pub fn child_env(command: &mut Command) {
     };
     let parent = current.or_else(|| Some((inherited?.parent, inherited?.state.clone())));
     let baggage = baggage.or_else(|| inherited?.baggage.clone());
-    // The variables of this process may belong to another trace.
-    let replaces = parent.is_some() || InheritedContext::for_process().is_some();
+    // The variables that this process inherited may belong to another trace.
+    let replaces_variables = parent.is_some() || InheritedContext::for_process().is_some();
     let (parent, state) = parent.unzip();
-    if propagators::TRACE_CONTEXT.is_on() && replaces {
+    if propagators::TRACE_CONTEXT.is_on() && replaces_variables {
         set_or_remove(
             command,
             TRACEPARENT,
@@ -67,7 +67,7 @@ pub fn child_env(command: &mut Command) {
         );
         set_or_remove(command, TRACESTATE, state.flatten());
     }
-    if propagators::BAGGAGE.is_on() && (replaces || baggage.is_some()) {
+    if propagators::BAGGAGE.is_on() && (replaces_variables || baggage.is_some()) {
         set_or_remove(command, BAGGAGE, baggage);
     }
 }
@@ -86,7 +86,7 @@ pub const TRACESTATE: &str = "TRACESTATE";
 /// The environment variable with the `baggage` of a process.
 pub const BAGGAGE: &str = "BAGGAGE";
 
-/// The context of a thread, as values of the W3C headers.
+/// The trace and the baggage of a thread, as values of the W3C headers.
 #[derive(Debug, Clone, Default)]
 pub struct CarriedContext {
     /// The current span, with its `tracestate`.

@@ -32,6 +32,7 @@ enum Source {
 #[derive(Debug)]
 struct Manual {
     now: SystemTime,
+    /// The `instant` at the creation, from which [`Clock::monotonic`] counts.
     created: Instant,
     instant: Instant,
 }
@@ -95,7 +96,8 @@ impl Clock {
         }
     }
 
-    /// Returns the time of a monotonic clock, since an arbitrary time before the first call.
+    /// Returns the time on a monotonic clock, as the duration since an arbitrary time before the
+    /// first call.
     #[inline]
     #[must_use]
     pub fn monotonic(&self) -> Duration {

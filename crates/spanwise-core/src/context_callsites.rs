@@ -63,7 +63,7 @@ pub fn recorded_callsite(
 }
 
 /// Returns whether the recorded values belong to `callsite`. [`RECORDING`] alone does not show
-/// this, because a layer may record into other spans while it handles a record.
+/// this, because a layer that handles the record may itself record into other spans.
 #[cold]
 fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
     struct FindCallsite {
@@ -83,8 +83,8 @@ fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool 
     find.found
 }
 
-/// Returns whether `context::set` has been called with a key besides [`CONTEXT_KEYS`]. Before such
-/// a call, no other key can be pinned.
+/// Returns whether `context::set` has set a key besides [`CONTEXT_KEYS`]. Before that, such a key
+/// can only be pinned by a request span of `spanwise-http` that declares it.
 #[inline]
 #[must_use]
 pub fn has_set_custom_key() -> bool {
@@ -134,7 +134,7 @@ fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
 /// Calls `record`. During the call, [`recorded_callsite`] returns `callsite` for the recorded
 /// values.
 pub(crate) fn recording(callsite: &'static Metadata<'static>, record: impl FnOnce()) {
-    let before = RECORDING.replace(Some(callsite));
+    let outer = RECORDING.replace(Some(callsite));
     record();
-    RECORDING.set(before);
+    RECORDING.set(outer);
 }

@@ -128,23 +128,23 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         let plan = self.plan(attrs.metadata());
-        let own = (!plan.keys.is_empty())
+        let recorded = (!plan.keys.is_empty())
             .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span.parent();
         // The first span of a unit of work always stores data, which `context::set` changes. Any
         // other span without context fields stores none: readers fall back to its ancestors.
-        let stores_nothing = own.is_none() && !plan.begins_unit && parent.is_some();
+        let stores_nothing = recorded.is_none() && !plan.begins_unit && parent.is_some();
         if stores_nothing && !stores_shortcut(id) {
             return;
         }
         let parent = parent.and_then(|parent| ContextNode::find(Some(self.id), &parent));
-        let node = match (own, parent) {
+        let node = match (recorded, parent) {
             (None, Some(parent)) if stores_nothing => parent,
-            (own, parent) => {
-                let own = own.unwrap_or_else(Draft::take);
-                let node = ContextNode::new(&span, parent, own.to_entries(plan, &self.redact));
-                own.put_back();
+            (recorded, parent) => {
+                let draft = recorded.unwrap_or_else(Draft::take);
+                let node = ContextNode::new(&span, parent, draft.to_entries(plan, &self.redact));
+                draft.put_back();
                 node
             }
         };
@@ -169,8 +169,8 @@ where
     }
 }
 
-/// The room, in bytes, for a value that is recorded after its span was created. Most such values
-/// are short, such as a user id.
+/// The memory, in bytes, that is reserved for a value that may be recorded after its span was
+/// created. Most such values are short, such as a user id.
 const LATE_VALUE_LEN: usize = 12;
 
 /// Returns whether a span without context fields stores the data of its nearest ancestor as a
@@ -181,10 +181,11 @@ fn stores_shortcut(id: &Id) -> bool {
     id.into_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60 == 0
 }
 
-/// The entries of a span while its values are formatted. Each thread reuses its draft.
+/// The entries of a span while its values are formatted. Each thread reuses the memory of its last
+/// draft.
 #[derive(Debug, Default)]
 struct Draft {
-    /// The key of each entry, with the range of its value in `text`.
+    /// The key of each entry, the range of its value in `text`, and the remaining step.
     entries: Vec<(&'static str, Range<usize>, PolicyStep)>,
     text: String,
 }
@@ -211,9 +212,9 @@ impl Draft {
     /// Returns the entries, with spare room for a short value of each context key that has no value
     /// yet.
     fn to_entries(&self, plan: &Plan, policy: &Arc<dyn Redact>) -> Entries {
-        let further = plan.keys.len().saturating_sub(self.entries.len());
-        let mut entries =
-            Entries::with_capacity(plan.keys.len(), self.text.len() + further * LATE_VALUE_LEN);
+        let keys_without_value = plan.keys.len().saturating_sub(self.entries.len());
+        let text_len = self.text.len() + keys_without_value * LATE_VALUE_LEN;
+        let mut entries = Entries::with_capacity(plan.keys.len(), text_len);
         for entry in self.iter(plan.is_pinned) {
             entries.push(entry, Some(policy));
         }
@@ -242,7 +243,8 @@ impl<'a> Collector<'a> {
         self.keys.iter().find(|key| key.index == field.index())
     }
 
-    /// Returns the remaining step for the text of a value, if the verdict allows storing the text.
+    /// Returns the step that the policy must still take for the text of a value. Returns `None` if
+    /// the verdict forbids storing the text.
     fn policy_step(&self, verdict: KeyVerdict) -> Option<PolicyStep> {
         match verdict {
             KeyVerdict::Remove | KeyVerdict::Redact => None,

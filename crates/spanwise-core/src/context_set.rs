@@ -30,7 +30,8 @@ use crate::{
 /// your spans and events do not replace the value.
 ///
 /// If the key cannot be set, stderr reports the reason, once per reason. The reasons are: no span
-/// is open, the key is not declared, or no [`ContextLayer`] is installed.
+/// is open, the key is not declared, or no [`ContextLayer`] is installed. Nothing
+/// is reported without a subscriber, or if no span is open because all levels are off.
 ///
 /// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
 /// declare, before any layer receives it.
@@ -47,8 +48,8 @@ use crate::{
 pub fn set(key: &str, value: impl fmt::Display) {
     // Format before the dispatcher is borrowed, because the value may log.
     let text = panic_safe::format_text(format_args!("{value}"), <dyn Redact>::MAX_COLLECT_LEN);
-    let done = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
-    if let Err(error) = done {
+    let result = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
+    if let Err(error) = result {
         error.report(key);
     }
 }

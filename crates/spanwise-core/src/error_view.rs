@@ -138,8 +138,8 @@ trait Viewed<Kind>: fmt::Debug {
 
     fn type_name(&self) -> Option<&'static str>;
 
-    /// Whether the error is an `io::Error`, perhaps boxed. Its short name is fixed, because its
-    /// `Debug` shows a private type.
+    /// Returns whether the error is an `io::Error`, perhaps boxed. Its short name is fixed, because
+    /// its `Debug` shows a private type.
     fn is_io(&self) -> bool;
 
     fn backtrace(&self) -> Option<Arc<str>>;
@@ -268,14 +268,14 @@ const MAX_DEBUG_LEN: usize = 1024 * 1024;
 /// The longest backtrace, in bytes.
 const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 
-/// The number of error backtraces that are formatted per second.
+/// The maximum number of error backtraces that are formatted per second.
 const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
-/// The backtrace of the event's error. Cached, because several sinks read it one after the other.
+/// The backtrace of the last error. Cached, because several sinks read it for the same event.
 #[derive(Clone)]
 struct CachedBacktrace {
     /// The address of the error. [`err`] clears the cache when it views an error that may have a
-    /// backtrace.
+    /// backtrace, because a later error may have the same address.
     address: *const (),
     backtrace: Option<Arc<str>>,
 }

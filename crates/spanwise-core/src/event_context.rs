@@ -47,8 +47,8 @@ pub struct EventContext {
     pub force_emit: bool,
     /// Inner samplers must not drop the event.
     pub exempt_from_sampling: bool,
-    /// An inner sampler that drops the event still forwards it, so that it is buffered. See
-    /// [`forward_sampled_out`](Self::forward_sampled_out).
+    /// An inner sampler forwards the event even if it counts the event as dropped, so that the
+    /// event is buffered. See [`forward_sampled_out`](Self::forward_sampled_out).
     pub keep_if_sampled_out: bool,
 }
 
@@ -71,7 +71,8 @@ pub struct MustSeeAllEvents;
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct EventState {
-    /// The flags that show which of the following fields are valid, except for `sinks`.
+    /// The flags below. They show which of the other fields are valid, except for `sinks`, which is
+    /// always valid.
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
@@ -192,20 +193,20 @@ impl EventContext {
     /// keeps is also kept by a larger ratio. So the smallest ratio counts, not the product.
     #[inline]
     pub fn limit_trace_rate(&mut self, ratio: f64) {
-        let known = self.trace_rate.unwrap_or(1.0);
-        if ratio >= known {
+        let previous = self.trace_rate.unwrap_or(1.0);
+        if ratio >= previous {
             return;
         }
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
-            // If there are no other factors, avoids rounding.
-            Some(rate) if rate != known => Some(rate / known * ratio),
+            Some(rate) if rate != previous => Some(rate / previous * ratio),
+            // The rate has no other factor. Not computed, to avoid rounding.
             _ => Some(ratio),
         };
     }
 
-    /// Forwards an event that a sampler drops, if the event is buffered or an outer recorder wants
-    /// to buffer it. Returns whether the event was forwarded.
+    /// Forwards an event that a sampler has counted as dropped, if the event is buffered or an outer
+    /// recorder wants to buffer it. Returns whether the event was forwarded.
     pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
@@ -220,8 +221,8 @@ impl EventContext {
                 flags
             }
         });
-        // If the request fails, the line is written without a rate, because the sampler has counted
-        // the event as dropped.
+        // If the request fails, the buffered line is written without a rate, because the sampler has
+        // counted the event as dropped.
         let buffered = |context: &mut Self| {
             *context = Self {
                 buffered: true,

@@ -14,7 +14,7 @@
 //!   all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
-//!   write failed (refused, or too old), shed, or lost at shutdown.
+//!   write failed (refused, rate-limited or too old), shed, or lost at shutdown.
 //! * **Forks:** a child starts with an empty queue and its own thread. The parent sends the items
 //!   that were waiting.
 //!
@@ -86,8 +86,8 @@ pub trait ExportItem: Send + 'static {
 
     /// Returns whether the item is sent before others. By default, items at ERROR are.
     ///
-    /// Urgent items may fill the queue and displace other items. All other items together may
-    /// occupy half of the queue.
+    /// Urgent items may fill the whole queue and displace other items. All other items together may
+    /// occupy only half of the queue.
     fn is_urgent(&self) -> bool {
         self.level() == Level::ERROR
     }
@@ -162,7 +162,7 @@ pub trait PeriodicTasks: Send + Sync + 'static {
 
 /// The limits of an [`ExportQueue`] in size and age.
 ///
-/// Items that are not urgent may occupy half of `items` and half of `bytes`.
+/// Items that are not urgent may occupy half of `items` and half of `bytes`, but all of `events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
     /// The maximum number of events in all items. Defaults to no limit.
@@ -171,8 +171,8 @@ pub struct QueueLimits {
     pub items: usize,
     /// The maximum number of bytes in all items. Defaults to 32 MiB.
     pub bytes: usize,
-    /// The age at which another failure discards an item. A wait that the server requested, of up
-    /// to an hour, does not count. Defaults to 10 minutes.
+    /// An item that is older than this is discarded when the server fails again. Waits that the
+    /// server requested do not count, up to one hour. Defaults to 10 minutes.
     pub max_age: Duration,
 }
 

@@ -89,7 +89,7 @@ macro_rules! forward_downcast {
     ($this:ident, $id:ident => $look_up:expr) => {
         #[expect(
             unsafe_code,
-            reason = "the method is unsafe to call, so it is unsafe to pass on"
+            reason = "the method is unsafe to call, so forwarding the call is unsafe too"
         )]
         unsafe fn downcast_raw(&self, $id: std::any::TypeId) -> Option<*const ()> {
             let $this = self;
@@ -98,8 +98,8 @@ macro_rules! forward_downcast {
             }
             // SAFETY: the contract requires a pointer that is valid as the type `$id` for as long
             // as `self` is borrowed. `self` is valid as its own type. Any other pointer comes from
-            // an inner layer under the same contract; `self` owns that layer and never moves it or
-            // lends it mutably while `self` is borrowed.
+            // an inner layer under the same contract. `self` owns that layer, so the layer is
+            // neither moved nor mutably borrowed while `self` is borrowed.
             unsafe { $look_up }
         }
     };

@@ -10,9 +10,9 @@ use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCa
 /// Every type has these methods, because a bound on `Layer<S>` would need the type `S` of the
 /// subscriber. If the wrapped type is not a layer, the wrapper is not a layer either.
 pub trait LayerExt: Sized {
-    /// Forwards only events of these levels. All spans are forwarded, because they carry the
-    /// context. If `levels` has no level for a target, all enabled events of the target are
-    /// forwarded.
+    /// Forwards only the events that `levels` enables. All spans are forwarded, because they carry
+    /// the context. If `levels` has no level for a target, all enabled events of the target are
+    /// forwarded. So are events that report on other events: summaries and the headers of dumps.
     ///
     /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside this
     /// wrapper would miss events that it expects to receive.
@@ -91,9 +91,9 @@ pub trait LayerExt: Sized {
     /// [`UnsharedFields`](crate::UnsharedFields):
     /// `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
     ///
-    /// Otherwise the redacted layer is disabled when the stack is complete, and a
-    /// [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect `json()`,
-    /// `pretty()` and your own formatters.
+    /// A redacted layer that shares its formatted fields is disabled when the stack is complete, and
+    /// a [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect shared fields
+    /// of `json()`, `pretty()` and your own formatters.
     ///
     /// # Order
     ///
@@ -105,7 +105,7 @@ pub trait LayerExt: Sized {
     /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and
     /// strings without secrets is forwarded unchanged. All other events, including each event with
     /// a message, are copied into reused memory. `Debug` and `Display` run once, and the inner
-    /// layer receives the scanned text. Only hidden texts, errors and callsites with more than 32
+    /// layer receives the scanned text. Only replaced texts, errors and callsites with more than 32
     /// fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)

@@ -144,10 +144,10 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     forward_downcast!(this, id => {
         let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {
-            // tracing-subscriber asks with this type whether the layer has a per-layer filter. The
-            // answer of the list is yes if every member has one, as in a tree of `Layered`.
-            let all: Option<Vec<*const ()>> = found.collect();
-            all.and_then(|all| all.first().copied())
+            // With this type, tracing-subscriber asks whether the layer has a per-layer filter. The
+            // list has one if every member has one, as in a tree of `Layered`.
+            let of_all: Option<Vec<*const ()>> = found.collect();
+            of_all.and_then(|pointers| pointers.first().copied())
         } else {
             found.find_map(|pointer| pointer)
         }

@@ -14,7 +14,8 @@ use crate::{
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
 /// The decision is cached per callsite, except for records of `tracing-log`. All spans are
-/// forwarded, because they carry the context of events.
+/// forwarded, because they carry the context of events. Summaries and the headers of dumps are
+/// forwarded at every level.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,

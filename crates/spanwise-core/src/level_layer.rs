@@ -43,9 +43,9 @@ use crate::{
 /// are opened afterwards. A span directive can only enable more events than the targets enable,
 /// never fewer.
 ///
-/// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
-/// holds a lock. If a directive matches the *value* of a field, the `Debug` of that value must not
-/// open a span that the directive could match, because `EnvFilter` would deadlock.
+/// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field, it formats
+/// the value while it holds a lock. The `Debug` of that value must not open a span that the
+/// directive could match, because `EnvFilter` would deadlock.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -93,15 +93,17 @@ struct LevelState {
 struct LevelChanges {
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// The number of times that levels were applied. A later change cancels the pending restore.
+    /// The number of times that levels were applied. A pending restore does nothing if levels were
+    /// applied again.
     generation: u64,
     /// Whether a temporary change is in force.
     is_temporary: bool,
 }
 
-/// The spans that are enabled without span directives.
+/// Decides which spans are enabled without span directives.
 #[derive(Debug)]
 enum SpanRule {
+    /// The levels of [`LevelLayer::span_levels`], with the exceptions described there.
     Levels(TargetLevels),
     /// A span is enabled if an event of its level and target is enabled.
     FollowsEvents,
@@ -114,8 +116,8 @@ struct ActiveLevels {
     span_directives: Vec<ActiveSpanDirective>,
 }
 
-/// A span directive. Its filter tracks the open spans that match. The level is a separate field, so
-/// that a change of the level keeps the tracked spans.
+/// One matcher of a span directive. Its filter tracks the open spans that match. The level is a
+/// separate field, so that a change of the level keeps the tracked spans.
 #[derive(Debug, Clone)]
 struct ActiveSpanDirective {
     matcher: String,
@@ -396,14 +398,14 @@ impl LevelState {
     }
 
     fn restore_after(&self, duration: Duration, generation: u64) {
-        let Some(end) = Instant::now().checked_add(duration) else {
-            return;
+        let Some(deadline) = Instant::now().checked_add(duration) else {
+            return; // never restored
         };
         let mut changes = self.changes.lock();
         // At first, the generations are equal: `set_levels_for` holds this lock from before it
         // starts this thread until `apply` has incremented `changes.generation`.
         while changes.generation == generation {
-            let remaining = end.saturating_duration_since(Instant::now());
+            let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 let permanent = changes.permanent.clone();
                 changes.is_temporary = false;

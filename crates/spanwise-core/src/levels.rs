@@ -74,8 +74,8 @@ pub struct TargetLevels {
 }
 
 impl Levels {
-    /// Adds `defaults` if these levels have no default level. The directives of these levels
-    /// override those of `defaults`.
+    /// If these levels have no default level, adds the default level and the targets of `defaults`,
+    /// but not its span directives. The directives of these levels override those of `defaults`.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -88,17 +88,16 @@ impl Levels {
     #[must_use]
     pub fn or(mut self, defaults: &Self) -> Self {
         if self.targets.default_level.is_none() {
-            let own = mem::replace(&mut self.targets, defaults.targets.clone());
-            for (target, level) in own.targets {
+            let overrides = mem::replace(&mut self.targets, defaults.targets.clone());
+            for (target, level) in overrides.targets {
                 self.targets.set(target, level);
             }
         }
         self
     }
 
-    /// Checks that each span directive enables something that the levels of targets do not.
-    ///
-    /// A span directive only adds to the enabled events and spans.
+    /// Checks that each span directive enables something that the levels of targets do not. A span
+    /// directive cannot disable anything.
     ///
     /// # Errors
     /// [`ParseError`] with every span directive that has no effect.
@@ -144,8 +143,8 @@ impl Levels {
     pub fn shifted(mut self, steps: i8) -> Self {
         let targets = self.targets.targets.iter_mut().map(|(_, level)| level);
         let spans = self.spans.iter_mut().map(|span| &mut span.level);
-        let named = targets.chain(spans);
-        for level in named.filter(|level| **level != LevelFilter::OFF) {
+        let directive_levels = targets.chain(spans);
+        for level in directive_levels.filter(|level| **level != LevelFilter::OFF) {
             *level = shifted(*level, steps);
         }
         self.targets.default_level = self
@@ -300,10 +299,10 @@ impl TargetLevels {
     /// ```
     #[must_use]
     pub fn exceed(&self, levels: &Levels) -> bool {
-        let named = self.targets.iter().chain(&levels.targets.targets);
-        let named = named.map(|(target, _)| target.as_str());
+        let directives = self.targets.iter().chain(&levels.targets.targets);
+        let targets = directives.map(|(target, _)| target.as_str());
         // The empty target represents all targets that no directive names.
-        named.chain([""]).any(|target| {
+        targets.chain([""]).any(|target| {
             let shown = levels.targets.level(target);
             shown != Some(LevelFilter::OFF) && self.level(target) > shown
         })
@@ -319,7 +318,7 @@ impl TargetLevels {
             .unwrap_or(LevelFilter::OFF)
     }
 
-    /// Returns the level that is enabled for every target.
+    /// Returns the most verbose level that is enabled for every target.
     fn least_verbose(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
         let default_level = self.default_level.unwrap_or(LevelFilter::OFF);
@@ -341,10 +340,10 @@ fn shifted(level: LevelFilter, steps: i8) -> LevelFilter {
         LevelFilter::DEBUG,
         LevelFilter::TRACE,
     ];
-    let at = LEVELS.iter().position(|other| *other == level);
-    let at = at.unwrap_or_default();
-    let at = at.saturating_add_signed(steps.into());
-    LEVELS[at.min(LEVELS.len() - 1)]
+    let index = LEVELS.iter().position(|other| *other == level);
+    let index = index.unwrap_or_default();
+    let index = index.saturating_add_signed(steps.into());
+    LEVELS[index.min(LEVELS.len() - 1)]
 }
 
 impl From<LevelFilter> for TargetLevels {
@@ -404,9 +403,9 @@ impl FromStr for TargetLevels {
 impl fmt::Display for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.targets.fmt(f)?;
-        let empty = self.targets == TargetLevels::default();
+        let has_no_levels = self.targets == TargetLevels::default();
         for (index, span) in self.spans.iter().enumerate() {
-            let comma = if empty && index == 0 { "" } else { "," };
+            let comma = if has_no_levels && index == 0 { "" } else { "," };
             write!(f, "{comma}{}={}", span.matcher, span.level)?;
         }
         Ok(())

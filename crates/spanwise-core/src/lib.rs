@@ -64,8 +64,8 @@
 //!
 //! # Features
 //!
-//! `log` turns records of the `log` crate into events, with their key-values as fields. The facade
-//! enables it.
+//! `log` contains the bridge that turns records of the `log` crate into events, with their
+//! key-values as fields. The facade enables this feature and installs the bridge.
 //!
 //! # Troubleshooting
 //!

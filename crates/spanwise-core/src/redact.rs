@@ -169,14 +169,14 @@ impl dyn Redact {
     /// Returns the verdicts on `key`.
     #[must_use]
     pub fn verdicts(&self, key: &str) -> KeyVerdicts {
-        let guarded = |ask: &dyn Fn() -> KeyVerdict| {
-            panic_safe::catch_panic(ask).unwrap_or(KeyVerdict::Redact)
+        let verdict_of = |query: &dyn Fn() -> KeyVerdict| {
+            panic_safe::catch_panic(query).unwrap_or(KeyVerdict::Redact)
         };
-        let text = guarded(&|| self.key(key));
+        let text = verdict_of(&|| self.key(key));
         KeyVerdicts {
             text,
             number: text.without_text(),
-            boolean: guarded(&|| self.key_of_bool(key)).without_text(),
+            boolean: verdict_of(&|| self.key_of_bool(key)).without_text(),
         }
     }
 
@@ -310,34 +310,40 @@ impl Redact for NoRedaction {
 /// Returns the part of a long text that a policy scans.
 ///
 /// A policy does not recognize half a secret. So the unbroken run of characters at the limit is
-/// dropped. A run ends at white space, or after a JSON string, list or object. Groups of digits or
-/// capitals before the run are dropped, too, because card and account numbers contain spaces.
+/// dropped. A run begins after white space, or after the comma behind a JSON string, list or
+/// object. Groups of digits or capitals before the run are dropped, too, because card and account
+/// numbers contain spaces.
 #[cold]
 fn scanned_part(text: &str) -> &str {
     let text = panic_safe::truncate_at(text, <dyn Redact>::MAX_SCAN_LEN);
     let bytes = text.as_bytes();
-    let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
-    let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
-    let mut end = (0..bytes.len()).rev().find(is_end).map_or(0, |at| at + 1);
+    let is_json_comma = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
+    let is_separator = |at: &usize| bytes[*at].is_ascii_whitespace() || is_json_comma(*at);
+    let mut end = (0..bytes.len())
+        .rev()
+        .find(is_separator)
+        .map_or(0, |at| at + 1);
     for _ in 0..MAX_GROUPS {
-        let group = bytes[..end].trim_ascii_end();
-        let is_part = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-        let length = group.iter().rev().take_while(is_part).count();
-        let begins = group.len() == length || group[group.len() - length - 1].is_ascii_whitespace();
-        if length == 0 || length > MAX_GROUP_LEN || !begins {
+        let kept = bytes[..end].trim_ascii_end();
+        let is_group_byte = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        let group_len = kept.iter().rev().take_while(is_group_byte).count();
+        let group_start = kept.len() - group_len;
+        let is_whole_word = group_start == 0 || kept[group_start - 1].is_ascii_whitespace();
+        if group_len == 0 || group_len > MAX_GROUP_LEN || !is_whole_word {
             break;
         }
-        end = group.len() - length;
+        end = group_start;
     }
     &text[..end]
 }
 
 /// The longest account number, an IBAN, has nine groups of up to four characters.
 const MAX_GROUPS: usize = 9;
+/// A longer word is not a group of a number.
 const MAX_GROUP_LEN: usize = 8;
 
-/// Formats `value` and returns the redacted text. Cut the text afterwards, because a policy does
-/// not recognize half a secret.
+/// Formats `value`, of the field `key`, and returns the redacted text. If a caller cuts the text, it
+/// must do so afterwards, because a policy does not recognize half a secret.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,

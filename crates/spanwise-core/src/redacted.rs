@@ -50,15 +50,15 @@ pub use unshared_fields::UnsharedFields;
 /// A shown value keeps its type, such as number, boolean, string, bytes or error. The exceptions
 /// are:
 ///
-/// * Values recorded with `?` or `%` are texts in the form of `{:?}`, even if the layer formats
-///   them with `{:#?}`.
+/// * Values recorded with `?` or `%` are already formatted, so `{:#?}` in the layer has no effect on
+///   them.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
 ///
 /// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
 ///
 /// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The names of
-/// spans, targets and fields are always shown. So are the fields with the location of a `log`
-/// record.
+/// spans, targets and fields are always shown. So are the fields with the target and the
+/// location of a `log` record.
 #[derive(Debug)]
 pub struct Redacted<L> {
     inner: L,
@@ -146,7 +146,7 @@ impl<L> Redacted<L> {
         })
     }
 
-    /// Returns the address that identifies the layer in [`fmt_conflict`].
+    /// Returns the address by which [`fmt_conflict`] identifies the layer.
     fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }
@@ -274,7 +274,7 @@ where
         self.with_shown_event(event, Formatting::Eager, |event| {
             if enabled_calls() != calls_before {
                 // A value logged an event, and an inner filter has stored its decision about that
-                // event. So decide about this event again.
+                // event. These calls make the filter decide about this event again.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
             }

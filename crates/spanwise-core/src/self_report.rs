@@ -35,7 +35,7 @@ pub struct SelfReport(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    stderr: bool,
+    prints_faults: bool,
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
@@ -60,6 +60,7 @@ struct FaultCounter {
 #[derive(Debug, Clone, Copy)]
 struct LastPrinted {
     at: Instant,
+    /// The count of the faults at that time.
     count: u64,
 }
 
@@ -116,9 +117,9 @@ impl SelfReport {
         Self::with_stderr(false)
     }
 
-    fn with_stderr(stderr: bool) -> Self {
+    fn with_stderr(prints_faults: bool) -> Self {
         Self(Arc::new(Inner {
-            stderr,
+            prints_faults,
             redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
@@ -162,8 +163,8 @@ impl SelfReport {
     pub fn counters_of(&self, name: &str) -> Option<Arc<SinkCounters>> {
         let sinks = lock_in_any_process(&self.0.sinks)?;
         let sinks = sinks.iter().rev();
-        let mut of_name = sinks.filter_map(Weak::upgrade);
-        of_name.find(|sink| sink.name == name)
+        let mut newest_first = sinks.filter_map(Weak::upgrade);
+        newest_first.find(|sink| sink.name == name)
     }
 
     /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
@@ -207,7 +208,7 @@ impl SelfReport {
         interval: Duration,
     ) {
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if !self.0.stderr {
+        if !self.0.prints_faults {
             return;
         }
         // Format before locking, because the detail may run user code.
@@ -222,18 +223,18 @@ impl SelfReport {
         let Some(mut last_printed) = counter.last_printed.try_lock() else {
             return;
         };
-        let since = match *last_printed {
+        let unreported = match *last_printed {
             Some(last) if now.saturating_duration_since(last.at) < interval => return,
             Some(last) => count.saturating_sub(last.count),
             None => count,
         };
         let text = escaped(text);
-        let since = match since {
+        let repeats = match unreported {
             1 => String::new(),
-            since => format!(" ({since} since the last report)"),
+            count => format!(" ({count} since the last report)"),
         };
         let (_, name) = Fault::ALL[fault as usize];
-        let line = format!("spanwise: {name}: {text}{since}\n");
+        let line = format!("spanwise: {name}: {text}{repeats}\n");
         // An error of stderr cannot be reported anywhere. If stderr is full, the next fault tries
         // again.
         let written = stdio::write_to_stderr(line.as_bytes());
@@ -272,8 +273,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Returns the counter of a source. Returns `None` in the child of a fork during which another
-    /// thread had the lock.
+    /// Returns the counter for `fault` of a source. Returns `None` in the child of a fork during
+    /// which another thread had the lock.
     fn source_counter(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
         let mut sources = lock_in_any_process(&self.source_faults)?;
         let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
@@ -291,7 +292,7 @@ impl Inner {
 }
 
 /// Locks `mutex`, which threads only hold for a short time. Returns `None` after 1,000 attempts, at
-/// least 50 µs apart: in the child of a fork during which another thread had the lock.
+/// least 50 µs apart. This happens in a forked child, if another thread had the lock at the fork.
 fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
         match mutex.try_lock() {
@@ -324,7 +325,7 @@ pub struct SinkCounters {
     filtered: AtomicU64,
 }
 
-/// Returns 0 for the most severe level.
+/// Returns the index of a level, from 0 for ERROR to 4 for TRACE.
 pub(crate) fn severity(level: Level) -> usize {
     match level {
         Level::ERROR => 0,
@@ -506,8 +507,7 @@ impl ShedCounts {
     }
 }
 
-/// Escapes control characters, so that a text fits in one line of a terminal. Quotes stay as they
-/// are.
+/// Escapes a text as `Debug` does, except for quotes, so that it fits in one line of a terminal.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

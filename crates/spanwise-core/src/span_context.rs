@@ -40,7 +40,8 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// or `spanwise-http` recorded it, or if it is an id from a [`TraceParent`](crate::TraceParent).
 /// Only another pinned value replaces a pinned value.
 ///
-/// If traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
+/// If traces are exported, `trace_id` and `span_id` are the exported ids of the span, or else of
+/// its nearest exported ancestor.
 ///
 /// A context keeps the values of the time when it was returned. Each value is redacted once, when a
 /// context that has it is first read. So a read may run the policy of the layer, on the thread of
@@ -69,7 +70,7 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 #[derive(Clone, Default)]
 pub struct Context {
     entries: Option<Arc<ReadableEntries>>,
-    /// If the span has an identity, its ids are the ids of the context.
+    /// The exported ids, which replace recorded ids.
     identity: Option<ShownIdentity>,
 }
 
@@ -135,7 +136,7 @@ impl Context {
     }
 
     /// Returns keys with their values. Outer spans come first, and the values of a span are in the
-    /// order of its fields. If traces are exported, the ids of the span come last.
+    /// order in which they were recorded. If traces are exported, the exported ids come last.
     ///
     /// The first read may run the policy. The policy runs in this call, so the iterator can be used
     /// under a lock.
@@ -154,14 +155,14 @@ impl Context {
         id.or_else(|| self.entries.as_ref()?.find(key))
     }
 
-    /// Returns the entries that span fields recorded, including entries that the identity replaces.
+    /// Returns the entries that spans recorded, including ids that the identity replaces.
     pub(crate) fn recorded(&self) -> impl Iterator<Item = Entry<'_>> {
         // Not lazy: the policy runs in this call.
         let shown = self.entries.as_ref().map(|entries| entries.shown());
         shown.into_iter().flatten()
     }
 
-    /// Returns the identity of the span, if traces are exported.
+    /// Returns the identity of the span or of its nearest exported ancestor, if there is one.
     pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
         self.identity.as_ref().map(|shown| &shown.identity)
     }

@@ -11,7 +11,8 @@ use std::fmt;
 /// * [`route`](Self::route) is like `module`, but `.` also separates modules, as in Python. Routes
 ///   to sinks, the filters of sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
 ///
-/// A hyphen also matches an underscore, so that the name of a package matches its crate.
+/// A hyphen in the pattern also matches an underscore, so that the name of a package matches its
+/// crate.
 ///
 /// ```
 /// use spanwise_core::TargetPattern;
@@ -53,7 +54,7 @@ impl TargetPattern {
     }
 
     /// Creates a pattern for the module `path` and its submodules, where `.` separates modules as
-    /// `::` does. The text of the pattern has `::`.
+    /// `::` does. [`as_str`](Self::as_str) returns the path with `::`.
     ///
     /// ```
     /// use spanwise_core::TargetPattern;
@@ -90,14 +91,16 @@ impl TargetPattern {
 
     fn matches_module(&self, target: &str) -> bool {
         let (target, text) = (target.as_bytes(), self.text.as_bytes());
-        let Some((head, rest)) = target.split_at_checked(text.len()) else {
+        let Some((start, after_start)) = target.split_at_checked(text.len()) else {
             return false;
         };
         let is_match = |(t, p): (&u8, &u8)| t == p || (*p == b'-' && *t == b'_');
-        head.iter().zip(text).all(is_match)
+        start.iter().zip(text).all(is_match)
             && match self.scope {
                 Scope::Prefix => true,
-                Scope::Module | Scope::Route => rest.is_empty() || rest.starts_with(b"::"),
+                Scope::Module | Scope::Route => {
+                    after_start.is_empty() || after_start.starts_with(b"::")
+                }
             }
     }
 }

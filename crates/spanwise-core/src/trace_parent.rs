@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A position in a trace, as in the header [W3C `traceparent`]. For queues, jobs and other
+/// A position in a trace, as in the [W3C `traceparent`] header. For queues, jobs and other
 /// transports without HTTP headers.
 ///
 /// A producer sends [`TraceParent::current`] as text with its message. The consumer parses the text
@@ -146,7 +146,7 @@ impl TraceParent {
         span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let data = registry.span(id)?;
-            // If traces are not exported, the span has its ids as context fields.
+            // If traces are not exported, the ids become context values of the span.
             let needs_ids = data.parent().is_none() && SpanIdentity::find(&data).is_none();
             drop(data);
             if needs_ids {
@@ -173,26 +173,26 @@ impl TraceParent {
         text
     }
 
-    /// Parses version 00 strictly, and the first 55 bytes of a later version, as the specification
-    /// requires.
+    /// Parses a header. As the specification requires, a text of a later version than 00 may
+    /// continue after 55 bytes, and the continuation is ignored.
     #[doc(hidden)]
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         // HTTP/1 trims header values, and other versions should, too.
         let text = text.trim_ascii();
-        let (head, rest) = text.split_at_checked(LEN)?;
-        let [version] = parse_hex(&head[0..2])?;
-        let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
-        let ends = match version {
+        let (known, extension) = text.split_at_checked(LEN)?;
+        let [version] = parse_hex(&known[0..2])?;
+        let has_separators = [2, 35, 52].iter().all(|at| known[*at] == b'-');
+        let has_valid_end = match version {
             0xFF => false,
-            0 => rest.is_empty(),
-            _ => matches!(rest, [] | [b'-', ..]),
+            0 => extension.is_empty(),
+            _ => matches!(extension, [] | [b'-', ..]),
         };
-        if !separated || !ends {
+        if !has_separators || !has_valid_end {
             return None;
         }
-        let [flags] = parse_hex(&head[53..55])?;
-        Self::new(parse_hex(&head[3..35])?, parse_hex(&head[36..52])?, flags)
+        let [flags] = parse_hex(&known[53..55])?;
+        Self::new(parse_hex(&known[3..35])?, parse_hex(&known[36..52])?, flags)
     }
 }
 

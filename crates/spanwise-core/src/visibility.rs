@@ -86,13 +86,13 @@ impl SinkFilter {
         if EventContext::forces_emit(metadata) || log_record::is_log_record(metadata) {
             return true;
         }
-        let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
-        let by_sink = sink.is_none_or(|max| level <= max);
-        let by_application = self.application.as_ref().is_none_or(|application| {
+        let sink_level = self.sink.as_ref().and_then(|sink| sink.level(target));
+        let sink_allows = sink_level.is_none_or(|max| level <= max);
+        let application_allows = self.application.as_ref().is_none_or(|application| {
             application.visibility(target, level) == Visibility::Visible
                 || application.depends_on_span(level) && application.enabled_by_span(metadata, ctx)
         });
-        by_sink && by_application
+        sink_allows && application_allows
     }
 
     #[inline(never)] // Seldom: the decision is cached.
@@ -106,21 +106,21 @@ impl SinkFilter {
         let callsite = event.metadata();
         let level = *callsite.level();
         let mut target = callsite.target();
-        let is_log = log_record::is_log_record(callsite);
-        let record = is_log.then(|| log_record::LogRecord::from_event(event));
+        let is_log_record = log_record::is_log_record(callsite);
+        let record = is_log_record.then(|| log_record::LogRecord::from_event(event));
         if let Some(record_target) = record.as_ref().and_then(|log| log.target.as_deref()) {
             target = record_target;
         }
-        let sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
+        let by_sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
             Some(max) => Visibility::from_level(level, Some(max)),
             // The sink does not restrict this target.
             None => Visibility::Visible,
         };
         let Some(application) = &self.application else {
-            if !is_log {
-                cache.store(version, sink);
+            if !is_log_record {
+                cache.store(version, by_sink);
             }
-            return sink;
+            return by_sink;
         };
         let mut visibility = application.visibility(target, level);
         if visibility != Visibility::Visible && application.depends_on_span(level) {
@@ -128,10 +128,10 @@ impl SinkFilter {
             if application.enabled_by_span(callsite, ctx) {
                 visibility = Visibility::Visible;
             }
-            return visibility.and(sink);
+            return visibility.and(by_sink);
         }
-        let visibility = visibility.and(sink);
-        if !is_log {
+        let visibility = visibility.and(by_sink);
+        if !is_log_record {
             cache.store(version, visibility);
         }
         visibility
@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    /// Decides about each event, and keeps the decision in one cache.
+    /// Decides about each event, and stores the decision in one cache.
     struct Decider {
         filter: SinkFilter,
         cache: Arc<VisibilityCache>,

@@ -31,14 +31,14 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
         }
         c == ',' && depth == 0 && !is_quoted
     });
-    let mut start = 0;
+    let mut part_start = 0;
     parts.map(move |part| {
         let text = part.trim();
-        let begin = start + (part.len() - part.trim_start().len());
-        start += part.len() + 1;
+        let word_start = part_start + (part.len() - part.trim_start().len());
+        part_start += part.len() + 1;
         Word {
             text,
-            range: begin..begin + text.len(),
+            range: word_start..word_start + text.len(),
         }
     })
 }
@@ -71,7 +71,7 @@ pub fn parse_each<'a, T>(
     ParseError::check(problems).map(|()| values)
 }
 
-/// Returns the problem of a word whose name already occurred in the list.
+/// Returns the problem that `word` has a name that an earlier word of the list also has.
 #[must_use]
 pub fn repeated(word: &str, name: &str) -> Problem {
     Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))

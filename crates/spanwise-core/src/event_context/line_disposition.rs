@@ -94,8 +94,8 @@ impl LineDisposition {
         forward()
     }
 
-    /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
-    /// event. Returns `None` if the line must be written.
+    /// Takes the disposition of the line that `sink` writes. Also returns whether a sampler dropped
+    /// the event of the line. Returns `None` if the line must be written.
     #[inline]
     #[must_use]
     pub fn take(sink: LayerId) -> Option<(Self, bool)> {
@@ -138,7 +138,7 @@ impl LineDisposition {
         }
     }
 
-    #[inline(never)] // Few lines have a disposition here.
+    #[inline(never)] // Few lines still have a disposition when this is called.
     fn take_for_sink(sink: LayerId) -> Option<(Self, bool)> {
         current(|current| {
             let line = current.take_line()?;
@@ -159,8 +159,8 @@ impl EnteredLine {
         units: &NoUnits,
     };
 
-    /// Forwards a captured event. The next line of the sink is buffered in the unit of the entered
-    /// span. The event is exempt from sampling.
+    /// Forwards an event that is enabled only for the recorder. The next line of the sink is
+    /// buffered in the unit of the entered span. The event is exempt from sampling.
     #[inline(always)] // The path of nearly all buffered lines.
     pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
         if current(|current| current.flags.get()) != 0 {
@@ -213,7 +213,7 @@ impl EnteredLine {
 
     /// Updates the line after the thread has exited the entered span at `index`. A value can exit a
     /// span while the line is formatted. If the line belongs to the exited span, stores the unit of
-    /// the span. If the exited span was below the span of the line, shifts the index.
+    /// the span. If the exited span was entered before the span of the line, decrements the index.
     #[inline]
     pub fn span_exited(
         sink: LayerId,
@@ -231,6 +231,7 @@ impl EnteredLine {
                     current.put_line(SinkLine::new(sink, line));
                 }
             }
+            // The spans above the exited span move down by one.
             Some(_) => current.entered_line.set(Self {
                 index: line.index - 1,
                 ..line
@@ -334,7 +335,7 @@ impl Drop for RestoreLine {
 
 #[cold]
 pub(super) fn drop_line() {
-    // Dropped outside `with`, because the destructor may re-enter this thread-local.
+    // Dropped outside the call of `current`, because the destructor may access the same state.
     let line = current(|current| current.owned_line.take());
     drop(line.map(ManuallyDrop::into_inner));
 }

@@ -1,7 +1,7 @@
 //! The sinks that get the current event, if the sinks of the stack have routes.
 //!
-//! This set is separate from the flags of the event context, because a recorder takes its short
-//! path only if no flag is set.
+//! This set is separate from the flags of the event context, because the fast path of
+//! `EnteredLine::scope` requires that no flag is set.
 
 use super::current;
 

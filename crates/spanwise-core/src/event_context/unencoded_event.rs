@@ -1,9 +1,9 @@
 //! Events that a recorder buffers as values, and that their layer encodes only for a dump.
 //!
-//! Most buffered events are dropped, so encoding and redacting their lines is wasted. A layer that
-//! can encode a line later passes an [`UnencodedEvent`] to the recorder. For a dump, the layer
-//! writes the header. The writer of the recorder then passes the [`DumpedRecords`] back to the
-//! layer, which encodes and writes one after the other.
+//! Most buffered events are dropped, so encoding and redacting their lines would be wasted work. A
+//! layer that can encode a line later passes an [`UnencodedEvent`] to the recorder. For a dump, the
+//! layer writes the header. The writer of the recorder then passes the [`DumpedRecords`] back to
+//! the layer, which encodes and writes one record after the other.
 //!
 //! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
 //! them.
@@ -19,7 +19,7 @@ use crate::internal::LayerId;
 pub struct UnencodedEvent<'a> {
     /// The values, in a form that only the layer reads.
     pub values: &'a [u8],
-    /// The data of the span of the event. `None` if the line shows no span.
+    /// The data of the span of the event. `None` if the line will show no span.
     pub span: Option<&'a dyn SpanSnapshot>,
 }
 
@@ -28,17 +28,18 @@ pub trait SpanSnapshot {
     /// Returns the address that [`share`](Self::share) returns.
     fn address(&self) -> usize;
 
-    /// Returns the data, for as long as a record refers to it.
+    /// Returns a reference to the data, which a buffered record stores.
     fn share(&self) -> Arc<dyn Any + Send + Sync>;
 
-    /// Returns the number of bytes in memory that [`share`](Self::share) keeps from being freed.
+    /// Returns the number of bytes of memory that cannot be freed while the result of
+    /// [`share`](Self::share) exists.
     fn memory_len(&self) -> usize;
 }
 
 /// A unit of work of a recorder.
 pub trait BufferingUnit: Any + Send + Sync {
-    /// Buffers an event. Returns false if its line must be written or buffered as a line.
-    /// `is_sampled_out` is whether a sampler dropped the event.
+    /// Buffers an event. Returns false if the caller must encode its line, which is then written or
+    /// buffered. `is_sampled_out` is whether a sampler dropped the event.
     fn buffer(self: Arc<Self>, tag: u32, is_sampled_out: bool, event: &UnencodedEvent<'_>) -> bool;
 }
 
@@ -57,7 +58,8 @@ pub trait DumpedRecords {
     /// an event. Returns `None` after the last record, or if the output panicked.
     fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord>;
 
-    /// Writes the line of the last record, and counts the record.
+    /// Writes `line`, the line of the record that [`next`](Self::next) returned last, and counts
+    /// the record.
     ///
     /// # Errors
     /// The error of the output.
@@ -77,7 +79,7 @@ pub enum DumpedRecord {
     },
 }
 
-/// A thread that has entered no span with a unit.
+/// The units of a thread that has entered no span with a unit.
 pub(super) struct NoUnits;
 
 impl EnteredUnits for NoUnits {

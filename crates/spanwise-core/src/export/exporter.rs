@@ -20,9 +20,9 @@ pub struct Exporter<T, S> {
     options: ExporterOptions,
     new_transport: Box<dyn Fn() -> Box<dyn Deliver<T>> + Send + Sync>,
     new_state: Box<dyn Fn() -> S + Send + Sync>,
-    /// Set by [`start`](Self::start).
+    /// The tasks of the sender thread. Set by the first call of [`start`](Self::start).
     tasks: OnceLock<Option<Weak<dyn PeriodicTasks>>>,
-    has_ended: AtomicBool,
+    is_shut_down: AtomicBool,
 }
 
 /// The part of an [`Exporter`] that belongs to one process.
@@ -70,7 +70,7 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process, also a forked one, calls `new_transport` and `new_state` for itself.
+    /// Each process, including each forked one, calls `new_transport` and `new_state` for itself.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
@@ -85,7 +85,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
             new_transport: Box::new(new_transport),
             new_state: Box::new(new_state),
             tasks: OnceLock::new(),
-            has_ended: AtomicBool::new(false),
+            is_shut_down: AtomicBool::new(false),
         }
     }
 
@@ -109,7 +109,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     }
 
     /// Returns the queue and the state of this process. In a forked child, the first call creates
-    /// them and starts the thread.
+    /// them, and starts the thread unless the exporter was shut down before the fork.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
         self.process.for_this_process(|_| self.new_process())
@@ -125,7 +125,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     fn new_process(&self) -> ProcessExporter<T, S> {
         let queue = Arc::new(ExportQueue::new(&self.options));
         let started = match self.tasks.get() {
-            Some(tasks) if !self.has_ended.load(Ordering::Relaxed) => self.spawn(&queue, tasks),
+            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(&queue, tasks),
             _ => Err(io::Error::other("the exporter was shut down")),
         };
         if let Err(error) = started {
@@ -147,7 +147,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     /// Shuts down the queue of this process by `deadline`: see [`ExportQueue::shutdown_by`].
     /// Children that are forked later send nothing.
     pub fn shutdown_by(&self, deadline: Instant) {
-        self.has_ended.store(true, Ordering::Relaxed);
+        self.is_shut_down.store(true, Ordering::Relaxed);
         if let Some(process) = self.existing() {
             process.queue.shutdown_by(deadline);
         }

@@ -45,8 +45,8 @@ struct State<T> {
     /// The number of threads that wait for a flush. Until the server fails, their items are sent
     /// without a back-off.
     flushing: u32,
-    /// The number of flushes so far: of the calls of `flush`, `hurry` and `shutdown_by`. Its value
-    /// also identifies the last of them.
+    /// The number of flushes so far: of the calls of `flush`, `hurry` and `shutdown_by`. A shutdown
+    /// directly after `hurry` is not counted again. The value also identifies the last flush.
     flushes: u64,
     /// The value of `flushes` after the last call of `hurry`.
     hurried_flush: u64,
@@ -62,6 +62,7 @@ struct State<T> {
     has_lost: bool,
 }
 
+/// The waiting items of one priority, with the totals of their events and bytes.
 struct Lane<T> {
     items: VecDeque<Queued<T>>,
     events: u64,
@@ -99,7 +100,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Adds an item. If there is no room for it, it is dropped and counted.
     ///
-    /// An urgent item first displaces the newest other items.
+    /// To make room, an urgent item first displaces the newest items that are not urgent.
     pub fn push(&self, item: T) {
         let queued = Queued {
             item,
@@ -158,8 +159,8 @@ impl<T: ExportItem> ExportQueue<T> {
             .fault_from(self.destination, Fault::Shed, &reason);
     }
 
-    /// Makes the sender thread ask [`PeriodicTasks`](super::PeriodicTasks) again for the time of
-    /// the next run.
+    /// Makes the sender thread call [`PeriodicTasks::next_run`](super::PeriodicTasks::next_run)
+    /// again.
     pub fn wake(&self) {
         self.state.lock().is_signalled = true;
         self.work.notify_one();
@@ -175,8 +176,8 @@ impl<T: ExportItem> ExportQueue<T> {
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.state.lock();
         state.flushes += 1;
-        let own_flush = state.flushes;
-        self.wait_flushed(state, own_flush, deadline)
+        let this_flush = state.flushes;
+        self.wait_flushed(state, this_flush, deadline)
     }
 
     /// Starts to send everything that was pushed, and does not wait. There is one immediate
@@ -192,11 +193,12 @@ impl<T: ExportItem> ExportQueue<T> {
         self.work.notify_all();
     }
 
-    /// Waits until everything is sent, or until the server failed during this or a later flush.
+    /// Waits until everything is sent, or until `deadline`. Ends earlier if the queue is shut down,
+    /// or if the server fails during this flush or a later one.
     fn wait_flushed(
         &self,
         mut state: MutexGuard<'_, State<T>>,
-        own_flush: u64,
+        this_flush: u64,
         deadline: Instant,
     ) -> io::Result<()> {
         state.flushing += 1;
@@ -206,11 +208,11 @@ impl<T: ExportItem> ExportQueue<T> {
             if state.is_empty() {
                 break !state.has_lost;
             }
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() || state.failed_flush >= own_flush || state.has_ended {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() || state.failed_flush >= this_flush || state.has_ended {
                 break false;
             }
-            (state, _) = self.settled.wait_timeout(state, rest);
+            (state, _) = self.settled.wait_timeout(state, remaining);
         };
         state.flushing -= 1;
         drop(state);
@@ -227,8 +229,8 @@ impl<T: ExportItem> ExportQueue<T> {
         let mut state = self.state.lock();
         let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
         state.flushes += u64::from(!is_hurried);
-        let own_flush = state.flushes;
-        let is_flushed = self.wait_flushed(state, own_flush, deadline).is_ok();
+        let this_flush = state.flushes;
+        let is_flushed = self.wait_flushed(state, this_flush, deadline).is_ok();
         let mut state = self.state.lock();
         if state.has_ended {
             return;
@@ -282,8 +284,8 @@ impl<T: ExportItem> ExportQueue<T> {
     /// `hurry` wants it.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
-        // Callers of `flush` return after a failure of the server, so they do not cause a second
-        // attempt.
+        // A flush ends at the first failure of the server. So if the latest flush has failed, it
+        // causes no second attempt, even if its callers have not returned yet.
         let is_requested = state.flushing > 0 || state.hurried_flush > state.failed_flush;
         let is_flushing = is_requested && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
@@ -309,8 +311,8 @@ impl<T: ExportItem> ExportQueue<T> {
         match until {
             None => drop(self.work.wait(state)),
             Some(until) => {
-                let rest = until.saturating_duration_since(self.clock.instant());
-                drop(self.work.wait_timeout(state, rest));
+                let remaining = until.saturating_duration_since(self.clock.instant());
+                drop(self.work.wait_timeout(state, remaining));
             }
         }
     }

@@ -34,7 +34,7 @@ thread_local! {
     static ROLE: Cell<Role> = const { Cell::new(Role::None) };
 }
 
-/// Returns whether this is the sender thread of an exporter, or its helper.
+/// Returns whether this is the sender thread of an exporter, or [its helper](mark_sender_thread).
 ///
 /// Events that this thread logs are about sending. If they were sent, each would cause the next.
 #[inline]
@@ -70,9 +70,9 @@ pub(super) struct Sender<T> {
     transport: Box<dyn Deliver<T>>,
     tasks: Option<Weak<dyn PeriodicTasks>>,
     backoff: Backoff,
-    /// The end of the back-off.
+    /// The end of the back-off, or of the wait that the server requested if that ends later.
     not_before: Option<Instant>,
-    /// The end of the last wait that the server requested. The age of items that waited for it
+    /// The end of the last wait that the server requested. The age of the items that had to wait
     /// counts from this time.
     requested_end: Option<Instant>,
 }
@@ -132,13 +132,13 @@ impl<T: ExportItem> Sender<T> {
         let tasks = self.tasks.as_ref().and_then(Weak::upgrade);
         let next_run = tasks.as_ref().and_then(|tasks| tasks.next_run());
         let now = self.queue.clock.instant();
-        if let (Some(tasks), Some(at)) = (tasks, next_run)
-            && at <= now
+        if let (Some(tasks), Some(due)) = (tasks, next_run)
+            && due <= now
         {
-            let role = ROLE.replace(Role::RunningTasks);
+            let outer_role = ROLE.replace(Role::RunningTasks);
             tasks.run(now);
             drop(tasks);
-            ROLE.set(role);
+            ROLE.set(outer_role);
             return Step::Worked;
         }
         match self.queue.take(self.not_before) {
@@ -188,13 +188,13 @@ impl<T: ExportItem> Sender<T> {
                 retry_after,
             } => {
                 let max_age = self.queue.limits.max_age;
-                let aged_since = self.aged_since(queued.since);
+                let age_start = self.age_start(queued.since);
                 let now = self.queue.clock.instant();
                 let requested = retry_after.map(|wait| wait.min(MAX_REQUESTED_WAIT));
                 let delay = jittered(self.backoff.next_delay());
                 self.not_before = Some(now + delay.max(requested.unwrap_or_default()));
                 self.requested_end = requested.map(|wait| now + wait).or(self.requested_end);
-                if started.saturating_duration_since(aged_since) > max_age {
+                if started.saturating_duration_since(age_start) > max_age {
                     self.queue.settle_refused(&reason);
                 } else {
                     self.queue.put_back(queued, &reason);
@@ -203,8 +203,8 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Returns the start of the age of an item that was pushed at `since`.
-    fn aged_since(&self, since: Instant) -> Instant {
+    /// Returns the time from which the age of an item counts that was pushed at `since`.
+    fn age_start(&self, since: Instant) -> Instant {
         let end = self.requested_end.unwrap_or(since);
         end.clamp(since, since + MAX_REQUESTED_WAIT)
     }

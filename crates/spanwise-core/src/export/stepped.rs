@@ -45,7 +45,8 @@ impl<T: ExportItem> SteppedSender<T> {
         self.queue.wait(until);
     }
 
-    /// Returns the numbers of items, bytes and events in the queue.
+    /// Returns the number of items and their bytes, including the item in flight, and the number of
+    /// waiting events.
     #[must_use]
     pub fn held(&self) -> (usize, usize, u64) {
         self.queue.held()

@@ -51,9 +51,9 @@ fn parse_target_without_level(word: &str) -> Result<Directive, String> {
             "`{word}` is not a directive: write `{target}={level}`"
         ));
     }
-    if let Some((rest, _)) = word.split_once('/') {
+    if let Some((before_slash, _)) = word.split_once('/') {
         return Err(format!(
-            "`{word}`: text after `/` is not searched for; write `{rest}` \
+            "`{word}`: text after `/` is not searched for; write `{before_slash}` \
              (if `{word}` is a target, write `{word}=trace`)"
         ));
     }
@@ -78,8 +78,8 @@ fn parse_target_without_level(word: &str) -> Result<Directive, String> {
 
 /// Checks that `target` can match: that it is a module path, and not a level, a file or a variable.
 pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t str, String> {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
-    if target.is_empty() || !target.chars().all(allowed) {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+    if target.is_empty() || !target.chars().all(is_allowed) {
         return Err(format!(
             "`{directive}` is not a directive: write `level` or `target=level`, joined by commas"
         ));
@@ -97,8 +97,8 @@ pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t s
     }
     let path = target.strip_suffix("::").unwrap_or(target);
     let mut parts = path.split("::");
-    let relative = matches!(parts.next(), Some("crate" | "self" | "super"));
-    if relative
+    let is_relative = matches!(parts.next(), Some("crate" | "self" | "super"));
+    if is_relative
         || path
             .split("::")
             .any(|part| part.is_empty() || part.contains(':'))
@@ -138,9 +138,9 @@ pub fn parse_level(word: &str) -> Option<LevelFilter> {
     let alias = ALIASES
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word));
-    // `tracing` parses an empty text as a level.
-    let named = || word.parse().ok().filter(|_| !word.is_empty());
-    alias.map(|(_, level)| *level).or_else(named)
+    // `tracing` parses an empty text as ERROR.
+    let standard = || word.parse().ok().filter(|_| !word.is_empty());
+    alias.map(|(_, level)| *level).or_else(standard)
 }
 
 fn looks_like_a_level(word: &str) -> bool {

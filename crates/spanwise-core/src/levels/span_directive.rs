@@ -19,12 +19,12 @@ pub(super) fn parse(directive: &str) -> Result<SpanDirective, String> {
     let malformed = || {
         format!("`{directive}` is not a span directive: write `target[span{{field=value}}]=level`")
     };
-    let (matcher, rest) = directive.split_at(directive.rfind(']').ok_or_else(malformed)? + 1);
-    let level = match rest.trim().strip_prefix('=').map(str::trim) {
+    let (matcher, level_part) = directive.split_at(directive.rfind(']').ok_or_else(malformed)? + 1);
+    let level = match level_part.trim().strip_prefix('=').map(str::trim) {
         Some(level) => {
             parse_level(level).ok_or_else(|| format!("`{directive}`: {}", not_a_level(level)))?
         }
-        None if rest.trim().is_empty() => LevelFilter::TRACE,
+        None if level_part.trim().is_empty() => LevelFilter::TRACE,
         None => return Err(malformed()),
     };
     let (target, span) = matcher.split_once('[').ok_or_else(malformed)?;
@@ -48,7 +48,7 @@ pub(super) fn parse(directive: &str) -> Result<SpanDirective, String> {
     })
 }
 
-/// Parses `span{field=value}]`.
+/// Parses `span{field=value}]`, the part of a directive after `[`.
 fn parse_span(text: &str) -> Option<(&str, Vec<FieldMatch<'_>>)> {
     let text = text.strip_suffix(']')?;
     let (name, fields) = match text.split_once('{') {
@@ -119,20 +119,20 @@ impl<'a> FieldMatch<'a> {
             None => (text.trim(), None),
         };
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#');
-        let (value, is_value) = match value.map(|value| (value, value.strip_prefix('"'))) {
+        let (value, has_valid_value) = match value.map(|value| (value, value.strip_prefix('"'))) {
             Some((_, Some(inside))) => (Some(inside.strip_suffix('"')?), true),
             Some((value, None)) => (Some(value), !value.is_empty()),
             None => (None, true),
         };
-        let is_match = is_value
+        let is_valid = has_valid_value
             && value.is_none_or(|value| !value.contains('"'))
             && name.chars().all(is_name)
             && !name.is_empty();
-        is_match.then_some(Self { name, value })
+        is_valid.then_some(Self { name, value })
     }
 
     /// Returns the forms in which [`EnvFilter`] can match the value: as a text with or without
-    /// quotes, and as a number or boolean. `None` if the value is not [a pattern](pattern).
+    /// quotes, and as a number or boolean. Returns `None` if [`pattern`] rejects the value.
     fn forms(&self) -> Option<Vec<String>> {
         let Self { name, value } = self;
         let Some(value) = value else {
@@ -146,8 +146,8 @@ impl<'a> FieldMatch<'a> {
     }
 }
 
-/// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. `None` if it has an
-/// operator with braces.
+/// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. Returns `None` if the
+/// value has an operator with braces.
 ///
 /// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace matches
 /// literally, so an operator with braces would never match.
@@ -184,6 +184,7 @@ fn is_count(text: &str) -> bool {
 }
 
 /// Creates a filter that enables the spans that `matcher` matches, and everything inside them.
+/// Returns `None` if `EnvFilter` rejects the matcher.
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
     // Parses a `Directive`, because a whole filter would be split at commas, even inside braces.
     let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;

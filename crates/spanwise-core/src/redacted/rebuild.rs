@@ -36,13 +36,22 @@ pub(super) fn with_redacted<R>(
     if !plan.skips_precheck() && !needs_redaction(plan, policy, record) {
         return forward(None);
     }
-    with_rebuilt(plan, policy, formatting, record, false, forward)
+    let always_forward_copies = false;
+    with_rebuilt(
+        plan,
+        policy,
+        formatting,
+        record,
+        always_forward_copies,
+        forward,
+    )
 }
 
 /// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
-/// from its original, calls it with `None`: the originals may be shown. If `always_forward_copies`
-/// is true, `forward` gets the copies even if none differs. This is for another callsite, whose
-/// fields the originals do not fit.
+/// from its original, calls it with `None`: the originals may be shown.
+///
+/// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if the
+/// values are for another callsite, because the originals belong to the fields of their own.
 pub(super) fn with_rebuilt<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -147,7 +156,7 @@ impl FieldValue<'_> {
             Self::Plain(RedactedValue::I128(value)) => replace(format_args!("{value}")),
             Self::Plain(RedactedValue::U128(value)) => replace(format_args!("{value}")),
             Self::Plain(RedactedValue::F64(value)) => replace(format_args!("{value}")),
-            Self::Plain(_) => REDACTED.to_owned(), // does not occur
+            Self::Plain(_) => REDACTED.to_owned(), // not a number or a boolean: does not occur
             Self::Str(text) => replace(format_args!("{text}")),
             Self::Bytes(bytes) => replace(format_args!("{}", String::from_utf8_lossy(bytes))),
             Self::Debug(_) | Self::Error(_) if formatting == Formatting::Lazy => {
@@ -213,7 +222,7 @@ impl Rebuilder<'_> {
 
     /// Records that a value differs, or may differ, from its original. Returns `slot`.
     #[inline]
-    fn differ(&mut self, slot: RedactedValue) -> RedactedValue {
+    fn mark_differing(&mut self, slot: RedactedValue) -> RedactedValue {
         self.differs = true;
         slot
     }
@@ -275,21 +284,21 @@ impl Rebuilder<'_> {
                 })
             }
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
-                self.differ(RedactedValue::Lazy(TextHandling::Scan))
+                self.mark_differing(RedactedValue::Lazy(TextHandling::Scan))
             }
             // Forwards the scanned text, because another call might write a different text.
             FieldValue::Debug(value) => {
                 let slot = self.format(field, value, self.policy);
-                self.differ(slot)
+                self.mark_differing(slot)
             }
             FieldValue::Error(error) => {
                 let slot = self.push_error(field, error, TextHandling::Scan);
-                self.differ(slot)
+                self.mark_differing(slot)
             }
         }
     }
 
-    /// Calls `copy` if the policy shows all of `text`, else stores the redacted text.
+    /// Calls `copy` if the policy shows all of `text`. Otherwise stores the redacted text.
     #[inline]
     fn scan_str(
         &mut self,
@@ -304,7 +313,7 @@ impl Rebuilder<'_> {
             copy(&mut self.arena)
         } else {
             let slot = RedactedValue::Str(self.arena.push(&shown));
-            self.differ(slot)
+            self.mark_differing(slot)
         }
     }
 }

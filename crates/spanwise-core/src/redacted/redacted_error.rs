@@ -37,7 +37,7 @@ pub(super) struct Original {
     /// Identifies the [`Originals`], from [`next_originals_id`].
     originals_id: u64,
     /// The index of the field that has the error.
-    field: usize,
+    field_index: usize,
     handling: TextHandling,
     /// The position in the chain of causes; 0 is the field's value.
     depth: usize,
@@ -73,7 +73,7 @@ impl RedactedError {
             }))
         };
         let outermost = texts.into_iter().enumerate().rev().fold(None, link);
-        outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
+        outermost.unwrap_or_else(|| unreachable!("the chain contains the error itself"))
     }
 
     /// Calls `read` with the original error, and returns the text redacted. `None` if the original
@@ -96,7 +96,7 @@ impl Original {
     pub(super) fn new(originals_id: u64, field: &Field, handling: TextHandling) -> Self {
         Self {
             originals_id,
-            field: field.index(),
+            field_index: field.index(),
             handling,
             depth: 0,
         }
@@ -122,7 +122,7 @@ impl Original {
 
             fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
                 let Original { depth, .. } = self.original;
-                if field.index() == self.original.field {
+                if field.index() == self.original.field_index {
                     let mut chain = iter::once(value).chain(error_chain(value, MAX_CAUSES));
                     self.found = chain
                         .nth(depth)
@@ -193,7 +193,7 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `get_or_init` would be re-entered here, because the original's `Debug` may log this error
+        // Not `get_or_init`, which must not be re-entered: the original's `Debug` may log this error
         // itself.
         if self.debug.get().is_none() {
             // A layer borrows the error, so the original is available while the layer formats it.

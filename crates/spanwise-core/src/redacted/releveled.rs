@@ -16,8 +16,8 @@ use crate::{
 /// the same target, source location and fields.
 ///
 /// The values are copied, and a `Debug` or `Display` runs once here. The second argument of
-/// `forward` is whether the event has the other level. If there are too many callsites, `forward`
-/// gets the original event: see [`RuntimeCallsite::get`].
+/// `forward` is whether the event has the other level. It is false, and `forward` gets the original
+/// event, if [`RuntimeCallsite::get`] returns no callsite.
 #[cold]
 pub fn with_level<R>(
     event: &Event<'_>,
@@ -39,12 +39,13 @@ pub fn with_level<R>(
     };
     let plan = FieldPlan::new(original, &NoRedaction);
     let record = |visitor: &mut dyn Visit| event.record(visitor);
+    let always_forward_copies = true;
     with_rebuilt(
         &plan,
         &NoRedaction,
         Formatting::Eager,
         &record,
-        true,
+        always_forward_copies,
         |values| {
             let values = callsite.fields().value_set_all(values.unwrap_or_default());
             let releveled = if event.is_contextual() {

@@ -131,7 +131,7 @@ impl TextArena {
         self.errors.len() - 1
     }
 
-    /// Formats and redacts `value`. Also returns whether the value is nested JSON.
+    /// Formats, redacts and stores `value`. Also returns whether the value is nested JSON.
     pub(super) fn format(
         &mut self,
         key: &str,

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
-/// The redacted form of a value. A text, bytes and an error are in a [`TextArena`]: the variant has
-/// their position.
+/// The redacted form of a value. Texts, bytes and errors are in a [`TextArena`], and the variant has
+/// their position in it.
 #[derive(Clone, Copy, Default)]
 pub(super) enum RedactedValue {
     /// The field has no value, or the policy removes it.
@@ -90,6 +90,7 @@ pub(super) enum AsValue<'a> {
 }
 
 impl RedactedValue {
+    /// Returns the value of the field at `index`, in a form that `tracing` accepts.
     #[inline]
     pub(super) fn as_value<'a>(
         &'a self,
@@ -159,6 +160,7 @@ impl fmt::Debug for FormattedJson<'_> {
 /// A value that is formatted and redacted each time the inner layer formats it.
 #[derive(Clone, Copy)]
 pub(super) struct LazyValue<'a> {
+    /// The index of the field.
     index: usize,
     handling: TextHandling,
     originals: &'a Originals<'a>,
@@ -166,18 +168,27 @@ pub(super) struct LazyValue<'a> {
 
 impl fmt::Debug for LazyValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Format<'a, 'f, 'w>(&'a LazyValue<'a>, &'f mut fmt::Formatter<'w>, fmt::Result);
-        impl Visit for Format<'_, '_, '_> {
+        /// Formats the field with the index of the lazy value.
+        struct FormatField<'a, 'f, 'w> {
+            lazy: &'a LazyValue<'a>,
+            out: &'f mut fmt::Formatter<'w>,
+            result: fmt::Result,
+        }
+        impl Visit for FormatField<'_, '_, '_> {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-                if field.index() == self.0.index {
-                    let policy = self.0.handling.policy(self.0.originals.policy);
+                if field.index() == self.lazy.index {
+                    let policy = self.lazy.handling.policy(self.lazy.originals.policy);
                     let text = redacted_display(policy, field.name(), format_args!("{value:?}"));
-                    self.2 = self.1.write_str(&text);
+                    self.result = self.out.write_str(&text);
                 }
             }
         }
-        let mut format = Format(self, f, Ok(()));
-        (self.originals.record)(&mut format);
-        format.2
+        let mut visitor = FormatField {
+            lazy: self,
+            out: f,
+            result: Ok(()),
+        };
+        (self.originals.record)(&mut visitor);
+        visitor.result
     }
 }

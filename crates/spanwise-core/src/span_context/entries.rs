@@ -1,7 +1,7 @@
 //! Keys and values of a context. Values are redacted when they are read for the first time.
 //!
-//! A span keeps the text of a value as it was recorded, because nobody reads the context of most
-//! spans. Readers only receive redacted values.
+//! A span stores the text of a value as it was recorded, because the context of most spans is never
+//! read. Readers only receive redacted values.
 
 use std::sync::{Arc, OnceLock};
 
@@ -83,7 +83,7 @@ impl Entries {
         }
     }
 
-    /// Adds an entry whose key is new. `policy` is the policy of the value.
+    /// Adds an entry whose key is new. `policy` is needed unless its policy step is `Done`.
     pub(crate) fn push(&mut self, entry: Entry<'_>, policy: Option<&Arc<dyn Redact>>) {
         self.text.push_str(entry.value);
         if entry.policy_step != PolicyStep::Done && self.policy.is_none() {
@@ -183,15 +183,15 @@ impl OwnEntries {
         })
     }
 
-    /// Returns the entries, redacted if a reader has already redacted them.
+    /// Returns the redacted entries, or the recorded entries if no reader has redacted them yet.
     pub(crate) fn latest(&self) -> &Entries {
         self.redacted
             .get()
             .map_or(&self.recorded, |redacted| redacted)
     }
 
-    /// Returns the entries after the policy has been applied, or the recorded entries if this
-    /// thread applies a policy already.
+    /// Returns the redacted entries. If this thread is already applying a policy, returns the
+    /// recorded entries.
     fn redacted(&self) -> &Entries {
         let recorded = &self.recorded;
         let Some(policy) = &recorded.policy else {
@@ -203,7 +203,7 @@ impl OwnEntries {
         let Some(redacted) = while_redacting(|| recorded.redact(policy)) else {
             return recorded;
         };
-        // The value is ready, so no code that may read the context runs inside this call.
+        // Not initialized in `get_or_init`, because the policy may read the context.
         self.redacted.get_or_init(|| Box::new(redacted))
     }
 }
@@ -214,30 +214,30 @@ impl ReadableEntries {
     pub(crate) fn join(outer: Option<&Arc<Self>>, own: &Arc<OwnEntries>) -> Arc<Self> {
         let inherited = outer.map_or(&[][..], |outer| &outer.values);
         let own_keys = &own.recorded.keys;
-        let is_hidden = |own: &Key| {
-            let hides = |outer: &Key| outer.name == own.name && outer.is_pinned;
-            !own.is_pinned && inherited.iter().any(|outer| hides(outer.key()))
+        let is_hidden = |own_key: &Key| {
+            let hides = |outer_key: &Key| outer_key.name == own_key.name && outer_key.is_pinned;
+            !own_key.is_pinned && inherited.iter().any(|value| hides(value.key()))
         };
         if let Some(outer) = outer
             && own_keys.iter().all(is_hidden)
         {
             return Arc::clone(outer);
         }
-        let is_replaced = |outer: &Key| {
-            let replaces = |own: &Key| own.name == outer.name && !is_hidden(own);
+        let is_replaced = |outer_key: &Key| {
+            let replaces = |own_key: &Key| own_key.name == outer_key.name && !is_hidden(own_key);
             own_keys.iter().any(replaces)
         };
         let mut values = Vec::with_capacity(inherited.len() + own_keys.len());
         values.extend(
             inherited
                 .iter()
-                .filter(|outer| !is_replaced(outer.key()))
+                .filter(|value| !is_replaced(value.key()))
                 .cloned(),
         );
         let shown = own_keys
             .iter()
             .enumerate()
-            .filter(|(_, own)| !is_hidden(own));
+            .filter(|(_, own_key)| !is_hidden(own_key));
         values.extend(shown.map(|(index, _)| ValueRef {
             owner: Arc::clone(own),
             index,

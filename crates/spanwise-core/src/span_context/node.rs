@@ -1,8 +1,8 @@
 //! The context values that a span recorded, in the tree of its unit of work.
 //!
 //! A span stores only its own values. The first read of its context joins them with those of its
-//! ancestors, and keeps the result for later reads. So a span whose context nobody reads costs
-//! little, and a late record only stores the recorded value. The tree of the spans
+//! ancestors, and stores the result for later reads. So a span costs little if its context is never
+//! read, and a late record only stores the recorded value. The tree of the spans
 //! (`internal/span_tree.rs`) shows whether the result is still valid.
 
 use std::{
@@ -29,7 +29,7 @@ use crate::{
 /// The context of a span in the tree of spans.
 pub(crate) struct ContextNode {
     position: TreePosition<Self>,
-    /// The number of late records of this span.
+    /// The number of late records of this span: records after it was opened.
     records: AtomicU32,
     /// Whether the layer of the node is the first that stored a node in the root of the tree.
     is_first: bool,
@@ -96,7 +96,8 @@ impl ContextNode {
 
     /// Returns the values of the span and of its ancestors.
     pub(crate) fn entries(&self) -> Arc<ReadableEntries> {
-        // Read before the values, so that a later read detects a record that happens meanwhile.
+        // Read the epoch before the values, so that a later read detects a record that happens
+        // meanwhile.
         let now = self.current_epoch();
         let joined = match &self.values.lock().joined {
             Some(joined) if joined.epoch == now => Some(Arc::clone(&joined.entries)),
@@ -138,8 +139,8 @@ impl ContextNode {
         outer.unwrap_or_else(|| ReadableEntries::join(None, &self.values.lock().own.share()))
     }
 
-    /// Returns the node that `layer` stored in `span`, or else in the nearest ancestor. With
-    /// `None`, the node of the first layer of the stack.
+    /// Returns the node that `layer` stored in `span`, or else in the nearest ancestor. If `layer`
+    /// is `None`, returns the node of the first layer of the stack.
     ///
     /// Another layer never answers for the first one, because its policy may show more.
     pub(crate) fn find<R: for<'s> LookupSpan<'s>>(
