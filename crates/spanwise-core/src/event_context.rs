@@ -205,8 +205,8 @@ impl EventContext {
         };
     }
 
-    /// Forwards an event that a sampler has counted as dropped, if the event is buffered or an outer
-    /// recorder wants to buffer it. Returns whether the event was forwarded.
+    /// Forwards an event that a sampler has counted as dropped, if the event is buffered or an
+    /// outer recorder wants to buffer it. Returns whether the event was forwarded.
     pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
@@ -221,8 +221,8 @@ impl EventContext {
                 flags
             }
         });
-        // If the request fails, the buffered line is written without a rate, because the sampler has
-        // counted the event as dropped.
+        // If the request fails, the buffered line is written without a rate, because the sampler
+        // has counted the event as dropped.
         let buffered = |context: &mut Self| {
             *context = Self {
                 buffered: true,

@@ -91,9 +91,9 @@ pub trait LayerExt: Sized {
     /// [`UnsharedFields`](crate::UnsharedFields):
     /// `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
     ///
-    /// A redacted layer that shares its formatted fields is disabled when the stack is complete, and
-    /// a [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect shared fields
-    /// of `json()`, `pretty()` and your own formatters.
+    /// A redacted layer that shares its formatted fields is disabled when the stack is complete,
+    /// and a [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect shared
+    /// fields of `json()`, `pretty()` and your own formatters.
     ///
     /// # Order
     ///

@@ -43,8 +43,8 @@ use crate::{
 /// are opened afterwards. A span directive can only enable more events than the targets enable,
 /// never fewer.
 ///
-/// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field, it formats
-/// the value while it holds a lock. The `Debug` of that value must not open a span that the
+/// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field, it
+/// formats the value while it holds a lock. The `Debug` of that value must not open a span that the
 /// directive could match, because `EnvFilter` would deadlock.
 ///
 /// ```

@@ -342,8 +342,8 @@ const MAX_GROUPS: usize = 9;
 /// A longer word is not a group of a number.
 const MAX_GROUP_LEN: usize = 8;
 
-/// Formats `value`, of the field `key`, and returns the redacted text. If a caller cuts the text, it
-/// must do so afterwards, because a policy does not recognize half a secret.
+/// Formats `value`, of the field `key`, and returns the redacted text. If a caller cuts the text,
+/// it must do so afterwards, because a policy does not recognize half a secret.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,

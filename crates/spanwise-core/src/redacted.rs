@@ -50,8 +50,8 @@ pub use unshared_fields::UnsharedFields;
 /// A shown value keeps its type, such as number, boolean, string, bytes or error. The exceptions
 /// are:
 ///
-/// * Values recorded with `?` or `%` are already formatted, so `{:#?}` in the layer has no effect on
-///   them.
+/// * Values recorded with `?` or `%` are already formatted, so `{:#?}` in the layer has no effect
+///   on them.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
 ///
 /// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.

@@ -203,7 +203,7 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Returns the time from which the age of an item counts that was pushed at `since`.
+    /// Returns the time from which the age of an item counts. The item was pushed at `since`.
     fn age_start(&self, since: Instant) -> Instant {
         let end = self.requested_end.unwrap_or(since);
         end.clamp(since, since + MAX_REQUESTED_WAIT)

@@ -24,13 +24,14 @@ pub struct Announced {
     /// The kind of the span.
     pub kind: SpanKind,
     /// The trace, if the span is the first of this process in the trace. Ignored if the span has a
-    /// parent in this process. `None` for the trace of the enclosing span.
+    /// parent in this process. `None` means the trace of the enclosing span.
     pub trace: Option<AnnouncedTrace>,
 }
 
 /// An announcement that no layer has taken yet.
 pub(crate) struct Announcement {
     announced: Announced,
+    /// The only span that may take it, if it was [reserved](reserve_announced).
     reserved_for: Option<Id>,
 }
 
@@ -92,7 +93,7 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
         announced: make(),
         reserved_for: None,
     };
-    let _restored = Restored(replace(Some(Box::new(announcement))));
+    let _restored = RestoreAnnouncement(replace(Some(Box::new(announcement))));
     open()
 }
 
@@ -122,15 +123,15 @@ pub fn reserve_announced(id: &Id) {
 }
 
 #[inline]
-fn replace(announced: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
-    let announced = announced.map(ManuallyDrop::new);
-    thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
+fn replace(announcement: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
+    let announcement = announcement.map(ManuallyDrop::new);
+    thread_state::with(|state| state.announced.replace(announcement)).map(ManuallyDrop::into_inner)
 }
 
 /// Restores the outer announcement, which rarely exists, when this guard is dropped.
-struct Restored(Option<Box<Announcement>>);
+struct RestoreAnnouncement(Option<Box<Announcement>>);
 
-impl Drop for Restored {
+impl Drop for RestoreAnnouncement {
     fn drop(&mut self) {
         drop(replace(self.0.take()));
     }

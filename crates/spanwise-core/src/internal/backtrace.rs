@@ -27,7 +27,7 @@ pub struct Frame<'a> {
     pub column: Option<u32>,
 }
 
-/// A shortened backtrace has at most this many frames. Frames of the application take precedence
+/// A shortened backtrace shows at most this many frames. Frames of the application take precedence
 /// over frames of libraries.
 const MAX_FRAMES: usize = 50;
 
@@ -37,26 +37,28 @@ const MAX_FRAMES: usize = 50;
 #[must_use]
 pub fn frames(text: &str) -> Vec<Frame<'_>> {
     let mut frames = parse(text);
-    let panic = frames
+    let panic_index = frames
         .iter()
         .position(|frame| frame.is_function("__rust_end_short_backtrace"));
-    if let Some(panic) = panic {
-        let machinery = frames[panic..].iter().take_while(|frame| frame.is_std());
-        frames.drain(..panic + machinery.count());
+    if let Some(panic_index) = panic_index {
+        let std_frames = frames[panic_index..]
+            .iter()
+            .take_while(|frame| frame.is_std());
+        frames.drain(..panic_index + std_frames.count());
     }
-    if let Some(entry) = frames
+    if let Some(entry_index) = frames
         .iter()
         .position(|frame| frame.is_function("__rust_begin_short_backtrace"))
     {
-        frames.truncate(entry);
+        frames.truncate(entry_index);
     }
     name_modules(&mut frames);
     frames
 }
 
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
-/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. If the text would have
-/// more than 50 frames, the outer frames of libraries are only counted, too.
+/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. At most 50 other frames
+/// are shown, those of the application with priority. Further frames are only counted.
 ///
 /// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
 /// are relative to.
@@ -83,13 +85,14 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     let is_application = |frame: &&Frame<'_>| frame.is_in_app();
     let mut app_frames_left = frames.iter().filter(is_application).count().min(MAX_FRAMES);
     let mut library_frames_left = MAX_FRAMES - app_frames_left;
-    let mut rest = frames.iter().peekable();
-    // The backtrace of an error begins with the frames that captured it.
-    while rest.next_if(|frame| is_runtime(frame)).is_some() {}
-    if rest.peek().is_none() {
-        rest = frames.iter().peekable();
+    let mut remaining = frames.iter().peekable();
+    // The backtrace of an error begins with the runtime frames that captured it. Skips them, unless
+    // there are no other frames.
+    while remaining.next_if(|frame| is_runtime(frame)).is_some() {}
+    if remaining.peek().is_none() {
+        remaining = frames.iter().peekable();
     }
-    while let Some(frame) = rest.next() {
+    while let Some(frame) = remaining.next() {
         match frame.owner() {
             Owner::Runtime(name) => skipped.add(name),
             Owner::Library if library_frames_left == 0 => skipped.add("libraries"),
@@ -101,7 +104,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
             Owner::Application if app_frames_left == 0 => {
                 skipped.write(&mut out);
                 // Writing to a `String` does not fail.
-                let _ = writeln!(out, "      … {} more frames", 1 + rest.count());
+                let _ = writeln!(out, "      … {} more frames", 1 + remaining.count());
                 return out;
             }
             Owner::Application => {
@@ -121,8 +124,8 @@ pub fn limit_notice(limit: u32) -> String {
     format!("(none: more than {limit} in a second)")
 }
 
-/// Returns the directory in which the application was built, from a file whose relative path is
-/// known.
+/// Returns the directory in which the application was built. `file` is the relative path of a
+/// source file in one of the frames.
 fn root<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
     let roots = frames.iter().filter_map(|frame| {
         let root = frame.file?.strip_suffix(file)?;
@@ -202,9 +205,9 @@ fn parse(text: &str) -> Vec<Frame<'_>> {
     let mut frames: Vec<Frame<'_>> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
-        if let Some(place) = line.strip_prefix("at ") {
+        if let Some(location) = line.strip_prefix("at ") {
             if let Some(frame) = frames.last_mut() {
-                set_location(frame, place);
+                set_location(frame, location);
             }
             continue;
         }
@@ -223,8 +226,8 @@ fn parse(text: &str) -> Vec<Frame<'_>> {
     frames
 }
 
-fn set_location<'a>(frame: &mut Frame<'a>, place: &'a str) {
-    let mut parts = place.rsplitn(3, ':');
+fn set_location<'a>(frame: &mut Frame<'a>, location: &'a str) {
+    let mut parts = location.rsplitn(3, ':');
     let (column, line, path) = (parts.next(), parts.next(), parts.next());
     if let (Some(column), Some(line), Some(path)) = (column, line, path) {
         frame.column = column.parse().ok();
@@ -236,9 +239,9 @@ fn set_location<'a>(frame: &mut Frame<'a>, place: &'a str) {
 /// Completes function names without a path, as in programs that are built with line tables only.
 /// Uses the module of the next frame in the same file.
 fn name_modules(frames: &mut [Frame<'_>]) {
-    for at in (0..frames.len()).rev() {
-        let (inner, outer) = frames.split_at_mut(at + 1);
-        let frame = &mut inner[at];
+    for index in (0..frames.len()).rev() {
+        let (inner, outer) = frames.split_at_mut(index + 1);
+        let frame = &mut inner[index];
         if frame.function.contains("::")
             || frame.file.map(frame_owner::path_owner) != Some(Owner::Application)
         {

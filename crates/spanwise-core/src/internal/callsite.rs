@@ -165,8 +165,8 @@ fn probes<'t, P>(
     callsite: &'static Metadata<'static>,
 ) -> impl Iterator<Item = &'t PlanSlot<P>> {
     let mask = table.len().wrapping_sub(1);
-    let first = hash(callsite);
-    (0..table.len()).filter_map(move |at| table.get(first.wrapping_add(at) & mask))
+    let first_index = hash(callsite);
+    (0..table.len()).filter_map(move |step| table.get(first_index.wrapping_add(step) & mask))
 }
 
 #[inline]
@@ -212,11 +212,11 @@ mod tests {
             }
         }
         static SITE: Site = Site;
-        let one = |_| {
+        let new_callsite = |_| {
             let fields = FieldSet::new(&[], identify_callsite!(&SITE));
             Metadata::new("c", "t", Level::INFO, None, None, None, fields, Kind::EVENT)
         };
-        let all: Vec<_> = (0..count).map(one).collect();
+        let all: Vec<_> = (0..count).map(new_callsite).collect();
         all.leak()
     }
 
@@ -267,14 +267,15 @@ mod tests {
                 .map(|site| ptr::from_ref(plans.get(site, |_| 0_u64)).addr())
                 .collect::<Vec<_>>()
         };
-        let of_threads = std::thread::scope(|scope| {
+        let addresses_by_thread = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(addresses)).collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap())
                 .collect::<Vec<_>>()
         });
-        assert!(of_threads.iter().all(|thread| *thread == of_threads[0]));
+        let first = &addresses_by_thread[0];
+        assert!(addresses_by_thread.iter().all(|thread| thread == first));
         assert_eq!(plans.iter().count(), all.len());
     }
 }

@@ -47,9 +47,9 @@ impl Threshold {
         self.ratio
     }
 
-    /// Returns the least randomness that is kept, in the form of the sub-key `th` of `tracestate`:
-    /// hexadecimal digits without trailing zeros. Returns `None` for 2⁵⁶, which keeps nothing and
-    /// does not fit.
+    /// Returns the smallest randomness that is kept, in the form of the sub-key `th` of
+    /// `tracestate`: hexadecimal digits without trailing zeros. Returns `None` if no trace is kept,
+    /// because the threshold 2⁵⁶ has too many digits.
     #[must_use]
     pub fn digits(self) -> Option<String> {
         let digits = format!("{:014x}", self.min_randomness);
@@ -111,7 +111,8 @@ pub fn randomness_from_context(context: &Context) -> Option<u64> {
     }
 }
 
-/// Returns [`randomness_from_context`] for keys with their values. The last value of a key wins.
+/// Returns the randomness of the trace, or else of the request, from context keys with their
+/// values. The last value of a key wins.
 #[must_use]
 pub fn randomness_from_entries<'k, 'v>(
     entries: impl Iterator<Item = (&'k str, &'v str)>,
@@ -134,10 +135,10 @@ pub fn randomness_from_entries<'k, 'v>(
 
 /// Returns the low 56 bits of a W3C trace id, which must be random. Hashes any other id as text.
 fn trace_randomness(id: &str) -> u64 {
-    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let low = hex.then(|| u64::from_str_radix(&id[18..], 16));
-    match low {
-        Some(Ok(low)) => low,
+    let is_w3c = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let last_14_digits = is_w3c.then(|| u64::from_str_radix(&id[18..], 16));
+    match last_14_digits {
+        Some(Ok(randomness)) => randomness,
         _ => text_randomness(id),
     }
 }

@@ -35,12 +35,12 @@ pub enum SampleDecision {
 
 impl SampleDecision {
     /// Returns the decision about this thread's current event of `callsite`, from the cache or from
-    /// `decide`. `sampler` is the address of the sampler. `sink` is the bit of the sink.
+    /// `decide`. `sampler` is the address of the sampler. `sink` has the bit of the sink.
     ///
     /// An event cannot be recognized by its address, because a wrapper may have rebuilt it. But
     /// `event_enabled` is called for all sinks before any sink receives the event, and that call
-    /// [clears](Self::forget) the decision about the previous event. If a wrapper does not forward
-    /// the call, a second request of the same sink is taken as a new event.
+    /// [clears](Self::forget) the decision about the previous event. Some wrappers do not forward
+    /// that call. So a second call of `cached` by the same sink also begins a new event.
     pub fn cached(
         sampler: usize,
         callsite: &'static Metadata<'static>,

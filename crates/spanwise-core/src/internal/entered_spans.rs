@@ -78,7 +78,7 @@ struct LayerSpans<T: SpanValue> {
 
 struct Entered<T: SpanValue> {
     id: Id,
-    /// Whether the thread was already in the span when it entered the span again.
+    /// Whether the thread was already in the span when it entered the span.
     is_reentry: bool,
     /// The value, looked up for the first event.
     found: Option<Found<T>>,
@@ -133,8 +133,8 @@ impl<T: SpanValue> EnteredSpans<T> {
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
-        let left = entered.remove(index);
-        Some((index as u32, left.found.map(|found| found.value)))
+        let exited = entered.remove(index);
+        Some((index as u32, exited.found.map(|found| found.value)))
     }
 
     /// Returns the value of the span at this index, if [`current`](Self::current) has looked it up.
@@ -155,14 +155,18 @@ impl<T: SpanValue> EnteredSpans<T> {
             .layers
             .first()
             .is_some_and(|spans| spans.layer == layer);
-        let index = if is_first { 0 } else { self.find(layer) };
+        let index = if is_first {
+            0
+        } else {
+            self.find_or_insert(layer)
+        };
         &mut self.layers[index]
     }
 
-    /// Returns the index of the layer's entry. There are several entries if the stack has several
-    /// such layers.
+    /// Returns the index of the layer's entry, which the first call inserts. There are several
+    /// entries if the stack has several such layers.
     #[inline(never)]
-    fn find(&mut self, layer: LayerId) -> usize {
+    fn find_or_insert(&mut self, layer: LayerId) -> usize {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
         if let Some(index) = known.filter(|index| *index >= MAX_IDLE_LAYERS) {
@@ -175,8 +179,8 @@ impl<T: SpanValue> EnteredSpans<T> {
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
-            // If a layer is removed while this thread is in a span, its entry stays, because the
-            // layer does not see that the thread leaves the span. So the last entry is removed.
+            // If a layer was removed while this thread was in a span, its entry still has the span,
+            // because the layer no longer receives `on_exit`. So the last entry is removed.
             layers.truncate(MAX_LAYERS - 1);
             // The newest layer is found first.
             let new = LayerSpans {
@@ -190,8 +194,8 @@ impl<T: SpanValue> EnteredSpans<T> {
 }
 
 impl<T: Clone + SpanValue> EnteredSpans<T> {
-    /// Returns the current span of the thread: the last entered span, not counting repeated
-    /// entries.
+    /// Returns the current span of the thread: the last entered span, not counting re-entries of a
+    /// span that the thread was already in.
     ///
     /// Drops the value of a closed span, so the destructor of a `T` must not log.
     #[inline(always)] // Runs for each event, and a call costs 1 % of a line.

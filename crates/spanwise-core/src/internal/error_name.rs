@@ -11,7 +11,7 @@ use crate::internal::panic_safe;
 /// The name of [`io::Error`], whose `Debug` begins with the name of a private type.
 pub(crate) const IO_ERROR: &str = "io::Error";
 
-/// At most this many bytes of a type name are read from a `Debug`.
+/// A `Debug` is stopped after about this many bytes of a type name.
 const MAX_NAME_LEN: usize = 64;
 
 /// Returns `Declined` for `shop::pay::Declined<shop::Card>`, and `reqwest::Error` for
@@ -26,7 +26,7 @@ pub(crate) fn shorten(name: &str) -> String {
 }
 
 /// Returns the type name at the start of the `Debug` of `error`, unless the `Debug` is the message.
-/// Formats nothing after the name.
+/// Stops the `Debug` after the name, because the rest may be expensive.
 pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<io::Error>() {
         return Some(IO_ERROR.to_owned());
@@ -34,8 +34,8 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     let mut prefix = DebugPrefix(String::new());
     let is_whole = panic_safe::catch_panic(|| write!(prefix, "{error:?}"))?.is_ok();
     let DebugPrefix(debug) = prefix;
-    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
-    let (name, rest) = debug.split_at(debug.find(|c| !is_of_name(c)).unwrap_or(debug.len()));
+    let is_name_char = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let (name, rest) = debug.split_at(debug.find(|c| !is_name_char(c)).unwrap_or(debug.len()));
     // `Declined`, `Declined(` or `Declined { `.
     let is_name = name.starts_with(char::is_alphabetic)
         && match rest {
@@ -47,12 +47,12 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     }
     // Errors such as those of `anyhow::msg` write their message as `Debug`.
     let text = panic_safe::format_text(format_args!("{error}"), debug.len() + 1);
-    let is_text = if is_whole {
+    let is_message = if is_whole {
         text == debug
     } else {
         text.starts_with(&debug)
     };
-    (!is_text).then(|| name.to_owned())
+    (!is_message).then(|| name.to_owned())
 }
 
 /// Collects a `Debug` up to the start of its fields.

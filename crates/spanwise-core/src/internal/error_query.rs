@@ -16,8 +16,7 @@ pub(crate) enum ErrorQuery {
     Backtrace,
 }
 
-/// The answer to an [`ErrorQuery`]. If it has no value, the `Debug` of the error is the best
-/// source.
+/// The answer to an [`ErrorQuery`], or `None` if the error does not have this fact.
 #[derive(Debug)]
 pub(crate) enum ErrorReply {
     TypeName(Option<&'static str>),

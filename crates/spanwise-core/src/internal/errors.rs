@@ -43,7 +43,7 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// Returns a short name of the type of `error`: `Declined`, `io::Error`.
 ///
-/// If [`type_name`] returns `None`, this is the name at the start of the `Debug`.
+/// Without a [`type_name`], this is the name at the start of the `Debug`, if there is one.
 #[must_use]
 pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     match query(error, ErrorQuery::ShortName) {

@@ -32,10 +32,10 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Registers callbacks: `before` runs before each later fork, and `in_parent` after it, in the
-/// parent.
+/// Registers callbacks for later forks: `before` runs before each fork, and `in_parent` after it,
+/// in the parent.
 ///
-/// Neither may wait for another thread without a time limit.
+/// Neither must wait for another thread without a time limit.
 pub fn on_fork(before: fn(), in_parent: fn()) {
     let _ = generation();
     let mut hooks = Box::new(Hooks {
@@ -44,14 +44,15 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
         next: OnceLock::new(),
     });
     let mut slot = &FIRST;
-    while let Err(refused) = slot.set(hooks) {
-        hooks = refused;
-        let Some(taken) = slot.get() else { return };
-        slot = &taken.next;
+    while let Err(not_stored) = slot.set(hooks) {
+        hooks = not_stored;
+        let Some(earlier) = slot.get() else { return };
+        slot = &earlier.next;
     }
 }
 
-/// A list that is read without a lock. A child could inherit a locked lock that no thread releases.
+/// The registered callbacks, in a linked list without a lock. A child could inherit a lock that
+/// another thread of the parent holds, and its own forks would wait for that lock.
 #[cfg_attr(
     not(unix),
     expect(
@@ -95,9 +96,9 @@ fn install() {
         deferral::in_child();
     }
 
-    // SAFETY: the functions exist as long as the program, because this code is never unloaded. (A
-    // Rust library that is loaded at run time and has thread-locals, as std does, cannot be
-    // unloaded.) The functions do not unwind, because they catch panics. In the child of a program
+    // SAFETY: the functions exist until the process ends, because this code is never unloaded. (A
+    // Rust library with thread-locals, as std has them, cannot be unloaded.) The functions do not
+    // unwind, because they catch panics. In the child of a program
     // with threads, only async-signal-safe operations are allowed. The function that runs there
     // only changes atomics. An error means that there was no memory for the registration. In that
     // case forks are not detected.

@@ -1,8 +1,8 @@
 //! The trace and the baggage that this process inherits from the process that started it.
 //!
-//! Root spans without another trace, such as that of a request, belong to this trace. An exporter
-//! makes them children of the inherited span. Without an exporter, [`InheritedContextLayer`]
-//! records the inherited trace id on them.
+//! Root spans belong to this trace, unless they have another one, such as that of a request. An
+//! exporter makes them children of the inherited span. Without an exporter,
+//! [`InheritedContextLayer`] records the inherited trace id on them.
 //!
 //! *Invariant:* The context applies in its own trace, and outside of all traces. Only the functions
 //! of [`InheritedContext`] decide this. A request has a trace even if its span is disabled, so
@@ -59,27 +59,27 @@ impl InheritedContext {
     }
 
     /// Returns the context that this process inherits, unless the current thread is in a request
-    /// whose span is disabled: such a request has a trace that no span shows. Callers check the
-    /// traces of spans themselves.
+    /// whose span is disabled: such a request has a trace that no span shows. Callers must have
+    /// checked that no current span has a trace.
     #[must_use]
     pub fn if_in_no_trace() -> Option<&'static Self> {
         Self::for_process().filter(|_| !SpanlessRequest::is_entered())
     }
 
-    /// Returns the context that this process inherits, if it applies to code whose own context is
-    /// the result of `around`. Calls `around` only if this process inherits a context.
+    /// Returns the context that this process inherits, if it applies to code in the span context
+    /// that `span_context` returns. Calls `span_context` only if this process inherits a context.
     #[must_use]
-    pub fn applicable_to(around: impl FnOnce() -> Context) -> Option<&'static Self> {
+    pub fn applicable_to(span_context: impl FnOnce() -> Context) -> Option<&'static Self> {
         Self::for_process()?;
-        match around().get("trace_id") {
+        match span_context().get("trace_id") {
             Some(trace_id) => Self::for_trace(parse_hex(trace_id.as_bytes())?),
             None => Self::if_in_no_trace(),
         }
     }
 }
 
-/// The time in which a thread runs a request whose span does not store its trace, such as a
-/// disabled span. The inherited context does not apply to the request.
+/// A guard for the time in which a thread runs a request whose span does not store its trace, for
+/// example because the span is disabled. The inherited context does not apply to the request.
 ///
 /// A task that the request spawns is not part of the request.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub struct InheritedContextLayer {
 }
 
 impl InheritedContextLayer {
-    fn record_parent(&self, id: &Id, inherited: &InheritedContext) -> Option<()> {
+    fn record_inherited_trace(&self, id: &Id, inherited: &InheritedContext) -> Option<()> {
         let dispatch = self.dispatch.get()?.upgrade()?;
         let trace_id = HexDigits::<32>::from_bytes(&inherited.parent.trace_id());
         let span_id = HexDigits::<16>::from_bytes(&new_span_id());
@@ -153,7 +153,7 @@ where
             false => InheritedContext::if_in_no_trace(),
         };
         if let Some(inherited) = inherited.filter(|_| begins_trace) {
-            self.record_parent(id, inherited);
+            self.record_inherited_trace(id, inherited);
         }
     }
 }

@@ -29,11 +29,11 @@ impl<V: Clone + Send + Sync + 'static> LayerValues<V> {
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Self>() {
             Some(first) => {
-                let mut place = &mut first.next;
-                while let Some(next) = place {
-                    place = &mut next.next;
+                let mut end = &mut first.next;
+                while let Some(next) = end {
+                    end = &mut next.next;
                 }
-                *place = Some(Box::new(stored));
+                *end = Some(Box::new(stored));
             }
             None => extensions.insert(stored),
         }

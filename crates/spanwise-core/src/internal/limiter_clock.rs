@@ -13,8 +13,8 @@ pub struct LimiterClock(Clock);
 pub enum Precision {
     /// To the nanosecond.
     Exact,
-    /// A few milliseconds late. A read costs a tenth of an exact read. If a limit uses only this
-    /// clock, its periods have the exact length, and start a little later.
+    /// A few milliseconds late. A read costs a tenth of an exact read. If a limit always uses this
+    /// precision, its periods have the exact length, and start a little later.
     Coarse,
 }
 
@@ -65,7 +65,7 @@ impl LimiterClock {
     }
 }
 
-/// Wraps after six centuries.
+/// Returns `time` in nanoseconds. Wraps after six centuries.
 #[inline]
 fn nanos(time: Duration) -> u64 {
     time.as_secs()

@@ -89,7 +89,7 @@ impl<T> LinkedSlots<T> {
         self.slots.reserve_exact(additional);
     }
 
-    /// Returns the number of slots, vacant ones included.
+    /// Returns the number of slots, including vacant ones.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.slots.len()

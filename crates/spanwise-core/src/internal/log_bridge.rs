@@ -4,9 +4,9 @@
 //! emitted it. `log::info!(user_id = 42; "signed in")` has the numeric field `user_id`.
 //!
 //! * Values other than numbers, booleans and text are formatted with `Display`. An error
-//!   (`err:err`) is also formatted this way and loses its causes, because `log` passes causes only
-//!   with its feature `kv_std`, which needs one more crate. `tracing::error!(error = &err as &dyn
-//!   Error)` keeps the causes.
+//!   (`err:err`) is also formatted this way and loses its causes. `log` passes causes only with its
+//!   feature `kv_std`, which needs one more crate. `tracing::error!(error = &err as &dyn Error)`
+//!   keeps the causes.
 //! * A key without a value (`None`) is dropped. The last of two equal keys wins.
 //! * The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` are reserved.
 //!   They become `kv.message` and so on.
@@ -142,19 +142,19 @@ impl<'kvs> Fields<'kvs> {
         let mut len = 1;
         names[0] = "message";
         values[0] = Some(record.args() as &dyn Value);
-        // For a few names, a linear search is faster.
-        let mut seen = (!self.overflow.is_empty()).then(HashMap::new);
+        // For a few names, a linear search is faster than a map.
+        let mut index_by_key = (!self.overflow.is_empty()).then(HashMap::new);
         for (key, value) in self.iter() {
-            let at = match &mut seen {
-                Some(seen) => *seen.entry(key).or_insert(len),
+            let index = match &mut index_by_key {
+                Some(index_by_key) => *index_by_key.entry(key).or_insert(len),
                 None => {
-                    let at = names[1..len].iter().position(|name| *name == key);
-                    at.map_or(len, |at| at + 1)
+                    let position = names[1..len].iter().position(|name| *name == key);
+                    position.map_or(len, |position| position + 1)
                 }
             };
-            names[at] = key;
-            values[at] = value.as_value();
-            len = len.max(at + 1);
+            names[index] = key;
+            values[index] = value.as_value();
+            len = len.max(index + 1);
         }
         let origin = Origin {
             level: record.level().as_trace(),
@@ -210,7 +210,7 @@ fn unreserved_key(key: &str) -> &str {
         ("log.line", "kv.log.line"),
     ];
     let reserved = RESERVED.iter().find(|(name, _)| *name == key);
-    reserved.map_or(key, |(_, other)| other)
+    reserved.map_or(key, |(_, replacement)| replacement)
 }
 
 /// The value of a key, in its own type if `tracing` has that type.
@@ -306,19 +306,19 @@ impl fmt::Display for MessageWithFields<'_, '_> {
 /// Calls `rebuild`, in which all subscribers return their levels, and updates [`log::max_level`].
 ///
 /// `tracing` also rebuilds when a subscriber is created, and does not signal the end of that
-/// rebuild. So after such a rebuild, records of every level are forwarded, until the levels are set
-/// again.
+/// rebuild. So such a rebuild sets [`log::max_level`] to TRACE until the next call of this
+/// function.
 pub(crate) fn rebuild_and_set_log_level(rebuild: impl FnOnce()) {
     let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
     MAX_EVENT_LEVEL.set(LevelFilter::OFF);
     HAS_UNFILTERED.set(false);
-    let own = OwnRebuild(IN_OWN_REBUILD.replace(true));
+    let own_rebuild = OwnRebuild(IN_OWN_REBUILD.replace(true));
     rebuild();
-    drop(own);
+    drop(own_rebuild);
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
-    // A subscriber without a `LevelLayer` has no separate level for events, only its hint.
+    // A subscriber without a `LevelLayer` has only its hint, not a separate level for events.
     let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {
@@ -356,6 +356,7 @@ pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
     callsite.callsite() == identify_callsite!(&PROBE)
 }
 
+/// Marks the time of an own rebuild. Has the outer value of [`IN_OWN_REBUILD`].
 struct OwnRebuild(bool);
 
 impl Drop for OwnRebuild {

@@ -9,7 +9,8 @@ use std::fmt;
 use tracing::Event;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Returns whether `callsite` belongs to the bridge, and not to a macro that imitates it.
+/// Returns whether `callsite` belongs to the `tracing-log` bridge, and not to a macro that uses the
+/// same target and fields.
 ///
 /// A callsite of a macro has a file, a line and a module. A callsite of the bridge has none of
 /// these.

@@ -29,14 +29,14 @@ pub fn note(message: &str, location: &str) {
     let _ = LAST.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Clears the panic of this thread. For a panic hook that logs no event, and for code that is about
-/// to catch panics, so that it does not find an earlier panic.
+/// Clears the stored panic of this thread. For a panic hook that logs no event. Also for code that
+/// is about to catch panics, so that it does not find an earlier panic.
 pub fn forget() {
     let _ = LAST.try_with(RefCell::take);
 }
 
 /// Returns the location of the panic with this payload, if this thread logged it:
-/// `src/price.rs:12:9`.
+/// `src/price.rs:12:9`. Clears the stored panic.
 ///
 /// For code that catches the panic, so that it can refer to the logged event instead of repeating
 /// the message.

@@ -59,6 +59,7 @@ pub struct MarkTracker(State);
 enum State {
     #[default]
     Empty,
+    /// Some output is outside of the marks.
     Text,
     Begun,
     Ended,
@@ -75,7 +76,7 @@ impl MarkTracker {
         }
     }
 
-    /// Returns whether the whole output is between the marks. The JSON itself may be incomplete.
+    /// Returns whether the whole output was between the marks. The JSON itself may be incomplete.
     #[must_use]
     pub fn is_json(self) -> bool {
         self.0 == State::Ended

@@ -31,12 +31,12 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
 
 #[cold]
 fn drop_payload(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    if let Err(second_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         #[expect(
             clippy::mem_forget,
             reason = "dropping the payload panics; a leak is better than an abort"
         )]
-        std::mem::forget(again);
+        std::mem::forget(second_payload);
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn format_value_into(
 }
 
 /// Returns the text of `value`. A text longer than `limit` bytes is cut before the word at the
-/// limit and ends with an ellipsis. A text without blanks is cut at the limit.
+/// limit and ends with an ellipsis. If there is no blank before the limit, it is cut at the limit.
 ///
 /// Keeps whole words, because a redaction policy does not recognize half a secret.
 ///

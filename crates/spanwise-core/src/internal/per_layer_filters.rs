@@ -14,7 +14,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan as _};
 
-/// Detects layers with a per-layer filter (`with_filter`) in the stack, and chooses an interest
+/// Detects layers with a per-layer filter (`with_filter`) in the stack, and selects an interest
 /// that works with them.
 ///
 /// tracing-subscriber 0.3.23 stores the decisions of such filters in a thread-local, and `enabled!`
@@ -85,13 +85,13 @@ fn has_filters(registry: &Registry) -> bool {
     };
     let filter = Identity::new().with_filter(LevelFilter::OFF);
     Layer::<Registry>::register_callsite(&filter, &PROBE);
-    let answer = registry.register_callsite(&PROBE);
+    let interest = registry.register_callsite(&PROBE);
     // A registry without filters leaves the *never* in the thread-local. A temporary registry with
     // a filter removes it.
-    let mut taker = Registry::default();
-    let _ = taker.register_filter();
-    taker.register_callsite(&PROBE);
-    answer.is_never()
+    let mut cleaner = Registry::default();
+    let _ = cleaner.register_filter();
+    cleaner.register_callsite(&PROBE);
+    interest.is_never()
 }
 
 /// Returns the type that tracing-subscriber passes to `downcast_raw` to detect a per-layer filter.

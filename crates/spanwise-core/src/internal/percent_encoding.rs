@@ -10,7 +10,7 @@
 /// ```
 #[must_use]
 pub fn percent_decode(text: &str) -> String {
-    let bytes = bytes(text, Some);
+    let bytes = decode_bytes(text, Some);
     String::from_utf8(bytes.unwrap_or_default())
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
@@ -27,31 +27,31 @@ pub fn percent_decode(text: &str) -> String {
 /// ```
 #[must_use]
 pub fn percent_decode_strictly(text: &str) -> Option<String> {
-    let bytes = bytes(text, |byte| (byte != b'%').then_some(byte));
+    let bytes = decode_bytes(text, |byte| (byte != b'%').then_some(byte));
     String::from_utf8(bytes?).ok()
 }
 
-/// Decodes bytes. `other` maps each byte that is not part of an escape, or returns `None` if the
-/// byte is invalid.
-fn bytes(text: &str, other: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
+/// Decodes the bytes of `text`. `unescaped` maps each byte that is not part of an escape, or
+/// returns `None` if the byte is invalid.
+fn decode_bytes(text: &str, unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
         let escaped = (*first == b'%')
             .then(|| others.split_first_chunk::<2>())
             .flatten()
-            .and_then(|(digits, rest)| Some((byte(*digits)?, rest)));
-        let (byte, others) = match escaped {
+            .and_then(|(digits, after)| Some((decode_byte(*digits)?, after)));
+        let (byte, after) = match escaped {
             Some(escaped) => escaped,
-            None => (other(*first)?, others),
+            None => (unescaped(*first)?, others),
         };
         bytes.push(byte);
-        rest = others;
+        rest = after;
     }
     Some(bytes)
 }
 
-fn byte([high, low]: [u8; 2]) -> Option<u8> {
+fn decode_byte([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |digit: u8| char::from(digit).to_digit(16);
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }

@@ -82,11 +82,11 @@ pub fn new_span_id() -> [u8; 8] {
 
 /// The random stream of one thread in one process.
 struct Stream {
-    /// The generation of the process that has seeded the stream: see [`forks`].
+    /// The [generation](forks::generation) of the process that has seeded the stream.
     generation: Cell<Option<u32>>,
     key: Cell<[u64; 2]>,
     count: Cell<u64>,
-    /// The key and the counter of [`id_bits`]. They reveal nothing about the other ones.
+    /// The key and the counter of [`id_bits`]. They reveal nothing about `key` and `count`.
     id_key: Cell<u64>,
     id_count: Cell<u64>,
 }
@@ -110,7 +110,7 @@ impl Stream {
 
     #[cold]
     fn seed(&self, generation: u32) {
-        let began = Clock::system().unix_nanos();
+        let now = Clock::system().unix_nanos();
         let key = RandomState::new();
         self.generation.set(Some(generation));
         // A forked child may have the same key as its parent, so each process starts at a different
@@ -118,7 +118,7 @@ impl Stream {
         // process id is reused, because no process draws more than one number per nanosecond.
         self.key.set([0, 1].map(|half: u64| key.hash_one(half)));
         self.count
-            .set(began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())));
+            .set(now.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())));
         self.id_key.set(self.next());
         self.id_count.set(self.next());
     }

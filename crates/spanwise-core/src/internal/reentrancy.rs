@@ -8,7 +8,9 @@ use crate::internal::{LayerId, panic_safe, thread_state};
 pub(crate) struct ReentrancyState {
     /// One bit for each layer whose writer is running. Layers share bits, modulo 64.
     writing: Cell<u64>,
+    /// Whether the thread is inside a layer of [`Layers`](crate::Layers).
     in_layers: Cell<bool>,
+    /// Whether a writer accepted a line since [`take_written`].
     written: Cell<bool>,
     writer_role: Cell<WriterRole>,
     /// The address of the queue whose sink this thread is running, or 0.
@@ -41,17 +43,17 @@ fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 /// The error of the writer, or an error if the writer panicked or logged this line itself.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let before = current(|current| current.writing.get());
-    let this = 1 << (layer.number() % 64);
-    if before & this != 0 {
+    let outer = current(|current| current.writing.get());
+    let layer_bit = 1 << (layer.number() % 64);
+    if outer & layer_bit != 0 {
         return Err(io::Error::other(
             "it was logged by the writer itself, inside a write",
         ));
     }
-    current(|current| current.writing.set(before | this));
+    current(|current| current.writing.set(outer | layer_bit));
     let written = panic_safe::catch_panic(write);
     current(|current| {
-        current.writing.set(before);
+        current.writing.set(outer);
         if let Some(Ok(())) = written {
             current.written.set(true);
         }
@@ -91,14 +93,14 @@ pub fn is_logging() -> bool {
 /// Marks the thread as inside a layer until dropped.
 #[derive(Debug)]
 pub(crate) struct InLayers {
-    before: bool,
+    outer: bool,
 }
 
 impl InLayers {
     #[inline]
     pub(crate) fn enter() -> Self {
         Self {
-            before: current(|current| current.in_layers.replace(true)),
+            outer: current(|current| current.in_layers.replace(true)),
         }
     }
 }
@@ -106,7 +108,7 @@ impl InLayers {
 impl Drop for InLayers {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.in_layers.set(self.before));
+        current(|current| current.in_layers.set(self.outer));
     }
 }
 
@@ -132,7 +134,10 @@ impl WriterRole {
     #[must_use]
     pub fn enter(self) -> impl Drop {
         let outer = current(|current| current.writer_role.replace(self));
-        RestoreValue(|current| &current.writer_role, outer)
+        RestoreValue {
+            cell: |current| &current.writer_role,
+            outer,
+        }
     }
 }
 
@@ -140,7 +145,10 @@ impl WriterRole {
 #[must_use]
 pub fn enter_sink(queue: usize) -> impl Drop {
     let outer = current(|current| current.queue.replace(queue));
-    RestoreValue(|current| &current.queue, outer)
+    RestoreValue {
+        cell: |current| &current.queue,
+        outer,
+    }
 }
 
 /// Returns the address of the queue whose sink this thread is running, or 0.
@@ -151,10 +159,13 @@ pub fn current_sink() -> usize {
 }
 
 /// Restores a value of the thread when it is dropped.
-struct RestoreValue<T: Copy>(fn(&ReentrancyState) -> &Cell<T>, T);
+struct RestoreValue<T: Copy> {
+    cell: fn(&ReentrancyState) -> &Cell<T>,
+    outer: T,
+}
 
 impl<T: Copy> Drop for RestoreValue<T> {
     fn drop(&mut self) {
-        current(|current| (self.0)(current).set(self.1));
+        current(|current| (self.cell)(current).set(self.outer));
     }
 }

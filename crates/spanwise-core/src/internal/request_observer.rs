@@ -1,7 +1,7 @@
 //! Observes the start and the end of every HTTP request, for metrics and for spans.
 //!
-//! `spanwise-http` reports each request that it serves or sends. This does not depend on the
-//! levels, or on whether the access event is quiet. Without an observer, nothing is computed.
+//! `spanwise-http` reports each request that it serves or sends, even if the levels or the options
+//! of `spanwise-http` suppress its access event. Without an observer, nothing is computed.
 
 use std::{
     borrow::Cow,
@@ -36,7 +36,7 @@ pub enum RequestSide {
 /// The facts about a request at its start.
 #[derive(Debug)]
 pub struct ObservedRequest {
-    /// The side.
+    /// The side of this process.
     pub side: RequestSide,
     /// A method of RFC 9110 or 5789, or `_OTHER`.
     pub method: &'static str,
@@ -93,12 +93,12 @@ pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
         observer,
         next: OnceLock::new(),
     });
-    let mut end = &FIRST;
-    while let Err(unset) = end.set(listed) {
-        listed = unset;
-        match end.get() {
-            Some(taken) => end = &taken.next,
-            None => unreachable!("it is set"),
+    let mut slot = &FIRST;
+    while let Err(not_stored) = slot.set(listed) {
+        listed = not_stored;
+        match slot.get() {
+            Some(earlier) => slot = &earlier.next,
+            None => unreachable!("the slot is filled"),
         }
     }
 }
@@ -115,7 +115,7 @@ pub struct RequestObservation {
     request: Box<ObservedRequest>,
     /// The number of observers at the start of the request. Later observers did not receive the
     /// start.
-    observers: usize,
+    observer_count: usize,
 }
 
 impl RequestObservation {
@@ -135,13 +135,13 @@ impl RequestObservation {
         }
         Self {
             request,
-            observers: count,
+            observer_count: count,
         }
     }
 
     /// Reports the end of the request.
     pub fn end(self, end: &RequestEnd<'_>) {
-        for observer in observers().take(self.observers) {
+        for observer in observers().take(self.observer_count) {
             panic_safe::catch_panic(|| observer.end(&self.request, end));
         }
     }

@@ -1,7 +1,7 @@
 //! [RFC 3339] date-times, written digit by digit, without allocation.
 //!
 //! The calendar covers the years 0 to 9999, which have four digits. An earlier time is shown as
-//! 0000-01-01T00:00:00, and a later time than 9999-12-31T00:00:00 as that time.
+//! 0000-01-01T00:00:00. A time later than 9999-12-31T00:00:00 is shown as 9999-12-31T00:00:00.
 //!
 //! [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 
@@ -91,8 +91,7 @@ pub fn offset(minutes: i16) -> [u8; 6] {
     text
 }
 
-/// Writes the first digits of the fraction of `nanos` nanoseconds. The length of `digits` is 3, 6
-/// or 9.
+/// Writes `nanos` as the decimal fraction of a second. The length of `digits` is 3, 6 or 9.
 #[inline]
 pub fn write_fraction(digits: &mut [u8], nanos: u32) {
     match digits.len() {

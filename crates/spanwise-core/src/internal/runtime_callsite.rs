@@ -83,8 +83,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`. The first call creates it. Returns `None` if there are too
-    /// many callsites, or if the texts are too long.
+    /// Returns the callsite of `origin`. The first call creates it. Returns `None` if it does not
+    /// exist, and there are too many callsites or its texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -164,7 +164,7 @@ impl Origin<'_> {
         let mut hash = mix(SEED, line | severity(self.level) as u64);
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
-        // Skips the first field, because it is the message of every record.
+        // Skips the first field, because it is the message for every record of `log`.
         let names = self.fields.iter().skip(1);
         names.fold(hash, |hash, name| mix_text(hash, name))
     }
@@ -210,9 +210,9 @@ fn mix_text(hash: u64, text: &str) -> u64 {
         let word = chunk.first_chunk().copied().unwrap_or_default();
         hash = mix(hash, u64::from_le_bytes(word));
     }
-    let rest = chunks.remainder().iter();
-    let rest = rest.fold(0, |word, byte| word << 8 | u64::from(*byte));
-    mix(hash, rest)
+    let remainder = chunks.remainder().iter();
+    let last_word = remainder.fold(0, |word, byte| word << 8 | u64::from(*byte));
+    mix(hash, last_word)
 }
 
 #[cold]
@@ -226,14 +226,14 @@ fn insert(
         return None;
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let made = make("event", Kind::EVENT, origin, hash);
+    let new = make("event", Kind::EVENT, origin, hash);
     loop {
         // Another thread may have filled the slot, with this origin or with another one.
-        let there = *slot.get_or_init(|| made);
-        if there.hash == hash && origin.matches(there.metadata) {
-            return Some(there);
+        let stored = *slot.get_or_init(|| new);
+        if stored.hash == hash && origin.matches(stored.metadata) {
+            return Some(stored);
         }
-        slot = &there.next;
+        slot = &stored.next;
     }
 }
 
@@ -293,22 +293,24 @@ mod tests {
     #[test]
     fn generated_origins_have_short_chains() {
         const TARGET: &str = "a_service::a_module";
-        let number = |number: usize| format!("tenant-{number:06}::requests");
+        let numbered = |number: usize| format!("tenant-{number:06}::requests");
         let cases: [(&str, &dyn Fn(usize) -> u64); 4] = [
-            ("target", &|n| hash(&number(n), "src/lib.rs", &["message"])),
-            ("file", &|n| hash(TARGET, &number(n), &["message"])),
+            ("target", &|n| {
+                hash(&numbered(n), "src/lib.rs", &["message"])
+            }),
+            ("file", &|n| hash(TARGET, &numbered(n), &["message"])),
             ("key", &|n| {
-                hash(TARGET, "src/lib.rs", &["message", &number(n), "last"])
+                hash(TARGET, "src/lib.rs", &["message", &numbered(n), "last"])
             }),
             ("short", &|n| hash(&format!("{n}-abc"), "", &["message"])),
         ];
-        for (what, hash_of) in cases {
+        for (varied_part, hash_of) in cases {
             let mut chains = [0; BUCKETS];
             for n in 0..MAX_CALLSITES {
                 chains[(hash_of(n) >> 54) as usize] += 1;
             }
             let longest = chains.iter().max();
-            assert!(longest < Some(&24), "{what}: {longest:?}");
+            assert!(longest < Some(&24), "{varied_part}: {longest:?}");
         }
     }
 

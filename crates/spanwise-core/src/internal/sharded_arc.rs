@@ -73,7 +73,8 @@ impl<T> SharedValue<T> {
 }
 
 impl<T> WeakValue<T> {
-    /// Returns the value, unless all owners with the same reference count are dropped.
+    /// Returns the value, unless all owners with the same reference count are dropped. Owners with
+    /// other reference counts do not matter.
     #[inline]
     #[must_use]
     pub fn upgrade(&self) -> Option<SharedValue<T>> {

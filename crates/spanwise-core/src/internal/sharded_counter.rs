@@ -55,6 +55,7 @@ impl ShardedCounter {
         }
     }
 
+    /// Adds `number` for a thread that has not counted yet, or that has no shard.
     #[cold]
     fn add_slow(&self, number: u64) {
         if shard(Cell::get) == UNASSIGNED {
@@ -109,7 +110,7 @@ static TAKEN: AtomicU32 = const {
     AtomicU32::new(0)
 };
 
-/// Calls `f` with the shard number of this thread, in every counter.
+/// Calls `f` with the shard number of this thread, which is the same in every counter.
 #[inline(always)] // See `thread_state::with`.
 fn shard<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
     thread_state::with(|state| f(&state.counter_shard))
@@ -119,12 +120,12 @@ fn shard<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
 fn lease_shard() {
     // An ending thread could not return a shard.
     let is_alive = LEASE.try_with(|_| ()).is_ok();
-    let take_one = || {
-        let with_first_vacant = |taken: u32| (taken != u32::MAX).then(|| taken | (taken + 1));
-        let taken = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Relaxed, with_first_vacant);
-        taken.ok().map(|before| before.trailing_ones() as usize)
+    let take_vacant_shard = || {
+        let set_first_vacant = |taken: u32| (taken != u32::MAX).then(|| taken | (taken + 1));
+        let before = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Relaxed, set_first_vacant);
+        before.ok().map(|taken| taken.trailing_ones() as usize)
     };
-    let leased = is_alive.then(take_one).flatten();
+    let leased = is_alive.then(take_vacant_shard).flatten();
     shard(|current| current.set(leased.unwrap_or(NO_SHARD)));
 }
 

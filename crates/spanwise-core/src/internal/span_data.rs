@@ -72,7 +72,8 @@ thread_local! {
     static REPLACED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The maximum number of rebuilds of a value that records into its own span while it is built.
+/// The maximum number of repeated builds of a value that records into its own span while it is
+/// built.
 const MAX_NESTED: u32 = 3;
 
 impl<T: Inherit> SpanData<T> {
@@ -105,8 +106,8 @@ impl<T: Inherit> SpanData<T> {
         })
     }
 
-    /// Calls `f` with the current value. Locks if this span or an ancestor has a late record. Else
-    /// locks once after each late record in the tree.
+    /// Calls `f` with the current value. Locks on each call if this span or an ancestor has a late
+    /// record. Otherwise locks only once after each late record in the tree.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.current().value)
@@ -198,8 +199,8 @@ impl<T: Inherit> SpanData<T> {
             let before = REPLACED.get();
             let own = newest.as_deref().unwrap_or(&self.first);
             let version = Arc::new(build(&own.value));
-            // Stops code that records into the span whose value it builds, because it would never
-            // finish.
+            // `build` may record into the same span, and would do so in each repetition. So the
+            // number of such repetitions is limited.
             nested += u32::from(REPLACED.get() != before);
             let mut latest = self.latest.lock();
             let is_newest = match (&*latest, &newest) {
@@ -249,7 +250,7 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Returns the latest version if it contains all `above` records of the ancestors.
+    /// Returns the latest version if it was built after all `above` records of the ancestors.
     fn latest_over(&self, above: u64) -> Option<Current<'_, T>> {
         let newest = match self.latest.lock().clone() {
             Some(version) => Current::Latest(version),
@@ -258,8 +259,8 @@ impl<T: Inherit> SpanData<T> {
         (newest.above == above).then_some(newest)
     }
 
-    /// Rebuilds the values that lack a late record: the value of this span, and if needed the
-    /// values of ancestors.
+    /// Rebuilds the values that were built before a late record of an ancestor: the value of this
+    /// span, and if needed the values of ancestors.
     ///
     /// Iterative, because a tree may be ten thousand spans deep.
     #[cold]
@@ -319,7 +320,7 @@ impl<T: Inherit> SpanVersion<'_, T> {
         }
     }
 
-    /// Returns the version in a form that [`read_shared`] reads.
+    /// Returns a reference to the version that [`read_shared`] can read.
     #[must_use]
     pub fn share(&self) -> Arc<dyn Any + Send + Sync> {
         match self.0 {
@@ -440,12 +441,13 @@ mod tests {
         let root = SpanData::new(None, |_| Value(1));
         let leaf = SpanData::new(Some(&root), |_| Value(1));
         root.update(|_, _| Value(2));
-        let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
-        root.read_cached(&mut of_root, |_| ());
-        leaf.read_cached(&mut of_leaf, |_| ());
+        let mut root_cache = SpanDataCache::default();
+        let mut leaf_cache = SpanDataCache::default();
+        root.read_cached(&mut root_cache, |_| ());
+        leaf.read_cached(&mut leaf_cache, |_| ());
         // Both locks are taken, so a read that locks would never return.
         let _held = (root.latest.lock(), leaf.latest.lock());
-        root.read_cached(&mut of_root, |value| assert_eq!(value.0, 2));
-        leaf.read_cached(&mut of_leaf, |value| assert_eq!(value.0, 2));
+        root.read_cached(&mut root_cache, |value| assert_eq!(value.0, 2));
+        leaf.read_cached(&mut leaf_cache, |value| assert_eq!(value.0, 2));
     }
 }

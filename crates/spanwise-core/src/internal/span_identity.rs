@@ -164,7 +164,8 @@ impl SpanIdentity {
         Some(stored.identity.clone())
     }
 
-    /// Returns the identity of an open span, and freezes it. `None` if the span is disabled.
+    /// Returns the identity of an open span, and freezes it. Returns `None` if the span is disabled
+    /// or has no identity.
     #[must_use]
     pub fn find_and_freeze(span: &Span) -> Option<Self> {
         if !Self::exist() {
@@ -232,7 +233,8 @@ impl SpanIdentity {
     }
 }
 
-/// Records ids into a span that does not declare them. Fields do not override these ids.
+/// Records ids into a span, which need not declare them. They are pinned: fields of spans and
+/// events do not override them.
 pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: &str) {
     let callsite = ids_callsite();
     let values = [

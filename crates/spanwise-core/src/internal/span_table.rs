@@ -16,9 +16,9 @@ use crate::internal::{
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// It costs a third of storing the value in the extensions of the span, because it needs no look-up
-/// in the registry and no allocation per span. The owner must remove a span in `on_close`, before
-/// the registry reuses the id. Values are not dropped under a lock. But [`get`](Self::get) clones a
+/// It costs a third of storing the value in the extensions of the span. It needs no look-up in the
+/// registry and no allocation per span. The owner must remove a span in `on_close`, before the
+/// registry reuses the id. Values are not dropped under a lock. But [`get`](Self::get) clones a
 /// value under the lock, so use an `Arc` for `T`.
 ///
 /// ```
@@ -37,8 +37,8 @@ pub struct SpanTable<T> {
     shards: [PaddedShard<T>; SHARDS],
 }
 
-/// Two cache lines, which the processor fetches together. Threads in neighbouring shards share
-/// none.
+/// Aligned to two cache lines, which the processor fetches together. So threads in neighbouring
+/// shards do not contend for a cache line.
 #[repr(align(128))]
 struct PaddedShard<T>(Mutex<Shard<T>>);
 
@@ -73,7 +73,7 @@ impl<T> SpanTable<T> {
 
     fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
         let shard = spread(id.into_u64()) >> 59;
-        // The five bits are always below `SHARDS`. The remainder only removes the bounds check.
+        // The five bits are always below `SHARDS`. The `%` only removes the bounds check.
         self.shards[shard as usize % SHARDS].0.lock()
     }
 }
@@ -139,8 +139,8 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // Rotates, because the highest bits have chosen the shard, so they are equal within it. The
-        // map uses the bits at both ends.
+        // Rotates, because the highest bits select the shard, so they are equal within it. The map
+        // uses the bits at both ends.
         self.0 = spread(self.0 ^ id).rotate_right(7);
     }
 

@@ -2,9 +2,8 @@
 //!
 //! A *late record* records fields of a span after the span was opened. After it, the values in the
 //! tree for the span and its descendants are out of date. So each late record increments the count
-//! of its own span, and then the epoch of the root. A reader in a new epoch compares the sum of the
-//! counts up to the root with the sum at the time when the value was built. It builds the value
-//! again only if the sums differ.
+//! of its own span, and then the epoch of the root. In a new epoch, a reader sums the counts up to
+//! the root. It builds the value again only if the sum differs from that of the last build.
 //!
 //! *Invariant:* a reader reads the epoch and the counts before the recorded values, and a late
 //! record changes them after the values. So a later read detects a record that happens meanwhile.
@@ -23,7 +22,7 @@ pub(crate) trait TreeNode: Sized {
 
     fn position_mut(&mut self) -> &mut TreePosition<Self>;
 
-    /// Returns the number of late records of this span.
+    /// Returns the count of late records of this span.
     fn records(&self) -> &AtomicU32;
 
     /// Returns the epoch of the tree.
@@ -78,8 +77,8 @@ pub(crate) trait TreeNode: Sized {
         path
     }
 
-    /// Drops the ancestors that nothing else needs one by one, because recursive drops overflow the
-    /// stack in a deep tree. Call it when the node is dropped.
+    /// Drops, one after the other, the ancestors to which nothing else refers. Recursive drops
+    /// would overflow the stack in a deep tree. Call it when the node is dropped.
     fn drop_ancestors(&mut self) {
         let mut next = self.position_mut().take_parent();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
@@ -109,6 +108,7 @@ pub(crate) struct PathNode<'a, N> {
 
 /// No tree has this epoch.
 pub(crate) const NEVER: u64 = 0;
+/// The epoch of a tree without late records.
 pub(crate) const FIRST_EPOCH: u64 = 1;
 
 impl<N: TreeNode> TreePosition<N> {

@@ -1,4 +1,4 @@
-//! Writes to stdout and stderr that do not wait for a reader.
+//! Writes to stdout and stderr that do not wait for a reader, and the width of a terminal.
 
 use std::io;
 
@@ -20,8 +20,8 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     if !cfg!(target_os = "linux") {
         return None;
     }
-    let kind = FileType::from_raw_mode(fstat(stream).ok()?.st_mode);
-    if !matches!(kind, FileType::Fifo | FileType::CharacterDevice) {
+    let file_type = FileType::from_raw_mode(fstat(stream).ok()?.st_mode);
+    if !matches!(file_type, FileType::Fifo | FileType::CharacterDevice) {
         return None;
     }
     let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
@@ -69,7 +69,7 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
     const MAX_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
     let reopened = reopen_nonblocking(stderr());
-    let stream = reopened.as_ref().map_or(stderr(), |own| own.as_fd());
+    let stream = reopened.as_ref().map_or(stderr(), |file| file.as_fd());
     while !bytes.is_empty() {
         let mut ready = [PollFd::from_borrowed_fd(stream, PollFlags::OUT)];
         match poll(&mut ready, Some(&Timespec::default())) {

@@ -45,7 +45,7 @@ fn closest_within<'a>(
     let mut letters = Vec::new();
     let mut rows = Rows::default();
     let edits = candidates.into_iter().filter_map(|candidate| {
-        // Most candidates are excluded here.
+        // Excludes most candidates without a copy.
         if candidate.is_ascii() && candidate.len().abs_diff(word.len()) > max_edits {
             return None;
         }
@@ -100,7 +100,7 @@ impl Rows {
     /// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
     /// (optimal string alignment). `None` if it is greater than `max_edits`.
     ///
-    /// A start compares each variable of the process with each setting, and nearly all are
+    /// At start-up, each variable of the process is compared with each setting, and nearly all are
     /// different. So the comparison ends as soon as the words differ too much.
     fn edits(&mut self, a: &[char], b: &[char], max_edits: usize) -> Option<usize> {
         if a.len().abs_diff(b.len()) > max_edits {
@@ -122,7 +122,7 @@ impl Rows {
                 }
                 row.push(min_edits);
             }
-            // A later row continues from one of the two rows before it, and is never smaller.
+            // No later row has a number below the smallest number of these two rows.
             let exceeds = |row: &[usize]| row.iter().all(|edits| *edits > max_edits);
             if exceeds(row) && exceeds(last) {
                 return None;

@@ -15,7 +15,7 @@ use super::{LimiterClock, Precision};
 pub struct TokenBucket {
     /// The time between two tokens. `None` if the bucket never has a token.
     interval: Option<u64>,
-    /// How far `full_at` may be ahead of the clock while a token is left.
+    /// A token is left while `full_at` is at most this far ahead of the clock.
     tolerance: u64,
     precision: Precision,
 }
@@ -66,10 +66,10 @@ impl TokenBucket {
     /// whether the tokens were taken.
     #[must_use]
     pub fn take_tokens(self, full_at: &AtomicU64, now: u64, tokens: u64) -> bool {
-        let others = self.cost(tokens.saturating_sub(1));
+        let cost_of_others = self.cost(tokens.saturating_sub(1));
         full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                Some(self.next(full_at, now)?.saturating_add(others))
+                Some(self.next(full_at, now)?.saturating_add(cost_of_others))
             })
             .is_ok()
     }
@@ -83,13 +83,13 @@ impl TokenBucket {
         });
     }
 
-    /// Takes a token even if there is none. The debt is at most one burst.
+    /// Takes a token even if there is none. The debt stays below one burst.
     pub fn charge(self, full_at: &AtomicU64, now: u64) {
-        let max = now.saturating_add(self.tolerance.saturating_mul(2));
+        let max_full_at = now.saturating_add(self.tolerance.saturating_mul(2));
         // The closure never returns `None`, so there is no error.
         let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let next = full_at.max(now).saturating_add(self.cost(1));
-            Some(next.min(max).max(full_at))
+            Some(next.min(max_full_at).max(full_at))
         });
     }
 
@@ -97,18 +97,20 @@ impl TokenBucket {
     /// interval.
     #[must_use]
     pub fn empty_state(self, now: u64) -> u64 {
-        let all = self.tolerance.saturating_add(self.interval.unwrap_or(0));
-        now.saturating_add(all)
+        let fill_time = self.tolerance.saturating_add(self.interval.unwrap_or(0));
+        now.saturating_add(fill_time)
     }
 
+    /// Returns the time in which the bucket gains this many tokens.
     fn cost(self, tokens: u64) -> u64 {
         self.interval.unwrap_or_default().saturating_mul(tokens)
     }
 
+    /// Returns the state after a token was taken, or `None` if there is no token.
     #[inline]
     fn next(self, full_at: u64, now: u64) -> Option<u64> {
         let interval = self.interval?;
-        let missing = full_at.saturating_sub(now);
-        (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
+        let until_full = full_at.saturating_sub(now);
+        (until_full <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{LayerId, thread_state};
 
-/// The randomness of the trace or request of each thread, for one sink.
+/// The randomness of the trace or request that each thread is in, for one sink.
 #[derive(Debug)]
 pub struct TraceCache {
     sink: LayerId,
@@ -45,7 +45,8 @@ impl TraceCache {
         }
     }
 
-    /// Returns the randomness of the trace or request of the current span.
+    /// Returns the randomness of the trace or request of the current span, from the cache or from
+    /// `look_up`. Returns `None` if there is neither.
     #[inline]
     pub fn randomness(&self, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
         let changes = self.changes.load(Ordering::Relaxed);

@@ -21,7 +21,7 @@ pub fn parse_tracestate<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<
         for member in line.split(',') {
             let member = member.trim_matches([' ', '\t']);
             if member.is_empty() {
-                continue; // allowed without a meaning
+                continue; // an empty member is allowed, and has no meaning
             }
             let key = member_key(member)?;
             members += 1;

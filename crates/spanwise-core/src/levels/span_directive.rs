@@ -146,8 +146,8 @@ impl<'a> FieldMatch<'a> {
     }
 }
 
-/// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. Returns `None` if the
-/// value has an operator with braces.
+/// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. Returns `None` if
+/// the value has an operator with braces.
 ///
 /// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace matches
 /// literally, so an operator with braces would never match.

@@ -50,8 +50,9 @@ pub(super) fn with_redacted<R>(
 /// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
 /// from its original, calls it with `None`: the originals may be shown.
 ///
-/// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if the
-/// values are for another callsite, because the originals belong to the fields of their own.
+/// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if
+/// the values are for another callsite, because the originals belong to the fields of their
+/// own callsite.
 pub(super) fn with_rebuilt<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,

@@ -193,8 +193,8 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not `get_or_init`, which must not be re-entered: the original's `Debug` may log this error
-        // itself.
+        // Not `get_or_init`, which must not be re-entered: the original's `Debug` may log this
+        // error itself.
         if self.debug.get().is_none() {
             // A layer borrows the error, so the original is available while the layer formats it.
             // Code that keeps the error longer gets the text of `Display`.

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
-/// The redacted form of a value. Texts, bytes and errors are in a [`TextArena`], and the variant has
-/// their position in it.
+/// The redacted form of a value. Texts, bytes and errors are in a [`TextArena`], and the variant
+/// has their position in it.
 #[derive(Clone, Copy, Default)]
 pub(super) enum RedactedValue {
     /// The field has no value, or the policy removes it.

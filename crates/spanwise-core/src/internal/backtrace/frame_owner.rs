@@ -33,14 +33,14 @@ pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
 fn crate_name(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);
-    let name = |text: &str| {
+    let name_end = |text: &str| {
         text.find(|c: char| !c.is_alphanumeric() && c != '_')
             .unwrap_or(text.len())
     };
-    let end = name(function);
-    match function[end..].strip_prefix(" as ") {
-        Some(of_trait) => &of_trait[..name(of_trait)],
-        None => &function[..end],
+    let type_end = name_end(function);
+    match function[type_end..].strip_prefix(" as ") {
+        Some(trait_path) => &trait_path[..name_end(trait_path)],
+        None => &function[..type_end],
     }
 }
 
@@ -67,13 +67,14 @@ const RUNTIMES: [(&str, &str); 16] = [
     ("backtrace", ""),
 ];
 
-/// Returns the runtime of a dependency: `tokio` for `tokio_postgres`.
+/// Returns the runtime that a dependency belongs to, with any suffix of the name: `tokio` for
+/// `tokio_postgres`.
 fn runtime_for_crate(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
-/// Returns the runtime of a crate whose path is unknown. The crate may belong to the application,
-/// such as `log_ingest`, so only exact names match.
+/// Returns the runtime that a crate belongs to if its path is unknown. The crate may be part of the
+/// application, such as `log_ingest`, so only the suffixes in [`RUNTIMES`] match.
 fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
@@ -83,6 +84,8 @@ fn runtime_named(krate: &str) -> Option<&'static str> {
     }
 }
 
+/// Finds the runtime of a crate. `is_part` is passed the known suffixes of the runtime, and the
+/// suffix of the crate.
 fn find_runtime(krate: &str, is_part: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     if krate == "async_std" {
         return Some("async_std");

@@ -22,15 +22,17 @@ pub(super) fn package_name(path: &str) -> Option<&str> {
     }
 }
 
-/// Returns `tokio-util` for `tokio-util-0.7.1`.
+/// Returns `tokio-util` for `tokio-util-0.7.1`, and `None` for a directory without a version.
 fn without_version(directory: &str) -> Option<&str> {
     let is_version =
         |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.');
     let mut dashes = directory.match_indices('-').map(|(at, _)| at);
-    let at = dashes.find(|at| is_version(&directory[at + 1..]))?;
-    Some(&directory[..at])
+    let name_end = dashes.find(|at| is_version(&directory[at + 1..]))?;
+    Some(&directory[..name_end])
 }
 
+/// Like [`relative_path`]. `root` is the directory in which the application was built, if it is
+/// known.
 pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
     if let Some(rest) = root.and_then(|root| path.strip_prefix(root)) {
         return rest;
@@ -54,7 +56,7 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
             return &path[start..];
         }
     }
-    let is_absolute = path.starts_with('/') || path.get(1..3).is_some_and(|at| at == ":\\");
+    let is_absolute = path.starts_with('/') || path.get(1..3) == Some(":\\");
     if is_absolute {
         from_package(path)
     } else {
@@ -64,14 +66,16 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
 
 /// Returns `pay/src/card.rs` for `/build/shop/pay/src/card.rs`.
 fn from_package(path: &str) -> &str {
-    let targets = ["/src/", "/tests/", "/examples/", "/benches/"];
-    let Some(target) = targets.iter().filter_map(|target| path.find(target)).min() else {
+    let directories = ["/src/", "/tests/", "/examples/", "/benches/"];
+    let found = directories.iter().filter_map(|name| path.find(name));
+    let Some(package_end) = found.min() else {
         return path.trim_start_matches('/');
     };
-    let start = path[..target].rfind('/').map_or(0, |at| at + 1);
-    match without_version(&path[start..target]) {
-        // Omits the directory of the package, because its version would look like a dependency.
-        Some(_) => &path[target + 1..],
-        None => &path[start..],
+    let package_start = path[..package_end].rfind('/').map_or(0, |at| at + 1);
+    match without_version(&path[package_start..package_end]) {
+        // Omits the directory of the package, because with its version it would look like a
+        // dependency.
+        Some(_) => &path[package_end + 1..],
+        None => &path[package_start..],
     }
 }

@@ -19,11 +19,11 @@ static FORKING: AtomicU32 = AtomicU32::new(0);
 /// but on a busy machine a thread may not run for tens of milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A section in which no fork happens, until dropped.
+/// A section in which no fork happens. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Deferral(());
 
-/// Begins a section in which no fork happens. It must be short, and must call no code of users.
+/// Begins a section in which no fork happens. It must be short, and must not call user code.
 ///
 /// Use it to change state that all threads share, that changes seldom, and that a child needs.
 #[must_use]
@@ -66,7 +66,7 @@ pub(super) fn in_parent() {
     FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// The only thread of the child is the one that forked, and it is in no section.
+/// Resets the counts. The only thread of the child is the one that forked, and it is in no section.
 #[cfg(unix)]
 pub(super) fn in_child() {
     FORKING.store(0, Ordering::SeqCst);
