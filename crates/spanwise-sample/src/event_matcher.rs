@@ -111,7 +111,7 @@ impl EventMatcher {
 
     pub(crate) fn matches_level(&self, level: Level) -> bool {
         match self.level {
-            Some(named) => named == level,
+            Some(wanted) => wanted == level,
             None => level > Level::WARN,
         }
     }
@@ -137,16 +137,16 @@ impl fmt::Display for EventMatcher {
             fields,
         } = self;
         let level = level.map(|level| level.as_str().to_ascii_lowercase());
-        let has_more = name.is_some() || message.is_some() || !fields.is_empty();
+        let has_other_conditions = name.is_some() || message.is_some() || !fields.is_empty();
         match (target.as_ref().map(TargetPattern::as_str), &level) {
             (Some(target), None) if looks_like_a_level(target) => {
                 write!(f, "{target}::")?;
             }
             (Some(target), _) => f.write_str(target)?,
-            (None, Some(level)) if !has_more => return f.write_str(level),
+            (None, Some(level)) if !has_other_conditions => return f.write_str(level),
             (None, _) => {}
         }
-        if target.is_some() && !has_more && level.is_none() {
+        if target.is_some() && !has_other_conditions && level.is_none() {
             return Ok(());
         }
         f.write_str("[")?;

@@ -1,5 +1,5 @@
-//! Reads the value of a field as text. Does not copy the text, and tolerates a formatter that
-//! panics or writes text without end.
+//! Compares or hashes the value of a field as text. Does not copy the text, and tolerates a
+//! formatter that panics or writes text without end.
 
 use std::{
     fmt::{self, Write},
@@ -15,23 +15,25 @@ const MAX_HASHED_LEN: usize = 1024;
 
 /// Returns whether the field equals `text`, or `None` if the event does not have it.
 pub(crate) fn equals(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
-    compare(event, field, text, false)
+    let allows_more = false;
+    compare(event, field, text, allows_more)
 }
 
 /// Returns whether the field starts with `text`, or `None` if the event does not have it.
 pub(crate) fn starts_with(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
-    compare(event, field, text, true)
+    let allows_more = true;
+    compare(event, field, text, allows_more)
 }
 
 fn compare(event: &Event<'_>, field: &Field, text: &str, allows_more: bool) -> Option<bool> {
     let mut comparer = Comparer {
-        rest: text,
+        unmatched: text,
         allows_more,
         outcome: None,
     };
     let is_complete = read(event, field, &mut comparer)?;
     let outcome = comparer.outcome;
-    Some(outcome.unwrap_or(comparer.rest.is_empty() && is_complete))
+    Some(outcome.unwrap_or(comparer.unmatched.is_empty() && is_complete))
 }
 
 /// Adds the text of the field to `hasher`. Returns false if the event does not have the field.
@@ -41,12 +43,12 @@ pub(crate) fn hash(event: &Event<'_>, field: &Field, hasher: &mut dyn Hasher) ->
 
 /// Adds a text to `hasher`, as [`hash`] does.
 pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
-    // A write beyond the limit fails. This is expected.
+    // The write fails at the limit, so that a formatter stops. Here nothing has to stop.
     let _ = HashWriter::new(hasher).write_str(text);
 }
 
-/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field.
-/// Returns false if the text is incomplete, because the formatter panicked or `out` failed.
+/// Writes the text of the field to `out`, in pieces. Returns `None` if the event does not have the
+/// field, and `Some(false)` if the text is incomplete, because the formatter or `out` failed.
 fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
     let mut reader = Reader {
         index: field.index(),
@@ -79,8 +81,8 @@ impl Visit for Reader<'_> {
 }
 
 struct Comparer<'a> {
-    /// The part of the expected text that the field has not reached yet.
-    rest: &'a str,
+    /// The end of the expected text, which the field has not reached yet.
+    unmatched: &'a str,
     /// Whether the field may continue after the expected text.
     allows_more: bool,
     /// Set if the outcome is certain before the end of the field.
@@ -93,35 +95,36 @@ impl Write for Comparer<'_> {
         if self.outcome.is_some() {
             return Err(fmt::Error);
         }
-        if let Some(rest) = self.rest.strip_prefix(text) {
-            self.rest = rest;
+        if let Some(unmatched) = self.unmatched.strip_prefix(text) {
+            self.unmatched = unmatched;
             return Ok(());
         }
-        self.outcome = Some(self.allows_more && text.starts_with(self.rest));
+        self.outcome = Some(self.allows_more && text.starts_with(self.unmatched));
         Err(fmt::Error)
     }
 }
 
 struct HashWriter<'a> {
     hasher: &'a mut dyn Hasher,
-    left: usize,
+    /// The number of bytes until the limit.
+    remaining_len: usize,
 }
 
 impl<'a> HashWriter<'a> {
     fn new(hasher: &'a mut dyn Hasher) -> Self {
         Self {
             hasher,
-            left: MAX_HASHED_LEN,
+            remaining_len: MAX_HASHED_LEN,
         }
     }
 }
 
 impl Write for HashWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let read = &text.as_bytes()[..text.len().min(self.left)];
-        self.hasher.write(read);
-        self.left -= read.len();
-        if self.left == 0 {
+        let hashed = &text.as_bytes()[..text.len().min(self.remaining_len)];
+        self.hasher.write(hashed);
+        self.remaining_len -= hashed.len();
+        if self.remaining_len == 0 {
             Err(fmt::Error)
         } else {
             Ok(())

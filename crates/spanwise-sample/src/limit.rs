@@ -58,8 +58,8 @@ impl Limit {
     }
 }
 
-/// A token bucket for each callsite. Dropped events are counted and reported in a summary, see
-/// [`Sampled`](crate::Sampled).
+/// Keeps a number of events per period at each callsite, with a token bucket. Dropped events are
+/// counted and reported in a summary: see [`Sampled`](crate::Sampled).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
     pub(crate) events: u32,
@@ -105,8 +105,8 @@ impl Rate {
     /// for a minute.
     ///
     /// If the replaced value may still be in use, the bucket of the new value starts empty. The
-    /// event then uses a token of one bucket that all such new values share. Otherwise a flood of
-    /// new values, each with a full bucket, could exceed the limit.
+    /// event then uses a token of one bucket that all such new values share. If each new bucket
+    /// started full, a flood of new values could exceed the limit.
     #[must_use]
     pub fn per_value_of(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

@@ -93,8 +93,9 @@ impl RateLimiter {
 pub(crate) struct WindowCounter {
     first: u32,
     every: u32,
+    /// In nanoseconds.
     window_len: u64,
-    /// 2^64 / `window_len`, rounded down or one less. Avoids a division.
+    /// 2^64 / `window_len`, rounded down, or one less than that. Avoids a division per event.
     inverse: u64,
     precision: Precision,
 }
@@ -116,11 +117,11 @@ impl WindowCounter {
         let window = self.window(now);
         let mut current = state.load(Ordering::Relaxed);
         let count = loop {
-            // A late thread may have read the clock before another thread opened the stored window.
-            // Its event counts in the stored window, which is one ahead of its own.
-            let is_new = ((current >> 32) as u32).wrapping_sub(window as u32) > 1;
+            // The stored window may be one ahead of `window`: another thread may have started it
+            // after this thread read the clock. In that case the event counts in the stored window.
+            let is_new_window = ((current >> 32) as u32).wrapping_sub(window as u32) > 1;
             let next = match current as u32 {
-                _ if is_new => (window << 32) | 1,
+                _ if is_new_window => (window << 32) | 1,
                 u32::MAX => current,
                 _ => current + 1,
             };
@@ -129,11 +130,12 @@ impl WindowCounter {
                 Err(changed) => current = changed,
             }
         };
-        let over = count.saturating_sub(self.first);
-        // A count at `u32::MAX` no longer changes. If it kept this event, it would keep all others.
-        if over == 0 {
+        let after_first = count.saturating_sub(self.first);
+        // The count stops at `u32::MAX`. If an event with this count were kept, all later events of
+        // the window would be kept, too.
+        if after_first == 0 {
             Decision::Keep
-        } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {
+        } else if self.every > 0 && after_first.is_multiple_of(self.every) && count < u32::MAX {
             Decision::KeepRepresenting {
                 suppressed: self.every - 1,
                 now,
@@ -149,7 +151,7 @@ impl WindowCounter {
     /// Returns `now / window_len`.
     #[inline]
     fn window(self, now: u64) -> u64 {
-        // The inverse is rounded down, so this is the quotient or one less.
+        // The inverse is rounded down, so this is `now / window_len` or one less.
         let window = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
         window + u64::from(now - window * self.window_len >= self.window_len)
     }

@@ -37,7 +37,7 @@ const KEYS_PER_SHARD: usize = MAX_KEYS / SHARDS;
 /// A shard has at most this many values that occurred again. The rest is for new values.
 const MAX_FREQUENT: usize = KEYS_PER_SHARD * 4 / 5;
 
-/// A bucket that has been full for one minute is unused. In nanoseconds.
+/// A bucket that has been full for this long is unused: one minute, in nanoseconds.
 const UNUSED_TIMEOUT: u64 = 60_000_000_000;
 
 impl LruBuckets {
@@ -50,8 +50,8 @@ impl LruBuckets {
     /// Takes a token from the bucket of `key`.
     pub(crate) fn take_token(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
         // Middle bits, because the hash table uses the bits at both ends.
-        let shard = (key >> 32) as usize % SHARDS;
-        let mut shard = self.shards[shard].lock();
+        let shard_index = (key >> 32) as usize % SHARDS;
+        let mut shard = self.shards[shard_index].lock();
         let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
             Origin::Own => limit.take_token(bucket, now),
@@ -102,11 +102,13 @@ struct LruShard {
 #[derive(Debug)]
 struct Entry {
     key: u64,
+    /// The state of the bucket: the time at which it is full again.
     bucket: u64,
     is_frequent: bool,
 }
 
 impl LruShard {
+    /// Returns the bucket of `key`.
     fn get_or_insert(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
         let (slot, origin) = match self.slots.get(&key) {
             Some(&slot) => {
@@ -181,9 +183,9 @@ impl LruShard {
         (slot, origin)
     }
 
-    /// Returns the entry to replace: an unused entry, or else the oldest entry that occurred once.
+    /// Returns the entry to replace: an unused one at the front of a list, or else the oldest value
+    /// that occurred once.
     fn least_useful(&self, now: u64) -> Option<(SlotId, Origin)> {
-        // The state of a bucket is the time at which the bucket is full again.
         let is_unused =
             |slot: &SlotId| now.saturating_sub(self.entries[*slot].bucket) >= UNUSED_TIMEOUT;
         let oldest = [self.once.front(), self.frequent.front()];

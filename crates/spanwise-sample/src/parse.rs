@@ -31,9 +31,9 @@ impl FromStr for SamplerBuilder {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rules: Vec<(EventMatcher, Limit)> = Vec::new();
         let mut problems: Vec<String> = Vec::new();
-        let mut before = "";
+        let mut previous = "";
         for word in text.split(',').map(str::trim) {
-            match parse(word, before) {
+            match parse(word, previous) {
                 Ok((matcher, _)) if rules.iter().any(|(other, _)| *other == matcher) => {
                     problems.push(format!(
                         "`{word}`: `{matcher}` is there twice: write it once"
@@ -43,7 +43,7 @@ impl FromStr for SamplerBuilder {
                 Err(problem) if problems.contains(&problem) => {}
                 Err(problem) => problems.push(problem),
             }
-            before = word;
+            previous = word;
         }
         ParseError::check(problems)?;
         // Rules for a level have no target, so they come last.
@@ -70,8 +70,8 @@ impl FromStr for Sampler {
     }
 }
 
-/// Parses a rule. `before` is the previous word, to detect a decimal comma such as `0,1`.
-fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
+/// Parses a rule. `previous` is the previous word, to detect a decimal comma such as `0,1`.
+fn parse(word: &str, previous: &str) -> Result<(EventMatcher, Limit), String> {
     if word.is_empty() {
         return Err(
             "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, \
@@ -79,34 +79,36 @@ fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
                 .to_owned(),
         );
     }
-    if let Some((first, _)) = word.split_once(';') {
+    if let Some((first_rule, _)) = word.split_once(';') {
         return Err(format!(
-            "`{word}`: words are joined by commas: write `{first},…`"
+            "`{word}`: words are joined by commas: write `{first_rule},…`"
         ));
     }
     let Some((matcher, limit)) = word.split_once('=') else {
-        return Err(missing_limit(word, before));
+        return Err(missing_limit(word, previous));
     };
-    let named = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    let matcher = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
-    Ok((named?, limit?))
+    Ok((matcher?, limit?))
 }
 
 /// Words that are probably meant as an on/off switch, and not as a target.
 const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
 
 /// Returns the error for a word without `=`.
-fn missing_limit(word: &str, before: &str) -> String {
+fn missing_limit(word: &str, previous: &str) -> String {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let ratio = before
+    let ratio = previous
         .rsplit_once('=')
         .filter(|(_, ratio)| is_number(ratio));
     if ratio.is_some() && is_number(word) {
-        format!("`{before},{word}`: a ratio is written with a point: write `{before}.{word}`")
+        format!("`{previous},{word}`: a ratio is written with a point: write `{previous}.{word}`")
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
         format!("`{word}` has no level or target: write one before it, such as `info={word}`")
     } else if parse_matcher(word).is_ok()
-        && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on))
+        && !SWITCHES
+            .iter()
+            .any(|switch| word.eq_ignore_ascii_case(switch))
     {
         format!(
             "`{word}` has no limit: write `{word}=0` to keep nothing, `{word}=0.1` for a tenth, \
@@ -120,7 +122,7 @@ fn missing_limit(word: &str, before: &str) -> String {
     }
 }
 
-/// Parses the name of an event level. A number is a target.
+/// Parses the name of an event level. Returns `None` for a number, which is a target here.
 pub(crate) fn level(name: &str) -> Option<Level> {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
@@ -133,7 +135,7 @@ fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
         return Ok(EventMatcher::level(level));
     }
     let target = name.strip_suffix("::").unwrap_or(name);
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
     if target.is_empty() {
         return Err("nothing before the `=`: write a level or a target".to_owned());
     }
@@ -142,7 +144,7 @@ fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
             "there is no word for all levels: write each, such as `info=0.1,debug=0.1`".to_owned(),
         );
     }
-    if !target.chars().all(allowed) {
+    if !target.chars().all(is_allowed) {
         return Err(format!("`{name}` is neither a level nor a target"));
     }
     match suggest::closest_level(name) {
@@ -218,15 +220,16 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
     let mut parts = text.split('/');
     let events = parse_count(parts.next().unwrap_or_default())?;
     let time = parts.next().unwrap_or_default();
-    if let (None, Ok(of @ 1..)) = (parts.clone().next(), time.parse::<u32>()) {
-        let ratio = f64::from(events) / f64::from(of);
-        let ratio = if ratio <= 1.0 {
+    // `5/10` may mean five in ten seconds, or a ratio of 0.5.
+    if let (None, Ok(number @ 1..)) = (parts.clone().next(), time.parse::<u32>()) {
+        let ratio = f64::from(events) / f64::from(number);
+        let or_ratio = if ratio <= 1.0 {
             format!(", or {ratio} for that ratio")
         } else {
             String::new()
         };
         return Err(format!(
-            "`{text}` has no period: write {events}/{of}s for {events} in {of} seconds{ratio}"
+            "`{text}` has no period: write {events}/{number}s for {events} in {number} seconds{or_ratio}"
         ));
     }
     let mut limit = Rate::new(events, parse_duration(time)?);

@@ -47,17 +47,18 @@ impl Rule {
     }
 }
 
-/// How a sampler decides about the events of a callsite.
+/// The procedure that decides about the events of a callsite.
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// Keeps all events.
     Keep,
-    /// The events are summaries of a sampler.
+    /// Decides nothing, because the events are summaries of a sampler.
     Summary,
-    /// The trace or request of the event decides.
+    /// Decides by the trace or request of the event, or else at random.
     Ratio(Threshold),
-    /// The number of events decides.
+    /// Decides by the number of events so far.
     Limit(Limiter),
+    /// Decides by the first rule that matches the event.
     Rules(Rules),
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct Rules(Box<[Candidate]>);
 #[derive(Debug)]
 struct Candidate {
     /// The index of the rule in the sampler.
-    rule: usize,
+    rule_index: usize,
     conditions: Box<[Condition]>,
     limit: CompiledLimit,
 }
@@ -130,13 +131,13 @@ impl Plan {
         let mut candidates = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             if let Some(conditions) = conditions(&rule.matcher, callsite) {
-                let decides = conditions.is_empty();
+                let matches_all = conditions.is_empty();
                 candidates.push(Candidate {
-                    rule: index,
+                    rule_index: index,
                     conditions,
                     limit: CompiledLimit::new(&rule.limit, callsite),
                 });
-                if decides {
+                if matches_all {
                     break;
                 }
             }
@@ -173,7 +174,7 @@ impl Rules {
         clock: &LimiterClock,
     ) -> Decision {
         for candidate in &self.0 {
-            let rule = &rules[candidate.rule];
+            let rule = &rules[candidate.rule_index];
             if candidate
                 .conditions
                 .iter()
@@ -320,9 +321,10 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
             }
             Condition::Field(index, field) => {
                 let (name, wanted) = &matcher.fields[*index];
-                let own = self.own_field(field.as_ref(), name);
-                let own = own.and_then(|field| field_text::equals(self.event, field, wanted));
-                own.unwrap_or_else(|| self.context().get(name) == Some(wanted))
+                let own_field = self.own_field(field.as_ref(), name);
+                let is_equal =
+                    own_field.and_then(|field| field_text::equals(self.event, field, wanted));
+                is_equal.unwrap_or_else(|| self.context().get(name) == Some(wanted))
             }
         }
     }
@@ -339,14 +341,16 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
     fn bucket_key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
         let mut hasher = rule.buckets.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
-        let own = field.filter(|field| !field.may_be_pinned());
-        if !own.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
+        // Fast path: the value is in the event, and no pinned value can override it.
+        let decisive = field.filter(|field| !field.may_be_pinned());
+        if !decisive.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
             self.hash_with_context(rule, field, &mut hasher);
         }
         hasher.finish()
     }
 
-    /// Hashes the value that a pinned value may override, or that only the context has.
+    /// Hashes the value of the rule's field. The context may have a pinned value, which overrides
+    /// that of the event, or may be the only one that has the value.
     #[inline(never)] // Keeps `bucket_key` small.
     fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
         let Kind::Rate(rate) = &rule.limit.0 else {

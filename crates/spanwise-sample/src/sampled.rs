@@ -109,7 +109,7 @@ impl<L> Sampled<L> {
         self
     }
 
-    /// Returns the counts of the events that reached this layer.
+    /// Returns the counts of the events that reached this layer. See [`SamplerStats`].
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.sink.stats()
@@ -189,7 +189,7 @@ impl<L> Sampled<L> {
         }
         let decision = self.decide(plan, event, ctx);
         match self.emit_due_and_count(decision, event, ctx) {
-            // A buffered line has no rate: only a dump writes it, and a dump is not a sample.
+            // A buffered line has no rate, because a dump writes all buffered lines.
             CountedEvent::KeptAtRate(rate) if !context.buffered => forward(Some(rate)),
             CountedEvent::Kept | CountedEvent::KeptAtRate(_) => forward(None),
             // An outer recorder may still buffer the event.

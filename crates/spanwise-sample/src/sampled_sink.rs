@@ -71,17 +71,18 @@ struct Unreported {
     settled: u64,
     /// The time of the first unreported event.
     first: u64,
-    /// The time at which the pending summary is due.
-    pending: Option<u64>,
+    /// The time at which the pending summary is due, if one is pending.
+    pending_due: Option<u64>,
 }
 
-/// Whether a summary is pending. A later variant is due earlier.
+/// Whether a summary is pending, and when it is due. A variant further down is due earlier.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum SummaryDue {
     None,
     /// Only [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) emits the summary.
     OnFlush,
+    /// The next event after the due time emits the summary.
     AtTime,
 }
 
@@ -109,7 +110,7 @@ impl SampledSink {
         }
     }
 
-    /// Returns the bit of this sink, by which a cached decision knows the sinks that have used it.
+    /// Returns the bit of this sink. A cached decision has the bits of the sinks that have used it.
     /// If there are more than 64 sinks, some share a bit. Sinks that share a bit decide separately.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.index % 64)
@@ -126,8 +127,8 @@ impl SampledSink {
         let counts = self.callsite(callsite);
         counts.last.store(now, Ordering::Relaxed);
         counts.suppressed.fetch_add(1, Ordering::AcqRel);
-        // `settle` resets `due` first, so an event that `settle` does not count finds `due` reset
-        // here.
+        // `settle` resets `due` before it reads the count. So if it does not count this event,
+        // `due` is already reset here.
         if counts.due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
             self.schedule_summary(callsite, counts, now, due);
         }
@@ -153,27 +154,29 @@ impl SampledSink {
         if scheduled == SummaryDue::None as u8 {
             unreported.first = now;
         }
-        match unreported.pending {
+        match unreported.pending_due {
             None => self.pending.lock().push((callsite, due)),
-            // The pending summary belongs to a rule that waits for the flush. Another rule, which
-            // does not wait, suppressed the current event.
+            // The pending summary would wait for `emit_summaries`, because it is of a rule that
+            // keeps no event. But another rule suppressed the current event, so a summary is due at
+            // a time.
             Some(ON_FLUSH) if due < ON_FLUSH => {
                 let mut pending = self.pending.lock();
-                let same = pending
+                let of_callsite = pending
                     .iter_mut()
                     .filter(|(pending, _)| ptr::eq(*pending, callsite));
-                same.for_each(|(_, pending_due)| *pending_due = due);
+                of_callsite.for_each(|(_, pending_due)| *pending_due = due);
             }
-            Some(pending) => return counts.set_due(SummaryDue::at(pending)),
+            Some(pending_due) => return counts.set_due(SummaryDue::at(pending_due)),
         }
-        unreported.pending = Some(due);
+        unreported.pending_due = Some(due);
         counts.set_due(SummaryDue::at(due));
         self.next_due.fetch_min(due, Ordering::Relaxed);
     }
 
     /// Settles up to `max` suppressed events, which the current event represents. Returns the
-    /// number of settled events. The number is less than `max` if a summary already reported some,
-    /// if another thread has not yet counted its event, or if a filter hid some.
+    /// number of settled events. It is less than `max` if a summary already reported some of the
+    /// events, if another thread has not yet counted its event, or if a filter hid some from this
+    /// sink.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, max: u32) -> u64 {
         let counts = self.callsite(callsite);
         let represented = counts.settle(&mut counts.unreported.lock(), max.into());
@@ -186,7 +189,8 @@ impl SampledSink {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
-    /// Returns the current time if a summary is due. Reads the clock if `now` is `None`.
+    /// Returns the current time if a summary is due. `now` is the current time, if the caller has
+    /// read the clock.
     #[cold]
     pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
         let now = now.unwrap_or_else(|| self.clock.coarse());
@@ -199,17 +203,18 @@ impl SampledSink {
         loop {
             let callsite = {
                 let mut pending = self.pending.lock();
-                let due = pending.iter().position(|(_, due)| *due <= until);
-                let due = due.map(|index| pending.remove(index));
-                let next = pending.iter().map(|(_, due)| *due).min();
-                let next = next.unwrap_or(NEVER);
-                self.next_due.store(next, Ordering::Relaxed);
-                due?.0
+                let index = pending.iter().position(|(_, due)| *due <= until);
+                let removed = index.map(|index| pending.remove(index));
+                let next_due = pending.iter().map(|(_, due)| *due).min();
+                let next_due = next_due.unwrap_or(NEVER);
+                self.next_due.store(next_due, Ordering::Relaxed);
+                let (callsite, _) = removed?;
+                callsite
             };
             let counts = self.callsite(callsite);
             let (suppressed, first) = {
                 let mut unreported = counts.unreported.lock();
-                unreported.pending = None;
+                unreported.pending_due = None;
                 let suppressed = counts.settle(&mut unreported, u64::MAX);
                 (suppressed, unreported.first)
             };
@@ -289,9 +294,9 @@ impl CallsiteSuppression {
         let settled = (suppressed - unreported.settled).min(max);
         unreported.settled += settled;
         if unreported.settled != suppressed
-            && let Some(pending) = unreported.pending
+            && let Some(due) = unreported.pending_due
         {
-            self.set_due(SummaryDue::at(pending));
+            self.set_due(SummaryDue::at(due));
         }
         settled
     }
@@ -320,7 +325,8 @@ fn report_lost(report: &SelfReport, summary: &Summary) {
     );
 }
 
-/// Counts of the events that reached sampled sinks: kept + sampled out + suppressed.
+/// Counts of the events that reached sampled sinks: kept + sampled out + suppressed. Events that
+/// are exempt from sampling are not counted, such as those that are enabled only for a recorder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SamplerStats {
@@ -349,10 +355,10 @@ impl fmt::Display for SamplerStats {
 
 impl Sum for SamplerStats {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            kept: sum.kept + one.kept,
-            sampled_out: sum.sampled_out + one.sampled_out,
-            suppressed: sum.suppressed + one.suppressed,
+        all.fold(Self::default(), |sum, stats| Self {
+            kept: sum.kept + stats.kept,
+            sampled_out: sum.sampled_out + stats.sampled_out,
+            suppressed: sum.suppressed + stats.suppressed,
         })
     }
 }

@@ -155,7 +155,7 @@ impl Sampler {
             .get(callsite, |callsite| Plan::new(callsite, &inner.rules))
     }
 
-    /// Decides about an event to which only a ratio applies. Returns the rate if the event is kept.
+    /// Decides about an event to which only a ratio applies. Returns its rate if the event is kept.
     #[inline]
     pub(crate) fn sample_rate<S: SpanSubscriber>(
         &self,

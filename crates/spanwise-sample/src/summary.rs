@@ -11,7 +11,8 @@ use tracing_core::{
     span::Id,
 };
 
-/// The suppressed events of one callsite that no earlier summary has reported.
+/// The suppressed events of one callsite that no earlier summary has reported, and no kept event
+/// represents.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,

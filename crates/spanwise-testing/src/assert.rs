@@ -140,8 +140,8 @@ impl Capture {
                 return event.clone();
             }
             seen += new.len();
-            let left = timeout.checked_sub(start.elapsed());
-            if !left.is_some_and(|left| self.store.wait(seen, left)) {
+            let remaining = timeout.checked_sub(start.elapsed());
+            if !remaining.is_some_and(|remaining| self.store.wait(seen, remaining)) {
                 self.fail_without(&pattern, &self.events());
             }
         }
@@ -229,7 +229,7 @@ impl Capture {
         panic!("{}", self.why_none(pattern, events));
     }
 
-    /// Explains that no event matches, with suggestions.
+    /// Returns the message that no event matches, with suggestions.
     pub(crate) fn why_none(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
         let unrouted = self.store.lock().unrouted_events.clone();
         format!(

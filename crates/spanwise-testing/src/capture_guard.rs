@@ -18,15 +18,15 @@ use crate::{
     route::{self, CaptureStore, Owner},
 };
 
-/// Captures events until the returned guard is dropped: the events of this thread, and the events
-/// in spans that this thread opens, on any thread.
+/// Captures events and spans until the returned guard is dropped: those of this thread, and those
+/// inside spans that this thread opens, on any thread.
 ///
 /// The first call installs a global subscriber that enables everything, and also captures records
 /// of the `log` crate. If there already is a subscriber with a [`CaptureLayer`], it installs none.
 /// The [crate docs](crate#what-belongs-to-a-capture) define the capture that an event belongs to.
 ///
 /// # Panics
-/// If this thread has a subscriber without a [`CaptureLayer`], because nothing would be captured.
+/// If the subscriber of this thread has no [`CaptureLayer`], because nothing would be captured.
 ///
 /// # Examples
 /// ```

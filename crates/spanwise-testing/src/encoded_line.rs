@@ -12,6 +12,7 @@ thread_local! {
     /// `Debug` may log another event.
     static SLOTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 
+    /// Whether the capture is [`paused`].
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -24,8 +25,8 @@ pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     slot.take()
 }
 
-/// Pauses the capture during `format`, which formats values a second time. Events that the `Debug`
-/// of a value logs were already captured the first time.
+/// Pauses the capture during `format`, which formats values a second time. If the `Debug` of a
+/// value logs events, they were captured the first time.
 pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
     let before = PAUSED.try_with(|paused| paused.replace(true));
     let _restore = Restore(before.unwrap_or(false));
@@ -64,7 +65,8 @@ impl io::Write for EncodedLineWriter {
     }
 }
 
-/// Removes its slot even if the encoder panics. Keeps the slots of outer events.
+/// The slot of one event. Dropping it removes the slot, even if the encoder panics, but not the
+/// slots of outer events.
 struct Slot {
     index: usize,
 }
@@ -93,6 +95,7 @@ impl Drop for Slot {
     }
 }
 
+/// Restores whether the capture was paused before.
 struct Restore(bool);
 
 impl Drop for Restore {

@@ -141,13 +141,13 @@ impl Event {
     pub fn assert_field(&self, name: &str, expected: impl Into<FieldValue>) -> &Self {
         if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
             let mut around = self.0.spans.iter();
-            let of_span = match around.find(|span| span.field(name).is_some()) {
+            let span_hint = match around.find(|span| span.field(name).is_some()) {
                 Some(span) if self.field(name).is_none() => {
                     format!("; the span around it has one: {span}")
                 }
                 _ => String::new(),
             };
-            self.fail(format_args!("{why}{of_span}"));
+            self.fail(format_args!("{why}{span_hint}"));
         }
         self
     }
@@ -205,12 +205,12 @@ impl Event {
     pub fn assert_in_span(&self, name: &str) -> &Self {
         let names = || self.0.spans.iter().map(Span::name);
         if !names().any(|known| known == name) {
-            let around = match self.0.spans.is_empty() {
+            let hint = match self.0.spans.is_empty() {
                 true => "; it is in no span",
                 false => "",
             };
             self.fail(format_args!(
-                "no span around the event is `{name}`{around}{}",
+                "no span around the event is `{name}`{hint}{}",
                 render::did_you_mean(closest(name, names()))
             ));
         }

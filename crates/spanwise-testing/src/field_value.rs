@@ -29,7 +29,7 @@ pub enum FieldValue {
     BigInt(u128),
     /// A floating-point number.
     Float(f64),
-    /// A `str`, or at most 1 MiB of the output of a `Display` or `Debug`.
+    /// A `str`, or the output of a `Display` or `Debug`. Cut at 1 MiB.
     Text(String),
     /// A byte slice.
     Bytes(Vec<u8>),

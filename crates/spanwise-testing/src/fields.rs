@@ -1,4 +1,4 @@
-//! A `Visit` that collects fields as values. It survives values that panic or write endlessly.
+//! Collects fields as values. Survives values that panic or write endlessly.
 
 use std::{error::Error, fmt};
 
@@ -10,14 +10,15 @@ use crate::{FieldValue, render};
 /// Names and values in the order they were recorded.
 pub(crate) type Fields = Vec<(&'static str, FieldValue)>;
 
-/// The maximum length of a text. It is more than a test needs, and ends an endless `Debug`.
+/// The maximum length of a text, in bytes. It is more than a test needs, and ends an endless
+/// `Debug`.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
 /// The maximum number of causes of an error, because a chain may be endless.
 const MAX_CAUSES: usize = 16;
 
-/// Returns the fields that `record` visits. Runs user code, which may log, read spans or panic. So
-/// call it without a lock.
+/// Returns the fields that `record` visits. Runs user code, which may log or read spans. So call it
+/// without a lock.
 pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
     let mut collector = Collector(Fields::new());
     record(&mut collector);

@@ -83,8 +83,8 @@ where
         if route.is_nowhere() {
             return;
         }
-        // `collect` and `encode_line` each format the event's values. A value may log another
-        // event, which re-enters this function.
+        // `collect` and `encode_line` each format the event's values. During `collect`, a value
+        // may log another event, which re-enters this function.
         let mut fields = fields::collect(|visitor| event.record(visitor));
         let line = encoded_line::encode_line(|| {
             encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
@@ -125,7 +125,7 @@ where
         if let Some(record) = ctx.span(id).and_then(|span| record_of(&span)) {
             record.record(fields);
             if record.owner().and_then(route::live).is_none() {
-                route::recorded_into_unowned(&record);
+                route::add_to_unrouted(&record);
             }
         }
         encoded_line::paused(|| self.json.on_record(id, values, ctx.clone()));

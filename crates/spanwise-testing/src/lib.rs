@@ -65,9 +65,9 @@
 //! 2. Otherwise the event belongs to the capture of its thread: the live capture for which this
 //!    thread called [`capture`] or [`CaptureHandle::enter`]. If there are several, the latest of
 //!    them gets the event.
-//! 3. Otherwise, if neither a span nor the thread of the event belongs to a capture that has ended,
-//!    and only one capture is live, the event belongs to the live capture. So in a test that runs
-//!    alone, a plain `std::thread::spawn` works.
+//! 3. Otherwise, if only one capture is live, the event belongs to it. The exception is an event
+//!    whose span or thread belongs to a capture that has ended. So in a test that runs alone, a
+//!    plain `std::thread::spawn` works.
 //! 4. Otherwise the event is *unrouted*, for example an event of a task that outlives its test.
 //!    [`Capture::assert_never_logged`] of every live capture also searches unrouted events, so that
 //!    no secret escapes. If [`Capture::one`] or [`Capture::wait_for`] finds no event, the failure

@@ -76,7 +76,8 @@ impl Pattern<'_> {
         }
     }
 
-    /// Returns the predicate of `count` events that match: `has the message "paid"`.
+    /// Returns the predicate of a sentence about `count` events that match:
+    /// `has the message "paid"`.
     pub(crate) fn predicate(&self, count: usize) -> String {
         let (has, matches, meets) = match count {
             1 => ("has", "matches", "meets"),

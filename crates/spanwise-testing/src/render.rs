@@ -36,8 +36,8 @@ pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
         line.push(' ');
         line += &one_line(&hide(event.message()));
     }
-    for (name, of_field) in event.fields() {
-        line += &format!(" {name}={}", value(of_field, hide));
+    for (name, field_value) in event.fields() {
+        line += &format!(" {name}={}", value(field_value, hide));
     }
     line
 }
@@ -45,7 +45,7 @@ pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
 pub(crate) fn span(span: &Span, hide: Hide<'_>) -> String {
     let fields: Vec<String> = span
         .fields()
-        .map(|(name, of_field)| format!("{name}={}", value(of_field, hide)))
+        .map(|(name, field_value)| format!("{name}={}", value(field_value, hide)))
         .collect();
     if fields.is_empty() {
         return span.name().to_owned();
@@ -104,13 +104,15 @@ pub(crate) fn did_you_mean(near: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-pub(crate) fn count(count: usize, what: &str) -> String {
+/// Returns `1 event` or `2 events` for the noun `event`.
+pub(crate) fn count(count: usize, noun: &str) -> String {
     match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
     }
 }
 
+/// Returns each item on an indented line of its own.
 pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
     items
         .iter()
@@ -118,7 +120,7 @@ pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
         .collect()
 }
 
-/// Quotes texts, so that "42" is not read as 42.
+/// Returns a value as text. Quotes texts, so that "42" is not read as 42.
 fn value(value: &FieldValue, hide: Hide<'_>) -> String {
     let text = value.to_string();
     let text = hide(&text);
@@ -128,6 +130,7 @@ fn value(value: &FieldValue, hide: Hide<'_>) -> String {
     }
 }
 
+/// Cuts a text, and escapes its control characters.
 fn one_line(text: &str) -> String {
     let mut line = String::new();
     for character in cut(text).chars() {

@@ -59,8 +59,8 @@ impl CaptureStore {
 
     pub(crate) fn end(self: &Arc<Self>) {
         self.ended.store(true, Ordering::Release);
-        let own = Arc::as_ptr(self);
-        LIVE.lock().retain(|live| live.as_ptr() != own);
+        let ended = Arc::as_ptr(self);
+        LIVE.lock().retain(|live| live.as_ptr() != ended);
     }
 
     /// Do not call user code while holding this lock, because it may log.
@@ -71,23 +71,23 @@ impl CaptureStore {
     /// Waits until there are more than `seen` events. Returns false if no further event arrives
     /// within `timeout`.
     pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
-        let has_none = |captured: &mut Captured| captured.events.len() <= seen;
+        let has_no_new = |captured: &mut Captured| captured.events.len() <= seen;
         let waited = self
             .arrived
-            .wait_timeout_while(self.lock(), timeout, has_none);
+            .wait_timeout_while(self.lock(), timeout, has_no_new);
         let (captured, _) = waited;
         captured.events.len() > seen
     }
 
-    /// Registers a task to be woken when there are more than `seen` events. Returns false, and
-    /// registers nothing, if there already are.
+    /// Registers a task to be woken when there are more than `seen` events. Returns true if the
+    /// task must wait. If there already are more events, registers nothing and returns false.
     pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
         let mut captured = self.lock();
-        let is_early = captured.events.len() <= seen;
-        if is_early && !captured.wakers.iter().any(|known| known.will_wake(waker)) {
+        let must_wait = captured.events.len() <= seen;
+        if must_wait && !captured.wakers.iter().any(|known| known.will_wake(waker)) {
             captured.wakers.push(waker.clone());
         }
-        is_early
+        must_wait
     }
 
     /// Wakes the waiting tasks and threads.
@@ -138,7 +138,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Chooses the route from the `owners` of the enclosing spans, the most significant first.
+    /// Selects the route from the `owners` of the enclosing spans, the most significant first.
     ///
     /// A span has priority over the thread, because a span may move to other threads and tasks. If
     /// there is only one live capture, it receives everything that no capture claims. A capture
@@ -149,10 +149,10 @@ impl Route {
         if let Some(store) = claims.find_map(live) {
             return Self::To(store);
         }
-        let claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
+        let is_claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
         let mut all = all_live();
         match all.pop() {
-            Some(alone) if all.is_empty() && !claimed => Self::To(alone),
+            Some(only) if all.is_empty() && !is_claimed => Self::To(only),
             last => {
                 all.extend(last);
                 Self::Unrouted(all)
@@ -198,9 +198,9 @@ impl Route {
     }
 }
 
-/// Adds a recorded span without a live capture to every live capture, because the span may be older
-/// than the captures.
-pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
+/// Adds a span without a live capture, into which values were recorded, to the unrouted spans of
+/// every live capture. Captures that began after the span was opened do not have it yet.
+pub(crate) fn add_to_unrouted(span: &Arc<SpanRecord>) {
     for store in all_live() {
         let spans = &mut store.lock().unrouted_spans;
         if !spans.iter().rev().any(|known| Arc::ptr_eq(known, span)) {

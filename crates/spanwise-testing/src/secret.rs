@@ -7,7 +7,8 @@ use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 /// A text to search for, in the forms that Rust and `JsonLayer` give it.
 pub(crate) struct Secret {
     plain: String,
-    /// All these forms, including the plain one. The longest form is first.
+    /// All these forms, including the plain one. The longest form is first, so that hiding a
+    /// shorter one leaves no part of it.
     forms: Vec<String>,
 }
 
@@ -70,11 +71,11 @@ impl Secret {
 
     /// Returns the first four characters of the secret, but at most the first half.
     fn start(&self) -> String {
-        let shown = (self.plain.chars().count() / 2).min(4);
-        self.plain.chars().take(shown).chain(['…']).collect()
+        let shown_count = (self.plain.chars().count() / 2).min(4);
+        self.plain.chars().take(shown_count).chain(['…']).collect()
     }
 
-    fn places_in_event(&self, event: &Event, what: &str, places: &mut Vec<String>) {
+    fn places_in_event(&self, event: &Event, subject: &str, places: &mut Vec<String>) {
         let mut found = Vec::new();
         if self.is_in(event.target()) {
             found.push("the target of".to_owned());
@@ -101,14 +102,18 @@ impl Secret {
         }
         if !found.is_empty() {
             let line = render::event(event, &|text| self.hide(text));
-            places.extend(found.iter().map(|place| format!("{place} {what} {line}")));
+            places.extend(
+                found
+                    .iter()
+                    .map(|place| format!("{place} {subject} {line}")),
+            );
         }
     }
 
-    fn places_in_span(&self, span: &SpanRecord, what: &str, places: &mut Vec<String>) {
-        let now = span.snapshot();
+    fn places_in_span(&self, span: &SpanRecord, subject: &str, places: &mut Vec<String>) {
+        let snapshot = span.snapshot();
         let replaced = span.replaced();
-        let matching = now
+        let matching = snapshot
             .fields()
             .chain(replaced.iter().map(|(name, value)| (*name, value)))
             .filter(|(_, value)| self.is_in_value(value))
@@ -119,11 +124,11 @@ impl Secret {
                 names.push(name);
             }
         }
-        let line = render::span(&now, &|text| self.hide(text));
+        let line = render::span(&snapshot, &|text| self.hide(text));
         places.extend(
             names
                 .iter()
-                .map(|name| format!("field `{name}` of {what} {line}")),
+                .map(|name| format!("field `{name}` of {subject} {line}")),
         );
     }
 

@@ -115,14 +115,16 @@ impl SpanRecord {
     }
 
     /// Records values after the span was opened. Each replaces the earlier value of its field.
-    pub(crate) fn record(&self, late: Fields) {
+    pub(crate) fn record(&self, late_fields: Fields) {
         let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;
         // Copies the list if captured events still use it.
         let fields = Arc::make_mut(fields);
-        for (name, value) in late {
+        for (name, value) in late_fields {
             match fields.iter_mut().find(|(known, _)| *known == name) {
-                Some(known) => replaced.push((name, std::mem::replace(&mut known.1, value))),
+                Some((_, current)) => {
+                    replaced.push((name, std::mem::replace(current, value)));
+                }
                 None => fields.push((name, value)),
             }
         }

@@ -22,7 +22,7 @@ pub struct WaitFor<'a> {
     pattern: Pattern<'a>,
     deadline: Instant,
     called_at: &'static Location<'static>,
-    /// The number of events that were checked.
+    /// The number of events that were checked against the pattern.
     seen: usize,
     timer: Option<Timer>,
 }
@@ -71,7 +71,8 @@ impl Future for WaitFor<'_> {
     }
 }
 
-/// A thread that wakes the tasks at the deadline. A thread works with any executor.
+/// A thread that wakes the waiting tasks at the deadline. Unlike a timer of a runtime, it works
+/// with any executor.
 #[derive(Debug)]
 struct Timer {
     thread: Thread,
@@ -81,17 +82,17 @@ struct Timer {
 impl Timer {
     fn start(store: Owner, deadline: Instant) -> Self {
         let is_stopped = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&is_stopped);
+        let is_timer_stopped = Arc::clone(&is_stopped);
         let wait = move || {
-            while !stopped.load(Ordering::Acquire) {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
+            while !is_timer_stopped.load(Ordering::Acquire) {
+                let remaining = deadline.saturating_duration_since(Instant::now());
+                if remaining.is_zero() {
                     if let Some(store) = store.upgrade() {
                         store.wake();
                     }
                     return;
                 }
-                thread::park_timeout(left);
+                thread::park_timeout(remaining);
             }
         };
         Self {

@@ -18,7 +18,7 @@ use super::parse_json;
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// The longest wait for the other handles, even on a loaded machine.
+/// The longest wait until the clones are dropped, even on a busy machine.
 const DROP_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[expect(clippy::must_use_candidate, reason = "most of these assert")]
@@ -35,7 +35,7 @@ impl Lines {
         text(mem::take(&mut *self.0.lock()))
     }
 
-    /// Waits until all clones are dropped, and with them the layers that write to them.
+    /// Waits until all clones are dropped, and with them the layers that write to this output.
     ///
     /// # Panics
     /// If a clone is left after five minutes.
