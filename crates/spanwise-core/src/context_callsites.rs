@@ -84,7 +84,7 @@ fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool 
 }
 
 /// Returns whether `context::set` has set a key besides [`CONTEXT_KEYS`]. Before that, such a key
-/// can only be pinned by a request span of `spanwise-http` that declares it.
+/// can only be pinned by a span of `spanwise-http` that declares it.
 #[inline]
 #[must_use]
 pub fn has_set_custom_key() -> bool {

@@ -30,8 +30,8 @@ use crate::{
 /// your spans and events do not replace the value.
 ///
 /// If the key cannot be set, stderr reports the reason, once per reason. The reasons are: no span
-/// is open, the key is not declared, or no [`ContextLayer`] is installed. Nothing
-/// is reported without a subscriber, or if no span is open because all levels are off.
+/// is open, the key is not declared, or no [`ContextLayer`] is installed. Nothing is reported
+/// without a subscriber, or if no span is open because all levels are off.
 ///
 /// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
 /// declare, before any layer receives it.

@@ -105,7 +105,7 @@ const LINE: u16 = ENTERED_LINE | OWNED_LINE | SAMPLED_OUT;
 const SUMMARY: u16 = 1 << 9;
 
 #[inline(always)] // See `thread_state::with`.
-fn current<R>(f: impl FnOnce(&EventState) -> R) -> R {
+fn with_state<R>(f: impl FnOnce(&EventState) -> R) -> R {
     thread_state::with(|state| f(&state.event))
 }
 
@@ -119,17 +119,17 @@ impl EventContext {
         }
         let mut context = Self::default();
         change(&mut context);
-        current(|current| current.set(context));
+        with_state(|state| state.set(context));
         let _cleared = ClearContext;
         forward()
     }
 
     #[inline(never)] // Few events have an outer context.
     fn scope_inside<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
-        let outer = current(|current| current.context(current.flags.get()));
+        let outer = with_state(|state| state.context(state.flags.get()));
         let mut inner = outer;
         change(&mut inner);
-        current(|current| current.set(inner));
+        with_state(|state| state.set(inner));
         let _restored = RestoreContext(outer);
         forward()
     }
@@ -138,7 +138,7 @@ impl EventContext {
     /// context and the line disposition of the current event.
     pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
-        current(|current| current.set(self));
+        with_state(|state| state.set(self));
         forward()
     }
 
@@ -147,13 +147,13 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn take() -> Self {
-        current(|current| {
-            let flags = current.flags.get();
+        with_state(|state| {
+            let flags = state.flags.get();
             if flags & CONTEXT == 0 {
                 return Self::default();
             }
-            current.flags.set(flags & !CONTEXT);
-            current.context(flags)
+            state.flags.set(flags & !CONTEXT);
+            state.context(flags)
         })
     }
 
@@ -163,11 +163,11 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn take_if_buffered() -> bool {
-        current(|current| {
-            let flags = current.flags.get();
+        with_state(|state| {
+            let flags = state.flags.get();
             let is_buffered = flags & (BUFFERED | SAMPLE_RATE) == BUFFERED;
             if is_buffered {
-                current.flags.set(flags & !CONTEXT);
+                state.flags.set(flags & !CONTEXT);
             }
             is_buffered
         })
@@ -212,7 +212,7 @@ impl EventContext {
             return false;
         }
         let update_flags = |update: fn(u16) -> u16| {
-            current(|current| current.flags.set(update(current.flags.get())));
+            with_state(|state| state.flags.set(update(state.flags.get())));
         };
         update_flags(|flags| {
             if flags & OWNED_LINE != 0 {
@@ -238,7 +238,7 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn is_set() -> bool {
-        current(|current| current.flags.get()) & CONTEXT != 0
+        with_state(|state| state.flags.get()) & CONTEXT != 0
     }
 
     /// Returns whether the current event is exempt from sink levels, because of
@@ -247,7 +247,7 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn forces_emit(callsite: &Metadata<'_>) -> bool {
-        let flags = current(|current| current.flags.get());
+        let flags = with_state(|state| state.flags.get());
         flags & (FORCE_EMIT | SUMMARY) != 0 && Self::flags_force_emit(flags, callsite)
     }
 
@@ -311,7 +311,7 @@ impl DispatchedSummary {
             has_arrived: false,
         };
         EventContext::default().forward_new_event(|| {
-            current(|current| current.put_summary(summary));
+            with_state(|state| state.put_summary(summary));
             dispatch();
             Self::current().is_some_and(|summary| summary.has_arrived)
         })
@@ -330,8 +330,8 @@ impl DispatchedSummary {
         let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
             return false;
         };
-        current(|current| {
-            current.put_summary(Self {
+        with_state(|state| {
+            state.put_summary(Self {
                 has_arrived: true,
                 ..summary
             });
@@ -340,9 +340,9 @@ impl DispatchedSummary {
     }
 
     fn current() -> Option<Self> {
-        current(|current| match current.flags.get() & SUMMARY {
+        with_state(|state| match state.flags.get() & SUMMARY {
             0 => None,
-            _ => current.summary.get(),
+            _ => state.summary.get(),
         })
     }
 }
@@ -407,10 +407,10 @@ impl Saved {
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
-            line: current(EventState::take_line),
+            line: with_state(EventState::take_line),
             summary: DispatchedSummary::current(),
         };
-        current(|current| current.flags.set(0));
+        with_state(|state| state.flags.set(0));
         saved
     }
 }
@@ -421,13 +421,13 @@ impl Drop for Restore {
     fn drop(&mut self) {
         // Drops state that was set and not taken.
         drop(ClearAll);
-        current(|current| {
-            current.set(self.0.context);
+        with_state(|state| {
+            state.set(self.0.context);
             if let Some(line) = self.0.line.take() {
-                current.put_line(line);
+                state.put_line(line);
             }
             if let Some(summary) = self.0.summary {
-                current.put_summary(summary);
+                state.put_summary(summary);
             }
         });
     }
@@ -438,7 +438,7 @@ struct RestoreContext(EventContext);
 impl Drop for RestoreContext {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.set(self.0));
+        with_state(|state| state.set(self.0));
     }
 }
 
@@ -448,7 +448,7 @@ struct ClearContext;
 impl Drop for ClearContext {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.flags.set(current.flags.get() & !CONTEXT));
+        with_state(|state| state.flags.set(state.flags.get() & !CONTEXT));
     }
 }
 
@@ -458,7 +458,7 @@ struct ClearAll;
 impl Drop for ClearAll {
     #[inline(always)] // Nearly always there is nothing to clear.
     fn drop(&mut self) {
-        let flags = current(|current| current.flags.replace(0));
+        let flags = with_state(|state| state.flags.replace(0));
         if flags & OWNED_LINE != 0 {
             drop_line();
         }

@@ -12,7 +12,7 @@ use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCa
 pub trait LayerExt: Sized {
     /// Forwards only the events that `levels` enables. All spans are forwarded, because they carry
     /// the context. If `levels` has no level for a target, all enabled events of the target are
-    /// forwarded. So are events that report on other events: summaries and the headers of dumps.
+    /// forwarded. Summaries and the headers of dumps are forwarded at every level.
     ///
     /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside this
     /// wrapper would miss events that it expects to receive.

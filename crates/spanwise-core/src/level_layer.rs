@@ -399,7 +399,7 @@ impl LevelState {
 
     fn restore_after(&self, duration: Duration, generation: u64) {
         let Some(deadline) = Instant::now().checked_add(duration) else {
-            return; // never restored
+            return; // the end is beyond the range of `Instant`
         };
         let mut changes = self.changes.lock();
         // At first, the generations are equal: `set_levels_for` holds this lock from before it

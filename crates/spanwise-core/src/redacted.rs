@@ -57,8 +57,8 @@ pub use unshared_fields::UnsharedFields;
 /// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
 ///
 /// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The names of
-/// spans, targets and fields are always shown. So are the fields with the target and the
-/// location of a `log` record.
+/// spans, targets and fields are always shown. So are the fields with the target and the location
+/// of a `log` record.
 #[derive(Debug)]
 pub struct Redacted<L> {
     inner: L,
@@ -182,13 +182,13 @@ impl RedactionState {
 }
 
 #[inline(always)] // See `thread_state::with`.
-fn current<R>(f: impl FnOnce(&RedactionState) -> R) -> R {
+fn with_state<R>(f: impl FnOnce(&RedactionState) -> R) -> R {
     thread_state::with(|state| f(&state.redaction))
 }
 
 #[inline]
 fn enabled_calls() -> u64 {
-    current(|current| current.enabled_calls.get())
+    with_state(|state| state.enabled_calls.get())
 }
 
 impl<S, L> Layer<S> for Redacted<L>
@@ -207,9 +207,9 @@ where
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        current(|current| {
-            let calls = current.enabled_calls.get();
-            current.enabled_calls.set(calls.wrapping_add(1));
+        with_state(|state| {
+            let calls = state.enabled_calls.get();
+            state.enabled_calls.set(calls.wrapping_add(1));
         });
         self.inner.enabled(metadata, ctx)
     }

@@ -426,12 +426,12 @@ impl SinkStats {
         self.write_failed += other.write_failed;
         self.lost_at_shutdown += other.lost_at_shutdown;
         self.filtered += other.filtered;
-        let (shed, of_other) = (&mut self.shed, other.shed);
-        shed.error += of_other.error;
-        shed.warn += of_other.warn;
-        shed.info += of_other.info;
-        shed.debug += of_other.debug;
-        shed.trace += of_other.trace;
+        let (shed, other_shed) = (&mut self.shed, other.shed);
+        shed.error += other_shed.error;
+        shed.warn += other_shed.warn;
+        shed.info += other_shed.info;
+        shed.debug += other_shed.debug;
+        shed.trace += other_shed.trace;
     }
 
     /// Returns the lines that were not delivered, for any reason.

@@ -173,7 +173,7 @@ impl TraceParent {
         text
     }
 
-    /// Parses a header. As the specification requires, a text of a later version than 00 may
+    /// Parses a header. As the specification requires, a header of a later version than 00 may
     /// continue after 55 bytes, and the continuation is ignored.
     #[doc(hidden)]
     #[must_use]

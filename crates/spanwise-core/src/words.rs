@@ -71,7 +71,7 @@ pub fn parse_each<'a, T>(
     ParseError::check(problems).map(|()| values)
 }
 
-/// Returns the problem that `word` has a name that an earlier word of the list also has.
+/// Returns the problem that an earlier word of the list has the same `name` as `word`.
 #[must_use]
 pub fn repeated(word: &str, name: &str) -> Problem {
     Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))

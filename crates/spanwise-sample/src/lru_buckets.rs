@@ -90,7 +90,7 @@ enum Origin {
 
 #[derive(Debug, Default)]
 struct LruShard {
-    slots: HashMap<u64, SlotId, BuildHasherDefault<IdentityHasher>>,
+    slot_by_key: HashMap<u64, SlotId, BuildHasherDefault<IdentityHasher>>,
     entries: LinkedSlots<Entry>,
     /// Values that occurred once, or that [`promote`](Self::promote) moved back. The oldest value
     /// is in front.
@@ -110,7 +110,7 @@ struct Entry {
 impl LruShard {
     /// Returns the bucket of `key`.
     fn get_or_insert(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
-        let (slot, origin) = match self.slots.get(&key) {
+        let (slot, origin) = match self.slot_by_key.get(&key) {
             Some(&slot) => {
                 self.touch(slot);
                 (slot, Origin::Own)
@@ -158,7 +158,7 @@ impl LruShard {
             // Reserves all memory now, so that later events do not allocate. A map that is at most
             // half full reuses the slots of removed keys without an allocation.
             self.entries.reserve_exact(KEYS_PER_SHARD);
-            self.slots.reserve(2 * KEYS_PER_SHARD);
+            self.slot_by_key.reserve(2 * KEYS_PER_SHARD);
         }
         let replaced = if self.entries.slots() < KEYS_PER_SHARD {
             None
@@ -168,7 +168,7 @@ impl LruShard {
         let (slot, origin) = match replaced {
             None => (self.entries.push_back(&mut self.once, entry), Origin::Own),
             Some((slot, origin)) => {
-                self.slots.remove(&self.entries[slot].key);
+                self.slot_by_key.remove(&self.entries[slot].key);
                 if self.entries[slot].is_frequent {
                     self.entries
                         .move_to(&mut self.frequent, &mut self.once, slot);
@@ -179,7 +179,7 @@ impl LruShard {
                 (slot, origin)
             }
         };
-        self.slots.insert(key, slot);
+        self.slot_by_key.insert(key, slot);
         (slot, origin)
     }
 
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "still there");
         assert_eq!(origin(&mut shard, 8, SECOND), Origin::TakenOver, "gone");
         assert_eq!(shard.entries.slots(), KEYS_PER_SHARD);
-        assert_eq!(shard.slots.len(), KEYS_PER_SHARD);
+        assert_eq!(shard.slot_by_key.len(), KEYS_PER_SHARD);
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
             let shard = shard.lock();
             assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
             // A table of 4,096 slots keeps an eighth of them empty.
-            assert!(shard.slots.capacity() <= 3584);
+            assert!(shard.slot_by_key.capacity() <= 3584);
         }
     }
 }

@@ -140,6 +140,7 @@ impl CaptureHandle {
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
     store: Owner,
+    /// Makes the guard `!Send`, because its thread must drop it.
     of_this_thread: PhantomData<*const ()>,
 }
 

@@ -7,8 +7,9 @@ use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{
     BUFFERED, ClearAll, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, EventState, LINE,
-    OWNED_LINE, Restore, SAMPLED_OUT, Saved, current,
+    OWNED_LINE, Restore, SAMPLED_OUT, Saved,
     unencoded_event::{BufferingUnit, DumpedRecords, EnteredUnits, NoUnits, UnencodedEvent},
+    with_state,
 };
 use crate::internal::LayerId;
 
@@ -70,9 +71,9 @@ impl LineDisposition {
         let mut context = outer.context;
         let _restored = Restore(outer);
         change(&mut context);
-        current(|current| {
-            current.set(context);
-            current.put_line(SinkLine::new(sink, self));
+        with_state(|state| {
+            state.set(context);
+            state.put_line(SinkLine::new(sink, self));
         });
         forward()
     }
@@ -81,7 +82,7 @@ impl LineDisposition {
     /// for the line of an outer event. Keeps the context of the event.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
-        if current(|current| current.flags.get()) & LINE == 0 {
+        if with_state(|state| state.flags.get()) & LINE == 0 {
             // Nothing to restore, because each inner scope removes the disposition that it sets.
             return forward();
         }
@@ -90,7 +91,7 @@ impl LineDisposition {
 
     #[cold]
     fn without_outer<R>(forward: impl FnOnce() -> R) -> R {
-        let _restored = RestoreLine(current(EventState::take_line));
+        let _restored = RestoreLine(with_state(EventState::take_line));
         forward()
     }
 
@@ -99,7 +100,7 @@ impl LineDisposition {
     #[inline]
     #[must_use]
     pub fn take(sink: LayerId) -> Option<(Self, bool)> {
-        if current(|current| current.flags.get()) & LINE == 0 {
+        if with_state(|state| state.flags.get()) & LINE == 0 {
             return None;
         }
         Self::take_for_sink(sink)
@@ -108,17 +109,17 @@ impl LineDisposition {
     /// Returns the sink whose next line has a disposition.
     #[must_use]
     pub fn sink() -> Option<LayerId> {
-        current(|current| {
-            let flags = current.flags.get();
+        with_state(|state| {
+            let flags = state.flags.get();
             if flags & ENTERED_LINE != 0 {
-                return Some(current.entered_line.get().sink);
+                return Some(state.entered_line.get().sink);
             }
             if flags & OWNED_LINE == 0 {
                 return None;
             }
-            let line = current.owned_line.take();
+            let line = state.owned_line.take();
             let sink = line.as_ref().map(|line| line.sink);
-            current.owned_line.set(line);
+            state.owned_line.set(line);
             sink
         })
     }
@@ -126,7 +127,7 @@ impl LineDisposition {
     /// Passes the records of a dump from the writer, which wrote the header, to the layer. Only for
     /// a sink whose layer has buffered an [`UnencodedEvent`].
     pub fn pass_dump(sink: LayerId, records: Box<dyn DumpedRecords>) {
-        current(|current| current.put_line(SinkLine::new(sink, Self::Dump(records))));
+        with_state(|state| state.put_line(SinkLine::new(sink, Self::Dump(records))));
     }
 
     /// Takes the records that the layer of `sink` writes after the header of a dump.
@@ -140,12 +141,12 @@ impl LineDisposition {
 
     #[inline(never)] // Few lines still have a disposition when this is called.
     fn take_for_sink(sink: LayerId) -> Option<(Self, bool)> {
-        current(|current| {
-            let line = current.take_line()?;
+        with_state(|state| {
+            let line = state.take_line()?;
             if line.sink == sink {
                 return Some((line.line, line.is_sampled_out));
             }
-            current.put_line(line);
+            state.put_line(line);
             None
         })
     }
@@ -163,12 +164,12 @@ impl EnteredLine {
     /// buffered in the unit of the entered span. The event is exempt from sampling.
     #[inline(always)] // The path of nearly all buffered lines.
     pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
-        if current(|current| current.flags.get()) != 0 {
+        if with_state(|state| state.flags.get()) != 0 {
             return self.scope_inside(forward);
         }
-        current(|current| {
-            current.entered_line.set(self);
-            current
+        with_state(|state| {
+            state.entered_line.set(self);
+            state
                 .flags
                 .set(BUFFERED | EXEMPT_FROM_SAMPLING | ENTERED_LINE);
         });
@@ -183,10 +184,10 @@ impl EnteredLine {
         let _restored = Restore(outer);
         context.buffered = true;
         context.exempt_from_sampling = true;
-        current(|current| {
-            current.set(context);
-            current.entered_line.set(self);
-            current.flags.set(current.flags.get() | ENTERED_LINE);
+        with_state(|state| {
+            state.set(context);
+            state.entered_line.set(self);
+            state.flags.set(state.flags.get() | ENTERED_LINE);
         });
         forward()
     }
@@ -195,11 +196,11 @@ impl EnteredLine {
     #[inline(always)] // Called twice for each buffered line.
     #[must_use]
     pub fn current(sink: LayerId) -> Option<Self> {
-        current(|current| {
-            if current.flags.get() & ENTERED_LINE == 0 {
+        with_state(|state| {
+            if state.flags.get() & ENTERED_LINE == 0 {
                 return None;
             }
-            let line = current.entered_line.get();
+            let line = state.entered_line.get();
             (line.sink == sink).then_some(line)
         })
     }
@@ -208,7 +209,7 @@ impl EnteredLine {
     /// buffered.
     #[inline]
     pub fn line_buffered() {
-        current(|current| current.flags.set(current.flags.get() & !LINE));
+        with_state(|state| state.flags.set(state.flags.get() & !LINE));
     }
 
     /// Updates the line after the thread has exited the entered span at `index`. A value can exit a
@@ -223,16 +224,16 @@ impl EnteredLine {
         let Some(line) = Self::current(sink) else {
             return;
         };
-        current(|current| match line.index.checked_sub(index) {
+        with_state(|state| match line.index.checked_sub(index) {
             Some(0) => {
                 if let Some(unit) = unit() {
                     let tag = line.tag;
                     let line = LineDisposition::Buffer { unit, tag };
-                    current.put_line(SinkLine::new(sink, line));
+                    state.put_line(SinkLine::new(sink, line));
                 }
             }
             // The spans above the exited span move down by one.
-            Some(_) => current.entered_line.set(Self {
+            Some(_) => state.entered_line.set(Self {
                 index: line.index - 1,
                 ..line
             }),
@@ -262,7 +263,7 @@ impl UnencodedEvent<'_> {
     /// encode the line and pass it to its writer.
     #[must_use]
     pub fn buffer(&self, sink: LayerId) -> bool {
-        let Some(line) = current(EventState::take_line) else {
+        let Some(line) = with_state(EventState::take_line) else {
             return false;
         };
         if line.sink == sink
@@ -271,7 +272,7 @@ impl UnencodedEvent<'_> {
         {
             return true;
         }
-        current(|current| current.put_line(line));
+        with_state(|state| state.put_line(line));
         false
     }
 }
@@ -326,17 +327,17 @@ struct RestoreLine(Option<SinkLine>);
 impl Drop for RestoreLine {
     fn drop(&mut self) {
         // Drops a disposition that was set and not taken.
-        drop(current(EventState::take_line));
+        drop(with_state(EventState::take_line));
         if let Some(line) = self.0.take() {
-            current(|current| current.put_line(line));
+            with_state(|state| state.put_line(line));
         }
     }
 }
 
 #[cold]
 pub(super) fn drop_line() {
-    // Dropped outside the call of `current`, because the destructor may access the same state.
-    let line = current(|current| current.owned_line.take());
+    // Dropped outside the call of `with_state`, because the destructor may access the same state.
+    let line = with_state(|state| state.owned_line.take());
     drop(line.map(ManuallyDrop::into_inner));
 }
 

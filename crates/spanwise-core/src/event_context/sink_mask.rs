@@ -3,7 +3,7 @@
 //! This set is separate from the flags of the event context, because the fast path of
 //! `EnteredLine::scope` requires that no flag is set.
 
-use super::current;
+use super::with_state;
 
 /// A set of sinks, one bit each, for the event that a thread handles.
 ///
@@ -27,7 +27,7 @@ impl SinkMask {
     #[inline]
     #[must_use]
     pub fn current() -> Self {
-        Self(current(|current| current.sinks.get()))
+        Self(with_state(|state| state.sinks.get()))
     }
 
     /// Returns the bits of the set.
@@ -48,7 +48,7 @@ impl SinkMask {
     /// even if a layer panics.
     #[inline]
     pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
-        let outer = current(|current| current.sinks.replace(self.0));
+        let outer = with_state(|state| state.sinks.replace(self.0));
         let _restored = RestoreSinks(outer);
         forward()
     }
@@ -59,6 +59,6 @@ struct RestoreSinks(u64);
 impl Drop for RestoreSinks {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.sinks.set(self.0));
+        with_state(|state| state.sinks.set(self.0));
     }
 }

@@ -109,7 +109,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     }
 
     /// Returns the queue and the state of this process. In a forked child, the first call creates
-    /// them, and starts the thread unless the exporter was shut down before the fork.
+    /// them. It also starts the thread, if the exporter was started and not shut down.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
         self.process.for_this_process(|_| self.new_process())

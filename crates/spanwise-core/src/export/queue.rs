@@ -284,8 +284,8 @@ impl<T: ExportItem> ExportQueue<T> {
     /// `hurry` wants it.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
-        // A flush ends at the first failure of the server. So if the latest flush has failed, it
-        // causes no second attempt, even if its callers have not returned yet.
+        // A flush ends at the first failed attempt that began during it. So if the latest flush has
+        // failed, it causes no second attempt, even if its callers have not returned yet.
         let is_requested = state.flushing > 0 || state.hurried_flush > state.failed_flush;
         let is_flushing = is_requested && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {

@@ -26,16 +26,16 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # Errors
 /// Returns a sentence with the mistake and the accepted values.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (count, name) = text.split_at(digits);
-    let unit = UNITS.iter().find(|(unit, _)| *unit == name);
-    let count = if count.is_empty() {
+    let factor_len = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (factor, unit_name) = text.split_at(factor_len);
+    let unit = UNITS.iter().find(|(name, _)| *name == unit_name);
+    let factor = if factor.is_empty() {
         Ok(1)
     } else {
-        count.parse::<u32>()
+        factor.parse::<u32>()
     };
-    match (unit, count) {
-        (Some((_, unit)), Ok(count)) if count > 0 => Ok(*unit * count),
+    match (unit, factor) {
+        (Some((_, unit)), Ok(factor)) if factor > 0 => Ok(*unit * factor),
         _ => Err(format!(
             "`{text}` is not a time: write s, m, h or ms, or a number of them, such as 10s"
         )),

@@ -40,29 +40,29 @@ impl QueryState {
     }
 }
 
-fn current<R>(f: impl FnOnce(&QueryState) -> R) -> R {
+fn with_state<R>(f: impl FnOnce(&QueryState) -> R) -> R {
     thread_state::with(|state| f(&state.error_query))
 }
 
 /// Queries `error`. Returns `None` if it is not an error of this crate.
 pub(crate) fn query(error: &(dyn Error + 'static), query: ErrorQuery) -> Option<ErrorReply> {
-    let outer = current(|current| current.query.replace(Some(query)));
+    let outer = with_state(|state| state.query.replace(Some(query)));
     #[expect(deprecated, reason = "so no other code calls it")]
     panic_safe::catch_panic(|| {
         error.description();
     });
-    let reply = current(|current| {
-        current.query.set(outer);
-        current.reply.take()
+    let reply = with_state(|state| {
+        state.query.set(outer);
+        state.reply.take()
     });
     reply.map(ManuallyDrop::into_inner)
 }
 
 /// Answers the current query. Called in `Error::description`, which returns the result.
 pub(crate) fn answer(reply: impl FnOnce(ErrorQuery) -> ErrorReply) -> &'static str {
-    if let Some(query) = current(|current| current.query.take()) {
+    if let Some(query) = with_state(|state| state.query.take()) {
         let reply = ManuallyDrop::new(reply(query));
-        current(|current| current.reply.set(Some(reply)));
+        with_state(|state| state.reply.set(Some(reply)));
     }
     "an error"
 }

@@ -35,7 +35,7 @@ pub fn generation() -> u32 {
 /// Registers callbacks for later forks: `before` runs before each fork, and `in_parent` after it,
 /// in the parent.
 ///
-/// Neither must wait for another thread without a time limit.
+/// Neither callback may wait for another thread without a time limit.
 pub fn on_fork(before: fn(), in_parent: fn()) {
     let _ = generation();
     let mut hooks = Box::new(Hooks {

@@ -11,10 +11,10 @@ impl<const COUNT: usize> HexDigits<COUNT> {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut digits = [b'0'; COUNT];
         for (digits, bytes) in digits.chunks_mut(16).zip(bytes.chunks(8)) {
-            let mut eight = [0; 8];
-            eight[..bytes.len()].copy_from_slice(bytes);
-            let sixteen = sixteen_digits(u64::from_be_bytes(eight));
-            digits.copy_from_slice(&sixteen[..digits.len()]);
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            let all_digits = sixteen_digits(u64::from_be_bytes(padded));
+            digits.copy_from_slice(&all_digits[..digits.len()]);
         }
         Self(digits)
     }
@@ -39,7 +39,7 @@ fn sixteen_digits(bytes: u64) -> [u8; 16] {
     ] {
         halves = (halves | halves << shift) & mask;
     }
-    // Each byte is 1 if its half is more than nine.
+    // Each byte is 1 if its half is more than nine, else 0.
     let letters = (halves + ONES * 6) >> 4 & ONES;
     let to_letter = u128::from(b'a' - b'0' - 10);
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()

@@ -34,13 +34,13 @@ impl PerSecond {
     }
 
     fn allows_at(&self, since_start: Duration) -> bool {
-        let second = since_start.as_secs() << 32;
-        let count = |window: u64| {
-            let current = window.max(second);
-            (current - second < u64::from(self.limit)).then_some(current + 1)
+        let empty_window = since_start.as_secs() << 32;
+        let count_call = |window: u64| {
+            let current = window.max(empty_window);
+            (current - empty_window < u64::from(self.limit)).then_some(current + 1)
         };
         self.window
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count_call)
             .is_ok()
     }
 }

@@ -30,7 +30,7 @@ impl ReentrancyState {
 }
 
 #[inline(always)] // See `thread_state::with`.
-fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
+fn with_state<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
     thread_state::with(|state| f(&state.reentrancy))
 }
 
@@ -43,19 +43,19 @@ fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 /// The error of the writer, or an error if the writer panicked or logged this line itself.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let outer = current(|current| current.writing.get());
+    let outer = with_state(|state| state.writing.get());
     let layer_bit = 1 << (layer.number() % 64);
     if outer & layer_bit != 0 {
         return Err(io::Error::other(
             "it was logged by the writer itself, inside a write",
         ));
     }
-    current(|current| current.writing.set(outer | layer_bit));
+    with_state(|state| state.writing.set(outer | layer_bit));
     let written = panic_safe::catch_panic(write);
-    current(|current| {
-        current.writing.set(outer);
+    with_state(|state| {
+        state.writing.set(outer);
         if let Some(Ok(())) = written {
-            current.written.set(true);
+            state.written.set(true);
         }
     });
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
@@ -66,13 +66,13 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
 #[inline]
 #[must_use]
 pub fn is_writing(layer: LayerId) -> bool {
-    current(|current| current.writing.get()) & 1 << (layer.number() % 64) != 0
+    with_state(|state| state.writing.get()) & 1 << (layer.number() % 64) != 0
 }
 
 /// Notes that a line was accepted without [`guarded_write`]: see [`take_written`].
 #[inline]
 pub fn note_written() {
-    current(|current| current.written.set(true));
+    with_state(|state| state.written.set(true));
 }
 
 /// Returns whether a writer accepted a line of this thread since the last call of this function.
@@ -80,14 +80,14 @@ pub fn note_written() {
 /// A background writer may lose the line later.
 #[must_use]
 pub fn take_written() -> bool {
-    current(|current| current.written.take())
+    with_state(|state| state.written.take())
 }
 
 /// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), or inside a write.
 /// In that case a panic hook must not log, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
-    current(|current| current.writing.get() != 0 || current.in_layers.get())
+    with_state(|state| state.writing.get() != 0 || state.in_layers.get())
 }
 
 /// Marks the thread as inside a layer until dropped.
@@ -100,7 +100,7 @@ impl InLayers {
     #[inline]
     pub(crate) fn enter() -> Self {
         Self {
-            outer: current(|current| current.in_layers.replace(true)),
+            outer: with_state(|state| state.in_layers.replace(true)),
         }
     }
 }
@@ -108,7 +108,7 @@ impl InLayers {
 impl Drop for InLayers {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.in_layers.set(self.outer));
+        with_state(|state| state.in_layers.set(self.outer));
     }
 }
 
@@ -127,15 +127,15 @@ impl WriterRole {
     /// Returns the role of this thread.
     #[must_use]
     pub fn current() -> Self {
-        current(|current| current.writer_role.get())
+        with_state(|state| state.writer_role.get())
     }
 
     /// Gives this thread the role until the guard is dropped.
     #[must_use]
     pub fn enter(self) -> impl Drop {
-        let outer = current(|current| current.writer_role.replace(self));
+        let outer = with_state(|state| state.writer_role.replace(self));
         RestoreValue {
-            cell: |current| &current.writer_role,
+            cell: |state| &state.writer_role,
             outer,
         }
     }
@@ -144,9 +144,9 @@ impl WriterRole {
 /// Marks this thread as running the sink of the queue at this address, until the guard is dropped.
 #[must_use]
 pub fn enter_sink(queue: usize) -> impl Drop {
-    let outer = current(|current| current.queue.replace(queue));
+    let outer = with_state(|state| state.queue.replace(queue));
     RestoreValue {
-        cell: |current| &current.queue,
+        cell: |state| &state.queue,
         outer,
     }
 }
@@ -155,7 +155,7 @@ pub fn enter_sink(queue: usize) -> impl Drop {
 #[inline]
 #[must_use]
 pub fn current_sink() -> usize {
-    current(|current| current.queue.get())
+    with_state(|state| state.queue.get())
 }
 
 /// Restores a value of the thread when it is dropped.
@@ -166,6 +166,6 @@ struct RestoreValue<T: Copy> {
 
 impl<T: Copy> Drop for RestoreValue<T> {
     fn drop(&mut self) {
-        current(|current| (self.cell)(current).set(self.outer));
+        with_state(|state| (self.cell)(state).set(self.outer));
     }
 }

@@ -59,15 +59,15 @@ fn before_epoch(before: &SystemTimeError) -> (i64, u32) {
 pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
     let second = second.clamp(FIRST_SECOND, LAST_SECOND);
     let (year, month, day) = date(second.div_euclid(DAY));
-    let second = second.rem_euclid(DAY) as u32;
+    let second_of_day = second.rem_euclid(DAY) as u32;
     let mut text = *b"0000-00-00T00:00:00";
     write_digits(&mut text[..4], year);
     for (at, number) in [
         (5, month),
         (8, day),
-        (11, second / 3600),
-        (14, second / 60 % 60),
-        (17, second % 60),
+        (11, second_of_day / 3600),
+        (14, second_of_day / 60 % 60),
+        (17, second_of_day % 60),
     ] {
         write_digits(&mut text[at..at + 2], number);
     }
@@ -122,13 +122,18 @@ fn write_digits(digits: &mut [u8], mut number: u32) {
 fn date(days: i64) -> (u32, u32, u32) {
     let days = days + 719_468; // since 0000-03-01
     let era = days.div_euclid(146_097);
-    let day = days.rem_euclid(146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + i64::from(month <= 2);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months_after_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months_after_march + 2) / 5 + 1;
+    let month = if months_after_march < 10 {
+        months_after_march + 3
+    } else {
+        months_after_march - 9
+    };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year as u32, month as u32, day as u32)
 }
 

@@ -51,8 +51,8 @@ pub(super) fn with_redacted<R>(
 /// from its original, calls it with `None`: the originals may be shown.
 ///
 /// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if
-/// the values are for another callsite, because the originals belong to the fields of their
-/// own callsite.
+/// the values are for another callsite, because the originals belong to the fields of their own
+/// callsite.
 pub(super) fn with_rebuilt<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,

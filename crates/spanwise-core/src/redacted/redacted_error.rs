@@ -14,7 +14,7 @@ use crate::{
     redact::redacted_display,
 };
 
-use super::{current, values::TextHandling};
+use super::{values::TextHandling, with_state};
 
 /// The redacted texts of an error. `source` has those of its causes.
 ///
@@ -146,9 +146,9 @@ impl Original {
 
 /// Returns an id that no other originals of this thread have.
 pub(super) fn next_originals_id() -> u64 {
-    current(|current| {
-        let id = current.last_originals_id.get().wrapping_add(1).max(1);
-        current.last_originals_id.set(id);
+    with_state(|state| {
+        let id = state.last_originals_id.get().wrapping_add(1).max(1);
+        state.last_originals_id.set(id);
         id
     })
 }
@@ -162,18 +162,18 @@ pub(super) fn with_originals<R>(
     struct Restore((*const (), u64));
     impl Drop for Restore {
         fn drop(&mut self) {
-            current(|current| current.originals.set(self.0));
+            with_state(|state| state.originals.set(self.0));
         }
     }
     let originals = (ptr::from_ref(originals).cast(), id);
-    let _restore = Restore(current(|current| current.originals.replace(originals)));
+    let _restore = Restore(with_state(|state| state.originals.replace(originals)));
     forward()
 }
 
 /// Calls `read` with the originals that have this id. Returns `None` if they are not being
 /// forwarded.
 fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
-    let (originals, current_id) = current(|current| current.originals.get());
+    let (originals, current_id) = with_state(|state| state.originals.get());
     if originals.is_null() || current_id != id {
         return None;
     }

@@ -4,7 +4,7 @@ use std::{cell::Cell, error::Error, fmt, mem::ManuallyDrop, ops::Range};
 
 use tracing_core::field::Value;
 
-use super::current;
+use super::with_state;
 use crate::{Redact, internal::panic_safe};
 
 /// The texts, bytes and errors of one event's values. The next event of the thread reuses the
@@ -41,7 +41,7 @@ struct DropArena;
 
 impl Drop for DropArena {
     fn drop(&mut self) {
-        current(|current| current.arena.has_destructor.set(false));
+        with_state(|state| state.arena.has_destructor.set(false));
         drop(RetainedArena::take());
     }
 }
@@ -56,17 +56,17 @@ impl RetainedArena {
 
     #[inline]
     fn take() -> Option<Box<TextArena>> {
-        let arena = current(|current| current.arena.arena.take());
+        let arena = with_state(|state| state.arena.arena.take());
         arena.map(ManuallyDrop::into_inner)
     }
 
     #[inline]
     fn put_back(arena: Box<TextArena>) {
-        if !current(|current| current.arena.has_destructor.get()) && !Self::register_destructor() {
+        if !with_state(|state| state.arena.has_destructor.get()) && !Self::register_destructor() {
             return;
         }
         let arena = ManuallyDrop::new(arena);
-        current(|current| current.arena.arena.set(Some(arena)));
+        with_state(|state| state.arena.arena.set(Some(arena)));
     }
 
     /// Makes the end of the thread drop the arena. Returns false if the thread is already ending,
@@ -74,7 +74,7 @@ impl RetainedArena {
     #[cold]
     fn register_destructor() -> bool {
         let has_destructor = DROP_ARENA.try_with(|_| ()).is_ok();
-        current(|current| current.arena.has_destructor.set(has_destructor));
+        with_state(|state| state.arena.has_destructor.set(has_destructor));
         has_destructor
     }
 }

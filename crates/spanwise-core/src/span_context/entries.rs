@@ -83,7 +83,8 @@ impl Entries {
         }
     }
 
-    /// Adds an entry whose key is new. `policy` is needed unless its policy step is `Done`.
+    /// Adds an entry whose key is new. `policy` is stored unless the policy step of the entry is
+    /// `Done`.
     pub(crate) fn push(&mut self, entry: Entry<'_>, policy: Option<&Arc<dyn Redact>>) {
         self.text.push_str(entry.value);
         if entry.policy_step != PolicyStep::Done && self.policy.is_none() {
