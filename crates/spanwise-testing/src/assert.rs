@@ -177,9 +177,10 @@ impl Capture {
     /// and spans that do not belong to a capture.
     ///
     /// The search is for the text itself, for its escaped forms in JSON and `Debug`, and for its
-    /// bytes in hexadecimal and in the `Debug` form of `Vec<u8>`. It does not find a secret that is
-    /// split, encoded (base64) or in another case. For an error recorded as `&dyn Error`, it covers
-    /// the messages of the chain, not the `Debug` output.
+    /// bytes in hexadecimal and in the `Debug` form of `Vec<u8>`. The last two forms are searched
+    /// only for secrets of at least four bytes. The search does not find a secret that is split,
+    /// encoded (base64) or in another case. For an error recorded as `&dyn Error`, it covers the
+    /// messages of the chain, not the `Debug` output.
     ///
     /// # Panics
     /// If `secret` was logged. The message names at most ten places and shows at most four

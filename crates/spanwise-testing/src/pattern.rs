@@ -34,7 +34,7 @@ enum Kind<'a> {
     },
 }
 
-/// Selects events whose message matches a regular expression, in the syntax of the crate `regex`.
+/// Selects events whose message matches a regular expression, in the syntax of `regex-lite`.
 ///
 /// It may match any part of the message. Use `^…$` to match the whole message.
 ///

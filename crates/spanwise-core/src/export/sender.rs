@@ -43,7 +43,7 @@ pub fn is_sender_thread() -> bool {
     role() != Role::None
 }
 
-/// Returns whether this is a sender thread, or its helper, that does not run [`PeriodicTasks`].
+/// Returns whether this is a sender thread or its helper, and is not running [`PeriodicTasks`] now.
 ///
 /// Events that such a thread logs come from the HTTP client, and may contain the credentials of the
 /// exporter.
