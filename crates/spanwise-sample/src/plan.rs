@@ -357,8 +357,8 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
             return;
         };
         let Some(name) = &rate.key else { return };
-        let own = self.own_field(field, name);
-        if own.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
+        let own_field = self.own_field(field, name);
+        if own_field.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
             return;
         }
         if let Some(value) = self.context().get(name) {

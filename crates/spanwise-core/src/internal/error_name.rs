@@ -35,12 +35,13 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     let is_whole = panic_safe::catch_panic(|| write!(prefix, "{error:?}"))?.is_ok();
     let DebugPrefix(debug) = prefix;
     let is_name_char = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
-    let (name, rest) = debug.split_at(debug.find(|c| !is_name_char(c)).unwrap_or(debug.len()));
+    let (name, after_name) =
+        debug.split_at(debug.find(|c| !is_name_char(c)).unwrap_or(debug.len()));
     // `Declined`, `Declined(` or `Declined { `.
     let is_name = name.starts_with(char::is_alphabetic)
-        && match rest {
+        && match after_name {
             "" => is_whole,
-            rest => rest.starts_with('(') || rest.starts_with(" {"),
+            after_name => after_name.starts_with('(') || after_name.starts_with(" {"),
         };
     if !is_name {
         return None;

@@ -35,8 +35,8 @@ pub fn percent_decode_strictly(text: &str) -> Option<String> {
 /// returns `None` if the byte is invalid.
 fn decode_bytes(text: &str, unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
+    let mut remaining = text.as_bytes();
+    while let Some((first, others)) = remaining.split_first() {
         let escaped = (*first == b'%')
             .then(|| others.split_first_chunk::<2>())
             .flatten()
@@ -46,7 +46,7 @@ fn decode_bytes(text: &str, unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<
             None => (unescaped(*first)?, others),
         };
         bytes.push(byte);
-        rest = after;
+        remaining = after;
     }
     Some(bytes)
 }

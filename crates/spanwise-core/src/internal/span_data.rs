@@ -51,7 +51,7 @@ pub struct SpanData<T> {
 struct Version<T> {
     value: T,
     /// The number of late records of all ancestors before this version was built.
-    above: u64,
+    records_above: u64,
     /// An epoch at which this version was up to date.
     valid_at: AtomicU64,
 }
@@ -87,13 +87,13 @@ impl<T: Inherit> SpanData<T> {
                 let current = parent.current();
                 Version {
                     value: make(Some(&current.value)),
-                    above: current.above.wrapping_add(records),
+                    records_above: current.records_above.wrapping_add(records),
                     valid_at: AtomicU64::new(epoch),
                 }
             }
             None => Version {
                 value: make(None),
-                above: 0,
+                records_above: 0,
                 valid_at: AtomicU64::new(FIRST_EPOCH),
             },
         };
@@ -163,7 +163,7 @@ impl<T: Inherit> SpanData<T> {
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
         let epoch = self.epoch();
         let before = Cell::new(NEVER);
-        let version = self.replace_latest(|own| {
+        let version = self.replace_latest(|own_value| {
             before.set(epoch.load(Ordering::Acquire));
             let parent = self.parent().map(|parent| {
                 let records = parent.record_count();
@@ -171,10 +171,10 @@ impl<T: Inherit> SpanData<T> {
             });
             let parent_value = parent.as_ref().map(|(parent, _)| &parent.value);
             Version {
-                value: change(own, parent_value),
-                above: parent
-                    .as_ref()
-                    .map_or(0, |(parent, records)| parent.above.wrapping_add(*records)),
+                value: change(own_value, parent_value),
+                records_above: parent.as_ref().map_or(0, |(parent, records)| {
+                    parent.records_above.wrapping_add(*records)
+                }),
                 valid_at: AtomicU64::new(NEVER),
             }
         });
@@ -197,8 +197,8 @@ impl<T: Inherit> SpanData<T> {
         let mut nested = 0;
         loop {
             let before = REPLACED.get();
-            let own = newest.as_deref().unwrap_or(&self.first);
-            let version = Arc::new(build(&own.value));
+            let newest_version = newest.as_deref().unwrap_or(&self.first);
+            let version = Arc::new(build(&newest_version.value));
             // `build` may record into the same span, and would do so in each repetition. So the
             // number of such repetitions is limited.
             nested += u32::from(REPLACED.get() != before);
@@ -250,13 +250,14 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Returns the latest version if it was built after all `above` records of the ancestors.
-    fn latest_over(&self, above: u64) -> Option<Current<'_, T>> {
+    /// Returns the latest version if it was built after all `records_above` records of the
+    /// ancestors.
+    fn latest_over(&self, records_above: u64) -> Option<Current<'_, T>> {
         let newest = match self.latest.lock().clone() {
             Some(version) => Current::Latest(version),
             None => Current::First(&self.first),
         };
-        (newest.above == above).then_some(newest)
+        (newest.records_above == records_above).then_some(newest)
     }
 
     /// Rebuilds the values that were built before a late record of an ancestor: the value of this
@@ -267,11 +268,11 @@ impl<T: Inherit> SpanData<T> {
     fn refresh(&self) -> Current<'_, T> {
         // Read the epoch first. A later record increments it, so the next read rebuilds again.
         let now = self.current_epoch();
-        let above = self
+        let records_above = self
             .ancestors()
             .map(Self::record_count)
             .fold(0, u64::wrapping_add);
-        if let Some(current) = self.latest_over(above) {
+        if let Some(current) = self.latest_over(records_above) {
             current.valid_at.store(now, Ordering::Release);
             return current;
         }
@@ -279,22 +280,30 @@ impl<T: Inherit> SpanData<T> {
         let mut value = None;
         let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
-            if let Some(current) = step.node.latest_over(step.above) {
+            if let Some(current) = step.node.latest_over(step.records_above) {
                 current.valid_at.store(now, Ordering::Release);
                 (value, stale_count) = (Some(current), index);
                 break;
             }
         }
         for step in path[..stale_count].iter().rev() {
-            value = Some(step.node.rebuild_version(value.as_deref(), step.above, now));
+            value = Some(
+                step.node
+                    .rebuild_version(value.as_deref(), step.records_above, now),
+            );
         }
         value.unwrap_or(Current::First(&self.first))
     }
 
-    fn rebuild_version(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
-        Current::Latest(self.replace_latest(|own| Version {
-            value: own.rebuild(parent.map(|parent| &parent.value)),
-            above,
+    fn rebuild_version(
+        &self,
+        parent: Option<&Version<T>>,
+        records_above: u64,
+        now: u64,
+    ) -> Current<'_, T> {
+        Current::Latest(self.replace_latest(|own_value| Version {
+            value: own_value.rebuild(parent.map(|parent| &parent.value)),
+            records_above,
             valid_at: AtomicU64::new(now),
         }))
     }

@@ -65,14 +65,14 @@ pub(crate) trait TreeNode: Sized {
         let mut path: Vec<_> = nodes
             .map(|node| PathNode {
                 node,
-                own: node.record_count(),
-                above: 0,
+                own_records: node.record_count(),
+                records_above: 0,
             })
             .collect();
-        let mut above = 0_u64;
+        let mut records_above = 0_u64;
         for node in path.iter_mut().rev() {
-            node.above = above;
-            above = above.wrapping_add(node.own);
+            node.records_above = records_above;
+            records_above = records_above.wrapping_add(node.own_records);
         }
         path
     }
@@ -101,9 +101,9 @@ pub(crate) enum TreePosition<N> {
 pub(crate) struct PathNode<'a, N> {
     pub(crate) node: &'a N,
     /// The number of late records of the span.
-    pub(crate) own: u64,
+    pub(crate) own_records: u64,
     /// The number of late records of its ancestors.
-    pub(crate) above: u64,
+    pub(crate) records_above: u64,
 }
 
 /// No tree has this epoch.

@@ -153,12 +153,12 @@ impl<'a> FieldMatch<'a> {
 /// literally, so an operator with braces would never match.
 fn pattern(value: &str) -> Option<String> {
     let mut pattern = String::new();
-    let mut rest = value.chars();
+    let mut remaining = value.chars();
     let mut is_after_escaped_letter = false;
-    while let Some(c) = rest.next() {
-        let escaped = (c == '\\').then(|| rest.next()).flatten();
+    while let Some(c) = remaining.next() {
+        let escaped = (c == '\\').then(|| remaining.next()).flatten();
         match (c, escaped) {
-            ('{', _) if is_after_escaped_letter || is_count(rest.as_str()) => return None,
+            ('{', _) if is_after_escaped_letter || is_count(remaining.as_str()) => return None,
             ('\\', Some(c)) if !is_separator(c) => pattern.extend(['\\', c]),
             (_, Some(c)) | (c, None) if is_separator(c) => {
                 pattern.push_str(&format!("\\x{:02x}", u32::from(c)));

@@ -104,7 +104,7 @@ impl Entries {
         added: impl Iterator<Item = Entry<'a>> + Clone,
         policy: &Arc<dyn Redact>,
     ) -> bool {
-        let has_key = |key: &str| self.keys.iter().any(|own| own.name == key);
+        let has_key = |key: &str| self.keys.iter().any(|known| known.name == key);
         if added.clone().any(|added| has_key(added.key)) {
             return false;
         }

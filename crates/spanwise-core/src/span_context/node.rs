@@ -116,7 +116,7 @@ impl ContextNode {
         let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
             if let Some(joined) = &mut step.node.values.lock().joined
-                && joined.records == step.above.wrapping_add(step.own)
+                && joined.records == step.records_above.wrapping_add(step.own_records)
             {
                 joined.epoch = now;
                 (outer, stale_count) = (Some(Arc::clone(&joined.entries)), index);
@@ -125,11 +125,11 @@ impl ContextNode {
         }
         for step in path[..stale_count].iter().rev() {
             let mut values = step.node.values.lock();
-            let own = values.own.share();
-            let entries = ReadableEntries::join(outer.as_ref(), &own);
+            let own_entries = values.own.share();
+            let entries = ReadableEntries::join(outer.as_ref(), &own_entries);
             let replaced = values.joined.replace(Joined {
                 entries: Arc::clone(&entries),
-                records: step.above.wrapping_add(step.own),
+                records: step.records_above.wrapping_add(step.own_records),
                 epoch: now,
             });
             drop(values);
@@ -176,14 +176,14 @@ impl OwnValues {
         policy: &Arc<dyn Redact>,
     ) -> Option<Self> {
         // Nearly always the values are unread and the keys are new.
-        if let Self::Unread(own) = self
-            && own.add_new(recorded.clone(), policy)
+        if let Self::Unread(entries) = self
+            && entries.add_new(recorded.clone(), policy)
         {
             return None;
         }
         let before = match self {
-            Self::Unread(own) => own,
-            Self::Read(own) => own.latest(),
+            Self::Unread(entries) => entries,
+            Self::Read(shared) => shared.latest(),
         };
         let changed = before.with(recorded, policy);
         Some(mem::replace(self, Self::Unread(changed)))
@@ -191,12 +191,12 @@ impl OwnValues {
 
     /// Returns the values for readers.
     fn share(&mut self) -> Arc<OwnEntries> {
-        let own = match self {
-            Self::Read(own) => return Arc::clone(own),
-            Self::Unread(own) => OwnEntries::new(mem::take(own)),
+        let shared = match self {
+            Self::Read(shared) => return Arc::clone(shared),
+            Self::Unread(entries) => OwnEntries::new(mem::take(entries)),
         };
-        *self = Self::Read(Arc::clone(&own));
-        own
+        *self = Self::Read(Arc::clone(&shared));
+        shared
     }
 }
 

@@ -91,8 +91,8 @@ fn find_runtime(krate: &str, is_part: impl Fn(&str, &str) -> bool) -> Option<&'s
         return Some("async_std");
     }
     let (name, parts) = RUNTIMES.iter().find(|(name, _)| {
-        let rest = krate.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        let suffix = krate.strip_prefix(name);
+        suffix.is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
     })?;
     let part = krate[name.len()..].strip_prefix('_');
     part.is_none_or(|part| is_part(parts, part))

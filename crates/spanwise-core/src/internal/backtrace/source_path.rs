@@ -34,18 +34,22 @@ fn without_version(directory: &str) -> Option<&str> {
 /// Like [`relative_path`]. `root` is the directory in which the application was built, if it is
 /// known.
 pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
-    if let Some(rest) = root.and_then(|root| path.strip_prefix(root)) {
-        return rest;
+    if let Some(relative) = root.and_then(|root| path.strip_prefix(root)) {
+        return relative;
     }
-    if let Some(rest) = path.strip_prefix("./") {
-        return rest;
+    if let Some(relative) = path.strip_prefix("./") {
+        return relative;
     }
     // The layout of cargo and rustup, in any home directory.
-    if let Some((_, rest)) = path.split_once("/registry/src/") {
-        return rest.split_once('/').map_or(rest, |(_, rest)| rest);
+    if let Some((_, relative)) = path.split_once("/registry/src/") {
+        return relative
+            .split_once('/')
+            .map_or(relative, |(_, relative)| relative);
     }
-    if let Some(rest) = path.strip_prefix("/rustc/") {
-        return rest.split_once('/').map_or(rest, |(_, rest)| rest);
+    if let Some(relative) = path.strip_prefix("/rustc/") {
+        return relative
+            .split_once('/')
+            .map_or(relative, |(_, relative)| relative);
     }
     for directory in ["/rustlib/src/rust/library/", "/git/checkouts/", "/vendor/"] {
         if let Some(at) = path.find(directory) {
