@@ -78,24 +78,25 @@ fn runtime_for_crate(krate: &str) -> Option<&'static str> {
 fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
-        _ => find_runtime(krate, |parts, part| {
-            parts.split(' ').any(|known| known == part)
+        _ => find_runtime(krate, |known_suffixes, suffix| {
+            known_suffixes.split(' ').any(|known| known == suffix)
         }),
     }
 }
 
-/// Finds the runtime of a crate. `is_part` is passed the known suffixes of the runtime, and the
-/// suffix of the crate.
-fn find_runtime(krate: &str, is_part: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
+/// Finds the runtime of a crate by the start of its name. If the name has a suffix,
+/// `accepts_suffix` is passed the known suffixes of the runtime and this suffix.
+fn find_runtime(krate: &str, accepts_suffix: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     if krate == "async_std" {
         return Some("async_std");
     }
-    let (name, parts) = RUNTIMES.iter().find(|(name, _)| {
-        let suffix = krate.strip_prefix(name);
-        suffix.is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
+    let (name, known_suffixes) = RUNTIMES.iter().find(|(name, _)| {
+        let after_name = krate.strip_prefix(name);
+        after_name.is_some_and(|after_name| after_name.is_empty() || after_name.starts_with('_'))
     })?;
-    let part = krate[name.len()..].strip_prefix('_');
-    part.is_none_or(|part| is_part(parts, part))
+    let suffix = krate[name.len()..].strip_prefix('_');
+    suffix
+        .is_none_or(|suffix| accepts_suffix(known_suffixes, suffix))
         .then_some(*name)
 }
 

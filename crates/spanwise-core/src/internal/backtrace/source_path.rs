@@ -41,15 +41,15 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
         return relative;
     }
     // The layout of cargo and rustup, in any home directory.
-    if let Some((_, relative)) = path.split_once("/registry/src/") {
-        return relative
+    if let Some((_, in_registry)) = path.split_once("/registry/src/") {
+        return in_registry
             .split_once('/')
-            .map_or(relative, |(_, relative)| relative);
+            .map_or(in_registry, |(_, relative)| relative);
     }
-    if let Some(relative) = path.strip_prefix("/rustc/") {
-        return relative
+    if let Some(in_rustc) = path.strip_prefix("/rustc/") {
+        return in_rustc
             .split_once('/')
-            .map_or(relative, |(_, relative)| relative);
+            .map_or(in_rustc, |(_, relative)| relative);
     }
     for directory in ["/rustlib/src/rust/library/", "/git/checkouts/", "/vendor/"] {
         if let Some(at) = path.find(directory) {
