@@ -156,9 +156,8 @@ impl SampledSink {
         }
         match unreported.pending_due {
             None => self.pending.lock().push((callsite, due)),
-            // The pending summary would wait for `emit_summaries`, because it is of a rule that
-            // keeps no event. But another rule suppressed the current event, so a summary is due at
-            // a time.
+            // The pending summary would wait for `emit_summaries`, because its rule keeps no event.
+            // But another rule suppressed the current event, so the summary becomes due at `due`.
             Some(ON_FLUSH) if due < ON_FLUSH => {
                 let mut pending = self.pending.lock();
                 let of_callsite = pending

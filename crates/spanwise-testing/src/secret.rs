@@ -7,8 +7,8 @@ use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 /// A text to search for, in the forms that Rust and `JsonLayer` give it.
 pub(crate) struct Secret {
     plain: String,
-    /// All these forms, including the plain one. The longest form is first, so that hiding a
-    /// shorter one leaves no part of it.
+    /// All these forms, including the plain one. The longest form is first. Otherwise, hiding a
+    /// shorter form could leave a part of a longer one.
     forms: Vec<String>,
 }
 
