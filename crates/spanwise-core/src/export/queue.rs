@@ -37,8 +37,8 @@ pub struct ExportQueue<T> {
 }
 
 struct State<T> {
-    /// Urgent items.
     urgent: Lane<T>,
+    /// Items that are not urgent.
     others: Lane<T>,
     /// The item that is being sent. Its room stays reserved, because it may be put back.
     in_flight: Option<InFlight>,
@@ -57,6 +57,7 @@ struct State<T> {
     failed_flush: u64,
     /// Whether the state changed since the last step of the sender thread.
     is_signalled: bool,
+    /// Whether the queue was shut down.
     has_ended: bool,
     /// Whether the shutdown lost items.
     has_lost: bool,
@@ -69,6 +70,7 @@ struct Lane<T> {
     bytes: usize,
 }
 
+/// The size of the item in flight.
 struct InFlight {
     events: u64,
     bytes: usize,

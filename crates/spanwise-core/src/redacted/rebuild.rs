@@ -94,6 +94,7 @@ pub(super) fn with_rebuilt<R>(
     })
 }
 
+/// Calls `forward` with the values in `slots`.
 fn forward_slots<R>(
     slots: &[RedactedValue],
     arena: &TextArena,
@@ -119,6 +120,7 @@ const MAX_STACK_FIELDS: usize = 32;
 /// Callsites with at most this many fields use a smaller array.
 const SMALL_STACK_FIELDS: usize = 8;
 
+/// Calls `f` with a slice of `len` default values. Short slices are on the stack.
 #[inline]
 fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     if len <= SMALL_STACK_FIELDS {
@@ -174,6 +176,7 @@ struct Rebuilder<'a> {
     plan: &'a FieldPlan,
     policy: &'a dyn Redact,
     formatting: Formatting,
+    /// The redacted values, by the index of their field.
     slots: &'a mut [RedactedValue],
     arena: Box<TextArena>,
     /// Whether a redacted value differs, or may differ, from its original.
