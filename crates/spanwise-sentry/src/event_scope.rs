@@ -213,8 +213,7 @@ pub(crate) fn shown_text(value: &Value) -> Option<String> {
 /// Parses a trace id, also in the form of a UUID. Rejects all zeros, which W3C Trace Context
 /// defines as invalid.
 fn trace_id(value: &Value) -> Option<TraceId> {
-    let id = shown_text(value)?;
+    let id = shown_text(value)?.replace('-', "");
     let is_all_zeros = id.bytes().all(|byte| byte == b'0');
-    let id = id.replace('-', "");
     (!is_all_zeros).then(|| id.parse().ok()).flatten()
 }

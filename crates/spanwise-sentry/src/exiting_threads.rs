@@ -30,7 +30,7 @@ impl DeferredItem {
 #[derive(Default)]
 pub(crate) struct DeferredItems {
     state: Mutex<State>,
-    /// Notified when a [`Move`] ends.
+    /// Notified when a [`Move`] ends, and when sending ends.
     move_ended: Condvar,
 }
 
@@ -118,6 +118,7 @@ impl DeferredItems {
     pub(crate) fn end(&self) -> VecDeque<DeferredItem> {
         let mut state = self.state.lock();
         state.has_ended = true;
+        self.move_ended.notify_all();
         mem::take(&mut state.waiting)
     }
 }

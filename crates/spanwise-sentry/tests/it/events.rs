@@ -88,6 +88,24 @@ fn event_has_tags_user_and_trace_of_its_request() {
 }
 
 #[test]
+fn trace_id_of_zeros_is_none() {
+    for zeros in [
+        "0".repeat(32),
+        "00000000-0000-0000-0000-000000000000".to_owned(),
+    ] {
+        let (receiver, _) = sent(plain, || {
+            let _request = info_span!("request", trace_id = %zeros).entered();
+            error!("payment failed");
+        });
+        let trace_id = one(&receiver)["contexts"]["trace"]["trace_id"].to_string();
+        assert!(
+            trace_id.contains(|c| matches!(c, '1'..='9' | 'a'..='f')),
+            "{trace_id}"
+        );
+    }
+}
+
+#[test]
 fn breadcrumbs_are_those_of_the_request() {
     let (receiver, _) = sent(plain, || {
         info!("outside");
