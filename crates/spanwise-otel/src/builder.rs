@@ -571,7 +571,11 @@ fn tls(options: &ExportOptions, endpoint: Option<&Endpoint>, checks: &mut Checks
             "is an endpoint without TLS, which needs no certificates",
             "use https, or remove the certificates",
         );
-        checks.push("root_certificates", error);
+        let setting = match options.root_certificates {
+            Some(_) => "root_certificates",
+            None => "client_certificate",
+        };
+        checks.push(setting, error);
     }
     tls
 }

@@ -131,8 +131,8 @@ impl<W> LogLayer<W> {
                 return;
             };
             match field {
-                SpecialField::TraceId => ids.trace_id = parse_hex(digits.as_bytes()),
-                SpecialField::SpanId => ids.span_id = parse_hex(digits.as_bytes()),
+                SpecialField::TraceId => ids.trace_id = parse_id(digits),
+                SpecialField::SpanId => ids.span_id = parse_id(digits),
                 _ => {}
             }
         };
@@ -394,6 +394,11 @@ impl LogPlan {
 
 /// A span with this field begins a unit of work: a request, a job.
 const UNIT_FIELD: &str = "spanwise.unit";
+
+/// Parses a trace id or a span id. All zeros are no id.
+fn parse_id<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    parse_hex(digits.as_bytes()).filter(|id| *id != [0; N])
+}
 
 /// Encodes the body and the fields of an event. If `keeps_ids`, the fields `trace_id` and `span_id`
 /// are attributes: the record has no ids of a span that could be used instead.

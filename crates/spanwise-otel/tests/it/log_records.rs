@@ -84,6 +84,16 @@ fn record_has_time_severity_body_and_scope() {
 }
 
 #[test]
+fn ids_of_zeros_are_no_ids() {
+    let (trace_id, span_id) = ("0".repeat(32), "0".repeat(16));
+    let one = record(|| {
+        let _span = info_span!("request", trace_id, span_id).entered();
+        info!("served");
+    });
+    assert_eq!((one.trace_id(), one.span_id()), Default::default());
+}
+
+#[test]
 fn time_before_the_epoch_is_unknown() {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
     let records = records(LogOptions::default().clock(clock), || info!("early"));

@@ -66,6 +66,15 @@ fn wrong_options_are_reported_together() {
     }
 }
 
+#[test]
+fn certificate_without_tls_is_named() {
+    let builder = silent("http://collector:4318")
+        .logs(|logs| logs.client_certificate(CLIENT).client_key(CLIENT_KEY));
+    let text = errors(builder).join("\n");
+    let expected = "logs: client_certificate: `http://collector:4318/v1/logs` is an endpoint";
+    assert!(text.starts_with(expected), "{text}");
+}
+
 fn apply(builder: &mut OtelBuilder, name: &str, text: &str) -> Result<(), ParseError> {
     let setting = OtelSetting::all().find(|setting| setting.def.name == name);
     builder.apply(setting.unwrap(), text)
