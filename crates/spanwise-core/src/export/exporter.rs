@@ -126,7 +126,8 @@ impl<T: ExportItem, S> Exporter<T, S> {
         let queue = Arc::new(ExportQueue::new(&self.options));
         let started = match self.tasks.get() {
             Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(&queue, tasks),
-            _ => Err(io::Error::other("the exporter was shut down")),
+            Some(_) => Err(io::Error::other("the exporter was shut down")),
+            None => Err(io::Error::other("the exporter was not started")),
         };
         if let Err(error) = started {
             queue.shutdown_by(Instant::now());

@@ -85,7 +85,7 @@ impl TokenBucket {
 
     /// Takes a token even if there is none. The debt stays below one burst.
     pub fn charge(self, full_at: &AtomicU64, now: u64) {
-        let max_full_at = now.saturating_add(self.tolerance.saturating_mul(2));
+        let max_full_at = self.empty_state(now).saturating_add(self.tolerance);
         // The closure never returns `None`, so there is no error.
         let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let next = full_at.max(now).saturating_add(self.cost(1));

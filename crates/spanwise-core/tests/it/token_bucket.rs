@@ -27,3 +27,17 @@ fn bucket_without_rate_keeps_nothing() {
     let (bucket, mut level) = (TokenBucket::new(0, SECOND, 1), 0);
     assert!(!bucket.take_token(&mut level, 99 * MS));
 }
+
+#[test]
+fn charge_takes_a_token_that_is_missing() {
+    for burst in 1..4 {
+        let bucket = TokenBucket::new(10, SECOND, burst);
+        let level = AtomicU64::new(0);
+        for _ in 0..2 * burst {
+            bucket.charge(&level, 0);
+        }
+        // The debt is one token less than the burst, and each token takes 100 ms.
+        let first = (0..).find(|ms| bucket.take_shared_token(&level, ms * MS));
+        assert_eq!(first, Some(u64::from(burst) * 100), "burst of {burst}");
+    }
+}
