@@ -83,15 +83,20 @@ fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool 
     find.found
 }
 
-/// Returns whether `context::set` has set a key besides [`CONTEXT_KEYS`]. Before that, such a key
-/// can only be pinned by a span of `spanwise-http` that declares it.
+/// Returns whether a key besides [`CONTEXT_KEYS`] may be pinned: `context::set` has set one, or
+/// `spanwise-http` has declared one.
 #[inline]
 #[must_use]
-pub fn has_set_custom_key() -> bool {
-    HAS_SET_CUSTOM_KEY.load(Ordering::Relaxed)
+pub fn may_pin_custom_keys() -> bool {
+    MAY_PIN_CUSTOM_KEYS.load(Ordering::Relaxed)
 }
 
-static HAS_SET_CUSTOM_KEY: AtomicBool = AtomicBool::new(false);
+/// Notes that a callsite which [`pins_context`] declares a key besides [`CONTEXT_KEYS`].
+pub fn custom_key_declared() {
+    MAY_PIN_CUSTOM_KEYS.store(true, Ordering::Relaxed);
+}
+
+static MAY_PIN_CUSTOM_KEYS: AtomicBool = AtomicBool::new(false);
 
 /// Returns the callsite whose only field is `key`. There is one callsite for each declared key that
 /// was set.
@@ -106,7 +111,7 @@ pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
         return callsite;
     }
     if !CONTEXT_KEYS.contains(&key) {
-        HAS_SET_CUSTOM_KEY.store(true, Ordering::Relaxed);
+        custom_key_declared();
     }
     let callsite = new_callsite(&[key]);
     created.push(callsite);

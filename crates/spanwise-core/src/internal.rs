@@ -98,7 +98,9 @@ pub fn monotonic_nanos(clock: &crate::Clock) -> u64 {
 
 pub use crate::{
     child_env::{BAGGAGE, CarriedContext, TRACEPARENT, TRACESTATE, carry_otel_context},
-    context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
+    context_callsites::{
+        custom_key_declared, may_pin_custom_keys, pins_context, recorded_callsite,
+    },
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{
         BufferingUnit, DispatchedSummary, DumpedRecord, DumpedRecords, EnteredLine, EnteredUnits,

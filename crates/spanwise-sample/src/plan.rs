@@ -12,7 +12,7 @@ use spanwise_core::{
     internal::{
         LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold, randomness_from_context},
-        has_set_custom_key, log_record,
+        log_record, may_pin_custom_keys,
     },
 };
 use tracing::Event;
@@ -106,7 +106,7 @@ impl OwnField {
     /// [`context::set`](spanwise_core::context::set). A pinned value overrides the field.
     #[inline]
     fn may_be_pinned(&self) -> bool {
-        self.is_context_key || has_set_custom_key()
+        self.is_context_key || may_pin_custom_keys()
     }
 }
 

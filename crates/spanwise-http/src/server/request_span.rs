@@ -4,6 +4,7 @@
 //! keys that the application adds.
 
 use spanwise_core::internal::{
+    custom_key_declared,
     runtime_callsite::{Origin, RuntimeCallsite},
     sync::Mutex,
 };
@@ -63,6 +64,9 @@ impl RequestSpan {
                 fields.push(key);
             }
         }
+        if fields.len() > BUILT_IN {
+            custom_key_declared();
+        }
         let mut callsites = CALLSITES.lock();
         let has_fields = |callsite: &&&RuntimeCallsite| {
             let declared = callsite.metadata().fields();
@@ -108,5 +112,21 @@ impl RequestSpan {
 impl Default for RequestSpan {
     fn default() -> Self {
         Self::new(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spanwise_core::internal::may_pin_custom_keys;
+
+    use super::*;
+
+    /// A sampler reads the context of an event only if a key of a rule may be pinned.
+    #[test]
+    fn further_keys_may_be_pinned() {
+        RequestSpan::default();
+        assert!(!may_pin_custom_keys());
+        RequestSpan::new(&["order_id".to_owned()]);
+        assert!(may_pin_custom_keys());
     }
 }
