@@ -40,6 +40,12 @@ pub(crate) struct OpenOutput {
         expect(dead_code, reason = "only a reload closes single outputs")
     )]
     pub(crate) id: OutputId,
+    /// The output before the reload that this output continues: see [`Opener::predecessor`].
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "only a reload has outputs to continue")
+    )]
+    pub(crate) predecessor: Option<OutputId>,
     /// The sink that the output belongs to.
     pub(crate) sink: SinkSettings,
     pub(crate) rendering: Rendering,
@@ -88,6 +94,8 @@ pub(crate) struct OpenOptions<'a> {
 struct Opener<'a> {
     config: &'a Config,
     options: OpenOptions<'a>,
+    /// The sinks of the configuration.
+    sinks: &'a [SinkSettings],
     outputs: Outputs,
     problems: Vec<String>,
     /// Whether all sinks are files, and code sets no writer. If so, a file that cannot be written
@@ -108,6 +116,7 @@ impl Outputs {
         let mut opener = Opener {
             config,
             options,
+            sinks,
             outputs: Self::default(),
             problems,
             all_are_files: false,
@@ -312,8 +321,9 @@ impl Opener<'_> {
     /// Keeps an open output, with the new settings of its sink.
     fn keep(&mut self, output: &OpenOutput, sink: &SinkSettings) {
         self.outputs.opened.push(OpenOutput {
+            predecessor: Some(output.id),
             sink: sink.clone(),
-            rendering: self.rendering(sink),
+            rendering: self.rendering(sink, Some(output)),
             falls_back_to_stderr: self.falls_back_to_stderr(sink),
             ..output.clone()
         });
@@ -414,11 +424,13 @@ impl Opener<'_> {
             Ok((background, guard)) => {
                 let id = OutputId(LayerId::unique());
                 let is_file = file.is_some();
+                let predecessor = self.predecessor(sink);
                 self.outputs.guards.push(OutputGuard { id, is_file, guard });
                 self.outputs.opened.push(OpenOutput {
                     id,
+                    predecessor: predecessor.map(|output| output.id),
                     sink: sink.clone(),
-                    rendering: self.rendering(sink),
+                    rendering: self.rendering(sink, predecessor),
                     background,
                     file,
                     falls_back_to_stderr: self.falls_back_to_stderr(sink),
@@ -431,8 +443,32 @@ impl Opener<'_> {
         }
     }
 
-    fn rendering(&self, sink: &SinkSettings) -> Rendering {
-        let mut rendering = Rendering::for_output(sink, self.options.has_routes);
+    /// Returns the output before the reload that the output of `sink` continues. It is the output
+    /// of the same name. If there is none, it is an output in the same format to the same file or
+    /// stream, whose name no sink has any more: the sink has a new name. Each output has at most
+    /// one successor.
+    fn predecessor(&self, sink: &SinkSettings) -> Option<&'a OpenOutput> {
+        let previous = self.options.previous;
+        let of_name = |name: &str| previous.iter().find(|output| output.sink.name == name);
+        let is_like = |other: &SinkSettings| other.kind == sink.kind && other.format == sink.format;
+        of_name(&sink.name).or_else(|| {
+            let mut new = self
+                .sinks
+                .iter()
+                .filter(|other| other.enabled && of_name(&other.name).is_none() && is_like(other));
+            let mut gone = previous.iter().filter(|output| {
+                let has_name = |other: &SinkSettings| other.name == output.sink.name;
+                !self.sinks.iter().any(has_name) && is_like(&output.sink)
+            });
+            // Several sinks may write to a stream. They are matched in their order.
+            gone.nth(new.position(|other| other.name == sink.name)?)
+        })
+    }
+
+    /// Returns the rendering of the output of a sink, which continues `predecessor`.
+    fn rendering(&self, sink: &SinkSettings, predecessor: Option<&OpenOutput>) -> Rendering {
+        let predecessor = predecessor.map(|output| &output.rendering);
+        let mut rendering = Rendering::for_output(sink, self.options.has_routes, predecessor);
         if self.options.is_reloadable {
             let program_sampler = || self.config.sampler.clone();
             rendering.sampler = Some(rendering.sampler.unwrap_or_else(program_sampler));

@@ -483,19 +483,26 @@ impl State {
         problems
     }
 
-    /// Returns the router bit that the sink of this name has now, if the sink can keep it.
+    /// Returns the router bit that the sink keeps: the bit of the output that its output
+    /// [continues](OpenOutput::predecessor). The lines that the flight recorder has buffered for
+    /// the sink have this bit. A sink with another name keeps the bit only if its rendering is the
+    /// same.
     ///
     /// A sink whose rendering changes moves from one layer to another. It cannot keep its bit if
     /// one of these two layers belongs to both generations. During the switch, such a layer
     /// receives the events of both generations. With the same bit, an event would reach the sink
     /// twice: once through each layer.
     fn kept_bit(&self, sink: &SinkSettings, outputs: &Outputs) -> Option<u64> {
-        let of_name = |output: &&OpenOutput| output.sink.name == sink.name;
-        let new = outputs.opened.iter().find(of_name);
-        let old = self.outputs.iter().find(of_name);
-        if let (Some(old), Some(new)) = (old, new)
-            && !old.rendering.is_same(&new.rendering)
-        {
+        let mut opened = outputs.opened.iter();
+        let new = opened.find(|output| output.sink.name == sink.name);
+        let old = new.and_then(|new| {
+            let mut known = self.outputs.iter();
+            known.find(|output| Some(output.id) == new.predecessor)
+        });
+        if let (Some(old), Some(new)) = (old, new) {
+            if old.rendering.is_same(&new.rendering) {
+                return Some(old.sink.bit);
+            }
             let has_new = self.groups.iter().any(|group| group.has(&new.rendering));
             let mut others = outputs.opened.iter();
             let has_old = others.any(|other| other.rendering.is_same(&old.rendering));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{LevelHandle, Redact, SelfReport};
+use spanwise_core::{LevelHandle, Redact, SelfReport, internal::LayerId};
 use spanwise_json::{FieldList, Format, JsonLayer};
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
@@ -45,8 +45,9 @@ pub(crate) struct Rendering {
 enum Audience {
     /// All outputs with this level.
     OfLevel(LevelFilter),
-    /// The sink of this name, which has routes.
-    Routed(String),
+    /// The output with this id, which has routes. An output that continues it after a reload has
+    /// the same id.
+    Routed(LayerId),
 }
 
 impl Rendering {
@@ -90,11 +91,18 @@ impl Rendering {
         }
     }
 
-    /// Returns the rendering for an output, which may be a terminal.
-    pub(crate) fn for_output(sink: &SinkSettings, has_routes: bool) -> Self {
+    /// Returns the rendering for an output, which may be a terminal. `predecessor` is the rendering
+    /// of the output that it continues after a reload.
+    pub(crate) fn for_output(
+        sink: &SinkSettings,
+        has_routes: bool,
+        predecessor: Option<&Self>,
+    ) -> Self {
         let is_human_readable = sink.format.is_human_readable();
         let audience = is_human_readable.then(|| match has_routes {
-            true => Audience::Routed(sink.name.clone()),
+            true => predecessor
+                .and_then(|rendering| rendering.audience.clone())
+                .unwrap_or_else(|| Audience::Routed(LayerId::unique())),
             false => Audience::OfLevel(sink.level.most_verbose()),
         });
         let plain = Self {

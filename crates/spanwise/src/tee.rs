@@ -135,7 +135,7 @@ impl<'a> MakeWriter<'a> for RoutedTee {
 impl Write for RoutedTeeWriter<'_> {
     #[inline]
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        write_routed(&self.tee.0, self.level, self.sinks, line)?;
+        let _has_output = write_routed(&self.tee.0, self.level, self.sinks, line)?;
         Ok(line.len())
     }
 
@@ -145,14 +145,15 @@ impl Write for RoutedTeeWriter<'_> {
 }
 
 /// Writes a line to each of the outputs whose sink is in the mask. If the mask is empty, writes the
-/// line to each output whose level admits it.
+/// line to each output whose level admits it. Returns whether there is such an output.
 #[inline]
 pub(crate) fn write_routed(
     outputs: &[RoutedOutput],
     level: Level,
     sinks: SinkMask,
     line: &[u8],
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    let mut has_output = false;
     for output in outputs {
         let is_sent = match sinks.is_empty() {
             true => level <= output.level,
@@ -160,7 +161,8 @@ pub(crate) fn write_routed(
         };
         if is_sent {
             output.background.writer(level).write_all(line)?;
+            has_output = true;
         }
     }
-    Ok(())
+    Ok(has_output)
 }

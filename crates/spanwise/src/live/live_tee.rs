@@ -17,8 +17,9 @@ use crate::{
 /// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
 /// the levels of the outputs decide: see [`write_routed`].
 ///
-/// A write never fails, because the `write` of `Background` always returns `Ok`. `Background`
-/// itself counts the lines that it loses. Clones have the same outputs.
+/// A write fails only if a reload has removed all sinks of the line, which the flight recorder had
+/// buffered, or whose event took too long. `Background` itself counts the lines that it loses.
+/// Clones have the same outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
     /// A copy of the list of outputs for each group of threads. So groups do not contend for one
@@ -95,8 +96,11 @@ impl<'a> MakeWriter<'a> for LiveTee {
 impl Write for LiveTeeWriter<'_> {
     #[inline]
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        write_routed(&self.tee.outputs(), self.level, self.sinks, line)?;
-        Ok(line.len())
+        let has_output = write_routed(&self.tee.outputs(), self.level, self.sinks, line)?;
+        match has_output || self.sinks.is_empty() {
+            true => Ok(line.len()),
+            false => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -88,6 +88,21 @@ impl Program {
         dispatcher::with_default(&self.dispatch, log);
     }
 
+    /// Returns the text of a file.
+    pub(super) fn text(&self, name: &str) -> String {
+        assert!(self.telemetry.handle().flush(Duration::from_secs(60)));
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Returns the number of lines that a sink has written.
+    pub(super) fn delivered(&self, sink: &str) -> u64 {
+        let handle = self.telemetry.handle();
+        assert!(handle.flush(Duration::from_secs(60)));
+        let stats = handle.stats();
+        let of_name = stats.sinks.iter().filter(|it| it.name == sink);
+        of_name.map(|it| it.delivered).sum()
+    }
+
     /// Returns the lines of each file whose name ends with `.log`.
     pub(super) fn lines(&self) -> BTreeMap<String, Vec<Value>> {
         assert!(self.telemetry.handle().flush(Duration::from_secs(60)));
