@@ -117,7 +117,9 @@ pub use levels::{Levels, TargetLevels};
 pub use parse_error::{ParseError, Problem};
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact, Redaction};
 pub use redacted::{Redacted, UnsharedFields};
-pub use self_report::{Fault, SelfReport, ShedCounts, ShutdownReport, SinkStats, Stats};
+pub use self_report::{
+    Fault, ReloadStats, SelfReport, ShedCounts, ShutdownReport, SinkStats, Stats,
+};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
 pub use span_context::{CONTEXT_KEYS, Context};

@@ -41,6 +41,8 @@ struct Inner {
     faults: [FaultCounter; Fault::ALL.len()],
     /// The faults that [`fault_from`](SelfReport::fault_from) reports.
     source_faults: Mutex<Vec<SourceFaults>>,
+    /// `None` if the configuration cannot be reloaded.
+    reloads: Mutex<Option<ReloadStats>>,
 }
 
 /// The faults of one kind that one source reports.
@@ -124,6 +126,7 @@ impl SelfReport {
             sinks: Mutex::default(),
             faults: Default::default(),
             source_faults: Mutex::default(),
+            reloads: Mutex::default(),
         }))
     }
 
@@ -165,6 +168,15 @@ impl SelfReport {
         let sinks = sinks.iter().rev();
         let mut newest_first = sinks.filter_map(Weak::upgrade);
         newest_first.find(|sink| sink.name == name)
+    }
+
+    /// Changes the counts of reloads. After the first call, they are part of
+    /// [`stats`](Self::stats).
+    #[doc(hidden)]
+    pub fn count_reload(&self, change: impl FnOnce(&mut ReloadStats)) {
+        if let Some(mut reloads) = lock_in_any_process(&self.0.reloads) {
+            change(reloads.get_or_insert_default());
+        }
     }
 
     /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
@@ -268,6 +280,7 @@ impl SelfReport {
                 .collect(),
             faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
             redacted: redact.map(|policy| policy.counts()).unwrap_or_default(),
+            reloads: lock_in_any_process(&self.0.reloads).and_then(|reloads| *reloads),
         }
     }
 }
@@ -395,6 +408,20 @@ pub struct Stats {
     pub faults: Vec<(Fault, u64)>,
     /// For each rule of the policy of [`SelfReport::redact`], the number of hidden values.
     pub redacted: Vec<(String, u64)>,
+    /// The reloads of the configuration. `None` if it cannot be reloaded.
+    pub reloads: Option<ReloadStats>,
+}
+
+/// Counts of the configurations that were read while the program runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReloadStats {
+    /// Changed configurations that replaced the previous one.
+    pub applied: u64,
+    /// Configurations that were refused, so that the previous one stayed in use.
+    pub refused: u64,
+    /// The problems of the configuration that was read last. 0 if it is in use.
+    pub problems: u64,
 }
 
 /// Counters of one sink at one time.

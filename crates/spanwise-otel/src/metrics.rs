@@ -202,6 +202,7 @@ impl Metrics {
         let weak = Arc::downgrade(&shared);
         queues.push(Arc::new(move || weak.upgrade()?.queue_state()));
         own_metrics::observe_queues(&meter, queues);
+        own_metrics::observe_reloads(&meter, &shared.report);
         #[cfg(target_os = "linux")]
         process_metrics::observe_process(&meter);
         let metrics = Self {

@@ -356,7 +356,7 @@ pub mod redact {
 
 /// Counters of events, and of faults of logging itself.
 pub mod report {
-    pub use spanwise_core::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
+    pub use spanwise_core::{Fault, ReloadStats, SelfReport, ShedCounts, SinkStats, Stats};
 }
 
 /// Starts logging with the settings of the environment.

@@ -172,6 +172,7 @@ impl Reloader {
         let mut samplers = group_samplers.chain(writer.as_ref().and_then(Rendering::sampler));
         let has_samplers = samplers.next().is_some() || live.wrappers.sampler().is_some();
         live.shared.set_has_samplers(has_samplers);
+        live.report.count_reload(|_| ());
         let current = Arc::new(LiveCell::new(live.generation(&groups, router)));
         let layers = LiveLayers {
             current: Arc::clone(&current),
@@ -247,6 +248,7 @@ impl Reloader {
     /// Reports that no value in the files has changed.
     fn report_unchanged(&self) {
         let was_refused = !std::mem::take(&mut *self.problems.lock()).is_empty();
+        self.live.report.count_reload(|counts| counts.problems = 0);
         self.live.in_stack(|| {
             if was_refused {
                 tracing::info!(target: "spanwise", "configuration unchanged, and valid again");
@@ -276,6 +278,10 @@ impl Reloader {
         let result = self.try_apply(state);
         if let Err(error) = &result {
             *self.problems.lock() = error.problems().to_vec();
+            self.live.report.count_reload(|counts| {
+                counts.refused += 1;
+                counts.problems = error.problems().len() as u64;
+            });
             self.live.report_refused(error.problems());
         }
         result
@@ -431,6 +437,10 @@ impl Reloader {
         state.levels = config.levels.events.clone();
         state.file = Arc::clone(&config.file);
         self.problems.lock().clear();
+        live.report.count_reload(|counts| {
+            counts.applied += 1;
+            counts.problems = 0;
+        });
         live.report_closed(&closed);
         live.report_warnings(&config, &mut state.warnings);
         Ok(change)

@@ -1,5 +1,5 @@
-//! Metrics of the telemetry itself: the outcomes of the events that reached each sink, and the
-//! queues of exporters.
+//! Metrics of the telemetry itself: the outcomes of the events that reached each sink, the queues
+//! of exporters, and the reloads of the configuration.
 //!
 //! Exports over OTLP are also counted under the names of the semantic conventions, so that one
 //! dashboard serves services in any language.
@@ -43,6 +43,34 @@ pub(crate) fn observe_sinks(
             signal.observe(meter, report, *protocol);
         }
     }
+}
+
+/// Registers the metrics of the configuration. They have no values if it cannot be reloaded.
+pub(crate) fn observe_reloads(meter: &Meter, report: &SelfReport) {
+    let stats = report.clone();
+    meter
+        .u64_observable_counter("spanwise.config.reloads")
+        .with_unit("{reload}")
+        .with_description("The changed configurations, by their outcome.")
+        .with_callback(move |reloads| {
+            if let Some(counts) = stats.stats().reloads {
+                for (outcome, count) in [("applied", counts.applied), ("refused", counts.refused)] {
+                    reloads.observe(count, &[KeyValue::new("outcome", outcome)]);
+                }
+            }
+        })
+        .build();
+    let stats = report.clone();
+    meter
+        .u64_observable_gauge("spanwise.config.problems")
+        .with_unit("{problem}")
+        .with_description("The problems of the newest configuration. 0 if it is in use.")
+        .with_callback(move |problems| {
+            if let Some(counts) = stats.stats().reloads {
+                problems.observe(counts.problems, &[]);
+            }
+        })
+        .build();
 }
 
 /// How full the queue of an exporter is.

@@ -297,6 +297,30 @@ fn exporters_and_queues_are_measured() {
     }
 }
 
+/// Without reloads, the metrics of the configuration have no values.
+#[test]
+fn reloads_are_measured() {
+    let report = SelfReport::silent();
+    let builder = Otel::builder_without_endpoint()
+        .report(report.clone())
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    let text = otel.metrics_text(None).1;
+    assert!(!text.contains("spanwise_config"), "{text}");
+    report.count_reload(|counts| (counts.refused, counts.problems) = (2, 3));
+    let text = otel.metrics_text(None).1;
+    for sample in [
+        "spanwise_config_reloads_total{outcome=\"applied\"} 0",
+        "spanwise_config_reloads_total{outcome=\"refused\"} 2",
+        "spanwise_config_problems 3",
+    ] {
+        assert!(
+            text.contains(&format!("\n{sample}\n")),
+            "{sample} in {text}"
+        );
+    }
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn runtime_is_measured() {

@@ -56,6 +56,26 @@ fn layer_asks_for_problems_and_for_another_reload() {
 }
 
 #[test]
+fn reloads_are_counted() {
+    // The counters are those of the process.
+    alone!();
+    let program = Program::start(MAIN);
+    let counts = || {
+        let counts = program.telemetry.handle().stats().reloads.unwrap();
+        (counts.applied, counts.refused, counts.problems)
+    };
+    assert_eq!(counts(), (0, 0, 0));
+    program.refused(&format!("levles = 'info'\nspnas = 'info'\n{MAIN}"));
+    assert_eq!(counts(), (0, 1, 2));
+    // The file is as it was.
+    program.reload(MAIN).unwrap();
+    assert_eq!(counts(), (0, 1, 0));
+    program.refused(&format!("levles = 'info'\n{MAIN}"));
+    program.reload(&format!("{MAIN}{AUDIT}")).unwrap();
+    assert_eq!(counts(), (1, 2, 0));
+}
+
+#[test]
 fn no_reload_after_the_shutdown() {
     let program = Program::start(MAIN);
     program.write(&format!("{MAIN}{AUDIT}"));
