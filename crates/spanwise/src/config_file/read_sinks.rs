@@ -544,7 +544,9 @@ impl SinkReader<'_, '_> {
         let lines = self.program.lines;
         let max_line = bytes(reader, table, "max_line", path);
         let node = table.get("format").filter(|_| name != "main");
-        let word = table.get("format").and_then(|node| node.text());
+        let main = reader.merged.root.table("sink").table("main");
+        let word = table.get("format").or_else(|| main.get("format"));
+        let word = word.and_then(|node| node.text());
         let mut formats = self.program.formats.iter();
         let named = formats.find(|format| Some(&format.name) == word.as_ref());
         let choice = match (node, named) {

@@ -148,6 +148,27 @@ fn sink_has_rendering_levels_and_policy_of_its_own() {
 }
 
 #[test]
+fn sink_without_a_format_has_that_of_main() {
+    let file = r#"
+        [format.located]
+        base = "json"
+        fields = "+location"
+        max_field = "256B"
+        [sink.main]
+        kind = "none"
+        format = "located"
+        [sink.all]
+        kind = "file"
+        path = "DIR/all.log"
+    "#;
+    let long = "x".repeat(1000);
+    let logged = run(file, &[], || info!(long, "paid"));
+    let line: Value = serde_json::from_str(&logged.0["all"]).unwrap();
+    assert!(line["file"].is_string(), "{line}");
+    assert!(line["long"].as_str().unwrap().len() < 300, "{line}");
+}
+
+#[test]
 fn each_console_sink_shows_span_fields_itself() {
     let file = r#"
         [sink.all]
