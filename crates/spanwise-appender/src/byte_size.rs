@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::ParseError;
+use spanwise_core::{ParseError, internal::TextSetting};
 
 /// A number of bytes, written with a unit: `64MiB`, `1GB`, `512KiB`, `100B`.
 ///
@@ -53,6 +53,8 @@ impl FromStr for ByteSize {
         })
     }
 }
+
+impl TextSetting for ByteSize {}
 
 impl ByteSize {
     /// Returns whether `text` is a unit of a size, or the first letter of one: `MiB`, `M`.

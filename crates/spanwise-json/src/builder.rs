@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::RangeInclusive,
     sync::{Arc, OnceLock},
 };
 
@@ -131,6 +132,14 @@ pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
 }
 
 impl JsonLayer {
+    /// The limits of [`max_field`](Self::max_field).
+    #[doc(hidden)]
+    pub const FIELD_LIMITS: RangeInclusive<usize> = MIN_LIMIT..=MAX_FIELD_LIMIT;
+
+    /// The limits of [`max_line`](Self::max_line).
+    #[doc(hidden)]
+    pub const LINE_LIMITS: RangeInclusive<usize> = MIN_LIMIT..=MAX_LINE_LIMIT;
+
     /// Creates a layer that writes [`Format::Json`] to stdout, as std does.
     ///
     /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the

@@ -7,7 +7,7 @@ use std::{
 };
 
 use spanwise_appender::{
-    Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
+    Background, BackgroundBuilder, ByteSize, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
 use spanwise_core::{Clock, Levels, ParseError, Redact, SettingValue, TargetLevels};
 use spanwise_json::{FieldList, Format};
@@ -247,6 +247,18 @@ impl Builder {
     /// ```
     pub fn fields(self, fields: impl Into<SettingValue<FieldList>>) -> Self {
         self.set("fields", &LOG_FIELDS, fields)
+    }
+
+    /// Sets the maximum length of a line: see
+    /// [`JsonLayer::max_line`](crate::layer::JsonLayer::max_line). Formats for people ignore it.
+    /// Defaults to 256 KiB.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).max_line("64KiB");
+    /// assert!(builder.explain().to_string().contains("LOG_MAX_LINE = 64KiB (code)"));
+    /// ```
+    pub fn max_line(self, size: impl Into<SettingValue<ByteSize>>) -> Self {
+        self.set("max_line", &LOG_MAX_LINE, size)
     }
 
     /// Sets the time zone of timestamps. Defaults to UTC. With [`Preset::Dev`] and [`Preset::Cli`],

@@ -19,7 +19,7 @@ use crate::{
     file_options::FileOptions,
     format_choice::RegisteredFormat,
     level_options::LevelOptions,
-    output_options::{OutputOptions, choose_color, choose_output},
+    output_options::{OutputOptions, choose_color, choose_max_line, choose_output},
     own_crate, panic_backtrace, parent_source,
     program_name::ProgramName,
     redaction::Redaction,
@@ -128,6 +128,7 @@ impl Config {
             policy,
             &mut choices,
         );
+        lines.max_line = choose_max_line(&mut choices);
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
         lines.color = choose_color(&mut choices);

@@ -118,7 +118,7 @@ impl SinkSettings {
             format: config.lines.format.clone(),
             fields: config.lines.fields.clone(),
             max_field: None,
-            max_line: None,
+            max_line: config.lines.max_line,
             color: config.lines.color,
             level: LevelFilter::TRACE.into(),
             filters: Vec::new(),

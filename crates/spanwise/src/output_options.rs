@@ -1,6 +1,6 @@
 //! The output of lines, and their format, time zone and colours.
 
-use spanwise_appender::WhenFull;
+use spanwise_appender::{ByteSize, WhenFull};
 use spanwise_json::{FieldList, Format, JsonLayer};
 use tracing::level_filters::LevelFilter;
 
@@ -11,8 +11,8 @@ use crate::{
     explain::Origin,
     format_choice::{self, RegisteredFormat},
     settings::{
-        CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_OUTPUT, LOG_OUTPUT_LEVEL,
-        LOG_TIME, NO_COLOR, SettingRow, TERM,
+        CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_MAX_LINE, LOG_OUTPUT,
+        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, SettingRow, TERM,
     },
     time_zone::unknown_tz,
 };
@@ -22,6 +22,8 @@ pub(crate) struct OutputOptions {
     pub(crate) format: Format,
     /// Chosen later, because it depends on the policy.
     pub(crate) fields: FieldList,
+    /// The maximum length of a line, in bytes. `None` means that of the format.
+    pub(crate) max_line: Option<usize>,
     pub(crate) time: TimeZone,
     pub(crate) output: Output,
     pub(crate) level: Option<LevelFilter>,
@@ -34,9 +36,9 @@ pub(crate) struct OutputOptions {
 }
 
 impl OutputOptions {
-    /// Chooses the format and the time zone. The fields, the output, its level and the colours have
-    /// defaults until `Config::choose` sets them, in the order of `explain()`. `in_file` has the
-    /// formats that a configuration file defines.
+    /// Chooses the format and the time zone. The fields, the maximum length, the output, its level
+    /// and the colours have defaults until `Config::choose` sets them, in the order of `explain()`.
+    /// `in_file` has the formats that a configuration file defines.
     pub(crate) fn choose(
         builder: &Builder,
         in_file: &[RegisteredFormat],
@@ -48,6 +50,7 @@ impl OutputOptions {
         Self {
             format,
             fields: FieldList::default(),
+            max_line: None,
             time,
             output: choices.preset.output(),
             level: None,
@@ -106,6 +109,17 @@ fn choose_format(
         ));
     }
     (format, time)
+}
+
+/// Chooses the maximum length of a line.
+pub(crate) fn choose_max_line(choices: &mut Choices<'_>) -> Option<usize> {
+    let size = choices.value(&LOG_MAX_LINE)?;
+    Some(bytes_of(size))
+}
+
+/// Returns a size in bytes. If it does not fit, returns the maximum.
+pub(crate) fn bytes_of(ByteSize(bytes): ByteSize) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Chooses the output and its level.

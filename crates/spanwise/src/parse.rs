@@ -1,6 +1,6 @@
 //! Parsers of the rows in [`settings`](crate::settings), for texts from variables and from setters.
 
-use std::str::FromStr;
+use std::{ops::RangeInclusive, str::FromStr};
 
 use spanwise_appender::ByteSize;
 use spanwise_core::{
@@ -11,6 +11,7 @@ use spanwise_core::{
     },
     words,
 };
+use spanwise_json::JsonLayer;
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
@@ -25,6 +26,25 @@ fn unknown(setting: &Setting, text: &str, meant: Option<&str>) -> ParseError {
         None => format!("accepts {accepts}"),
     };
     ParseError::word(text, "is unknown", hint)
+}
+
+/// Parses the maximum length of a line.
+pub(crate) fn max_line(_: &Setting, text: &str) -> Result<ByteSize, ParseError> {
+    size_within(text, &JsonLayer::LINE_LIMITS)
+}
+
+/// Parses a size within limits.
+pub(crate) fn size_within(
+    text: &str,
+    limits: &RangeInclusive<usize>,
+) -> Result<ByteSize, ParseError> {
+    let size: ByteSize = text.parse()?;
+    let [min, max] = [limits.start(), limits.end()].map(|limit| ByteSize(*limit as u64));
+    if (min..=max).contains(&size) {
+        return Ok(size);
+    }
+    let hint = format!("write a size from {min} to {max}");
+    Err(ParseError::word(text, "is out of range", hint))
 }
 
 /// Parses one of the names of a type.

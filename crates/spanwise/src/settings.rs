@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use spanwise_appender::{Compression, Retention, Rotation};
+use spanwise_appender::{ByteSize, Compression, Retention, Rotation};
 use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
 use spanwise_json::{FieldList, Format};
 use spanwise_recorder::Recorder;
@@ -250,6 +250,13 @@ settings! {
         help: "What lines show, omit, rename and add, and the precision of timestamps. Several names of `only` are separated by bars. Formats for people accept only `+` and `-` words.",
         parse: parse::from_str,
     }.without_value_in_errors();
+    LOG_MAX_LINE: ByteSize = {
+        key: "sink.main.max_line",
+        default: "256KiB",
+        accepts: "a size from `256B` to `1GiB`",
+        help: "The maximum length of a line of JSON. A longer line loses fields, those of the outermost span first. In the formats gcp, datadog and emf, it is at most what their receivers accept. Formats for people ignore it.",
+        parse: parse::max_line,
+    };
     LOG_OUTPUT: Output = {
         key: "sink.main.kind",
         default: "by preset",

@@ -6,7 +6,7 @@ use spanwise_core::Setting;
 use crate::settings::{
     APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FIELDS, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
     LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT, LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST,
-    LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PARENT, LOG_PRESET, LOG_REDACT, LOG_REDACT_KEY_FILE,
+    LOG_MAX_LINE, LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PARENT, LOG_PRESET, LOG_REDACT, LOG_REDACT_KEY_FILE,
     LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS, LOG_STRICT, LOG_TIME, OTEL_EXPORTER_OTLP_ENDPOINT,
     RUST_LOG, SENTRY_BREADCRUMB_LEVEL, SENTRY_DSN, SENTRY_ENABLE_LOGS, SENTRY_ENVIRONMENT,
     SENTRY_EVENT_LEVEL, SENTRY_GROUPING, SENTRY_RELEASE, SENTRY_SAMPLE_RATE,
@@ -263,10 +263,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "format.*.max_field",
         Text,
-        SIZE,
-        "The maximum length of the text of a value.",
+        "a size from `256B` to `16MiB`",
+        "The maximum length of the text of a value. Defaults to 16KiB.",
     ),
-    Key::new("format.*.max_line", Text, SIZE, "The maximum length of a line."),
+    Key::setting("format.*.max_line", Text, &LOG_MAX_LINE.def),
     Key::new("sink", Names, "tables", "The sinks by name."),
     Key::new("sink.*", Table, "a table", "A sink."),
     Key::new(
@@ -354,7 +354,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .only_for(Sinks::Files),
     Key::setting("sink.*.fields", Text, &LOG_FIELDS.def).only_for(Sinks::Lines),
-    Key::new("sink.*.max_line", Text, SIZE, "The maximum length of a line.").only_for(Sinks::Lines),
+    Key::setting("sink.*.max_line", Text, &LOG_MAX_LINE.def).only_for(Sinks::Lines),
     Key::new("sink.*.path", Text, LOG_ERROR_FILE.def.accepts, "The file.").only_for(Sinks::Files),
     Key::setting("sink.*.rotate", Text, &LOG_FILE_ROTATE.def).only_for(Sinks::Files),
     Key::setting("sink.*.keep", Text, &LOG_FILE_KEEP.def).only_for(Sinks::Files),

@@ -2,14 +2,16 @@
 
 use spanwise_appender::ByteSize;
 use spanwise_core::ParseError;
-use spanwise_json::{FieldList, Format};
+use spanwise_json::{FieldList, Format, JsonLayer};
 
 use super::{merge::Merged, reader::FileReader, syntax::Table};
 use crate::{
     choices::Choices,
     explain::Origin,
     format_choice::{self, FormatChoice, RegisteredFormat},
-    settings::{LOG_FIELDS, LOG_FORMAT},
+    output_options::bytes_of,
+    parse,
+    settings::{LOG_FIELDS, LOG_FORMAT, LOG_MAX_LINE},
 };
 
 /// A format of a file, with its changes.
@@ -69,8 +71,8 @@ pub(crate) fn named_formats(
             format: format.unwrap_or_default(),
             fields: fields.unwrap_or_default(),
             fields_name: format!("{}: {path}.fields", fields_place.unwrap_or_default()),
-            max_field: bytes(&mut reader, table, "max_field", &path),
-            max_line: bytes(&mut reader, table, "max_line", &path),
+            max_field: max_field(&mut reader, table, &path),
+            max_line: max_line(&mut reader, table, &path),
         })
     });
     formats.collect()
@@ -112,6 +114,24 @@ pub(super) fn format(
             None
         }
     }
+}
+
+/// Reads the maximum length of the text of a value, in bytes.
+fn max_field(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<usize> {
+    let size = reader.parsed(table, "max_field", path, |text| {
+        parse::size_within(text, &JsonLayer::FIELD_LIMITS)
+    });
+    size.map(bytes_of)
+}
+
+/// Reads the maximum length of a line, in bytes.
+pub(super) fn max_line(
+    reader: &mut FileReader<'_, '_>,
+    table: &Table,
+    path: &str,
+) -> Option<usize> {
+    let size = reader.setting(&LOG_MAX_LINE, table, "max_line", path);
+    size.map(bytes_of)
 }
 
 /// Reads a number of bytes.

@@ -12,7 +12,7 @@ use super::{
     check::{advice, joined},
     keys::{RESERVED_KINDS, SINK_KINDS},
     merge::{self, Merged, kind_of_sink},
-    named_formats::{self, NamedFormat, bytes},
+    named_formats::{self, NamedFormat, bytes, max_line},
     reader::{FileReader, suggested},
     sink_texts,
     syntax::{Place, Table},
@@ -28,7 +28,8 @@ use crate::{
     output_options::{OutputOptions, shared_color},
     settings::{
         LOG_COLOR, LOG_ERROR_FILE, LOG_FIELDS, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_SAMPLE, SENTRY_DSN,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_MAX_LINE, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_SAMPLE,
+        SENTRY_DSN,
     },
     sink_settings::{Routing, SinkKind, SinkRedaction, SinkSettings},
     static_fields::StaticFields,
@@ -176,6 +177,7 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
         (&LOG_COLOR.def, true),
         (&LOG_FORMAT.def, !inherits("format")),
         (&LOG_FIELDS.def, !inherits("fields")),
+        (&LOG_MAX_LINE.def, !inherits("max_line")),
     ];
     for (def, is_only_for_main) in variables {
         let is_variable = matches!(
@@ -542,7 +544,10 @@ impl SinkReader<'_, '_> {
     ) -> (Format, FieldList, Option<usize>, Option<usize>) {
         let reader = &mut self.reader;
         let lines = self.program.lines;
-        let max_line = bytes(reader, table, "max_line", path);
+        let max_line = match name {
+            "main" => lines.max_line,
+            _ => max_line(reader, table, path),
+        };
         let node = table.get("format").filter(|_| name != "main");
         let main = reader.merged.root.table("sink").table("main");
         let word = table.get("format").or_else(|| main.get("format"));
@@ -581,7 +586,10 @@ impl SinkReader<'_, '_> {
             (false, _) => is_inherited.then(|| lines.fields.clone()),
         };
         let max_field = named.and_then(|named| named.max_field);
-        let max_line = max_line.or(named.and_then(|named| named.max_line));
+        let of_main = lines.max_line.filter(|_| is_inherited);
+        let max_line = max_line
+            .or(of_main)
+            .or(named.and_then(|named| named.max_line));
         (format, fields.unwrap_or_default(), max_field, max_line)
     }
 

@@ -169,6 +169,53 @@ fn sink_without_a_format_has_that_of_main() {
 }
 
 #[test]
+fn max_line_of_main_is_that_of_sinks_without_a_format() {
+    let file = r#"
+        [format.brief]
+        base = "json"
+        max_line = "512B"
+        [sink.main]
+        kind = "none"
+        max_line = "4KiB"
+        [sink.inherits]
+        kind = "file"
+        path = "DIR/inherits.log"
+        [sink.own]
+        kind = "file"
+        path = "DIR/own.log"
+        max_line = "2KiB"
+        [sink.short]
+        kind = "file"
+        path = "DIR/short.log"
+        format = "brief"
+        [sink.default]
+        kind = "file"
+        path = "DIR/default.log"
+        format = "json"
+    "#;
+    let lengths = |vars: &[(&str, &str)]| {
+        let text = "x".repeat(200);
+        let logged = run(file, vars, || {
+            let _outer = info_span!("outer", a = text, b = text, c = text, d = text).entered();
+            let _inner = info_span!("inner", e = text, f = text, g = text, h = text).entered();
+            info!(i = text, j = text, k = text, l = text, "paid");
+        });
+        let length = |sink: &str| logged.0[sink].trim_end().len();
+        ["inherits", "own", "short", "default"].map(length)
+    };
+    let [inherits, own, short, default] = lengths(&[]);
+    assert!(
+        default > 2400 && inherits == default,
+        "{default} {inherits}"
+    );
+    assert!((1500..=2048).contains(&own), "{own}");
+    assert!(short <= 512, "{short}");
+    let [inherits, own, ..] = lengths(&[("LOG_MAX_LINE", "1KiB")]);
+    assert!((600..=1024).contains(&inherits), "{inherits}");
+    assert!((1500..=2048).contains(&own), "{own}");
+}
+
+#[test]
 fn each_console_sink_shows_span_fields_itself() {
     let file = r#"
         [sink.all]

@@ -56,6 +56,19 @@ fn list_from_the_environment_changes_lines() {
 }
 
 #[test]
+fn long_lines_are_cut_at_their_maximum_length() {
+    alone!();
+    let long = "x".repeat(300);
+    let line = text(from_vars(&[("LOG_MAX_LINE", "512B")]), || {
+        info!(first = long, second = long, "created");
+    });
+    assert!(line.trim_end().len() <= 512, "{line}");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["first"], long);
+    assert_eq!(line.get("second"), None);
+}
+
+#[test]
 fn list_in_code_replaces_that_of_the_environment() {
     alone!();
     let builder = from_vars(&[("LOG_FIELDS", "+pid")]).fields("-service,a>b");

@@ -15,6 +15,11 @@ const PAIRS: &[(&str, &str, &str)] = &[
         "+location",
         "[sink.main]\nfields = '+location'",
     ),
+    (
+        "LOG_MAX_LINE",
+        "64KiB",
+        "[sink.main]\nmax_line = '64KiB'",
+    ),
     ("LOG_OUTPUT", "stderr", "[sink.main]\nkind = 'stderr'"),
     ("LOG_COLOR", "never", "[sink.main]\ncolor = 'never'"),
     ("LOG_TIME", "local", "time = 'local'"),
