@@ -63,6 +63,7 @@ pub(crate) struct ServiceNames {
     pub(crate) name: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) environment: Option<String>,
+    pub(crate) node: Option<String>,
 }
 
 /// The minimum of `max_field` and of `max_line`, in bytes: room for a timestamp, a level and a
@@ -357,6 +358,13 @@ impl<W> JsonLayer<W> {
     #[must_use]
     pub fn service_environment(self, environment: impl Into<String>) -> Self {
         self.set(|options| options.service.environment = Some(environment.into()))
+    }
+
+    /// Sets the name of this instance of the service, such as that of the machine or the pod.
+    /// Defaults to none.
+    #[must_use]
+    pub fn service_node(self, node: impl Into<String>) -> Self {
+        self.set(|options| options.service.node = Some(node.into()))
     }
 
     /// Sets the project in which [`Format::Gcp`] finds traces. Without it, trace ids are fields.

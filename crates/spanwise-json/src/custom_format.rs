@@ -16,7 +16,7 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Known, MessageKey, Part, PartInputs, PartValue,
-        ThreadKeys, TimeText, critical, environment, file, level, line, service_name,
+        ThreadKeys, TimeText, critical, environment, file, level, line, service_name, service_node,
         service_version, target, text,
     },
     line_format,
@@ -144,7 +144,7 @@ pub struct FormatBuilder {
     span: String,
     location: [String; 2],
     thread: String,
-    service: [Option<String>; 3],
+    service: [Option<String>; 4],
     fields: Vec<(String, String)>,
     other_fields: OtherFields,
     error: ErrorLayout,
@@ -307,8 +307,8 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the key of the name of the service. If neither this key nor that of the version or the
-    /// environment is set, the service is an object with the key `service`.
+    /// Sets the key of the name of the service. If neither this key nor that of the version, the
+    /// environment or the node is set, the service is an object with the key `service`.
     pub fn service_name(mut self, key: impl Into<String>) -> Self {
         self.service[0] = Some(key.into());
         self
@@ -323,6 +323,12 @@ impl FormatBuilder {
     /// Sets the key of the environment of the service.
     pub fn service_environment(mut self, key: impl Into<String>) -> Self {
         self.service[2] = Some(key.into());
+        self
+    }
+
+    /// Sets the key of the name of this instance of the service.
+    pub fn service_node(mut self, key: impl Into<String>) -> Self {
+        self.service[3] = Some(key.into());
         self
     }
 
@@ -412,7 +418,7 @@ impl FormatBuilder {
         head.push((key(&self.target), target));
         let [file_key, line_key] = &self.location;
         let origin: Vec<Part> = vec![(key(file_key), file), (key(line_key), line)];
-        let service: [PartValue; 3] = [service_name, service_version, environment];
+        let service: [PartValue; 4] = [service_name, service_version, environment, service_node];
         let named = self.service.iter().zip(service);
         let named = named.filter_map(|(name, value)| Some((key(name.as_ref()?), value)));
         let mut tail: Vec<Part> = named.collect();

@@ -416,6 +416,11 @@ pub(crate) fn environment(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(inputs.options.service.environment.as_deref()?)
 }
 
+/// The name of this instance of the service.
+pub(crate) fn service_node(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.options.service.node.as_deref()?)
+}
+
 /// The name of the machine.
 pub(crate) fn host(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(host_name().as_deref().unwrap_or("localhost"))

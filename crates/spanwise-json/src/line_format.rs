@@ -21,7 +21,7 @@ use crate::{
     format::{SAMPLE_RATE, json},
     format_table::{
         EventLevel, FormatTable, Kind, MessageKey, PartInputs, ProcessKeys, ThreadKeys, TimeText,
-        environment, host, process_id, service_name, service_version, target, text,
+        environment, host, process_id, service_name, service_node, service_version, target, text,
     },
     json_lexer::members,
     line_buffer::LineBuffer,
@@ -125,8 +125,9 @@ pub(crate) const VERSION: &str = "#L";
 pub(crate) const ENVIRONMENT: &str = "#M";
 pub(crate) const HOST: &str = "#N";
 pub(crate) const PID: &str = "#O";
+pub(crate) const NODE: &str = "#P";
 /// The number of these keys.
-const PARTS: usize = 15;
+const PARTS: usize = 16;
 /// The first byte of these keys.
 const MARK: u8 = b'#';
 
@@ -155,6 +156,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (ENVIRONMENT, environment),
         (HOST, host),
         (PID, process_id),
+        (NODE, service_node),
     ],
     reserved_prefixes: &["#"],
     // The code decides which parts a line shows, and under which names.
@@ -174,6 +176,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ENVIRONMENT,
         HOST,
         PID,
+        NODE,
     ],
     process: ProcessKeys {
         host: HOST,
@@ -384,6 +387,12 @@ impl<'a> EventView<'a> {
     #[must_use]
     pub fn service_environment(&self) -> Option<Cow<'a, str>> {
         self.text(ENVIRONMENT)
+    }
+
+    /// Returns the name of this instance of the service.
+    #[must_use]
+    pub fn service_node(&self) -> Option<Cow<'a, str>> {
+        self.text(NODE)
     }
 
     /// Returns the ratio with which events like this one were kept, if a sampler dropped others.

@@ -163,7 +163,8 @@ impl<'a> PartFinder<'a> {
             service: ServiceNames {
                 name: name.clone(),
                 version: name.clone(),
-                environment: name,
+                environment: name.clone(),
+                node: name,
             },
             ..plain.clone()
         };

@@ -413,6 +413,12 @@ impl Builder {
         self.put(&SERVICE_VERSION, version.into())
     }
 
+    /// Sets the name of this instance of the service, such as that of the pod, on each line of
+    /// `json`. Defaults to none.
+    pub fn service_node(self, node: impl Into<String>) -> Self {
+        self.put(&SERVICE_NODE, node.into())
+    }
+
     /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show
     /// every span field, with or without this.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {

@@ -252,6 +252,9 @@ fn json(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLaye
     if let Some(environment) = &service.environment {
         layer = layer.service_environment(environment);
     }
+    if let Some(node) = &service.node {
+        layer = layer.service_node(node);
+    }
     for (name, value) in config.static_fields.iter() {
         layer = layer.add(name, value);
     }

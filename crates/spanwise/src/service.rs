@@ -1,11 +1,11 @@
-//! The name, version and environment of the service.
+//! The name, version, environment and node of the service.
 
 use crate::{
     choices::{Choices, Chosen},
     explain::Origin,
     own_crate::OwnCrate,
     program_name::ProgramName,
-    settings::{APP_ENV, SERVICE_NAME, SERVICE_VERSION},
+    settings::{APP_ENV, SERVICE_NAME, SERVICE_NODE, SERVICE_VERSION},
 };
 
 /// The service as each line names it.
@@ -14,6 +14,8 @@ pub(crate) struct Service {
     pub(crate) version: Option<String>,
     /// The environment. Has no default from the preset, because a preset is not an environment.
     pub(crate) environment: Option<String>,
+    /// The name of this instance of the service.
+    pub(crate) node: Option<String>,
 }
 
 impl Service {
@@ -40,6 +42,7 @@ impl Service {
         Self {
             name,
             version,
+            node: choices.value(&SERVICE_NODE),
             environment: choices.value(&APP_ENV),
         }
     }

@@ -436,6 +436,13 @@ settings! {
         help: "The version of the service, on each line of `json`.",
         parse: parse::any,
     };
+    SERVICE_NODE: String = {
+        key: "service.node",
+        default: "none",
+        accepts: "text",
+        help: "The name of this instance of the service, such as that of the pod, on each line of `json`.",
+        parse: parse::any,
+    };
     OTEL_SERVICE_NAME: String = {
         default: "none",
         accepts: "text",

@@ -4,8 +4,8 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Known, MessageKey, PartInputs, ProcessKeys, TimeText,
-        environment, file, host, line, object, process_id, service_name, service_version, target,
-        text,
+        environment, file, host, line, object, process_id, service_name, service_node,
+        service_version, target, text,
     },
 };
 
@@ -27,7 +27,11 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         blank: None,
     },
     origin: &[("src", source)],
-    tail: &[("version", service_version), ("environment", environment)],
+    tail: &[
+        ("version", service_version),
+        ("environment", environment),
+        ("service_node", service_node),
+    ],
     known: &[("request_id", Known::Named("req_id"))],
     required: &["v", "name", "hostname", "pid", "time", "level", "msg"],
     process: ProcessKeys {

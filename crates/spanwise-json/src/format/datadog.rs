@@ -90,7 +90,11 @@ fn status(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
 
 fn tags(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let service = &inputs.options.service;
-    let tags = [("env", &service.environment), ("version", &service.version)];
+    let tags = [
+        ("env", &service.environment),
+        ("version", &service.version),
+        ("service_node", &service.node),
+    ];
     let tags: Vec<String> = tags
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name}:{}", value.as_deref()?)))

@@ -11,7 +11,7 @@ use crate::{
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Kind, Known, MessageKey, PartInputs, ProcessKeys,
         Style, ThreadKeys, TimeText, environment, file, line, process_id, service_name,
-        service_version, target, text,
+        service_node, service_version, target, text,
     },
     spelling::{Spelling, prefixed},
 };
@@ -44,6 +44,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service.name", service_name),
         ("service.version", service_version),
         ("service.environment", environment),
+        ("service.node.name", service_node),
         ("event.dataset", service_name),
         ("process.pid", process_id),
         ("ecs.version", |_| text("8.11.0")),

@@ -8,7 +8,9 @@ use crate::{
     conversion::{kind_of, unquoted},
     escape,
     format::json,
-    format_table::{FormatTable, Kind, environment, object, service_name, service_version, text},
+    format_table::{
+        FormatTable, Kind, environment, object, service_name, service_node, service_version, text,
+    },
     json_lexer::Member,
     line_template::push_member,
 };
@@ -19,6 +21,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service", service_name),
         ("version", service_version),
         ("environment", environment),
+        ("service_node", service_node),
     ],
     reserved: &["_aws"],
     // CloudWatch reads `_aws`, and would refuse another value.

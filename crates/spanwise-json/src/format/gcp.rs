@@ -7,7 +7,7 @@ use crate::{
     format::json,
     format_table::{
         EventLevel, FormatTable, Kind, Known, MessageKey, PartInputs, ThreadKeys, TimeText,
-        environment, file, line, object, service_name, service_version, target, text,
+        environment, file, line, object, service_name, service_node, service_version, target, text,
     },
 };
 
@@ -35,6 +35,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     tail: &[
         ("serviceContext", service_context),
         ("environment", environment),
+        ("service_node", service_node),
     ],
     known: &[
         (

@@ -9,7 +9,8 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, MessageKey, PartInputs, ProcessKeys, Style, ThreadKeys,
-        TimeText, environment, file, host, line, service_name, service_version, target, text,
+        TimeText, environment, file, host, line, service_name, service_node, service_version,
+        target, text,
     },
     name_limits::limit_name_with,
     spelling::{Spelling, prefixed},
@@ -39,6 +40,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("_service", service_name),
         ("_version", service_version),
         ("_environment", environment),
+        ("_service_node", service_node),
     ],
     spelling: Spelling {
         text: &field,

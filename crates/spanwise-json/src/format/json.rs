@@ -2,8 +2,8 @@
 
 use crate::format_table::{
     ErrorShape, FormatTable, Layout, MessageKey, PartInputs, ProcessKeys, Style, ThreadKeys,
-    TimeText, critical, environment, file, level, line, object, service_name, service_version,
-    target,
+    TimeText, critical, environment, file, level, line, object, service_name, service_node,
+    service_version, target,
 };
 use crate::spelling::Spelling;
 
@@ -51,5 +51,6 @@ fn service(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
         ("name", service_name(inputs)),
         ("version", service_version(inputs)),
         ("environment", environment(inputs)),
+        ("node", service_node(inputs)),
     ])
 }

@@ -8,7 +8,8 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Kind, MessageKey, PartInputs, Style, ThreadKeys,
-        environment, file, line as line_number, service_name, service_version, target, text,
+        environment, file, line as line_number, service_name, service_node, service_version,
+        target, text,
     },
     json_lexer::members,
     line_buffer::{BLOCK_LEN, LineBuffer, small_block},
@@ -37,6 +38,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service", service_name),
         ("version", service_version),
         ("environment", environment),
+        ("service_node", service_node),
     ],
     spelling: Spelling {
         text: &key,

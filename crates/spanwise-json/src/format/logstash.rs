@@ -4,7 +4,7 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, MessageKey, PartInputs, ThreadKeys, TimeText,
-        environment, file, level, line, service_name, service_version, target, text,
+        environment, file, level, line, service_name, service_node, service_version, target, text,
     },
 };
 
@@ -33,6 +33,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service_name", service_name),
         ("service_version", service_version),
         ("environment", environment),
+        ("service_node", service_node),
     ],
     // Logstash itself writes to these.
     reserved: &["tags", "@metadata"],

@@ -11,7 +11,8 @@ use crate::{
     format::{TRUNCATED, json},
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Kind, Known, MessageKey, PartInputs, ProcessKeys,
-        ThreadKeys, TimeText, environment, file, line, service_name, service_version, target, text,
+        ThreadKeys, TimeText, environment, file, line, service_name, service_node, service_version,
+        target, text,
     },
     json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
     line_buffer::LineBuffer,
@@ -323,6 +324,7 @@ fn resource(options: &Options) -> Vec<u8> {
         ("service.name", service_name(&inputs)),
         ("service.version", service_version(&inputs)),
         ("deployment.environment.name", environment(&inputs)),
+        ("service.instance.id", service_node(&inputs)),
     ] {
         if let Some(value) = value {
             if to.len() > start {

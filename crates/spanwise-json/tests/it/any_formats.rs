@@ -114,7 +114,9 @@ pub(crate) const HOSTILE: &[&str] = &[
     "response_bytes",
     "service",
     "service.name",
+    "service.node.name",
     "serviceContext",
+    "service_node",
     "severity",
     "short_message",
     "source",
@@ -142,6 +144,7 @@ pub(crate) fn layer(format: &Format) -> JsonLayer {
         .service_name("shop")
         .service_version("1.4.0")
         .service_environment("prod")
+        .service_node("shop-7")
         .google_cloud_project("my-proj")
         .clock(fixed_clock())
 }

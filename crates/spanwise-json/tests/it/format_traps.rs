@@ -278,6 +278,44 @@ fn gelf_names_have_only_what_graylog_accepts() {
 }
 
 #[test]
+fn each_format_shows_the_node_of_the_service() {
+    let keys = [
+        (Format::Json, "/service/node"),
+        (Format::Ecs, "/service.node.name"),
+        (Format::Gcp, "/service_node"),
+        (Format::Logstash, "/service_node"),
+        (Format::Gelf, "/_service_node"),
+        (Format::Bunyan, "/service_node"),
+        (Format::Emf, "/service_node"),
+    ];
+    for (format, key) in keys {
+        let node = |layer: JsonLayer| layer.format(format.clone()).service_node("shop-7");
+        let shown = lines(node, || info!("m")).only();
+        assert_eq!(shown.pointer(key), Some(&json!("shop-7")), "{shown}");
+        let omitted = |layer| node(layer).exclude("service");
+        let shown = lines(omitted, || info!("m")).only();
+        assert_eq!(shown.pointer(key), None, "{shown}");
+    }
+    let datadog = |layer: JsonLayer| layer.format(Format::Datadog).service_node("shop-7");
+    let shown = lines(datadog, || info!("m")).only();
+    assert_eq!(shown["ddtags"], "service_node:shop-7");
+    let logfmt = |layer: JsonLayer| layer.format(Format::Logfmt).service_node("shop-7");
+    let text = lines(logfmt, || info!("m")).text();
+    assert!(text.ends_with(" service_node=shop-7\n"), "{text}");
+    let otlp = |layer: JsonLayer| layer.format(Format::Otlp).service_node("shop-7");
+    let shown = lines(otlp, || info!("m")).only();
+    let id = "/resourceLogs/0/resource/attributes/0";
+    let expected = json!({ "key": "service.instance.id", "value": { "stringValue": "shop-7" } });
+    assert_eq!(shown.pointer(id), Some(&expected), "{shown}");
+    let acme = Format::custom("with_node")
+        .service_node("pod")
+        .build()
+        .unwrap();
+    let custom = |layer: JsonLayer| layer.format(acme.clone()).service_node("shop-7");
+    assert_eq!(lines(custom, || info!("m")).only()["pod"], "shop-7");
+}
+
+#[test]
 fn key_of_the_service_is_reserved_without_a_service() {
     for (format, key) in [
         (Format::Json, "service"),
@@ -289,6 +327,8 @@ fn key_of_the_service_is_reserved_without_a_service() {
         (Format::Bunyan, "version"),
         (Format::Emf, "version"),
         (Format::Emf, "environment"),
+        (Format::Gcp, "service_node"),
+        (Format::Bunyan, "service_node"),
     ] {
         let shown = lines(
             |layer| layer.format(format.clone()).rename("a", key),

@@ -36,8 +36,9 @@ impl LineFormat for Everything {
         let service = (event.service_name(), event.service_version());
         write!(
             line,
-            "service={service:?}/{:?}",
-            event.service_environment()
+            "service={service:?}/{:?}/{:?}",
+            event.service_environment(),
+            event.service_node()
         )?;
         write!(line, " rate={:?}", event.sample_rate())?;
         for (name, value) in event.fields() {

@@ -132,6 +132,9 @@ impl OtelSink {
         if let Some(environment) = &service.environment {
             builder = builder.environment(environment);
         }
+        if let Some(node) = &service.node {
+            builder = builder.service_instance_id(node);
+        }
         let sink = Self {
             builder,
             changes: builder_changes,

@@ -69,6 +69,15 @@ fn long_lines_are_cut_at_their_maximum_length() {
 }
 
 #[test]
+fn lines_name_the_node_of_the_service() {
+    alone!();
+    let line = only_line(from_vars(&[("SERVICE_NODE", "shop-7")]), || {
+        info!("created")
+    });
+    assert_eq!(line["service"], json!({ "name": "shop", "node": "shop-7" }));
+}
+
+#[test]
 fn list_in_code_replaces_that_of_the_environment() {
     alone!();
     let builder = from_vars(&[("LOG_FIELDS", "+pid")]).fields("-service,a>b");

@@ -90,6 +90,7 @@ const VALUE_SETTERS: &[ValueSetter] = &[
     ("SERVICE_VERSION", |builder| {
         builder.service("shop", "1.4.0")
     }),
+    ("SERVICE_NODE", |builder| builder.service_node("shop-7")),
 ];
 
 /// The settings without a setter, with the reason.

@@ -15,11 +15,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
         "+location",
         "[sink.main]\nfields = '+location'",
     ),
-    (
-        "LOG_MAX_LINE",
-        "64KiB",
-        "[sink.main]\nmax_line = '64KiB'",
-    ),
+    ("LOG_MAX_LINE", "64KiB", "[sink.main]\nmax_line = '64KiB'"),
     ("LOG_OUTPUT", "stderr", "[sink.main]\nkind = 'stderr'"),
     ("LOG_COLOR", "never", "[sink.main]\ncolor = 'never'"),
     ("LOG_TIME", "local", "time = 'local'"),
@@ -69,6 +65,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("LOG_STRICT", "1", "strict = true"),
     ("SERVICE_NAME", "shop", "[service]\nname = 'shop'"),
     ("SERVICE_VERSION", "1.4", "[service]\nversion = '1.4'"),
+    ("SERVICE_NODE", "shop-7", "[service]\nnode = 'shop-7'"),
     ("APP_ENV", "staging", "[service]\nenvironment = 'staging'"),
     (
         "SENTRY_DSN",

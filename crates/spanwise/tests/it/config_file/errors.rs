@@ -68,7 +68,7 @@ const MISTAKES: [(&str, &str); 28] = [
     ("4:10", "strict is a text: write true or false"),
     ("5:11", "context is a text: write a list of texts"),
     ("6:10", "reload=\"5ms\": the shortest interval is `1s`"),
-    ("9:1", "service.node is not a setting: did you mean name?"),
+    ("9:1", "service.nmae is not a setting: did you mean name?"),
     (
         "12:8",
         "recorder.tail is a text: write a number from 0 to 1",
