@@ -1,5 +1,7 @@
 //! What a reload can change.
 
+use std::fs;
+
 use super::{AUDIT, MAIN, Program};
 use spanwise::{Builder, Preset};
 use tracing::info;
@@ -119,4 +121,30 @@ fn all_of_many_sinks_change() {
     }
     let found = program.refused(&sinks("json").replace("sink.s", "sink.t"));
     assert!(found[0].contains("or restart the program"), "{found:?}");
+}
+
+#[test]
+fn unusable_files_change_nothing() {
+    let program = Program::start(MAIN);
+    let (file, handle) = (program.path("log.toml"), program.telemetry.handle());
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    let truncated = handle.reload().unwrap_err().to_string();
+    assert!(truncated.contains("reload (it was at "), "{truncated}");
+    fs::write(&file, &text.as_bytes()[..text.len() - 2]).unwrap();
+    let cut = handle.reload().unwrap_err().to_string();
+    assert!(cut.contains("log.toml:4:"), "{cut}");
+    fs::remove_file(&file).unwrap();
+    let deleted = handle.reload().unwrap_err().to_string();
+    assert!(deleted.contains("cannot be read: "), "{deleted}");
+    fs::create_dir(&file).unwrap();
+    let directory = handle.reload().unwrap_err().to_string();
+    assert!(directory.contains("log.toml"), "{directory}");
+    program.log(|| info!("still logged"));
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, text).unwrap();
+    assert!(handle.reload().unwrap().is_empty());
+    assert_eq!(handle.reload_problems(), [""; 0]);
+    program.log(|| info!("logged on"));
+    assert_eq!(program.messages("main"), ["still logged", "logged on"]);
 }
