@@ -294,7 +294,7 @@ impl SinkSettings {
     }
 }
 
-impl Opener<'_> {
+impl<'a> Opener<'a> {
     /// Reports a fallback that the sink cannot have.
     fn check_options(&mut self, sink: &SinkSettings) {
         let is_file = matches!(sink.kind, SinkKind::File(_));
