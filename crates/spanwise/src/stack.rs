@@ -70,6 +70,10 @@ pub struct Stack {
 
 type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 
+/// A layer inside wrappers. It is boxed, so that each wrapper is compiled once, and not for each
+/// type of layer and each combination of wrappers.
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// The wrappers of one layer of lines: which events the layer gets, and how they are redacted.
 #[derive(Debug, Clone)]
 pub(crate) struct LineSink {
@@ -185,20 +189,22 @@ impl Stack {
 
     /// Adds a layer of any kind.
     pub fn layer(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.add(|layers, wrappers| match &wrappers.policy {
+        let layer: BoxedLayer = Box::new(layer);
+        self.add(Box::new(|layers, wrappers| match &wrappers.policy {
             Some(policy) => wrappers.push(layers, layer.redacted(Arc::clone(policy))),
             None => wrappers.push(layers, layer),
-        })
+        }))
     }
 
     /// Adds a layer that receives unredacted values. Use it for a layer that redacts itself, or
     /// shows no values.
     pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        let layer: BoxedLayer = Box::new(layer);
         match self.route_bits {
-            0 => self.add(|layers, wrappers| wrappers.push(layers, layer)),
-            bits => self.add(move |layers, wrappers| {
+            0 => self.add(Box::new(|layers, wrappers| wrappers.push(layers, layer))),
+            bits => self.add(Box::new(move |layers, wrappers| {
                 wrappers.push(layers, RouteGate::new(layer, Arc::new(bits.into())));
-            }),
+            })),
         }
     }
 
@@ -284,7 +290,7 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         W2: Send + Sync + 'static,
     {
-        self.add(move |layers, wrappers| {
+        self.add(Box::new(move |layers, wrappers| {
             let layer = match (sink.is_late, &sink.policy) {
                 (false, _) => layer,
                 (true, Some(_)) => layer.late(),
@@ -295,13 +301,16 @@ impl Stack {
                 Some(policy) => layer.redact(policy),
                 None => layer,
             };
-            wrappers.push_lines(layers, &sink, writer, |writer| layer.with_writer(writer));
-        })
+            wrappers.push_lines(layers, &sink, writer, |writer| {
+                Box::new(layer.with_writer(writer))
+            });
+        }))
     }
 
     /// Adds a layer that counts all events, even those without a route.
     #[cfg(feature = "otel")]
     pub(crate) fn metrics(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        let layer: BoxedLayer = Box::new(layer);
         let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
         self.metrics.push(add);
         self
@@ -311,6 +320,7 @@ impl Stack {
     /// must redact itself.
     #[cfg(feature = "otel")]
     pub(crate) fn first(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        let layer: BoxedLayer = Box::new(layer);
         let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
         self.first.push(add);
         self
@@ -331,7 +341,9 @@ impl Stack {
             route_bits: Arc::new(self.route_bits.into()),
             ..LineSink::default()
         };
-        self.add(move |layers, wrappers| wrappers.push_lines(layers, &sink, writer, layer))
+        self.add(Box::new(move |layers, wrappers| {
+            wrappers.push_lines(layers, &sink, writer, |writer| Box::new(layer(writer)));
+        }))
     }
 
     /// Adds an output of lines with the wrappers of `sink`.
@@ -345,20 +357,17 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
-        self.add(move |layers, wrappers| match wrappers.policy_of(&sink) {
-            Some(policy) => wrappers.push_lines(layers, &sink, writer, |writer| {
-                layer(writer).redacted(policy).wants_every_event()
-            }),
-            None => wrappers.push_lines(layers, &sink, writer, layer),
-        })
+        self.add(Box::new(move |layers, wrappers| {
+            let policy = wrappers.policy_of(&sink);
+            wrappers.push_lines(layers, &sink, writer, |writer| {
+                redacted_lines(Box::new(layer(writer)), policy)
+            });
+        }))
     }
 
     /// Adds a function that adds a layer when the stack is built.
-    fn add(
-        mut self,
-        add: impl FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync + 'static,
-    ) -> Self {
-        self.layers.push(Box::new(add));
+    fn add(mut self, add: AddLayer) -> Self {
+        self.layers.push(add);
         self
     }
 }
@@ -408,61 +417,66 @@ impl Wrappers {
     /// the gate of the sink's routes, and the sampler last. In this order, the sampler does not
     /// drop events that the recorder buffers, and does not count events that are not shown. An
     /// ERROR triggers a dump in each sink, even in sinks to which the ERROR has no route.
-    fn push_lines<W, L>(
+    fn push_lines<W>(
         &self,
         layers: &mut Layers<Registry>,
         sink: &LineSink,
         writer: W,
-        layer: impl FnOnce(LineWriter<W>) -> L,
+        layer: impl FnOnce(LineWriter<W>) -> BoxedLayer,
     ) where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-        L: Layer<Registry> + Send + Sync,
     {
-        let bits = Arc::clone(&sink.route_bits);
-        match sink.sampler.clone().unwrap_or_else(|| self.sampler.clone()) {
-            Some(sampler) => self.push_recorded(layers, sink, writer, |writer| {
-                RouteGate::new(layer(writer).sampled(sampler), bits)
-            }),
-            None => self.push_recorded(layers, sink, writer, |writer| {
-                RouteGate::new(layer(writer), bits)
-            }),
+        match self.recorder_of(sink) {
+            Some((recorder, shown)) => layers.push(recorder.sink(writer, shown, |writer| {
+                self.gated(sink, layer(LineWriter(WriterKind::Recorded(writer))))
+            })),
+            None => {
+                let layer = layer(LineWriter(WriterKind::Plain(writer)));
+                self.push(layers, self.gated(sink, layer));
+            }
         }
     }
 
-    /// Adds a layer of lines with the level of the sink, behind the recorder if there is one.
-    fn push_recorded<W, L>(
-        &self,
-        layers: &mut Layers<Registry>,
-        sink: &LineSink,
-        writer: W,
-        layer: impl FnOnce(LineWriter<W>) -> L,
-    ) where
-        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-        L: Layer<Registry> + Send + Sync,
-    {
-        let level = sink.level;
-        let is_limited = level < LevelFilter::TRACE;
-        match self.recorder.as_ref().filter(|_| sink.is_recorded) {
+    /// Returns the recorder that feeds a sink, and the filter that selects the events that the sink
+    /// shows.
+    fn recorder_of(&self, sink: &LineSink) -> Option<(&Recorder, SinkFilter)> {
+        let (recorder, shown) = self.recorder.as_ref().filter(|_| sink.is_recorded)?;
+        match sink.limit() {
+            None => Some((recorder, shown.clone())),
+            Some(level) if level >= LevelFilter::INFO => {
+                Some((recorder, shown.clone().with_levels(level.into())))
+            }
             // Tail sampling buffers events at INFO and more verbose levels. An output for errors
             // and warnings gets none of these events, so it needs no connection to the recorder.
-            Some((recorder, shown)) if level >= LevelFilter::INFO && is_limited => {
-                let shown = shown.clone().with_levels(level.into());
-                // The levels of the layer also apply to the buffered events.
-                layers.push(recorder.sink(writer, shown, |writer| {
-                    layer(LineWriter(WriterKind::Recorded(writer))).with_levels(level.into())
-                }));
-            }
-            Some((recorder, shown)) if !is_limited => {
-                layers.push(recorder.sink(writer, shown.clone(), |writer| {
-                    layer(LineWriter(WriterKind::Recorded(writer)))
-                }));
-            }
-            _ if is_limited => {
-                let layer = layer(LineWriter(WriterKind::Plain(writer)));
-                self.push(layers, layer.with_levels(level.into()));
-            }
-            _ => self.push(layers, layer(LineWriter(WriterKind::Plain(writer)))),
+            Some(_) => None,
         }
+    }
+
+    /// Returns the layer inside the sampler, the levels and the gate of a sink. The levels are
+    /// inside a recorder, because they also apply to the buffered lines.
+    fn gated(&self, sink: &LineSink, mut layer: BoxedLayer) -> RouteGate<BoxedLayer> {
+        if let Some(sampler) = sink.sampler.clone().unwrap_or_else(|| self.sampler.clone()) {
+            layer = Box::new(layer.sampled(sampler));
+        }
+        if let Some(level) = sink.limit() {
+            layer = Box::new(layer.with_levels(level.into()));
+        }
+        RouteGate::new(layer, Arc::clone(&sink.route_bits))
+    }
+}
+
+impl LineSink {
+    /// Returns the most verbose level of the lines. `None` if lines have all levels.
+    fn limit(&self) -> Option<LevelFilter> {
+        (self.level < LevelFilter::TRACE).then_some(self.level)
+    }
+}
+
+/// Redacts all that a layer of lines gets, if there is a policy.
+fn redacted_lines(layer: BoxedLayer, policy: Option<Arc<dyn Redact>>) -> BoxedLayer {
+    match policy {
+        Some(policy) => Box::new(layer.redacted(policy).wants_every_event()),
+        None => layer,
     }
 }
 
