@@ -12,7 +12,8 @@ use crate::{
     explain::Origin,
     parse,
     settings::{
-        self, DefaultValue, ErrorStyle, InTests, SETTINGS, SETTINGS_WITH_FEATURES, SettingRow,
+        self, DefaultValue, ErrorStyle, InTests, RowFacts, SETTINGS, SETTINGS_WITH_FEATURES,
+        SettingRow,
     },
     sinks,
     warning::Warning,
@@ -41,6 +42,9 @@ pub(crate) struct Raw {
     pub(crate) name: String,
     pub(crate) origin: Origin,
 }
+
+/// Parses a text, and stores the value.
+type Parse<'a> = dyn FnMut(&str) -> Result<(), ParseError> + 'a;
 
 /// A value with its origin.
 #[derive(Debug, Clone)]
@@ -136,7 +140,7 @@ impl<'a> Choices<'a> {
                 return None;
             }
             DefaultValue::Unset(text) => {
-                let origin = if self.ignores(entry) {
+                let origin = if self.ignores(entry.in_tests) {
                     by_preset
                 } else {
                     Origin::Unset
@@ -177,74 +181,95 @@ impl<'a> Choices<'a> {
 
     /// Returns the value that a source sets, even if code sets a different value.
     pub(crate) fn sourced<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
-        if entry.feature.is_some_and(|feature| !feature.is_built) {
+        let mut first = None;
+        let origin = self.read_sources(&entry.facts(), &mut |text| {
+            let value = (entry.parse)(&entry.def, text)?;
+            first.get_or_insert(value);
+            Ok(())
+        })?;
+        Some(Chosen::new(first?, origin))
+    }
+
+    /// Parses the text of each source, and returns the origin of the first value.
+    fn read_sources(&mut self, row: &RowFacts<'_>, parse: &mut Parse<'_>) -> Option<Origin> {
+        if row.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }
-        let mut first: Option<Chosen<T>> = None;
-        for raw in self.raws(&entry.def, entry.aliases) {
+        let mut first: Option<Origin> = None;
+        for raw in self.raws(row.def, row.aliases) {
             // All sources are read, so that their mistakes are reported.
-            let Some(read) = self.read(entry, &raw) else {
+            if !self.parse(row, &raw, parse) {
                 continue;
-            };
+            }
             first = Some(match first {
-                None => read,
-                Some(Chosen { value, origin }) => Chosen::new(value, origin.over(&read.origin)),
+                None => raw.origin,
+                Some(origin) => origin.over(&raw.origin),
             });
         }
-        first.filter(|_| !self.ignores(entry))
+        first.filter(|_| !self.ignores(row.in_tests))
     }
 
     /// Returns the value that the configuration file sets, even if another source overrides it.
     pub(crate) fn value_in_file<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
         let raw = self.file.as_ref()?.raw(&entry.def)?;
         let read = self.read(entry, &raw);
-        read.filter(|_| !self.ignores(entry))
+        read.filter(|_| !self.ignores(entry.in_tests))
     }
 
     /// Parses the text of a setting. Reports its mistakes.
     pub(crate) fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
-        let text = self.text(&entry.def, raw)?;
+        let mut value = None;
+        self.parse(&entry.facts(), raw, &mut |text| {
+            value = Some((entry.parse)(&entry.def, text)?);
+            Ok(())
+        });
+        Some(Chosen::new(value?, raw.origin.clone()))
+    }
+
+    /// Passes the text of a setting to `parse`, and reports its mistakes. Returns whether the text
+    /// is valid.
+    fn parse(&mut self, row: &RowFacts<'_>, raw: &Raw, parse: &mut Parse<'_>) -> bool {
+        let Some(text) = self.text(row.def, raw) else {
+            return false;
+        };
         let name = &raw.name;
-        if entry.is_shared && parse::is_on(&text).is_some() {
+        if row.is_shared && parse::is_on(&text).is_some() {
             self.warn(format!(
                 "{name}=true and the like have no effect here: write one of {}",
-                entry.def.accepts
+                row.def.accepts
             ));
-            return None;
+            return false;
         }
-        match (entry.parse)(&entry.def, &text) {
-            Ok(value) => Some(Chosen::new(value, raw.origin.clone())),
-            Err(_) if raw.origin.is_hidden() => {
-                self.add_invalid_value(format!(
-                    "{name}={} is not valid: accepts {}",
-                    conceal::hidden(text.len()),
-                    entry.def.accepts
-                ));
-                None
-            }
-            Err(error) => {
-                let problems = match entry.errors {
-                    ErrorStyle::QuotesValue => vec![describe(
-                        &format!("{name}={}", conceal::shown(&text)),
-                        &text,
-                        &error,
-                    )],
-                    ErrorStyle::ParserQuotes => vec![format!("{name}={error}")],
-                    ErrorStyle::NamesSetting => {
-                        let problems = error.problems().iter();
-                        let concealed =
-                            |problem: &Problem| conceal::message(&problem.to_string(), &text);
-                        problems
-                            .map(|problem| format!("{name}: {}", concealed(problem)))
-                            .collect()
-                    }
-                };
+        let Err(error) = parse(&text) else {
+            return true;
+        };
+        if raw.origin.is_hidden() {
+            self.add_invalid_value(format!(
+                "{name}={} is not valid: accepts {}",
+                conceal::hidden(text.len()),
+                row.def.accepts
+            ));
+            return false;
+        }
+        let problems = match row.errors {
+            ErrorStyle::QuotesValue => vec![describe(
+                &format!("{name}={}", conceal::shown(&text)),
+                &text,
+                &error,
+            )],
+            ErrorStyle::ParserQuotes => vec![format!("{name}={error}")],
+            ErrorStyle::NamesSetting => {
+                let problems = error.problems().iter();
+                let concealed = |problem: &Problem| conceal::message(&problem.to_string(), &text);
                 problems
-                    .into_iter()
-                    .for_each(|problem| self.add_invalid_value(problem));
-                None
+                    .map(|problem| format!("{name}: {}", concealed(problem)))
+                    .collect()
             }
-        }
+        };
+        problems
+            .into_iter()
+            .for_each(|problem| self.add_invalid_value(problem));
+        false
     }
 
     /// Returns the text of a setting, or `None` if it is empty or invalid. Trims the text, because
@@ -311,12 +336,12 @@ impl<'a> Choices<'a> {
     pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
         let mut names = std::iter::once(&entry.def).chain(entry.aliases);
         self.code.get(entry).is_some()
-            || !self.ignores(entry) && names.any(|def| self.unchecked_text(def).is_some())
+            || !self.ignores(entry.in_tests) && names.any(|def| self.unchecked_text(def).is_some())
     }
 
     /// Returns whether the preset test ignores values from sources.
-    fn ignores<T>(&self, entry: &SettingRow<T>) -> bool {
-        entry.in_tests == InTests::Ignored && self.preset == Preset::Test
+    fn ignores(&self, in_tests: InTests) -> bool {
+        in_tests == InTests::Ignored && self.preset == Preset::Test
     }
 
     fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
@@ -336,7 +361,7 @@ impl<'a> Choices<'a> {
     ) {
         if self.is_listing {
             let name = self.name_of(def);
-            self.findings.explanation.add(name, value, origin);
+            self.findings.explanation.add(name, &value, origin);
         }
     }
 
@@ -348,7 +373,7 @@ impl<'a> Choices<'a> {
         if !is_setting {
             self.findings
                 .explanation
-                .add(path.to_owned(), value, origin);
+                .add(path.to_owned(), &value, origin);
         }
     }
 

@@ -140,7 +140,7 @@ impl Explanation {
         self
     }
 
-    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: &Origin) {
+    pub(crate) fn add(&mut self, name: String, value: &dyn fmt::Display, origin: &Origin) {
         let text = match origin.is_hidden() {
             true => format!("(hidden) ({origin})"),
             false => format!("{value} ({origin})"),

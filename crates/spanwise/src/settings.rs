@@ -39,6 +39,30 @@ pub(crate) struct SettingRow<T> {
     pub(crate) feature: Option<Feature>,
 }
 
+/// The parts of a [`SettingRow`] that do not depend on the type of its value. Code that needs only
+/// these is compiled once for all types.
+pub(crate) struct RowFacts<'a> {
+    pub(crate) def: &'a Setting,
+    pub(crate) aliases: &'static [Setting],
+    pub(crate) in_tests: InTests,
+    pub(crate) errors: ErrorStyle,
+    pub(crate) is_shared: bool,
+    pub(crate) feature: Option<Feature>,
+}
+
+impl<T> SettingRow<T> {
+    pub(crate) fn facts(&self) -> RowFacts<'_> {
+        RowFacts {
+            def: &self.def,
+            aliases: self.aliases,
+            in_tests: self.in_tests,
+            errors: self.errors,
+            is_shared: self.is_shared,
+            feature: self.feature,
+        }
+    }
+}
+
 /// The effective value if neither code nor a source sets one.
 pub(crate) enum DefaultValue<T> {
     /// No value. `explain()` omits the setting.
