@@ -22,7 +22,7 @@ use std::{
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
     Metadata,
-    field::{Value, Visit},
+    field::Visit,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -30,7 +30,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use self::{
     fmt_conflict::{FormatterMarker, QueryReply},
     plan::FieldPlan,
-    rebuild::{Formatting, with_redacted},
+    rebuild::{Formatting, Forward, with_redacted},
     text_arena::RetainedArena,
 };
 use crate::{
@@ -105,33 +105,33 @@ impl<L> Redacted<L> {
     /// Calls `forward` with the redacted values, or with `None` if no value must be hidden and the
     /// original values may be forwarded.
     #[inline]
-    fn with_shown_values<R>(
+    fn with_shown_values(
         &self,
         callsite: &'static Metadata<'static>,
         formatting: Formatting,
         record: &dyn Fn(&mut dyn Visit),
-        forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
-    ) -> R {
+        forward: &mut Forward<'_>,
+    ) {
         let plan = self
             .plans
             .get(callsite, |callsite| FieldPlan::new(callsite, &*self.policy));
         if plan.shows_all() {
             return forward(None);
         }
-        with_redacted(plan, &*self.policy, formatting, record, forward)
+        with_redacted(plan, &*self.policy, formatting, record, forward);
     }
 
     /// [`with_shown_values`](Self::with_shown_values) for events.
     #[inline]
-    fn with_shown_event<R>(
+    fn with_shown_event(
         &self,
         event: &Event<'_>,
         formatting: Formatting,
-        forward: impl FnOnce(&Event<'_>) -> R,
-    ) -> R {
+        mut forward: impl FnMut(&Event<'_>),
+    ) {
         let callsite = event.metadata();
         let record = |visitor: &mut dyn Visit| event.record(visitor);
-        self.with_shown_values(callsite, formatting, &record, |values| {
+        self.with_shown_values(callsite, formatting, &record, &mut |values| {
             let Some(values) = values else {
                 return forward(event);
             };
@@ -142,8 +142,8 @@ impl<L> Redacted<L> {
                 // An event without a parent is a root.
                 Event::new_child_of(event.parent().cloned(), callsite, &values)
             };
-            forward(&shown)
-        })
+            forward(&shown);
+        });
     }
 
     /// Returns the address by which [`fmt_conflict`] identifies the layer.
@@ -215,10 +215,13 @@ where
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.wants_every_event
-            || self.with_shown_event(event, Formatting::Lazy, |event| {
-                self.inner.event_enabled(event, ctx)
-            })
+        let mut is_enabled = true;
+        if !self.wants_every_event {
+            self.with_shown_event(event, Formatting::Lazy, |event| {
+                is_enabled = self.inner.event_enabled(event, ctx.clone());
+            });
+        }
+        is_enabled
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -227,9 +230,9 @@ where
         }
         let callsite = attrs.metadata();
         let record = |visitor: &mut dyn Visit| attrs.record(visitor);
-        self.with_shown_values(callsite, Formatting::Eager, &record, |values| {
+        self.with_shown_values(callsite, Formatting::Eager, &record, &mut |values| {
             let Some(values) = values else {
-                return self.inner.on_new_span(attrs, id, ctx);
+                return self.inner.on_new_span(attrs, id, ctx.clone());
             };
             let values = callsite.fields().value_set_all(values);
             let shown = match attrs.parent() {
@@ -237,7 +240,7 @@ where
                 None if attrs.is_root() => Attributes::new_root(callsite, &values),
                 None => Attributes::new(callsite, &values),
             };
-            self.inner.on_new_span(&shown, id, ctx);
+            self.inner.on_new_span(&shown, id, ctx.clone());
         });
     }
 
@@ -248,12 +251,12 @@ where
         };
         let callsite = recorded_callsite(values, callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.with_shown_values(callsite, Formatting::Eager, &record, |shown| {
+        self.with_shown_values(callsite, Formatting::Eager, &record, &mut |shown| {
             let Some(shown) = shown else {
-                return self.inner.on_record(id, values, ctx);
+                return self.inner.on_record(id, values, ctx.clone());
             };
             let shown = callsite.fields().value_set_all(shown);
-            self.inner.on_record(id, &Record::new(&shown), ctx);
+            self.inner.on_record(id, &Record::new(&shown), ctx.clone());
         });
     }
 
@@ -279,9 +282,9 @@ where
                     && self.inner.event_enabled(event, ctx.clone());
             }
             if context == EventContext::default() {
-                self.inner.on_event(event, ctx);
+                self.inner.on_event(event, ctx.clone());
             } else {
-                let forward = || self.inner.on_event(event, ctx);
+                let forward = || self.inner.on_event(event, ctx.clone());
                 EventContext::scope(|inner| *inner = context, forward);
             }
         });

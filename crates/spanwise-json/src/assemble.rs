@@ -157,7 +157,7 @@ where
         if plan.is_visited_once {
             return self.visit_fields(draft, record, &plan.keys, Pass::All);
         }
-        self.push_uncommon_fields(draft, record);
+        self.push_uncommon_fields(draft, &record);
     }
 
     #[inline(always)] // Every line takes this step.
@@ -183,7 +183,7 @@ where
     /// Like [`push_fields`](Self::push_fields), also for callsites whose message comes late, or
     /// whose keys depend on the values.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: impl Fn(&mut dyn Visit) + Copy) {
+    fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: &dyn Fn(&mut dyn Visit)) {
         let plan = draft.plan;
         let (keys, _) = plan.keys_for(None, record);
         if plan.message_not_first {

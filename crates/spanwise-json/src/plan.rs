@@ -319,7 +319,7 @@ impl Plan {
     pub(crate) fn keys_for(
         &self,
         known: Option<usize>,
-        record: impl Fn(&mut dyn Visit),
+        record: &dyn Fn(&mut dyn Visit),
     ) -> (&[Key], Option<usize>) {
         let mut finder = ErrorFinder::default();
         if !self.other_errors.is_empty() && known.is_none() {

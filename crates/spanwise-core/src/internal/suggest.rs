@@ -14,7 +14,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
-        candidates,
+        &mut candidates.into_iter(),
     )
 }
 
@@ -33,18 +33,22 @@ pub fn closest_name<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let letters = name.chars().filter(|c| c.is_alphabetic()).count();
-    closest_within(if letters < 9 { 1 } else { 2 }, name, candidates)
+    closest_within(
+        if letters < 9 { 1 } else { 2 },
+        name,
+        &mut candidates.into_iter(),
+    )
 }
 
 fn closest_within<'a>(
     max_edits: usize,
     word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
+    candidates: &mut dyn Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let word: Vec<char> = lowercase(word).collect();
     let mut letters = Vec::new();
     let mut rows = Rows::default();
-    let edits = candidates.into_iter().filter_map(|candidate| {
+    let edits = candidates.filter_map(|candidate| {
         // Excludes most candidates without a copy.
         if candidate.is_ascii() && candidate.len().abs_diff(word.len()) > max_edits {
             return None;

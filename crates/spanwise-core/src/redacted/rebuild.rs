@@ -25,14 +25,18 @@ pub(super) enum Formatting {
     Lazy,
 }
 
+/// Forwards values, or the originals if it gets `None`. It is dynamic, so that the code here is
+/// compiled once.
+pub(super) type Forward<'a> = dyn FnMut(Option<&[Option<&dyn Value>]>) + 'a;
+
 /// Calls `forward` with the redacted values, or with `None` if the original values may be shown.
-pub(super) fn with_redacted<R>(
+pub(super) fn with_redacted(
     plan: &FieldPlan,
     policy: &dyn Redact,
     formatting: Formatting,
     record: &dyn Fn(&mut dyn Visit),
-    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
-) -> R {
+    forward: &mut Forward<'_>,
+) {
     if !plan.skips_precheck() && !needs_redaction(plan, policy, record) {
         return forward(None);
     }
@@ -44,7 +48,7 @@ pub(super) fn with_redacted<R>(
         record,
         always_forward_copies,
         forward,
-    )
+    );
 }
 
 /// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
@@ -53,14 +57,14 @@ pub(super) fn with_redacted<R>(
 /// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if
 /// the values are for another callsite, because the originals belong to the fields of their own
 /// callsite.
-pub(super) fn with_rebuilt<R>(
+pub(super) fn with_rebuilt(
     plan: &FieldPlan,
     policy: &dyn Redact,
     formatting: Formatting,
     record: &dyn Fn(&mut dyn Visit),
     always_forward_copies: bool,
-    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
-) -> R {
+    forward: &mut Forward<'_>,
+) {
     with_stack_slice(plan.len(), |slots: &mut [RedactedValue]| {
         let mut rebuilder = Rebuilder {
             plan,
@@ -78,7 +82,7 @@ pub(super) fn with_rebuilt<R>(
             originals_id,
             ..
         } = rebuilder;
-        let result = if differs || always_forward_copies {
+        if differs || always_forward_copies {
             let originals = Originals { policy, record };
             match originals_id {
                 Some(id) => with_originals(id, &originals, || {
@@ -87,20 +91,19 @@ pub(super) fn with_rebuilt<R>(
                 None => forward_slots(slots, &arena, &originals, forward),
             }
         } else {
-            forward(None)
-        };
+            forward(None);
+        }
         arena.put_back();
-        result
-    })
+    });
 }
 
 /// Calls `forward` with the values in `slots`.
-fn forward_slots<R>(
+fn forward_slots(
     slots: &[RedactedValue],
     arena: &TextArena,
     originals: &Originals<'_>,
-    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
-) -> R {
+    forward: &mut Forward<'_>,
+) {
     with_stack_slice(slots.len(), |shown: &mut [AsValue<'_>]| {
         for (index, (slot, shown)) in slots.iter().zip(&mut *shown).enumerate() {
             *shown = slot.as_value(index, arena, originals);
@@ -109,9 +112,9 @@ fn forward_slots<R>(
             for (value, shown) in values.iter_mut().zip(&*shown) {
                 *value = shown.value();
             }
-            forward(Some(values))
-        })
-    })
+            forward(Some(values));
+        });
+    });
 }
 
 /// Callsites with more fields than this need an allocation.

@@ -19,11 +19,7 @@ use crate::{
 /// `forward` is whether the event has the other level. It is false, and `forward` gets the original
 /// event, if [`RuntimeCallsite::get`] returns no callsite.
 #[cold]
-pub fn with_level<R>(
-    event: &Event<'_>,
-    level: Level,
-    forward: impl FnOnce(&Event<'_>, bool) -> R,
-) -> R {
+pub fn with_level(event: &Event<'_>, level: Level, forward: &mut dyn FnMut(&Event<'_>, bool)) {
     let original = event.metadata();
     let fields: Vec<&str> = original.fields().iter().map(|field| field.name()).collect();
     let callsite = RuntimeCallsite::get(&Origin {
@@ -46,7 +42,7 @@ pub fn with_level<R>(
         Formatting::Eager,
         &record,
         always_forward_copies,
-        |values| {
+        &mut |values| {
             let values = callsite.fields().value_set_all(values.unwrap_or_default());
             let releveled = if event.is_contextual() {
                 Event::new(callsite, &values)
@@ -54,7 +50,7 @@ pub fn with_level<R>(
                 // An event without a parent is a root.
                 Event::new_child_of(event.parent().cloned(), callsite, &values)
             };
-            forward(&releveled, true)
+            forward(&releveled, true);
         },
-    )
+    );
 }

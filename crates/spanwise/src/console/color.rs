@@ -27,18 +27,30 @@ impl AnsiColor {
     /// Appends the output of `write` in `style`. `write` must not append a line break, so that no
     /// line is coloured by an earlier line. Some programs prefix lines, or show one line alone.
     pub(crate) fn paint(self, out: &mut String, style: TextStyle, write: impl FnOnce(&mut String)) {
-        if !self.0 || style == TextStyle::PLAIN {
-            return write(out);
-        }
         let before = out.len();
-        // Writing to a `String` does not fail.
-        let _ = write!(out, "\u{1b}[{}m", style.0);
+        self.begin(out, style);
         let start = out.len();
         write(out);
-        if out.len() == start {
-            out.truncate(before);
-        } else {
-            out.push_str("\u{1b}[0m");
+        if start != before {
+            end(out, before, start);
         }
+    }
+
+    /// Appends the escape sequence of `style`, if lines are coloured.
+    fn begin(self, out: &mut String, style: TextStyle) {
+        if self.0 && style != TextStyle::PLAIN {
+            // Writing to a `String` does not fail.
+            let _ = write!(out, "\u{1b}[{}m", style.0);
+        }
+    }
+}
+
+/// Ends a style that begins at `before`, with its text from `start`. Removes the style if it has no
+/// text.
+fn end(out: &mut String, before: usize, start: usize) {
+    if out.len() == start {
+        out.truncate(before);
+    } else {
+        out.push_str("\u{1b}[0m");
     }
 }

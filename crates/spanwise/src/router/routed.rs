@@ -121,7 +121,7 @@ impl<L> Routed<L> {
             if level == *callsite.level() {
                 forward(event);
             } else {
-                with_level(event, level, |event, is_changed| {
+                with_level(event, level, &mut |event, is_changed| {
                     if !is_changed {
                         self.router.report_full();
                     }
