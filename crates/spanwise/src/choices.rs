@@ -368,7 +368,7 @@ impl<'a> Choices<'a> {
     /// Adds a line to `explain()` for a key of a configuration file. The key of a setting has the
     /// line of that setting instead.
     #[cfg(feature = "config")]
-    pub(crate) fn explain_path(&mut self, path: &str, value: String, origin: &Origin) {
+    pub(crate) fn explain_path(&mut self, path: &str, value: &str, origin: &Origin) {
         let is_setting = SETTINGS.iter().any(|def| def.key == Some(path));
         if !is_setting {
             self.findings

@@ -215,12 +215,12 @@ impl FileReader<'_, '_> {
                 let texts = nodes.iter().filter_map(Node::text);
                 let shown = texts.collect::<Vec<_>>().join(", ");
                 let origin = merge::origin(node, path);
-                self.choices.explain_path(path, shown, &origin);
+                self.choices.explain_path(path, &shown, &origin);
             }
             _ => {
                 let origin = merge::origin(node, path);
                 let shown = node.text().unwrap_or_default();
-                self.choices.explain_path(path, shown, &origin);
+                self.choices.explain_path(path, &shown, &origin);
             }
         }
     }
