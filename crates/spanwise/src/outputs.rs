@@ -35,10 +35,6 @@ pub(crate) struct Outputs {
 /// An output behind a background writer.
 #[derive(Clone)]
 pub(crate) struct OpenOutput {
-    #[cfg_attr(
-        not(feature = "config"),
-        expect(dead_code, reason = "only a reload closes single outputs")
-    )]
     pub(crate) id: OutputId,
     /// The output before the reload that this output continues: see [`Opener::predecessor`].
     #[cfg_attr(

@@ -91,7 +91,7 @@ const fn renamed(name: &'static str, leaf: &'static str) -> (&'static str, Known
 
 /// Names of spanwise for leaves of the schema, then the leaves themselves. `client.ip` is not among
 /// them, because the HTTP layer may show an address as a network.
-const KNOWN: [(&str, Known); 86] = [
+const KNOWN: [(&str, Known); 85] = [
     renamed("request_id", "http.request.id"),
     renamed("user_id", "user.id"),
     renamed("trace_id", "trace.id"),
@@ -168,7 +168,6 @@ const KNOWN: [(&str, Known); 86] = [
     text_leaf("server.domain"),
     integer_leaf("server.port"),
     text_leaf("service.id"),
-    text_leaf("service.node.name"),
     text_leaf("span.id"),
     text_leaf("trace.id"),
     text_leaf("transaction.id"),

@@ -78,7 +78,7 @@ fn view_has_all_of_an_event() {
         concat!(
             "time=1795165687123456000 level=WARN/false target=shop ",
             r#"message=Some("two\nlines") span=Some("inner")/["request", "inner"] location=true "#,
-            r#"service=(Some("shop"), None)/None rate=None "#,
+            r#"service=(Some("shop"), None)/None/None rate=None "#,
             r#"a=Text("i\"n") big=Text("340282366920938463463374607431768211455") "#,
             r#"list=Json("[1]") n=Signed(-1) ratio=Float(0.5) ok=Bool(true) "#,
             r#"request_id=Text("r-1")"#,
