@@ -94,7 +94,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 fn common_len(secret: &[char], text: &[char]) -> usize {
     let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
-        let equal_pairs = pairs.take_while(|(secret, shown)| secret == shown);
+        let equal_pairs = pairs.take_while(|(hidden, shown)| hidden == shown);
         equal_pairs.count()
     });
     lengths.max().unwrap_or_default()
@@ -117,8 +117,8 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Returns whether an item has a word that may be a key or a password: letters and digits mixed, in
-/// 8 characters or more, over 20 letters, or over 8 digits.
+/// Returns whether an item has a word that may be a key or a password. It has letters and digits
+/// mixed, in 8 characters or more, or over 20 letters, or over 8 digits.
 fn may_be_secret(item: &str) -> bool {
     words(item).any(is_suspicious)
 }

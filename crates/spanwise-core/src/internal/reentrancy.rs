@@ -135,7 +135,7 @@ impl WriterRole {
     pub fn enter(self) -> impl Drop {
         let outer = with_state(|state| state.writer_role.replace(self));
         RestoreValue {
-            cell: |state| &state.writer_role,
+            slot: |state| &state.writer_role,
             outer,
         }
     }
@@ -146,7 +146,7 @@ impl WriterRole {
 pub fn enter_sink(queue: usize) -> impl Drop {
     let outer = with_state(|state| state.queue.replace(queue));
     RestoreValue {
-        cell: |state| &state.queue,
+        slot: |state| &state.queue,
         outer,
     }
 }
@@ -160,12 +160,12 @@ pub fn current_sink() -> usize {
 
 /// Restores a value of the thread when it is dropped.
 struct RestoreValue<T: Copy> {
-    cell: fn(&ReentrancyState) -> &Cell<T>,
+    slot: fn(&ReentrancyState) -> &Cell<T>,
     outer: T,
 }
 
 impl<T: Copy> Drop for RestoreValue<T> {
     fn drop(&mut self) {
-        with_state(|state| (self.cell)(state).set(self.outer));
+        with_state(|state| (self.slot)(state).set(self.outer));
     }
 }
