@@ -395,7 +395,7 @@ impl LogPlan {
 /// A span with this field begins a unit of work: a request, a job.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// Parses a trace id or a span id. All zeros are no id.
+/// Parses a trace id or a span id. An id of zeros is invalid.
 fn parse_id<const N: usize>(digits: &str) -> Option<[u8; N]> {
     parse_hex(digits.as_bytes()).filter(|id| *id != [0; N])
 }
