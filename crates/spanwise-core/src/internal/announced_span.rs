@@ -35,12 +35,13 @@ pub(crate) struct Announcement {
     reserved_for: Option<Id>,
 }
 
-/// The trace of a span whose parent is not in this process.
+/// The trace of a span whose parent is not an open span of this process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnnouncedTrace {
     /// The id of the trace.
     pub trace_id: [u8; 16],
-    /// The id of the parent, a span of another process. `None` if the trace begins here.
+    /// The id of the parent: a span of another process, or the disabled span of a request in this
+    /// process. `None` if the trace begins here.
     pub parent: Option<[u8; 8]>,
     /// The flags of `traceparent`, from the parent or for the new trace. Without a parent,
     /// [`SAMPLED`](crate::internal::span_identity::SAMPLED) is ignored, because the sampler

@@ -1,4 +1,4 @@
-//! A table from the id of each open span to a value of the layer.
+//! A table from the id of each open span to a value that a layer keeps for it.
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,10 @@ use crate::internal::{
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// It costs a third of storing the value in the extensions of the span. It needs no look-up in the
-/// registry and no allocation per span. The owner must remove a span in `on_close`, before the
-/// registry reuses the id. Values are not dropped under a lock. But [`get`](Self::get) clones a
-/// value under the lock, so use an `Arc` for `T`.
+/// Unlike the extensions of a span, it needs no look-up in the registry, and allocates only when it
+/// grows. The owner must remove a span in `on_close`, before the registry reuses the id. Values are
+/// not dropped under a lock. But [`get`](Self::get) clones a value under the lock, so use a `T`
+/// that is cheap to clone, such as an `Arc`.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -97,13 +97,14 @@ impl<T: Clone> SpanTable<T> {
 }
 
 impl<T: SpanValue> SpanTable<T> {
-    /// Like [`remove`](Self::remove), and counts the closed span in the value. So each
-    /// [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value looks it up again.
+    /// Like [`remove`](Self::remove), and increments the value's count of closed spans: see
+    /// [`SpanValue`]. So each [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value
+    /// looks it up again.
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id);
         let value = shard.remove(&id.into_u64())?;
-        // Counts under the lock. `get_counted` also locks, so a thread that finds the value reads
-        // the count from before this increment.
+        // Increments under the lock, which `get_counted` takes, too. So a thread that still finds
+        // this id reads the count from before this increment, and later looks the id up again.
         value.closed_spans().fetch_add(1, Ordering::Relaxed);
         drop(shard);
         Some(value)
