@@ -35,7 +35,7 @@ pub struct OtelSpan {
     target: Target,
 }
 
-/// The span that a handle changes.
+/// The span that an [`OtelSpan`] changes.
 #[derive(Debug)]
 enum Target {
     /// A span of `tracing`, by its id. The handle does not keep the span alive, because the span's
@@ -79,7 +79,7 @@ impl OtelSpan {
         }
     }
 
-    /// Creates a span that only propagates `context`.
+    /// Creates a span that is not exported, and only propagates the ids in `context`.
     pub(crate) fn not_recording(context: SpanContext) -> Self {
         Self {
             context,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Returns the span of the parent process if a span that opens now is its child. `outer` returns
-/// the context around the new span.
+/// the `spanwise_core::Context` around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {
@@ -30,8 +30,8 @@ pub(crate) fn inherited_span() -> Option<SpanContext> {
     Some(inherited()?.span().span_context().clone())
 }
 
-/// Returns `current`, the context in which `span` is opened. If the span's parent is in the parent
-/// process, and `current` has no baggage, the baggage of the parent process is added.
+/// Returns `current`, the OpenTelemetry context in which `span` is opened. If the span's parent is
+/// in the parent process, and `current` has no baggage, the baggage of the parent process is added.
 pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Context {
     let Some(inherited) = inherited().filter(|_| current.baggage().is_empty()) else {
         return current;
@@ -48,7 +48,7 @@ pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Conte
     }))
 }
 
-/// Returns the context that this process inherits from its parent process.
+/// Returns the OpenTelemetry context that this process inherits from its parent process.
 fn inherited() -> Option<&'static Context> {
     static INHERITED: OnceLock<Context> = OnceLock::new();
 
@@ -67,7 +67,8 @@ fn inherited() -> Option<&'static Context> {
     }))
 }
 
-/// Returns the current context of the thread, for a child process. `None` if the thread is ending.
+/// Returns the current OpenTelemetry context of the thread, for a child process. `None` if the
+/// thread is ending.
 pub(crate) fn carried() -> Option<CarriedContext> {
     let mut headers: HashMap<String, String> = HashMap::new();
     entered_contexts::with_current(|context| {

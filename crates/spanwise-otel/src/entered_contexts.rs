@@ -56,8 +56,8 @@ pub(crate) fn enter(
     });
 }
 
-/// Records that the thread leaves a span, and detaches the span's context. Returns the span, and
-/// the time of the enter, if that was measured.
+/// Records that the thread leaves a span, and detaches the span's OpenTelemetry context. Returns
+/// the span, and the time of the enter, if that was measured.
 #[inline] // One caller, on the path of each exit.
 pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64>)> {
     let left = ENTERED.try_with(|spans| {

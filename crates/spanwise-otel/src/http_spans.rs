@@ -87,7 +87,7 @@ fn with_open(span: &Span, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
     });
 }
 
-/// Sets the attributes of the span, and changes its other data with `change`.
+/// Sets the attributes of the span, and calls `change` to change more of the data to export.
 fn set(
     pipeline: &SpanPipeline,
     open: &OpenSpan,

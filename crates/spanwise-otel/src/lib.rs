@@ -51,8 +51,8 @@
 //!   the OpenTelemetry API. [`Otel::metrics_text`] is the text for Prometheus.
 //! * **OpenTelemetry API:** after [`Otel::install_globals`], `opentelemetry::global` has the
 //!   tracers and meters of this exporter. API spans and spans of `tracing` nest in each other.
-//!   [`SpanExt`] has `set_parent` and `context`. [`child_env`] passes the current context to a
-//!   child process.
+//!   [`SpanExt`] has `set_parent` and `context`. [`child_env`] passes the current OpenTelemetry
+//!   context to a child process.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
 //! * **Redaction:** without a policy, secrets are exported as they are. The policy of

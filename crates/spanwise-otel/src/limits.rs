@@ -1,4 +1,4 @@
-//! Limits of the data of a span or a record.
+//! Limits of the attributes, events and links of a span, and of a log record.
 
 use spanwise_core::internal::panic_safe;
 

@@ -58,15 +58,15 @@ pub(crate) struct LogLayer<W> {
 /// The attributes that a span adds to its records, in the tree of spans.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
-/// The data that is the same for all spans or events of a callsite.
+/// The facts about a callsite that are the same for all its spans or events, computed once.
 #[derive(Debug)]
 struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
     record_fields: Box<[u8]>,
     is_exported: bool,
-    /// Whether a span of the callsite has data of its own, instead of the data of its parent.
-    has_span_data: bool,
+    /// Whether a span of the callsite has a [`SpanNode`] of its own, instead of its parent's.
+    has_own_node: bool,
 }
 
 impl<W> LogLayer<W> {
@@ -170,7 +170,7 @@ impl<W> LogLayer<W> {
         result
     }
 
-    /// Returns the data of the parent of a new span.
+    /// Returns the node of the parent of a new span.
     fn parent_of<S>(&self, attrs: &SpanValues<'_>, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -182,7 +182,7 @@ impl<W> LogLayer<W> {
         self.look_up(current.id()?, ctx)
     }
 
-    /// Returns the data of a span, or of the nearest ancestor that has any. A span that is older
+    /// Returns the node of a span, or of the nearest ancestor that has one. A span that is older
     /// than the layer has none.
     #[inline]
     fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
@@ -322,10 +322,10 @@ where
         let callsite = attrs.metadata();
         let parent = self.parent_of(attrs, &ctx);
         let node = match parent {
-            // A span that adds nothing shares the data of its parent. The span of a unit of work
-            // has data of its own, because `context::set` records fields on it.
-            Some(parent) if !self.plan(callsite).has_span_data => parent,
-            // Values are formatted before any data of the span is locked.
+            // A span that adds nothing shares the node of its parent. The span of a unit of work
+            // has a node of its own, because `context::set` records fields on it.
+            Some(parent) if !self.plan(callsite).has_own_node => parent,
+            // Values are formatted before the node of a span is locked.
             parent => self.with_own_attributes(
                 callsite,
                 |visitor| attrs.record(visitor),
@@ -340,7 +340,7 @@ where
             return;
         };
         let callsite = recorded_callsite(values, span_callsite);
-        if !self.plan(callsite).has_span_data {
+        if !self.plan(callsite).has_own_node {
             return;
         }
         let Some(node) = self.spans.get(id) else {
@@ -370,14 +370,14 @@ impl LogPlan {
             has_source_location: options.has_source_location && callsite.is_event(),
         };
         let mut plan = CallsitePlan::new(callsite, plan_options);
-        let mut has_span_data = callsite.fields().field(UNIT_FIELD).is_some();
+        let mut has_own_node = callsite.fields().field(UNIT_FIELD).is_some();
         if callsite.is_span() {
             for (planned, field) in plan.fields.iter_mut().zip(callsite.fields()) {
                 let name = field.name();
                 if !options.is_context_key(name) && !options.span_fields.has(name) {
                     planned.role = FieldRole::Omitted;
                 }
-                has_span_data |= planned.role != FieldRole::Omitted;
+                has_own_node |= planned.role != FieldRole::Omitted;
             }
         }
         Self {
@@ -387,7 +387,7 @@ impl LogPlan {
                 let level = levels.level(callsite.target());
                 level.is_some_and(|level| *callsite.level() <= level)
             }),
-            has_span_data,
+            has_own_node,
         }
     }
 }

@@ -12,7 +12,8 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 
 use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRedacted};
 
-/// Writes each event as a log record of OpenTelemetry, with the ids and the context of its span.
+/// Writes each event as a log record of OpenTelemetry, with the ids and the context keys of its
+/// span.
 ///
 /// A record has the message as its body, the target as its scope, and the fields as attributes. It
 /// has the ids of the span and the span's [context keys](spanwise_core::CONTEXT_KEYS). A field of

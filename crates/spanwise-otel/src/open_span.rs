@@ -110,7 +110,7 @@ pub(crate) struct ParentSpan {
 struct SpanState {
     identity: SpanIdentity,
     parent: Option<ParentSpan>,
-    /// The context that `set_parent` was called with.
+    /// The OpenTelemetry context that `set_parent` was called with.
     parent_context: Option<Context>,
     has_ended: bool,
     /// `None` after the end, and if the trace is not sampled and the span cannot move to another.
@@ -172,14 +172,15 @@ impl OpenSpan {
         !self.is_frozen.load(Ordering::Relaxed) && !self.is_frozen.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns whether the data of the span is recorded.
+    /// Returns whether the span collects data to export.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
         self.is_recording.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the span cannot move to a sampled trace because its data is not recorded.
-    /// Returns false if the identity is frozen, because then the span cannot move to any trace.
+    /// Returns whether the span cannot move to a sampled trace because it collects no data to
+    /// export. Returns false if the identity is frozen, because then the span cannot move to any
+    /// trace.
     pub(crate) fn cannot_become_sampled(&self) -> bool {
         !self.is_recording()
             && !self.is_frozen.load(Ordering::Relaxed)
@@ -209,8 +210,8 @@ impl OpenSpan {
         }
     }
 
-    /// Moves the span to another parent, often in another trace. `context` has the new parent as
-    /// its span.
+    /// Moves the span to another parent, often in another trace. `context` is the OpenTelemetry
+    /// context with the new parent as its span.
     pub(crate) fn move_to(
         &self,
         identity: SpanIdentity,
@@ -228,7 +229,7 @@ impl OpenSpan {
     }
 
     /// Stores the frozen identity: the span stays in its trace. If the trace is not sampled,
-    /// returns the data of the span, which is no longer needed.
+    /// returns the data to export, which is no longer needed.
     #[must_use = "the memory of the data can be reused"]
     pub(crate) fn apply_frozen_identity(
         &self,
@@ -303,8 +304,8 @@ impl OpenSpan {
     }
 
     /// Ends the span. Encodes it as a `Span` into `to`, unless it is not sampled, has ended before,
-    /// or was opened by the parent process. The encoded attributes stay in the returned data:
-    /// appended to `to`, they complete the `Span`.
+    /// or was opened by the parent process. The encoded attributes stay in the returned
+    /// [`RecordedSpan`]: appended to `to`, they complete the `Span`.
     pub(crate) fn end(
         &self,
         end: SpanEnd,

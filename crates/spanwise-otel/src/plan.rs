@@ -12,7 +12,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The data that is the same for all spans or events of a callsite.
+/// The facts about a callsite that are the same for all its spans or events, computed once.
 #[derive(Debug)]
 pub(crate) struct CallsitePlan {
     /// The fields, by their index.

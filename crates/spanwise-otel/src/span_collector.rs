@@ -1,8 +1,9 @@
-//! The inner layer, which receives redacted values: assigns trace and span ids, and collects the
-//! data to export for each span.
+//! The innermost layer of [`OtelSpans`](crate::OtelSpans), inside the redaction if there is a
+//! policy: assigns trace and span ids, and collects the data to export for each span.
 //!
 //! In this crate, *API* means the OpenTelemetry API (`opentelemetry::trace`), and an *API span* is
-//! a span that one of its tracers started.
+//! a span that one of its tracers started. The *active span* is the span of the current
+//! OpenTelemetry context: an API span, a `tracing` span, or a span of another process.
 
 use std::{iter::successors, sync::Arc, thread};
 
@@ -59,9 +60,11 @@ struct Placement {
     kind: SpanKind,
     /// The trace id and the span id of an untrusted caller.
     link: Option<([u8; 16], [u8; 8])>,
-    /// Whether `set_parent` may still move the span to a sampled trace. If so, its data is recorded
-    /// although its present trace is not sampled.
-    may_move: bool,
+    /// Whether to collect data even if the trace is not sampled, because `set_parent` may move the
+    /// span to a sampled trace. False for a span in an announced trace, below another span of this
+    /// process, or below the active span. If the trace of such a span is not sampled, `set_parent`
+    /// cannot move it to a sampled one.
+    collects_unsampled: bool,
 }
 
 /// The values of the special fields, such as `otel.name` and `otel.kind`.
@@ -83,7 +86,8 @@ impl SpanCollector {
     }
 
     /// Chooses the trace and the parent of a new span. `announced` has the span id, the kind and
-    /// perhaps the trace that `spanwise-http` chose for this span in advance.
+    /// perhaps the trace that the code that opens the span chose in advance: `spanwise-http`, or
+    /// [`TraceParent::unit`](spanwise_core::TraceParent::unit).
     fn place<S: for<'s> LookupSpan<'s>>(
         &self,
         attrs: &SpanAttributes<'_>,
@@ -93,7 +97,7 @@ impl SpanCollector {
         start: SpanStart,
     ) -> Placement {
         let pipeline = &*self.pipeline;
-        let (span_id, kind, announced) = match announced {
+        let (span_id, kind, announced_trace) = match announced {
             Some(Announced {
                 span_id,
                 kind,
@@ -101,19 +105,20 @@ impl SpanCollector {
             }) => (span_id, kind, trace),
             None => (new_span_id(), SpanKind::Internal, None),
         };
-        let link = announced.as_ref().and_then(|trace| trace.link);
+        let link = announced_trace.as_ref().and_then(|trace| trace.link);
         let placed = |identity, parent| Placement {
             identity,
             parent,
             kind,
             link,
-            may_move: false,
+            collects_unsampled: false,
         };
         let sees_otel_context = attrs.is_contextual() && pipeline.options.propagates_otel_context;
         let mut ancestors = successors(span.parent(), SpanRef::parent);
         let ancestor = ancestors.find_map(|span| Some((SpanIdentity::freeze(&span)?, span)));
         if let Some((identity, ancestor)) = ancestor {
-            // If an API span that was started inside `ancestor` is current, it becomes the parent.
+            // The active span becomes the parent if it is in the same trace and was started inside
+            // `ancestor`.
             if sees_otel_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
@@ -134,21 +139,22 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
-        // `spanwise-http` may announce an outgoing request in a trace of its own, or in the trace
-        // that this process inherits. If an API span is active, the request becomes its child
-        // instead.
+        // `spanwise-http` announces an outgoing request in a trace of its own, in the trace that
+        // this process inherits, or in the trace of a request whose span is disabled. In the first
+        // two cases, the outgoing request becomes a child of the active span instead, if there is
+        // one. In the last case, it stays below the disabled span.
         let may_join_active_span = |trace: &AnnouncedTrace| {
-            let has_no_local_parent =
+            let is_outside_requests =
                 || trace.parent.is_none() || InheritedContext::for_trace(trace.trace_id).is_some();
-            kind == SpanKind::Client && has_no_local_parent()
+            kind == SpanKind::Client && is_outside_requests()
         };
         if sees_otel_context
-            && announced.as_ref().is_none_or(may_join_active_span)
+            && announced_trace.as_ref().is_none_or(may_join_active_span)
             && let Some(active) = entered_contexts::active_span_context()
         {
             return place_below(pipeline, &active, span_id, placed);
         }
-        if let Some(trace) = announced {
+        if let Some(trace) = announced_trace {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
@@ -158,8 +164,8 @@ impl SpanCollector {
                 spanwise_core::Context::from_span(&it)
             })
         };
-        // A span with `parent: None` is not part of the surrounding request, so the context of the
-        // request is ignored.
+        // A span with `parent: None` is not part of the surrounding request, so the
+        // `spanwise_core::Context` of the request is ignored.
         let inherited = || {
             if attrs.is_root() {
                 inherited_span()
@@ -171,7 +177,7 @@ impl SpanCollector {
             && let Some(inherited) = inherited()
         {
             return Placement {
-                may_move: true,
+                collects_unsampled: true,
                 ..place_below(pipeline, &inherited, span_id, placed)
             };
         }
@@ -180,7 +186,7 @@ impl SpanCollector {
             None => (new_trace_id(start.unix_nanos()), RANDOM),
         };
         Placement {
-            may_move: true,
+            collects_unsampled: true,
             ..placed(
                 pipeline.sample_first_span(trace_id, span_id, flags, None),
                 None,
@@ -189,8 +195,8 @@ impl SpanCollector {
     }
 
     /// Returns whether the span id `id` belongs to `span`, to one of its ancestors, or to the
-    /// OpenTelemetry parent of one of these. If so, the API span with this id is older than `span`,
-    /// and cannot be the parent of a new span inside `span`.
+    /// OpenTelemetry parent of one of these. If so, the active span with this id was not started
+    /// inside `span`, and cannot be the parent of a new span inside `span`.
     fn is_self_or_ancestor<S: for<'s> LookupSpan<'s>>(
         &self,
         span: &SpanRef<'_, S>,
@@ -226,7 +232,7 @@ impl SpanCollector {
     }
 
     /// Returns the data to export for a new span.
-    fn recorded(
+    fn recorded_span(
         &self,
         scratch: &mut SpanScratch,
         attrs: &SpanAttributes<'_>,
@@ -250,7 +256,8 @@ impl SpanCollector {
         recorded
     }
 
-    /// Returns the data of the event's span, or else of the nearest ancestor that has data.
+    /// Returns the open span of an event: the event's span, or else its nearest ancestor in the
+    /// table of open spans.
     fn open_span_of_event<S>(
         &self,
         event: &Event<'_>,
@@ -261,8 +268,8 @@ impl SpanCollector {
     {
         let span = ctx.event_span(event)?;
         let open = |span: &SpanRef<'_, S>| self.pipeline.open.get(&span.id());
-        // Try the span itself first: it nearly always has data, and `scope()` costs a registry
-        // look-up per span.
+        // Try the span itself first: it is nearly always in the table, and `scope()` costs a
+        // registry look-up per span.
         open(&span).or_else(|| span.scope().skip(1).find_map(|span| open(&span)))
     }
 }
@@ -286,12 +293,12 @@ fn place_announced(
         }),
         kind,
         link: trace.link,
-        may_move: false,
+        collects_unsampled: false,
     }
 }
 
-/// Places a span below `parent`: the active API span, or the span inherited from the parent
-/// process.
+/// Places a span below `parent`: the active span, or the span in which the parent process started
+/// this process.
 fn place_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
@@ -403,11 +410,11 @@ where
             parent,
             kind,
             link,
-            may_move,
+            collects_unsampled,
         } = self.place(attrs, plan, &span, announced, start);
         let open = SpanScratch::with(|scratch| {
-            let is_recorded = identity.is_sampled() || may_move;
-            let mut recorded = is_recorded.then(|| self.recorded(scratch, attrs, plan, kind));
+            let is_recorded = identity.is_sampled() || collects_unsampled;
+            let mut recorded = is_recorded.then(|| self.recorded_span(scratch, attrs, plan, kind));
             if let (Some(recorded), Some((trace_id, span_id))) = (&mut recorded, link) {
                 let mut encoded = Vec::new();
                 LinkedSpan {
@@ -593,8 +600,8 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        // Read the context before the span is removed from the table. The policy may use a handle,
-        // which finds the span there.
+        // Read the context keys before the span is removed from the table. The policy may call
+        // methods of `SpanExt` on this span, which look it up there.
         if self.pipeline.options.has_context_keys
             && let Some(open) = self.pipeline.open.get(&id)
             && open.is_recording()
@@ -611,7 +618,7 @@ where
     }
 }
 
-/// Returns a message, cut to the length of a description.
+/// Returns a message, cut to the maximum length of a description.
 fn description(message: &str) -> Box<str> {
     panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
 }

@@ -48,9 +48,9 @@ pub trait SpanExt: sealed::Sealed {
     /// Adds a link with attributes to another span.
     fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
 
-    /// Returns the context inside of the span, for propagators and tracers. For a span that is not
-    /// exported, it is the context of the nearest exported ancestor, or an empty context if there
-    /// is none.
+    /// Returns the OpenTelemetry context inside of the span, for propagators and tracers. For a
+    /// span that is not exported, it is the context of the nearest exported ancestor, or an empty
+    /// context if there is none.
     fn context(&self) -> Context;
 
     /// Sets an attribute, which need not be a field. It replaces an earlier value.
@@ -83,7 +83,7 @@ pub enum SetParentError {
     AlreadyStarted,
     /// The span has a parent in this process.
     NoRoot,
-    /// The context has no span.
+    /// The OpenTelemetry context has no span.
     NoSpanInContext,
     /// The span continues a trace that is not sampled, so its fields were not kept.
     NotSampled,

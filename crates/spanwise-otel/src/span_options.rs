@@ -48,7 +48,7 @@ pub enum EventsInSpans {
     All,
 }
 
-/// The limits of the data of a span.
+/// The limits of the attributes, events and links of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanLimits {
     pub(crate) attributes: AttributeLimits,
@@ -79,8 +79,8 @@ impl SpanOptions {
     /// Does not make an entered span the current span of the OpenTelemetry API. Entering a span is
     /// then cheaper, but spans of `tracing` and of the OpenTelemetry API do not nest.
     ///
-    /// By default, the context inside of a span has the baggage that is current when a thread
-    /// enters the span. Other values may be from the first time that the span was entered.
+    /// By default, the OpenTelemetry context inside of a span has the baggage that is current when
+    /// a thread enters the span. Other values may be from the first time that the span was entered.
     pub fn without_context(mut self) -> Self {
         self.propagates_otel_context = false;
         self

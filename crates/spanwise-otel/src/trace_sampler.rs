@@ -43,8 +43,8 @@ enum RootDecision {
     Ratio(Threshold),
 }
 
-/// The sampling data of a span in another process. The first span of this process in the trace is
-/// its child.
+/// The sampled flag and the `tracestate` of a span in another process. The first span of this
+/// process in the trace is its child.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RemoteTrace<'a> {
     pub(crate) is_sampled: bool,

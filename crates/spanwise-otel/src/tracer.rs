@@ -109,7 +109,7 @@ impl otel::Tracer for OtelTracer {
             }
         };
         let is_sampled = identity.is_sampled();
-        let recorded = is_sampled.then(|| self.recorded(builder));
+        let recorded = is_sampled.then(|| self.recorded_span(builder));
         let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
         let span = Arc::new(OpenSpan::new(
             origin,
@@ -124,7 +124,7 @@ impl otel::Tracer for OtelTracer {
 
 impl OtelTracer {
     /// Returns the data to export for a new span.
-    fn recorded(&self, builder: SpanBuilder) -> Box<RecordedSpan> {
+    fn recorded_span(&self, builder: SpanBuilder) -> Box<RecordedSpan> {
         let (policy, limits) = (self.pipeline.policy(), &self.pipeline.options.limits);
         let mut recorded = Box::new(RecordedSpan::new(limits.attributes));
         set_attributes(
