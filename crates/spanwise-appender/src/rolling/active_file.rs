@@ -127,17 +127,17 @@ impl ActiveFile {
         if partial_len == 0 {
             return;
         }
-        let whole = self.len - partial_len;
+        let complete_len = self.len - partial_len;
         match self.actual_len() {
             Ok(len) if len == self.len => {
-                if self.file.set_len(whole).is_ok() {
-                    self.len = whole;
+                if self.file.set_len(complete_len).is_ok() {
+                    self.len = complete_len;
                     return;
                 }
             }
             // The system reported a partial write that is not in the file.
-            Ok(len) if len == whole => {
-                self.len = whole;
+            Ok(len) if len == complete_len => {
+                self.len = complete_len;
                 return;
             }
             Ok(len) => self.len = len,

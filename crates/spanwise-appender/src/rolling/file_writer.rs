@@ -163,12 +163,12 @@ impl FileWriter {
                     was_retried = false;
                 }
                 Err((written, error)) => {
-                    let whole = records.count_within(run_start + written) - done;
-                    done += whole;
+                    let complete = records.count_within(run_start + written) - done;
+                    done += complete;
                     let partial_len = run_start + written - records.start_of(done);
                     self.active.truncate_partial(partial_len as u64);
                     // One immediate retry, because the error may be over.
-                    if was_retried && whole == 0 {
+                    if was_retried && complete == 0 {
                         return (done, Some(error));
                     }
                     was_retried = true;

@@ -25,12 +25,13 @@ use super::{
 };
 use crate::process_hooks;
 
-/// The handle of the housekeeping thread. The thread checks the directory each time it is woken.
-/// After the handle is dropped, the thread completes its work and ends.
+/// The handle of the housekeeping thread. The thread sweeps the directory each time it is woken: it
+/// compresses and deletes rolled files. After the handle is dropped, the thread completes its work
+/// and ends.
 #[derive(Debug)]
 pub(super) struct Housekeeper {
-    /// The channel that sends the directory to check, and the generation of the process that has
-    /// the thread. After a fork, the child does not have the thread.
+    /// The [generation](forks::generation) of the process that has the thread, and the channel that
+    /// sends the directory to sweep. After a fork, the child does not have the thread.
     thread: Option<(u32, SyncSender<Arc<Dir>>)>,
     scanned: Arc<ScannedNumbers>,
 }
@@ -49,7 +50,7 @@ impl Housekeeper {
         &self.scanned
     }
 
-    /// Makes the thread check the directory. Starts the thread if it does not exist. Returns false
+    /// Makes the thread sweep the directory. Starts the thread if it does not exist. Returns false
     /// if it cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = forks::generation();
@@ -59,12 +60,12 @@ impl Housekeeper {
             // parent may have held these at the fork, and that thread does not exist in the child.
             #[expect(
                 clippy::mem_forget,
-                reason = "the drop could wait forever; this leaks a few bytes per fork"
+                reason = "using the locks could wait forever; this leaks a few bytes per fork"
             )]
             std::mem::forget((channel, std::mem::take(&mut self.scanned)));
         }
         if let Some((_, channel)) = &self.thread {
-            // If the channel is full, the thread will check the directory anyway.
+            // If the channel is full, the thread will sweep the directory anyway.
             let sent = channel.try_send(Arc::clone(dir));
             if matches!(sent, Ok(()) | Err(TrySendError::Full(_))) {
                 return true;
@@ -97,9 +98,9 @@ fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>
             // A removed directory has no rolled files.
             && ![NotFound, NotADirectory].contains(&error.kind())
         {
-            let dir = settings.names.dir().display();
+            let path = settings.names.dir().display();
             settings.report_failure(&format_args!(
-                "cannot look for rolled files in {dir}: {}",
+                "cannot look for rolled files in {path}: {}",
                 DisplayIoError(&error)
             ));
         }
@@ -107,6 +108,7 @@ fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>
 }
 
 impl Settings {
+    /// Removes abandoned unfinished files, and compresses and deletes rolled files.
     fn sweep(&self, scanned: &ScannedNumbers, dir: &Dir) -> io::Result<()> {
         scanned.scan(&self.names, dir)?;
         for file in self.names.list(dir)? {
@@ -114,8 +116,8 @@ impl Settings {
                 self.remove_abandoned(file, dir);
             }
         }
-        // The limits that do not depend on sizes come first, so that no file is compressed that
-        // they delete.
+        // First applies the limits that do not depend on sizes, because the files that they delete
+        // need no compression.
         self.delete(&self.options.retention.without_sizes(), dir)?;
         let mut files = self.names.list(dir)?;
         files.sort_unstable();
@@ -153,7 +155,9 @@ impl Settings {
     }
 
     /// Compresses a rolled file, given the forms in which it exists, in order. Does nothing if it
-    /// has no plain form.
+    /// has no plain form. If it already has a compressed form, only
+    /// [removes the plain one](Self::remove_duplicate). Otherwise, does nothing if no compression
+    /// is set.
     fn compress(&self, forms: &[RolledFile], dir: &Dir) -> io::Result<()> {
         let id = forms[0].id;
         if forms[0].form != Form::Plain {
@@ -163,7 +167,7 @@ impl Settings {
         if let Some(compressed) = forms[1..].iter().find(|file| !file.form.is_unfinished()) {
             return self.remove_duplicate(&plain_name, *compressed, dir);
         }
-        let Some((unfinished, whole)) = Form::compressed(self.options.compression) else {
+        let Some((unfinished, complete)) = Form::compressed(self.options.compression) else {
             return Ok(());
         };
         let plain = dir.open_to_read(&plain_name)?;
@@ -182,7 +186,7 @@ impl Settings {
                 let is_complete =
                     is_complete && dir.has(&plain, &plain_name) && dir.has(&fresh, &name);
                 if is_complete {
-                    dir.rename_to_new(&name, &self.names.rolled(id, whole))?;
+                    dir.rename_to_new(&name, &self.names.rolled(id, complete))?;
                 }
                 Ok(is_complete)
             });
@@ -196,9 +200,9 @@ impl Settings {
         dir.remove(&plain_name)
     }
 
-    /// Writes the compressed content of `plain` to `fresh`. Returns false if `plain` grew
-    /// meanwhile, because a child process or another program still writes to it. In that case a
-    /// later check compresses it.
+    /// Writes the compressed content of `plain` to `fresh`. Returns false if the length of `plain`
+    /// changed meanwhile, because a child process or another program still writes to it. In that
+    /// case a later sweep compresses it.
     fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
         let metadata = plain.metadata()?;
         // The lock prevents `remove_abandoned` of another process from removing the file. If the
@@ -269,12 +273,12 @@ impl Settings {
             true => vec![FileInfo::default(); by_id.len()],
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let to_delete = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
-        let to_delete = by_id
+        let is_deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
+        let deleted = by_id
             .iter()
-            .zip(to_delete)
-            .filter(|(_, is_to_delete)| *is_to_delete);
-        let files = to_delete.flat_map(|(forms, _)| forms.iter());
+            .zip(is_deleted)
+            .filter(|(_, is_deleted)| *is_deleted);
+        let files = deleted.flat_map(|(forms, _)| forms.iter());
         Ok(files
             .map(|file| self.names.rolled(file.id, file.form))
             .collect())
