@@ -25,8 +25,11 @@ use crate::parse;
 pub struct EventMatcher {
     pub(crate) target: Option<TargetPattern>,
     pub(crate) level: Option<Level>,
+    /// The name of the callsite.
     pub(crate) name: Option<String>,
+    /// The start of the message.
     pub(crate) message: Option<String>,
+    /// The names and the expected values of fields.
     pub(crate) fields: Vec<(String, String)>,
 }
 

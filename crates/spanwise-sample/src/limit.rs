@@ -62,9 +62,12 @@ impl Limit {
 /// counted and reported in a summary: see [`Sampled`](crate::Sampled).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
+    /// The number of events per period.
     pub(crate) events: u32,
     pub(crate) period: Duration,
+    /// The number of events in a burst. `None` means `events`.
     pub(crate) burst: Option<u32>,
+    /// The field whose values have a bucket each. `None` means one bucket per callsite.
     pub(crate) key: Option<String>,
 }
 
@@ -117,9 +120,11 @@ impl Rate {
 /// Keeps the first events of each period at a callsite, and optionally every n-th event after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
+    /// The number of events at the start of each period that are kept.
     pub(crate) events: u32,
     /// The n in "every n-th event". With 0, no later event is kept.
     pub(crate) every: u32,
+    /// The period after which counting restarts.
     pub(crate) period: Duration,
 }
 

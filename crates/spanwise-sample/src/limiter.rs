@@ -1,4 +1,8 @@
-//! Lock-free rate limits, one state word (`AtomicU64`) per callsite.
+//! Token buckets and window counters.
+//!
+//! The state of each is one `u64` per callsite and rule, which threads share without a lock. With
+//! [`Rate::per_value_of`], it is one `u64` per value, behind a lock: see
+//! [`LruBuckets`](crate::lru_buckets::LruBuckets).
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,7 +13,7 @@ use spanwise_core::internal::{LimiterClock, Precision, SampleDecision as Decisio
 
 use crate::limit::{First, Rate};
 
-/// A limit and its state at one callsite.
+/// A limit of one rule, and its state at one callsite.
 #[derive(Debug)]
 pub(crate) enum Limiter {
     Rate(RateLimiter, AtomicU64),
@@ -34,12 +38,13 @@ impl Limiter {
     }
 }
 
-/// The limits of a token bucket, and the period of its summaries. The caller stores the state of
-/// the bucket: `full_at`, the time at which the bucket is full again.
+/// The limits of a token bucket, and the period after which a [`Summary`](crate::summary::Summary)
+/// reports the dropped events. The caller stores the state of the bucket: `full_at`, the time at
+/// which the bucket is full again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimiter {
     bucket: TokenBucket,
-    /// In nanoseconds.
+    /// The time from a dropped event to its summary, in nanoseconds. At least one second.
     summary_period: u64,
 }
 
@@ -87,13 +92,17 @@ impl RateLimiter {
     }
 }
 
-/// Counts events per window of time. The caller stores the state, one `u64`. Its high half has the
-/// low 32 bits of the index of the window. Its low half has the count.
+/// Counts events per window of time. Windows are numbered from time 0 of the clock.
+///
+/// The caller stores the state, one `u64`. Its high half has the low 32 bits of the window number.
+/// Its low half has the count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
+    /// This many events at the start of each window are kept.
     first: u32,
+    /// The n in "every n-th event after these is kept". With 0, no later event is kept.
     every: u32,
-    /// In nanoseconds.
+    /// The length of a window, in nanoseconds.
     window_len: u64,
     /// 2^64 / `window_len`, rounded down, or one less than that. Avoids a division per event.
     inverse: u64,
@@ -131,11 +140,11 @@ impl WindowCounter {
             }
         };
         let after_first = count.saturating_sub(self.first);
-        // The count stops at `u32::MAX`. If an event with this count were kept, all later events of
-        // the window would be kept, too.
         if after_first == 0 {
             Decision::Keep
         } else if self.every > 0 && after_first.is_multiple_of(self.every) && count < u32::MAX {
+            // An event with the count `u32::MAX` is not kept. The count stops there, so all later
+            // events of the window would be kept, too.
             Decision::KeepRepresenting {
                 suppressed: self.every - 1,
                 now,
@@ -148,7 +157,7 @@ impl WindowCounter {
         }
     }
 
-    /// Returns `now / window_len`.
+    /// Returns the window number: `now / window_len`.
     #[inline]
     fn window(self, now: u64) -> u64 {
         // The inverse is rounded down, so this is `now / window_len` or one less.

@@ -56,7 +56,7 @@ pub(crate) enum Plan {
     Summary,
     /// Decides by the trace or request of the event, or else at random.
     Ratio(Threshold),
-    /// Decides by the number of events at the callsite, in a period or in a token bucket.
+    /// Decides with a token bucket or a window counter of the callsite.
     Limit(Limiter),
     /// Decides by the first rule that matches the event.
     Rules(Rules),

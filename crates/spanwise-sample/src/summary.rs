@@ -16,8 +16,11 @@ use tracing_core::{
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,
+    /// The number of suppressed events.
     pub(crate) suppressed: u64,
+    /// The time of the first of them.
     pub(crate) first: SystemTime,
+    /// The time of the last of them.
     pub(crate) last: SystemTime,
 }
 
