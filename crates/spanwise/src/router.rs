@@ -109,7 +109,7 @@ pub(crate) struct Plan {
     /// The bits of the sinks that get every event, at its own level. 0 in all other cases, for
     /// which `by_outcome` or `details` decides.
     fixed: u64,
-    /// The destinations of events, if only tests of values decide about them.
+    /// The destinations of events, if only tests of field values decide about them.
     by_outcome: Option<OutcomeTable>,
     details: Box<PlanDetails>,
 }
@@ -126,9 +126,9 @@ struct PlanDetails {
     /// What remains of the filters of each sink, with the bit of the sink. Sinks without filters
     /// are not listed.
     sinks: Vec<(u64, Steps)>,
-    /// The bits of the tests of values in `route` and `sinks`.
+    /// The bits of the tests of field values in `route` and `sinks`.
     tests: u64,
-    /// The tests of values of the event's own fields.
+    /// The tests on the event's own fields.
     fields: FieldTests,
     /// Whether the event may have to reach all sinks, because it may report on other events: see
     /// [`EventContext::forces_emit`](spanwise_core::EventContext::forces_emit).

@@ -53,7 +53,7 @@ pub(super) struct ValueTests {
     without_value: u64,
 }
 
-/// The outcomes of tests, by their bits.
+/// The outcomes of the [`ValueTest`]s, by their bits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Outcomes {
     /// The bits of the tests whose field has a value.

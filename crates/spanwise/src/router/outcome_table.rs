@@ -1,7 +1,8 @@
 //! The destinations of the events of a callsite, for all outcomes of its tests.
 //!
-//! The filters of a callsite run once for each combination of outcomes. So an event only runs its
-//! tests, and reads the destination.
+//! Filters contain *tests* of field values. When the callsite is first used, the filters of its
+//! route and its sinks are evaluated for each combination of test outcomes. An event then only runs
+//! the tests, and looks up its destination.
 
 use tracing::Level;
 
@@ -15,14 +16,14 @@ use super::{
 /// The destination for each combination of outcomes.
 #[derive(Debug)]
 pub(super) struct OutcomeTable {
-    /// The bits of the tests. The outcome of the first decides the lowest bit of the index of a
-    /// destination.
+    /// The bit of each test. The test at position `i` sets bit `i` of the index into
+    /// `destinations`.
     tests: Vec<u64>,
-    /// `None` if the level of the event changes.
+    /// `None` if a filter changes the level of the event for at least one sink.
     destinations: Vec<Option<SameLevel>>,
 }
 
-/// The destination of an event that keeps its level.
+/// The destination of an event that has its own level in each sink.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SameLevel {
     /// The bits of the sinks that get the event.
@@ -31,12 +32,12 @@ pub(super) struct SameLevel {
     pub(super) filtered: u64,
 }
 
-/// The maximum number of tests. A table for more would have too many destinations.
+/// The maximum number of tests. A table has 2^5 = 32 destinations for them.
 const MAX_TABLE_TESTS: u32 = 5;
 
 impl OutcomeTable {
-    /// Creates the table of a callsite. Returns `None` if not only tests decide about its events,
-    /// or if there are too many tests.
+    /// Creates the table of a callsite. Returns `None` if something else than tests also decides
+    /// about its events, if there are no tests, or if there are too many.
     pub(super) fn new(plan: &PlanDetails, filters: &Filters) -> Option<Self> {
         let mut steps = plan.sinks.iter().map(|(_, steps)| steps);
         let has_code = plan.route.has_code() || steps.any(Steps::has_code);
@@ -44,11 +45,11 @@ impl OutcomeTable {
         if has_code || plan.may_be_forced || count == 0 || count > MAX_TABLE_TESTS {
             return None;
         }
-        let bits = (0..u64::BITS).map(|index| 1 << index);
+        let bits = (0..u64::BITS).map(|shift| 1 << shift);
         let tests: Vec<u64> = bits.filter(|bit| plan.tests & bit != 0).collect();
         let destinations = (0..1 << count).map(|index: usize| {
             let holding = tests.iter().enumerate();
-            let holding = holding.filter(|(at, _)| index >> at & 1 != 0);
+            let holding = holding.filter(|(position, _)| index >> position & 1 != 0);
             let outcomes = Outcomes {
                 known: plan.tests,
                 truth: holding.fold(0, |truth, (_, bit)| truth | bit),
@@ -62,19 +63,19 @@ impl OutcomeTable {
         })
     }
 
-    /// Returns the destination of an event with these outcomes. Returns `None` if its level
-    /// changes.
+    /// Returns the destination of an event with these outcomes. Returns `None` if a filter changes
+    /// its level for at least one sink.
     #[inline]
     pub(super) fn destination(&self, outcomes: Outcomes) -> Option<SameLevel> {
         let tests = self.tests.iter().enumerate();
-        let index = tests.fold(0, |index, (at, bit)| {
-            index | usize::from(outcomes.truth & bit != 0) << at
+        let index = tests.fold(0, |index, (position, bit)| {
+            index | usize::from(outcomes.truth & bit != 0) << position
         });
         *self.destinations.get(index)?
     }
 }
 
-/// Calls no function, because no step is one.
+/// Never called, because [`OutcomeTable::new`] rejects steps with filters in code.
 fn keep(_: Level, _: &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict {
     Verdict::Keep
 }

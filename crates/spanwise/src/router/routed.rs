@@ -67,8 +67,9 @@ impl<L> Routed<L> {
     }
 
     /// Returns the bits of the sinks that get an event, and counts it for the sinks whose filters
-    /// drop it. Returns `None` if tests alone do not decide, if the level of the event changes, or
-    /// if only a recorder gets the event.
+    /// drop it. Returns `None` if the plan has no [`OutcomeTable`](super::OutcomeTable), if a
+    /// filter changes the level of the event for at least one sink, or if only a recorder gets the
+    /// event.
     #[inline(never)] // Kept out of line, so that the path of events without filters stays small.
     fn sinks_by_outcome<S: SpanSubscriber>(
         &self,
@@ -88,7 +89,8 @@ impl<L> Routed<L> {
         Some(sinks)
     }
 
-    /// Forwards an event for which neither its callsite nor the outcomes of tests decide.
+    /// Forwards an event if neither the plan of its callsite nor the outcomes of its tests
+    /// determine the destination.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, plan: &CallsitePlan)
     where
@@ -180,8 +182,8 @@ impl<L> Routed<L> {
         })
     }
 
-    /// Runs the tests of a plan on the values of an event, or else of its spans, or else of its
-    /// context.
+    /// Runs the tests of a plan on the fields of an event. A test whose field the event does not
+    /// have runs on its spans, or else on its context.
     #[inline]
     fn outcomes<S: SpanSubscriber>(
         &self,

@@ -1,4 +1,4 @@
-//! The outcomes of tests on the fields of spans and on the context.
+//! The outcomes of the filters' tests on the fields of spans and on the context.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
