@@ -1,12 +1,17 @@
 //! Dump requests from code: by a call, or because a future is dropped.
 
 use std::{
+    any::TypeId,
+    fmt,
     future::Future,
+    ptr,
     sync::{Arc, Weak},
     thread,
 };
 
-use tracing::dispatcher;
+use spanwise_core::forward_downcast;
+use tracing::{Subscriber, dispatcher};
+use tracing_subscriber::Layer;
 
 use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 
@@ -128,6 +133,22 @@ pub async fn detect_cancellation<F: Future>(future: F) -> F::Output {
     let output = future.await;
     guard.complete();
     output
+}
+
+/// Finds the recorder: see [`Recorder::finder`](crate::Recorder::finder). It does nothing else.
+#[doc(hidden)]
+pub struct RecorderFinder(pub(crate) Arc<RecorderState>);
+
+impl<S: Subscriber> Layer<S> for RecorderFinder {
+    forward_downcast!(this, id => {
+        (id == TypeId::of::<RecorderState>()).then(|| ptr::from_ref(&*this.0).cast())
+    });
+}
+
+impl fmt::Debug for RecorderFinder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderFinder").finish_non_exhaustive()
+    }
 }
 
 fn for_each_current_unit(mut f: impl FnMut(Arc<Unit>)) {

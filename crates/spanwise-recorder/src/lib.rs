@@ -275,6 +275,8 @@ mod unit;
 mod writer;
 
 pub use builder::RecorderBuilder;
+#[doc(hidden)]
+pub use cancellation::RecorderFinder;
 pub use cancellation::{CancellationGuard, detect_cancellation, dump_current_unit};
 pub use layer::Recorded;
 pub use recorder::{Recorder, RecorderStats};

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use spanwise_core::{Levels, SinkFilter, TargetLevels};
 
 use crate::{
-    Recorded, RecorderBuilder, RecorderWriter,
+    Recorded, RecorderBuilder, RecorderFinder, RecorderWriter,
     recorder_state::{RecorderState, SinkState},
 };
 
@@ -59,6 +59,15 @@ impl Recorder {
         let sink = SinkState::new(&self.state);
         let inner = layer(RecorderWriter::new(Arc::clone(&sink), make_writer));
         Recorded::new(inner, sink, sink_filter.into())
+    }
+
+    /// Returns a layer by which [`dump_current_unit`](crate::dump_current_unit) and
+    /// [`CancellationGuard`](crate::CancellationGuard) find the recorder. Only for a stack whose
+    /// `downcast_raw` does not reach the layers of the sinks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn finder(&self) -> RecorderFinder {
+        RecorderFinder(Arc::clone(&self.state))
     }
 
     /// Returns the counts of the records so far.

@@ -493,7 +493,13 @@ fn build(
     stack = match &router {
         #[cfg(feature = "config")]
         Some(router) if is_reloadable => {
-            let (stack, fixed) = stack.collect(add_fixed);
+            let (stack, fixed) = stack.collect(|stack| {
+                let stack = add_fixed(stack);
+                match &config.recorder {
+                    Some(recorder) => stack.layer_unredacted(recorder.finder()),
+                    None => stack,
+                }
+            });
             let fixed = Arc::new(fixed.wrapped(&stack.wrappers()));
             let live = Live {
                 wrappers: stack.wrappers(),
@@ -551,8 +557,8 @@ fn report_start(config: &Config, report: &SelfReport) {
     {
         let (variable, levels) = (config.name_of(&LOG_RECORDER.def), &config.levels.events);
         let why = format_args!(
-            "the recorder buffers nothing: the levels `{levels}` show all of `{recorder}`; let it \
-             buffer more, such as {variable}=debug, or remove it"
+            "the recorder buffers nothing: the levels `{levels}` show all of `{recorder}`; show \
+             less, such as `info`, or let {variable} buffer more verbose levels"
         );
         report.fault(Fault::Setup, &why);
     }

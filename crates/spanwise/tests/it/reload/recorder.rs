@@ -21,6 +21,23 @@ fn recorder_goes_on() {
 }
 
 #[test]
+fn unit_is_dumped_on_request() {
+    let program = Program::start(&format!("{MAIN}[recorder]\ncapture = 'debug'\n"));
+    program.log(|| {
+        {
+            let _job = info_span!("job").entered();
+            debug!("requested");
+            assert!(spanwise::record::dump_current_unit());
+        }
+        let _job = info_span!("job").entered();
+        debug!("cancelled");
+        drop(spanwise::record::CancellationGuard::new());
+    });
+    let messages = program.messages("main");
+    assert_eq!(messages, [HEADER, "requested", HEADER, "cancelled"]);
+}
+
+#[test]
 fn buffered_lines_reach_a_sink_with_another_buffer() {
     let file = format!("[recorder]\ncapture = 'debug'\n{MAIN}");
     let program = Program::start(&file);
