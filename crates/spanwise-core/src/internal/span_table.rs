@@ -123,7 +123,9 @@ impl<T: SpanValue> SpanTable<T> {
     }
 }
 
-/// Spreads an id over all bits, because ids are small consecutive numbers.
+/// Spreads an id upwards, so that each bit of the product depends on all lower bits of the id. The
+/// ids of `Registry` have a small index in the low bits, the thread in the middle, and a generation
+/// in the high bits.
 fn spread(id: u64) -> u64 {
     id.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -140,9 +142,10 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // Rotates, because the highest bits select the shard, so they are equal within it. The map
-        // uses the bits at both ends.
-        self.0 = spread(self.0 ^ id).rotate_right(7);
+        // The map uses the bits at both ends of a hash. There, it gets those in the middle of the
+        // product, which depend on the index and the thread. The highest bits of the product select
+        // the shard, so they are equal within it.
+        self.0 = spread(self.0 ^ id).rotate_right(40);
     }
 
     fn finish(&self) -> u64 {
