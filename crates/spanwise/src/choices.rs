@@ -455,7 +455,7 @@ impl<'a> Choices<'a> {
             if self.unchecked_text(def).is_some() {
                 let name = self.name_of(def);
                 self.warn(format!(
-                    "{name} does not count: this program is built without {}; add the feature \
+                    "{name} has no effect: this program is built without {}; add the feature \
                      `{}` of `spanwise`, or remove the variable",
                     feature.part, feature.name
                 ));

@@ -85,7 +85,7 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         && rust_log.value != log_level.value
     {
         let warning = format!(
-            "{}={} does not count: {}={} is set too; remove one of them",
+            "{}={} has no effect: {}={} is set too; remove one of them",
             choices.name_of(&LOG_LEVEL.def),
             conceal::shown_unquoted(&log_level.value.to_string()),
             choices.name_of(&RUST_LOG.def),

@@ -97,7 +97,7 @@ fn choose_format(
     if time == TimeZone::Local && !format.has_time_zone() {
         let name = choices.shown_name(&LOG_TIME.def);
         choices.warn(format!(
-            "{name}=local does not count: the receivers of `{format}` expect UTC; remove it"
+            "{name}=local has no effect: the receivers of `{format}` expect UTC; remove it"
         ));
     } else if time == TimeZone::Local
         && let Some(zone) = unknown_tz()
@@ -140,7 +140,7 @@ pub(crate) fn choose_output(
     .and_then(|set| set.origin.source_name())
     {
         choices.warn(format!(
-            "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
+            "{name}=stdout has no effect: the preset cli writes nothing to stdout, which is for \
              the output of the program; remove it"
         ));
     }

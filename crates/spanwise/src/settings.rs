@@ -278,7 +278,7 @@ settings! {
         key: "sink.main.max_line",
         default: "256KiB",
         accepts: "a size from `256B` to `1GiB`",
-        help: "The maximum length of a line of JSON. A longer line loses fields, those of the outermost span first. In the formats gcp, datadog and emf, it is at most what their receivers accept. Formats for people ignore it.",
+        help: "The length up to which a line keeps all of its fields. A longer line of JSON, `logfmt` or `otlp` loses fields, those of the outermost span first. The message and the parts of the line itself stay, so a line with a long message is longer. In the formats gcp, datadog and emf, it is at most what their receivers accept. Formats for people ignore it.",
         parse: parse::max_line,
     };
     LOG_OUTPUT: Output = {

@@ -187,7 +187,7 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
         if is_only_for_main && is_variable && choices.unchecked_text(def).is_some() {
             let name = choices.name_of(def);
             choices.warn(format!(
-                "{name} does not count: it is about the sink main, which does not exist; add \
+                "{name} has no effect: it is for the sink main, which does not exist; add \
                  [sink.main], or remove the variable"
             ));
         }

@@ -9,7 +9,7 @@ impl Live {
     pub(super) fn report_refused(&self, problems: &[String]) {
         let why = format_args!(
             "the configuration file is refused, and the previous configuration stays in use: {}",
-            problems.join("; ")
+            shortened(problems)
         );
         self.report.fault_unthrottled(Fault::Setup, &why);
         let problems = spanwise_json::as_json(problems);
@@ -57,4 +57,19 @@ impl Live {
         }
         *shown = warnings;
     }
+}
+
+/// Returns the first problems, and the number of the others. A report on stderr is short.
+fn shortened(problems: &[String]) -> String {
+    const MAX_LEN: usize = 360;
+    let mut shown = String::new();
+    for (index, problem) in problems.iter().enumerate() {
+        if index > 0 && shown.len() + problem.len() > MAX_LEN {
+            let others = problems.len() - index;
+            return format!("{shown}; and {others} more: see the event `configuration refused`");
+        }
+        let separator = if index > 0 { "; " } else { "" };
+        shown = format!("{shown}{separator}{problem}");
+    }
+    shown
 }

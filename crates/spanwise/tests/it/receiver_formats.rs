@@ -76,7 +76,7 @@ fn local_time_of_a_format_in_utc_is_a_warning() {
     let vars = [("LOG_FORMAT", "ecs"), ("LOG_TIME", "local")];
     let explained = Builder::from_vars(vars).unwrap().explain().to_string();
     assert!(
-        explained.contains("LOG_TIME=local does not count: the receivers of `ecs` expect UTC"),
+        explained.contains("LOG_TIME=local has no effect: the receivers of `ecs` expect UTC"),
         "{explained}"
     );
 }

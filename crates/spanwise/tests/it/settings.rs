@@ -190,7 +190,7 @@ fn rust_log_beats_log_level() {
     let both = [("LOG_LEVEL", "warn"), ("RUST_LOG", "error")];
     let text = explain(both);
     assert_line(&text, "RUST_LOG = error (RUST_LOG)");
-    let warning = "LOG_LEVEL=warn does not count: RUST_LOG=error is set too; remove one of them";
+    let warning = "LOG_LEVEL=warn has no effect: RUST_LOG=error is set too; remove one of them";
     assert_line(&text, &format!("warning: {warning}"));
     let [one, other] = both;
     assert_eq!(problems([one, other, ("LOG_STRICT", "1")]), [warning]);

@@ -172,7 +172,8 @@ fn nothing_is_on_stdout() {
     // The pod sets this for its service.
     let vars = [("LOG_OUTPUT", "stdout"), ("APP_ENV", "production")];
     let stderr = stderr_of("cli-after-the-guard", &vars);
-    let told = "spanwise: setup: LOG_OUTPUT=stdout does not count: the preset cli writes nothing to stdout";
+    let told =
+        "spanwise: setup: LOG_OUTPUT=stdout has no effect: the preset cli writes nothing to stdout";
     assert!(stderr.starts_with(told), "{stderr}");
     assert!(stderr.ends_with("\nWARN  late\n"), "{stderr}");
 

@@ -53,6 +53,7 @@ fn invalid_sizes_explain_themselves() {
         ("-1MiB", "is not a size"),
         ("1.5GiB", "whole number"),
         ("10", "has no unit: write `10MiB`"),
+        ("1024", "has no unit: write `1024B`"),
         ("10M", "did you mean `10MiB`?"),
         ("10XB", "one of B, KiB"),
         ("99999999999999999999TiB", "out of range"),

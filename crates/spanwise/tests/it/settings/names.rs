@@ -135,7 +135,7 @@ fn setting_of_a_missing_part_is_a_warning() {
         };
         assert!(
             warning.starts_with(&format!(
-                "{name} does not count: this program is built without "
+                "{name} has no effect: this program is built without "
             )) && warning.contains(&format!("add the feature `{feature}` of `spanwise`")),
             "{warning}"
         );
