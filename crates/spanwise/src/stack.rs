@@ -301,9 +301,7 @@ impl Stack {
                 Some(policy) => layer.redact(policy),
                 None => layer,
             };
-            wrappers.push_lines(layers, &sink, writer, |writer| {
-                Box::new(layer.with_writer(writer))
-            });
+            wrappers.push_lines(layers, &sink, writer, |writer| layer.with_writer(writer));
         }))
     }
 
@@ -342,7 +340,7 @@ impl Stack {
             ..LineSink::default()
         };
         self.add(Box::new(move |layers, wrappers| {
-            wrappers.push_lines(layers, &sink, writer, |writer| Box::new(layer(writer)));
+            wrappers.push_lines(layers, &sink, writer, layer);
         }))
     }
 
@@ -417,24 +415,34 @@ impl Wrappers {
     /// the gate of the sink's routes, and the sampler last. In this order, the sampler does not
     /// drop events that the recorder buffers, and does not count events that are not shown. An
     /// ERROR triggers a dump in each sink, even in sinks to which the ERROR has no route.
-    fn push_lines<W>(
+    fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
         sink: &LineSink,
         writer: W,
-        layer: impl FnOnce(LineWriter<W>) -> BoxedLayer,
+        layer: impl FnOnce(LineWriter<W>) -> L,
     ) where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
     {
-        match self.recorder_of(sink) {
-            Some((recorder, shown)) => layers.push(recorder.sink(writer, shown, |writer| {
-                self.gated(sink, layer(LineWriter(WriterKind::Recorded(writer))))
-            })),
-            None => {
-                let layer = layer(LineWriter(WriterKind::Plain(writer)));
-                self.push(layers, self.gated(sink, layer));
-            }
+        if let Some((recorder, shown)) = self.recorder_of(sink) {
+            return layers.push(recorder.sink(writer, shown, |writer| {
+                let layer = layer(LineWriter(WriterKind::Recorded(writer)));
+                self.gated(sink, Box::new(layer))
+            }));
         }
+        let layer = layer(LineWriter(WriterKind::Plain(writer)));
+        if self.sampler_of(sink).is_none() && sink.limit().is_none() {
+            // The most common wrappers. Without the box, an event costs two virtual calls less.
+            let bits = Arc::clone(&sink.route_bits);
+            return self.push(layers, RouteGate::new(layer, bits));
+        }
+        self.push(layers, self.gated(sink, Box::new(layer)));
+    }
+
+    /// Returns the sampler of a sink: its own, or else that of the program.
+    fn sampler_of(&self, sink: &LineSink) -> Option<Sampler> {
+        sink.sampler.clone().unwrap_or_else(|| self.sampler.clone())
     }
 
     /// Returns the recorder that feeds a sink, and the filter that selects the events that the sink
@@ -455,7 +463,7 @@ impl Wrappers {
     /// Returns the layer inside the sampler, the levels and the gate of a sink. The levels are
     /// inside a recorder, because they also apply to the buffered lines.
     fn gated(&self, sink: &LineSink, mut layer: BoxedLayer) -> RouteGate<BoxedLayer> {
-        if let Some(sampler) = sink.sampler.clone().unwrap_or_else(|| self.sampler.clone()) {
+        if let Some(sampler) = self.sampler_of(sink) {
             layer = Box::new(layer.sampled(sampler));
         }
         if let Some(level) = sink.limit() {
