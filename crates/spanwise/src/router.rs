@@ -44,6 +44,7 @@ use crate::{
     sink_settings::{Route, Routing, SinkKind, SinkSettings},
 };
 
+pub(crate) use explained::EventLevels;
 pub use explained::ExplainedEvent;
 pub(crate) use filter::CodeFilter;
 pub use filter_event::{FilterEvent, Verdict};
@@ -355,10 +356,10 @@ impl Router {
 
     /// Returns the bits of the sinks whose own levels accept an event.
     fn accepting(&self, target: &str, level: Level) -> u64 {
-        let accepting = self.sinks.iter().filter(|sink| {
-            let max_level = sink.level.level(target).unwrap_or(LevelFilter::TRACE);
-            level <= max_level
-        });
+        let accepting = self
+            .sinks
+            .iter()
+            .filter(|sink| level <= max_level(&sink.level, target));
         accepting.fold(0, |bits, sink| bits | sink.bit)
     }
 
@@ -382,6 +383,11 @@ impl Router {
             }
         }
     }
+}
+
+/// Returns the level for the events of a target, of a sink with these levels.
+pub(crate) fn max_level(levels: &TargetLevels, target: &str) -> LevelFilter {
+    levels.level(target).unwrap_or(LevelFilter::TRACE)
 }
 
 /// Returns the index of the sink for warnings and errors whose sinks are all switched off: `main`,

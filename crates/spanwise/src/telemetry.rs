@@ -20,13 +20,13 @@ use spanwise_core::{
 };
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
-use tracing::{Level, level_filters::LevelFilter};
+use tracing::Level;
 
 use crate::{
     level_options::LevelOptions,
     level_sources::LevelSources,
     outputs::{OutputGuard, Outputs},
-    router::{ExplainedEvent, Router},
+    router::{EventLevels, ExplainedEvent, Router, max_level},
     sink_settings::Routing,
     sinks::RunningSink,
 };
@@ -78,8 +78,8 @@ pub(crate) struct RunningOutputs {
     pub(crate) backgrounds: Vec<Background>,
     pub(crate) files: Vec<RollingFile>,
     pub(crate) router: Option<Arc<Router>>,
-    /// The names of the sinks, with their most verbose levels.
-    pub(crate) sink_levels: Vec<(String, LevelFilter)>,
+    /// The names of the sinks, with their own levels.
+    pub(crate) sink_levels: Vec<(String, TargetLevels)>,
     /// The sources of the configured levels.
     pub(crate) level_sources: LevelSources,
     /// The sampler of the program.
@@ -106,7 +106,7 @@ impl RunningOutputs {
             files: opened().filter_map(|output| output.file.clone()).collect(),
             router,
             sink_levels: sinks
-                .map(|sink| (sink.name.clone(), sink.level.most_verbose()))
+                .map(|sink| (sink.name.clone(), sink.level.clone()))
                 .collect(),
             level_sources: LevelSources::new(levels, routing),
             sampler: None,
@@ -305,8 +305,9 @@ impl Handle {
     }
 
     /// Explains where the events of a target and level go: the route, the effective level and its
-    /// origin, the sinks and the filters. The sinks are those of the configuration: layers of the
-    /// program receive every event.
+    /// origin, the sinks, the flight recorder and the filters. The sinks are those of the
+    /// configuration: layers of the program receive every event. A sampler may drop an event that a
+    /// sink gets.
     ///
     /// ```
     /// use spanwise::{Builder, Preset};
@@ -323,14 +324,18 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn explain_event(&self, target: &str, level: Level) -> ExplainedEvent {
-        let levels = self.levels();
         let running = self.running();
+        let levels = EventLevels {
+            levels: &self.levels(),
+            sources: &running.level_sources,
+            buffered: self.recorder.as_ref().map(Recorder::levels).as_ref(),
+        };
         match &running.router {
-            Some(router) => router.explain(target, level, &levels, &running.level_sources),
+            Some(router) => router.explain(target, level, &levels),
             None => {
-                let sinks = running.sink_levels.iter().cloned();
-                let sources = &running.level_sources;
-                ExplainedEvent::without_routes(target, level, &levels, sources, sinks)
+                let sinks = running.sink_levels.iter();
+                let sinks = sinks.map(|(name, levels)| (&**name, max_level(levels, target)));
+                ExplainedEvent::without_routes(target, level, &levels, sinks)
             }
         }
     }

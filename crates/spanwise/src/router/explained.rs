@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use spanwise_core::Levels;
+use spanwise_core::{Levels, TargetLevels};
 use tracing::{Level, level_filters::LevelFilter};
 
-use super::{Reached, Router};
+use super::{Reached, Router, max_level};
 use crate::level_sources::LevelSources;
 
 /// Where the events of a target and level go, from
 /// [`Handle::explain_event`](crate::Handle::explain_event).
 ///
 /// Its [`Display`](fmt::Display) is one line: `shop::pay at WARN: route shop, level info
-/// (route.shop), sinks console, errors, filters no_probes`.
+/// (route.shop), sinks console, app, not errors (error), filters no_probes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExplainedEvent {
@@ -30,50 +30,78 @@ pub struct ExplainedEvent {
     pub level_origin: String,
     /// The sinks that get the event, unless a filter drops it. Empty if the level disables it.
     pub sinks: Vec<String>,
+    /// The sinks to which the routes lead, but whose own level excludes the event, as
+    /// `sink (level)`. Empty if the effective level disables the event.
+    pub excluded_sinks: Vec<String>,
+    /// Whether the effective level disables the event, but the flight recorder buffers it. The
+    /// sinks get it if its unit of work fails.
+    pub is_buffered: bool,
     /// The filters that see the event: those of the route, then those of the sinks as
     /// `sink: filter`.
     pub filters: Vec<String>,
 }
 
+/// What decides about an event besides routes.
+pub(crate) struct EventLevels<'a> {
+    /// The levels in force.
+    pub(crate) levels: &'a Levels,
+    pub(crate) sources: &'a LevelSources,
+    /// The levels that the flight recorder buffers, if there is one.
+    pub(crate) buffered: Option<&'a TargetLevels>,
+}
+
+impl EventLevels<'_> {
+    fn explain(
+        &self,
+        target: &str,
+        level: Level,
+        by_route: Option<(String, LevelFilter)>,
+    ) -> ExplainedEvent {
+        let max_level = self.levels.level(target);
+        let is_captured =
+            |levels: &TargetLevels| levels.level(target).is_some_and(|max| level <= max);
+        ExplainedEvent {
+            target: target.to_owned(),
+            level,
+            route: None,
+            max_level,
+            level_origin: self.sources.source(target, self.levels, by_route),
+            sinks: Vec::new(),
+            excluded_sinks: Vec::new(),
+            is_buffered: level > max_level && self.buffered.is_some_and(is_captured),
+            filters: Vec::new(),
+        }
+    }
+}
+
 impl Router {
-    /// Explains the events of a target and level, while `levels` are in force.
+    /// Explains the events of a target and level.
     pub(crate) fn explain(
         &self,
         target: &str,
         level: Level,
-        levels: &Levels,
-        sources: &LevelSources,
+        levels: &EventLevels<'_>,
     ) -> ExplainedEvent {
-        let max_level = levels.level(target);
         let Reached {
             longest_route,
             sinks,
             ..
         } = self.reached(target, level);
-        let reached = sinks & self.accepting(target, level);
-        let is_enabled = level <= max_level;
-        let sinks = || {
-            let sinks = self.sinks.iter();
-            sinks.filter(move |sink| is_enabled && reached & sink.bit != 0)
-        };
-        let route_filters = longest_route
-            .filters
-            .iter()
-            .map(|filter| self.filters.name(*filter).to_owned());
-        let sink_filters = sinks().flat_map(|sink| {
-            let names = sink.filters.iter().map(|filter| self.filters.name(*filter));
-            names.map(|name| format!("{}: {name}", sink.name))
-        });
+        let mut explained = levels.explain(target, level, self.route_level(target));
         let (own_route, _) = self.chain(target).next().unzip();
-        ExplainedEvent {
-            target: target.to_owned(),
-            level,
-            route: own_route.flatten().map(|route| route.as_str().to_owned()),
-            max_level,
-            level_origin: sources.source(target, levels, self.route_level(target)),
-            sinks: sinks().map(|sink| sink.name.clone()).collect(),
-            filters: route_filters.chain(sink_filters).collect(),
+        explained.route = own_route.flatten().map(|route| route.as_str().to_owned());
+        let route_filters = longest_route.filters.iter();
+        explained.filters = route_filters
+            .map(|filter| self.filters.name(*filter).to_owned())
+            .collect();
+        for sink in self.sinks.iter().filter(|sink| sink.bit & sinks != 0) {
+            if explained.add_sink(&sink.name, max_level(&sink.level, target)) {
+                let names = sink.filters.iter().map(|filter| self.filters.name(*filter));
+                let filters = names.map(|name| format!("{}: {name}", sink.name));
+                explained.filters.extend(filters);
+            }
         }
+        explained
     }
 
     /// Returns the nearest route of a target that has a level, with this level.
@@ -87,24 +115,29 @@ impl Router {
 
 impl ExplainedEvent {
     /// Explains an event of a stack without routes, whose sinks with their levels are given.
-    pub(crate) fn without_routes(
+    pub(crate) fn without_routes<'s>(
         target: &str,
         level: Level,
-        levels: &Levels,
-        sources: &LevelSources,
-        sinks: impl Iterator<Item = (String, LevelFilter)>,
+        levels: &EventLevels<'_>,
+        sinks: impl Iterator<Item = (&'s str, LevelFilter)>,
     ) -> Self {
-        let max_level = levels.level(target);
-        let sinks = sinks.filter(|(_, sink_level)| level <= max_level && level <= *sink_level);
-        Self {
-            target: target.to_owned(),
-            level,
-            route: None,
-            max_level,
-            level_origin: sources.source(target, levels, None),
-            sinks: sinks.map(|(name, _)| name).collect(),
-            filters: Vec::new(),
+        let mut explained = levels.explain(target, level, None);
+        for (name, max_level) in sinks {
+            explained.add_sink(name, max_level);
         }
+        explained
+    }
+
+    /// Adds a sink to which the routes lead. Returns whether it gets the event.
+    fn add_sink(&mut self, name: &str, max_level: LevelFilter) -> bool {
+        let is_enabled = self.level <= self.max_level;
+        let is_accepted = self.level <= max_level;
+        match is_accepted {
+            _ if !is_enabled => {}
+            true => self.sinks.push(name.to_owned()),
+            false => self.excluded_sinks.push(format!("{name} ({max_level})")),
+        }
+        is_enabled && is_accepted
     }
 }
 
@@ -125,6 +158,12 @@ impl fmt::Display for ExplainedEvent {
         match &self.sinks[..] {
             [] => f.write_str("no sink")?,
             sinks => write!(f, "sinks {}", sinks.join(", "))?,
+        }
+        if !self.excluded_sinks.is_empty() {
+            write!(f, ", not {}", self.excluded_sinks.join(", "))?;
+        }
+        if self.is_buffered {
+            f.write_str(", buffered by the recorder")?;
         }
         match &self.filters[..] {
             [] => Ok(()),

@@ -387,7 +387,7 @@ fn explanation_names_route_level_sinks_and_filters() {
     );
     assert_eq!(
         explain("shop::pay", Level::WARN),
-        "shop::pay at WARN: route shop, level info (route.shop), sinks main"
+        "shop::pay at WARN: route shop, level info (route.shop), sinks main, not errors (error)"
     );
     assert_eq!(
         explain("hyper", Level::INFO),

@@ -567,6 +567,27 @@ fn level_of_an_event_names_its_source() {
 }
 
 #[test]
+fn explanation_names_excluded_sinks_and_the_recorder() {
+    let file = "[recorder]\ncapture = 'shop=debug'\n[sink.main]\nkind = 'none'\n[sink.errors]\n\
+                kind = 'none'\nlevel = 'error'\n[route.shop]\nsinks = ['errors']\n";
+    let explain = |target, level| {
+        let text = explained(file, &[("RUST_LOG", "info")], target, level);
+        text.split_once("), ").unwrap().1.to_owned()
+    };
+    assert_eq!(explain("shop", Level::ERROR), "sinks main, errors");
+    assert_eq!(
+        explain("shop", Level::INFO),
+        "sinks main, not errors (error)"
+    );
+    assert_eq!(
+        explain("shop", Level::DEBUG),
+        "no sink, buffered by the recorder"
+    );
+    assert_eq!(explain("shop", Level::TRACE), "no sink");
+    assert_eq!(explain("hyper", Level::DEBUG), "no sink");
+}
+
+#[test]
 fn level_of_the_running_program_names_its_source() {
     let vars = [("LOG_PRESET", "prod"), ("RUST_LOG", "shop=debug")];
     let builder = Builder::from_vars(vars).unwrap();
@@ -578,6 +599,23 @@ fn level_of_the_running_program_names_its_source() {
     handle.set_levels("hyper=error").unwrap();
     assert_eq!(source("shop"), "RUST_LOG");
     assert_eq!(source("hyper"), "Handle::set_levels");
+}
+
+#[test]
+fn explanation_without_routes_names_excluded_sinks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_FILE", path.to_str().unwrap()),
+        ("LOG_FILE_LEVEL", "warn,shop=info"),
+    ];
+    let builder = Builder::from_vars(vars).unwrap();
+    let (_, telemetry) = without_installing(builder).unwrap();
+    let explain = |target| telemetry.handle().explain_event(target, Level::INFO);
+    assert_eq!(explain("shop").sinks, ["main", "file"]);
+    assert_eq!(explain("hyper").sinks, ["main"]);
+    assert_eq!(explain("hyper").excluded_sinks, ["file (warn)"]);
 }
 
 #[test]
