@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     check::joined,
+    keys::KEYS,
     merge::{Merged, kind_of_sink},
     syntax::{FileValue, Node, Place, Table},
 };
@@ -238,7 +239,8 @@ const RELOADABLE: [&str; 8] = [
 fn needs_restart(path: &str, exporters: &[String]) -> bool {
     let first = path.split('.').next().unwrap_or(path);
     if !RELOADABLE.contains(&first) {
-        return true;
+        // An unknown key is a mistake, which a restart would not accept either.
+        return KEYS.iter().any(|key| key.path == first);
     }
     let exporter_key = exporters.iter().find_map(|exporter| {
         let after_exporter = path.strip_prefix(exporter.as_str())?;

@@ -73,3 +73,27 @@ fn shortened(problems: &[String]) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn report_has_the_first_problems_and_the_number_of_the_others() {
+        let problems: Vec<String> = (0..5)
+            .map(|it| format!("{it}{}", "x".repeat(149)))
+            .collect();
+        assert_eq!(shortened(&problems[..2]), problems[..2].join("; "));
+        let both = problems[..2].join("; ");
+        assert_eq!(
+            shortened(&problems),
+            format!("{both}; and 3 more: see the event `configuration refused`")
+        );
+        let long = vec!["x".repeat(1000), "y".to_owned()];
+        assert!(
+            shortened(&long).starts_with(&long[0]),
+            "the first is always whole"
+        );
+        assert!(shortened(&long).ends_with("; and 1 more: see the event `configuration refused`"));
+    }
+}

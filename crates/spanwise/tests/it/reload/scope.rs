@@ -30,9 +30,17 @@ fn changes_of_the_program_need_a_restart() {
 #[test]
 fn mistakes_do_not_ask_for_a_restart() {
     let program = Program::start(MAIN);
-    let found = program.refused(&format!("levles = 'info'\n{MAIN}"));
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("did you mean levels?"), "{found:?}");
+    for (file, advice) in [
+        (format!("levles = 'info'\n{MAIN}"), "did you mean levels?"),
+        (
+            format!("{MAIN}[servise]\nname = 'shop'\n"),
+            "did you mean service?",
+        ),
+    ] {
+        let found = program.refused(&file);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(advice), "{found:?}");
+    }
 }
 
 #[test]
