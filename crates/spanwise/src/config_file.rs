@@ -101,7 +101,7 @@ impl ConfigFiles {
         for file in &sources.code {
             match file {
                 CodeFile::Path(path) => loader.file(path, "the configuration file"),
-                CodeFile::Text(text) => loader.text(TEXT_NAME, text),
+                CodeFile::Text(text) => loader.text_of_code(TEXT_NAME, text),
             }
         }
         // The setting `LOG_CONFIG` reports a value that is not UTF-8.

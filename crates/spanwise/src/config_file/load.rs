@@ -47,6 +47,14 @@ impl Loader {
         }
     }
 
+    /// Reads a text that code has set in place of a file. Its includes are nested as deeply as those
+    /// of a file.
+    pub(super) fn text_of_code(&mut self, name: &str, text: &str) {
+        self.including.push(PathBuf::new());
+        self.text(name, text);
+        self.including.pop();
+    }
+
     /// Reads a file. Returns why the file cannot be read. All other problems are collected.
     fn try_file(&mut self, path: &Path) -> Result<(), String> {
         let cannot = |error: io::Error| format!("cannot be read: {error}");
@@ -67,7 +75,7 @@ impl Loader {
     }
 
     /// Parses the text of a file, and reads the files that it includes.
-    pub(super) fn text(&mut self, file: &str, text: &str) {
+    fn text(&mut self, file: &str, text: &str) {
         (file, text).hash(&mut self.texts);
         let file: Arc<str> = file.into();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -62,6 +62,10 @@ fn cycles_and_deep_includes_are_mistakes() {
         files.problems("1.toml"),
         ["4.toml:1:12: include \"5.toml\" is too deep: at most 3 files include each other"]
     );
+    let text = format!("include = [{:?}]", files.path("3.toml"));
+    assert_eq!(problems(&text, &[]), [""; 0]);
+    let text = format!("include = [{:?}]", files.path("2.toml"));
+    assert_eq!(problems(&text, &[]).len(), 1);
 }
 
 #[test]
