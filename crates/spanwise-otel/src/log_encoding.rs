@@ -163,13 +163,15 @@ pub(crate) struct DecodedRecord<'a> {
     pub(crate) scope: &'a [u8],
     pub(crate) record: &'a [u8],
     pub(crate) level: Level,
+    /// The length of the record with the messages around it.
+    pub(crate) len: usize,
 }
 
 impl<'a> DecodedRecord<'a> {
     /// Returns `None` if the bytes are not a record.
     pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
-        let mut rest = output;
-        let scope_logs = take_message(&mut rest, SCOPE_LOGS)?;
+        let mut behind = output;
+        let scope_logs = take_message(&mut behind, SCOPE_LOGS)?;
         let mut rest = scope_logs;
         let scope = take_message(&mut rest, SCOPE)?;
         let record = take_message(&mut rest, LOG_RECORDS)?;
@@ -180,6 +182,7 @@ impl<'a> DecodedRecord<'a> {
             scope,
             record,
             level: Severity::level(number),
+            len: output.len() - behind.len(),
         })
     }
 }

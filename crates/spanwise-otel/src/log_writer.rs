@@ -38,8 +38,9 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl io::Write for &LogWriter {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        let Some(decoded) = DecodedRecord::decode(record) else {
+    /// Exports the first of the records in `records`.
+    fn write(&mut self, records: &[u8]) -> io::Result<usize> {
+        let Some(decoded) = DecodedRecord::decode(records) else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "these bytes are not a record of `OtelLogs`",
@@ -47,7 +48,7 @@ impl io::Write for &LogWriter {
         };
         self.signal
             .push(decoded.scope, [decoded.record], decoded.level);
-        Ok(record.len())
+        Ok(decoded.len)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,13 +1,17 @@
 //! Log records on their way to a collector.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use spanwise_core::{ContextLayer, Redact};
 use spanwise_otel::{LogOptions, Otel, OtelLogs, TraceSampler};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
 use tracing::{Dispatch, debug, error, info, info_span};
-use tracing_subscriber::prelude::*;
+use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 use crate::support::receiver::{Receiver, body, text};
 
@@ -160,6 +164,49 @@ fn recorder_before_the_exporter_sends_what_it_writes() {
     let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();
     assert!(bodies.contains(&"looked up 42"), "{bodies:?}");
     assert!(!bodies.contains(&"looked up 41"), "{bodies:?}");
+}
+
+#[test]
+fn write_of_several_records_exports_each() {
+    let receiver = Receiver::start();
+    let (otel, guard) = Otel::builder(receiver.endpoint()).build().unwrap();
+    let records = Records::default();
+    let layer = OtelLogs::new(records.clone(), LogOptions::default());
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    tracing::dispatcher::with_default(&dispatch, || {
+        info!("first");
+        info!("second");
+    });
+    let mut writer = &otel.log_writer().unwrap();
+    writer.write_all(&records.0.lock().unwrap()).unwrap();
+    assert!(writer.write_all(b"no record").is_err());
+    let sent = guard.shutdown(LONG).logs;
+    assert_eq!((sent.accepted, sent.outcomes.delivered), (2, 2));
+    let logs = receiver.logs();
+    let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();
+    assert_eq!(bodies, ["first", "second"]);
+}
+
+/// Collects records.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Records {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Records {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        self.clone()
+    }
 }
 
 #[test]
