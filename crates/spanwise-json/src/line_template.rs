@@ -355,18 +355,18 @@ impl LineTemplate {
     /// receiver gives it a meaning.
     pub(crate) fn is_taken(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
-        let is_of_tail = self.table.layout == Layout::Flat
-            && self
-                .table
-                .tail
-                .iter()
-                .any(|(of_tail, _)| *of_tail == spelled);
-        // No field can have a key of the tail, such as `service`, whether or not lines show it.
-        is_of_tail
+        self.is_part(&spelled)
             || self.table.reserves(&spelled)
             || options.source_location && self.table.is_location_key(&spelled)
             || key.starts_with(FIELDS_PREFIX)
-            || self.taken.contains(&spelled)
+    }
+
+    /// Returns whether a part of the line has this key. No field can have a key of the tail, such
+    /// as `service`, whether or not lines show it.
+    fn is_part(&self, key: &str) -> bool {
+        let mut tail = self.table.tail.iter();
+        self.taken.contains(key)
+            || self.table.layout == Layout::Flat && tail.any(|(of_tail, _)| *of_tail == key)
     }
 
     /// Returns the name that replaces a field's name if a member of the line has that name.
@@ -403,6 +403,17 @@ impl LineTemplate {
         }
         // A field with another name than it was logged with is not shown as the error.
         let (field, is_unchanged) = self.field_name(options, name, source);
+        let is_part_of_error =
+            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
+        // A renamed field is treated like a field of the new name.
+        let known = table.known(&field).filter(|known| !is_part_of_error(known));
+        // A part that lines show only on request, such as `host.name`, keeps its key.
+        let is_part = known.is_some_and(|known| self.is_part(known.key()));
+        let known = known.filter(|_| !is_part);
+        let field = match is_part {
+            true => self.displaced(&field),
+            false => field,
+        };
         let spelled_name = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
             match self.taken.contains(&spelled) {
@@ -419,10 +430,6 @@ impl LineTemplate {
             other_as_text: spelled(table.spelling.text).into(),
         };
         let (mut rule, mut error) = (Rule::None, None);
-        let is_part_of_error =
-            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
-        // A renamed field is treated like a field of the new name.
-        let known = table.known(&field).filter(|known| !is_part_of_error(known));
         if !is_unchanged && table.is_reserved_name(&field) {
             openings = Openings::same(&opening_of(&limit_name(&field)));
         }

@@ -251,18 +251,23 @@ impl<'a> Encoder<'a> {
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
-        let shown = match self.encoding.are_replaced {
-            true => value.to_string(),
-            false => {
-                let replacer = self.encoding.replacer;
-                replacer.replace_display(plain_name(field.name()), format_args!("{value}"))
-            }
-        };
+        let shown = self.replacement(field, value);
         self.at = field.index();
         self.note_member(field.index());
         self.line.push_padded(&key.starts.text.opening);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
         self.end(alteration | Alteration::REDACTED);
+    }
+
+    /// Returns the policy's replacement of a value.
+    fn replacement(&self, field: &Field, value: FieldValue<'_>) -> String {
+        match self.encoding.are_replaced {
+            true => value.to_string(),
+            false => {
+                let replacer = self.encoding.replacer;
+                replacer.replace_display(plain_name(field.name()), format_args!("{value}"))
+            }
+        }
     }
 
     /// Returns the policy for the text of the value being encoded.

@@ -61,7 +61,7 @@ impl FormatBuilder {
                 "critical".to_owned(),
             ));
         }
-        let parts = ["the name", "the version", "the environment"];
+        let parts = ["the name", "the version", "the environment", "the node"];
         let mut has_service = false;
         for (name, key) in parts.iter().zip(&self.service) {
             if let Some(key) = key {

@@ -92,10 +92,7 @@ impl<'a> Encoder<'a> {
                 self.end(Alteration::REDACTED);
             }
             (Role::Replaced, value) => {
-                let shown = self
-                    .encoding
-                    .replacer
-                    .replace_display(plain_name(field.name()), format_args!("{value}"));
+                let shown = self.replacement(field, value);
                 let alteration = self.push_text(conversion, |encoder| {
                     text_value::push_str(encoder.line, &shown, key.max_len, None)
                 });

@@ -143,6 +143,10 @@ fn mistakes_are_all_reported() {
             "the message and a part of the error",
         ),
         (
+            acme().service_node("sev"),
+            "the level and the node of the service have the key `sev`",
+        ),
+        (
             Format::custom("a").message("critical"),
             "the mark of critical events",
         ),

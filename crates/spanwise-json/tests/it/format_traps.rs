@@ -208,6 +208,28 @@ fn second_error_is_text_where_objects_are_refused() {
 }
 
 #[test]
+fn field_does_not_take_the_key_of_a_requested_part() {
+    let ecs = lines(
+        |layer| layer.format(Format::Ecs).fields("+host".parse().unwrap()),
+        || info!(host.name = "other", "m"),
+    );
+    let text = ecs.text();
+    assert_eq!(text.matches(r#""host.name":"#).count(), 1, "{text}");
+    assert!(text.contains(r#""other""#), "{text}");
+    let custom = Format::custom("acme")
+        .field("from", "host")
+        .build()
+        .unwrap();
+    let custom = lines(
+        |layer| layer.format(custom).fields("+host".parse().unwrap()),
+        || info!(from = "other", "m"),
+    );
+    let text = custom.text();
+    assert_eq!(text.matches(r#""host":"#).count(), 1, "{text}");
+    assert!(text.contains(r#""fields.from":"other""#), "{text}");
+}
+
+#[test]
 fn lists_of_cut_fields_are_spelled_as_fields() {
     let cut = |format: Format| {
         let long = "x".repeat(300);
