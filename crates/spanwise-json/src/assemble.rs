@@ -45,21 +45,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) has_unknown_keys: bool,
     /// Which members of the spans the event shadows. Set when the spans are appended.
     pub(crate) overlap: Overlap,
-    pub(crate) syntax: FieldSyntax,
     /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
     /// of a dump.
     pub(crate) collected: Option<&'a mut Vec<u8>>,
-}
-
-/// The syntax in which the fields of the event are encoded so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FieldSyntax {
-    /// In JSON.
-    Json,
-    /// In the format's own syntax: see [`RewrittenPlan`](crate::rewritten_plan::RewrittenPlan).
-    Rewritten,
-    /// In the format's own syntax, but the spans turned out to have a key of the event.
-    MustBeJson,
 }
 
 /// The span whose fields a line shows in addition to the event's.
@@ -105,7 +93,6 @@ impl<'a> Draft<'a> {
             log: None,
             has_unknown_keys: false,
             overlap: Overlap::Nothing,
-            syntax: FieldSyntax::Json,
             collected: None,
         }
     }
@@ -404,7 +391,6 @@ where
     }
 
     /// Appends a fragment if the event may shadow some of its members, or if the line is nested.
-    /// Appends nothing if the fields of the event have to be encoded again, as JSON.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
         let is_flat = self.template.table.layout == Layout::Flat;
@@ -415,7 +401,6 @@ where
             offsets,
             overlap,
             has_unknown_keys,
-            syntax,
             ..
         } = draft;
         let Scratch { line, shadowed, .. } = &mut **scratch;
@@ -424,10 +409,6 @@ where
                 true => Overlap::Text,
                 false => fragment.overlap(plan, encoded.fields, shadowed),
             };
-        }
-        if *overlap != Overlap::Nothing && *syntax != FieldSyntax::Json {
-            *syntax = FieldSyntax::MustBeJson;
-            return;
         }
         match overlap {
             Overlap::Nothing if is_flat => {

@@ -4,7 +4,7 @@ mod build;
 mod overlap;
 mod pieces;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spanwise_core::internal::{SharedValue, SpanData};
 use tracing_core::Metadata;
@@ -22,6 +22,7 @@ use crate::{
     format_table::Layout,
     line_buffer::LineBuffer,
     member_keys::{KeyedMembers, MemberList},
+    rewrite::{RewriteTail, RewrittenPart},
     span_plan::{ContextBits, SpanPlan},
 };
 
@@ -55,6 +56,9 @@ pub(crate) struct Fragment {
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
     altered: Option<Box<SpanAlteredFields>>,
+    /// The members and the tail in the syntax of a format that is not flat JSON, when a line has
+    /// needed them.
+    rewritten: OnceLock<Box<RewrittenPart>>,
     /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,
     /// The length of the span's own members. They come first in `bytes`, or in `shared` if they are
@@ -148,7 +152,11 @@ impl Fragment {
         let altered_len = altered.map_or(0, |altered| {
             size_of::<SpanAlteredFields>() + altered.members.len()
         });
-        self.bytes.len() + size_of_val(self.pieces()) + own_piece_len + altered_len
+        let rewritten_len = self.rewritten.get().map_or(0, |part| {
+            size_of::<RewrittenPart>() + part.first.len() + part.last.len()
+        });
+        let shared_len = size_of_val(self.pieces());
+        self.bytes.len() + shared_len + own_piece_len + altered_len + rewritten_len
     }
 
     pub(crate) fn callsite(&self) -> &'static Metadata<'static> {
@@ -254,6 +262,29 @@ impl Fragment {
     fn push_parts(&self, line: &mut LineBuffer) {
         self.member_parts().for_each(|part| line.push(part.text));
         line.push(self.tail());
+    }
+
+    /// Returns the length of the members and the tail. Flat lines only.
+    #[inline]
+    pub(crate) fn flat_len(&self) -> usize {
+        self.text_len as usize + self.shared_len()
+    }
+
+    /// Returns the members and the tail in the syntax of the format, which `rewrite` writes. Flat
+    /// lines only.
+    #[inline]
+    pub(crate) fn rewritten(&self, rewrite: RewriteTail) -> &RewrittenPart {
+        self.rewritten.get_or_init(|| self.rewrite(rewrite))
+    }
+
+    #[inline(never)] // Once per version of a span.
+    fn rewrite(&self, rewrite: RewriteTail) -> Box<RewrittenPart> {
+        let mut json = LineBuffer::default();
+        self.push_flat(&mut json);
+        let mut halves = [LineBuffer::default(), LineBuffer::default()];
+        rewrite(json.as_bytes(), &mut halves);
+        let [first, last] = halves.map(|half| half.as_bytes().to_vec());
+        Box::new(RewrittenPart { first, last })
     }
 
     /// Returns the text in `bytes` from `split`. Flat: the trace ids if there are any, `span`, and

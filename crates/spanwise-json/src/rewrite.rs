@@ -1,9 +1,10 @@
 //! Lines that are not flat JSON.
 //!
-//! Most lines are written in the format's syntax directly. The head of a line depends on its
-//! callsite alone, so it is rewritten once per callsite. So is the end of a line without spans. Any
-//! other end is mostly that of a recent line, so a thread remembers the last few ends that it has
-//! rewritten. All other lines are written as flat JSON, and rewritten as a whole.
+//! Most lines are written in the format's syntax directly. The head and the end of a line depend
+//! mostly on its callsite alone, so they are rewritten once per callsite. The part of the spans is
+//! rewritten once per version of a span. An end with rare members, such as the thread, is mostly
+//! that of a recent line, so a thread remembers the last few ends that it has rewritten. All other
+//! lines are written as flat JSON, and rewritten as a whole.
 
 use spanwise_core::internal::LayerId;
 
@@ -40,14 +41,14 @@ pub(crate) struct RewriteByParts {
     pub(crate) has_words: bool,
     /// Rewrites members of flat JSON, for values for which `around` has no bytes.
     pub(crate) fields: fn(&[u8], &mut LineBuffer),
-    /// Rewrites the rest of the line, after the fields of the event. The first half comes behind
-    /// the fields.
+    /// Rewrites members behind the fields of the event: those of the spans, or those of the end of
+    /// the line. The first half is in the list of fields, the last half behind that list.
     pub(crate) tail: RewriteTail,
-    /// Ends the list of fields, after the first half of the tail.
+    /// Ends the list of fields, after the first halves of all tails.
     pub(crate) end_fields: fn(&mut LineBuffer),
 }
 
-type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
+pub(crate) type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
 
 /// A rewritten part of a line, in two halves that a line may have at different positions.
 #[derive(Debug, Default)]

@@ -5,10 +5,10 @@ use tracing::{Event, Subscriber};
 use tracing_core::field::Visit;
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
-use super::{Draft, FieldSyntax, LineOffsets, SpanScope};
+use super::{Draft, LineOffsets, SpanScope};
 use crate::{
     JsonLayer,
-    fragment::Overlap,
+    fragment::{Fragment, Overlap},
     plan::Plan,
     rewritten_plan::RewrittenPlan,
     scratch::Scratch,
@@ -37,12 +37,8 @@ where
         let now = self.options.clock.since_epoch();
         let mut draft = Draft::new(&mut scratch, plan, event.metadata(), context);
         let spans = self.spans_of(plan, scope);
-        let scope = match spans {
-            Spans::None => &SpanScope::NoSpan,
-            Spans::Some | Spans::MayShareKeys => scope,
-        };
         let is_written = spans != Spans::MayShareKeys
-            && self.write_rewritten(&mut draft, rewritten, event, scope, ctx, now);
+            && self.write_rewritten(&mut draft, rewritten, event, spans, now);
         if !is_written {
             draft.restart();
             self.push_head(&mut draft, now);
@@ -75,19 +71,14 @@ where
 
     /// Writes the line in the format's own syntax. Returns false, without writing, if it must be
     /// JSON first.
-    fn write_rewritten<S>(
+    fn write_rewritten(
         &self,
         draft: &mut Draft<'_>,
         rewritten: &RewrittenPlan,
         event: &Event<'_>,
-        scope: &SpanScope<'_>,
-        ctx: &Context<'_, S>,
+        spans: Spans,
         now: (i64, u32),
-    ) -> bool
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        draft.syntax = FieldSyntax::Rewritten;
+    ) -> bool {
         let template = &self.template;
         let Scratch { line, seconds, .. } = &mut *draft.scratch;
         line.push_padded(&template.rewritten_open);
@@ -104,39 +95,80 @@ where
             // has no start of the list.
             return false;
         }
-        let fields_end = draft.scratch.line.len();
-        draft.offsets.fields_end = fields_end;
-        self.push_tail(draft, scope, ctx);
-        if draft.syntax == FieldSyntax::MustBeJson {
+        draft.offsets.fields_end = draft.scratch.line.len();
+        let is_complete = match spans {
+            Spans::Some => {
+                let completed = self.with_current(|node, cache| {
+                    node.read_cached(cache, |fragment| {
+                        self.end_rewritten(draft, rewritten, Some(fragment))
+                    })
+                });
+                // The code that formats a value may close the span.
+                completed.unwrap_or(false)
+            }
+            Spans::None | Spans::MayShareKeys => self.end_rewritten(draft, rewritten, None),
+        };
+        if is_complete {
+            self.write(draft.scratch.line.as_bytes(), draft.metadata);
+        }
+        is_complete
+    }
+
+    /// Appends everything after the fields of the event. Returns false if the line must be JSON
+    /// first: it is too long, or the spans have got a key of the event since [`Self::spans_of`].
+    #[inline]
+    fn end_rewritten(
+        &self,
+        draft: &mut Draft<'_>,
+        rewritten: &RewrittenPlan,
+        spans: Option<&Fragment>,
+    ) -> bool {
+        if spans.is_some_and(|spans| draft.plan.bits & spans.bits() != 0) {
             return false;
         }
-        let Scratch { line, tails, .. } = &mut *draft.scratch;
+        self.push_altered_fields(draft, spans);
+        if draft.plan.has_rare_members || draft.context.sample_rate.is_some() {
+            self.push_rare_members(draft);
+        }
         let by_parts = &rewritten.by_parts;
+        let fields_end = draft.offsets.fields_end;
+        let spans_len = spans.map_or(0, Fragment::flat_len);
+        let spans = spans.map(|spans| spans.rewritten(by_parts.tail));
+        let Scratch { line, tails, .. } = &mut *draft.scratch;
         if line.len() == fields_end {
-            if fields_end > rewritten.max_plain {
+            if fields_end + spans_len > rewritten.max_plain {
                 return false;
+            }
+            if let Some(spans) = spans {
+                line.push(&spans.first);
             }
             let [first, last] = &rewritten.close;
             if !first.as_bytes().is_empty() {
                 line.push_padded(first);
             }
             (by_parts.end_fields)(line);
-            if !last.as_bytes().is_empty() {
-                line.push_padded(last);
+            if let Some(spans) = spans {
+                line.push_short(&spans.last);
             }
+            line.push_padded(last);
         } else {
             line.push_padded(&draft.plan.close);
-            if line.len() > rewritten.max_mixed {
+            if line.len() + spans_len > rewritten.max_mixed {
                 return false;
             }
             let tail = tails.get(self.id, &line.as_bytes()[fields_end..], by_parts.tail);
             line.truncate(fields_end);
+            if let Some(spans) = spans {
+                line.push(&spans.first);
+            }
             line.push(&tail.first);
             (by_parts.end_fields)(line);
+            if let Some(spans) = spans {
+                line.push(&spans.last);
+            }
             line.push(&tail.last);
             line.push(&rewritten.end);
         }
-        self.write(line.as_bytes(), draft.metadata);
         true
     }
 
@@ -185,6 +217,5 @@ impl Draft<'_> {
         self.encoded = Encoded::default();
         self.offsets = LineOffsets::default();
         self.overlap = Overlap::Nothing;
-        self.syntax = FieldSyntax::Json;
     }
 }

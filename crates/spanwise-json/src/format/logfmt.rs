@@ -98,13 +98,12 @@ fn head(json: &[u8], _: bool) -> RewrittenPart {
     words(json, &mut to);
     RewrittenPart {
         first: to.as_bytes().to_vec(),
-        last: Vec::new(),
+        last: b"\n".to_vec(),
     }
 }
 
 fn tail(json: &[u8], [to, _]: &mut [LineBuffer; 2]) {
     words(json, to);
-    to.push_byte(b'\n');
 }
 
 /// Returns ` key=` for any value: texts, numbers and booleans are written as in JSON, and

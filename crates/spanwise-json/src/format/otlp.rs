@@ -185,10 +185,6 @@ impl<'a> Record<'a> {
 
     /// Appends the members behind the attributes.
     fn push_last(&self, to: &mut LineBuffer) {
-        if self.dropped > 0 {
-            let count = self.dropped.to_string();
-            push_all(to, &[b",\"droppedAttributesCount\":", count.as_bytes()]);
-        }
         for (start, value) in [
             (&b",\"traceId\":"[..], self.trace_id),
             (b",\"spanId\":", self.span_id),
@@ -196,6 +192,10 @@ impl<'a> Record<'a> {
             if let Some(value) = value {
                 push_all(to, &[start, value]);
             }
+        }
+        if self.dropped > 0 {
+            let count = self.dropped.to_string();
+            push_all(to, &[b",\"droppedAttributesCount\":", count.as_bytes()]);
         }
     }
 

@@ -1,6 +1,10 @@
 //! Building a fragment, from the fields of a span and the fragment of its parent.
 
-use std::{borrow::Cow, cell::OnceCell, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    sync::{Arc, OnceLock},
+};
 
 use spanwise_core::internal::{Inherit, SharedValue};
 
@@ -86,6 +90,7 @@ impl Fragment {
             bytes: built.bytes.into(),
             shared: built.shared,
             altered,
+            rewritten: OnceLock::new(),
             bits: Bits::new(built.bits | parent.map_or(0, Self::bits)),
             own_len: built.own_len as u32,
             split: built.split as u32,
