@@ -43,6 +43,7 @@ pub(crate) static FORMATS: Suite = Suite {
     name: "formats",
     contenders: &[
         Contender::Spanwise,
+        Contender::SpanwiseIds,
         Contender::SpanwiseFormat(ReceiverFormat::Ecs),
         Contender::SpanwiseFormat(ReceiverFormat::Gcp),
         Contender::SpanwiseFormat(ReceiverFormat::Datadog),

@@ -135,6 +135,51 @@ pub(crate) static GOALS: &[Goal] = &[
         "recorder/instructions/recorder-redacted/kept ÷ recorder/instructions/written-redacted/kept",
     ),
     goal(
+        "a line with trace and span ids ÷ without, instructions, nested",
+        AtMost(1.05),
+        "formats/instructions/spanwise-ids/nested ÷ formats/instructions/spanwise/nested",
+    ),
+    goal(
+        "`logfmt` ÷ `json`, instructions, flat",
+        AtMost(1.10),
+        "formats/instructions/spanwise-logfmt/flat ÷ formats/instructions/spanwise/flat",
+    ),
+    goal(
+        "the same, nested",
+        AtMost(1.10),
+        "formats/instructions/spanwise-logfmt/nested ÷ formats/instructions/spanwise/nested",
+    ),
+    goal(
+        "the same, request",
+        AtMost(1.15),
+        "formats/instructions/spanwise-logfmt/request ÷ formats/instructions/spanwise/request",
+    ),
+    goal(
+        "`otlp` ÷ `json`, instructions, flat",
+        AtMost(1.25),
+        "formats/instructions/spanwise-otlp/flat ÷ formats/instructions/spanwise/flat",
+    ),
+    goal(
+        "the same, nested",
+        AtMost(1.25),
+        "formats/instructions/spanwise-otlp/nested ÷ formats/instructions/spanwise/nested",
+    ),
+    goal(
+        "the same, request",
+        AtMost(1.25),
+        "formats/instructions/spanwise-otlp/request ÷ formats/instructions/spanwise/request",
+    ),
+    goal(
+        "a table of a program ÷ `json`, instructions, flat",
+        AtMost(1.10),
+        "formats/instructions/custom-table/flat ÷ formats/instructions/spanwise/flat",
+    ),
+    goal(
+        "a `LineFormat` ÷ `json`, instructions, flat",
+        AtMost(3.0),
+        "formats/instructions/line-format/flat ÷ formats/instructions/spanwise/flat",
+    ),
+    goal(
         "OpenTelemetry, `spanwise` ÷ upstream-lean, instructions of the caller, span",
         AtMost(0.65),
         "otel/caller/spanwise/span ÷ otel/caller/upstream-lean/span",

@@ -764,6 +764,7 @@ fn exporters() -> Vec<Table> {
             "contender",
             &[
                 "spanwise",
+                "spanwise-ids",
                 "spanwise-ecs",
                 "tracing-ecs",
                 "spanwise-gcp",
