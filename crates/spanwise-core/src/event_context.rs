@@ -2,15 +2,21 @@
 //!
 //! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards. A sink (a
 //! layer with an output) takes the context before it formats the event. A recorder also decides
-//! what happens to the line of the sink. It sets a [`LineDisposition`], and the writer of the sink
-//! takes the disposition. Context and disposition are separate, because the sink takes the context
-//! before it formats values, and its writer takes the disposition afterwards. In between, a value
-//! may log another event.
+//! what happens to the line of its sink: it sets a [`LineDisposition`]. The recorder's writer takes
+//! the disposition, or the sink does if it buffers [events without encoding them](UnencodedEvent).
+//! Context and disposition are separate, because the sink takes the context before it formats
+//! values, and the disposition is taken afterwards. In between, a value may log another event.
+//!
+//! Two kinds of events report on other events. With a *summary*, a sampler reports events that it
+//! dropped. With a *header*, a recorder begins a *dump*: it then writes the buffered lines.
 //!
 //! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
-//! without a context costs one load. *Invariants:* A nested event, which a value logs, never has
-//! the context or the disposition of the outer event. A writer does not take the disposition of
-//! another sink. Guards restore the outer state if a layer panics.
+//! without a context costs one load.
+//!
+//! *Invariants:* A nested event, which a value logs, does not have the context of the outer event
+//! if the sink took that context first. (The `fmt` layer does not take it.) A recorder hides the
+//! disposition of the outer event from a nested event. A writer does not take the disposition of
+//! another sink. Guards restore the outer state, even if a layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
@@ -23,7 +29,7 @@ mod sink_mask;
 mod unencoded_event;
 
 pub use line_disposition::{EnteredLine, LineDisposition};
-use line_disposition::{SinkLine, drop_line};
+use line_disposition::{SinkDisposition, drop_disposition};
 pub use sink_mask::SinkMask;
 pub use unencoded_event::{
     BufferingUnit, DumpedRecord, DumpedRecords, EnteredUnits, SpanSnapshot, UnencodedEvent,
@@ -43,7 +49,8 @@ pub struct EventContext {
     trace_rate: Option<f64>,
     /// The line is buffered, and written later or never.
     pub buffered: bool,
-    /// The event reports on other events (a summary or a header), so sink levels do not hide it.
+    /// The event is the summary of a sampler or the header of a dump. So neither the sink's levels
+    /// nor inner samplers drop it.
     pub force_emit: bool,
     /// Inner samplers must not drop the event.
     pub exempt_from_sampling: bool,
@@ -76,9 +83,12 @@ pub(crate) struct EventState {
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
-    entered_line: Cell<EnteredLine>,
+    /// The disposition of a line, as [`EnteredLine`].
+    entered_disposition: Cell<EnteredLine>,
+    /// The disposition of a line, as [`LineDisposition`].
+    ///
     /// In `ManuallyDrop`, because this thread-local must not have a destructor. Guards drop it.
-    owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
+    owned_disposition: Cell<Option<ManuallyDrop<SinkDisposition>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
     /// The bits of the [`SinkMask`].
@@ -93,14 +103,14 @@ const EXEMPT_FROM_SAMPLING: u16 = 1 << 4;
 const KEEP_IF_SAMPLED_OUT: u16 = 1 << 5;
 /// The flags of an [`EventContext`].
 const CONTEXT: u16 = (1 << 6) - 1;
-/// The disposition is in `entered_line`.
-const ENTERED_LINE: u16 = 1 << 6;
-/// The disposition is in `owned_line`.
-const OWNED_LINE: u16 = 1 << 7;
+/// The disposition is in `entered_disposition`.
+const ENTERED_DISPOSITION: u16 = 1 << 6;
+/// The disposition is in `owned_disposition`.
+const OWNED_DISPOSITION: u16 = 1 << 7;
 /// A sampler dropped the event of the line.
 const SAMPLED_OUT: u16 = 1 << 8;
 /// The flags of a [`LineDisposition`].
-const LINE: u16 = ENTERED_LINE | OWNED_LINE | SAMPLED_OUT;
+const DISPOSITION: u16 = ENTERED_DISPOSITION | OWNED_DISPOSITION | SAMPLED_OUT;
 /// A summary is being dispatched.
 const SUMMARY: u16 = 1 << 9;
 
@@ -157,8 +167,8 @@ impl EventContext {
         })
     }
 
-    /// Like [`take`](Self::take), for an event that is buffered and has no sample rate. Returns
-    /// false for another event, and keeps its context.
+    /// Clears the context if the current event is buffered and has no sample rate. Returns whether
+    /// that is so. If not, the context stays.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -215,14 +225,14 @@ impl EventContext {
             with_state(|state| state.flags.set(update(state.flags.get())));
         };
         update_flags(|flags| {
-            if flags & OWNED_LINE != 0 {
+            if flags & OWNED_DISPOSITION != 0 {
                 flags | SAMPLED_OUT
             } else {
                 flags
             }
         });
-        // If the request fails, the buffered line is written without a rate, because the sampler
-        // has counted the event as dropped.
+        // A dump writes the buffered line without a rate, because the sampler has counted the event
+        // as dropped.
         let buffered = |context: &mut Self| {
             *context = Self {
                 buffered: true,
@@ -241,8 +251,8 @@ impl EventContext {
         with_state(|state| state.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns whether the current event is exempt from sink levels, because of
-    /// [`force_emit`](Self::force_emit) or because it is a dispatched summary.
+    /// Returns whether the current event, of this callsite, is exempt from sink levels: because of
+    /// [`force_emit`](Self::force_emit), or because it is a [`DispatchedSummary`].
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -285,7 +295,8 @@ impl SampleRate {
     }
 }
 
-/// A summary for one sink. The sampler sends it through the dispatcher, so all layers receive it.
+/// A summary that a sampler sends through the dispatcher. All layers receive it, but it belongs to
+/// one sink. The samplers around other sinks drop it.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchedSummary {
     sink: LayerId,
@@ -298,8 +309,8 @@ impl DispatchedSummary {
     /// The target of all summaries.
     pub const TARGET: &str = "spanwise::sampler";
 
-    /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink called
-    /// [`take`](Self::take).
+    /// Calls `dispatch`, which dispatches an event of `callsite` as the summary for `sink`. Returns
+    /// whether the sink called [`take`](Self::take).
     pub fn scope(
         sink: LayerId,
         callsite: &'static Metadata<'static>,
@@ -323,8 +334,8 @@ impl DispatchedSummary {
         Self::current().is_some()
     }
 
-    /// Returns whether the summary that is being dispatched is for `sink`, and records that the
-    /// sink received it.
+    /// Returns whether a summary for `sink` is being dispatched. If so, marks it as received. It
+    /// stays current.
     #[must_use]
     pub fn take(sink: LayerId) -> bool {
         let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
@@ -353,8 +364,8 @@ impl EventState {
             flags: Cell::new(0),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
-            entered_line: Cell::new(EnteredLine::NONE),
-            owned_line: Cell::new(None),
+            entered_disposition: Cell::new(EnteredLine::NONE),
+            owned_disposition: Cell::new(None),
             summary: Cell::new(None),
             sinks: Cell::new(0),
         }
@@ -396,10 +407,10 @@ impl EventState {
     }
 }
 
-/// The saved state of the outer event, while another event is forwarded.
+/// The saved state of this thread, while a scope replaces it.
 struct Saved {
     context: EventContext,
-    line: Option<SinkLine>,
+    disposition: Option<SinkDisposition>,
     summary: Option<DispatchedSummary>,
 }
 
@@ -407,7 +418,7 @@ impl Saved {
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
-            line: with_state(EventState::take_line),
+            disposition: with_state(EventState::take_disposition),
             summary: DispatchedSummary::current(),
         };
         with_state(|state| state.flags.set(0));
@@ -423,8 +434,8 @@ impl Drop for Restore {
         drop(ClearAll);
         with_state(|state| {
             state.set(self.0.context);
-            if let Some(line) = self.0.line.take() {
-                state.put_line(line);
+            if let Some(disposition) = self.0.disposition.take() {
+                state.put_disposition(disposition);
             }
             if let Some(summary) = self.0.summary {
                 state.put_summary(summary);
@@ -452,15 +463,15 @@ impl Drop for ClearContext {
     }
 }
 
-/// Clears the context and the line disposition, because the outer event has neither.
+/// Clears the context, the line disposition and the summary.
 struct ClearAll;
 
 impl Drop for ClearAll {
     #[inline(always)] // Nearly always there is nothing to clear.
     fn drop(&mut self) {
         let flags = with_state(|state| state.flags.replace(0));
-        if flags & OWNED_LINE != 0 {
-            drop_line();
+        if flags & OWNED_DISPOSITION != 0 {
+            drop_disposition();
         }
     }
 }

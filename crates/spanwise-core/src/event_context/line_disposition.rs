@@ -1,13 +1,13 @@
 //! The disposition of the next line that a sink writes.
 //!
-//! The thread-local state of the event context stores the disposition, in one of two forms: as an
-//! [`EnteredLine`] or as an owned [`LineDisposition`]. The flags of that state show which.
+//! The thread-local state of the event context stores the disposition in one of two forms: as an
+//! [`EnteredLine`] or as an owned [`LineDisposition`]. The flags of that state show the form.
 
 use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{
-    BUFFERED, ClearAll, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, EventState, LINE,
-    OWNED_LINE, Restore, SAMPLED_OUT, Saved,
+    BUFFERED, ClearAll, DISPOSITION, ENTERED_DISPOSITION, EXEMPT_FROM_SAMPLING, EventContext,
+    EventState, OWNED_DISPOSITION, Restore, SAMPLED_OUT, Saved,
     unencoded_event::{BufferingUnit, DumpedRecords, EnteredUnits, NoUnits, UnencodedEvent},
     with_state,
 };
@@ -16,8 +16,8 @@ use crate::internal::LayerId;
 /// What happens to the next line that a sink writes on this thread. If none is set, the line is
 /// written.
 ///
-/// The recorder sets the disposition, and the recorder's writer takes it. The content is opaque to
-/// this crate.
+/// The recorder sets the disposition. Its writer takes it, or the sink's layer if that buffers the
+/// event as an [`UnencodedEvent`]. The content is opaque to this crate.
 pub enum LineDisposition {
     /// The line is added to the buffer of a unit of work: a root span and its descendants.
     Buffer {
@@ -26,15 +26,16 @@ pub enum LineDisposition {
         /// The recorder's number for the record.
         tag: u32,
     },
-    /// The line is a header, and buffered lines follow it.
+    /// The line is the header of a dump, and buffered lines follow it.
     Header(Box<dyn Any>),
     /// The header was written. The layer writes the records that follow it: see
     /// [`take_dump`](Self::take_dump).
     Dump(Box<dyn DumpedRecords>),
 }
 
-/// A line for the unit of an entered span. The position of the span identifies the unit. This
-/// avoids a clone of the unit's `Arc`, which would double the cost of a buffered line.
+/// A disposition: the next line is buffered in the unit of an entered span. The position of the
+/// span identifies the unit. This avoids a clone of the unit's `Arc`, which would double the cost
+/// of a buffered line.
 #[derive(Clone, Copy)]
 pub struct EnteredLine {
     /// The recorder's sink.
@@ -48,9 +49,10 @@ pub struct EnteredLine {
 }
 
 /// The disposition of the next line of one sink.
-pub(super) struct SinkLine {
+pub(super) struct SinkDisposition {
     sink: LayerId,
-    line: LineDisposition,
+    disposition: LineDisposition,
+    /// Whether a sampler dropped the event of the line.
     is_sampled_out: bool,
 }
 
@@ -73,16 +75,16 @@ impl LineDisposition {
         change(&mut context);
         with_state(|state| {
             state.set(context);
-            state.put_line(SinkLine::new(sink, self));
+            state.put_disposition(SinkDisposition::new(sink, self));
         });
         forward()
     }
 
-    /// Forwards an event whose line is written. During the call, hides the disposition that is set
-    /// for the line of an outer event. Keeps the context of the event.
+    /// Forwards an event or another call of a layer, whose lines are written. During the call,
+    /// hides the disposition that is set for the line of an outer event. Keeps the context.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
-        if with_state(|state| state.flags.get()) & LINE == 0 {
+        if with_state(|state| state.flags.get()) & DISPOSITION == 0 {
             // Nothing to restore, because each inner scope removes the disposition that it sets.
             return forward();
         }
@@ -91,7 +93,7 @@ impl LineDisposition {
 
     #[cold]
     fn without_outer<R>(forward: impl FnOnce() -> R) -> R {
-        let _restored = RestoreLine(with_state(EventState::take_line));
+        let _restored = RestoreDisposition(with_state(EventState::take_disposition));
         forward()
     }
 
@@ -100,34 +102,34 @@ impl LineDisposition {
     #[inline]
     #[must_use]
     pub fn take(sink: LayerId) -> Option<(Self, bool)> {
-        if with_state(|state| state.flags.get()) & LINE == 0 {
+        if with_state(|state| state.flags.get()) & DISPOSITION == 0 {
             return None;
         }
         Self::take_for_sink(sink)
     }
 
-    /// Returns the sink whose next line has a disposition.
+    /// Returns the sink whose next line has a disposition, or `None` if none is set.
     #[must_use]
     pub fn sink() -> Option<LayerId> {
         with_state(|state| {
             let flags = state.flags.get();
-            if flags & ENTERED_LINE != 0 {
-                return Some(state.entered_line.get().sink);
+            if flags & ENTERED_DISPOSITION != 0 {
+                return Some(state.entered_disposition.get().sink);
             }
-            if flags & OWNED_LINE == 0 {
+            if flags & OWNED_DISPOSITION == 0 {
                 return None;
             }
-            let line = state.owned_line.take();
-            let sink = line.as_ref().map(|line| line.sink);
-            state.owned_line.set(line);
+            let owned = state.owned_disposition.take();
+            let sink = owned.as_ref().map(|owned| owned.sink);
+            state.owned_disposition.set(owned);
             sink
         })
     }
 
-    /// Passes the records of a dump from the writer, which wrote the header, to the layer. Only for
-    /// a sink whose layer has buffered an [`UnencodedEvent`].
+    /// Passes the records of a dump from the writer, which wrote the header, to the layer. Call it
+    /// only for a sink whose layer has buffered an [`UnencodedEvent`].
     pub fn pass_dump(sink: LayerId, records: Box<dyn DumpedRecords>) {
-        with_state(|state| state.put_line(SinkLine::new(sink, Self::Dump(records))));
+        with_state(|state| state.put_disposition(SinkDisposition::new(sink, Self::Dump(records))));
     }
 
     /// Takes the records that the layer of `sink` writes after the header of a dump.
@@ -142,11 +144,11 @@ impl LineDisposition {
     #[inline(never)] // Few lines still have a disposition when this is called.
     fn take_for_sink(sink: LayerId) -> Option<(Self, bool)> {
         with_state(|state| {
-            let line = state.take_line()?;
-            if line.sink == sink {
-                return Some((line.line, line.is_sampled_out));
+            let taken = state.take_disposition()?;
+            if taken.sink == sink {
+                return Some((taken.disposition, taken.is_sampled_out));
             }
-            state.put_line(line);
+            state.put_disposition(taken);
             None
         })
     }
@@ -168,10 +170,10 @@ impl EnteredLine {
             return self.scope_inside(forward);
         }
         with_state(|state| {
-            state.entered_line.set(self);
+            state.entered_disposition.set(self);
             state
                 .flags
-                .set(BUFFERED | EXEMPT_FROM_SAMPLING | ENTERED_LINE);
+                .set(BUFFERED | EXEMPT_FROM_SAMPLING | ENTERED_DISPOSITION);
         });
         let _cleared = ClearAll;
         forward()
@@ -186,8 +188,8 @@ impl EnteredLine {
         context.exempt_from_sampling = true;
         with_state(|state| {
             state.set(context);
-            state.entered_line.set(self);
-            state.flags.set(state.flags.get() | ENTERED_LINE);
+            state.entered_disposition.set(self);
+            state.flags.set(state.flags.get() | ENTERED_DISPOSITION);
         });
         forward()
     }
@@ -197,10 +199,10 @@ impl EnteredLine {
     #[must_use]
     pub fn current(sink: LayerId) -> Option<Self> {
         with_state(|state| {
-            if state.flags.get() & ENTERED_LINE == 0 {
+            if state.flags.get() & ENTERED_DISPOSITION == 0 {
                 return None;
             }
-            let line = state.entered_line.get();
+            let line = state.entered_disposition.get();
             (line.sink == sink).then_some(line)
         })
     }
@@ -209,7 +211,7 @@ impl EnteredLine {
     /// buffered.
     #[inline]
     pub fn line_buffered() {
-        with_state(|state| state.flags.set(state.flags.get() & !LINE));
+        with_state(|state| state.flags.set(state.flags.get() & !DISPOSITION));
     }
 
     /// Updates the line after the thread has exited the entered span at `index`. A value can exit a
@@ -228,12 +230,12 @@ impl EnteredLine {
             Some(0) => {
                 if let Some(unit) = unit() {
                     let tag = line.tag;
-                    let line = LineDisposition::Buffer { unit, tag };
-                    state.put_line(SinkLine::new(sink, line));
+                    let disposition = LineDisposition::Buffer { unit, tag };
+                    state.put_disposition(SinkDisposition::new(sink, disposition));
                 }
             }
             // The spans above the exited span move down by one.
-            Some(_) => state.entered_line.set(Self {
+            Some(_) => state.entered_disposition.set(Self {
                 index: line.index - 1,
                 ..line
             }),
@@ -263,41 +265,41 @@ impl UnencodedEvent<'_> {
     /// encode the line and pass it to its writer.
     #[must_use]
     pub fn buffer(&self, sink: LayerId) -> bool {
-        let Some(line) = with_state(EventState::take_line) else {
+        let Some(taken) = with_state(EventState::take_disposition) else {
             return false;
         };
-        if line.sink == sink
-            && let LineDisposition::Buffer { unit, tag } = &line.line
-            && Arc::clone(unit).buffer(*tag, line.is_sampled_out, self)
+        if taken.sink == sink
+            && let LineDisposition::Buffer { unit, tag } = &taken.disposition
+            && Arc::clone(unit).buffer(*tag, taken.is_sampled_out, self)
         {
             return true;
         }
-        with_state(|state| state.put_line(line));
+        with_state(|state| state.put_disposition(taken));
         false
     }
 }
 
 impl EventState {
-    pub(super) fn put_line(&self, line: SinkLine) {
-        let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
-        self.owned_line.set(Some(ManuallyDrop::new(line)));
-        let flags = self.flags.get() & !LINE;
-        self.flags.set(flags | OWNED_LINE | sampled_out);
+    pub(super) fn put_disposition(&self, owned: SinkDisposition) {
+        let sampled_out = u16::from(owned.is_sampled_out) * SAMPLED_OUT;
+        self.owned_disposition.set(Some(ManuallyDrop::new(owned)));
+        let flags = self.flags.get() & !DISPOSITION;
+        self.flags.set(flags | OWNED_DISPOSITION | sampled_out);
     }
 
-    /// Takes the disposition of any sink. Looks up the unit of an entered span.
-    pub(super) fn take_line(&self) -> Option<SinkLine> {
+    /// Takes the disposition, regardless of its sink. Looks up the unit of an [`EnteredLine`].
+    pub(super) fn take_disposition(&self) -> Option<SinkDisposition> {
         let flags = self.flags.get();
-        self.flags.set(flags & !LINE);
-        if flags & OWNED_LINE != 0 {
-            let line = ManuallyDrop::into_inner(self.owned_line.take()?);
+        self.flags.set(flags & !DISPOSITION);
+        if flags & OWNED_DISPOSITION != 0 {
+            let owned = ManuallyDrop::into_inner(self.owned_disposition.take()?);
             let is_sampled_out = flags & SAMPLED_OUT != 0;
-            return Some(SinkLine {
+            return Some(SinkDisposition {
                 is_sampled_out,
-                ..line
+                ..owned
             });
         }
-        if flags & ENTERED_LINE == 0 {
+        if flags & ENTERED_DISPOSITION == 0 {
             return None;
         }
         let EnteredLine {
@@ -305,40 +307,43 @@ impl EventState {
             index,
             tag,
             units,
-        } = self.entered_line.get();
+        } = self.entered_disposition.get();
         // `None` on an ending thread, which has no entered spans. In that case the line is written.
         let unit = units.unit_at(sink, index)?;
-        Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
+        Some(SinkDisposition::new(
+            sink,
+            LineDisposition::Buffer { unit, tag },
+        ))
     }
 }
 
-impl SinkLine {
-    fn new(sink: LayerId, line: LineDisposition) -> Self {
+impl SinkDisposition {
+    fn new(sink: LayerId, disposition: LineDisposition) -> Self {
         Self {
             sink,
-            line,
+            disposition,
             is_sampled_out: false,
         }
     }
 }
 
-struct RestoreLine(Option<SinkLine>);
+struct RestoreDisposition(Option<SinkDisposition>);
 
-impl Drop for RestoreLine {
+impl Drop for RestoreDisposition {
     fn drop(&mut self) {
         // Drops a disposition that was set and not taken.
-        drop(with_state(EventState::take_line));
-        if let Some(line) = self.0.take() {
-            with_state(|state| state.put_line(line));
+        drop(with_state(EventState::take_disposition));
+        if let Some(outer) = self.0.take() {
+            with_state(|state| state.put_disposition(outer));
         }
     }
 }
 
 #[cold]
-pub(super) fn drop_line() {
+pub(super) fn drop_disposition() {
     // Dropped outside the call of `with_state`, because the destructor may access the same state.
-    let line = with_state(|state| state.owned_line.take());
-    drop(line.map(ManuallyDrop::into_inner));
+    let owned = with_state(|state| state.owned_disposition.take());
+    drop(owned.map(ManuallyDrop::into_inner));
 }
 
 impl fmt::Debug for EnteredLine {

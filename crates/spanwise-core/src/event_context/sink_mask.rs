@@ -1,14 +1,14 @@
 //! The sinks that get the current event, if the sinks of the stack have routes.
 //!
-//! This set is separate from the flags of the event context, because the fast path of
-//! `EnteredLine::scope` requires that no flag is set.
+//! A router chooses these sinks by its routes. The set is separate from the flags of the event
+//! context, because the fast path of `EnteredLine::scope` requires that no flag is set.
 
 use super::with_state;
 
 /// A set of sinks, one bit each, for the event that a thread handles.
 ///
 /// A router sets it while the layers of the sinks receive the event. The writer that forwards a
-/// line to several outputs reads it, and a recorder stores it with each buffered line. It is empty
+/// line to several outputs reads it, and a recorder stores it with each buffered event. It is empty
 /// if the stack has no router.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SinkMask(u64);

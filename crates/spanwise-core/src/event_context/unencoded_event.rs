@@ -1,9 +1,9 @@
 //! Events that a recorder buffers as values, and that their layer encodes only for a dump.
 //!
-//! Most buffered events are dropped, so encoding and redacting their lines would be wasted work. A
-//! layer that can encode a line later passes an [`UnencodedEvent`] to the recorder. For a dump, the
-//! layer writes the header. The writer of the recorder then passes the [`DumpedRecords`] back to
-//! the layer, which encodes and writes one record after the other.
+//! Most buffered events are never written, so encoding and redacting their lines would be wasted
+//! work. A layer that can encode a line later passes an [`UnencodedEvent`] to the recorder. For a
+//! dump, the layer writes the header. The writer of the recorder then passes the [`DumpedRecords`]
+//! back to the layer, which encodes and writes one record after the other.
 //!
 //! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
 //! them.
@@ -39,7 +39,7 @@ pub trait SpanSnapshot {
 /// A unit of work of a recorder.
 pub trait BufferingUnit: Any + Send + Sync {
     /// Buffers an event. Returns false if the caller must encode its line, which is then written or
-    /// buffered. `is_sampled_out` is whether a sampler dropped the event.
+    /// buffered. `is_sampled_out` means that a sampler dropped the event.
     fn buffer(self: Arc<Self>, tag: u32, is_sampled_out: bool, event: &UnencodedEvent<'_>) -> bool;
 }
 
