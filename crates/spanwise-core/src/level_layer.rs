@@ -213,8 +213,9 @@ impl LevelLayer {
         self.with_span_rule(SpanRule::Levels(levels.into()))
     }
 
-    /// Enables a span only if an event of its level and target is enabled. At `warn`, spans at INFO
-    /// are disabled, so the lines inside a span lose the fields of the span.
+    /// Enables a span if the levels enable an event of its level and target, or if a span directive
+    /// matches it. At `warn`, spans at INFO are disabled, so their lines lack the fields of these
+    /// spans. The first call of this method or of [`span_levels`](Self::span_levels) wins.
     #[must_use]
     pub fn spans_follow_events(self) -> Self {
         self.with_span_rule(SpanRule::FollowsEvents)
@@ -237,8 +238,8 @@ impl LevelLayer {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
             for directive in &active.span_directives {
-                // A filter on a field's value formats the value, which may panic. In that case the
-                // span does not match.
+                // A filter on a field's value formats the value. If that panics, the span does not
+                // match.
                 let _ = panic_safe::catch_panic(|| call(&directive.filter));
             }
         }
@@ -257,8 +258,8 @@ impl LevelHandle {
     /// targets: after `new("info,hyper=off")`, `set_levels("shop=debug")` keeps `hyper=off`.
     ///
     /// # Errors
-    /// Returns an error that lists each malformed or useless directive. In that case the levels
-    /// stay unchanged.
+    /// Returns an error that lists each malformed or useless directive. If there is an error, the
+    /// levels stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
@@ -283,11 +284,12 @@ impl LevelHandle {
     /// Sets the levels for this duration, then restores the levels of the last
     /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
     ///
-    /// Setting levels again ends this change early.
+    /// A later call of this method or of `set_levels` ends this change early. A change whose end is
+    /// beyond the range of [`Instant`] does not end by itself.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive, or says that the restoring
-    /// thread could not be started. In that case the levels stay unchanged.
+    /// thread could not be started. If there is an error, the levels stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
@@ -306,7 +308,8 @@ impl LevelHandle {
         Ok(())
     }
 
-    /// Returns the most verbose level at which an event can be enabled now.
+    /// Returns the most verbose level at which the current levels can enable an event. The levels
+    /// of [`LevelLayer::capture`] do not count.
     #[must_use]
     pub fn max_event_level(&self) -> LevelFilter {
         self.state.active().levels.max_event_level()
@@ -481,9 +484,9 @@ impl ActiveLevels {
                 filter,
             })
         };
-        // A directive has several matchers: a number in it may be recorded as several types, and a
-        // `-` in its target may be `_`. `filter_map` drops none, because the parser has checked
-        // each matcher with `span_filter`.
+        // A directive can have several matchers: a number in it may be recorded as a number or as a
+        // text, and a `-` in its target may be `_`. `filter_map` drops none, because the parser has
+        // checked each matcher with `span_filter`.
         let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(|matcher| (directive.level, matcher))

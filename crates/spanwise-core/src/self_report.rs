@@ -26,10 +26,11 @@ use crate::{
 ///
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
 /// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
-/// at most once in ten seconds, separately for each server of an exporter. Only
-/// [`fault_unthrottled`](Self::fault_unthrottled) always prints. A closed stderr is ignored. If
-/// stderr is a full pipe, the line is skipped, and the next fault of that kind tries again. Nothing
-/// is written to stdout.
+/// at most once in ten seconds, separately for the server of each exporter.
+/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault is not printed
+/// while another thread prints one of the same kind. A closed stderr is ignored. If stderr is a full
+/// pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written to
+/// stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -66,7 +67,7 @@ struct LastPrinted {
     count: u64,
 }
 
-/// The minimum time between two printed faults of the same kind.
+/// The minimum time between two printed faults of the same kind and source.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A detail is cut at this many bytes.
@@ -76,7 +77,7 @@ const MAX_DETAIL_LEN: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// An output refused a line.
+    /// An output or server refused a line or event.
     WriteFailed,
     /// An output could not flush its buffer, or an exporter could not reach its server and retries.
     FlushFailed,
@@ -88,13 +89,13 @@ pub enum Fault {
     Lost,
     /// The memory for buffered lines was full, and some lines were evicted.
     Evicted,
-    /// More units of work failed per second than a recorder may write, and the lines of some units
-    /// were dropped.
+    /// A recorder dropped the buffered lines of a unit of work that failed, because it had reached
+    /// its limit of lines per second.
     Suppressed,
 }
 
 impl Fault {
-    /// All kinds with their names, in order.
+    /// All kinds with their names, in the order of the variants.
     const ALL: [(Self, &str); 7] = [
         (Self::WriteFailed, "write failed"),
         (Self::FlushFailed, "flush failed"),
@@ -201,7 +202,8 @@ impl SelfReport {
         self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
     }
 
-    /// Counts a fault and always prints it. For faults that have no later chance to be printed.
+    /// Counts a fault and prints it without a limit per time. For faults that have no later chance
+    /// to be printed.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(
@@ -304,8 +306,9 @@ impl Inner {
     }
 }
 
-/// Locks `mutex`, which threads only hold for a short time. Returns `None` after 1,000 attempts, at
-/// least 50 µs apart. This happens in a forked child, if another thread had the lock at the fork.
+/// Locks `mutex`, which threads hold only for a short time. Returns `None` after 1,000 failed
+/// attempts, at least 50 µs apart. They fail in a forked child if another thread had the lock at
+/// the fork.
 fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
         match mutex.try_lock() {
@@ -325,7 +328,7 @@ impl Default for SelfReport {
 }
 
 /// Counts the outcome of the events that reached a sink. Each event is counted exactly once. For an
-/// exporter, a line is an event.
+/// exporter, each "line" below is an event.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
@@ -356,7 +359,7 @@ impl SinkCounters {
         self.delivered.add(lines);
     }
 
-    /// Counts lines that the output refused.
+    /// Counts lines that the output refused, or that an exporter gave up.
     pub fn add_write_failed(&self, lines: u64) {
         self.write_failed.fetch_add(lines, Ordering::Relaxed);
     }
@@ -371,7 +374,7 @@ impl SinkCounters {
         self.filtered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts lines that were not delivered by the deadline of the shutdown.
+    /// Counts lines that were not delivered by the deadline of the shutdown, or that came later.
     pub fn add_lost_at_shutdown(&self, lines: u64) {
         self.lost_at_shutdown.fetch_add(lines, Ordering::Relaxed);
     }
@@ -420,14 +423,14 @@ pub struct ReloadStats {
     pub applied: u64,
     /// Configurations that were refused, so that the previous one stayed in use.
     pub refused: u64,
-    /// The problems of the configuration that was read last. 0 if it is in use.
+    /// The number of problems in the configuration that was read last. 0 if it is in use.
     pub problems: u64,
 }
 
 /// Counters of one sink at one time.
 ///
 /// The sum of the counters and of the lines in the buffer is the number of events that reached the
-/// sink. For an exporter, a line is an event.
+/// sink. For an exporter, each "line" below is an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
@@ -435,11 +438,11 @@ pub struct SinkStats {
     pub name: String,
     /// Lines that the output accepted.
     pub delivered: u64,
-    /// Lines that the output refused.
+    /// Lines that the output refused, or that an exporter gave up.
     pub write_failed: u64,
     /// Lines that were shed because the output was too slow.
     pub shed: ShedCounts,
-    /// Lines that were not delivered by the deadline of the shutdown.
+    /// Lines that were not delivered by the deadline of the shutdown, or that came later.
     pub lost_at_shutdown: u64,
     /// Events that a filter of the sink or of its route dropped. They are not lost.
     pub filtered: u64,
@@ -461,7 +464,7 @@ impl SinkStats {
         shed.trace += other_shed.trace;
     }
 
-    /// Returns the lines that were not delivered, for any reason.
+    /// Returns the number of lines that were refused, shed, or lost at the shutdown.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.write_failed + self.shed.total() + self.lost_at_shutdown
@@ -474,8 +477,7 @@ impl SinkStats {
 pub struct ShutdownReport {
     /// Lines that the outputs accepted.
     pub delivered: u64,
-    /// Lines that an output refused, that were shed, or that were still in a buffer at the
-    /// deadline.
+    /// Lines that an output refused, that were shed, or that were not delivered by the deadline.
     pub lost: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Writes to stdout and stderr that do not wait for a reader, and the width of a terminal.
+//! Non-blocking access to stdout and stderr, and the width of a terminal.
 
 use std::io;
 
@@ -29,8 +29,8 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
-/// Returns the number of columns of the terminal behind `stream`, or `None` if the terminal has no
-/// size, as in containers.
+/// Returns the number of columns of the terminal behind `stream`. Returns `None` if there is no
+/// terminal, or if the terminal has no size, as in containers.
 #[cfg(unix)]
 #[must_use]
 pub fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
@@ -47,13 +47,15 @@ pub fn columns<T>(_: &T) -> Option<usize> {
 
 /// Writes all of `bytes` to stderr, unless the write would block.
 ///
-/// The write is not buffered. It does not lock `std::io::stderr`, because another thread may have
-/// locked it and wait for the reader. If [`reopen_nonblocking`] is not possible, it polls stderr
-/// before each write, and blocks only if other writers fill the pipe in between.
+/// The write is not buffered. It does not lock `std::io::stderr`, because another thread may hold
+/// this lock while it waits for the reader. The function polls stderr before each write. If
+/// [`reopen_nonblocking`] is not possible, a write still blocks if other writers fill the pipe in
+/// between.
 ///
 /// # Errors
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) if the pipe is full. Part of `bytes` may have been
-/// written. The system's error if stderr is closed.
+/// * [`WouldBlock`](io::ErrorKind::WouldBlock) if the pipe is full. Part of `bytes` may have been
+///   written.
+/// * The system's error if stderr is closed.
 #[cfg(unix)]
 pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
     use std::os::fd::AsFd as _;
