@@ -1,16 +1,16 @@
 //! Queues and sender threads for exporters: sinks that send to a server over the network.
 //!
-//! An exporter encodes events as items and [pushes](ExportQueue::push) them. One thread per process
-//! passes the items in order to a transport, which implements [`Deliver`]. No other thread waits
-//! for the server.
+//! An exporter encodes events as items and [pushes](ExportQueue::push) them. Its sender thread, one
+//! in each process, passes the items in order to a transport, which implements [`Deliver`]. A thread
+//! that pushes does not wait for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
 //! * **Order:** urgent items, such as errors, are sent first. If the queue is full, they displace
 //!   other waiting items.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
-//!   requests. Afterwards it sends the item again, until the item is too old.
-//! * **Flush and shutdown** end by their deadline. They skip the back-off, and stop at the next
-//!   failure of the server. Programs with several exporters call [`hurry`](ExportQueue::hurry) on
+//!   requests if that is longer. Then it sends the item again, until the item is too old.
+//! * **Flush and shutdown** wait, at most until their deadline. They skip these waits for the server,
+//!   and stop at its next failure. Programs with several exporters call [`hurry`](ExportQueue::hurry) on
 //!   all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
@@ -19,7 +19,7 @@
 //!   that were waiting.
 //!
 //! ```
-//! use std::{sync::{Arc, Weak}, time::{Duration, Instant}};
+//! use std::time::{Duration, Instant};
 //! use spanwise_core::export::{Deliver, Delivery, ExportItem, Exporter, ExporterOptions};
 //! use tracing_core::Level;
 //!
@@ -49,8 +49,10 @@
 //! }
 //!
 //! let options = ExporterOptions::new("stdout", "the terminal");
-//! let exporter = Exporter::new(options, || Box::new(Stdout), || ());
-//! exporter.start(None)?;
+//! let no_state = || (); // per process, besides the queue
+//! let exporter = Exporter::new(options, || Box::new(Stdout), no_state);
+//! let no_periodic_tasks = None;
+//! exporter.start(no_periodic_tasks)?;
 //! exporter.current().queue.push(Line("hello".to_owned()));
 //! exporter.shutdown_by(Instant::now() + Duration::from_secs(60));
 //! assert_eq!(exporter.current().queue.counters().stats().delivered, 1);
@@ -87,12 +89,12 @@ pub trait ExportItem: Send + 'static {
     /// Returns whether the item is sent before others. By default, items at ERROR are.
     ///
     /// Urgent items may fill the whole queue and displace other items. All other items together may
-    /// occupy only half of the queue.
+    /// occupy only half of it: see [`QueueLimits`].
     fn is_urgent(&self) -> bool {
         self.level() == Level::ERROR
     }
 
-    /// Counts the events of the item as dropped. By default, counts all at the item's level.
+    /// Counts the events of the item as shed. By default, counts all at the item's level.
     fn count_shed(&self, counters: &SinkCounters) {
         for _ in 0..self.events() {
             counters.shed(self.level());
@@ -135,8 +137,8 @@ pub enum Delivery {
     },
     /// The server refused the item permanently, for this reason. The item counts as a failed write.
     Refused(String),
-    /// The item is too large for the server. Its halves are sent next, if it can be
-    /// [split](ExportItem::split).
+    /// The item is too large for the server. If it can be [split](ExportItem::split), its halves are
+    /// sent before the other items of their urgency. If not, it counts as a failed write.
     TooLarge(String),
     /// A rate limit of the server forbids sending the item. The item counts as a failed write, and
     /// the back-off of earlier failures stays.
@@ -171,8 +173,10 @@ pub struct QueueLimits {
     pub items: usize,
     /// The maximum number of bytes in all items. Defaults to 32 MiB.
     pub bytes: usize,
-    /// An item that is older than this is discarded when the server fails again. Waits that the
-    /// server requested do not count, up to one hour. Defaults to 10 minutes.
+    /// The age at which an item is discarded if the server fails again. Defaults to 10 minutes.
+    ///
+    /// The age counts from the push, or from the end of the last wait that the server requested if
+    /// that is later. It counts from one hour after the push at the latest.
     pub max_age: Duration,
 }
 

@@ -214,8 +214,8 @@ impl LevelLayer {
     }
 
     /// Enables a span if the levels enable an event of its level and target, or if a span directive
-    /// matches it. At `warn`, spans at INFO are disabled, so their lines lack the fields of these
-    /// spans. The first call of this method or of [`span_levels`](Self::span_levels) wins.
+    /// matches it. At `warn`, spans at INFO are disabled, so the lines inside such a span lack its
+    /// fields. The first call of this method or of [`span_levels`](Self::span_levels) wins.
     #[must_use]
     pub fn spans_follow_events(self) -> Self {
         self.with_span_rule(SpanRule::FollowsEvents)

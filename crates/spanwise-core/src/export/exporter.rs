@@ -34,11 +34,12 @@ pub struct ProcessExporter<T, S> {
     pub state: S,
 }
 
-/// The names, the limits and the reporting of an [`Exporter`].
+/// The names, the limits, the reporting and the clock of an [`Exporter`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExporterOptions {
-    /// The name of the exporter's counters. Its thread is called `spanwise-<name>`.
+    /// The name of the exporter's counters. Its thread is called `spanwise-<name>`,
+    /// with hyphens instead of spaces.
     pub name: &'static str,
     /// The name of the server in fault texts.
     pub destination: &'static str,
@@ -46,7 +47,8 @@ pub struct ExporterOptions {
     pub limits: QueueLimits,
     /// Where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
     pub report: SelfReport,
-    /// The time for back-off and [`PeriodicTasks`]. Defaults to the system's clock.
+    /// The clock for back-offs, the age of items and [`PeriodicTasks`]. Defaults to the system's
+    /// clock.
     ///
     /// The deadlines of a flush and of the shutdown always use the system's clock.
     pub clock: Clock,
@@ -70,7 +72,8 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process, including each forked one, calls `new_transport` and `new_state` for itself.
+    /// Each process, including each forked one, calls `new_state` once. It calls `new_transport` when
+    /// it starts its sender thread.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
@@ -89,7 +92,8 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Starts the sender thread, which runs `tasks` as well.
+    /// Starts the sender thread, which runs `tasks` as well. Call it once, because each call starts a
+    /// thread.
     ///
     /// # Errors
     /// The error of the operating system if it cannot start a thread.
@@ -108,8 +112,10 @@ impl<T: ExportItem, S> Exporter<T, S> {
         Sender::new(queue, (self.new_transport)(), tasks.clone()).spawn(name)
     }
 
-    /// Returns the queue and the state of this process. In a forked child, the first call creates
-    /// them. It also starts the thread, if the exporter was started and not shut down.
+    /// Returns the queue and the state of this process.
+    ///
+    /// In a forked child, the first call creates them. It also starts the thread, if the exporter
+    /// was started and not shut down. Without a thread, the child's queue counts each item as lost.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
         self.process.for_this_process(|_| self.new_process())

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Items that wait for the sender thread, bounded in number and bytes. See the
+/// Items that wait for the sender thread, within the [`QueueLimits`]. See the
 /// [module](crate::export).
 pub struct ExportQueue<T> {
     state: Mutex<State<T>>,
@@ -63,7 +63,7 @@ struct State<T> {
     has_lost: bool,
 }
 
-/// The waiting items of one priority, with the totals of their events and bytes.
+/// The waiting items of one urgency, with the totals of their events and bytes.
 struct Lane<T> {
     items: VecDeque<Queued<T>>,
     events: u64,
@@ -100,7 +100,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Adds an item. If there is no room for it, it is dropped and counted.
+    /// Adds an item. If there is no room for it, it is dropped and counted as shed. After the
+    /// shutdown, it is counted as lost.
     ///
     /// To make room, an urgent item first displaces the newest items that are not urgent.
     pub fn push(&self, item: T) {
@@ -282,8 +283,8 @@ impl<T: ExportItem> ExportQueue<T> {
         state.has_ended
     }
 
-    /// Takes the next item. Before `not_before`, returns an item only if a caller of `flush` or
-    /// `hurry` wants it.
+    /// Takes the next item. Before `not_before`, returns an item only for a caller of `flush`,
+    /// `hurry` or `shutdown_by`.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
         // A flush ends at the first failed attempt that began during it. So if the latest flush has
@@ -361,7 +362,7 @@ impl<T: ExportItem> ExportQueue<T> {
         counts
     }
 
-    /// Puts back the halves of the item in flight, as the next ones to send.
+    /// Puts back the halves of the item in flight, before all other items of their urgency.
     pub(super) fn put_back_halves(&self, (first, second): (T, T), since: Instant) {
         let mut state = self.state.lock();
         // If no item is in flight, the shutdown has counted it.
@@ -372,7 +373,7 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Puts back the item in flight, as the next one to send.
+    /// Puts back the item in flight, before all other items of its urgency.
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
         let mut state = self.state.lock();
         // If no item is in flight, the shutdown has counted it.
@@ -439,7 +440,8 @@ impl<T: ExportItem> State<T> {
 }
 
 impl<T: ExportItem> Lane<T> {
-    /// Returns whether the lane and `item` together occupy at most half of the queue.
+    /// Returns whether the lane and `item` together have at most half of the items and bytes of the
+    /// queue.
     fn is_below_half(&self, item: &T, limits: QueueLimits) -> bool {
         self.items.len() < limits.items / 2 && self.bytes + item.bytes() <= limits.bytes / 2
     }
