@@ -64,8 +64,8 @@ impl Clock {
         }
     }
 
-    /// Sets the time of day of a manual clock, forward or back. [`instant`](Self::instant) does not
-    /// move. Has no effect on the system's clock.
+    /// Sets the time of day of a manual clock, forward or back. [`instant`](Self::instant) and
+    /// [`monotonic`](Self::monotonic) do not move. Has no effect on the system's clock.
     pub fn set(&self, now: SystemTime) {
         if let Source::Manual(manual) = &self.0 {
             manual.lock().now = now;
@@ -96,8 +96,8 @@ impl Clock {
         }
     }
 
-    /// Returns the time on a monotonic clock, as the duration since an arbitrary time before the
-    /// first call.
+    /// Returns the time on a monotonic clock, as the duration since a fixed, arbitrary time. A
+    /// manual clock counts from its creation.
     #[inline]
     #[must_use]
     pub fn monotonic(&self) -> Duration {
@@ -133,13 +133,14 @@ impl Clock {
     pub(crate) fn unix_nanos(&self) -> u64 {
         match &self.0 {
             Source::System => system::unix_nanos(),
-            Source::Manual(manual) => since_1970(manual.lock().now),
+            Source::Manual(manual) => nanos_since_1970(manual.lock().now),
         }
     }
 
-    /// Returns [`monotonic`](Self::monotonic) as of the last tick of the system, which is much
-    /// cheaper on Linux. The time is up to some milliseconds late, and never goes back. On other
-    /// systems, and for a manual clock, it is the same as `monotonic`.
+    /// Returns [`monotonic`](Self::monotonic) as of the last tick of the system. Never goes back.
+    ///
+    /// On Linux this is much cheaper, and up to one tick late: 1 to 10 ms. On other systems, and
+    /// for a manual clock, it equals `monotonic`.
     #[inline]
     #[must_use]
     pub fn monotonic_coarse(&self) -> Duration {
@@ -156,8 +157,8 @@ impl Manual {
     }
 }
 
-/// Returns the nanoseconds since 1970.
-fn since_1970(time: SystemTime) -> u64 {
+/// Returns the nanoseconds since 1970. A time before that is 0.
+fn nanos_since_1970(time: SystemTime) -> u64 {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
     whole_nanos(since_epoch.unwrap_or_default())
 }
@@ -243,6 +244,6 @@ mod system {
     }
 
     pub(super) fn unix_nanos() -> u64 {
-        super::since_1970(crate::Clock::system().now())
+        super::nanos_since_1970(crate::Clock::system().now())
     }
 }

@@ -1,17 +1,17 @@
 //! Queues and sender threads for exporters: sinks that send to a server over the network.
 //!
 //! An exporter encodes events as items and [pushes](ExportQueue::push) them. Its sender thread, one
-//! in each process, passes the items in order to a transport, which implements [`Deliver`]. A thread
-//! that pushes does not wait for the server.
+//! in each process, passes the items in order to a transport, which implements [`Deliver`]. A
+//! thread that pushes does not wait for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
 //! * **Order:** urgent items, such as errors, are sent first. If the queue is full, they displace
 //!   other waiting items.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests if that is longer. Then it sends the item again, until the item is too old.
-//! * **Flush and shutdown** wait, at most until their deadline. They skip these waits for the server,
-//!   and stop at its next failure. Programs with several exporters call [`hurry`](ExportQueue::hurry) on
-//!   all of them before they wait for one.
+//! * **Flush and shutdown** wait, at most until their deadline. They skip these waits for the
+//!   server, and stop at its next failure. Programs with several exporters call
+//!   [`hurry`](ExportQueue::hurry) on all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
 //!   write failed (refused, rate-limited or too old), shed, or lost at shutdown.
@@ -137,8 +137,8 @@ pub enum Delivery {
     },
     /// The server refused the item permanently, for this reason. The item counts as a failed write.
     Refused(String),
-    /// The item is too large for the server. If it can be [split](ExportItem::split), its halves are
-    /// sent before the other items of their urgency. If not, it counts as a failed write.
+    /// The item is too large for the server. If it can be [split](ExportItem::split), its halves
+    /// are sent before the other items of their urgency. If not, it counts as a failed write.
     TooLarge(String),
     /// A rate limit of the server forbids sending the item. The item counts as a failed write, and
     /// the back-off of earlier failures stays.

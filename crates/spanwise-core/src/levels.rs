@@ -28,8 +28,9 @@ pub(crate) use span_directive::span_filter;
 /// * A target with a hyphen (`my-crate=debug`) also matches the crate, whose target has an
 ///   underscore.
 /// * The value of a field (`tenant_id=acme`) matches whether the field was recorded plainly, with
-///   `%` or with `?`. The value is a regular expression for the whole text, with or without quotes.
-///   Operators with braces, such as `a{2}` and `\p{L}`, are errors. `\{` is a literal brace.
+///   `%` or with `?`. The value is a regular expression for the whole text of the field. Quotes
+///   around the value in the directive, and around the text of the field, do not count. Operators
+///   with braces, such as `a{2}` and `\p{L}`, are errors. `\{` is a literal brace.
 ///
 /// A directive applies to all targets that start with its target. The longest match wins. If a
 /// target occurs twice, the last directive wins.
@@ -54,7 +55,7 @@ pub struct Levels {
     pub(crate) spans: Vec<SpanDirective>,
 }
 
-/// Levels without span directives, for one sink or for spans.
+/// Levels without span directives, such as those of one sink or of spans.
 ///
 /// ```
 /// use spanwise_core::TargetLevels;
@@ -129,7 +130,8 @@ impl Levels {
     }
 
     /// Makes each level more verbose by `steps` levels, or less verbose if `steps` is negative. A
-    /// directive with `off` stays off, but a default level of `off` changes.
+    /// directive with `off` stays off, but a default level of `off` changes. Removes the span
+    /// directives that then have no effect.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -154,7 +156,8 @@ impl Levels {
         self.without_redundant_spans()
     }
 
-    /// Adds the directives of `other`, but not its default level.
+    /// Adds the directives of `other`, but not its default level. Removes the span directives that
+    /// then have no effect.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -177,7 +180,8 @@ impl Levels {
     }
 
     /// Sets the level of the module `path` and its submodules, where `.` separates modules as `::`
-    /// does. Directives in the text of `Levels` match prefixes instead.
+    /// does. Directives in the text of `Levels` match prefixes instead. Removes the span directives
+    /// that then have no effect.
     ///
     /// The longest match wins, whether it is a module or a prefix. If two are equally long, the
     /// last wins.
@@ -204,7 +208,8 @@ impl Levels {
         self.without_redundant_spans()
     }
 
-    /// Sets the level of targets that no directive names.
+    /// Sets the level of targets that no directive names. Removes the span directives that then
+    /// have no effect.
     #[must_use]
     pub fn with_default_level(mut self, level: LevelFilter) -> Self {
         self.targets.default_level = Some(level);
@@ -244,7 +249,7 @@ impl Levels {
         self.targets.most_verbose().max(in_spans)
     }
 
-    /// Returns whether no event is enabled in any target and span.
+    /// Returns whether no event is enabled in any target or span.
     pub(crate) fn disable_everything(&self) -> bool {
         self.max_event_level() == LevelFilter::OFF
     }
@@ -281,7 +286,7 @@ impl TargetLevels {
     }
 
     /// Returns whether these levels enable an event that `levels` do not enable. Targets that are
-    /// `off` in `levels` do not count.
+    /// `off` in `levels` do not count, nor do the span directives of `levels`.
     ///
     /// ```
     /// use spanwise_core::{Levels, TargetLevels};

@@ -54,10 +54,11 @@ pub use unshared_fields::UnsharedFields;
 ///   on them.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
 ///
-/// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
+/// A hidden value of any type becomes a text: `[REDACTED]`, or the policy's replacement. A removed
+/// field has no value.
 ///
-/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The names of
-/// spans, targets and fields are always shown. So are the fields with the target and the location
+/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The policy does
+/// not read the names of spans, targets and fields, nor the fields with the target and the location
 /// of a `log` record.
 #[derive(Debug)]
 pub struct Redacted<L> {
@@ -66,7 +67,7 @@ pub struct Redacted<L> {
     plans: CallsitePlans<FieldPlan>,
     report: SelfReport,
     /// Set if [`fmt_conflict`] found that the inner layer would print span fields that another
-    /// layer formatted without redaction. In that case nothing is forwarded.
+    /// layer formatted without redaction. The inner layer then receives no event and no span.
     is_disabled: AtomicBool,
     wants_every_event: bool,
 }
@@ -121,7 +122,7 @@ impl<L> Redacted<L> {
         with_redacted(plan, &*self.policy, formatting, record, forward);
     }
 
-    /// [`with_shown_values`](Self::with_shown_values) for events.
+    /// Calls `forward` with the event, or with a copy that has the redacted values.
     #[inline]
     fn with_shown_event(
         &self,
@@ -162,9 +163,9 @@ pub(crate) struct RedactionState {
     /// The number of calls of `enabled` on redacted layers. An increase while values are formatted
     /// shows that a value logged an event.
     enabled_calls: Cell<u64>,
-    /// The [`Originals`](redacted_error::Originals) of the event, span or record that is being
-    /// forwarded, and their id. A redacted error that outlives them finds another id, and does not
-    /// read the pointer.
+    /// The [`Originals`](redacted_error::Originals) of the innermost event, span or record that is
+    /// being forwarded, and their id. An error of other originals finds a different id, and does
+    /// not read the pointer.
     originals: Cell<(*const (), u64)>,
     last_originals_id: Cell<u64>,
     arena: RetainedArena,

@@ -28,9 +28,9 @@ use crate::{
 /// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
 /// at most once in ten seconds, separately for the server of each exporter.
 /// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault is not printed
-/// while another thread prints one of the same kind. A closed stderr is ignored. If stderr is a full
-/// pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written to
-/// stdout.
+/// while another thread prints one of the same kind. A closed stderr is ignored. If stderr is a
+/// full pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written
+/// to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 

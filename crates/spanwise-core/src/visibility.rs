@@ -26,7 +26,7 @@ pub struct SinkFilter {
 pub enum Visibility {
     /// The sink shows the event.
     Visible,
-    /// The event is more verbose than the levels of the application or of the sink.
+    /// The event is more verbose than the levels of the application or of the sink allow.
     BelowLevel,
     /// The target of the event is `off` in the levels of the application or of the sink.
     Off,
@@ -45,7 +45,8 @@ impl SinkFilter {
         self
     }
 
-    /// Returns the visibility of an event. `cache` must belong to the callsite of the event.
+    /// Returns the visibility of an event. `cache` must belong to this filter and to the callsite
+    /// of the event.
     ///
     /// The decision is cached until the levels change. It is made again for each event that only a
     /// span directive can show, and for each record of `tracing-log`.

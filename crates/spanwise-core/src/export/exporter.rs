@@ -72,8 +72,8 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process, including each forked one, calls `new_state` once. It calls `new_transport` when
-    /// it starts its sender thread.
+    /// Each process, including each forked one, calls `new_state` once. It calls `new_transport`
+    /// when it starts its sender thread.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
@@ -92,8 +92,8 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Starts the sender thread, which runs `tasks` as well. Call it once, because each call starts a
-    /// thread.
+    /// Starts the sender thread, which runs `tasks` as well. Call it once, because each call starts
+    /// a thread.
     ///
     /// # Errors
     /// The error of the operating system if it cannot start a thread.

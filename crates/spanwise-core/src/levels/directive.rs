@@ -34,8 +34,8 @@ pub(super) fn parse(directive: &str) -> Result<Directive, String> {
     }
 }
 
-/// Parses a target without a level, which means TRACE. It must look like a module path. Any other
-/// word is rejected.
+/// Parses a directive without `=level`: a target, whose level is then TRACE. The target must look
+/// like a module path. Any other word is rejected.
 fn parse_target_without_level(word: &str) -> Result<Directive, String> {
     if looks_like_a_level(word) {
         return Err(format!(
@@ -76,7 +76,8 @@ fn parse_target_without_level(word: &str) -> Result<Directive, String> {
     ))
 }
 
-/// Checks that `target` can match: that it is a module path, and not a level, a file or a variable.
+/// Returns `target` if it can match: if it is a module path, and not a level, a file or the name of
+/// a variable.
 pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t str, String> {
     let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
     if target.is_empty() || !target.chars().all(is_allowed) {

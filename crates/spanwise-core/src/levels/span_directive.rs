@@ -175,7 +175,7 @@ fn is_separator(c: char) -> bool {
     matches!(c, '=' | ',' | '{' | '}')
 }
 
-/// Returns whether `{` and `text` begin with a count: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
+/// Returns whether `{`, followed by `text`, begins a count: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
 fn is_count(text: &str) -> bool {
     text.split_once('}').is_some_and(|(inside, _)| {
         let is_allowed = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');

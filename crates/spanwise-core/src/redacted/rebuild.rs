@@ -10,7 +10,7 @@ use tracing_core::{
 use super::{
     plan::{FieldPlan, Handling},
     precheck::needs_redaction,
-    redacted_error::{Original, Originals, RedactedError, next_originals_id, with_originals},
+    redacted_error::{ErrorLocation, Originals, RedactedError, next_originals_id, with_originals},
     text_arena::TextArena,
     values::{AsValue, RedactedValue, TextHandling, record_plain_values},
 };
@@ -51,8 +51,8 @@ pub(super) fn with_redacted(
     );
 }
 
-/// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
-/// from its original, calls it with `None`: the originals may be shown.
+/// Calls `forward` with copies of the values, which the policy has redacted. If all copies are
+/// known to equal their originals, calls it with `None`: the originals may be shown.
 ///
 /// If `always_forward_copies` is true, `forward` gets the copies even if none differs. Use it if
 /// the values are for another callsite, because the originals belong to the fields of their own
@@ -271,8 +271,8 @@ impl Rebuilder<'_> {
     ) -> RedactedValue {
         let policy = handling.policy(self.policy);
         let id = *self.originals_id.get_or_insert_with(next_originals_id);
-        let original = Original::new(id, field, handling);
-        let redacted = RedactedError::new(error, field.name(), policy, original);
+        let location = ErrorLocation::new(id, field, handling);
+        let redacted = RedactedError::new(error, field.name(), policy, location);
         RedactedValue::Error(self.arena.push_error(redacted))
     }
 

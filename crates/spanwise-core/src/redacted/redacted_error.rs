@@ -19,25 +19,27 @@ use super::{values::TextHandling, with_state};
 /// The redacted texts of an error. `source` has those of its causes.
 ///
 /// Its `Debug` is the redacted `Debug` of the original, because Sentry reads the name of the type
-/// from the beginning. It is formatted on demand, because it costs milliseconds for an error with a
-/// backtrace, and few layers use it. A `RedactedError` must be `'static`, so it cannot borrow the
-/// original. It finds the original through [`with_originals`].
+/// from the beginning of that text. The text is formatted on demand, because that takes
+/// milliseconds for an error with a backtrace, and few layers use the text. A `RedactedError` must
+/// be `'static`, so it cannot borrow the original. It finds the original by its location, during
+/// [`with_originals`].
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
     /// The redacted `Debug`, once it was formatted.
     debug: OnceCell<String>,
-    original: Original,
+    location: ErrorLocation,
     source: Option<Box<Self>>,
 }
 
-/// The location of the original of a redacted error.
+/// The location of an original error in its [`Originals`].
 #[derive(Clone, Copy)]
-pub(super) struct Original {
-    /// Identifies the [`Originals`], from [`next_originals_id`].
+pub(super) struct ErrorLocation {
+    /// The id of the `Originals`, from [`next_originals_id`].
     originals_id: u64,
     /// The index of the field that has the error.
     field_index: usize,
+    /// Whether the policy scans the texts of the error.
     handling: TextHandling,
     /// The position in the chain of causes; 0 is the field's value.
     depth: usize,
@@ -46,6 +48,7 @@ pub(super) struct Original {
 /// The original values of an event, a span or a record, and the policy that redacts them.
 pub(super) struct Originals<'a> {
     pub(super) policy: &'a dyn Redact,
+    /// Passes each original value to a visitor.
     pub(super) record: &'a dyn Fn(&mut dyn Visit),
 }
 
@@ -54,7 +57,7 @@ impl RedactedError {
         error: &(dyn Error + 'static),
         key: &str,
         policy: &dyn Redact,
-        original: Original,
+        location: ErrorLocation,
     ) -> Box<Self> {
         let texts: Vec<_> = iter::once(error)
             .chain(error_chain(error, MAX_CAUSES))
@@ -68,7 +71,7 @@ impl RedactedError {
                 display,
                 type_name,
                 debug: OnceCell::new(),
-                original: Original { depth, ..original },
+                location: ErrorLocation { depth, ..location },
                 source,
             }))
         };
@@ -76,13 +79,13 @@ impl RedactedError {
         outermost.unwrap_or_else(|| unreachable!("the chain contains the error itself"))
     }
 
-    /// Calls `read` with the original error, and returns the text redacted. `None` if the original
-    /// is no longer available, or if `read` returns `None`.
-    fn original_text(
+    /// Reads a text from the original error with `read`, and returns its redacted form. Returns
+    /// `None` if the original is not [available](with_originals), or if `read` returns `None`.
+    fn redacted_text(
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
     ) -> Option<String> {
-        self.original.text(|policy, key, error| {
+        self.location.read(|policy, key, error| {
             Some(redacted_display(
                 policy,
                 key,
@@ -92,7 +95,7 @@ impl RedactedError {
     }
 }
 
-impl Original {
+impl ErrorLocation {
     pub(super) fn new(originals_id: u64, field: &Field, handling: TextHandling) -> Self {
         Self {
             originals_id,
@@ -103,13 +106,13 @@ impl Original {
     }
 
     /// Calls `read` with the policy, the key and the original error. Returns `None` if the original
-    /// is no longer available, or if `read` returns `None`.
-    fn text(
+    /// is not [available](with_originals), or if `read` returns `None`.
+    fn read(
         self,
         read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
     ) -> Option<String> {
         struct Find<'a, F> {
-            original: Original,
+            location: ErrorLocation,
             policy: &'a dyn Redact,
             read: F,
             found: Option<String>,
@@ -121,8 +124,10 @@ impl Original {
             fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 
             fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-                let Original { depth, .. } = self.original;
-                if field.index() == self.original.field_index {
+                let ErrorLocation {
+                    field_index, depth, ..
+                } = self.location;
+                if field.index() == field_index {
                     let mut chain = iter::once(value).chain(error_chain(value, MAX_CAUSES));
                     self.found = chain
                         .nth(depth)
@@ -132,7 +137,7 @@ impl Original {
         }
         with_current(self.originals_id, |originals| {
             let mut find = Find {
-                original: self,
+                location: self,
                 policy: self.handling.policy(originals.policy),
                 read,
                 found: None,
@@ -153,7 +158,8 @@ pub(super) fn next_originals_id() -> u64 {
     })
 }
 
-/// Calls `forward`. During the call, redacted errors with this id find their originals.
+/// Calls `forward`. During the call, redacted errors with this id find their originals: these are
+/// *available*. A nested call hides the originals of the outer call.
 pub(super) fn with_originals<R>(
     id: u64,
     originals: &Originals<'_>,
@@ -170,8 +176,8 @@ pub(super) fn with_originals<R>(
     forward()
 }
 
-/// Calls `read` with the originals that have this id. Returns `None` if they are not being
-/// forwarded.
+/// Calls `read` with the originals that have this id. Returns `None` if they are not available: see
+/// [`with_originals`].
 fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
     let (originals, current_id) = with_state(|state| state.originals.get());
     if originals.is_null() || current_id != id {
@@ -193,12 +199,13 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not `get_or_init`, which must not be re-entered: the original's `Debug` may log this
-        // error itself.
+        // Not `get_or_init`: it panics if it is re-entered, and the original's `Debug` and the
+        // policy are foreign code.
         if self.debug.get().is_none() {
-            // A layer borrows the error, so the original is available while the layer formats it.
-            // Code that keeps the error longer gets the text of `Display`.
-            let text = self.original.text(|policy, key, error| {
+            // The original is not available if the error outlives its event, or if a second
+            // redacted layer inside this one forwards the error. The text is then that of
+            // `Display`.
+            let text = self.location.read(|policy, key, error| {
                 Some(redacted_display(policy, key, format_args!("{error:?}")))
             });
             let _ = self.debug.set(text.unwrap_or_else(|| self.display.clone()));
@@ -217,9 +224,9 @@ impl Error for RedactedError {
     fn description(&self) -> &str {
         answer(|query| match query {
             ErrorQuery::TypeName => ErrorReply::TypeName(self.type_name),
-            ErrorQuery::ShortName => ErrorReply::ShortName(self.original_text(errors::short_name)),
+            ErrorQuery::ShortName => ErrorReply::ShortName(self.redacted_text(errors::short_name)),
             ErrorQuery::Backtrace => {
-                let text = self.original_text(|error| Some(errors::backtrace(error)?.to_string()));
+                let text = self.redacted_text(|error| Some(errors::backtrace(error)?.to_string()));
                 ErrorReply::Backtrace(text.map(Arc::from))
             }
         })

@@ -147,7 +147,8 @@ impl fmt::Debug for Formatted<'_> {
     }
 }
 
-/// The output of a `Debug` that is nested JSON. Writes the marks around it.
+/// The output of a `Debug` that is nested JSON. Its own `Debug` writes the marks of
+/// [`nested_json`] around the text.
 pub(super) struct FormattedJson<'a>(&'a str);
 
 impl fmt::Debug for FormattedJson<'_> {

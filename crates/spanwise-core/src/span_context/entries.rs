@@ -67,7 +67,7 @@ pub(crate) enum PolicyStep {
 pub(crate) struct Entry<'a> {
     pub(crate) key: &'static str,
     pub(crate) value: &'a str,
-    /// Whether span fields cannot replace the value.
+    /// Whether only a pinned value replaces this one.
     pub(crate) is_pinned: bool,
     pub(crate) policy_step: PolicyStep,
 }
@@ -191,8 +191,9 @@ impl OwnEntries {
             .map_or(&self.recorded, |redacted| redacted)
     }
 
-    /// Returns the redacted entries. If this thread is already applying a policy, returns the
-    /// recorded entries.
+    /// Returns the redacted entries. Returns the recorded entries if no policy needs to redact
+    /// them, or if they are not redacted yet and this thread is already applying a policy to a
+    /// context.
     fn redacted(&self) -> &Entries {
         let recorded = &self.recorded;
         let Some(policy) = &recorded.policy else {
@@ -251,7 +252,7 @@ impl ReadableEntries {
     }
 
     /// Returns the entry of `key`, for a reader. Redacts only the values of the span that recorded
-    /// it.
+    /// the entry.
     pub(crate) fn find(&self, key: &str) -> Option<Entry<'_>> {
         let mut values = self.values.iter();
         values
