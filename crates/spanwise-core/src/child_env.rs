@@ -19,9 +19,9 @@ use crate::{
 /// is in the inherited trace, the child receives the inherited baggage. A `spanwise` program reads
 /// the variables if `LOG_PARENT=env` is set.
 ///
-/// The child does not inherit variables of this process that belong to another trace. A request
-/// has a trace of its own even if its span is disabled. In such a request, the child receives no
-/// trace.
+/// The child does not inherit variables of this process that belong to another trace. A request has
+/// a trace of its own even if its span is disabled. In such a request, the child receives no trace.
+/// If `OTEL_PROPAGATORS` switches trace context or baggage off, those variables stay unchanged.
 ///
 /// ```
 /// use std::process::Command;

@@ -34,8 +34,8 @@ pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
 }
 
 /// Returns whether context that this callsite records is pinned, so that fields of other spans and
-/// events do not replace it. True for `context::set`, for recorded trace and span ids, and for the
-/// spans of `spanwise-http`.
+/// events do not replace it. True for the callsites of this module and for the spans of
+/// `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     matches!(
@@ -47,9 +47,9 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
 /// Returns the callsite that declares the fields of `values`: the callsite of the span, or a
 /// callsite of this module.
 ///
-/// `context::set` records values that the span does not declare, and so do trace and span ids that
-/// are recorded late. A layer that reads fields by their index in `Layer::on_record` must use this
-/// callsite.
+/// `context::set` records values for keys that the span does not declare. Trace and span ids that
+/// become known late are recorded in the same way. A layer that reads fields by their index in
+/// `Layer::on_record` must use this callsite.
 #[inline]
 #[must_use]
 pub fn recorded_callsite(

@@ -41,7 +41,7 @@ struct Plan {
     keys: Vec<KeyField>,
     /// Whether fields of other spans and of events must not override the values.
     is_pinned: bool,
-    /// Whether its spans begin a unit of work, such as a request or a job.
+    /// Whether spans of the callsite begin a unit of work inside another one.
     begins_unit: bool,
 }
 
@@ -132,8 +132,9 @@ where
             .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span.parent();
-        // The first span of a unit of work always stores data, which `context::set` changes. Any
-        // other span without context fields stores none: readers fall back to its ancestors.
+        // The first span of a unit of work always stores a node, which `context::set` changes. Any
+        // other span without context fields has no node of its own: readers fall back to its
+        // ancestors.
         let stores_nothing = recorded.is_none() && !plan.begins_unit && parent.is_some();
         if stores_nothing && !stores_shortcut(id) {
             return;
@@ -173,7 +174,7 @@ where
 /// created. Most such values are short, such as a user id.
 const LATE_VALUE_LEN: usize = 12;
 
-/// Returns whether a span without context fields stores the data of its nearest ancestor as a
+/// Returns whether a span without context fields stores the node of its nearest ancestor as a
 /// shortcut. One span in 16 does, so the average number of look-ups does not grow with the depth.
 /// The span id decides, because it is known without a look-up.
 fn stores_shortcut(id: &Id) -> bool {
@@ -185,7 +186,7 @@ fn stores_shortcut(id: &Id) -> bool {
 /// draft.
 #[derive(Debug, Default)]
 struct Draft {
-    /// The key of each entry, the range of its value in `text`, and the remaining step.
+    /// The key of each entry, the range of its value in `text`, and the policy step that remains.
     entries: Vec<(&'static str, Range<usize>, PolicyStep)>,
     text: String,
 }

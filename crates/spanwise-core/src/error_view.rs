@@ -1,10 +1,10 @@
 //! `err`: errors of any type as a field.
 //!
-//! `tracing` records `&dyn Error` as an error and everything else as text. `anyhow::Error`,
-//! `eyre::Report` and `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as
-//! an error. The view keeps two facts that `&dyn Error` loses: the name of the type, and the
-//! backtrace that only the `Debug` of an `anyhow::Error` or an `eyre::Report` shows.
-//! `internal::errors` reads both through `error_query`.
+//! `tracing` records only a `&dyn Error` as an error. `anyhow::Error`, `eyre::Report` and
+//! `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as an error. The view
+//! keeps two facts that `&dyn Error` loses: the name of the type, and the backtrace that only the
+//! `Debug` of an `anyhow::Error` or an `eyre::Report` shows. `internal::errors` reads both through
+//! `error_query`.
 //!
 //! Formatting a backtrace takes milliseconds, and the first one of a process takes more than 100
 //! ms. So this module formats the `Debug` of an error only if it must.
@@ -138,8 +138,8 @@ trait Viewed<Kind>: fmt::Debug {
 
     fn type_name(&self) -> Option<&'static str>;
 
-    /// Returns whether the error is an `io::Error`, perhaps boxed. Its short name is fixed, because
-    /// its `Debug` shows a private type.
+    /// Returns whether the error is an `io::Error`, perhaps in a `Box` or an `Arc`. The short name
+    /// of an `io::Error` is fixed, because its `Debug` shows a private type.
     fn is_io(&self) -> bool;
 
     fn backtrace(&self) -> Option<Arc<str>>;

@@ -34,7 +34,8 @@ const SPAN_ID: &str = "span_id";
 /// labels.
 pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 
-/// The values that a span and its ancestors recorded under the declared context keys.
+/// The values that a span and its ancestors recorded under context keys: [`CONTEXT_KEYS`] and those
+/// that [`ContextLayer::key`](crate::ContextLayer::key) declares.
 ///
 /// The value of the nearest span wins. A value is *pinned* if [`context::set`](crate::context::set)
 /// or `spanwise-http` recorded it, or if it is an id from a [`TraceParent`](crate::TraceParent).
@@ -43,9 +44,9 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// If traces are exported, `trace_id` and `span_id` are the exported ids of the span, or else of
 /// its nearest exported ancestor.
 ///
-/// A context keeps the values of the time when it was returned. Each value is redacted once, when a
-/// context that has it is first read. So a read may run the policy of the layer, on the thread of
-/// the reader. If a policy itself reads a context, values that are not redacted yet are
+/// A context keeps the values of the time when it was returned. The values of a span are redacted
+/// together, when one of them is first read. So a read may run the policy of the layer, on the
+/// thread of the reader. If a policy itself reads a context, values that are not redacted yet are
 /// `[REDACTED]`.
 ///
 /// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
@@ -98,8 +99,8 @@ impl Context {
         .unwrap_or_default()
     }
 
-    /// Returns the context of `span`. Looks up only a few spans at any depth: the ancestors up to
-    /// the nearest one that stores a context.
+    /// Returns the context of `span`. Looks up the ancestors up to the nearest one that stores a
+    /// context. On average these are few, at any depth.
     #[must_use]
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
         Self {

@@ -85,7 +85,7 @@ impl TraceParent {
 
     /// Returns the position of the current span, or `None` outside of a trace.
     ///
-    /// If traces are exported, every enabled span has a position. Otherwise the current
+    /// If traces are exported, every enabled span has a position. If they are not, the current
     /// [`Context`](crate::Context) must have `trace_id` and `span_id`, as in a request.
     #[must_use]
     pub fn current() -> Option<Self> {

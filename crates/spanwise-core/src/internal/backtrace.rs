@@ -57,8 +57,9 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 }
 
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
-/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. At most 50 other frames
-/// are shown, those of the application with priority. Further frames are only counted.
+/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. Those before the first
+/// other frame are omitted. At most 50 other frames are shown, those of the application with
+/// priority. Further frames are only counted.
 ///
 /// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
 /// are relative to.

@@ -42,7 +42,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Displays a duration in the largest unit that leaves a whole number, without the factor 1.
+/// Displays a duration of whole milliseconds in the largest unit that leaves a whole number,
+/// without the factor 1.
 #[derive(Debug)]
 pub struct DurationUnits(pub Duration);
 

@@ -40,8 +40,8 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 /// events cost one comparison.
 ///
 /// The current span is the current span of `Registry`. Guards may be dropped in any order, on
-/// another thread, or never. So a closed span is never current, even if this thread has not left
-/// it. If the registry reuses an id, the id means the new span.
+/// another thread, or never. So a span may be closed although this thread has not left it. Such a
+/// span has no value here. If the registry reuses its id, the id means the new span.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
@@ -140,12 +140,12 @@ impl<T: SpanValue> EnteredSpans<T> {
     /// Returns the value of the span at this index, if [`current`](Self::current) has looked it up.
     #[inline]
     #[must_use]
-    pub fn at(&self, layer: LayerId, number: u32) -> Option<&T> {
+    pub fn at(&self, layer: LayerId, index: u32) -> Option<&T> {
         let layer_spans = match self.layers.first() {
             Some(first) if first.layer == layer => first,
             _ => self.layers.iter().find(|spans| spans.layer == layer)?,
         };
-        let entered = layer_spans.entered.get(number as usize)?;
+        let entered = layer_spans.entered.get(index as usize)?;
         entered.found.as_ref().map(|found| &found.value)
     }
 
@@ -163,8 +163,8 @@ impl<T: SpanValue> EnteredSpans<T> {
         &mut self.layers[index]
     }
 
-    /// Returns the index of the layer's entry, which the first call inserts. There are several
-    /// entries if the stack has several such layers.
+    /// Returns the index of the layer's entry, which the first call inserts. Each layer of this
+    /// kind in the stack has an entry.
     #[inline(never)]
     fn find_or_insert(&mut self, layer: LayerId) -> usize {
         let layers = &mut self.layers;
@@ -253,10 +253,10 @@ impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
     }
 }
 
-/// If there are at least this many layers, entries without entered spans are removed.
+/// If there are at least this many entries, a new one first removes those without entered spans.
 const MAX_IDLE_LAYERS: usize = 32;
 
-/// If there are more entries than this, the last one is removed.
+/// The maximum number of entries. A new one beyond it removes the last one.
 const MAX_LAYERS: usize = 64;
 
 #[cfg(test)]

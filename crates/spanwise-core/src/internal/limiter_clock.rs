@@ -13,8 +13,8 @@ pub struct LimiterClock(Clock);
 pub enum Precision {
     /// To the nanosecond.
     Exact,
-    /// A few milliseconds late. A read costs a tenth of an exact read. If a limit always uses this
-    /// precision, its periods have the exact length, and start a little later.
+    /// On Linux, up to 10 ms late, and read 10× faster than the exact time. If a limit always uses
+    /// this precision, its periods have the exact length, and start a little later.
     Coarse,
 }
 
@@ -57,7 +57,7 @@ impl LimiterClock {
         }
     }
 
-    /// Returns the time, a few milliseconds late.
+    /// Returns the time with [`Precision::Coarse`].
     #[inline]
     #[must_use]
     pub fn coarse(&self) -> u64 {

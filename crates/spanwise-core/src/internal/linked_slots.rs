@@ -8,8 +8,8 @@ use std::{
 /// Values in slots that are linked into lists by index. A value moves between lists, or to the back
 /// of its list, without a search and without an allocation.
 ///
-/// The caller owns the lists, as [`SlotList`]s. Each slot is in exactly one list, and the caller
-/// passes this list.
+/// The caller owns the lists, as [`SlotList`]s. Each slot with a value is in exactly one list, and
+/// the caller passes this list.
 #[derive(Debug)]
 pub struct LinkedSlots<T> {
     slots: Vec<Slot<T>>,

@@ -344,8 +344,8 @@ thread_local! {
     static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Records the most verbose event level of a `LevelLayer`. Called when
-/// [`rebuild_and_set_log_level`] reads its hint, because the hint also includes spans.
+/// Records the most verbose event level of a `LevelLayer`, for [`rebuild_and_set_log_level`].
+/// Called when the hint of the layer is read, because the hint itself also includes spans.
 pub(crate) fn note_event_level(most_verbose: LevelFilter) {
     MAX_EVENT_LEVEL.set(MAX_EVENT_LEVEL.get().max(most_verbose));
 }
@@ -356,7 +356,8 @@ pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
     callsite.callsite() == identify_callsite!(&PROBE)
 }
 
-/// Marks the time of an own rebuild. Has the outer value of [`IN_OWN_REBUILD`].
+/// Marks the time of a rebuild by [`rebuild_and_set_log_level`]. Restores the outer value of
+/// [`IN_OWN_REBUILD`].
 struct OwnRebuild(bool);
 
 impl Drop for OwnRebuild {

@@ -9,7 +9,7 @@ pub fn host_name() -> Option<String> {
     Some(name.to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Returns the name of the machine, if the system has one.
+/// Returns `None`, because the name is read only on Unix.
 #[cfg(not(unix))]
 #[must_use]
 pub fn host_name() -> Option<String> {

@@ -2,8 +2,8 @@
 //!
 //! A value that is JSON writes an empty text before and after the JSON. The two empty texts have
 //! addresses that only this module uses, so a sink recognizes the JSON between them. Other readers
-//! see no difference. A foreign writer, such as the adapter of `{:#?}`, loses the marks. In that
-//! case the JSON is shown as text, which is correct.
+//! see no difference. A foreign writer, such as the adapter of `{:#?}`, loses the marks. The
+//! JSON is then shown as text, which is correct.
 
 use std::ptr;
 
@@ -66,7 +66,7 @@ enum State {
 }
 
 impl MarkTracker {
-    /// Observes the next piece.
+    /// Observes the next piece of the output.
     #[inline]
     pub fn observe(&mut self, piece: &str) {
         match (piece.is_empty(), self.0) {

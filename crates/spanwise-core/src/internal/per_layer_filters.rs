@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan 
 /// tracing-subscriber 0.3.23 stores the decisions of such filters in a thread-local, and `enabled!`
 /// leaves a decision there. If a callsite is *always* enabled, its next event uses this old
 /// decision, and may be lost. So if the stack has such layers, the interest is *sometimes*, and
-/// each event is decided again. Otherwise the interest is *always*, which costs nothing.
+/// each event is decided again. Without such layers, the interest is *always*, which costs nothing.
 #[derive(Debug, Default)]
 pub struct FilterInterop {
     has_filters: AtomicBool,
@@ -45,7 +45,7 @@ impl FilterInterop {
     }
 
     /// Returns whether `layer` has a per-layer filter. A wrapper must forward every event to such a
-    /// layer. Otherwise the filter's decision about an event that was not forwarded would apply to
+    /// layer, because the filter's decision about an event that was not forwarded would apply to
     /// the next event.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *FILTER_MARKER.get_or_init(filter_marker);
@@ -76,8 +76,8 @@ pub(crate) fn is_filter_marker(id: TypeId) -> bool {
 /// Returns whether the stack of `registry` has per-layer filters.
 ///
 /// Without filters, `Registry` returns *always* for every callsite. With filters, it returns the
-/// combined results of the filters since the last call. So this lets a filter return *never*, and
-/// then calls the registry.
+/// combined results of the filters since the last call. So this function lets a filter return
+/// *never*, and then calls the registry.
 fn has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
@@ -95,7 +95,7 @@ fn has_filters(registry: &Registry) -> bool {
 }
 
 /// Returns the type that tracing-subscriber passes to `downcast_raw` to detect a per-layer filter.
-/// The type is private, so this lets tracing-subscriber pass it to our own layer.
+/// The type is private, so this function lets tracing-subscriber pass it to our own layer.
 fn filter_marker() -> Option<TypeId> {
     let probe = TypeIdProbe::default();
     let _ = Layer::<Registry>::and_then(probe.clone(), Identity::new());

@@ -1,7 +1,7 @@
 //! Random numbers for ids.
 //!
-//! Two threads, or a process and its fork, never draw the same numbers. Numbers are available even
-//! while a thread ends and its thread-locals are destroyed.
+//! Two threads, or a process and its fork, draw different sequences of numbers. Numbers are
+//! available even while a thread ends and its thread-locals are destroyed.
 
 use std::{
     cell::Cell,

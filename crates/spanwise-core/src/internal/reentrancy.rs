@@ -6,7 +6,8 @@ use crate::internal::{LayerId, panic_safe, thread_state};
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct ReentrancyState {
-    /// One bit for each layer whose writer is running. Layers share bits, modulo 64.
+    /// The bits of the layers whose writers are running. The bit of a layer is its number modulo
+    /// 64.
     writing: Cell<u64>,
     /// Whether the thread is inside a layer of [`Layers`](crate::Layers).
     in_layers: Cell<bool>,
@@ -37,7 +38,8 @@ fn with_state<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 /// Calls `write`, which passes a line of `layer` to a writer.
 ///
 /// If the writer panics, the line is lost. If the writer logs, its event would call it again
-/// endlessly, so this layer refuses the line of that event. Other layers accept it.
+/// endlessly, so this layer refuses the line of that event. Other layers accept it, except those
+/// whose number is the same modulo 64.
 ///
 /// # Errors
 /// The error of the writer, or an error if the writer panicked or logged this line itself.
@@ -84,7 +86,7 @@ pub fn take_written() -> bool {
 }
 
 /// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), or inside a write.
-/// In that case a panic hook must not log, because a panic inside the hook aborts the process.
+/// If it is, a panic hook must not log, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     with_state(|state| state.writing.get() != 0 || state.in_layers.get())

@@ -1,13 +1,13 @@
-//! Callsites created at run time, for events that do not come from a macro of `tracing`, and for
-//! spans whose fields depend on settings.
+//! Callsites created at run time: for records of the `log` crate, for panics, for copies of events
+//! with another level, and for spans and context whose fields depend on settings.
 //!
-//! A record of the `log` crate and a panic have their own target, file and line. The first record
-//! of such an origin creates a callsite. So every layer receives the real origin, decides once per
-//! callsite, and costs the same as for a macro.
+//! Such an event or span has an [`Origin`]: its level, its target, its source location and the
+//! names of its fields. The first event of an origin creates a callsite. So every layer receives
+//! the real origin, decides once per callsite, and costs the same as for a macro of `tracing`.
 //!
-//! A callsite is never freed, because `tracing` requires static callsites. There are at most
-//! [`MAX_CALLSITES`] for events, with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up does
-//! not lock.
+//! A callsite is never freed, because `tracing` requires static callsites. Their number is
+//! limited for events: to about [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text
+//! each. A look-up does not lock.
 
 use std::sync::{
     OnceLock,
@@ -22,13 +22,14 @@ use tracing_core::{
 
 use crate::self_report::severity;
 
-/// The maximum number of callsites for events. Further origins have no callsite.
+/// The maximum number of callsites for events. Further origins have no callsite. Threads that
+/// create callsites at the same time may exceed it by one each.
 pub const MAX_CALLSITES: usize = 4096;
 
-/// The maximum length of all names and paths of one origin, in bytes.
+/// The maximum length of all names and paths of an event's origin together, in bytes.
 pub const MAX_TEXT_LEN: usize = 2048;
 
-/// The origin and the fields of an event or a span.
+/// The origin of an event or a span: its source, its level and the names of its fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The level.
@@ -59,7 +60,7 @@ pub struct Origin<'a> {
 ///     line: Some(7),
 ///     fields: &["message", "order_id"],
 /// };
-/// let callsite = RuntimeCallsite::get(&origin).expect("it is one of the first");
+/// let callsite = RuntimeCallsite::get(&origin).expect("there are few callsites");
 /// assert_eq!(callsite.metadata().line(), Some(7));
 /// if callsite.is_enabled() {
 ///     callsite.emit(&[Some(&"paid"), Some(&42)]);
@@ -89,7 +90,7 @@ impl RuntimeCallsite {
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
         let hash = origin.hash();
-        // The ten top bits are always below `BUCKETS`.
+        // The top ten bits are a number below `BUCKETS`.
         let mut slot = &TABLE[(hash >> 54) as usize];
         while let Some(callsite) = slot.get() {
             if callsite.hash == hash && origin.matches(callsite.metadata) {
@@ -142,8 +143,8 @@ impl RuntimeCallsite {
     /// Emits an event with these values, one for each field of the origin.
     ///
     /// # Panics
-    /// With debug assertions, if there are more or fewer values than fields. Otherwise, no event is
-    /// emitted in that case.
+    /// With debug assertions, if there are more or fewer values than fields. Without debug
+    /// assertions, emits no event then.
     #[inline]
     #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
@@ -156,15 +157,15 @@ impl RuntimeCallsite {
 }
 
 impl Origin<'_> {
-    /// Hashes the level, the line and all bytes of the target, the file and the names, because
-    /// generated targets and keys may differ anywhere.
+    /// Hashes the level, the line and all bytes of the target, of the file and of the names after
+    /// the first, because generated targets and keys may differ anywhere.
     #[inline]
     fn hash(&self) -> u64 {
         let line = u64::from(self.line.unwrap_or_default()) << 8;
         let mut hash = mix(SEED, line | severity(self.level) as u64);
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
-        // Skips the first field, because it is the message for every record of `log`.
+        // For every record of `log`, the first field is the message.
         let names = self.fields.iter().skip(1);
         names.fold(hash, |hash, name| mix_text(hash, name))
     }
@@ -268,8 +269,9 @@ fn make(
     }))
 }
 
-/// The static that identifies the metadata and its fields. It is not registered with `tracing`:
-/// only the [`DefaultCallsite`] is, because its registration takes no lock.
+/// The callsite whose address identifies the metadata and its fields. It is not registered with
+/// `tracing`: only the [`DefaultCallsite`] is, because `tracing` lists other callsites under a
+/// mutex.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,

@@ -9,8 +9,9 @@ use super::sharded_counter::thread_number;
 
 /// A shared value with one reference count per group of threads.
 ///
-/// Clones of one [`Arc`] on two threads write to the same cache line. A span has a clone of the
-/// plan of its callsite, so threads that open spans of one callsite would wait for each other.
+/// Clones of one [`Arc`] on two threads write to the same cache line. For example, the JSON layer
+/// stores a clone of the plan of a callsite in each span. With one count, threads that open spans
+/// of the callsite would wait for each other.
 ///
 /// ```
 /// use spanwise_core::internal::{ShardedArc, SharedValue};
@@ -22,8 +23,8 @@ use super::sharded_counter::thread_number;
 /// ```
 #[derive(Debug)]
 pub struct ShardedArc<T> {
-    /// One per group of threads.
-    counts: [SharedValue<T>; SHARDS],
+    /// One owner per group of threads, each with its own reference count.
+    owners: [SharedValue<T>; SHARDS],
 }
 
 /// The value of a [`ShardedArc`]. A clone uses the same reference count as the original.
@@ -46,21 +47,21 @@ impl<T> ShardedArc<T> {
     #[must_use]
     pub fn new(value: T) -> Self {
         let value = Arc::new(value);
-        let counts = std::array::from_fn(|_| SharedValue(Arc::new(Counted(Arc::clone(&value)))));
-        Self { counts }
+        let owners = std::array::from_fn(|_| SharedValue(Arc::new(Counted(Arc::clone(&value)))));
+        Self { owners }
     }
 
     /// Returns the value, with the reference count of this thread's group.
     #[must_use]
     pub fn share(&self) -> SharedValue<T> {
-        self.counts[thread_number(SHARDS)].clone()
+        self.owners[thread_number(SHARDS)].clone()
     }
 
     /// Returns the `Arc` that all groups of threads share. The strong count of the result is 1 when
-    /// the `ShardedArc` and all of its shared values are dropped.
+    /// the `ShardedArc`, all of its shared values and all other results of this method are dropped.
     #[must_use]
     pub fn owner(&self) -> Arc<T> {
-        Arc::clone(&self.counts[0].0.0)
+        Arc::clone(&self.owners[0].0.0)
     }
 }
 
@@ -73,8 +74,8 @@ impl<T> SharedValue<T> {
 }
 
 impl<T> WeakValue<T> {
-    /// Returns the value, unless all owners with the same reference count are dropped. Owners with
-    /// other reference counts do not matter.
+    /// Returns the value if an owner with the reference count of this reference exists: the
+    /// `ShardedArc`, or a shared value of the same group of threads. Other owners do not matter.
     #[inline]
     #[must_use]
     pub fn upgrade(&self) -> Option<SharedValue<T>> {
@@ -92,7 +93,7 @@ impl<T> Deref for ShardedArc<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.counts[0]
+        &self.owners[0]
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
 use super::thread_state;
 
 /// A counter for frequent events. Each of up to 32 threads has its own shard, so these threads
-/// share no cache line. Further threads share an overflow counter. Counting in a shard takes a
-/// fifth of the time of an atomic addition, and the counter occupies 2 KiB.
+/// share no cache line. Further threads share an overflow counter. Counting in a shard is
+/// 5× faster than an atomic addition. The counter occupies about 2 KiB.
 ///
 /// ```
 /// use spanwise_core::internal::ShardedCounter;
@@ -110,7 +110,7 @@ static TAKEN: AtomicU32 = const {
     AtomicU32::new(0)
 };
 
-/// Calls `f` with the shard number of this thread, which is the same in every counter.
+/// Calls `f` with the cell of this thread's shard number, which is the same in every counter.
 #[inline(always)] // See `thread_state::with`.
 fn shard<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
     thread_state::with(|state| f(&state.counter_shard))

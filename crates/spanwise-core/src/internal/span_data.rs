@@ -107,7 +107,7 @@ impl<T: Inherit> SpanData<T> {
     }
 
     /// Calls `f` with the current value. Locks on each call if this span or an ancestor has a late
-    /// record. Otherwise locks only once after each late record in the tree.
+    /// record. If neither has one, locks only once after each late record in the tree.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.current().value)
@@ -250,8 +250,8 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Returns the latest version if it was built after all `records_above` records of the
-    /// ancestors.
+    /// Returns the latest version if it was built when the ancestors had `records_above` late
+    /// records.
     fn latest_over(&self, records_above: u64) -> Option<Current<'_, T>> {
         let newest = match self.latest.lock().clone() {
             Some(version) => Current::Latest(version),

@@ -73,7 +73,7 @@ impl<T> SpanTable<T> {
 
     fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
         let shard = spread(id.into_u64()) >> 59;
-        // The five bits are always below `SHARDS`. The `%` only removes the bounds check.
+        // The top five bits are a number below `SHARDS`. The `%` only removes the bounds check.
         self.shards[shard as usize % SHARDS].0.lock()
     }
 }
@@ -142,9 +142,9 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // The map uses the bits at both ends of a hash. There, it gets those in the middle of the
-        // product, which depend on the index and the thread. The highest bits of the product select
-        // the shard, so they are equal within it.
+        // The map uses the bits at both ends of a hash. The rotation moves bits from the middle of
+        // the product there, which depend on the index and the thread. The highest bits of the
+        // product are equal within a shard, because they select it.
         self.0 = spread(self.0 ^ id).rotate_right(40);
     }
 

@@ -1,7 +1,8 @@
 //! Suggestions for misspelled words: "did you mean …?"
 
-/// Returns the closest candidate within two edits of `word`, ignoring case. An edit adds, removes
-/// or changes a letter, or swaps two adjacent letters.
+/// Returns the closest candidate, ignoring case: within two edits of `word`, or within one edit if
+/// `word` has at most three letters. An edit adds, removes or changes a letter, or swaps two
+/// adjacent letters.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
@@ -9,7 +10,7 @@
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits turn any two-letter word into any other, so short words may differ by one edit
+    // Two edits turn any two-letter word into any other, so a short word may differ by one edit
     // only.
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },

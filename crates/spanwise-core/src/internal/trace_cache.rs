@@ -2,7 +2,7 @@
 //!
 //! A thread looks up its trace or request once. It caches the result until the thread enters or
 //! leaves a span, or until any thread records into a span or closes a span. A close matters because
-//! a guard may be leaked. In that case the thread is in a span that another thread closes.
+//! a guard may be leaked: the thread is then in a span that another thread closes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -19,7 +19,7 @@ static FORKING: AtomicU32 = AtomicU32::new(0);
 /// but on a busy machine a thread may not run for tens of milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A section in which no fork happens. It ends when this value is dropped.
+/// A section in which no fork happens, for up to one second. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Deferral(());
 

@@ -77,7 +77,7 @@ impl<T> PerProcess<T> {
     /// value of the parent.
     ///
     /// # Errors
-    /// Returns the error of `inherit`. In that case the child still has no value.
+    /// Returns the error of `inherit`. The child then still has no value.
     #[inline]
     pub fn try_for_this_process<E>(
         &self,
@@ -147,4 +147,5 @@ fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     })
 }
 
+/// The number of attempts to lock in a child, one after each yield of the thread.
 const MAX_TRIES: u32 = 1000;
