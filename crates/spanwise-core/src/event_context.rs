@@ -65,7 +65,7 @@ pub struct SampleRate {
     /// The ratio, between 0 and 1.
     pub ratio: f64,
     /// Whether the trace id or request id decides, for all events of the trace or request.
-    /// Otherwise each event is sampled separately.
+    /// If not, each event is sampled separately.
     pub by_trace: bool,
 }
 
@@ -145,7 +145,7 @@ impl EventContext {
     }
 
     /// Forwards an event that the caller created, with this context. During the call, hides the
-    /// context and the line disposition of the current event.
+    /// context and the line disposition of the current event, and the current summary.
     pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         with_state(|state| state.set(self));
@@ -167,8 +167,8 @@ impl EventContext {
         })
     }
 
-    /// Clears the context if the current event is buffered and has no sample rate. Returns whether
-    /// that is so. If not, the context stays.
+    /// If the current event is buffered and has no sample rate, clears its context and returns
+    /// true. If not, keeps the context and returns false.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -210,7 +210,7 @@ impl EventContext {
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
             Some(rate) if rate != previous => Some(rate / previous * ratio),
-            // The rate has no other factor. Not computed, to avoid rounding.
+            // If the rate has no other factor, it is not computed, to avoid rounding.
             _ => Some(ratio),
         };
     }

@@ -47,7 +47,7 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         self.key(key)
     }
 
-    /// Returns `text` with its secrets replaced; borrowed if it has none.
+    /// Returns `text` with its secrets replaced. If it has none, returns `text` itself, borrowed.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
     /// Returns `text`, the value of `key`, with its secrets replaced. Defaults to
@@ -61,7 +61,7 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// nothing if `text` has no secret. `key` is `None` for a message.
     ///
     /// Defaults to [`value`](Self::value), or to [`text`](Self::text) for a message. Override it to
-    /// hide a secret without an allocation; the result must be the same.
+    /// hide a secret without an allocation. The result must equal that of the default.
     fn redact_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
         let redacted = match key {
             Some(key) => self.value(key, text),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::internal::LayerId;
 
-/// What happens to the next line that a sink writes on this thread. If none is set, the line is
+/// The treatment of the next line that a sink writes on this thread. If none is set, the line is
 /// written.
 ///
 /// The recorder sets the disposition. Its writer takes it, or the sink's layer if that buffers the
@@ -80,8 +80,8 @@ impl LineDisposition {
         forward()
     }
 
-    /// Forwards an event or another call of a layer, whose lines are written. During the call,
-    /// hides the disposition that is set for the line of an outer event. Keeps the context.
+    /// Forwards an event, or another call of a layer, such that its lines are written. During the
+    /// call, hides the disposition that is set for the line of an outer event. Keeps the context.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
         if with_state(|state| state.flags.get()) & DISPOSITION == 0 {
@@ -308,7 +308,7 @@ impl EventState {
             tag,
             units,
         } = self.entered_disposition.get();
-        // `None` on an ending thread, which has no entered spans. In that case the line is written.
+        // `None` on an ending thread, which has no entered spans. The line is then written.
         let unit = units.unit_at(sink, index)?;
         Some(SinkDisposition::new(
             sink,

@@ -74,7 +74,7 @@ pub enum DumpedRecord {
     Event {
         /// The callsite of the event.
         callsite: &'static Metadata<'static>,
-        /// What [`SpanSnapshot::share`] returned, if the event has a span.
+        /// The result of [`SpanSnapshot::share`], if the event has a span.
         span: Option<Arc<dyn Any + Send + Sync>>,
     },
 }

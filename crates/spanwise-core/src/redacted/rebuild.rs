@@ -305,7 +305,7 @@ impl Rebuilder<'_> {
         }
     }
 
-    /// Calls `copy` if the policy shows all of `text`. Otherwise stores the redacted text.
+    /// Calls `copy` if the policy shows all of `text`. If not, stores the redacted text.
     #[inline]
     fn scan_str(
         &mut self,
@@ -315,7 +315,7 @@ impl Rebuilder<'_> {
     ) -> RedactedValue {
         let shown = self.policy.redact_value(key, text);
         // Redacting an already masked text may give the same text: `***et` under a rule that keeps
-        // the last two characters. In that case nothing differs.
+        // the last two characters. Then nothing differs.
         if ptr::eq(&*shown, text) || *shown == *text {
             copy(&mut self.arena)
         } else {
