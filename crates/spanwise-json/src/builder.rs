@@ -231,7 +231,7 @@ impl<W> JsonLayer<W> {
     }
 
     /// Omits the timestamp, for a collector that adds one. [`Format::Ecs`] and [`Format::Bunyan`]
-    /// keep it: their receivers refuse a line without it.
+    /// keep the timestamp: their receivers refuse a line without it.
     #[must_use]
     pub fn without_timestamp(self) -> Self {
         self.set(|options| options.timestamp = None)
@@ -285,7 +285,8 @@ impl<W> JsonLayer<W> {
     /// Sets the maximum length of a line, in bytes. A longer line loses fields: first those of the
     /// spans from the outermost, then the list of spans, then fields of the event from the last.
     /// The message stays, at any length up to [`max_field`](Self::max_field), and so do the static
-    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB.
+    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB. If the receiver of the
+    /// format accepts only shorter lines, its limit applies.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))
@@ -293,31 +294,33 @@ impl<W> JsonLayer<W> {
 
     /// Declares one more context key, like [`ContextLayer::key`](spanwise_core::ContextLayer::key).
     /// A span's field with this name is on every line of a unit of work, so its text is cut at 1
-    /// KiB. Do not declare the [`CONTEXT_KEYS`](spanwise_core::CONTEXT_KEYS).
+    /// KiB. The [`CONTEXT_KEYS`](spanwise_core::CONTEXT_KEYS) are already declared.
     #[must_use]
     pub fn context_key(self, key: impl Into<String>) -> Self {
         let key = key.into();
         self.set(|options| options.context_keys.push(key))
     }
 
-    /// Shows only these fields of events and spans. The keys of the line itself stay.
+    /// Shows only these fields of events and spans. The parts of the line stay. A second call
+    /// replaces the fields of the first.
     #[must_use]
     pub fn include<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
         self.set(|options| options.include = Some(fields.into_iter().map(Into::into).collect()))
     }
 
     /// Omits these fields of events and spans, and parts of the line: `target` omits the target and
-    /// a field of this name. A [`FieldList`] has the names of parts. Parts that the format requires
-    /// stay, which is reported as a fault.
+    /// a field of this name. [`FieldList`] defines the names of parts. Parts that the format
+    /// requires stay, which is reported as a fault.
     #[must_use]
     pub fn exclude<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
         self.set(|options| options.exclude.extend(fields.into_iter().map(Into::into)))
     }
 
-    /// Shows a part of the line, such as `level`, or else the field `from` of events and spans as
-    /// `to`. If fields with both names exist, the nearer one is shown, as with two equal names. A
-    /// field does not take the key of a part that the line shows: it is `fields.<to>` then. Parts
-    /// that the format requires keep their names, which is reported as a fault.
+    /// Shows `from` as `to`, where `from` is a part of the line, such as `level`, or else a field
+    /// of events and spans. If fields with both names exist, the nearer one is shown, as with two
+    /// equal names. A field does not take the key of a part that the line shows: it becomes
+    /// `fields.<to>`. Parts that the format requires keep their names, which is reported as a
+    /// fault.
     #[must_use]
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());
@@ -326,8 +329,8 @@ impl<W> JsonLayer<W> {
 
     /// Changes the fields and the parts of lines by a list, as `LOG_FIELDS` does. Each word has the
     /// effect of a setter: `-NAME` is [`exclude`](Self::exclude). [`FieldList::check`] finds words
-    /// that do not fit the format. If such a word is about a part, this setter ignores it, and the
-    /// layer reports a fault.
+    /// that do not fit the format. If such a word omits or renames a part, this setter ignores it,
+    /// and the layer reports a fault.
     ///
     /// ```
     /// # fn main() -> Result<(), spanwise_core::ParseError> {
@@ -367,8 +370,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.service.node = Some(node.into()))
     }
 
-    /// Sets the project in which [`Format::Gcp`] finds traces. Without it, trace ids are fields.
-    /// Defaults to none.
+    /// Sets the project that has the traces, for [`Format::Gcp`]. Without it, `trace_id` stays a
+    /// field. Defaults to none.
     #[must_use]
     pub fn google_cloud_project(self, id: impl Into<String>) -> Self {
         self.set(|options| options.google_cloud_project = Some(id.into()))
@@ -403,8 +406,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.lists_redacted_fields = false)
     }
 
-    /// Sets where lines are counted, as the sink `json`, and faults reported. Defaults to the
-    /// report of the process.
+    /// Sets the report that counts the lines, as the sink `json`, and gets the faults. Defaults to
+    /// the report of the process.
     #[must_use]
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.counters = report.sink("json");

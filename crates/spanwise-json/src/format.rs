@@ -32,7 +32,7 @@ macro_rules! formats {
         /// The format of a line, for [`JsonLayer`](crate::JsonLayer) and for every output of
         /// `spanwise`.
         ///
-        /// It displays as its [name](Self::name), and parses from it in any case.
+        /// It displays as its [name](Self::name), and parses from that name in any letter case.
         ///
         /// ```
         /// use spanwise_json::Format;
@@ -55,7 +55,7 @@ macro_rules! formats {
         }
 
         impl Format {
-            /// The names of all formats, as `LOG_FORMAT` accepts them.
+            /// The names of the built-in formats, as `LOG_FORMAT` accepts them.
             pub const NAMES: &[&str] = &[$first_name, $($name),*];
 
             /// [`NAMES`](Self::NAMES), joined by commas.
@@ -220,13 +220,14 @@ impl Format {
         }
     }
 
-    /// Returns whether the time zone of timestamps can be set. All other formats define it.
+    /// Returns whether the time zone of timestamps can be set. If not, the format defines it.
     #[must_use]
     pub fn has_time_zone(&self) -> bool {
         self.table().time == TimeText::AsSet
     }
 
-    /// Returns whether a line of JSON has `key`, or may have it. A [static
+    /// Returns whether `key` belongs to a part of lines of `json` or `json-nested`, apart from
+    /// `service`, `host` and `pid`, or has the prefix of a displaced field. A [static
     /// field](crate::JsonLayer::add) cannot use such a key.
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {

@@ -53,9 +53,9 @@ pub(crate) struct FormatTable {
     pub(crate) process: ProcessKeys,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
-    /// Further keys, as lines spell them, that no field can have.
+    /// Further keys, as lines spell them. A field has one of them only if an option renames it so.
     pub(crate) reserved: &'static [&'static str],
-    /// Prefixes of keys that no field can have.
+    /// Prefixes of such keys.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.
@@ -109,7 +109,7 @@ pub(crate) struct MessageKey {
     pub(crate) is_text: bool,
     /// The message of an event without one. `None` if the line then has no message.
     pub(crate) missing: Option<&'static str>,
-    /// The text in place of a message without a visible character.
+    /// The text in place of a message that is empty or only white space.
     pub(crate) blank: Option<&'static str>,
 }
 
@@ -215,7 +215,7 @@ pub(crate) enum ErrorPart {
     Type,
     /// The message, the causes and the backtrace, each on its own line.
     Stack,
-    /// The causes, if there are any, joined by colons.
+    /// The causes, if there are any, joined by `: `.
     Chain,
 }
 
@@ -228,7 +228,8 @@ impl FormatTable {
         [self.open, self.head].into_iter().flatten()
     }
 
-    /// Returns whether no field can have this key, even if lines do not show it.
+    /// Returns whether a field with this key becomes `fields.<key>`, even if lines show no such
+    /// part.
     pub(crate) fn reserves(&self, key: &str) -> bool {
         let of_line = [
             self.timestamp,

@@ -64,7 +64,8 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) is_late: bool,
     /// Whether the policy of the layer has redacted the context.
     pub(crate) has_redacted_context: bool,
-    /// The recorder's sink to which `make_writer` belongs, once a line of it was buffered.
+    /// The recorder's sink to which `make_writer` belongs. Set when the recorder first buffers a
+    /// line of this layer.
     pub(crate) recorded_sink: OnceLock<LayerId>,
 }
 
@@ -117,7 +118,7 @@ where
         }
     }
 
-    /// Writes a record of the `log` crate, or the header of a dump.
+    /// Writes a record of the `log` crate, or a recorder's dump, which begins with its header.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn uncommon_event<S>(
         &self,
@@ -302,8 +303,8 @@ where
         parent
     }
 
-    /// Returns the current span if the layer is [late](JsonLayer::late), and so did not see how the
-    /// thread entered the span.
+    /// Returns the current span if the layer is [late](JsonLayer::late): the thread may have
+    /// entered the span before the layer was added.
     #[inline]
     pub(crate) fn missed_current<S>(&self, ctx: &Context<'_, S>) -> Option<Id>
     where
@@ -318,7 +319,7 @@ where
 
     /// Calls `f` with the node of the span that is current on this thread. `f` must not call code
     /// that may log. Returns `Err(Some(id))` if the caller must look the node up, and `Err(None)`
-    /// if there is no current span.
+    /// if there is no current span, or if the thread is exiting.
     ///
     /// The look-up must not happen here. It may drop the last reference to a span, which runs
     /// `on_close` of layers. `on_close` may log, but the thread's spans are borrowed.
@@ -392,8 +393,8 @@ where
         scratch.put_back();
     }
 
-    /// Writes a line if lines about `change` are enabled. Updates the times of the span if a line
-    /// may show them.
+    /// Writes a line if lines about `change` are enabled. Otherwise, updates the times of the span
+    /// if a later line shows them.
     #[inline]
     fn on_lifecycle<S>(&self, change: SpanChange, id: &Id, ctx: &Context<'_, S>)
     where
@@ -546,7 +547,8 @@ where
     SpanIdentity::find(&span).or_else(enclosing)
 }
 
-/// Calls `f` with the members and the trace ids, which replace fields of the span with their keys.
+/// Calls `f` with the members and the trace ids. Removes the fields of the span that have the keys
+/// of trace ids.
 fn with_trace_ids<R>(
     own: &OwnMembers<'_>,
     span_plan: &SpanPlan,

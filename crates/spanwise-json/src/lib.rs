@@ -41,13 +41,15 @@
 //! Every line of [`Format::Json`] has this order:
 //!
 //! * `timestamp`, `level`, `critical` for an event of `spanwise::critical!`, `target`, `message`;
-//! * the fields of the event as written, then those of the spans from the innermost outwards;
+//! * the fields of the event in the order of the code, then those of the spans from the innermost
+//!   outwards;
 //! * `trace_id`, `span_id` and `trace_flags` of the innermost span, where a layer exports traces to
 //!   OpenTelemetry. Fields with these names are omitted then;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
 //! * the lists `truncated` and `redacted`, if a field was cut, dropped or redacted;
-//! * members that only some lines have: the source location, the thread, `sample_rate`, `buffered`;
-//! * `service`, then the [static fields](JsonLayer::add).
+//! * members that only some lines have, in an order that varies: the source location, the thread,
+//!   `sample_rate` and `buffered`;
+//! * `service`, then `host` and `pid` if enabled, then the [static fields](JsonLayer::add).
 //!
 //! These rules apply:
 //!
@@ -57,7 +59,7 @@
 //!   span's `message`, …) is written as `fields.<name>`. So is a field whose name starts with
 //!   `fields.`, and one named like context that the HTTP layer or `spanwise_core::context::set`
 //!   has set. `file` and `line` are only renamed if the source location is shown.
-//! * A field recorded late is on every later line, also of the spans inside.
+//! * A field recorded late is on every later line of its span and of the spans inside.
 //! * An event with an explicit parent (`parent: &span`) shows the fields of that span and of the
 //!   spans around it. With `parent: None`, it shows no fields of spans.
 //! * Records of the `log` crate show their own target, file and line.
@@ -87,11 +89,11 @@
 //! | line | [`max_line`](JsonLayer::max_line): 256 KiB |
 //! | name of a field, span, target or thread | 256 bytes; a longer one is its start, `…` and a hash |
 //! | path of a source file | 1,024 bytes; a longer one is `…` and its end |
-//! | fields of a span | 64 |
+//! | fields of a span | 64; `truncated` does not list the others |
 //! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"` |
 //! | [`as_json()`] | 1 MiB |
 //!
-//! A line lists the fields that were cut or dropped: `"truncated":["body"]`.
+//! A line lists the fields that these limits cut or dropped: `"truncated":["body"]`.
 //!
 //! # Failures
 //!
@@ -138,16 +140,16 @@
 //!
 //! # Cost
 //!
-//! A callsite's keys, level and target are encoded when it is first seen, and a span's fields when
-//! they are recorded. An event formats its own values and copies the rest. The repository has
-//! figures in `docs/performance.md`.
+//! The keys, level and target of a callsite are encoded when the layer first sees it, and the
+//! fields of a span when they are recorded. An event formats its own values and copies the rest.
+//! The repository has figures in `docs/performance.md`.
 //!
 //! # Troubleshooting
 //!
 //! | symptom | cause |
 //! | --- | --- |
 //! | a field is called `fields.<name>` | its name is a key of the line, or of context that is set |
-//! | a field is missing | `truncated` lists it, [`include`](JsonLayer::include), [`exclude`](JsonLayer::exclude) or [`fields`](JsonLayer::fields) omits it, or the policy removes it |
+//! | a field is missing | `truncated` lists it, its span has more than 64 fields, [`include`](JsonLayer::include), [`exclude`](JsonLayer::exclude) or [`fields`](JsonLayer::fields) omits it, or the policy removes it |
 //! | lines without the fields of a span | the span was opened before the layer was added, or is disabled |
 //! | lines are lost, and stderr shows `write failed` | the writer returned an error, such as a full disk |
 //!
