@@ -489,7 +489,7 @@ where
 
 /// Appends the spans' members whose keys the event does not have.
 ///
-/// The event does not shadow trace ids and pinned context (see
+/// The event shadows neither trace ids nor pinned context (see
 /// [`Context`](spanwise_core::Context)). So fields of the event with the keys of trace ids are
 /// removed first, and those with pinned keys are renamed.
 #[cold]

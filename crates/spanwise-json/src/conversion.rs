@@ -1,7 +1,7 @@
 //! Conversion of the encoder's JSON into the values that a format writes in its own way.
 //!
 //! The *opening* of a member is everything before its value: `,"key":`. It may include the first
-//! bytes of the value, such as a quote and a prefix. A *start* is an offset.
+//! bytes of the value, such as a quote and a prefix.
 
 use crate::{
     escape,
@@ -35,7 +35,7 @@ pub(crate) enum Rule {
     Nanos,
     /// Texts of this many hexadecimal digits. The opening includes the quote and a prefix.
     Hex { digits: usize },
-    /// All values, as text. `blank` replaces a text without a visible character.
+    /// All values, as text. `blank` replaces a text that is empty or only white space.
     Message { blank: Option<&'static str> },
 }
 
@@ -88,7 +88,7 @@ impl ErrorMembers {
     }
 }
 
-/// The positions of a member that the encoder wrote and that is being converted.
+/// The offsets of a member that the encoder wrote and that is being converted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     pub(crate) member_start: usize,
@@ -232,7 +232,7 @@ pub(crate) fn is_visible(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
 }
 
-/// Returns whether the JSON string at the start of `json` has no visible character.
+/// Returns whether the JSON string at the start of `json` is empty or only white space.
 pub(crate) fn is_blank(json: &[u8]) -> bool {
     // A visible first character is the common case.
     if json.get(1).is_some_and(is_visible) {

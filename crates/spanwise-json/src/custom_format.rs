@@ -92,7 +92,8 @@ impl fmt::Debug for CustomFormat {
 /// Builds a format of flat JSON lines from names and values. Start with [`Format::custom`].
 ///
 /// The defaults are those of [`Format::Json`]. The rules for all formats apply: no key is repeated,
-/// no field changes a key of the line, and no field is lost. It is as fast as a built-in format.
+/// no field changes a key of the line, and no field is lost. The format is as fast as a built-in
+/// one.
 ///
 /// ```
 /// use spanwise_json::{ErrorLayout, Format, JsonLayer, OtherFields, Timestamp};
@@ -168,7 +169,8 @@ pub enum OtherFields {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorLayout {
-    /// An object with `message` and `chain`, under the name of the field.
+    /// An object with `message` and `chain`, and with `type` and `backtrace` if known, under the
+    /// name of the field.
     #[default]
     Object,
     /// Text: the message is `error`, and the causes are `error.chain`, joined by `: `.
@@ -177,7 +179,7 @@ pub enum ErrorLayout {
     Parts {
         /// The key of the message.
         message: String,
-        /// The key of the type.
+        /// The key of the type's short name.
         kind: String,
         /// The key of a text with the message, the causes and the backtrace, each on its own line.
         stack: String,
@@ -268,8 +270,8 @@ impl FormatBuilder {
     }
 
     /// Sets the key of the level, and the texts of TRACE, DEBUG, INFO, WARN, ERROR and of a
-    /// critical event. Defaults to `level` with the names of `tracing`. Then a critical event is at
-    /// ERROR, with the additional member `"critical":true`.
+    /// critical event. Defaults to `level` with the names of `tracing`. By default, a critical
+    /// event is at ERROR, with the additional member `"critical":true`.
     pub fn level(mut self, key: impl Into<String>, texts: [&str; 6]) -> Self {
         (self.level, self.levels) = (key.into(), Some(texts.map(str::to_owned)));
         self
@@ -332,7 +334,7 @@ impl FormatBuilder {
         self
     }
 
-    /// Shows the field `name` under a key of its own.
+    /// Shows the field `name` under `key`.
     pub fn field(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
         self.fields.push((name.into(), key.into()));
         self
@@ -363,8 +365,8 @@ impl FormatBuilder {
     /// # Errors
     /// - A name that has other characters than letters, digits, `-` and `_`, that is empty, or that
     ///   is the name of a built-in format.
-    /// - A key that is empty, is longer than 64 bytes, has control characters, or begins with
-    ///   `fields.` or `added.`.
+    /// - A key, or an [`OtherFields::Prefix`], that is empty, is longer than 64 bytes, has control
+    ///   characters, or begins with `fields.` or `added.`.
     /// - Two parts with one key, or a field with two keys.
     pub fn build(self) -> Result<Format, FormatError> {
         let problems = self.problems();

@@ -24,7 +24,7 @@ pub(crate) fn push_i64(line: &mut LineBuffer, number: i64) {
 const LIMIT: u32 = 100_000_000;
 
 /// Computes all eight digits together, each in a byte of one word. A line has few longer numbers,
-/// and this takes half as many instructions as one digit after the other and a copy.
+/// and this takes 2× fewer instructions than one digit after the other and a copy.
 #[inline]
 fn push_eight(line: &mut LineBuffer, number: u32) {
     let number = u64::from(number);

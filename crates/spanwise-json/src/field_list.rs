@@ -89,8 +89,8 @@ impl ShownPart {
         Self::SpanId,
     ];
 
-    /// Returns the placeholders of a template that show the part. None for the ids, which a
-    /// template shows as fields.
+    /// Returns the placeholders of a template that show the part. Empty for the ids of traces and
+    /// spans, which a template shows as fields.
     fn placeholders(self) -> &'static [&'static str] {
         match self {
             Self::Location => &["file", "line"],
@@ -209,7 +209,8 @@ impl FieldList {
     /// # Errors
     /// * Each word that omits or renames a key that the format requires.
     /// * Each word that gives two members of a line the same key.
-    /// * Each word that has no effect in the format.
+    /// * Each static text with a key that the receiver reads, or that a part may have.
+    /// * Each word that has no effect in the format, except `+trace_id` and `+span_id`.
     pub fn check(&self, format: &Format) -> Result<(), ParseError> {
         ParseError::check(match format.is_human_readable() {
             true => self.problems_for_people(format),
@@ -375,7 +376,7 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
     let Some(sign) = text.find(['>', '=']) else {
         return Err(Problem::new(format!(
-            "`{text}` says nothing about `{text}`: write `-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
+            "`{text}` has no sign: write `-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
         )));
     };
     let (name, value) = (text[..sign].trim(), text[sign + 1..].trim());
@@ -406,9 +407,9 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
 }
 
-/// Returns the problem with a word that has `->` or `=>` in place of `>`, if it does. Without this
-/// check, the word would rename or add something else. `before` is the text in front of the sign
-/// `>` or `=`, and `from_sign` is the text from the sign on.
+/// Returns the problem with a word that has `->` or `=>` in place of `>`. `None` if the word has
+/// neither. Without this check, the word would rename or add something else. `before` is the text
+/// in front of the sign `>` or `=`, and `from_sign` is the text from the sign on.
 fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     let name = before.trim_end_matches(['-', '=']).trim();
     let arrow = if from_sign.starts_with("=>") {

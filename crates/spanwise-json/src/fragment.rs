@@ -38,8 +38,8 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 ///
 /// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..text_len]`,
 ///   which has the trace ids, the name of the span and the list of spans. The rest of `bytes` is
-///   the table of the keys of the members before `split`. If a key has no key id, it is the bits of
-///   the own keys instead;
+///   the table of the keys of the members before `split`. If a key has no key id, the rest is the
+///   bits of the own keys instead;
 /// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
 ///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
 ///   `shared`, and `bytes` is empty.

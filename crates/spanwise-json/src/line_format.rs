@@ -321,8 +321,8 @@ impl<'a> EventView<'a> {
     }
 
     /// Returns the fields: those of the event, then those of the spans from the innermost outwards.
-    /// Each name occurs once, with the nearest value. The lists `truncated` and `redacted` are
-    /// among them.
+    /// Each name occurs once, with the nearest value. Static fields and members about the line,
+    /// such as `truncated`, `redacted` and `sample_rate`, are among them.
     pub fn fields(&self) -> impl Iterator<Item = (Cow<'a, str>, LineValue<'a>)> {
         let fields = self.fields.iter();
         fields.map(|(key, value)| (unescaped(key), LineValue::new(value)))

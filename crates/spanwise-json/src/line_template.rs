@@ -78,7 +78,8 @@ struct KnownOpening {
     bits: u128,
 }
 
-/// Whether a field is one of an event or of a span, and what it has to do with the error there.
+/// Whether a field belongs to an event or a span, and whether this field, another or none is the
+/// error there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldSource {
     Event,

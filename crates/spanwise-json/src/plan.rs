@@ -28,15 +28,16 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The part from the timestamp to the first field. Empty for a record of `log`, whose target is
-    /// not that of the callsite.
+    /// The part from the timestamp to the first field. Empty for a record of `log`, because its
+    /// target is not that of the callsite.
     pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[Key]>,
-    /// Empty unless several fields have the name of an error. In that case, only their values show
-    /// which one is the error. `keys` treats the first of them as the error. Each entry has the
-    /// index of another one, and the keys that treat that one as the error.
+    /// Empty unless several fields have the name of an error, and the format shows the error of an
+    /// event in its own way. Only the values show which field is the error. `keys` treats the first
+    /// of these fields as the error. Each entry has the index of another one, and the keys that
+    /// treat that one as the error.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
-    /// For events whose lines are mostly written in the format's own syntax, not as JSON.
+    /// For an event that is mostly written in the format's own syntax, not as JSON.
     pub(crate) rewritten: Option<RewrittenPlan>,
     /// The message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
@@ -50,8 +51,8 @@ pub(crate) struct Plan {
     pub(crate) bits: u128,
     /// All members have key ids, and no two may have the same key.
     has_key_ids: bool,
-    /// A field may be the message of an error whose other parts are members, too. Their keys then
-    /// count as keys of the event.
+    /// A field may have the key of an error's message, and the other parts of the error are members
+    /// of the line. The keys of these parts then count as keys of the event.
     pub(crate) has_error_key: bool,
     /// The callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
@@ -338,8 +339,8 @@ impl Plan {
         has_value.fold(0, |bits, (_, bit)| bits | bit)
     }
 
-    /// Lists the keys of a span's members that were encoded up to `end`, if all members have key
-    /// ids. Returns whether they do.
+    /// Lists the keys of a span's members, which were encoded up to `end`. Returns false, and lists
+    /// none, if a member may have no key id, or if [`OwnKeys::list`] cannot list them.
     #[inline]
     pub(crate) fn list_own_keys(
         &self,
@@ -352,7 +353,8 @@ impl Plan {
         self.has_key_ids && list.list(encoded, starts, end, &self.keys)
     }
 
-    /// Returns the bits of the keys of these fields.
+    /// Returns the bits of the keys of these fields. For a callsite with more than
+    /// [`MAX_SPAN_FIELDS`] fields, or with `other_errors`, returns those of all fields.
     #[inline]
     pub(crate) fn bits_of(&self, fields: FieldSet) -> u128 {
         if self.keys.len() > MAX_SPAN_FIELDS || !self.other_errors.is_empty() {

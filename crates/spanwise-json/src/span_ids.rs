@@ -20,8 +20,8 @@ use crate::{
 pub(crate) struct TraceIdKeys {
     /// Each member up to its digits: `,"trace_id":"`. Empty if lines omit it.
     shown: [Box<[u8]>; 3],
-    /// The keys as JSON strings. Also the keys that fields named `trace_id` have if their values
-    /// are not valid ids.
+    /// The keys as JSON strings. Also the keys of fields that have these names, but values that are
+    /// not valid ids.
     quoted: Box<[Box<[u8]>]>,
     /// The bits of all these keys.
     pub(crate) bits: u128,

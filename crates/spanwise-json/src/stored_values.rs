@@ -31,8 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StoredFields {
     fields: Box<[StoredField]>,
-    /// Whether lines of the callsite are encoded at once. They are after an event had an error as a
-    /// value, because an error cannot be stored.
+    /// Whether lines of the callsite are encoded at once: it has too many fields, or one of its
+    /// events had an error as a value, which cannot be stored.
     is_unsuitable: AtomicBool,
 }
 

@@ -164,8 +164,8 @@ impl Default for Timestamp {
     }
 }
 
-/// The start of a thread's last line of one layer, up to the timestamp. The next line of the same
-/// second changes only the fraction.
+/// The start of a thread's last line of one layer, up to the end of the timestamp's text. The next
+/// line of the same second changes only the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
     /// The second that the text is for.

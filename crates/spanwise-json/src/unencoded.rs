@@ -194,7 +194,7 @@ where
     }
 
     /// Calls `write`, which writes a line that may be buffered. If a recorder takes the disposition
-    /// of the line meanwhile, `make_writer` belongs to that recorder, whose sink is then stored.
+    /// of the line meanwhile, `make_writer` belongs to that recorder, and its sink is stored.
     pub(crate) fn noting_recorded_sink<R>(&self, write: impl FnOnce() -> R) -> R {
         if self.recorded_sink.get().is_some() {
             return write();

@@ -50,8 +50,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) clean_texts: &'a [CleanTexts],
 }
 
-/// The [`Role`]s that one pass writes. Two passes are needed if the message comes after other
-/// fields.
+/// The [`Role`]s that one pass writes directly: see [`Encoder::skip`] for the others. Two passes
+/// are needed if the message comes after other fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
@@ -159,7 +159,7 @@ impl<'a> Encoder<'a> {
         Some(key)
     }
 
-    /// Like [`begin`](Self::begin), for a value in one step.
+    /// Like [`begin`](Self::begin), for a value that is written in one step.
     #[inline]
     fn begin_value(
         &mut self,
@@ -195,7 +195,8 @@ impl<'a> Encoder<'a> {
         self.begin_value(field, self.pass as u8, |key| &key.starts.text)
     }
 
-    /// Like [`begin`](Self::begin), for a value that is converted if its field has a conversion.
+    /// Like [`begin`](Self::begin), for a value that [`skip`](Self::skip) converts if its field has
+    /// a conversion.
     #[inline]
     fn begin_plain(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
         self.begin(field, wanted, |key| (key.role, &key.starts.text.opening))
@@ -393,7 +394,7 @@ impl Visit for Encoder<'_> {
     }
 
     /// A number beyond 64 bits is a string, because most JSON readers would round it. In nested
-    /// lines, every `u128` is a string, as in `fmt().json()`.
+    /// lines, every 128-bit number is a string, as in `fmt().json()`.
     fn record_u128(&mut self, field: &Field, value: u128) {
         match u64::try_from(value) {
             Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),

@@ -56,7 +56,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             Known::Leaf("network.bytes_written", Kind::Integer),
         ),
     ],
-    // Datadog reads the status, the host, the time and the service from these.
+    // Datadog reads the status, the host, the time, the service and the trace from these.
     reserved: &[
         "level",
         "severity",

@@ -68,6 +68,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ],
     reserved_prefixes: &["logging.googleapis.com/"],
     addition: Some(Addition {
+        // A duration alone does not make an event an access event.
         applies: |name| name != DURATION && GROUP.iter().any(|(field, ..)| *field == name),
         make: http_request,
     }),

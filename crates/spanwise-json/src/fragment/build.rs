@@ -168,8 +168,9 @@ impl Fragment {
         &self.tail()[start..][..self.names_len as usize]
     }
 
-    /// Returns whether an inner span with the own members `own` shadows no member of this span. It
-    /// also shadows members with the keys of its trace ids. Compares key ids if all keys have them.
+    /// Returns whether an inner span with the own members `own` shadows no member of this span. The
+    /// trace ids of the inner span also shadow members with their keys. Compares key ids if all
+    /// keys have them.
     fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
             || (has_key_ids && !own.members.iter().any(|own| self.has_key_of(*own)));

@@ -8,7 +8,7 @@ use crate::{
     visit::FieldSet,
 };
 
-/// Which members of the spans an event shadows.
+/// The members of the spans that an event shadows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
     /// None: no key of the event is one of the spans'.

@@ -248,7 +248,7 @@ impl<'a> Encoder<'a> {
             self.line.push(object);
         }
         let object_start = self.line.len();
-        for (part, start) in &members.parts {
+        for (part, opening) in &members.parts {
             let text = match part {
                 ErrorPart::Message => message.clone(),
                 ErrorPart::Type => match errors::short_name(error) {
@@ -271,7 +271,7 @@ impl<'a> Encoder<'a> {
                     stack
                 }
             };
-            self.line.push(start);
+            self.line.push(opening);
             alteration |= text_value::push_str(self.line, &text, limit, None);
         }
         members.close_object(self.line, object_start);
