@@ -124,8 +124,9 @@ pub struct CaptureHandle {
 }
 
 impl CaptureHandle {
-    /// Adds this thread to the capture until the guard is dropped. Does nothing after the capture
-    /// has ended.
+    /// Adds this thread to the capture until the guard is dropped. A capture that has ended
+    /// still claims the thread: events of the thread that belong to no live capture by rule 1 or 2
+    /// are [unrouted](crate#what-belongs-to-a-capture).
     pub fn enter(&self) -> Entered {
         route::adopt_thread(Weak::clone(&self.store));
         Entered {

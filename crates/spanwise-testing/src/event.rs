@@ -90,7 +90,8 @@ impl Event {
     }
 
     /// Returns the line that a [`JsonLayer`](spanwise_json::JsonLayer) writes for the event, with
-    /// its line break.
+    /// its line break. The layer has the default settings, except for its limits: 1 MiB for a
+    /// text, and 64 MiB for a line.
     #[must_use]
     pub fn json_line(&self) -> &[u8] {
         &self.0.line

@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A failure shows the logged events and their source locations.
+//! A failure shows the location of the assertion and the events that it is about.
 //! `logs.assert_never_logged("tok_4242424242")` fails with:
 //!
 //! ```text
@@ -39,9 +39,9 @@
 //!     field `token` of the span request{tenant_id="acme" token="[tok_…]"}
 //! ```
 //!
-//! A test that panics for another reason prints the captured events, which the harness shows with
-//! the failure. Assertions accept a [`Pattern`]: a message, a regular expression ([`matching`]) or
-//! a closure ([`when`]).
+//! If a test panics for another reason, its capture prints the captured events, and the test
+//! harness shows them with the failure. Assertions accept a [`Pattern`]: a message, a regular
+//! expression ([`matching`]) or a closure ([`when`]).
 //!
 //! # When to use it
 //!
@@ -84,7 +84,7 @@
 //!   events, they are captured only once. A `Debug` that panics becomes
 //!   `<panicked while formatting>`.
 //! * A [`Capture`] keeps all its events in memory until it is dropped, with texts up to 1 MiB each.
-//!   Without a live capture, nothing is kept.
+//!   Without a live capture, no event is kept.
 //! * If a field is logged twice, [`Event::field`] returns the last value.
 //!
 //! # Troubleshooting
@@ -95,7 +95,7 @@
 //! | an event is missing if tests run in parallel | Its thread does not belong to a capture. Enter a span of the test on this thread, or call [`CaptureHandle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread. Use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
-//! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`. Call `tracing_log::LogTracer::init()`. |
+//! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`. Install `tracing_log::LogTracer` in tests instead. |
 
 mod assert;
 mod capture_guard;

@@ -36,7 +36,7 @@ enum Kind<'a> {
 
 /// Selects events whose message matches a regular expression, in the syntax of `regex-lite`.
 ///
-/// It may match any part of the message. Use `^…$` to match the whole message.
+/// The expression may match any part of the message. Use `^…$` to match the whole message.
 ///
 /// # Panics
 /// If `regex` is not a valid regular expression.

@@ -67,7 +67,8 @@ pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     text + &lines(&shown.collect::<Vec<_>>())
 }
 
-/// Lists the unrouted events that match, with a remedy. Returns an empty text if there are none.
+/// Lists the unrouted events that `matches` selects, with a remedy. Returns an empty text if there
+/// are none.
 pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool) -> String {
     let matching: Vec<Event> = unrouted
         .iter()

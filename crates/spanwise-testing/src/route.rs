@@ -31,7 +31,7 @@ pub(crate) struct CaptureStore {
 pub(crate) struct Captured {
     pub(crate) events: Vec<Event>,
     pub(crate) spans: Vec<Arc<SpanRecord>>,
-    /// Events and spans during this capture that did not belong to a live capture.
+    /// Events and spans during this capture that belonged to no live capture.
     pub(crate) unrouted_events: Vec<Event>,
     pub(crate) unrouted_spans: Vec<Arc<SpanRecord>>,
     /// Secrets that were found. Failures hide them.
@@ -198,8 +198,8 @@ impl Route {
     }
 }
 
-/// Adds a span without a live capture, into which values were recorded, to the unrouted spans of
-/// every live capture. Captures that began after the span was opened do not have it yet.
+/// Adds a span to the unrouted spans of every live capture. Called when values are recorded into a
+/// span that belongs to no live capture: captures that began after it was opened do not have it.
 pub(crate) fn add_to_unrouted(span: &Arc<SpanRecord>) {
     for store in all_live() {
         let spans = &mut store.lock().unrouted_spans;

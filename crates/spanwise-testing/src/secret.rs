@@ -7,13 +7,13 @@ use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 /// A text to search for, in the forms that Rust and `JsonLayer` give it.
 pub(crate) struct Secret {
     plain: String,
-    /// All these forms, including the plain one. The longest form is first. Otherwise, hiding a
-    /// shorter form could leave a part of a longer one.
+    /// The forms to search for, including the plain one. The longest form is first, because hiding
+    /// a shorter form first could leave a part of a longer one.
     forms: Vec<String>,
 }
 
-/// Shorter secrets are not searched as lists of numbers or hexadecimal digits, because those may
-/// occur by chance.
+/// The minimum length of a secret whose bytes are searched as a list of numbers and as hexadecimal
+/// digits. Those of a shorter secret may occur by chance.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {

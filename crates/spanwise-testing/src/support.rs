@@ -18,7 +18,8 @@ use std::{
 
 use spanwise_core::Clock;
 
-/// The longest wait of a test. No operation takes as long, even on a busy machine.
+/// The maximum time that a test waits for one operation: none takes as long, even on a busy
+/// machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` returns `true`. `what` describes the condition in a failure.

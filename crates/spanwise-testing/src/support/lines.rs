@@ -18,7 +18,7 @@ use super::parse_json;
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// The longest wait until the clones are dropped, even on a busy machine.
+/// The maximum time until the clones are dropped, even on a busy machine.
 const DROP_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[expect(clippy::must_use_candidate, reason = "most of these assert")]
@@ -53,7 +53,8 @@ impl Lines {
         self.0.lock().clear();
     }
 
-    /// Returns the lines as JSON. Fails if a line is not valid JSON or repeats a key.
+    /// Returns the lines as JSON. Fails if a line is not a JSON object, or if an object repeats a
+    /// key.
     #[track_caller]
     pub fn objects(&self) -> Vec<Value> {
         objects(&self.text())
