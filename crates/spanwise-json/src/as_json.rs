@@ -19,11 +19,11 @@ use crate::{json_lexer::string_end, work};
 /// # assert_eq!(as_json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
 /// ```
 ///
-/// A value that fails to serialize becomes a string with the error. If an object repeats a key, the
-/// last one is kept. Within other text (`"items: {json}"`), the JSON is text. JSON longer than
-/// 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`. A
-/// [`JsonLayer`](crate::JsonLayer) also cuts it at [`max_field`](crate::JsonLayer::max_field), and
-/// shows JSON that was cut as a string.
+/// A value that fails to serialize becomes a string with the error. If an object repeats a key, its
+/// last member with this key is kept. Within other text (`"items: {json}"`), the JSON is text. JSON
+/// longer than 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
+/// A [`JsonLayer`](crate::JsonLayer) also cuts it at [`max_field`](crate::JsonLayer::max_field),
+/// and shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
 }

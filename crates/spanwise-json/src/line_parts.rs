@@ -360,7 +360,7 @@ impl<'a> PartFinder<'a> {
         keys(self.base).chain(process_keys)
     }
 
-    /// Returns whether another part of a line has a key.
+    /// Returns whether another part of a line, or a place of the format, has a key.
     fn is_taken(&self, key: &str, part: &str, changes: &Changes) -> bool {
         let is_changed = |other: &str| changes.iter().any(|(key, _)| *key == other);
         let mut others = self

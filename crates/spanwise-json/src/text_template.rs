@@ -26,11 +26,11 @@ use crate::{
 pub(crate) const PREFIX: &str = "text:";
 
 #[derive(Debug)]
-struct TextTemplate(Vec<TemplatePart>);
+struct TextTemplate(Vec<TemplatePiece>);
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum TemplatePart {
+enum TemplatePiece {
     Text(String),
     Level,
     /// The part of the line with this key.
@@ -42,23 +42,23 @@ enum TemplatePart {
 }
 
 /// The placeholders, besides the names of fields.
-const PLACEHOLDERS: [(&str, TemplatePart); 16] = [
-    ("time", TemplatePart::Part(TIME)),
-    ("level", TemplatePart::Level),
-    ("target", TemplatePart::Part(TARGET)),
-    ("message", TemplatePart::Part(MESSAGE)),
-    ("fields", TemplatePart::Fields),
-    ("span", TemplatePart::Part(SPAN)),
-    ("spans", TemplatePart::Part(SPANS)),
-    ("file", TemplatePart::Part(FILE)),
-    ("line", TemplatePart::Part(LINE)),
-    ("thread", TemplatePart::Part(THREAD)),
-    ("thread_id", TemplatePart::Part(THREAD_ID)),
-    ("pid", TemplatePart::Part(PID)),
-    ("host", TemplatePart::Part(HOST)),
-    ("service", TemplatePart::Part(SERVICE)),
-    ("version", TemplatePart::Part(VERSION)),
-    ("environment", TemplatePart::Part(ENVIRONMENT)),
+const PLACEHOLDERS: [(&str, TemplatePiece); 16] = [
+    ("time", TemplatePiece::Part(TIME)),
+    ("level", TemplatePiece::Level),
+    ("target", TemplatePiece::Part(TARGET)),
+    ("message", TemplatePiece::Part(MESSAGE)),
+    ("fields", TemplatePiece::Fields),
+    ("span", TemplatePiece::Part(SPAN)),
+    ("spans", TemplatePiece::Part(SPANS)),
+    ("file", TemplatePiece::Part(FILE)),
+    ("line", TemplatePiece::Part(LINE)),
+    ("thread", TemplatePiece::Part(THREAD)),
+    ("thread_id", TemplatePiece::Part(THREAD_ID)),
+    ("pid", TemplatePiece::Part(PID)),
+    ("host", TemplatePiece::Part(HOST)),
+    ("service", TemplatePiece::Part(SERVICE)),
+    ("version", TemplatePiece::Part(VERSION)),
+    ("environment", TemplatePiece::Part(ENVIRONMENT)),
 ];
 
 /// The prefix of a placeholder that always means a field: `{fields.level}` is the field `level`.
@@ -89,7 +89,7 @@ pub(crate) fn format(template: &str) -> Result<Format, ParseError> {
     let shows = |key: &str| {
         pieces
             .iter()
-            .any(|piece| matches!(piece, TemplatePart::Part(part) if *part == key))
+            .any(|piece| matches!(piece, TemplatePiece::Part(part) if *part == key))
     };
     let table = FormatTable {
         thread: ThreadKeys {
@@ -117,8 +117,8 @@ pub(crate) fn hides(format: &Format, names: &[&str]) -> bool {
 }
 
 /// Splits a template into texts and placeholders. `{{` and `}}` are braces in a text.
-fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
-    let mut pieces: Vec<TemplatePart> = Vec::new();
+fn parse(template: &str) -> Result<Vec<TemplatePiece>, ParseError> {
+    let mut pieces: Vec<TemplatePiece> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
@@ -150,7 +150,7 @@ fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
     if problems.is_empty()
         && !pieces
             .iter()
-            .any(|piece| !matches!(piece, TemplatePart::Text(_)))
+            .any(|piece| !matches!(piece, TemplatePiece::Text(_)))
     {
         problems.push(Problem::new(
             "a template needs a placeholder, such as `text:{level} {time} {message} {fields}`",
@@ -160,16 +160,16 @@ fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
 }
 
 /// Appends a text. Joins it with a text at the end.
-fn push_text(pieces: &mut Vec<TemplatePart>, text: &str) {
+fn push_text(pieces: &mut Vec<TemplatePiece>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
-        Some(TemplatePart::Text(last)) => last.push_str(text),
-        _ => pieces.push(TemplatePart::Text(text.to_owned())),
+        Some(TemplatePiece::Text(last)) => last.push_str(text),
+        _ => pieces.push(TemplatePiece::Text(text.to_owned())),
     }
 }
 
 /// Returns the placeholder with a name. A name that is nearly that of a part is a mistake.
-fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
+fn placeholder(name: &str) -> Result<TemplatePiece, Problem> {
     if let Some((_, piece)) = PLACEHOLDERS.iter().find(|(other, _)| *other == name) {
         return Ok(piece.clone());
     }
@@ -187,7 +187,7 @@ fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
         Some(meant) => Err(Problem::new(format!(
             "`{{{name}}}` is not a placeholder: did you mean `{{{meant}}}`? write `{{fields.{name}}}` for a field of this name"
         ))),
-        None => Ok(TemplatePart::Field(field_name.to_owned())),
+        None => Ok(TemplatePiece::Field(field_name.to_owned())),
     }
 }
 
@@ -195,7 +195,7 @@ impl TextTemplate {
     /// Returns whether the field has a placeholder of its own.
     fn has_placeholder(&self, key: &str) -> bool {
         let mut pieces = self.0.iter();
-        pieces.any(|piece| matches!(piece, TemplatePart::Field(name) if name == key))
+        pieces.any(|piece| matches!(piece, TemplatePiece::Field(name) if name == key))
     }
 
     fn push_fields(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) {
@@ -216,16 +216,16 @@ impl LineFormat for TextTemplate {
     fn write(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) -> fmt::Result {
         for piece in &self.0 {
             match piece {
-                TemplatePart::Text(text) => line.raw(text),
-                TemplatePart::Level => line.raw(level_name(event.event_level())),
-                TemplatePart::Part(key) => push_value(line, event.part(key)),
-                TemplatePart::Field(name) => {
+                TemplatePiece::Text(text) => line.raw(text),
+                TemplatePiece::Level => line.raw(level_name(event.event_level())),
+                TemplatePiece::Part(key) => push_value(line, event.part(key)),
+                TemplatePiece::Field(name) => {
                     let mut fields = event.raw_fields().iter();
                     if let Some((_, value)) = fields.find(|(key, _)| key == name) {
                         push_value(line, value);
                     }
                 }
-                TemplatePart::Fields => self.push_fields(event, line),
+                TemplatePiece::Fields => self.push_fields(event, line),
             }
         }
         line.trim_end();

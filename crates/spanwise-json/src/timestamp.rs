@@ -98,8 +98,8 @@ impl Timestamp {
         }
     }
 
-    /// Sets the offset from UTC in minutes east of Greenwich, from -1,439 to 1,439. Defaults to 0,
-    /// shown as `Z`.
+    /// Sets the offset from UTC in minutes east of Greenwich, from -1,439 to 1,439; other values
+    /// are clamped. Defaults to 0, shown as `Z`.
     #[must_use]
     pub const fn at_offset_minutes(self, minutes: i16) -> Self {
         const DAY: i16 = 24 * 60;

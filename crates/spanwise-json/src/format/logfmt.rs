@@ -176,7 +176,7 @@ fn is_word(text: &[u8]) -> bool {
     !blocks.iter().any(has_end) && !has_end(&small_block(rest)) && is_not_empty_or_null(text)
 }
 
-/// Returns a bit for each byte of an escaped text that needs quotes.
+/// Returns a bit for each byte because of which an escaped text needs quotes.
 #[inline]
 fn find_word_ends(block: &[u8; BLOCK_LEN]) -> u32 {
     escape::find_any(block, *b" =\\")
