@@ -1,7 +1,7 @@
 //! The settings, one row each.
 //!
-//! A row has the definition that the documentation shows, the parser, and the default. Its consumer
-//! reads the effective value with [`Choices::choose`](crate::choices::Choices::choose).
+//! A row has the definition that the documentation shows, the parser, and the default.
+//! [`Choices`](crate::choices::Choices) chooses the effective value.
 
 use std::path::PathBuf;
 
@@ -32,8 +32,8 @@ pub(crate) struct SettingRow<T> {
     pub(crate) default: DefaultValue<T>,
     pub(crate) in_tests: InTests,
     pub(crate) errors: ErrorStyle,
-    /// Whether other programs use the variable as a switch. If so, values such as `true` are
-    /// ignored here, with a warning.
+    /// Whether other programs use the variable as a switch. If so, values such as `true` and `0`
+    /// are ignored here, with a warning.
     pub(crate) is_shared: bool,
     /// The optional part of `spanwise` that reads the value. `None` if no optional part reads it.
     pub(crate) feature: Option<Feature>,
@@ -122,7 +122,7 @@ optional_types! {
 }
 
 impl<T> SettingRow<T> {
-    /// Sets the default, which is [`DefaultValue::Omitted`] otherwise.
+    /// Sets the default. Without this call, it is [`DefaultValue::Omitted`].
     const fn or(mut self, default: DefaultValue<T>) -> Self {
         self.default = default;
         self
@@ -241,7 +241,7 @@ settings! {
         key: "spans",
         default: "info; for a target of which RUST_LOG shows more, that level",
         accepts: "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
-        help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events. It disables the spans of a target only if it switches that target `off`.",
+        help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events, and disables the spans of a target only if it switches that target `off`.",
         parse: parse::span_levels,
     }.or(Text("info at least"));
     LOG_OWN: Vec<String> = {
@@ -278,7 +278,7 @@ settings! {
         key: "sink.main.max_line",
         default: "256KiB",
         accepts: "a size from `256B` to `1GiB`",
-        help: "The length up to which a line keeps all of its fields. A longer line of JSON, `logfmt` or `otlp` loses fields, those of the outermost span first. The message and the parts of the line itself stay, so a line with a long message is longer. In the formats gcp, datadog and emf, it is at most what their receivers accept. Formats for people ignore it.",
+        help: "The length up to which a line keeps all of its fields. A longer line of JSON, `logfmt` or `otlp` loses fields, those of the outermost span first. The message and the parts of the line itself stay, so a line with a long message is longer. In the formats gcp, datadog and emf, the length is at most what their receivers accept. Formats for people ignore it.",
         parse: parse::max_line,
     };
     LOG_OUTPUT: Output = {
@@ -312,7 +312,7 @@ settings! {
         key: "panic.backtrace",
         default: "short; full in `pretty`, `compact` and `short` if RUST_BACKTRACE is full; under the preset cli off, unless RUST_BACKTRACE is set",
         accepts: "short, full, off",
-        help: "The length of the backtrace in the event of a panic. `short` only counts the frames of std, tokio, hyper, axum and tower, and in lines for people all frames outside LOG_OWN.",
+        help: "The length of the backtrace in the event of a panic. With `short`, the frames of std, tokio, hyper, axum and tower are only counted. In lines for people, all frames outside LOG_OWN are only counted.",
         parse: parse::named,
     };
     LOG_FILE: PathBuf = {
@@ -348,7 +348,7 @@ settings! {
         key: "sink.file.keep",
         default: "14 files",
         accepts: "a number such as `14 files`, an age such as `30d`, a total size such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
-        help: "The limits for rolled files. A file that exceeds any limit is deleted.",
+        help: "The limits for rolled files. While any limit is exceeded, the oldest file is deleted.",
         parse: parse::from_str,
     }.or(Value(Retention::default)).ignored_in_tests();
     LOG_FILE_COMPRESS: Compression = {
@@ -443,7 +443,7 @@ settings! {
         key: "strict",
         default: "0",
         accepts: SWITCH,
-        help: "Whether a warning about the name of a variable is an error at the start, like an invalid value.",
+        help: "Whether the warnings of the start, such as those about names of variables, are errors, like invalid values.",
         parse: parse::switch,
     };
     SERVICE_NAME: String = {
@@ -610,7 +610,7 @@ settings! {
         key: "sink.sentry.enable_logs",
         default: "false",
         accepts: SWITCH,
-        help: "Whether events from INFO on are sent as logs, too.",
+        help: "Whether events at INFO and more severe levels are sent as logs, too.",
         parse: parse::switch,
     }.or(Text("false"));
 }

@@ -293,7 +293,7 @@ fn wrong_kind(node: &Node, kind: KeyKind, accepts: &str) -> Option<String> {
         | (FileValue::Integer(_), KeyKind::Integer | KeyKind::Number)
         | (FileValue::Float(_), KeyKind::Number)
         | (FileValue::Bool(_), KeyKind::Bool)
-        | (FileValue::Table(_), KeyKind::Table | KeyKind::Names | KeyKind::Condition) => true,
+        | (FileValue::Table(_), KeyKind::Table | KeyKind::NamedTables | KeyKind::Condition) => true,
         (FileValue::List(nodes), KeyKind::List) => match nodes.iter().find(|node| !is_text(node)) {
             Some(other) => return Some(format!("a list with {}: write texts", kind_of(other))),
             None => true,
@@ -311,7 +311,7 @@ fn accepted(kind: KeyKind, accepts: &str) -> String {
         KeyKind::Number => accepts.to_owned(),
         KeyKind::Bool => "true or false".to_owned(),
         KeyKind::List => "a list of texts".to_owned(),
-        KeyKind::Table | KeyKind::Names | KeyKind::Condition => "a table".to_owned(),
+        KeyKind::Table | KeyKind::NamedTables | KeyKind::Condition => "a table".to_owned(),
     }
 }
 

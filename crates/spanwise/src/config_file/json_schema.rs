@@ -82,7 +82,7 @@ fn below(pattern: &str) -> Vec<&'static Key> {
 }
 
 fn is_table(key: &Key) -> bool {
-    matches!(key.kind, KeyKind::Table | KeyKind::Names)
+    matches!(key.kind, KeyKind::Table | KeyKind::NamedTables)
 }
 
 /// Returns a member of the top level. A table refers to a definition, because profiles refer to it
@@ -110,7 +110,7 @@ fn schema(key: &Key) -> Json {
         KeyKind::List => or_interpolated(list_of(of_type("string"))),
         KeyKind::Condition if key.path == "filter.*.level" => to_definition("level_condition"),
         KeyKind::Condition => to_definition("condition"),
-        KeyKind::Names => {
+        KeyKind::NamedTables => {
             let each = below(key.path).into_iter().map(schema).next();
             let members = [
                 ("type", Json::text("object")),

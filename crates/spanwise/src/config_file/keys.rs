@@ -1,5 +1,8 @@
 //! The keys of a configuration file, one row each. The check of names and kinds, `explain()` and
-//! the JSON Schema read these rows. A key of a setting has the texts of that setting.
+//! the JSON Schema read these rows. The key of a setting has the help text of that setting.
+//!
+//! Not in the rows: most keys of OTLP sinks, which [`otel_key`] derives from variables, and the
+//! keys inside a condition, which are in [`CONDITIONS`].
 
 use spanwise_core::Setting;
 
@@ -19,7 +22,8 @@ pub(super) struct Key {
     /// The path, such as `sink.*.rotate`. A star matches any name.
     pub(super) path: &'static str,
     pub(super) kind: KeyKind,
-    /// The accepted values, as errors and the JSON Schema show them.
+    /// The accepted values, as the JSON Schema shows them. An error about a value of the wrong kind
+    /// shows them only for texts and numbers.
     pub(super) accepts: &'static str,
     pub(super) help: &'static str,
     /// The only accepted texts, if they can be listed.
@@ -41,7 +45,7 @@ pub(super) enum KeyKind {
     /// A table with the keys below this path.
     Table,
     /// A table of tables, each with a name that the file chooses.
-    Names,
+    NamedTables,
     /// A condition of a filter, which is a table.
     Condition,
 }
@@ -99,17 +103,29 @@ impl Key {
         }
     }
 
-    const fn setting(path: &'static str, kind: KeyKind, def: &Setting) -> Self {
-        Self::new(path, kind, def.accepts, def.help)
+    /// Creates a key at `path` with the help text of a setting. The accepted values are those of
+    /// the variable, except for kinds that a file writes in another way.
+    const fn with_texts_of(path: &'static str, kind: KeyKind, def: &Setting) -> Self {
+        let accepts = match kind {
+            Bool => SWITCH,
+            List => "a list of texts",
+            _ => def.accepts,
+        };
+        Self::new(path, kind, accepts, def.help)
     }
 
-    /// The key of a setting, at the path that the setting has in a file.
-    const fn own(kind: KeyKind, def: &Setting) -> Self {
+    /// Creates the key of a setting, at the path that the setting has in a file.
+    const fn for_setting(kind: KeyKind, def: &Setting) -> Self {
         match def.key {
-            Some(path) => Self::setting(path, kind, def),
+            Some(path) => Self::with_texts_of(path, kind, def),
             // This fails the build, because the list of keys is a constant.
             None => panic!("the setting has no key"),
         }
+    }
+
+    const fn accepts(mut self, accepts: &'static str) -> Self {
+        self.accepts = accepts;
+        self
     }
 
     const fn words(mut self, words: &'static [&'static str]) -> Self {
@@ -128,7 +144,7 @@ impl Key {
     }
 }
 
-use KeyKind::{Bool, Condition, Integer, List, Names, Number, Table, Text};
+use KeyKind::{Bool, Condition, Integer, List, NamedTables, Number, Table, Text};
 
 /// The kinds of sinks.
 pub(super) const SINK_KINDS: [&str; 6] = ["stdout", "stderr", "file", "sentry", "otlp", "none"];
@@ -155,7 +171,7 @@ pub(super) const RESERVED_KEYS: [&str; 1] = ["control"];
 
 const LEVEL: &str = "off, error, warn, info, debug, trace";
 const SWITCH: &str = "true or false";
-const NAMES: &str = "a list of names";
+const LIST_OF_NAMES: &str = "a list of names";
 const SIZE: &str = "a size with a unit, such as `8MiB`";
 const VALUES: &str = "a text, a number, true or false, or a list of them";
 
@@ -166,50 +182,51 @@ pub(super) const KEYS: &[Key] = &[
         "1",
         "The version of the format of this file.",
     ),
-    Key::own(Text, &LOG_PRESET.def),
-    Key::own(Text, &RUST_LOG.def),
-    Key::own(Text, &LOG_SPANS.def),
-    Key::own(List, &LOG_OWN.def),
-    Key::own(List, &LOG_CONTEXT.def),
-    Key::own(Text, &LOG_TIME.def),
-    Key::own(Text, &LOG_PARENT.def),
-    Key::own(Text, &LOG_STATIC_FIELDS.def),
-    Key::own(Bool, &LOG_STRICT.def),
+    Key::for_setting(Text, &LOG_PRESET.def),
+    Key::for_setting(Text, &RUST_LOG.def),
+    Key::for_setting(Text, &LOG_SPANS.def),
+    Key::for_setting(List, &LOG_OWN.def).accepts("a list of names of crates or modules"),
+    Key::for_setting(List, &LOG_CONTEXT.def).accepts("a list of field names"),
+    Key::for_setting(Text, &LOG_TIME.def),
+    Key::for_setting(Text, &LOG_PARENT.def),
+    Key::for_setting(Text, &LOG_STATIC_FIELDS.def),
+    Key::for_setting(Bool, &LOG_STRICT.def),
     Key::new(
         "reload",
         Text,
         "off, manual, sighup, or an interval of at least `1s`",
-        "Whether changed files are applied while the program runs. With `manual`, the program \
-         calls `Handle::reload`. With `sighup`, SIGHUP does the same, and reopens the log files. \
-         With an interval, the files are also compared at that interval. Defaults to off.",
+        "When changed files are applied while the program runs. `manual`: when the program calls \
+         `Handle::reload`. `sighup`: also at each SIGHUP, which reopens the log files, too. An \
+         interval: also when a check at this interval finds a change. Defaults to off.",
     ),
     Key::new(
         "include",
         List,
-        "paths of files, relative to this one; the last part may have `*`",
-        "Files that override this one, in the order of the list. The files of a path with `*` are \
-         sorted.",
+        "a list of paths, relative to the directory of this file; the file name may have `*` and \
+         `?`",
+        "Files that override this one. A later path in the list overrides an earlier one. The \
+         files that a path with `*` matches are sorted by name.",
     ),
     Key::new(
         "service",
         Table,
         "a table",
-        "The service, as each line names it.",
+        "The name and other attributes of the service.",
     ),
-    Key::own(Text, &SERVICE_NAME.def),
-    Key::own(Text, &SERVICE_VERSION.def),
-    Key::own(Text, &SERVICE_NODE.def),
-    Key::own(Text, &APP_ENV.def),
+    Key::for_setting(Text, &SERVICE_NAME.def),
+    Key::for_setting(Text, &SERVICE_VERSION.def),
+    Key::for_setting(Text, &SERVICE_NODE.def),
+    Key::for_setting(Text, &APP_ENV.def),
     Key::new(
         "redact",
         Table,
         "a table",
         "The values that every output hides.",
     ),
-    Key::own(Text, &LOG_REDACT.def),
-    Key::own(Text, &LOG_REDACT_KEY_FILE.def),
+    Key::for_setting(Text, &LOG_REDACT.def),
+    Key::for_setting(Text, &LOG_REDACT_KEY_FILE.def),
     Key::new("sample", Table, "a table", "The sampler."),
-    Key::own(Text, &LOG_SAMPLE.def),
+    Key::for_setting(Text, &LOG_SAMPLE.def),
     Key::new("recorder", Table, "a table", "The flight recorder."),
     Key::new(
         "recorder.capture",
@@ -221,60 +238,70 @@ pub(super) const KEYS: &[Key] = &[
         "recorder.slow",
         Text,
         "a duration, such as `1s`",
-        "The duration of a slow request. The events of slower requests are written, too.",
+        "Also writes the buffered events of slow requests, which take at least this long. By \
+         default, no request is slow.",
     ),
     Key::new(
         "recorder.tail",
         Number,
         "a number from 0 to 1",
-        "The ratio of other requests whose events are written.",
+        "Also buffers the shown events at INFO and more verbose levels. They are written if the \
+         request fails or is slow, and for this ratio of the other requests. Defaults to 1: they \
+         are not buffered.",
     ),
     Key::new(
         "recorder.lines",
         Text,
         "a rate, such as `10000/s`",
-        "The maximum rate of written lines.",
+        "The maximum rate at which each sink writes buffered lines. Defaults to 10000/s.",
     ),
     Key::new("http", Table, "a table", "The layer for servers."),
-    Key::own(List, &LOG_HTTP_TRUST.def),
-    Key::own(Text, &LOG_HTTP_CLIENT_ADDRESS.def),
+    Key::for_setting(List, &LOG_HTTP_TRUST.def)
+        .accepts("a list of addresses and networks, or of the one word `never` or `always`"),
+    Key::for_setting(Text, &LOG_HTTP_CLIENT_ADDRESS.def),
     Key::new("panic", Table, "a table", "How panics are logged."),
     Key::new(
         "panic.hook",
         Bool,
         SWITCH,
-        "Whether a panic is logged. The preset test has no hook.",
+        "Whether a panic is logged. Defaults to true, under the preset test to false.",
     ),
-    Key::own(Text, &LOG_PANIC_BACKTRACE.def),
+    Key::for_setting(Text, &LOG_PANIC_BACKTRACE.def),
     Key::new(
         "format",
-        Names,
+        NamedTables,
         "tables",
-        "Formats by name, which sinks use.",
+        "Formats with names of their own. A sink uses one by its name.",
     ),
-    Key::new("format.*", Table, "a table", "A format with changes."),
-    Key::setting("format.*.base", Text, &LOG_FORMAT.def),
+    Key::new(
+        "format.*",
+        Table,
+        "a table",
+        "Another format with changes, or a template.",
+    ),
+    Key::with_texts_of("format.*.base", Text, &LOG_FORMAT.def),
     Key::new(
         "format.*.template",
         Text,
         "a text such as `{level} {time} {message} {fields}`",
         "The template of each line, instead of `base`.",
     ),
-    Key::setting("format.*.fields", Text, &LOG_FIELDS.def),
+    Key::with_texts_of("format.*.fields", Text, &LOG_FIELDS.def),
     Key::new(
         "format.*.max_field",
         Text,
         "a size from `256B` to `16MiB`",
         "The maximum length of the text of a value. Defaults to 16KiB.",
     ),
-    Key::setting("format.*.max_line", Text, &LOG_MAX_LINE.def),
-    Key::new("sink", Names, "tables", "The sinks by name."),
+    Key::with_texts_of("format.*.max_line", Text, &LOG_MAX_LINE.def),
+    Key::new("sink", NamedTables, "tables", "The sinks by name."),
     Key::new("sink.*", Table, "a table", "A sink."),
     Key::new(
         "sink.*.kind",
         Text,
         "stdout, stderr, file, sentry, otlp, none",
-        "What the sink writes to. The sinks `file`, `error_file`, `sentry` and `otlp` need no kind.",
+        "What the sink writes to. The sinks `main`, `file`, `error_file`, `sentry` and `otlp` \
+         need no kind.",
     )
     .words(&SINK_KINDS),
     Key::new(
@@ -287,21 +314,23 @@ pub(super) const KEYS: &[Key] = &[
         "sink.*.format",
         Text,
         LOG_FORMAT.def.accepts,
-        "The format of lines, or the name of a `[format.NAME]`. Defaults to the format of the sink \
-         `main`, or else of the preset.",
+        "The format of lines: one of these, the name of a table `[format.NAME]`, or the name of a \
+         format that the program registers. Defaults to LOG_FORMAT, else to the format of the \
+         sink `main`, else by preset.",
     )
     .only_for(Sinks::Lines),
     Key::new(
         "sink.*.level",
         Text,
         "a level, or directives such as `warn,shop=info`",
-        "The levels of the events that the sink gets. Defaults to all events that reach it.",
+        "The levels of the events that the sink gets. Defaults to all levels, for the sink \
+         `error_file` to error.",
     ),
     Key::new(
         "sink.*.filters",
         List,
-        NAMES,
-        "The filters that all events pass, in this order.",
+        LIST_OF_NAMES,
+        "The filters that are applied to each event of the sink, in this order.",
     ),
     Key::new(
         "sink.*.sample",
@@ -317,7 +346,14 @@ pub(super) const KEYS: &[Key] = &[
         "Whether the flight recorder writes to the sink. Defaults to true.",
     )
     .only_for(Sinks::Lines),
-    Key::setting("sink.*.color", Text, &LOG_COLOR.def).only_for(Sinks::Streams),
+    Key::new(
+        "sink.*.color",
+        Text,
+        LOG_COLOR.def.accepts,
+        "Whether `pretty`, `compact` and `short` have colours. Defaults to auto: if the output is a \
+         terminal, unless NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE or TERM decides.",
+    )
+    .only_for(Sinks::Streams),
     Key::new(
         "sink.*.redact",
         Text,
@@ -329,8 +365,8 @@ pub(super) const KEYS: &[Key] = &[
         "sink.*.background",
         Bool,
         SWITCH,
-        "Whether a background thread writes the lines. Defaults to true for files, and to true for \
-         stdout and stderr under the preset prod.",
+        "Whether a background thread writes the lines. Defaults to true for files and, under the \
+         preset prod, for stdout and stderr.",
     )
     .only_for(Sinks::Lines),
     Key::new(
@@ -344,22 +380,24 @@ pub(super) const KEYS: &[Key] = &[
         "sink.*.when_full",
         Text,
         "shed_by_level 100ms, block 1s, shed",
-        "What happens to a line while the buffer is full. Defaults to `shed_by_level 100ms`.",
+        "What happens to a line while the buffer is full. Defaults to `Builder::when_full`, else \
+         to `shed_by_level 100ms`.",
     )
     .only_for(Sinks::Lines),
     Key::new(
         "sink.*.fallback",
         List,
-        "a list of `stderr`",
-        "Where lines go while the file cannot be written.",
+        "the list `[\"stderr\"]`, or an empty list",
+        "Where lines go while the file cannot be written. If all sinks are files, they go to \
+         stderr even without this key.",
     )
     .only_for(Sinks::Files),
-    Key::setting("sink.*.fields", Text, &LOG_FIELDS.def).only_for(Sinks::Lines),
-    Key::setting("sink.*.max_line", Text, &LOG_MAX_LINE.def).only_for(Sinks::Lines),
+    Key::with_texts_of("sink.*.fields", Text, &LOG_FIELDS.def).only_for(Sinks::Lines),
+    Key::with_texts_of("sink.*.max_line", Text, &LOG_MAX_LINE.def).only_for(Sinks::Lines),
     Key::new("sink.*.path", Text, LOG_ERROR_FILE.def.accepts, "The file.").only_for(Sinks::Files),
-    Key::setting("sink.*.rotate", Text, &LOG_FILE_ROTATE.def).only_for(Sinks::Files),
-    Key::setting("sink.*.keep", Text, &LOG_FILE_KEEP.def).only_for(Sinks::Files),
-    Key::setting("sink.*.compress", Text, &LOG_FILE_COMPRESS.def).only_for(Sinks::Files),
+    Key::with_texts_of("sink.*.rotate", Text, &LOG_FILE_ROTATE.def).only_for(Sinks::Files),
+    Key::with_texts_of("sink.*.keep", Text, &LOG_FILE_KEEP.def).only_for(Sinks::Files),
+    Key::with_texts_of("sink.*.compress", Text, &LOG_FILE_COMPRESS.def).only_for(Sinks::Files),
     Key::new(
         "sink.*.mode",
         Text,
@@ -367,32 +405,32 @@ pub(super) const KEYS: &[Key] = &[
         "The permissions of new files on Unix. Defaults to 0640.",
     )
     .only_for(Sinks::Files),
-    Key::setting("sink.*.per_process", Bool, &LOG_FILE_PER_PROCESS.def).only_for(Sinks::Files),
-    Key::setting("sink.*.dsn", Text, &SENTRY_DSN.def).only_for(Sinks::Sentry),
-    Key::setting("sink.*.environment", Text, &SENTRY_ENVIRONMENT.def).only_for(Sinks::Sentry),
-    Key::setting("sink.*.release", Text, &SENTRY_RELEASE.def).only_for(Sinks::Sentry),
-    Key::setting("sink.*.event_level", Text, &SENTRY_EVENT_LEVEL.def).only_for(Sinks::Sentry),
-    Key::setting(
+    Key::with_texts_of("sink.*.per_process", Bool, &LOG_FILE_PER_PROCESS.def).only_for(Sinks::Files),
+    Key::with_texts_of("sink.*.dsn", Text, &SENTRY_DSN.def).only_for(Sinks::Sentry),
+    Key::with_texts_of("sink.*.environment", Text, &SENTRY_ENVIRONMENT.def).only_for(Sinks::Sentry),
+    Key::with_texts_of("sink.*.release", Text, &SENTRY_RELEASE.def).only_for(Sinks::Sentry),
+    Key::with_texts_of("sink.*.event_level", Text, &SENTRY_EVENT_LEVEL.def).only_for(Sinks::Sentry),
+    Key::with_texts_of(
         "sink.*.breadcrumb_level",
         Text,
         &SENTRY_BREADCRUMB_LEVEL.def,
     )
     .only_for(Sinks::Sentry),
-    Key::setting("sink.*.sample_rate", Number, &SENTRY_SAMPLE_RATE.def).only_for(Sinks::Sentry),
-    Key::setting(
+    Key::with_texts_of("sink.*.sample_rate", Number, &SENTRY_SAMPLE_RATE.def).only_for(Sinks::Sentry),
+    Key::with_texts_of(
         "sink.*.traces_sample_rate",
         Number,
         &SENTRY_TRACES_SAMPLE_RATE.def,
     )
     .only_for(Sinks::Sentry),
-    Key::setting("sink.*.grouping", Bool, &SENTRY_GROUPING.def).only_for(Sinks::Sentry),
-    Key::setting("sink.*.enable_logs", Bool, &SENTRY_ENABLE_LOGS.def).only_for(Sinks::Sentry),
-    Key::setting("sink.*.endpoint", Text, &OTEL_EXPORTER_OTLP_ENDPOINT.def).only_for(Sinks::Otlp),
+    Key::with_texts_of("sink.*.grouping", Bool, &SENTRY_GROUPING.def).only_for(Sinks::Sentry),
+    Key::with_texts_of("sink.*.enable_logs", Bool, &SENTRY_ENABLE_LOGS.def).only_for(Sinks::Sentry),
+    Key::with_texts_of("sink.*.endpoint", Text, &OTEL_EXPORTER_OTLP_ENDPOINT.def).only_for(Sinks::Otlp),
     Key::new(
         "filter",
-        Names,
+        NamedTables,
         "tables",
-        "The filters by name, which routes and sinks use.",
+        "Filters. Routes and sinks use them by name.",
     ),
     Key::new(
         "filter.*",
@@ -428,7 +466,7 @@ pub(super) const KEYS: &[Key] = &[
         "root",
         Table,
         "a table",
-        "The route of the events that no other route matches.",
+        "The parent of all routes, and the route of the events that no other route matches.",
     ),
     Key::new(
         "root.level",
@@ -439,18 +477,19 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "root.sinks",
         List,
-        NAMES,
-        "The sinks of these events. Defaults to every sink that no route names.",
+        LIST_OF_NAMES,
+        "The sinks of all events, except those of exclusive routes. Defaults to every sink that no \
+         route names.",
     ),
     Key::new(
         "root.filters",
         List,
-        NAMES,
+        LIST_OF_NAMES,
         "The filters of the events that no other route matches.",
     ),
     Key::new(
         "route",
-        Names,
+        NamedTables,
         "tables",
         "Routes by target: `[route.\"shop::payments\"]`.",
     ),
@@ -469,26 +508,26 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "route.*.sinks",
         List,
-        NAMES,
+        LIST_OF_NAMES,
         "The sinks of the route, in addition to the sinks of its parents.",
     ),
     Key::new(
         "route.*.filters",
         List,
-        NAMES,
+        LIST_OF_NAMES,
         "The filters of events of this route.",
     ),
     Key::new(
         "route.*.exclusive",
         Bool,
         SWITCH,
-        "Whether the events do not go to the sinks of the parents, too. Defaults to false.",
+        "Whether the events skip the sinks of the parents. Defaults to false.",
     ),
     Key::new(
         "profile",
         Table,
         "tables",
-        "Changes for one preset. They override the rest of the file.",
+        "Changes for a preset, in a table with the name of the preset. They override all files.",
     ),
 ];
 
@@ -497,26 +536,34 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
     (
         "field",
         "the name of a field of the event, of its spans, or of the context",
-        "The field.",
+        "The field that the other keys test.",
     ),
     ("is", VALUES, "The field has one of these values."),
     (
         "not",
-        "a condition, or with `field` values",
-        "The opposite.",
+        "a condition; with `field`, a value or a list of values",
+        "The condition is not met; with `field`, the field has none of these values.",
     ),
     ("starts", "a text", "The field begins with this text."),
     ("contains", "a text", "The field contains this text."),
     ("above", "a number", "The field is a greater number."),
     ("below", "a number", "The field is a smaller number."),
-    ("exists", SWITCH, "Whether the event has the field."),
+    (
+        "exists",
+        SWITCH,
+        "Whether the event, one of its spans, or the context has the field.",
+    ),
     (
         "target",
         "a target",
         "The target is this module, or inside it.",
     ),
     ("message", "a text", "The message contains this text."),
-    ("level", LEVEL, "The event is at least as severe."),
+    (
+        "level",
+        LEVEL,
+        "The event has this level or a more severe one.",
+    ),
     (
         "preset",
         "dev, prod, test, cli, or a list of them",
@@ -543,7 +590,8 @@ pub(super) fn otel_key(name: &str) -> Option<String> {
     Some(without_prefix.to_ascii_lowercase())
 }
 
-/// Returns the variables of OpenTelemetry.
+/// Returns the variables of OpenTelemetry that OTLP sinks read. Without the feature `otel`, returns
+/// only the endpoint.
 pub(super) fn otel_settings() -> Vec<Setting> {
     #[cfg(feature = "otel")]
     return spanwise_otel::OtelSetting::all()
@@ -553,11 +601,11 @@ pub(super) fn otel_settings() -> Vec<Setting> {
     vec![OTEL_EXPORTER_OTLP_ENDPOINT.def]
 }
 
-/// Returns the path of a setting in a configuration file.
+/// Returns the path of a setting in a configuration file, or `None` if a file cannot set it.
 pub(super) fn path_of(def: &Setting) -> Option<String> {
     match def.key {
         Some(path) => Some(path.to_owned()),
-        // The table `service` has the name of the service.
+        // Not a key of OTLP sinks: a file sets `service.name` instead.
         None if def.name == "OTEL_SERVICE_NAME" => None,
         None => otel_key(def.name).map(|key| format!("sink.otlp.{key}")),
     }
