@@ -547,7 +547,7 @@ impl CodeValues {
         match value.read(|text| (entry.parse)(&entry.def, text)) {
             Ok(value) => value,
             Err((text, error)) => {
-                // Only `QuotesValue` allows to show the value next to the setter.
+                // Only `QuotesValue` allows the value next to the name of the setter.
                 let shown = match entry.errors {
                     ErrorStyle::QuotesValue => {
                         format!("Builder::{setter}({})", conceal::shown(&text))

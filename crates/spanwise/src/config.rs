@@ -237,7 +237,7 @@ impl Config {
     #[cfg(feature = "config")]
     pub(crate) fn problems_of_profile(&self) -> Vec<String> {
         let mut problems = self.problems();
-        problems.retain(|problem| !self.file_texts.unset.contains(problem));
+        problems.retain(|problem| !self.file_texts.reference_problems.contains(problem));
         problems
     }
 
@@ -320,8 +320,8 @@ fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
 }
 
 /// Chooses the preset from the first of these that has one: [`Builder::preset`], the variable, the
-/// file, the environment of the service, and [`Builder::default_preset`]. If none has one, stderr
-/// decides: whether it is a terminal.
+/// file, the environment of the service, and [`Builder::default_preset`]. If none has one, the
+/// preset depends on whether stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.explicit_value(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {

@@ -53,6 +53,7 @@ const MAX_FILE_LEN: u64 = 1024 * 1024;
 const MAX_SECRET_LEN: u64 = 64 * 1024;
 
 /// The maximum number of nested includes below a file. A file at this depth cannot include others.
+/// A text that code passes may have one more, because only files count.
 const MAX_INCLUDE_DEPTH: usize = 3;
 
 /// The maximum number of sinks, because the set of sinks of an event is a mask of this many bits.
@@ -193,14 +194,15 @@ impl ConfigFiles {
 pub(crate) struct FileTexts {
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) concealed: Secrets,
-    /// The problems of references to variables and files.
-    pub(crate) unset: Vec<String>,
+    /// The problems of references such as `${NAME}`.
+    pub(crate) reference_problems: Vec<String>,
     /// The problems that do not depend on the preset, such as an unknown key or a wrong kind of
     /// value. [`finish`](Self::finish) removes all other problems at the same places.
     refused: Vec<String>,
 }
 
-/// The contents of secret files, in each form in which an error may quote them, the longest first.
+/// The contents of the files in `${file:…}`, in each form in which an error may quote them, the
+/// longest first.
 /// `Debug` does not show them.
 #[derive(Default)]
 pub(crate) struct Secrets(Vec<String>);
@@ -216,7 +218,7 @@ impl FileTexts {
         Self {
             names: files.names(),
             concealed: Secrets::new(&merged.concealed),
-            unset: merged.problems.clone(),
+            reference_problems: merged.problems.clone(),
             refused: files.problems.clone(),
         }
     }

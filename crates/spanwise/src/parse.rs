@@ -1,4 +1,5 @@
-//! Parsers of the rows in [`settings`](crate::settings), for texts from variables and from setters.
+//! Parsers of the rows in [`settings`](crate::settings), for texts from variables, files and
+//! setters.
 
 use std::{ops::RangeInclusive, str::FromStr};
 
@@ -109,8 +110,8 @@ pub(crate) fn levels(setting: &Setting, text: &str) -> Result<Levels, ParseError
     from_str(setting, text).map_err(|error| with_accepts(error, setting))
 }
 
-/// Parses the levels of spans. A single word must be a level, because `LOG_SPANS=close` is meant
-/// for another program.
+/// Parses the levels of spans. A word without `=` must be a level, because `LOG_SPANS=close` is
+/// meant for another program.
 pub(crate) fn span_levels(setting: &Setting, text: &str) -> Result<TargetLevels, ParseError> {
     let word = text
         .split(',')

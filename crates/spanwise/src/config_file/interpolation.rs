@@ -57,7 +57,7 @@ fn is_name_char(c: char) -> bool {
 pub(super) struct Interpolation<'a> {
     pub(super) vars: &'a HashMap<String, OsString>,
     pub(super) problems: Vec<String>,
-    /// The contents of files, which are never shown.
+    /// The contents of the files in `${file:…}`, which are never shown.
     pub(super) concealed: Vec<String>,
 }
 

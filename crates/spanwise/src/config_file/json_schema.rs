@@ -51,7 +51,7 @@ pub fn json_schema() -> String {
         _ => reference(key),
     });
     let Json::Object(mut members) = object(properties, None) else {
-        unreachable!("it makes an object");
+        unreachable!("`object` returns an object");
     };
     let draft = "https://json-schema.org/draft/2020-12/schema";
     members.insert(0, ("$schema".to_owned(), Json::text(draft)));
@@ -85,8 +85,8 @@ fn is_table(key: &Key) -> bool {
     matches!(key.kind, KeyKind::Table | KeyKind::NamedTables)
 }
 
-/// Returns a member of the top level. A table refers to a definition, because profiles refer to it
-/// too.
+/// Returns a member of the top level. The member of a table refers to a definition, because
+/// profiles refer to the same definition.
 fn reference(key: &Key) -> (String, Json) {
     match is_table(key) {
         true => (key.path.to_owned(), to_definition(key.path)),

@@ -106,11 +106,7 @@ impl Loader {
         };
         let place = &pattern.place;
         if self.including.len() > MAX_INCLUDE_DEPTH {
-            self.problem(
-                place,
-                text,
-                "is too deep: at most 3 files include each other",
-            );
+            self.problem(place, text, "is too deep: nest at most 3 includes");
             return;
         }
         let directory = Path::new(&*place.file).parent().unwrap_or(Path::new(""));

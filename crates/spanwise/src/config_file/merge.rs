@@ -31,7 +31,7 @@ pub(crate) struct Merged {
     pub(super) disabled: Vec<(String, Table, Place)>,
     /// The problems of texts that refer to variables and files.
     pub(super) problems: Vec<String>,
-    /// The contents of files, which are never shown.
+    /// The contents of the files in `${file:…}`, which are never shown.
     pub(super) concealed: Vec<String>,
     /// The variables to which texts refer, also those of other profiles.
     used_variables: HashSet<String>,
@@ -106,7 +106,7 @@ impl Merged {
         unbuilt.collect()
     }
 
-    /// Returns whether the file asks for a panic hook.
+    /// Returns whether the file requests a panic hook. `None` if the file does not decide.
     pub(crate) fn panic_hook(&self) -> Option<bool> {
         self.root.table("panic").get("hook").and_then(as_bool)
     }
@@ -125,7 +125,8 @@ impl Merged {
         sink.map(|entry| &*entry.key)
     }
 
-    /// Returns the value of a setting, and its path.
+    /// Returns the value of a setting, and its path. The path has the name of the sink in this
+    /// file.
     pub(super) fn node_of(&self, def: &Setting) -> Option<(&Node, String)> {
         let path = path_of(def)?;
         let parts: Vec<&str> = path.splitn(3, '.').collect();

@@ -56,8 +56,9 @@ pub(crate) struct Program<'a> {
     pub(crate) is_in_code: bool,
 }
 
-/// Reads the sinks, routes and filters of a file. Returns `None` if the settings alone decide: the
-/// file has at most exporters, or the preset `test` ignores a file that the environment names.
+/// Reads the sinks, routes and filters of a file. Returns `None` if the settings alone decide:
+/// because the file has no routes, no filters and no sinks except exporters, or because the preset
+/// `test` ignores a file that the environment names.
 pub(crate) fn choose_routing(
     merged: &Merged,
     program: &Program<'_>,
@@ -171,7 +172,7 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
             table.get("format").is_none() && table.get(key).is_none()
         })
     };
-    // Each with whether only the sink `main` reads it.
+    // Each variable, and whether only the sink `main` reads it.
     let variables = [
         (&LOG_OUTPUT_LEVEL.def, true),
         (&LOG_COLOR.def, true),
@@ -464,7 +465,7 @@ impl SinkReader<'_, '_> {
             "sentry" => (choices.is_set(&SENTRY_DSN), "dsn", "SENTRY_DSN"),
             _ => (exports(choices), "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         };
-        // An empty address switches the sink off.
+        // A key with an empty address is not a problem, because it switches the sink off.
         if !is_set && table.get(key).is_none() && choices.preset != Preset::Test {
             let problem = format!("{path} has no {key}: add one, or set {variable}");
             self.reader.problem(place, problem);

@@ -1,5 +1,5 @@
-//! Checks of sinks: keys that do not fit the kind, keys without an effect, two sinks for one file
-//! or exporter, and variables of sinks that a later release will have.
+//! Checks of sinks: keys that do not fit the kind, keys without an effect, too many sinks, two
+//! sinks for one file or exporter, and variables of sinks that a later release will have.
 
 use spanwise_core::Setting;
 
@@ -81,7 +81,8 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Checks conditions that involve several sinks.
+    /// Reports problems that involve several sinks: too many sinks, and two for one file or
+    /// exporter.
     pub(super) fn check_together(&mut self, sinks: &[PlacedSink]) {
         let merged = self.reader.merged;
         if sinks.len() > MAX_SINKS
@@ -105,12 +106,12 @@ impl SinkReader<'_, '_> {
                         _ => false,
                     };
                     if let Some((other, _)) = before.iter().find(is_same) {
-                        let node = table.get("path").map_or(place, |node| &node.place);
+                        let path_place = table.get("path").map_or(place, |node| &node.place);
                         let problem = format!(
                             "{path}.path is the file of the sink {}: give each its own",
                             other.name
                         );
-                        self.reader.problem(node, problem);
+                        self.reader.problem(path_place, problem);
                     }
                 }
                 SinkKind::Exporter(kind) => {

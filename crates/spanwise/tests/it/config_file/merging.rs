@@ -60,7 +60,7 @@ fn cycles_and_deep_includes_are_mistakes() {
     );
     assert_eq!(
         files.problems("1.toml"),
-        ["4.toml:1:12: include \"5.toml\" is too deep: at most 3 files include each other"]
+        ["4.toml:1:12: include \"5.toml\" is too deep: nest at most 3 includes"]
     );
     let text = format!("include = [{:?}]", files.path("3.toml"));
     assert_eq!(problems(&text, &[]), [""; 0]);
