@@ -27,12 +27,12 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Outputs {
     pub(crate) opened: Vec<OpenOutput>,
-    /// The guards of the outputs that were opened here, files first. Outputs that a reload keeps
-    /// have their guards elsewhere.
+    /// The guards of the newly opened outputs, files first. The guards of outputs that a reload
+    /// keeps are in [`Guards`](crate::telemetry::Guards).
     pub(crate) guards: Vec<OutputGuard>,
 }
 
-/// An output behind a background writer.
+/// An output behind a [`Background`], which may write directly.
 #[derive(Clone)]
 pub(crate) struct OpenOutput {
     pub(crate) id: OutputId,
@@ -73,7 +73,7 @@ pub(crate) struct OutputGuard {
 
 /// How outputs are opened.
 pub(crate) struct OpenOptions<'a> {
-    /// Whether sinks have routes.
+    /// Whether the stack has a router.
     pub(crate) has_routes: bool,
     /// Whether a reload may change the sinks. If true, each [`Rendering`] names its sampler, even
     /// the sampler of the program, so that a reload notices a change of that sampler.
@@ -94,8 +94,8 @@ struct Opener<'a> {
     sinks: &'a [SinkSettings],
     outputs: Outputs,
     problems: Vec<String>,
-    /// Whether all sinks are files, and code sets no writer. If so, a file that cannot be written
-    /// falls back to stderr.
+    /// Whether all enabled sinks are files, and code sets no writer. If so, a file that cannot be
+    /// written falls back to stderr.
     all_are_files: bool,
 }
 
@@ -181,15 +181,15 @@ impl Outputs {
         stack
     }
 
-    /// Copies the bits of the sinks from the routing to the outputs.
+    /// Copies the router bits of the sinks from the routing to the outputs.
     pub(crate) fn copy_bits_from(&mut self, routing: &Routing) {
         for output in &mut self.opened {
             output.sink.bit = routing.bit(&output.sink.name);
         }
     }
 
-    /// Lets files that a reload keeps open fall back to stderr, or no longer do so, as the new
-    /// sinks require it.
+    /// Sets for each open file whether it falls back to stderr, because a reload may have changed
+    /// this.
     #[cfg(feature = "config")]
     pub(crate) fn set_fallbacks(&self) {
         for output in &self.opened {
@@ -269,7 +269,7 @@ impl OpenOutput {
         self.sink.level.most_verbose()
     }
 
-    /// Returns whether the output is a record sink, which code sets.
+    /// Returns whether the output is a record sink that code adds.
     pub(crate) fn is_set_in_code(&self) -> bool {
         matches!(self.sink.kind, SinkKind::Code)
     }
@@ -439,10 +439,10 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Returns the output before the reload that the output of `sink` continues. It is the output
-    /// of the same name. If there is none, it is an output in the same format to the same file or
-    /// stream, whose name no sink has any more: the sink has a new name. Each output has at most
-    /// one successor.
+    /// Returns the output before the reload that the output of `sink` continues: the output of the
+    /// same name. If there is none, the sink may have a new name. In that case, it is an output of
+    /// the same kind and format whose name no sink has any more. Each output has at most one
+    /// successor.
     fn predecessor(&self, sink: &SinkSettings) -> Option<&'a OpenOutput> {
         let previous = self.options.previous;
         let of_name = |name: &str| previous.iter().find(|output| output.sink.name == name);

@@ -26,7 +26,7 @@ pub(crate) struct Rendering {
     max_field: Option<usize>,
     max_line: Option<usize>,
     color: bool,
-    /// The terminal whose width human-readable lines use. `None` for other outputs and JSON.
+    /// The terminal whose width human-readable lines use. `None` for other outputs and formats.
     terminal: Option<Output>,
     /// Whether the lines are of the short format, and always have a time, because they are for a
     /// file or a record sink.
@@ -45,13 +45,13 @@ pub(crate) struct Rendering {
 enum Audience {
     /// All outputs with this level.
     OfLevel(LevelFilter),
-    /// The output with this id, which has routes. An output that continues it after a reload has
-    /// the same id.
+    /// The output with this id, in a stack with a router. An output that continues it after a
+    /// reload has the same id.
     Routed(LayerId),
 }
 
 impl Rendering {
-    /// Returns the rendering for outputs other than terminals.
+    /// Returns the rendering for outputs other than standard streams.
     fn for_sink(sink: &SinkSettings) -> Self {
         Self {
             format: sink.format.clone(),
@@ -220,7 +220,7 @@ where
     })
 }
 
-/// Returns the style of a human-readable format, or `None` for JSON.
+/// Returns the style of a human-readable format. `None` for the formats of a [`JsonLayer`].
 fn style(format: &Format) -> Option<Style> {
     match format {
         Format::Pretty => Some(Style::Pretty),
@@ -230,7 +230,7 @@ fn style(format: &Format) -> Option<Style> {
     }
 }
 
-/// Returns the layer that writes JSON lines with this rendering.
+/// Returns the layer that writes lines in a format of [`JsonLayer`] with this rendering.
 fn json(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLayer {
     let format = rendering.format.clone();
     let layer = config.lines.json_layer(format, &rendering.fields);

@@ -63,8 +63,8 @@ pub struct Stack {
     /// Layers that count events. They come before the layers of sinks.
     #[cfg(feature = "otel")]
     metrics: Vec<AddLayer>,
-    /// The [router bit](crate::router) of the sink whose layers are being added. 0 if the sink
-    /// has no routes.
+    /// The [router bit](crate::router) of the sink whose layers are being added. 0 if the layers
+    /// are not those of a sink, or if the stack has no router.
     route_bits: u64,
 }
 
@@ -79,7 +79,7 @@ type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 pub(crate) struct LineSink {
     /// The most verbose level of the lines.
     pub(crate) level: LevelFilter,
-    /// The router bits of the sinks whose lines the layer writes. 0 without routes.
+    /// The router bits of the sinks whose lines the layer writes. 0 without a router.
     pub(crate) route_bits: GateBits,
     /// The sampler. `None` means the sampler of the stack, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
@@ -294,7 +294,7 @@ impl Stack {
             let layer = match (sink.is_late, &sink.policy) {
                 (false, _) => layer,
                 (true, Some(_)) => layer.late(),
-                // The stack has one policy for its context and for such a layer.
+                // The layer has the policy of the stack, which has already redacted the context.
                 (true, None) => layer.late().has_redacted_context(),
             };
             let layer = match wrappers.policy_of(&sink) {
@@ -412,9 +412,10 @@ impl Wrappers {
     }
 
     /// Adds a redacted layer of lines, with its wrappers. An event passes the recorder first, then
-    /// the gate of the sink's routes, and the sampler last. In this order, the sampler does not
-    /// drop events that the recorder buffers, and does not count events that are not shown. An
-    /// ERROR triggers a dump in each sink, even in sinks to which the ERROR has no route.
+    /// the gate of the sink's routes and the levels, and the sampler last. In this order, the
+    /// sampler does not drop events that the recorder buffers, and does not count events that are
+    /// not shown. If at least one sink gets an ERROR, the ERROR triggers a dump in each sink, even
+    /// in sinks to which it has no route.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -461,7 +462,7 @@ impl Wrappers {
     }
 
     /// Returns the layer inside the sampler, the levels and the gate of a sink. The levels are
-    /// inside a recorder, because they also apply to the buffered lines.
+    /// inside the recorder, because they also apply to the buffered lines.
     fn gated(&self, sink: &LineSink, mut layer: BoxedLayer) -> RouteGate<BoxedLayer> {
         if let Some(sampler) = self.sampler_of(sink) {
             layer = Box::new(layer.sampled(sampler));

@@ -310,7 +310,7 @@ fn open(
     };
     let started = sinks::start(sinks, &context);
     let record_sinks = std::mem::take(&mut builder.record_sinks);
-    // There are none if a sink failed to start.
+    // Empty if a sink failed to start.
     let exporters = started.iter().flatten().map(StartedSink::kind);
     let names = record_sinks.iter().map(|(name, _)| &**name);
     let mut routing = config.sinks_and_routes(names, exporters);

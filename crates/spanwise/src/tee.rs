@@ -7,10 +7,11 @@ use spanwise_core::internal::SinkMask;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Forwards a line to each output whose level admits it. [`level`](Self::level) returns the most
-/// verbose level of the outputs. Lines that are more verbose need not be encoded.
+/// Forwards a line to each output whose level admits it, in a stack without a router.
+/// [`level`](Self::level) returns the most verbose level of the outputs. Lines that are more
+/// verbose need not be encoded.
 ///
-/// A write never fails, because the `write` of [`Background`] always returns `Ok`. `Background`
+/// A write never fails, because the writer of a [`Background`] always returns `Ok`. `Background`
 /// itself counts the lines that it loses.
 #[derive(Debug, Clone)]
 pub(crate) struct Tee(Vec<(LevelFilter, Background)>);
@@ -26,6 +27,9 @@ impl Tee {
     }
 }
 
+/// The level of a line without metadata. A full buffer sheds lines at WARN last.
+pub(crate) const UNKNOWN_LEVEL: Level = Level::WARN;
+
 /// The writer of one line.
 #[derive(Debug)]
 pub(crate) struct TeeWriter<'a> {
@@ -39,8 +43,7 @@ impl<'a> MakeWriter<'a> for Tee {
     fn make_writer(&'a self) -> Self::Writer {
         TeeWriter {
             tee: self,
-            // Without metadata, the line may be important.
-            level: Level::WARN,
+            level: UNKNOWN_LEVEL,
         }
     }
 
@@ -69,19 +72,19 @@ impl Write for TeeWriter<'_> {
     }
 }
 
-/// Forwards a line to each output whose sink is in the current [`SinkMask`]. A sink is an output
-/// with its name in the configuration. If the mask is empty, the levels of the outputs decide: see
+/// Forwards a line to each output whose sink is in the current [`SinkMask`]. An output is the open
+/// file or stream of a sink. If the mask is empty, the levels of the outputs decide: see
 /// [`write_routed`].
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedTee(Vec<RoutedOutput>);
 
-/// An output to which routes lead.
+/// An open output of a stack with a router.
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedOutput {
-    /// The bit of the output's sink in a [`SinkMask`].
+    /// The [router bit](crate::router) of the sink.
     pub(crate) bit: u64,
-    /// The most verbose level of the sink. [`write_routed`] compares it only with lines without a
-    /// mask, such as lines about spans. [`RoutedTee::level`] limits all lines.
+    /// The most verbose level of the sink. The router has already applied the levels of the sink to
+    /// lines with a mask, so [`write_routed`] compares it only with lines without one.
     pub(crate) level: LevelFilter,
     pub(crate) background: Background,
 }
@@ -96,7 +99,7 @@ impl RoutedTee {
         levels.max().unwrap_or(LevelFilter::OFF)
     }
 
-    /// Returns the bits of the sinks of all outputs in a [`SinkMask`].
+    /// Returns the router bits of all outputs.
     pub(crate) fn bits(&self) -> u64 {
         self.0.iter().fold(0, |bits, output| bits | output.bit)
     }
@@ -116,8 +119,7 @@ impl<'a> MakeWriter<'a> for RoutedTee {
     fn make_writer(&'a self) -> Self::Writer {
         RoutedTeeWriter {
             tee: self,
-            // Without metadata, the line may be important.
-            level: Level::WARN,
+            level: UNKNOWN_LEVEL,
             sinks: SinkMask::current(),
         }
     }
@@ -144,8 +146,9 @@ impl Write for RoutedTeeWriter<'_> {
     }
 }
 
-/// Writes a line to each of the outputs whose sink is in the mask. If the mask is empty, writes the
-/// line to each output whose level admits it. Returns whether there is such an output.
+/// Writes a line to each of the outputs whose sink is in the mask. If the mask is empty, because no
+/// router handled the event of the line, writes the line to each output whose level admits it.
+/// Returns whether it wrote the line to an output.
 #[inline]
 pub(crate) fn write_routed(
     outputs: &[RoutedOutput],
