@@ -85,14 +85,14 @@ pub(crate) struct Live {
     pub(crate) exporters: Vec<&'static str>,
 }
 
-/// The current configuration, and the files that were tried last.
+/// The current configuration, and the files of the last attempt to reload.
 struct State {
-    /// The builder of the start. Its `files` are the files that were tried last, even if they were
+    /// The builder of the start. Its `files` are those of the last attempt, even if they were
     /// refused.
     builder: Builder,
-    /// The current files.
+    /// The files of the current configuration, merged.
     file: Arc<Merged>,
-    /// The hash of the files that were tried last.
+    /// The hash of the files of the last attempt.
     last_fingerprint: u64,
     outputs: Vec<OpenOutput>,
     groups: Vec<LineGroup>,
@@ -119,13 +119,15 @@ impl Handle {
     /// Reads the configuration files again, and applies them. Requires the key `reload` in the
     /// files at the start: see `docs/config-file.md` in the repository.
     ///
-    /// Returns what has changed. Removed sinks are flushed and closed before the call returns,
-    /// which takes at most five seconds for each.
+    /// Returns the keys that have changed. Before the call returns, it waits for the events in
+    /// progress, and flushes and closes the removed outputs. It waits at most five seconds for the
+    /// events, and at most five seconds for each output.
     ///
     /// # Errors
     /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
     /// nothing has changed. Each refused configuration also gives one event at WARN.
-    /// A call from inside an event or a span is an error, too.
+    /// A call is also an error while the thread handles an event or a span, such as a call in a
+    /// layer or in the `Debug` of a field.
     pub fn reload(&self) -> Result<ConfigChange, ReloadError> {
         match &self.reloader {
             Some(reloader) => reloader.reload(),
@@ -258,7 +260,7 @@ impl Reloader {
         });
     }
 
-    /// Reloads if the files have changed since they were tried last.
+    /// Reloads if the files have changed since the last attempt.
     fn reload_if_changed(&self) {
         let Ok(mut reloading) = self.begin() else {
             return;

@@ -85,8 +85,8 @@ impl LiveCell {
     }
 }
 
-/// A generation that new events do not get.
-#[must_use = "events may still be in it"]
+/// A replaced generation. New events do not pass through it.
+#[must_use = "events may still be in the generation"]
 pub(crate) struct OldGeneration(Arc<Generation>);
 
 impl OldGeneration {

@@ -11,19 +11,19 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     router::GateBits,
-    tee::{RoutedOutput, write_routed},
+    tee::{RoutedOutput, UNKNOWN_LEVEL, write_routed},
 };
 
 /// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
 /// the levels of the outputs decide: see [`write_routed`].
 ///
-/// A write fails only if a reload has removed all sinks of the line, which the flight recorder had
-/// buffered, or whose event took too long. `Background` itself counts the lines that it loses.
-/// Clones have the same outputs.
+/// A write fails only if a reload has removed all sinks of the line. This happens to a line that
+/// the flight recorder buffered before the reload, and to a line whose event took longer than the
+/// reload waited. `Background` itself counts the lines that it loses. Clones have the same outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
-    /// A copy of the list of outputs for each group of threads. So groups do not contend for one
-    /// lock and one reference count.
+    /// Copies of the list of outputs. Each thread uses one of them, so that not all threads contend
+    /// for one lock and one reference count.
     shards: Arc<[Shard; SHARDS]>,
     /// The router bits of all outputs, which the [`RouteGate`](crate::router::RouteGate) around the
     /// layer reads.
@@ -58,7 +58,7 @@ impl LiveTee {
     }
 
     pub(crate) fn outputs(&self) -> Arc<[RoutedOutput]> {
-        // Clones the list, so that no output is called under the lock.
+        // Clones the `Arc`, so that no output is called under the lock.
         Arc::clone(&self.shards[thread_number(SHARDS)].0.read())
     }
 }
@@ -77,8 +77,7 @@ impl<'a> MakeWriter<'a> for LiveTee {
     fn make_writer(&'a self) -> Self::Writer {
         LiveTeeWriter {
             tee: self,
-            // Without metadata, the line may be important.
-            level: Level::WARN,
+            level: UNKNOWN_LEVEL,
             sinks: SinkMask::current(),
         }
     }

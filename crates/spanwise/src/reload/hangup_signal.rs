@@ -30,7 +30,7 @@ pub(super) fn handle() -> io::Result<(SighupHandler, Signals)> {
 
 impl Signals {
     /// Waits for a signal. Several signals since the last call count as one. Returns false if the
-    /// handler was dropped.
+    /// handler was dropped, or after an error.
     pub(super) fn wait(&mut self) -> bool {
         loop {
             match self.0.read(&mut [0; 64]) {

@@ -71,10 +71,10 @@ pub(super) struct FieldTests {
     tested: u64,
 }
 
-/// The maximum number of tests in all filters together.
+/// The maximum number of different tests in all filters together.
 const MAX_TESTS: usize = 64;
 
-/// The field of the message.
+/// The name of the field that has the message.
 pub(super) const MESSAGE: &str = "message";
 
 /// The maximum length of the text of a value that is formatted for a test, in bytes.

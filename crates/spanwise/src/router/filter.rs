@@ -215,8 +215,8 @@ impl Steps {
     }
 
     /// Runs the steps on an event of this level. Returns the level at the end, or `None` if a
-    /// filter drops the event. `with_view` is passed the current level and a filter in code. It
-    /// calls the filter with the [`FilterEvent`].
+    /// filter drops the event. For a filter in code, calls `with_view` with the current level and a
+    /// function, to which `with_view` passes the [`FilterEvent`].
     pub(super) fn run(
         &self,
         filters: &Filters,

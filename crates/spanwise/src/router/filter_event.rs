@@ -20,7 +20,7 @@ pub enum Verdict {
     Level(Level),
 }
 
-/// An event in a filter in code. The policy of the program redacts all values.
+/// An event as a filter in code sees it. The policy of the program redacts all values.
 pub struct FilterEvent<'a> {
     pub(super) event: &'a Event<'a>,
     pub(super) target: &'a str,

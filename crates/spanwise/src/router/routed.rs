@@ -26,8 +26,8 @@ use super::{
 pub(crate) struct Routed<L> {
     inner: L,
     router: Arc<Router>,
-    /// The filter that selects the events to show. `None` without a recorder, when all enabled
-    /// events are shown.
+    /// The filter that selects the events to show. `None` without a recorder, because then all
+    /// enabled events are shown.
     shown: Option<SinkFilter>,
     /// The cached decisions of `shown`, for callsites without a fixed plan.
     visibility: CallsitePlans<VisibilityCache>,
@@ -127,8 +127,8 @@ impl<L> Routed<L> {
                     if !is_changed {
                         self.router.report_full();
                     }
-                    // Samplers decide in `event_enabled`, and have not seen the event at this
-                    // level.
+                    // The event is a new one at this level. In `event_enabled`, samplers forget
+                    // their decision about the previous event.
                     if self.inner.event_enabled(event, ctx.clone()) {
                         forward(event);
                     }

@@ -40,8 +40,8 @@ struct SpanOutcomes {
     router: LayerId,
     /// The outcomes of the span's own fields.
     own: Outcomes,
-    /// The joined outcomes of the span, of the spans around it, and of the context, after the value
-    /// of [`SpanTests::late_records`] for which they are valid.
+    /// The value of [`SpanTests::late_records`] for which the outcomes are valid, and the joined
+    /// outcomes of the span, of the spans around it, and of the context.
     joined: Option<(u64, Outcomes)>,
 }
 
