@@ -249,7 +249,7 @@ impl Builder {
         self.set("fields", &LOG_FIELDS, fields)
     }
 
-    /// Sets the maximum length of a line: see
+    /// Sets the length up to which a line keeps all of its fields: see
     /// [`JsonLayer::max_line`](crate::layer::JsonLayer::max_line). Formats for people ignore it.
     /// Defaults to 256 KiB.
     ///
@@ -288,9 +288,10 @@ impl Builder {
         self
     }
 
-    /// Sets what happens to a line if the buffer of a background output is full. Files are
-    /// background outputs, and so are standard streams with [`Preset::Prod`]. Defaults to
-    /// [`WhenFull::ShedByLevel`] with 100 ms.
+    /// Sets what happens to lines while the buffer in front of an output fills. Standard streams,
+    /// files and [record sinks](Self::record_sink) have a buffer. A
+    /// [writer of your own](Self::with_writer) has none. Defaults to [`WhenFull::ShedByLevel`] with
+    /// 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
@@ -336,9 +337,10 @@ impl Builder {
     }
 
     /// Changes the policy of the preset and the environment. `change` is passed [`Policy::secrets`]
-    /// for [`Preset::Dev`] and [`Preset::Cli`], or else [`Policy::secrets_and_pii`]. The changes of
-    /// `LOG_REDACT` and `LOG_REDACT_KEY_FILE` are already applied. An invalid rule is an error at
-    /// the start. With `LOG_REDACT=off` nothing is hidden, and `change` is not called.
+    /// for [`Preset::Dev`] and [`Preset::Cli`], or else [`Policy::secrets_and_pii`]. With
+    /// `LOG_REDACT_KEY_FILE`, it is passed a policy of secrets and pseudonyms instead. The changes
+    /// of `LOG_REDACT` are already applied. An invalid rule is an error at the start. With
+    /// `LOG_REDACT=off` nothing is hidden, and `change` is not called.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, redact::{Action, Detector}};
@@ -446,8 +448,10 @@ impl Builder {
     /// attribute to the resource in OpenTelemetry. `pretty`, `compact` and `short` omit it. The
     /// last value of a name counts. The policy also redacts these fields.
     ///
-    /// Some names are an error at the start: keys of the line itself, context keys, and, with the
-    /// feature `sentry`, names that are not valid tags, such as `release`.
+    /// These are errors at the start: a name that is a key of the line itself or a context key, a
+    /// name that is not a field name of at most 64 bytes, an empty value, a value over 1,024 bytes,
+    /// and more than 64 fields. With the feature `sentry`, so is a name that is not a valid tag,
+    /// such as `release`.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).field("region", "eu").field("shard", 7);
@@ -489,10 +493,10 @@ impl Builder {
     /// filter decides about the events of the routes and sinks that list `special` in their
     /// `filters`.
     ///
-    /// The function sees redacted values. It is called on the thread that logs: for each such
-    /// event, once for each list that contains the filter, unless an earlier filter drops the
-    /// event. If the function panics, the event is kept, and the panic is reported once. The last
-    /// function of a name counts.
+    /// The function sees redacted values. The thread that logs such an event calls the function
+    /// once for each list that contains the filter, unless an earlier filter drops the event. If
+    /// the function panics, the event is kept, and the panic is reported once. The last function of
+    /// a name counts.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, filter::Verdict};

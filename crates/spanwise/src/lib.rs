@@ -29,15 +29,16 @@
 //!   an [`InitError`] that lists every invalid value. It warns of an unknown variable whose name
 //!   resembles a setting. [`Builder::strict`] turns these warnings into errors.
 //! * It installs a global subscriber with the levels of `RUST_LOG`, the
-//!   [`Context`](context::Context) of requests, and one layer for lines.
+//!   [`Context`](context::Context) of requests, and the layers that write lines.
 //! * It writes files in the background, and with [`Preset::Prod`] also stdout. So a stalled reader
-//!   or a full disk does not block your program. Lost lines are counted and reported.
+//!   or a full disk does not stop your program. Lost lines are counted and reported.
 //! * It turns records of the `log` crate into events, with their key-values as fields. A key that
 //!   the event itself uses is prefixed with `kv.`, so `message` becomes `kv.message`. An error in a
 //!   key-value shows its message, but not its causes.
 //! * It logs panics with their location and a short backtrace, even if `RUST_BACKTRACE` is not set.
-//!   With [`Preset::Prod`], std prints a panic only if no output accepted its event. Your own panic
-//!   hook still runs, after the hook of `spanwise`.
+//!   [`Builder::panic_backtrace`] describes the exceptions. With [`Preset::Prod`], std prints a
+//!   panic only if no output accepted its event. A panic hook that you set before still runs, after
+//!   the hook of `spanwise`.
 //! * It returns a [`Telemetry`] guard. Keep it in `main`. Its [`Handle`] reads and changes the
 //!   levels at run time.
 //!
@@ -168,9 +169,9 @@
 //!
 //! # Sampling and the flight recorder
 //!
-//! `LOG_SAMPLE=info=0.1,sqlx=5/s` drops frequent events and counts them. `LOG_RECORDER=debug`
-//! buffers the DEBUG events of each request. If the request fails, these events are written before
-//! the error.
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` keeps a tenth of the INFO events, and at most five events of
+//! `sqlx` per second. Dropped events are counted. `LOG_RECORDER=debug` buffers the DEBUG events of
+//! each request. If the request fails, these events are written before the error.
 //!
 //! ```
 //! use spanwise::{Builder, Preset, record::Recorder};
@@ -326,7 +327,7 @@ pub mod filter {
     pub use crate::router::{FilterEvent, Verdict};
 }
 
-/// The context: fields on every line of a request, and a function that sets them later. Also the
+/// The context: the fields on every line of a request, a function that sets them later, and the
 /// position in a trace, for messages and child processes.
 pub mod context {
     pub use spanwise_core::{
@@ -398,9 +399,10 @@ macro_rules! unit_span {
 
 /// Logs an event that somebody must look at now: more severe than ERROR.
 ///
-/// Accepts the arguments of [`tracing::error!`]. `tracing` has five levels, so the event is at
-/// ERROR for levels, filters and other layers. Its lines have `"critical":true` in `json`, and the
-/// highest severity in formats that have one: `CRITICAL` in `gcp`, `fatal` in `ecs`.
+/// Accepts the arguments of [`tracing::error!`], except `name:`. `tracing` has five levels, so the
+/// event is at ERROR for levels, filters and other layers. Its lines have `"critical":true` in
+/// `json`. Formats with a severity above that of errors show it: `CRITICAL` in `gcp`, `fatal` in
+/// `ecs`.
 ///
 /// ```
 /// spanwise::critical!(order_id = 42, "no database accepts writes");

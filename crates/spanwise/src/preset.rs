@@ -13,8 +13,8 @@ use crate::{Output, TimeZone};
 /// | | `Dev` | `Prod` | `Test` | `Cli` |
 /// | --- | --- | --- | --- | --- |
 /// | levels | `debug` for your own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
-/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
-/// | time | local | UTC | UTC | local |
+/// | format | `pretty`, with colours if the output is a terminal | `json` | `compact` | `short`, with colours if the output is a terminal |
+/// | time in `pretty`, `compact` and `short` | local | UTC | UTC | local |
 /// | output | stderr, directly | stdout, in the background | captured by the test harness | stderr, directly |
 /// | files | if set | if set | if set in code | if set |
 /// | redaction | secrets | secrets and PII | secrets and PII | secrets |
