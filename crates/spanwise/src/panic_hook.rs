@@ -89,8 +89,8 @@ pub(crate) fn install(handle: Handle, options: Options) {
         }
         // The closure is not called if the event is disabled.
         let lost_before = log(info, backtrace, || handle.lost_lines());
-        // Waits for network sinks only if the program aborts. Otherwise they send in the
-        // background.
+        // The hook waits for network sinks only if the program aborts. In a program that goes on,
+        // they send in the background.
         let flushed = if aborts {
             handle.shut_down_in_panic(FLUSH_TIMEOUT)
         } else {
@@ -124,8 +124,8 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // If there are more panic locations than callsites, the callsite has no location, and only a
-    // field shows it.
+    // The number of callsites is limited. Panics at further locations share a callsite without a
+    // location, so only a field shows the location.
     let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
         return None;
@@ -213,7 +213,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let _ = stdio::write_to_stderr(text.as_bytes());
 }
 
-/// Appends the lines of a message, with a prefix with which no log line begins.
+/// Appends the lines of a message, each after a prefix with which no log line begins.
 fn push_marked(out: &mut String, message: &str) {
     for line in message.split('\n') {
         out.push_str("  | ");

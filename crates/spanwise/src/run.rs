@@ -16,9 +16,9 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// Runs `main` with the logging that was just started, and returns the exit code.
 ///
 /// An error that `main` returns is logged at ERROR with its type and its causes, instead of being
-/// printed on stderr. In that case the exit code is 1. Otherwise the returned value decides.
-/// Logging shuts down after `main` has returned and dropped its values and its async runtime, so no
-/// line is lost.
+/// printed on stderr, and the exit code is 1. Any other returned value decides about the exit code.
+/// Logging shuts down after `main` has returned and dropped its values and its async runtime, so
+/// their last lines are not lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -54,8 +54,8 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// }
 /// ```
 ///
-/// * If settings are invalid, they are listed on stderr, the exit code is 1, and `main` does not
-///   run.
+/// * If logging did not start, the [`InitError`] is printed on stderr, the exit code is 1, and
+///   `main` does not run.
 /// * If no output accepts the event, the error is printed on stderr, unless all levels are `off`.
 /// * A panic of `main` continues after the shutdown, with std's exit code 101.
 pub fn run<R, Kind>(
@@ -116,7 +116,7 @@ impl Failure {
 /// also allowed for the `main` of std.
 ///
 /// The error is one that [`err`] accepts: a type that implements [`Error`], a `Box<dyn Error>`, an
-/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred. It distinguishes the implementations.
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred, and distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a return type of the `main` of `spanwise::run`",
     note = "return `()`, an `ExitCode`, or a `Result` with an error"

@@ -1,8 +1,8 @@
 //! Runs work on another task or thread with the context of the current one.
 //!
 //! `tokio::spawn` and `std::thread::spawn` lose the current span, and with it the `request_id`,
-//! `tenant_id` and `user_id` of the request. The functions of this module replace those of
-//! `tokio::task` with the same names. They pass two things to the new task:
+//! `tenant_id` and `user_id` of the request. The functions of this module pass two things to the
+//! new task or thread:
 //!
 //! - **The current span**, like [`.in_current_span()`](tracing::Instrument::in_current_span). So
 //!   the task belongs to the same unit of work. A value that [`context::set`](crate::context::set)
@@ -12,8 +12,8 @@
 //!   [`with_default`](tracing::subscriber::with_default) in tests. A global subscriber need not be
 //!   passed.
 //!
-//! [`in_current`] does the same for a closure on any thread. It needs no feature. The other
-//! functions need the feature `tokio`.
+//! [`in_current`] passes both to a closure on any thread, and needs no feature. The other functions
+//! replace those of `tokio::task` with the same names, and need the feature `tokio`.
 //!
 //! | in place of | write |
 //! | --- | --- |
@@ -31,8 +31,8 @@
 //!   that the task sets or records later are on the lines of the task, but not on the access event.
 //! - **A flight recorder** still buffers. An ERROR in the task writes the buffered lines of the
 //!   request, even after the response. With `slow=1s`, a request whose task runs longer is slow.
-//!   With `tail=…`, the buffered lines of the request wait for the end of the task. After 30 s, the
-//!   next line writes them.
+//!   With `tail=…`, a request that is not sampled stays buffered until the task ends. After 30 s,
+//!   the next line writes the buffered lines.
 //! - **Layers that measure spans**, such as Sentry's transactions, include the task in the request.
 //!
 //! For a job that is only started by a request, open a separate unit, and pass the ids to keep:

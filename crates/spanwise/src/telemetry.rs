@@ -1,4 +1,4 @@
-//! The guard of running logging, its handle, and the shutdown.
+//! The guard and the handle of a running stack, and the shutdown.
 
 use std::{
     any::Any,
@@ -37,7 +37,8 @@ use crate::{
 };
 
 /// The guard of the outputs. Keep it in `main`. Dropping it shuts logging down, in at most five
-/// seconds. `std::process::exit` also shuts logging down, if the guard still exists.
+/// seconds. On Unix, `std::process::exit` writes the buffered lines even if the guard still exists.
+/// But it does not send what exporters have buffered.
 ///
 /// After the shutdown, each thread writes its own lines.
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
@@ -150,7 +151,7 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// Adds guards. After the shutdown, drops them, which shuts their outputs down.
+    /// Adds guards. After the shutdown, drops them instead, which shuts their outputs down.
     pub(crate) fn add(&self, new: Vec<OutputGuard>) {
         if let Some(guards) = &mut *self.0.lock() {
             guards.extend(new);
@@ -203,7 +204,8 @@ impl Telemetry {
     }
 
     /// Returns the layer for servers, with the values of `LOG_HTTP_TRUST` and
-    /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. With
+    /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` and
+    /// [`Builder::context_key`](crate::Builder::context_key) in its span. With
     /// [`Preset::Dev`](crate::Preset::Dev), the default is to log the full address of a client.
     ///
     /// ```
@@ -290,7 +292,7 @@ impl Handle {
     /// and `levels` overrides single targets. The levels of spans do not change.
     ///
     /// # Errors
-    /// Returns every malformed directive. In that case nothing is changed.
+    /// Returns every malformed or useless directive. In that case nothing is changed.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels(levels)
     }
@@ -299,7 +301,8 @@ impl Handle {
     /// afterwards. Setting levels again ends this setting.
     ///
     /// # Errors
-    /// Returns every malformed directive. In that case nothing is changed.
+    /// Returns every malformed or useless directive, or the error of starting the thread that
+    /// restores the levels. In that case nothing is changed.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels_for(duration, levels)
     }
@@ -379,8 +382,8 @@ impl Handle {
         })
     }
 
-    /// Writes all buffered data, for at most `timeout`. Returns false if some data could not be
-    /// written.
+    /// Writes the buffered lines, and sends what exporters have buffered. Waits at most `timeout`.
+    /// Returns false if some data could not be written or sent.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, timeout: Duration) -> bool {
         let deadline = deadline_after(timeout);
@@ -446,12 +449,12 @@ impl Handle {
         lost_by_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
     }
 
-    /// Reopens the files at their paths, after they were moved. Without this call, a move is
-    /// detected within a second.
+    /// Reopens the files at their paths, after they were moved. Without this call, each file
+    /// detects a move when it writes a line, with at most one check per second.
     ///
     /// # Errors
-    /// Returns the error of the first file that cannot be opened. In that case the old file stays
-    /// in use.
+    /// Returns the error of the first file that cannot be opened. A file that cannot be opened at
+    /// its path stays in use where it is.
     pub fn reopen(&self) -> io::Result<()> {
         self.running().reopen()
     }

@@ -222,7 +222,7 @@ where
 pin_project! {
     /// A future that is polled and dropped in the span and with the subscriber of its spawn.
     struct InCurrent<F> {
-        // `None` after it was dropped.
+        // `None` after the future was dropped.
         #[pin]
         future: Option<Instrumented<F>>,
         dispatch: Option<Dispatch>,
