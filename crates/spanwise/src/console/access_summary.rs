@@ -33,7 +33,7 @@ pub(crate) struct AccessSummary {
 
 impl AccessSummary {
     /// Returns the summary of an access event, and removes its values from `fields`. Returns `None`
-    /// for any other event, and if the method is unknown.
+    /// for any other event, and for an access event without a method.
     pub(crate) fn take(
         callsite: &Metadata<'_>,
         fields: &mut Fields,

@@ -19,7 +19,7 @@ impl TextStyle {
     pub(crate) const ALARM: Self = Self("1;97;41");
 }
 
-/// Writes ANSI colours, or with `false` none.
+/// Writes texts with ANSI colours if it is `true`, and without colours if it is `false`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnsiColor(pub(crate) bool);
 

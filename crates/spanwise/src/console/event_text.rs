@@ -22,10 +22,10 @@ use super::{
 pub(crate) enum Style {
     /// One line if it fits. Errors and values of several lines are on lines of their own.
     Pretty,
-    /// One line, except for a panic.
+    /// One line. Only a panic takes several lines.
     Compact,
-    /// One line without the target, except for a panic, and for messages and values of several
-    /// lines.
+    /// One line, without the target. Only panics, and messages and values of several lines, take
+    /// several lines.
     Short,
 }
 
@@ -133,7 +133,7 @@ impl EventStyle {
         }
     }
 
-    /// Writes the time, and calls `level`, which writes the level.
+    /// Writes the time, and then calls `level`, which writes the level.
     fn push_start(
         &self,
         line: &mut LineLayout,
@@ -500,8 +500,7 @@ fn push_field(line: &mut LineLayout, name: &str, value: &Value, fields: &Fields)
     line.paint(TextStyle::PLAIN, |out| push_value(out, &value.joined()));
 }
 
-/// Writes the context behind a bar. Used for lines without a width, whose context cannot be aligned
-/// at the right edge.
+/// Writes the context behind a bar, for lines that do not have it at the right edge of a terminal.
 fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     if let Some(context) = context.filter(|context| !context.is_empty()) {
         line.push(TextStyle::PLAIN, " ");
@@ -510,7 +509,7 @@ fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
 }
 
 /// Returns the forms of the context of an event, the longest first: with the label of the unit, if
-/// `has_label`, and without.
+/// `has_label`, and with the id alone.
 fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
     let mut label = String::new();
     if has_label && let Some((unit, depth, name)) = event.unit {

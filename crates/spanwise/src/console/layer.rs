@@ -118,7 +118,8 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets the time zone of the time on lines to the zone of `timestamp`. Its format is not used.
+    /// Sets the time zone of the time on lines to the zone of `timestamp`. The format of
+    /// `timestamp` is not used.
     pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
         self
@@ -171,7 +172,7 @@ impl ConsoleLayer {
     }
 
     /// Returns the id at the end of lines: the request id, or else the value of the first declared
-    /// context key that is set.
+    /// context key that is set. Ignores keys that lines omit.
     fn id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
         let keys = self.context_keys.iter().map(String::as_str);
         let mut keys = iter::once(REQUEST_ID)
@@ -328,7 +329,8 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// Returns the name of a level, of five columns. A critical event is at ERROR.
+/// Returns the name of the level of an event, padded to five columns, and its style. A critical
+/// event, which is at ERROR for `tracing`, is `CRIT`.
 fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle) {
     let (right, left, color) = match *callsite.level() {
         Level::ERROR if callsite.name() == "critical" => (" CRIT", "CRIT ", TextStyle::ALARM),

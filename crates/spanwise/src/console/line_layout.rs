@@ -98,7 +98,7 @@ impl LineLayout {
         }
     }
 
-    /// Appends the output of `write` in `style`. It must contain no line break.
+    /// Appends the output of `write` in `style`. `write` must not append a line break.
     pub(crate) fn paint(&mut self, style: TextStyle, write: impl FnOnce(&mut String)) {
         let mut width = 0;
         self.color.paint(&mut self.out, style, |out| {

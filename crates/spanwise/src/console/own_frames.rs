@@ -10,12 +10,12 @@ pub(crate) struct OwnFrames {
     pub(crate) hidden: usize,
 }
 
-/// The number of frames to show if none belongs to the application.
+/// The maximum number of frames to show if none belongs to the application.
 const FOREIGN_FRAMES: usize = 5;
 
-/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If no
-/// frame is found, returns the frames outside of libraries. If all frames are in libraries, returns
-/// the first frames.
+/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If
+/// there are none, returns the frames outside of libraries. If all frames are in libraries, returns
+/// the first [`FOREIGN_FRAMES`] frames.
 pub(crate) fn own_frames(text: &str, own: &[String]) -> OwnFrames {
     let frames = backtrace::frames(text);
     let counted: usize = text.lines().map(counted_frames).sum();

@@ -49,14 +49,14 @@ struct State {
     /// Whether this span or an ancestor has an id or an incoming request.
     is_identified: bool,
     /// A counter that all spans of the tree share. The counter grows when a span of the tree gets
-    /// pending fields.
+    /// pending fields or a new label.
     tree_version: Arc<AtomicU32>,
     /// The value of `tree_version` at which nothing was pending in this span and its ancestors.
     shown_version: AtomicU32,
     pending: Mutex<Pending>,
 }
 
-/// What no line has shown yet of a span.
+/// The parts of a span that no line has shown yet.
 #[derive(Debug, Default, Clone)]
 struct Pending {
     fields: Fields,
@@ -66,8 +66,8 @@ struct Pending {
     is_known: bool,
     /// Whether the label has changed since a line has shown it.
     is_relabelled: bool,
-    /// Whether a buffered line has shown everything that is pending. It stays pending, because a
-    /// buffered line may never be written.
+    /// Whether a buffered line has shown everything that is pending. This stays pending, because
+    /// the buffered line may never be written.
     is_in_buffered_line: bool,
 }
 
@@ -172,8 +172,9 @@ impl ConsoleSpan {
         self.0.tree_version.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes what the line of an event in `span` shows of the ancestors of `span`, from the
-    /// outermost one, and of `span` itself. `self` is the data of `span`, and `ids` selects ids.
+    /// Takes the updates that the line of an event in `span` shows: those of the ancestors of
+    /// `span`, from the outermost one, and that of `span` itself. `self` is the data of `span`, and
+    /// `ids` selects the ids that the line shows.
     ///
     /// If the line is buffered, it may never be written. So everything stays pending for the next
     /// line that is not buffered. Further buffered lines show nothing of a span, until a field of
@@ -208,8 +209,8 @@ impl ConsoleSpan {
             };
             let context_keys = taken.context_keys.iter().copied();
             let context_keys = context_keys.filter(|key| ids.shows_with_fields(key));
-            // An exporter gives a span trace ids without fields, so they are looked up when a line
-            // shows the span for the first time.
+            // An exporter gives a span trace ids without fields. So the ids are looked up when a
+            // line shows the span for the first time, or shows context keys of the span.
             let trace_keys = ids.trace_keys.iter().copied();
             let trace_keys =
                 trace_keys.filter(|_| !taken.is_known || !taken.context_keys.is_empty());
@@ -266,8 +267,8 @@ fn changes_request<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>, fields: &Sp
     !context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
 }
 
-/// Returns the values of the context keys that have another value, or none, in the parent of
-/// `span`.
+/// Returns the values of those `keys` whose value in `span` differs from the value in its parent,
+/// or which the parent does not have.
 fn context_values<R: for<'s> LookupSpan<'s>>(
     span: &SpanRef<'_, R>,
     keys: impl Iterator<Item = &'static str>,

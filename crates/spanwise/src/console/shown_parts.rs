@@ -60,7 +60,7 @@ impl ShownParts {
     }
 
     /// Adds the shown parts of an event to its fields, such as its location. A field with the name
-    /// of a part is renamed.
+    /// of a shown part is renamed.
     pub(crate) fn add_to(
         &self,
         fields: &mut Fields,

@@ -28,9 +28,11 @@ struct RequestPath {
     text: String,
 }
 
-/// The fields of a request, in the conventions of OpenTelemetry and of `tower-http`. The first
-/// field of a list that is present counts.
+/// The fields with the method of a request, in the conventions of OpenTelemetry and of
+/// `tower-http`. The first field that has an HTTP method counts.
 const METHODS: [&str; 3] = ["http.request.method", "http.method", GENERIC_METHOD];
+/// The fields with the path of a request, in the same conventions. The first field that is present
+/// counts.
 const PATHS: [&str; 6] = [
     "http.route",
     "url.path",
@@ -51,8 +53,9 @@ const HTTP_METHODS: [&str; 10] = [
 const GENERIC_METHOD: &str = "method";
 
 impl HttpRequest {
-    /// Removes the fields of a request, and returns the request if there is one. `kind` is the
-    /// value of `otel.kind`, the kind of an OpenTelemetry span.
+    /// Removes the fields of a request from `fields`, and returns the request. Returns `None`, and
+    /// removes nothing, if there is no HTTP method. `kind` is the value of `otel.kind`, the kind of
+    /// an OpenTelemetry span.
     fn take(kind: Option<&str>, fields: &mut Fields) -> Option<Self> {
         let has_path = PATHS.iter().any(|name| fields.get(name).is_some());
         let is_method = |name: &&&str| {
@@ -80,7 +83,7 @@ impl HttpRequest {
 }
 
 impl SpanLabel {
-    /// Removes the fields of which the label is made.
+    /// Creates the label of a span, and removes from `fields` those that the label shows.
     pub(crate) fn new(name: &'static str, fields: &mut Fields) -> Self {
         let kind = fields.remove("otel.kind").map(|kind| kind.text);
         fields.remove("otel.name");

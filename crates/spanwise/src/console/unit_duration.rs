@@ -4,8 +4,8 @@
 const SUFFIXES: [(&str, f64); 4] = [("_ms", 1e6), ("_us", 1e3), ("_ns", 1.0), ("_s", 1e9)];
 
 /// Returns the name without its unit, and the duration, for a field such as `duration_ms`. Returns
-/// `None` for other fields, for rates such as `bytes_per_s`, and for a number that is negative or
-/// over [`MAX_NANOS`].
+/// `None` for other fields, for rates such as `bytes_per_s`, and for a duration that is negative or
+/// not below [`MAX_NANOS`].
 pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> {
     let (base, unit) = SUFFIXES
         .iter()
@@ -16,11 +16,11 @@ pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> 
     (is_duration && (0.0..MAX_NANOS).contains(&nanos)).then(|| (base, duration_text(nanos)))
 }
 
-/// A thousand days. A longer time is shown as a plain number.
+/// A thousand days, in nanoseconds. A longer time is shown as a plain number.
 const MAX_NANOS: f64 = 1000.0 * 86_400.0 * 1e9;
 
-/// Returns a duration with three significant digits, or from a minute on in two units: `679µs`,
-/// `6.79ms`, `2m14s`.
+/// Returns a duration with three significant digits, such as `679µs` or `6.79ms`. From a minute on,
+/// the duration has two units, such as `2m14s`.
 pub(crate) fn duration_text(nanos: f64) -> String {
     // Rounding may lead to the next unit: 999.9 µs is 1 ms.
     let units = [(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")];
