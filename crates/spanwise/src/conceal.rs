@@ -117,8 +117,8 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Returns whether an item has a word that may be a key or a password. It has letters and digits
-/// mixed, in 8 characters or more, or over 20 letters, or over 8 digits.
+/// Returns whether an item has a word that may be a key or a password. Such a word has at least 8
+/// characters with letters and digits mixed, or over 20 letters, or over 8 digits.
 fn may_be_secret(item: &str) -> bool {
     words(item).any(is_suspicious)
 }

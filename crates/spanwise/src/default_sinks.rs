@@ -1,5 +1,4 @@
-//! The sinks of a configuration without a file: those of `LOG_OUTPUT`, `LOG_FILE` and
-//! `LOG_ERROR_FILE`.
+//! The sinks without a configuration file: those of `LOG_OUTPUT`, `LOG_FILE` and `LOG_ERROR_FILE`.
 
 use std::path::Path;
 
@@ -16,8 +15,8 @@ use crate::{
 
 impl Config {
     /// Returns the sinks and routes, including the sinks that code or the settings of exporters
-    /// add: a writer, record sinks and exporters. The added sinks belong to the root, unless routes
-    /// name them.
+    /// add: a writer, record sinks and exporters. If the root lists its sinks, each added sink is
+    /// put into this list.
     pub(crate) fn sinks_and_routes<'a>(
         &self,
         record_sinks: impl Iterator<Item = &'a str>,
@@ -53,7 +52,7 @@ impl Config {
         routing
     }
 
-    /// Returns the sink [`MAIN`] of the file, or else of `LOG_OUTPUT`.
+    /// Returns the sink [`MAIN`] of the configuration file, or else the sink of `LOG_OUTPUT`.
     pub(crate) fn main_sink(&self) -> SinkSettings {
         let sinks = self.routing.iter().flat_map(|routing| &routing.sinks);
         let main = sinks.into_iter().find(|sink| sink.name == MAIN);
@@ -97,7 +96,7 @@ impl Config {
 }
 
 impl Routing {
-    /// Adds a sink, also to the sinks that the root names.
+    /// Adds a sink. If the root lists its sinks, also adds the sink to this list.
     fn add(&mut self, sink: SinkSettings) {
         if let Some(root_sinks) = &mut self.root.sinks {
             root_sinks.push(sink.name.clone());

@@ -48,7 +48,7 @@ impl FileOptions {
         }
     }
 
-    /// Returns these rolling options, or else those of `other`.
+    /// Returns these rolling options. An option that is not set has the value of `other`.
     pub(crate) fn or(&self, other: &Self) -> Self {
         Self::for_sink(
             self.rotation.clone().or_else(|| other.rotation.clone()),

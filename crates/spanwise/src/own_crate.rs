@@ -65,10 +65,10 @@ macro_rules! init_from_env {
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 ///
-/// With a prefix, it reads the environment like
-/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
-/// [`Builder::new`](crate::Builder::new) cannot find the crate, so set
-/// [`service`](crate::Builder::service) and [`own_targets`](crate::Builder::own_targets).
+/// With a prefix, the macro reads the environment like
+/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix). A builder of
+/// [`Builder::new`](crate::Builder::new) does not know the crate, so set its
+/// [`service`](crate::Builder::service) and its [`own_targets`](crate::Builder::own_targets).
 ///
 /// ```
 /// let builder = spanwise::builder!("SHOPCTL_LOG")?.default_preset("cli");

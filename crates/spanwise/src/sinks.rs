@@ -26,9 +26,9 @@ pub(crate) mod sentry;
 /// The sinks in the order of their layers.
 const REGISTRY: &[SinkType] = &[
     #[cfg(feature = "otel")]
-    otel::KIND,
+    otel::SINK_TYPE,
     #[cfg(feature = "sentry")]
-    sentry::KIND,
+    sentry::SINK_TYPE,
 ];
 
 /// A sink that the program is built with.
@@ -42,8 +42,10 @@ struct SinkType {
 
 /// Returns the settings that sinks define themselves.
 pub(crate) fn settings() -> Vec<Setting> {
-    let kinds = REGISTRY.iter();
-    kinds.flat_map(|kind| (kind.own_settings)()).collect()
+    let types = REGISTRY.iter();
+    types
+        .flat_map(|sink_type| (sink_type.own_settings)())
+        .collect()
 }
 
 /// The values that code sets for sinks. There is one value of each type.
@@ -118,7 +120,7 @@ pub(crate) struct StackContext<'a> {
     pub(crate) static_fields: &'a StaticFields,
 }
 
-/// Returns the requested sinks.
+/// Returns the sinks that code, a variable or a file requests.
 pub(crate) fn choose(
     changes: &SinkChanges,
     choices: &mut Choices<'_>,
@@ -126,7 +128,7 @@ pub(crate) fn choose(
 ) -> Vec<Box<dyn OptionalSink>> {
     REGISTRY
         .iter()
-        .filter_map(|kind| (kind.choose)(changes, choices, service))
+        .filter_map(|sink_type| (sink_type.choose)(changes, choices, service))
         .collect()
 }
 

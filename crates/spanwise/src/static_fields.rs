@@ -114,8 +114,9 @@ impl StaticFields {
             .filter_map(move |(name, value)| Some((name, problem(name, value)?)))
     }
 
-    /// Returns the mistakes that depend on other parts of a line. `code` has the fields from code.
-    /// All other fields are from the setting that `variable` names.
+    /// Returns the mistakes that no field shows alone: names of context keys in `context`, and too
+    /// many fields. `code` has the fields from code. All other fields are from the setting that
+    /// `variable` names.
     pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);

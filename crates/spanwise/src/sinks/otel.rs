@@ -20,7 +20,7 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
-pub(super) const KIND: SinkType = SinkType {
+pub(super) const SINK_TYPE: SinkType = SinkType {
     choose: OtelSink::choose,
     own_settings: || OtelSetting::all().map(|setting| setting.def).collect(),
 };
@@ -44,8 +44,8 @@ pub(crate) struct OtelSink {
 type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if a setting turns it on. Otherwise only settings that could turn it on are
-    /// checked, because the other variables may be meant for other programs.
+    /// Returns the sink if a setting turns it on. If none does, only settings that could turn the
+    /// sink on are checked, because the other variables may be meant for other programs.
     fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
@@ -85,11 +85,10 @@ impl OtelSink {
         let mut variables = Vec::new();
         // The signals that variables export over OTLP, each with the name of the variable.
         let mut exported = Vec::new();
-        // The settings with invalid values.
-        let mut misread: Vec<&OtelSetting> = Vec::new();
+        let mut invalid_settings: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
-            let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
-            if is_general && in_code.is_some() {
+            let is_general_endpoint = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
+            if is_general_endpoint && in_code.is_some() {
                 continue;
             }
             let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def) else {
@@ -98,17 +97,17 @@ impl OtelSink {
             let name = origin.source_name().unwrap_or(setting.def.name).to_owned();
             exported.extend(setting.exports(&value).map(|signal| (name.clone(), signal)));
             match builder.apply(setting, &value) {
-                Ok(()) if is_general => {}
+                Ok(()) if is_general_endpoint => {}
                 Ok(()) => choices.add_explanation(&setting.def, shown(setting, &value), &origin),
                 Err(error) => {
                     choices.add_invalid_value(wrong(setting, &name, &value, &error));
-                    misread.push(setting);
+                    invalid_settings.push(setting);
                 }
             }
             variables.push((setting, name));
         }
         let has_endpoint_in_code = in_code.is_some();
-        // If code changes the builder, it may set an endpoint later.
+        // Code that changes the builder may set an endpoint later.
         let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
         let is_changed = !builder_changes.is_empty();
         for (name, signal) in exported {
@@ -145,7 +144,7 @@ impl OtelSink {
         };
         if !is_changed {
             for invalid in sink.builder.invalid_options() {
-                if !misread
+                if !invalid_settings
                     .iter()
                     .any(|setting| setting.decides_about(&invalid))
                 {
@@ -298,8 +297,8 @@ impl crate::Builder {
     }
 
     /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
-    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`. Each
-    /// further call adds a change.
+    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`, and
+    /// not with `OTEL_SDK_DISABLED=true`. Each further call of `otel` adds a change.
     pub fn otel<F>(mut self, change: F) -> Self
     where
         F: FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,
@@ -311,8 +310,8 @@ impl crate::Builder {
     }
 
     /// Converts the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
-    /// events to metrics, if metrics are exported. The other fields of these events become
-    /// attributes.
+    /// events to metrics, if metrics are exported or served. The other fields of these events
+    /// become attributes if they are numbers, texts or booleans.
     pub fn metrics_of_events(mut self) -> Self {
         *self.sinks.get_mut() = MeasuresEvents(true);
         self
@@ -322,10 +321,11 @@ impl crate::Builder {
 impl crate::Handle {
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
     /// header of the request. If the header prefers OpenMetrics, the body has that format. The body
-    /// is empty if there are no metrics.
+    /// has no metrics if there are none, or if they are not
+    /// [available as text](crate::otel::MetricsOptions::text).
     ///
-    /// The method calls the callbacks of instruments and waits for them, so call it only where
-    /// blocking is allowed.
+    /// The method calls the callbacks of instruments and waits for them up to four seconds, so call
+    /// it only where blocking is allowed.
     ///
     /// ```
     /// use spanwise::{Builder, Output, Preset};
@@ -347,8 +347,8 @@ impl crate::Handle {
         }
     }
 
-    /// Measures the workers, the tasks and the queue of a runtime of Tokio, where metrics are
-    /// exported or served: `tokio.runtime.workers` and others.
+    /// Measures the workers, the tasks and the queue of a Tokio runtime, if metrics are exported or
+    /// served: `tokio.runtime.workers` and others.
     ///
     /// ```
     /// # async fn start() -> Result<(), spanwise::InitError> {

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-pub(super) const KIND: SinkType = SinkType {
+pub(super) const SINK_TYPE: SinkType = SinkType {
     choose: SentrySink::choose,
     own_settings: Vec::new,
 };
@@ -228,7 +228,7 @@ impl crate::Builder {
     }
 
     /// Changes the options of Sentry, after the settings of the environment were applied. `change`
-    /// is called only if there is a DSN. Each further call adds a change.
+    /// is called only if there is a DSN. Each further call of `sentry` adds a change.
     pub fn sentry<F>(mut self, change: F) -> Self
     where
         F: FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
