@@ -37,11 +37,11 @@ pub fn client() -> ClientLayer {
 /// | --- | --- |
 /// | `otel.kind` | `client` |
 /// | `http.request.method` | a method of RFC 9110 or 5789, or `_OTHER` |
-/// | `server.address`, `server.port` | the host and port of the URI |
+/// | `server.address`, `server.port` | the host of the URI, and its port or the default port of its scheme |
 /// | `url.path` | the path without the query |
 /// | `trace_id`, `span_id` | the ids that are sent |
 /// | `http.response.status_code` | the status |
-/// | `error` | the text of the error, or that the call was dropped |
+/// | `error` | the text of the error, without the queries of URLs; or that the call was dropped |
 /// | `otel.status_code` | `ERROR` if the call fails or is answered with 5xx |
 ///
 /// There is no event, because only the caller knows whether a failure matters.
@@ -63,7 +63,8 @@ pub fn client() -> ClientLayer {
 /// continues the trace that the parent process passed to this process, or begins a new trace.
 ///
 /// If the span is disabled, by its level or because there is no subscriber, the headers are still
-/// sent. In that case `traceparent` names the span of the served request.
+/// sent. In that case `traceparent` names the span of the served request, or outside a served
+/// request a new span id.
 ///
 /// If traces are exported, `traceparent` and `tracestate` belong to the exported span of the call,
 /// or else to the nearest enclosing exported span. They contain the decision of the sampler.
@@ -119,8 +120,9 @@ impl ClientLayer {
     /// [`baggage_to`](Self::baggage_to). Defaults to none.
     ///
     /// The value comes from the current [`Context`](spanwise_core::Context), or else from the
-    /// baggage of the served request. For `request_id`, `tenant_id`, `user_id`, `trace_id` and
-    /// `span_id`, a received value is used only if the server adopted it: see
+    /// baggage of the served request. Outside a served request, the baggage that the parent process
+    /// passed to this process takes its place. For `request_id`, `tenant_id`, `user_id`, `trace_id`
+    /// and `span_id`, a received value is used only if the server adopted it: see
     /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage).
     ///
     /// Redacted values, keys that are not an HTTP `token`, and members beyond 64 keys or 8,192

@@ -97,7 +97,7 @@
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
-//! | `server_error` | `request failed` | ERROR; for 5xx also INFO or WARN, by [`expect_status`](ServerLayer::expect_status) and [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service failed, or the application called [`fail`]. `error` is the reason |
+//! | `server_error` | `request failed` | ERROR; for 5xx also INFO or WARN, by [`expect_status`](ServerLayer::expect_status) and [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service failed, or the application called [`fail`] and the status is not 4xx. `error` is the reason |
 //! | `cancelled` | `request failed` | WARN | dropped before its end, because the client disconnected, or an outer timeout expired |
 //! | `cancelled` | `request served` | INFO | the client disconnected from a healthy stream (`text/event-stream`, or of unknown length) |
 //! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` is the message, or the location if the facade's panic hook logged it |

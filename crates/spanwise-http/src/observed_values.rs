@@ -1,5 +1,5 @@
-//! Values of requests and responses that only a
-//! [`RequestObserver`](spanwise_core::internal::request_observer::RequestObserver) gets.
+//! Values of requests and responses for a
+//! [`RequestObserver`](spanwise_core::internal::request_observer::RequestObserver).
 
 use http::{HeaderMap, HeaderName, Version, header::CONTENT_LENGTH};
 

@@ -11,8 +11,8 @@ use spanwise_core::{ParseError, internal::TextSetting};
 /// The senders whose headers are trusted: ids, tenant, trace, baggage, `X-Forwarded-For` and
 /// `X-Forwarded-Proto`. Defaults to [`Trust::Never`].
 ///
-/// These headers are ignored from any other sender, because a sender that chooses its ids could
-/// make two requests look like one request in the lines. But if spans are exported, the span of the
+/// These headers of any other sender are ignored, because a sender that chooses its ids could make
+/// two requests look like one request in the lines. But if spans are exported, the span of the
 /// request has a link to the span in the `traceparent` of an untrusted sender.
 ///
 /// ```

@@ -34,7 +34,7 @@ use crate::{
     url_queries::without_queries,
 };
 
-/// A call in progress. If the value is dropped before the call ends, the span records this.
+/// A call in progress. If the value is dropped before the call ends, it records this in the span.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,

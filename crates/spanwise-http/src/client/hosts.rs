@@ -35,7 +35,7 @@ enum Pattern {
 }
 
 impl Hosts {
-    /// Returns whether the list matches `host`, with or without brackets.
+    /// Returns whether the list matches `host`. An IPv6 address may have brackets.
     pub(crate) fn contains(&self, host: &str) -> bool {
         let host = normalize(host);
         self.patterns.iter().any(|pattern| match pattern {

@@ -44,7 +44,8 @@ pub(crate) enum Tenant {
 /// A function that determines the tenant of a request.
 pub(crate) type TenantFn = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
-/// A path whose requests have no access event if their outcome is `ok` and they are not slow.
+/// A path, or a path with all paths below it. Requests to it have no access event if their outcome
+/// is `ok` and they are not slow.
 #[derive(Debug, Clone)]
 pub(crate) enum QuietPath {
     Path(String),
@@ -53,7 +54,8 @@ pub(crate) enum QuietPath {
 }
 
 impl QuietPath {
-    /// Returns `None` if no request could match.
+    /// Parses the argument of [`quiet`](super::ServerLayer::quiet). Returns `None` if no request
+    /// could match.
     pub(crate) fn new(path: &str) -> Option<Self> {
         let (root, variant): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
             Some(root) => (root, Self::Below),

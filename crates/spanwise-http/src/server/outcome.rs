@@ -9,8 +9,9 @@ pub(crate) enum Outcome {
     ServerError,
     /// The client disconnected, or the caller of the service dropped the request.
     Cancelled,
-    /// The client disconnected from a healthy stream that only the client can end. The outcome is
-    /// also named `cancelled`. But this end is normal, so its message is `request served`, at INFO.
+    /// The client disconnected from a healthy stream: an event stream, or a body of unknown length.
+    /// The outcome is also named `cancelled`. But this end is normal, so the message is
+    /// `request served`, at INFO.
     ClientClosedStream,
     Panicked,
     /// The body failed after the response head was sent, or ended before its declared length.

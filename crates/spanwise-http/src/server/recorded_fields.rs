@@ -49,7 +49,7 @@ pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
     }
 }
 
-/// Records the time since the last timing, or since the begin of the request, as `timing.name_ms`
+/// Records the time since the last timing, or since the start of the request, as `timing.name_ms`
 /// in the access event.
 ///
 /// Timings of the same name add up. The rules of [`record`] apply. With
@@ -77,8 +77,10 @@ pub fn record_timing(name: &'static str) {
 ///
 /// The access event is then the only line about the failure: `request failed` at ERROR with
 /// `error`, even if the response has a success status. A response with a 4xx status remains a
-/// `client_error` with its level. The last call counts. In Sentry, the request is one issue with
-/// this error.
+/// `client_error` with its level. A 5xx status keeps the level that
+/// [`expect_status`](crate::ServerLayer::expect_status) or
+/// [`warn_on`](crate::ServerLayer::warn_on) sets. The last call of `fail` counts. In Sentry, the
+/// request is one issue with this error.
 ///
 /// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
 /// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.

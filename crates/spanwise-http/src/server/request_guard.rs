@@ -140,7 +140,8 @@ impl RequestGuard {
         })
     }
 
-    /// Returns whether the response is a stream without errors that only the client can end.
+    /// Returns whether the response is an [open-ended](ResponseHead::is_open_ended) stream without
+    /// errors. A client that disconnects from such a stream ends it normally.
     fn is_healthy_stream(&self) -> bool {
         let head = self.head.as_ref();
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)

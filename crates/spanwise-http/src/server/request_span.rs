@@ -34,8 +34,8 @@ const BUILT_IN: usize = 11;
 /// The values of [`BUILT_IN_FIELDS`].
 pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// The maximum number of further keys. Each request puts an array for this many values on the
-/// stack, if there are further keys.
+/// The maximum number of further keys. If there are further keys, each request puts an array with
+/// room for this many further values on the stack.
 const MAX_FURTHER_KEYS: usize = 21;
 
 /// Opens the spans of requests.

@@ -11,7 +11,7 @@ use crate::observed_values::content_length;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The facts about a response that are known when it starts.
+/// The facts about a response that are known when it starts, and its gRPC status.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
@@ -22,9 +22,10 @@ pub(crate) struct ResponseHead {
     /// Whether HTTP forbids a body for this response.
     pub(crate) has_no_body: bool,
     is_grpc: bool,
+    /// The gRPC status, from the trailers or, without a body, from the head.
     pub(crate) grpc_status: Option<i32>,
-    /// Whether the response is an event stream or has no known length, so that the client normally
-    /// ends it.
+    /// Whether the response is an event stream or has no known length. The client may end such a
+    /// response at any time.
     pub(crate) is_open_ended: bool,
     /// The `x-request-id` that the service has set, if it is not the id of the request.
     pub(crate) service_request_id: Option<HeaderValue>,

@@ -82,8 +82,8 @@ impl ServerLayer {
     }
 
     /// Adopts the tenant from the member `tenant_id` of the baggage of a trusted sender, if no
-    /// header has the tenant. Defaults to off, because a gateway may forward baggage that others
-    /// wrote.
+    /// header has the tenant. Has no effect with a function of [`tenant`](Self::tenant). Defaults
+    /// to off, because a gateway may forward baggage that others wrote.
     ///
     /// Your other services send this member with
     /// [`ClientLayer::baggage`](crate::ClientLayer::baggage).
@@ -95,8 +95,9 @@ impl ServerLayer {
     /// from an extension that an outer layer has set. Defaults to none.
     ///
     /// The result is used for every sender. It must have 1 to 128 bytes without control characters.
-    /// Otherwise, or if the function panics, the request has no tenant. To set the tenant later,
-    /// record it in the span of the request: `Span::current().record("tenant_id", …)`.
+    /// After an invalid result or a panic of the function, the request has no tenant. To set the
+    /// tenant later, record it in the span of the request:
+    /// `Span::current().record("tenant_id", …)`.
     pub fn tenant(self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|options| options.tenant = Tenant::Function(Arc::new(find)))
     }
@@ -116,8 +117,9 @@ impl ServerLayer {
     /// `/internal/*` matches `/internal` and all paths below. Defaults to none.
     ///
     /// Other events inside these requests are logged. `path` is the full path, also in a nested
-    /// router of axum. `/health/` differs from `/health`. A request is never quiet if its path is
-    /// ambiguous because of a dot segment, an encoded slash, a backslash, or double encoding.
+    /// router of axum (with the feature `axum`). `/health/` differs from `/health`. A request is
+    /// never quiet if its path is ambiguous, for example because of a dot segment, an encoded
+    /// slash, a backslash, or double encoding.
     ///
     /// # Panics
     /// If no request can match, because `path` does not start with `/`, has a `*` except in a final
@@ -139,17 +141,18 @@ impl ServerLayer {
     /// of this method and of [`warn_on`](Self::warn_on) contain a status, the last call counts.
     ///
     /// # Panics
-    /// If no response can have such a status, or if the range is empty.
+    /// If the range is empty, or contains a number outside of 100 to 999.
     #[track_caller]
     pub fn expect_status(self, statuses: impl Into<Statuses>) -> Self {
         self.level(statuses, Level::INFO)
     }
 
     /// Sets the level of responses with these statuses to WARN, with the rules of
-    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429.
+    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429, which a call does not
+    /// change.
     ///
     /// # Panics
-    /// If no response can have such a status, or if the range is empty.
+    /// If the range is empty, or contains a number outside of 100 to 999.
     #[track_caller]
     pub fn warn_on(self, statuses: impl Into<Statuses>) -> Self {
         self.level(statuses, Level::WARN)
@@ -166,8 +169,9 @@ impl ServerLayer {
         self.set(|options| options.always_logs_url_path = true)
     }
 
-    /// Adds a request header to the access event, as `http.request.header.` and its name. Defaults
-    /// to none, because headers may contain credentials. At most 2,048 bytes are logged.
+    /// Adds a request header to the access event, as `http.request.header.` and its name. Repeated
+    /// headers are joined with commas. Defaults to none, because headers may contain credentials.
+    /// At most 2,048 bytes are logged.
     ///
     /// If the application has already added 128 field names to access events, the header is ignored
     /// with a warning.
