@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! In production this prints one line on stdout:
+//! In production this prints one line on stdout, which is wrapped here:
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,

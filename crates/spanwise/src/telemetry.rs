@@ -61,7 +61,8 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// Reads and changes the levels at run time, and reads counters. Cheap to clone.
+/// Reads and changes the levels at run time, reads counters, and flushes and reopens the outputs.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) levels: LevelHandle,
