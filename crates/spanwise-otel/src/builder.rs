@@ -40,7 +40,7 @@ pub struct OtelBuilder {
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
     invalid: Vec<InvalidOption>,
-    /// Reports about valid options that the user perhaps did not mean.
+    /// Texts about valid options that the user perhaps did not intend.
     warnings: Vec<String>,
 }
 
@@ -84,8 +84,8 @@ const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Otel {
     /// Creates a builder that exports all signals to the collector at `endpoint`, such as
-    /// `http://localhost:4318`. The exporter reads no environment variables, except those of the
-    /// HTTP proxy.
+    /// `http://localhost:4318`. The exporter reads no environment variables, except that exports
+    /// over HTTP read those of the HTTP proxy.
     pub fn builder(endpoint: impl Into<String>) -> OtelBuilder {
         OtelBuilder {
             endpoint: Some(endpoint.into()),
@@ -157,7 +157,7 @@ impl OtelBuilder {
         self
     }
 
-    /// Adds an attribute of everything that is exported. The last value of a key counts. The value
+    /// Adds an attribute to everything that is exported. The last value of a key counts. The value
     /// of a setter such as [`service_name`](Self::service_name) takes precedence over an attribute
     /// with the same key.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -222,7 +222,8 @@ impl OtelBuilder {
     }
 
     /// Sets the propagator that [`Otel::install_globals`] makes the global one, for code that uses
-    /// the OpenTelemetry API. Defaults to `traceparent`, `tracestate` and `baggage`.
+    /// the OpenTelemetry API. `spanwise-http` and [`child_env`](crate::child_env) then pass the
+    /// same headers. Defaults to `traceparent`, `tracestate` and `baggage`.
     pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
         self.propagator = propagator;
         self
@@ -235,22 +236,23 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets where losses are counted and reported. Defaults to the report of the process.
+    /// Sets where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
     }
 
-    /// Sets the clock. Defaults to the system's.
+    /// Sets the clock for the times of spans and log records, and for the delays of the exporter.
+    /// Metrics have the system's time. Defaults to the system's clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Builds the exporter, and starts a sender thread for each signal.
+    /// Builds the exporter, and starts its threads.
     ///
     /// # Errors
-    /// * [`OtelError::Options`] if options are not valid. It lists all of them.
+    /// * [`OtelError::Options`] if options are not valid. The error lists all of them.
     /// * [`OtelError::Thread`] if a thread cannot be started.
     /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
@@ -277,8 +279,8 @@ impl OtelBuilder {
         checked.invalid
     }
 
-    /// Returns the destinations of traces, logs and metrics. Checks all options, and adds those
-    /// that are not valid to `self.invalid`.
+    /// Returns the destinations of traces, logs and metrics. Checks all options. Adds those that
+    /// are not valid to `self.invalid`, and texts about doubtful ones to `self.warnings`.
     fn destinations(
         &mut self,
         resource: &Resource,
@@ -387,7 +389,8 @@ impl OtelBuilder {
         let insecure = options.is_insecure.unwrap_or_default();
         let endpoint = Endpoint::parse(url, signal, set_for, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
-        // Each other option may be set for this signal alone.
+        // The other options may be set for this signal alone. `add_invalid` merges the errors of an
+        // option that is set for all signals.
         checks.signal = Some(signal);
         checks.valid("protocol", protocol.check());
         checks.valid("compression", compression.check());
@@ -423,8 +426,8 @@ impl OtelBuilder {
         Some((Arc::new(destination), signal_options))
     }
 
-    /// Adds an option that is not valid. If another signal has the same invalid option, it was set
-    /// for all signals, and is listed once.
+    /// Adds an option that is not valid. An option that is invalid for several signals, with the
+    /// same error, was usually set for all signals, so it is listed once.
     fn add_invalid(&mut self, invalid: InvalidOption) {
         let known = self
             .invalid
@@ -443,7 +446,7 @@ impl OtelBuilder {
         checks: &mut Checks,
     ) -> SignalOptions {
         let queue_len = options.max_queue_len.unwrap_or(QUEUE_LEN);
-        // A queue that is smaller than the default batch makes the default batch smaller.
+        // The default batch is not larger than the queue.
         let batch_len = options.max_batch_len.unwrap_or(BATCH_LEN.min(queue_len));
         for (option, len) in [("max_queue_len", queue_len), ("max_batch_len", batch_len)] {
             if !(1..=MAX_LEN).contains(&len) {
@@ -479,7 +482,7 @@ impl OtelBuilder {
 
 /// Collects the options that are not valid.
 struct Checks {
-    /// The signal of the option that is being checked. `None` if the option is set for all signals.
+    /// The signal of the option that is being checked. `None` for the endpoint of all signals.
     signal: Option<SignalKind>,
     invalid: Vec<InvalidOption>,
 }

@@ -1,5 +1,5 @@
-//! Exports traces, logs and metrics of a `tracing` service over OTLP. The log lines of
-//! the service have the same trace and span ids.
+//! Exports traces, logs and metrics of a `tracing` service over OTLP. The service's log lines have
+//! the ids of the exported spans.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,7 +35,8 @@
 //!
 //! Most services use it through the `spanwise` facade: enable its feature `otel` and set
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`. Use this crate for a `tracing` stack of your own. It reads no
-//! variables then, unless you apply the settings of [`OtelSetting::all`].
+//! environment variables, except those of the HTTP proxy. To support the standard variables, which
+//! [`OtelSetting::all`] lists, pass their values to [`OtelBuilder::apply`].
 //!
 //! It replaces `tracing-opentelemetry`, `opentelemetry-appender-tracing` and `opentelemetry-otlp`.
 //! Use these if you need an exporter or a span processor of the SDK.
@@ -43,16 +44,17 @@
 //! # Behaviour
 //!
 //! * **Spans:** [`Otel::spans`] is the layer. Put it in front of layers that write lines, because
-//!   they read the ids that it assigns. Integers stay integers, and a later `record` replaces a
-//!   value. The fields `otel.name`, `otel.kind` and `otel.status_code` may be recorded until the
-//!   span ends.
+//!   they read the ids that it assigns. Integers that fit into `i64` stay integers, and a later
+//!   `record` replaces a value. The fields `otel.name`, `otel.kind` and `otel.status_code` may be
+//!   recorded until the span ends.
 //! * **Logs:** [`Otel::logs`] exports events, with the ids of their spans.
-//! * **Metrics:** of HTTP requests, of the process and of the exporter, and your own metrics from
-//!   the OpenTelemetry API. [`Otel::metrics_text`] is the text for Prometheus.
+//! * **Metrics:** The exporter measures HTTP requests, the process (on Linux) and itself. It also
+//!   exports your metrics from the OpenTelemetry API. [`Otel::metrics_text`] returns the text for
+//!   Prometheus.
 //! * **OpenTelemetry API:** after [`Otel::install_globals`], `opentelemetry::global` has the
 //!   tracers and meters of this exporter. API spans and spans of `tracing` nest in each other.
-//!   [`SpanExt`] has `set_parent` and `context`. [`child_env`] passes the current OpenTelemetry
-//!   context to a child process.
+//!   [`SpanExt`] has `set_parent` and `context`. [`child_env`] passes the trace and the baggage of
+//!   the current OpenTelemetry context to a child process.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
 //! * **Redaction:** without a policy, secrets are exported as they are. The policy of
@@ -62,12 +64,12 @@
 //!
 //! # Limits
 //!
-//! Each signal has a queue and a sender thread: no other thread waits for the collector.
-//! [`Otel::stats`] counts what the collector refuses, what exceeds the
-//! [queue](ExportOptions::max_queue_len), and what the shutdown loses. A line on stderr reports the
-//! loss. By default, a span or record has at most 128 attributes. All its attributes together have
-//! at most 64 KiB, and one value 16 KiB. A forked child exports its own spans and records, and no
-//! metrics.
+//! Each exported signal has a queue and a sender thread. Other threads wait for the collector only
+//! in a flush and in a shutdown. [`Otel::stats`] counts what the collector does not accept, what
+//! exceeds the [queue](ExportOptions::max_queue_len), and what the shutdown loses. A line on stderr
+//! reports the loss. By default, a span or record has at most 128 attributes. All its attributes
+//! together have at most 64 KiB, and one value 16 KiB. A forked child exports its own spans and
+//! records, and no metrics.
 //!
 //! # Features
 //!
