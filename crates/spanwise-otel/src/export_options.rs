@@ -28,9 +28,9 @@ pub struct ExportOptions {
 
 impl ExportOptions {
     /// Sets the URL of the collector for this signal. Over HTTP, no path is added to it. Over gRPC,
-    /// only its scheme, host and port are used. Defaults to a path below the endpoint of the
-    /// builder, such as `/v1/traces`. In [`all_signals`](crate::OtelBuilder::all_signals), this
-    /// sets the endpoint of the builder.
+    /// only its scheme, host and port are used. Defaults to the endpoint of the builder, over HTTP
+    /// with a path such as `/v1/traces` appended. In
+    /// [`all_signals`](crate::OtelBuilder::all_signals), this sets the endpoint of the builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -88,7 +88,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets the private key of the client certificate, in PEM. It is never shown.
+    /// Sets the private key of the client certificate, in PEM. It is never shown. Defaults to
+    /// none.
     pub fn client_key(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.client_key = Some(pem.into());
         self
@@ -102,7 +103,8 @@ impl ExportOptions {
     }
 
     /// Sets a second timeout of a request, which the specification has besides
-    /// [`timeout`](Self::timeout). The shorter of the two counts. Defaults to 30 s.
+    /// [`timeout`](Self::timeout). The shorter of the two counts. Zero means 10 minutes. Defaults
+    /// to 30 s.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = Some(timeout);
         self
@@ -115,7 +117,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets how many records a batch has at most. Has no effect on metrics. Defaults to 512.
+    /// Sets how many records a batch has at most. Has no effect on metrics. Defaults to 512, or to
+    /// the length of a shorter queue.
     pub fn max_batch_len(mut self, records: usize) -> Self {
         self.max_batch_len = Some(records);
         self

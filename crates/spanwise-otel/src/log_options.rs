@@ -6,7 +6,8 @@ use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::Sha
 
 use crate::limits::AttributeLimits;
 
-/// Options of [`OtelLogs`](crate::OtelLogs): the additions to the fields of an event, and limits.
+/// Options of [`OtelLogs`](crate::OtelLogs): the events that become records, the additions to their
+/// fields, and limits.
 ///
 /// ```
 /// use spanwise_otel::{LogOptions, SpanFields};
@@ -25,11 +26,11 @@ pub struct LogOptions {
     pub(crate) only_sampled_traces: bool,
     pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
-    /// Defaults to the clock of the builder.
+    /// `None` for the clock of the builder.
     pub(crate) clock: Option<Clock>,
-    /// Defaults to the report of the builder.
+    /// `None` for the report of the builder.
     pub(crate) report: Option<SelfReport>,
-    /// The events that `only_sampled_traces` dropped.
+    /// The number of events that `only_sampled_traces` dropped.
     pub(crate) sampled_out: Arc<ShardedCounter>,
 }
 
@@ -47,7 +48,8 @@ pub enum SpanFields {
 }
 
 impl LogOptions {
-    /// Declares one more context key, like [`ContextLayer::key`](spanwise_core::ContextLayer::key).
+    /// Declares a context key besides [`CONTEXT_KEYS`], like
+    /// [`ContextLayer::key`](spanwise_core::ContextLayer::key).
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         self.context_keys.push(key.into());
         self
@@ -64,7 +66,8 @@ impl LogOptions {
         self
     }
 
-    /// Sets which events are exported. Defaults to all events that the layer receives.
+    /// Sets which events are exported. Events of targets that the levels do not cover are not
+    /// exported. Defaults to all events that the layer receives.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = Some(levels);
         self
@@ -76,8 +79,8 @@ impl LogOptions {
         self
     }
 
-    /// Drops events at INFO and below of traces that are not sampled. By default, logs are not
-    /// sampled with their trace.
+    /// Drops events at INFO and below of traces that are not sampled. By default, events of all
+    /// traces are exported.
     pub fn only_sampled_traces(mut self) -> Self {
         self.only_sampled_traces = true;
         self
@@ -90,8 +93,8 @@ impl LogOptions {
         self
     }
 
-    /// Sets the maximum length of a text in characters. Defaults to no limit, except that no text
-    /// exceeds 16 KiB.
+    /// Sets the maximum length of a text attribute in characters. Defaults to no limit, except that
+    /// no text exceeds 16 KiB.
     pub fn max_value_chars(mut self, chars: usize) -> Self {
         self.limits.value_chars = chars;
         self
@@ -104,14 +107,14 @@ impl LogOptions {
         self
     }
 
-    /// Sets where faults are reported. Defaults to the report of the builder, or else to the report
-    /// of the process.
+    /// Sets where faults are reported. Defaults to the report of the builder, or else to the
+    /// process-wide [`SelfReport`].
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = Some(report);
         self
     }
 
-    /// Returns the options, with this clock and this report as defaults.
+    /// Returns the options, with `clock` and `report` in place of those that are not set.
     pub(crate) fn or(self, clock: Clock, report: SelfReport) -> Self {
         Self {
             clock: self.clock.or(Some(clock)),

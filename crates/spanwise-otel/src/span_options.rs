@@ -35,12 +35,11 @@ pub struct SpanOptions {
     pub(crate) report: SelfReport,
 }
 
-/// The events that become events of their span. Whether they also become log records does not
-/// depend on this.
+/// The events that become events of their span. This has no effect on log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsInSpans {
-    /// No events: log records have them, with the ids of the span. The default where logs are
-    /// exported.
+    /// No events. The default where logs are exported, because log records then have the events,
+    /// with the ids of the span.
     None,
     /// Events at ERROR. The default where only traces are exported.
     Errors,
@@ -80,7 +79,9 @@ impl SpanOptions {
     /// then cheaper, but spans of `tracing` and of the OpenTelemetry API do not nest.
     ///
     /// By default, the OpenTelemetry context inside of a span has the baggage that is current when
-    /// a thread enters the span. Other values may be from the first time that the span was entered.
+    /// a thread enters the span. Other values of the context may be from an earlier enter of the
+    /// span. After [`SpanExt::set_parent`](crate::SpanExt::set_parent), the baggage and the other
+    /// values are those of the parent's context.
     pub fn without_context(mut self) -> Self {
         self.propagates_otel_context = false;
         self
@@ -112,9 +113,9 @@ impl SpanOptions {
         self
     }
 
-    /// Adds the [`Context`](spanwise_core::Context) of the span, such as the request id and the
-    /// tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. Fields of the
-    /// span win.
+    /// Adds the values of the span's [`Context`](spanwise_core::Context) as attributes, such as the
+    /// request id and the tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the
+    /// stack. A field of the span takes precedence over a context key of the same name.
     pub fn context_keys(mut self) -> Self {
         self.has_context_keys = true;
         self
@@ -127,8 +128,8 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the maximum length of a text in characters, also in events and links. Defaults to no
-    /// limit, except that no text exceeds 16 KiB.
+    /// Sets the maximum length of a text attribute in characters, also for events and links.
+    /// Defaults to no limit, except that no text exceeds 16 KiB.
     pub fn max_value_chars(mut self, chars: usize) -> Self {
         self.limits.attributes.value_chars = chars;
         self.limits.event_attributes.value_chars = chars;
