@@ -74,7 +74,8 @@ pub use self::{
 /// The default of [`MetricsSetup::observation_timeout`].
 pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A scrape waits this long for callbacks. Values of callbacks that still run are then missing.
+/// A scrape waits this long for callbacks. Afterwards, it has older observations of the callbacks
+/// that have not returned, as far as [`MetricsSetup::observation_timeout`] allows.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The limits of the queue. Payloads are not urgent, so they may take half of the items and bytes.
@@ -91,7 +92,7 @@ const MAX_WAITING_DELTAS: usize = 10;
 
 /// The SDK's default limit of the series (different sets of attributes) of a metric.
 const MAX_SERIES: usize = 2000;
-/// The attribute of the series that the SDK uses for all further sets of attributes.
+/// The attribute of the series in which the SDK counts all sets of attributes beyond the limit.
 const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -107,7 +108,7 @@ pub(crate) fn empty_text(accept: Option<&str>) -> (&'static str, String) {
 pub(crate) type NewTransport =
     Box<dyn Fn() -> Box<dyn Deliver<MetricsPayload>> + Send + Sync + 'static>;
 
-/// The parts of [`Metrics`] besides its options.
+/// The arguments of [`Metrics::start`] besides the options.
 pub(crate) struct MetricsSetup {
     pub(crate) resource: Resource,
     pub(crate) policy: Option<Arc<dyn Redact>>,
@@ -148,8 +149,8 @@ struct Shared {
     report: SelfReport,
     /// The names of metrics about which a fault was reported.
     reported: Mutex<HashSet<String>>,
-    /// The generation of the process that has the threads, from [`forks::generation`]. A forked
-    /// child exports nothing.
+    /// The [generation](forks::generation) of the process that has the threads. A forked child has
+    /// none, and exports no metrics.
     generation: u32,
 }
 
@@ -286,8 +287,8 @@ impl Metrics {
         }
     }
 
-    /// Starts to collect and to send, and does not wait for it. Returns `None` if this process
-    /// exports no metrics.
+    /// Starts to collect and to send, and does not wait. Returns `None` if this process exports no
+    /// metrics.
     pub(crate) fn hurry(&self) -> Option<RequestedExport> {
         let exporter = self.shared.exporter_here()?;
         let export = self.shared.schedule.request_export();

@@ -45,30 +45,30 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-/// The maximum length of a `baggage` header in bytes. A longer received header is ignored. When a
-/// header is sent, entries that do not fit are omitted.
+/// The maximum length of `baggage` in bytes. Received baggage that is longer is ignored, also if
+/// it is spread over several headers. When baggage is sent, entries that do not fit are omitted.
 const MAX_BAGGAGE_LEN: usize = 8192;
 
 impl W3cPropagator {
-    /// Creates the propagator of the trace, without baggage.
+    /// Creates the propagator of `traceparent` and `tracestate`, without baggage.
     #[must_use]
     pub fn trace_context() -> Self {
         Self::new(true, false)
     }
 
-    /// Creates a propagator of nothing.
+    /// Creates a propagator that reads and sends no headers.
     #[must_use]
     pub fn none() -> Self {
         Self::new(false, false)
     }
 
-    /// Creates the propagator of baggage, without the trace.
+    /// Creates the propagator of `baggage`, without the trace.
     #[must_use]
     pub fn baggage() -> Self {
         Self::new(false, true)
     }
 
-    /// Makes `spanwise-http` read and send the same headers.
+    /// Makes `spanwise-http` and `child_env` use the same headers.
     pub(crate) fn apply_to_requests(&self) {
         propagators::TRACE_CONTEXT.set(self.trace_context);
         propagators::BAGGAGE.set(self.baggage);

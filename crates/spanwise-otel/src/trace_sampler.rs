@@ -1,6 +1,6 @@
 //! Head sampling of traces.
 //!
-//! The decision of a ratio depends on the randomness of the trace alone, in the same way as in the
+//! A sampler with a ratio decides by the randomness of the trace alone, in the same way as the
 //! other samplers of the workspace: equal ratios keep the same traces.
 
 use std::{fmt, sync::Arc};
@@ -18,8 +18,8 @@ use crate::trace_state;
 /// A ratio is compared with the low 56 bits of the trace id. If the `tracestate` of the caller has
 /// the sub-key `rv`, its value replaces these bits. That is [consistent probability sampling]:
 /// equal ratios keep the same traces in all services. The traces that a smaller ratio keeps are
-/// among the traces that a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry
-/// decide alike.
+/// among the traces that a larger ratio keeps. The settings `LOG_SAMPLE` and `tail=` of `spanwise`
+/// and the sampling of Sentry's traces use the trace id in the same way, but do not read `rv`.
 ///
 /// ```
 /// use spanwise_otel::TraceSampler;
@@ -66,22 +66,22 @@ impl TraceSampler {
         Self::from_root(RootDecision::All)
     }
 
-    /// Returns the sampler that exports no trace. Lines have ids nevertheless.
+    /// Returns the sampler that exports no trace. Log lines have trace and span ids nevertheless.
     #[must_use]
     pub const fn always_off() -> Self {
         Self::from_root(RootDecision::None)
     }
 
-    /// Returns the sampler that exports a ratio of traces, from 0 to 1. Returns `None` for other
-    /// numbers. The sampler sets the sub-key `th` in the `tracestate` of sampled traces.
+    /// Returns the sampler that exports this ratio of traces, or `None` if `ratio` is not a number
+    /// from 0 to 1. The sampler sets the sub-key `th` in the `tracestate` of sampled traces.
     #[must_use]
     pub fn ratio(ratio: f64) -> Option<Self> {
         Threshold::from_ratio(ratio)
             .map(|threshold| Self::from_root(RootDecision::Ratio(threshold)))
     }
 
-    /// Returns a sampler that follows the caller, if there is one. It decides like `self` about
-    /// traces that begin here.
+    /// Returns a sampler that follows the decision of the caller, if there is one. It decides about
+    /// traces that begin here like `self`.
     #[must_use]
     pub const fn parent_based(self) -> Self {
         Self {
@@ -90,12 +90,14 @@ impl TraceSampler {
         }
     }
 
-    /// Returns the sampler for the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. A
-    /// ratio that is not set is 1.
+    /// Returns the sampler for the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
+    /// The names are `always_on`, `always_off` and `traceidratio`, and each of them after
+    /// `parentbased_`. Only `traceidratio` takes an argument: the ratio, which defaults to 1.
     ///
     /// # Errors
-    /// If the name is not one of the six, or the argument is not a ratio, or the sampler takes no
-    /// argument.
+    /// * If the name is another one.
+    /// * If the argument is not a ratio.
+    /// * If the sampler takes no argument.
     pub fn from_name(name: &str, argument: Option<&str>) -> Result<Self, ParseError> {
         let (root_name, follows_parent) = match name.strip_prefix("parentbased_") {
             Some(root) => (root, true),

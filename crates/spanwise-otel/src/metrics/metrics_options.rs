@@ -6,7 +6,7 @@ use spanwise_core::ParseError;
 
 use crate::{InvalidOption, SignalKind};
 
-/// The shortest interval. A shorter one would keep the collecting thread busy.
+/// The minimum time between two exports. Shorter intervals would keep the collecting thread busy.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How metrics are collected and served. See
@@ -29,8 +29,8 @@ pub enum MetricTemporality {
     Cumulative,
     /// Counters and histograms count from the last export. Up-down counters count from the start.
     Delta,
-    /// Counters and histograms that the application calls count from the last export. All others
-    /// count from the start.
+    /// Synchronous counters and histograms count from the last export. Observable counters and
+    /// up-down counters count from the start.
     LowMemory,
 }
 
@@ -68,9 +68,9 @@ impl MetricsOptions {
         self
     }
 
-    /// Makes metrics available as text in any case, by
-    /// [`Otel::metrics_text`](crate::Otel::metrics_text). By default, there is text only if metrics
-    /// are exported with [`MetricTemporality::Cumulative`], or served by
+    /// Makes metrics always available as text from
+    /// [`Otel::metrics_text`](crate::Otel::metrics_text). By default, they are available only if
+    /// they are exported with [`MetricTemporality::Cumulative`], or served by
     /// [`prometheus`](Self::prometheus).
     #[must_use]
     pub fn text(mut self) -> Self {
