@@ -119,7 +119,7 @@ impl Key {
 }
 
 impl KeyBits {
-    /// Returns the bit of an encoded key, which depends on the last bytes of the name.
+    /// Returns the bit of an encoded key. It depends on the last bytes of the key.
     #[inline]
     fn from_encoded(key: &[u8]) -> Self {
         // Eight bytes, because many context keys end alike: `tenant_id`, `request_id`.
@@ -219,7 +219,7 @@ impl Attributes {
         self.dropped = self.dropped.saturating_add(count);
     }
 
-    /// Returns whether a value under `key` would be dropped, whatever it is.
+    /// Returns whether every value under `key` would be dropped.
     #[inline]
     pub(crate) fn is_full_for(&self, key: &Key) -> bool {
         (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ATTRIBUTES_LEN)
@@ -235,8 +235,8 @@ impl Attributes {
         }
     }
 
-    /// [`set`](Self::set) for a short attribute that the exporter adds. A new one is added even if
-    /// the attributes of the application have reached the limits.
+    /// [`set`](Self::set) for a short attribute that the exporter adds. A new attribute is added
+    /// even if the attributes of the application have reached the limits.
     pub(crate) fn set_unlimited(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = LookupKey::Encoded(&key.0);
         match self.find(key) {

@@ -1,4 +1,4 @@
-//! The inner layer, which receives redacted values: encodes events as log records.
+//! The inner layer, inside the redaction if there is a policy: encodes events as log records.
 
 use std::{any::Any, borrow::Cow, io::Write as _, sync::Arc};
 
@@ -58,7 +58,7 @@ pub(crate) struct LogLayer<W> {
 /// The attributes that a span adds to its records, in the tree of spans.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
-/// The facts about a callsite that are the same for all its spans or events, computed once.
+/// A [`CallsitePlan`], with the facts that only the log layer needs.
 #[derive(Debug)]
 struct LogPlan {
     callsite: CallsitePlan,
@@ -240,7 +240,8 @@ where
         scope
     }
 
-    /// Writes the record in `scratch`. A [`LogWriter`] takes its parts as they are.
+    /// Writes the record in `scratch`. A [`LogWriter`] receives the parts of the record without
+    /// the message around it.
     #[inline]
     fn write(&self, scratch: &mut LogScratch, scope: &[u8], metadata: &Metadata<'_>) {
         let make_writer: &dyn Any = &self.make_writer;
@@ -392,7 +393,7 @@ impl LogPlan {
     }
 }
 
-/// A span with this field begins a unit of work: a request, a job.
+/// A span with this field begins a unit of work, such as a request or a job.
 const UNIT_FIELD: &str = "spanwise.unit";
 
 /// Parses a trace id or a span id. An id of zeros is invalid.
@@ -401,7 +402,8 @@ fn parse_id<const N: usize>(digits: &str) -> Option<[u8; N]> {
 }
 
 /// Encodes the body and the fields of an event. If `keeps_ids`, the fields `trace_id` and `span_id`
-/// are attributes: the record has no ids of a span that could be used instead.
+/// become attributes. Otherwise they are dropped, because the record has the ids of its exported
+/// span.
 #[inline]
 fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, keeps_ids: bool) {
     let LogScratch {
@@ -431,7 +433,8 @@ fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, ke
     }
 }
 
-/// The attributes whose text becomes the body if an event has no message.
+/// If an event has no message, the first of these attributes that it has becomes the body, if the
+/// attribute is a text.
 const ERROR_FIELDS: [&str; 4] = ["exception.message", "error", "err", "e"];
 
 fn push_text(to: &mut String, value: AnyValue<'_>) {
@@ -452,7 +455,8 @@ fn is_record_of_opentelemetry(event: &Event<'_>) -> bool {
     target.is_some_and(|target| is_opentelemetry_target(&target))
 }
 
-/// Adds the origin of a record of the `log` crate, and returns its scope.
+/// Returns the scope of a record of the `log` crate. Adds its source location, if that is
+/// requested.
 #[cold]
 fn push_origin(
     attributes: &mut Attributes,
@@ -483,7 +487,7 @@ fn push_facts(attributes: &mut Attributes, facts: EventContext) {
     }
 }
 
-/// Adds an attribute of the exporter. A field with the same key is renamed.
+/// Adds an attribute of the exporter. [Displaces](Attributes::displace) a field with the same key.
 fn push_reserved(attributes: &mut Attributes, key: &str, value: AnyValue<'_>) {
     attributes.displace(key);
     attributes.push_named(key, value);

@@ -33,7 +33,8 @@ impl<'a, F> FieldEncoder<'a, F>
 where
     F: FnMut(SpecialField, AnyValue<'_>),
 {
-    /// Creates an encoder. `has_repeated_keys` is a property of the callsite.
+    /// Creates an encoder. `fields` and `has_repeated_keys` are those of the
+    /// [`CallsitePlan`](crate::plan::CallsitePlan).
     pub(crate) fn new(
         fields: &'a [PlannedField],
         has_repeated_keys: bool,

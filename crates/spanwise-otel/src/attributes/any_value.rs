@@ -108,7 +108,7 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Decodes a field of a message, including its tag, whose value is an `AnyValue`.
+    /// Decodes the `AnyValue` in an encoded field, which begins with its tag.
     pub(super) fn decode(encoded: &'a [u8]) -> Option<Self> {
         let (_, WireValue::Bytes(value)) = fields(encoded).next()? else {
             return None;
