@@ -1,4 +1,5 @@
-//! The standard environment variables of OpenTelemetry, in tables with one row per variable.
+//! The environment variables of the exporter, in tables. All but `OTEL_RUST_TRACES_LEVEL` and
+//! `OTEL_RUST_LOGS_LEVEL` are standard variables of OpenTelemetry.
 
 // Defines the macros of the rows, which the modules below use.
 #[macro_use]
@@ -20,7 +21,8 @@ use self::{
 };
 use crate::{ExportOptions, InvalidOption, Otel, OtelBuilder, SignalKind};
 
-/// A variable of the [specification], and what it changes.
+/// An environment variable, and the option that it changes. `OTEL_RUST_TRACES_LEVEL` and
+/// `OTEL_RUST_LOGS_LEVEL` are additions to the variables of the [specification].
 ///
 /// [specification]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 #[derive(Debug, Clone, Copy)]
@@ -97,8 +99,9 @@ impl OtelSetting {
         self.names_exporter(text, "otlp")
     }
 
-    /// Returns whether a wrong value of the variable is reported even if nothing is exported: a
-    /// typing error in `prometheus`, which needs no endpoint, would otherwise stay unnoticed.
+    /// Returns whether a wrong value of the variable is reported even if nothing is exported. This
+    /// holds for `OTEL_METRICS_EXPORTER`: its value `prometheus` needs no endpoint, so a typing
+    /// error in the value would stay unnoticed.
     #[must_use]
     pub fn may_enable(&self) -> bool {
         self.option == (Some(SignalKind::Metrics), "off")
@@ -118,8 +121,8 @@ impl OtelSetting {
         self.def.name == "OTEL_SDK_DISABLED" && text.eq_ignore_ascii_case("true")
     }
 
-    /// Returns whether the value of this variable may affect whether the option is valid. If the
-    /// value is wrong and was not applied, `invalid` may be a mere consequence.
+    /// Returns whether this variable may be the cause of `invalid`: if its value is wrong and was
+    /// not applied, `invalid` may be a mere consequence.
     #[must_use]
     pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
         let (signal, option) = self.option;

@@ -43,7 +43,7 @@ pub(crate) fn limit(text: &str) -> Result<usize, ParseError> {
     count(text, 0, u64::MAX)
 }
 
-/// Parses a number from `min` to `max`. An error asks for `unit`, such as "milliseconds".
+/// Parses a number from `min` to `max`. An error requests `unit`, such as "milliseconds".
 pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
     let reason = match text.parse::<u64>() {
         Ok(number) if (min..=max).contains(&number) => return Ok(number),
@@ -54,7 +54,7 @@ pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, 
     Err(ParseError::word(text, reason, hint))
 }
 
-/// Reads a file of certificates. The builder checks its content.
+/// Reads a file with certificates or a key. The builder checks its content.
 pub(crate) fn file(path: &str) -> Result<Vec<u8>, ParseError> {
     fs::read(path).map_err(|error| {
         let reason = format!("cannot be read: {error}");

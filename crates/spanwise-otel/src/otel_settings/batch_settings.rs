@@ -12,13 +12,13 @@ pub(super) const BATCHES: &[OtelSetting] = rows! {
     "OTEL_BSP_SCHEDULE_DELAY" => (Some(SignalKind::Traces), "delay") {
         default: "5000",
         accepts: "milliseconds, at most `3600000`",
-        help: "After which time spans are sent that do not fill a batch.",
+        help: "The time after which spans are sent even if they do not fill a batch.",
         apply: |builder, text| delay(builder, SignalKind::Traces, text),
     }
     "OTEL_BSP_EXPORT_TIMEOUT" => (Some(SignalKind::Traces), "export_timeout") {
         default: "30000",
-        accepts: "milliseconds, at most `600000`; `0` means the same",
-        help: "How long an attempt to send spans may take, if that is less than the timeout of a request.",
+        accepts: "milliseconds, at most `600000`; `0` means `600000`",
+        help: "How long an attempt to send spans may take. The shorter of this and the timeout of a request counts.",
         apply: |builder, text| export_timeout(builder, SignalKind::Traces, text),
     }
     "OTEL_BSP_MAX_QUEUE_SIZE" => (Some(SignalKind::Traces), "max_queue_len") {
@@ -29,20 +29,20 @@ pub(super) const BATCHES: &[OtelSetting] = rows! {
     }
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => (Some(SignalKind::Traces), "max_batch_len") {
         default: "512",
-        accepts: "a number from `1` to that of the queue",
+        accepts: "a number from `1` to the size of the queue",
         help: "How many spans a request has at most.",
         apply: |builder, text| batch_len(builder, SignalKind::Traces, text),
     }
     "OTEL_BLRP_SCHEDULE_DELAY" => (Some(SignalKind::Logs), "delay") {
         default: "1000",
         accepts: "milliseconds, at most `3600000`",
-        help: "After which time log records are sent that do not fill a batch.",
+        help: "The time after which log records are sent even if they do not fill a batch.",
         apply: |builder, text| delay(builder, SignalKind::Logs, text),
     }
     "OTEL_BLRP_EXPORT_TIMEOUT" => (Some(SignalKind::Logs), "export_timeout") {
         default: "30000",
-        accepts: "milliseconds, at most `600000`; `0` means the same",
-        help: "How long an attempt to send log records may take, if that is less than the timeout of a request.",
+        accepts: "milliseconds, at most `600000`; `0` means `600000`",
+        help: "How long an attempt to send log records may take. The shorter of this and the timeout of a request counts.",
         apply: |builder, text| export_timeout(builder, SignalKind::Logs, text),
     }
     "OTEL_BLRP_MAX_QUEUE_SIZE" => (Some(SignalKind::Logs), "max_queue_len") {
@@ -53,7 +53,7 @@ pub(super) const BATCHES: &[OtelSetting] = rows! {
     }
     "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE" => (Some(SignalKind::Logs), "max_batch_len") {
         default: "512",
-        accepts: "a number from `1` to that of the queue",
+        accepts: "a number from `1` to the size of the queue",
         help: "How many log records a request has at most.",
         apply: |builder, text| batch_len(builder, SignalKind::Logs, text),
     }

@@ -13,8 +13,8 @@ use crate::{
 pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
     "ENDPOINT" => "endpoint" {
         default: "none: nothing is exported",
-        accepts: "the address of a collector, such as `http://collector:4318`; with the protocol grpc the scheme may be missing",
-        help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
+        accepts: "the address of a collector, such as `http://collector:4318`; with the protocol grpc, the scheme may be missing",
+        help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used unchanged.",
         sensitivity: Public,
         apply: |builder, signal, text| {
             // The protocol may be applied later. Check as for gRPC, which needs no scheme.
@@ -54,7 +54,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
     }
     "TIMEOUT" => "timeout" {
         default: "10000",
-        accepts: "milliseconds, at most `600000`; `0` means the same",
+        accepts: "milliseconds, at most `600000`; `0` means `600000`",
         help: "How long a request may take.",
         sensitivity: Public,
         apply: |builder, signal, text| {
@@ -88,7 +88,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
     "CERTIFICATE" => "root_certificates" {
         default: "the roots of Mozilla",
         accepts: "the path of a file in PEM",
-        help: "The only certificates that are trusted.",
+        help: "The only root certificates that are trusted.",
         sensitivity: Public,
         apply: |builder, signal, text| {
             let pem = file(text)?;
@@ -99,7 +99,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
     "CLIENT_CERTIFICATE" => "client_certificate" {
         default: "none",
         accepts: "the path of a file in PEM",
-        help: "The certificate by which the collector knows the service. It needs a key.",
+        help: "The certificate that authenticates the service to the collector. It needs a key.",
         sensitivity: Public,
         apply: |builder, signal, text| {
             let pem = file(text)?;

@@ -5,7 +5,7 @@ use spanwise_core::{Sensitivity, Setting};
 use super::OtelSetting;
 use crate::{SignalKind, setting_texts::limit};
 
-/// The limits. The variables for all signals come first, because those for one signal are applied
+/// The limits. The variables for all signals come first, so that those for one signal are applied
 /// later and replace their values.
 pub(super) const LIMITS: &[OtelSetting] = rows! {
     "OTEL_ATTRIBUTE_COUNT_LIMIT" => (None, "max_attributes") {
@@ -19,7 +19,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         },
     }
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" => (None, "max_value_chars") {
-        default: "none but that of 16 KiB",
+        default: "none, except 16 KiB",
         accepts: "a number",
         help: "How many characters the text of an attribute has at most.",
         apply: |builder, text| {

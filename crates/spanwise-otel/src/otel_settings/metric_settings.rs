@@ -11,7 +11,7 @@ use crate::{
 pub(super) const METRICS: &[OtelSetting] = rows! {
     "OTEL_METRIC_EXPORT_INTERVAL" => (Some(SignalKind::Metrics), "interval") {
         default: "60000",
-        accepts: "milliseconds from `1000`",
+        accepts: "milliseconds from `1000` to `86400000`",
         help: "The time between two exports of metrics.",
         apply: |builder, text| {
             let interval = millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
@@ -21,8 +21,8 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
     }
     "OTEL_METRIC_EXPORT_TIMEOUT" => (Some(SignalKind::Metrics), "export_timeout") {
         default: "30000",
-        accepts: "milliseconds, at most `600000`; `0` means the same",
-        help: "How long an attempt to send metrics may take, if that is less than the timeout of a request.",
+        accepts: "milliseconds, at most `600000`; `0` means `600000`",
+        help: "How long an attempt to send metrics may take. The shorter of this and the timeout of a request counts.",
         apply: |builder, text| export_timeout(builder, SignalKind::Metrics, text),
     }
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" => (Some(SignalKind::Metrics), "temporality") {
@@ -57,7 +57,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
     "OTEL_EXPORTER_PROMETHEUS_HOST" => (Some(SignalKind::Metrics), "prometheus_host") {
         default: "localhost",
         accepts: "a name or an address, such as `0.0.0.0`",
-        help: "Where metrics are served for Prometheus, if OTEL_METRICS_EXPORTER says so.",
+        help: "The host on which metrics are served, if OTEL_METRICS_EXPORTER has `prometheus`.",
         apply: |builder, text| {
             builder.named_listener.host = Some(text.to_owned());
             Ok(())
@@ -66,7 +66,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
     "OTEL_EXPORTER_PROMETHEUS_PORT" => (Some(SignalKind::Metrics), "prometheus_port") {
         default: "9464",
         accepts: "a number up to `65535`; with `0` the system chooses a port",
-        help: "The port for Prometheus.",
+        help: "The port on which metrics are served for Prometheus.",
         apply: |builder, text| {
             let port = number(text, 0, u64::from(u16::MAX), "a port")?;
             builder.named_listener.port = u16::try_from(port).ok();

@@ -12,7 +12,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_SDK_DISABLED" => (None, "disabled") {
         default: "false",
         accepts: "`true` or `false`",
-        help: "Whether nothing is exported.",
+        help: "Whether all exports are switched off.",
         apply: |_, text| boolean(text).map(drop),
     }
     "OTEL_CONFIG_FILE" => (None, "config_file") {
@@ -23,7 +23,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     }
     "OTEL_EXPERIMENTAL_CONFIG_FILE" => (None, "config_file") {
         default: "none",
-        accepts: "nothing, as OTEL_CONFIG_FILE",
+        accepts: "nothing, like OTEL_CONFIG_FILE",
         help: "Stops the start.",
         apply: |_, text| config_file(text),
     }
@@ -61,7 +61,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_RESOURCE_ATTRIBUTES" => (None, "resource_attribute") {
         default: "none",
         accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; values are percent-decoded",
-        help: "What all data says about its source. The name, version and environment of the service have settings of their own.",
+        help: "Attributes of the source of all data. The name, version and environment of the service have settings of their own.",
         apply: |builder, text| {
             let attributes = pairs(text, EmptyValues::Accepted)?;
             builder.change(|builder| {
@@ -75,7 +75,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_TRACES_SAMPLER" => (Some(SignalKind::Traces), "sampler") {
         default: "parentbased_always_on",
         accepts: "`always_on`, `always_off`, `traceidratio`, or one of these after `parentbased_`",
-        help: "Which traces are exported. After `parentbased_`, the caller decides about its traces.",
+        help: "Which traces are exported. With `parentbased_`, the traces of a caller follow the decision of the caller.",
         apply: |builder, text| {
             // The argument may be applied later.
             TraceSampler::from_name(text, None)?;
@@ -86,7 +86,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_TRACES_SAMPLER_ARG" => (Some(SignalKind::Traces), "sampler_argument") {
         default: "1",
         accepts: "a number from `0` to `1`",
-        help: "The ratio of traces for a sampler that is named after `traceidratio`.",
+        help: "The ratio of traces that the samplers `traceidratio` and `parentbased_traceidratio` export.",
         apply: |builder, text| {
             TraceSampler::from_name("traceidratio", Some(text))?;
             builder.named_sampler.argument = Some(text.to_owned());
@@ -96,7 +96,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_PROPAGATORS" => (None, "propagator") {
         default: "tracecontext,baggage",
         accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
-        help: "The headers that HTTP requests and code with the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
+        help: "The headers that HTTP requests and code that uses the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
         apply: |builder, text| {
             let words = words::parse_each(text, |word| match word {
                 "tracecontext" | "baggage" => Ok(word),
@@ -118,13 +118,13 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_LOG_LEVEL" => (None, "log_level") {
         default: "info",
         accepts: "a level",
-        help: "Has no effect: faults of the exporter are reported on stderr.",
+        help: "Has no effect: faults of the exporter are always reported on stderr.",
         apply: |_, text| level(text),
     }
     "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",
         accepts: "a level, or directives such as `info,sqlx=off`",
-        help: "Which spans are exported. LOG_SPANS decides which there are at all.",
+        help: "Which spans are exported. LOG_SPANS decides which spans are enabled at all.",
         apply: |builder, text| {
             let levels: TargetLevels = text.parse()?;
             builder.change(|builder| builder.span_options(|options| options.levels(levels)));
