@@ -95,7 +95,7 @@ impl Destination {
         Delivery::Delivered
     }
 
-    /// Returns the result of a request that failed for now, and is sent again.
+    /// Returns the result of a request that failed and is sent again.
     pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
         Delivery::Failed {
             reason: format!("{}: {reason}", self.endpoint),
@@ -136,7 +136,7 @@ impl Destination {
         }
     }
 
-    /// Returns the last failure. Returns `None` also while a thread is storing a failure.
+    /// Returns the last failure. Also returns `None` while a thread is storing a failure.
     pub(crate) fn last_failure(&self) -> Option<SendFailure> {
         self.last_failure.0.try_lock()?.clone()
     }

@@ -10,11 +10,12 @@ use crate::SignalKind;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OtelError {
-    /// All options that are not valid.
+    /// Options are not valid. The list has all of them.
     Options(Vec<InvalidOption>),
     /// A thread of the exporter could not be started.
     Thread(io::Error),
-    /// The address at which metrics are served for Prometheus cannot be bound.
+    /// Metrics cannot be served for Prometheus: the address cannot be bound, or the thread of the
+    /// listener cannot be started.
     Listener(io::Error),
 }
 
@@ -24,7 +25,8 @@ pub enum OtelError {
 pub struct InvalidOption {
     /// The signal for which the option is set, or `None` for an option of all signals.
     pub signal: Option<SignalKind>,
-    /// The name of the setter, such as `endpoint`.
+    /// The name of the setter, such as `endpoint`. Only variables set the options
+    /// `sampler_argument`, `prometheus_host` and `prometheus_port`.
     pub option: &'static str,
     /// The reason.
     pub error: ParseError,
@@ -39,8 +41,7 @@ impl fmt::Display for OtelError {
             }
             Self::Thread(error) => write!(
                 f,
-                "a thread that sends to the collector cannot be started: {error}; raise the limit \
-                 of threads"
+                "a thread of the exporter cannot be started: {error}; raise the limit of threads"
             ),
             Self::Listener(error) => error.fmt(f),
         }

@@ -100,10 +100,10 @@ pub struct OtelStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// The number of items (spans, log records or data points) that were accepted for sending.
-    /// Accepted items that are not yet counted in `outcomes` still wait.
+    /// The number of items (spans, log records or data points) that the exporter received. Those
+    /// that are not yet counted in `outcomes` still wait, or are being sent.
     pub accepted: u64,
-    /// The bytes of the items that wait.
+    /// The bytes of the items that wait or are being sent.
     pub waiting_bytes: usize,
     /// Counts of the items that were sent or lost, by cause.
     pub outcomes: SinkStats,
@@ -216,8 +216,9 @@ impl Otel {
         ))
     }
 
-    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
-    /// flight recorder in front of the writer, and give the recorder to [`OtelLogs::with_writer`].
+    /// Creates the writer that exports log records, or `None` if logs are not exported. To buffer
+    /// records, put a flight recorder in front of the writer, and pass the recorder to
+    /// [`OtelLogs::with_writer`].
     #[must_use]
     pub fn log_writer(&self) -> Option<LogWriter> {
         let logs = self.inner.logs.as_ref()?;
@@ -265,7 +266,7 @@ impl Otel {
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
     /// header of the request: the body is OpenMetrics if the header prefers that. The body has no
-    /// metrics if there are none, or if they are not [available](crate::MetricsOptions::text) as
+    /// metrics in a forked child, and if they are not [available](crate::MetricsOptions::text) as
     /// text.
     ///
     /// This method runs the callbacks of instruments, and waits for them up to four seconds.
@@ -277,7 +278,8 @@ impl Otel {
         }
     }
 
-    /// Measures the workers, the tasks and the queue of a Tokio runtime.
+    /// Measures the workers, the tasks and the global queue of a Tokio runtime. Has no effect if
+    /// there are no metrics.
     #[cfg(feature = "tokio")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
     pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
@@ -286,15 +288,16 @@ impl Otel {
         }
     }
 
-    /// Returns the address at which metrics are served for Prometheus.
+    /// Returns the address at which metrics are served for Prometheus, or `None` if they are not
+    /// served, or no longer.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
         self.running_metrics()?.address()
     }
 
-    /// Installs this exporter for the OpenTelemetry API, as the global providers of tracers and
-    /// meters and the global propagator of headers. `spanwise-http` reads and sends the same
-    /// headers.
+    /// Makes this exporter global for the OpenTelemetry API: its providers of tracers and meters,
+    /// and the [propagator](OtelBuilder::propagator). From then on, `spanwise-http` and
+    /// [`child_env`](crate::child_env) use the headers of that propagator.
     pub fn install_globals(&self) {
         if let Some(tracers) = self.tracer_provider() {
             global::set_tracer_provider(tracers);

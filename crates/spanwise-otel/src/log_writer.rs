@@ -20,8 +20,8 @@ impl LogWriter {
         Self { signal }
     }
 
-    /// Exports a record, which consists of these parts. The result is that of a write, but the
-    /// message around the record need not be encoded and decoded.
+    /// Exports a record, which consists of these parts. Has the effect of a write, without encoding
+    /// and decoding the message around the record.
     #[inline]
     pub(crate) fn export(&self, scope: &[u8], record: [&[u8]; 2], level: Level) {
         self.signal.push(scope, record, level);

@@ -19,11 +19,12 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// has the ids of the span and the span's [context keys](spanwise_core::CONTEXT_KEYS). A field of
 /// the event replaces the context key of the same name. But if the key is *pinned* (set by
 /// `spanwise-http` or `context::set`), the context key stays and the field becomes `fields.<key>`.
-/// An error becomes `exception.message`, `exception.type` and `exception.stacktrace`.
+/// The first error among the fields also sets `exception.message`, `exception.type` and
+/// `exception.stacktrace`.
 ///
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
 /// The concatenated bytes of several events are a valid `ResourceLogs`, too. A [`LogWriter`]
-/// exports the record of one event per write.
+/// exports only the first record of a write, so write the bytes of each event separately.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
 /// request. It writes no record of other events of a sender thread, and none of events whose target

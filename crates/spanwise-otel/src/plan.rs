@@ -46,13 +46,14 @@ pub(crate) enum FieldRole {
     Omitted,
 }
 
-/// A special field: one that does not become an attribute.
+/// A field that sets a part of the span or record besides the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpecialField {
     /// The message of an event.
     Message,
-    /// Ids that the application records.
+    /// The trace id that the application records.
     TraceId,
+    /// The span id that the application records.
     SpanId,
     SpanName,
     SpanKind,
@@ -120,7 +121,8 @@ pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
         let (file, line) = location.rsplit_once(':').unwrap_or_default();
         callsite.file() == Some(file) && line.parse().ok() == callsite.line()
     });
-    // The bridges of the `log` crate and the panic hook use these names for all their events.
+    // Bridges of the `log` crate and callsites made at run time, such as that of the panic hook,
+    // use these names for all their events.
     let is_generic = matches!(name, "event" | "log event");
     (!is_of_macro && !is_generic).then_some(name)
 }

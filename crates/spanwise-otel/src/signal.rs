@@ -210,7 +210,7 @@ impl Signal {
         }
     }
 
-    /// Starts to send everything that was pushed, and does not wait for it.
+    /// Starts to send everything that was pushed, and does not wait.
     pub(crate) fn hurry(&self) {
         self.queue_batches(|_| true);
         if let Some(process) = self.exporter.existing() {
@@ -246,7 +246,7 @@ impl Signal {
         self.exporter.shutdown_by(deadline);
     }
 
-    /// Moves the open batches whose time `is_due` accepts into the queue.
+    /// Moves open batches into the queue: those for whose due time `is_due` returns true.
     fn queue_batches(&self, is_due: impl Fn(Instant) -> bool) {
         let Some(process) = self.exporter.existing() else {
             return;
