@@ -231,7 +231,7 @@ pub(crate) fn encode_link(
     link
 }
 
-/// Returns the identity of a new span below `parent`, which is an API span or a remote span, and
+/// Returns the identity of a new span below `parent`, a span of this or of another process, and
 /// `parent` as it is stored in the new span.
 pub(crate) fn identity_below(
     pipeline: &SpanPipeline,

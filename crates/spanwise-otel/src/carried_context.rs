@@ -16,8 +16,8 @@ use crate::{
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process if a span that opens now is its child. `outer` returns
-/// the `spanwise_core::Context` around the new span.
+/// Returns the span of the parent process, if it is the parent of a span that opens now. `outer`
+/// returns the `spanwise_core::Context` around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {
@@ -25,7 +25,7 @@ pub(crate) fn inherited_span_context(
     inherited_span()
 }
 
-/// Returns the span of the parent process in which it started this process.
+/// Returns the span in which the parent process started this process.
 pub(crate) fn inherited_span() -> Option<SpanContext> {
     Some(inherited()?.span().span_context().clone())
 }

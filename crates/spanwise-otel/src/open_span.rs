@@ -113,7 +113,8 @@ struct SpanState {
     /// The OpenTelemetry context that `set_parent` was called with.
     parent_context: Option<Context>,
     has_ended: bool,
-    /// `None` after the end, and if the trace is not sampled and the span cannot move to another.
+    /// `None` after the end. Also `None` if the trace is not sampled and the span cannot move to a
+    /// sampled one.
     recorded: Option<Box<RecordedSpan>>,
 }
 

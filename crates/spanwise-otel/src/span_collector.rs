@@ -85,9 +85,9 @@ impl SpanCollector {
         }
     }
 
-    /// Chooses the trace and the parent of a new span. `announced` has the span id, the kind and
-    /// perhaps the trace that the code that opens the span chose in advance: `spanwise-http`, or
-    /// [`TraceParent::unit`](spanwise_core::TraceParent::unit).
+    /// Chooses the trace and the parent of a new span. If `spanwise-http` or
+    /// [`TraceParent::unit`](spanwise_core::TraceParent::unit) opens the span, `announced` has the
+    /// span id, the kind and perhaps the trace that it chose in advance.
     fn place<S: for<'s> LookupSpan<'s>>(
         &self,
         attrs: &SpanAttributes<'_>,

@@ -38,8 +38,8 @@ pub trait SpanExt: sealed::Sealed {
     /// header may have its ids. HTTP requests need no call: `spanwise-http` reads their headers.
     ///
     /// # Errors
-    /// [`SetParentError`]. The span stays where it is. If there is an
-    /// [`OtelSpans`](crate::OtelSpans) layer, its first failure is also reported.
+    /// [`SetParentError`]. The span stays where it is. The first error of an
+    /// [`OtelSpans`](crate::OtelSpans) layer is also reported.
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
 
     /// Adds a link to another span.
@@ -50,7 +50,7 @@ pub trait SpanExt: sealed::Sealed {
 
     /// Returns the OpenTelemetry context inside of the span, for propagators and tracers. For a
     /// span that is not exported, it is the context of the nearest exported ancestor, or an empty
-    /// context if there is none.
+    /// context if there is none. For a disabled span, it is an empty context.
     fn context(&self) -> Context;
 
     /// Sets an attribute, which need not be a field. It replaces an earlier value.
@@ -59,10 +59,10 @@ pub trait SpanExt: sealed::Sealed {
     /// Sets the status. OK beats an error, in any order.
     fn set_status(&self, status: Status);
 
-    /// Adds an event to the span alone. It does not become a line.
+    /// Adds an event to the span alone. It becomes neither a line nor a log record.
     fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>);
 
-    /// Adds an event with a time to the span alone. It does not become a line.
+    /// Adds an event with a time to the span alone. It becomes neither a line nor a log record.
     fn add_event_with_timestamp(
         &self,
         name: impl Into<Cow<'static, str>>,

@@ -38,11 +38,11 @@ use crate::{
 /// | `otel.status_description` | the description of an error. Sets ERROR, too. |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
 ///
-/// The field `span_id` and other fields that begin with `otel.` are not exported.
+/// The field `span_id` and other fields whose names begin with `otel.` are not exported.
 ///
 /// An event at ERROR makes the status of its span an error, but not the status of the ancestors. A
-/// status set through `otel.status_code` takes precedence, and so does the outcome of an HTTP
-/// request.
+/// status that the application sets takes precedence, and so does the outcome or the status code of
+/// an HTTP request.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
 /// request.

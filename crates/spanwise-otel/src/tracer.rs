@@ -33,7 +33,7 @@ use crate::{
 /// let provider = otel.tracer_provider().expect("traces are exported");
 /// let tracer = provider.tracer("shop");
 /// tracer.in_span("charge", |_| {
-///     // Below `charge`.
+///     // A child of `charge`.
 ///     tracing::info_span!("card").in_scope(|| {});
 /// });
 /// assert_eq!(guard.shutdown(std::time::Duration::ZERO).traces.accepted, 1);
@@ -51,7 +51,7 @@ pub struct OtelTracer {
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
     /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export spans at INFO of the
-    /// scope.
+    /// scope's name as target. API spans have no level, so they count as INFO.
     is_exported: bool,
 }
 
