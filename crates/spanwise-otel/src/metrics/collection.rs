@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
-/// The requests of other threads to the collecting thread.
+/// When the collecting thread runs: at each interval, and when another thread requests it.
 #[derive(Debug)]
 pub(crate) struct CollectionSchedule {
     state: Mutex<Requests>,

@@ -55,7 +55,8 @@ pub struct OtelEventMetrics {
     fields: FieldMetrics,
 }
 
-/// A longer text is cut: each value of an attribute makes a series, which stays in memory.
+/// A longer text is cut, because each value of an attribute makes a series, whose attributes stay
+/// in memory.
 const MAX_TEXT_CHARS: usize = 256;
 
 /// Counters of events by level.

@@ -68,7 +68,7 @@ pub(crate) fn label_name(key: &str) -> String {
     name
 }
 
-/// Replaces invalid characters by `_`, and several `_` by one.
+/// Replaces invalid characters with `_`, and consecutive `_` with one.
 fn sanitized(name: &str) -> String {
     let mut sanitized = String::with_capacity(name.len());
     for c in name.chars() {
@@ -84,7 +84,7 @@ fn sanitized(name: &str) -> String {
 }
 
 /// Returns the words for a unit of UCUM (the Unified Code for Units of Measure), such as
-/// `bytes_per_second` for `By/s`.
+/// `bytes_per_second` for `By/s`. The unit `1` becomes `ratio` for a gauge, and nothing otherwise.
 fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
     let unit = without_annotations(unit);
     if unit == "1" {

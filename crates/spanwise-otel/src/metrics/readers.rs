@@ -19,7 +19,7 @@ use super::metrics_options::{HistogramAggregation, MetricTemporality, MetricsOpt
 /// An exponential histogram has at most this number of buckets on each side of zero.
 pub(crate) const MAX_BUCKETS: u32 = 160;
 
-/// The readers of a provider of meters. They may be the same reader.
+/// The readers of a provider of meters. Both may be the same reader.
 #[derive(Debug)]
 pub(crate) struct Readers {
     /// Collects the values that are exported.
@@ -30,7 +30,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Creates a provider with its readers. With a second reader for the text, each measurement
-    /// costs twice as much. So there is one only if text is requested and exports are not
+    /// costs twice as much. So there is a second one only if text is requested and exports are not
     /// cumulative.
     pub(crate) fn new(options: &MetricsOptions) -> (SdkMeterProvider, Self) {
         let temporality = match options.temporality {

@@ -83,7 +83,7 @@ fn hanging_callback_blocks_no_other_thread() {
             .is_err()
     );
     has_entered.recv_timeout(super::IN_TIME).unwrap();
-    // Nothing of this waits for the callback.
+    // None of this waits until the callback returns.
     let counter = meter.u64_counter("counted").build();
     counter.add(1, &[]);
     meter
@@ -111,7 +111,7 @@ fn shutdown_collects_once_more() {
     let stats = collector.stats();
     assert!(stats.delivered > 0);
     assert_eq!(stats.lost(), 0);
-    // A later text has what is there, and does not wait.
+    // A later text has the values of counters, and does not wait.
     meter.u64_counter("late").build().add(1, &[]);
     assert!(collector.metrics.text(None).1.contains("\nlate_total 8\n"));
 }
@@ -153,7 +153,7 @@ fn values_behind_a_hanging_callback_expire() {
     hangs.store(true, Ordering::Relaxed);
     metrics.shared.schedule.observe(Instant::now());
     has_entered.recv_timeout(super::IN_TIME).unwrap();
-    // A scrape would wait for the callback.
+    // Not by a scrape, which would wait for the callback.
     let collected = metrics.shared.readers.text.as_ref().unwrap().collected();
     let snapshot = Snapshot::new(&collected, None);
     let has_values = |name: &str| {
