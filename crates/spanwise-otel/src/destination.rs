@@ -86,7 +86,7 @@ impl Destination {
                 reason: format!(
                     "{} refuses {rejected} {}: {message}",
                     self.endpoint,
-                    self.items()
+                    self.item_noun()
                 ),
             };
         }
@@ -141,7 +141,7 @@ impl Destination {
         self.last_failure.0.try_lock()?.clone()
     }
 
-    fn items(&self) -> &'static str {
+    fn item_noun(&self) -> &'static str {
         match self.signal {
             SignalKind::Traces => "spans",
             SignalKind::Logs => "log records",

@@ -412,8 +412,8 @@ impl Shared {
         for name in omitted {
             self.report_once(name, |name| {
                 format!(
-                    "Prometheus does not see all series of the metric {name}: others have its name \
-                     and labels; rename it or its attributes"
+                    "Prometheus does not see all series of the metric {name}: other series or \
+                     metrics have the same names; rename the metric or its attributes"
                 )
             });
         }

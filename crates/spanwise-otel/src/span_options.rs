@@ -62,7 +62,7 @@ pub(crate) struct SpanLimits {
 impl SpanOptions {
     /// Sets the levels of exported spans. A child of a span that is not exported becomes a child of
     /// the nearest exported ancestor. Defaults to INFO, also for targets that the levels do not
-    /// cover.
+    /// cover. Spans of the OpenTelemetry API count as INFO, with the name of their scope as target.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = levels;
         self

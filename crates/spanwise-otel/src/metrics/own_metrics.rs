@@ -81,7 +81,7 @@ pub(crate) struct QueueState {
     /// there is no limit.
     pub(crate) records: Option<(u64, u64)>,
     pub(crate) bytes: usize,
-    /// The number of requests that failed and were repeated.
+    /// The number of failed requests that are sent again.
     pub(crate) retries: u64,
 }
 
