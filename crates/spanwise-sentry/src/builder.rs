@@ -27,6 +27,9 @@ use crate::{
 };
 
 /// Configures what is sent to Sentry, and how. Start with [`Sentry::builder`].
+///
+/// An *error event* is an event that [`event_levels`](Self::event_levels) selects. Its *chains* are
+/// the errors in its fields, each with its causes.
 #[must_use = "nothing is sent until `build` is called"]
 pub struct SentryBuilder {
     dsn: Dsn,
@@ -63,11 +66,13 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// The default window of the deduplication.
 const DEDUP_WINDOW: Duration = Duration::from_secs(60);
 
-/// The memory for the breadcrumbs of all units of work, in bytes.
+/// The maximum memory for the breadcrumbs of all units of work, in bytes.
 const BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
 
 impl Sentry {
-    /// Creates a builder that sends to the project of `dsn`. It reads no environment variables.
+    /// Creates a builder that sends to the project of `dsn`. It reads no settings from environment
+    /// variables. But the HTTP client uses the proxy of `HTTPS_PROXY` and similar variables, unless
+    /// [`options`](SentryBuilder::options) sets one.
     pub fn builder(dsn: Dsn) -> SentryBuilder {
         let mut client = ClientOptions::new();
         client.server_name = host_name().map(Into::into);
@@ -103,8 +108,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events are sent as errors. Defaults to `error`, also for targets without a level
-    /// in `levels`.
+    /// Sets which events are sent as errors. The level `error` applies by default, and to targets
+    /// without a level in `levels`.
     pub fn event_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         if let Some(levels) = self.levels("event_levels", levels.into()) {
             self.options.events = levels;
@@ -112,8 +117,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events become breadcrumbs. Defaults to `info`, also for targets without a level
-    /// in `levels`.
+    /// Sets which events become breadcrumbs. The level `info` applies by default, and to targets
+    /// without a level in `levels`.
     pub fn breadcrumb_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         if let Some(levels) = self.levels("breadcrumb_levels", levels.into()) {
             self.options.breadcrumbs = levels;
@@ -129,7 +134,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Returns the levels that a setter was passed, or `None` if they are empty or invalid.
+    /// Returns the levels that were passed to a setter. Returns `None` for an empty text, and for
+    /// an invalid one, which `build` then reports.
     fn levels(
         &mut self,
         setter: &'static str,
@@ -148,30 +154,34 @@ impl SentryBuilder {
         }
     }
 
-    /// Sets the ratio of errors that are sent, from 0 to 1. Defaults to 1.
+    /// Sets the ratio of error events that are sent, from 0 to 1. Defaults to 1.
     pub fn sample_rate(mut self, ratio: f64) -> Self {
         self.sample_rate = ratio;
         self
     }
 
-    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0. A
-    /// unit of work is a root span with its descendants, such as a request.
+    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0.
     ///
-    /// The trace id decides, or else the request id. So two services with the same rate send the
-    /// same traces, and an event sampler with the same rate keeps the events of these traces.
+    /// A unit of work is a root span with its descendants, such as a request. A nested span begins
+    /// a unit of its own if it has the field `spanwise.unit`. It also does so if its `request_id`
+    /// differs from the outer one, unless `spanwise-http` or `context::set` has set the outer one.
+    ///
+    /// The trace id decides, or without one the request id. So two services with the same rate send
+    /// the same traces, and an event sampler with the same rate keeps the events of these traces.
     pub fn traces_sample_rate(mut self, ratio: f64) -> Self {
         self.traces_sample_rate = ratio;
         self
     }
 
-    /// Adds a span field that becomes a tag. `request_id`, `tenant_id` and fields that begin with
-    /// `tags.` are always tags.
+    /// Adds a field of spans and events that becomes a tag. `request_id`, `tenant_id` and fields
+    /// that begin with `tags.` always become tags.
     pub fn tag(mut self, field: impl Into<String>) -> Self {
         self.options.keys.add(field.into());
         self
     }
 
-    /// Adds a tag of every event, transaction and log, such as the region of a service.
+    /// Adds a tag to every error event, transaction and log of the layer, such as the region of a
+    /// service. Direct captures of Sentry's client do not get it.
     ///
     /// If a tag is added twice, the last value counts. Fields cannot override the tag. A value of
     /// more than 200 characters is truncated.
@@ -180,47 +190,52 @@ impl SentryBuilder {
         self
     }
 
-    /// Drops errors of this target and of its submodules.
+    /// Drops error events of this target and of its submodules.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
         let target = TargetPattern::module(target);
         self.options.ignore.targets.push(target);
         self
     }
 
-    /// Drops errors with this text in their message, or in an error of their chain.
+    /// Drops error events with this text in their message, or in the text of an error of their
+    /// chains.
     pub fn ignore_message(mut self, part: impl Into<String>) -> Self {
         self.options.ignore.messages.push(part.into());
         self
     }
 
-    /// Drops errors with an error of this type in their chain. The type is a name without its path,
-    /// such as `ClientGone`; for an error of `std::io` it is `io::Error`.
+    /// Drops error events with an error of this type in their chains. The type is a name without
+    /// its path, such as `ClientGone`; for an error of `std::io` it is `io::Error`.
     pub fn ignore_error(mut self, ty: impl Into<String>) -> Self {
         self.options.ignore.errors.push(ty.into());
         self
     }
 
-    /// Sets the time during which repetitions of an error are counted instead of sent. Defaults to
-    /// 60 s. With zero, every error is sent.
+    /// Sets the time during which repetitions of an error event are counted instead of sent.
+    /// Defaults to 60 s. With zero, repetitions are sent.
     ///
-    /// An error is a repetition if it has the same callsite, message, error chain and transaction
-    /// as an earlier one. After the window, one event reports the number of repetitions.
+    /// A repetition has the callsite, the message, the chains and the name of the transaction of an
+    /// earlier error event. After the window, or at a flush, one event reports the number of
+    /// repetitions.
     pub fn dedup_window(mut self, window: Duration) -> Self {
         self.dedup_window = window;
         self
     }
 
-    /// Uses Sentry's own grouping of errors into issues.
+    /// Uses Sentry's own grouping of error events into issues. The field `fingerprint` of an event
+    /// still sets the fingerprint of this event.
     ///
-    /// By default, errors form one issue if they have the same target, message and error chain,
-    /// ignoring numbers, ids, addresses and paths.
+    /// By default, error events form one issue if they have the same target, message and chains,
+    /// apart from numbers, ids, addresses and paths. Panics form one issue by their message, and
+    /// the function or file that panicked. Access events of failed requests without an error form
+    /// one issue by their transaction and outcome.
     pub fn without_grouping(mut self) -> Self {
         self.options.grouping = Grouping::BySentry;
         self
     }
 
-    /// Sets a hook that may change each error before it is sent, or discard it by returning `None`.
-    /// Data that the hook adds is redacted, too. Defaults to none.
+    /// Sets a hook that may change each error event before it is sent, or discard it by returning
+    /// `None`. Data that the hook adds is redacted, too. Defaults to none.
     pub fn before_send<F>(mut self, hook: F) -> Self
     where
         F: Fn(Event<'static>) -> Option<Event<'static>> + Send + Sync + 'static,
@@ -230,13 +245,18 @@ impl SentryBuilder {
     }
 
     /// Changes further options of Sentry's client, such as integrations, a proxy or the name of the
-    /// server. The builder always sets the DSN, the transport and the sample rates.
+    /// server. The builder always sets the DSN, the transport and the sample rates. Options for
+    /// breadcrumbs and logs apply only to direct captures of the client.
     pub fn options(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
         self.client = change(self.client);
         self
     }
 
-    /// Sets the policy that redacts everything that is sent. Defaults to no redaction.
+    /// Sets the policy that redacts messages, fields and errors, data that hooks and integrations
+    /// add, and direct captures of the client. Defaults to no redaction.
+    ///
+    /// Not redacted are the names and targets of spans and events, source locations, the release,
+    /// the environment, the name of the server and [static tags](Self::static_tag).
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.options.policy = Some(policy);
         self
@@ -286,7 +306,7 @@ impl SentryBuilder {
     /// * [`SentryError::Tag`] if Sentry does not accept a static tag.
     /// * [`SentryError::Certificates`] if the root certificates cannot be read.
     /// * [`SentryError::Proxy`] if the proxy is not an address.
-    /// * [`SentryError::Thread`] if the thread cannot be started.
+    /// * [`SentryError::Thread`] if the sender thread cannot be started.
     pub fn build(mut self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         self.check_options()?;
         let connection = self.connection()?;
@@ -313,7 +333,8 @@ impl SentryBuilder {
         Ok((layer, SentryGuard::new(pipeline)))
     }
 
-    /// Checks levels, tags and rates, and sets the rates of the client.
+    /// Checks levels, tags and rates. Stores the static tags and the ratio of transactions for the
+    /// layer. Sets the client's rate of events, and disables the client's own transactions.
     fn check_options(&mut self) -> Result<(), SentryError> {
         if !self.invalid_levels.is_empty() {
             return Err(SentryError::Levels(mem::take(&mut self.invalid_levels)));

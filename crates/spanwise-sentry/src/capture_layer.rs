@@ -83,7 +83,7 @@ impl CaptureLayer {
             .collect()
     }
 
-    /// Stores an event as a breadcrumb. Reuses the memory of an evicted one, if there is any.
+    /// Stores an event as a breadcrumb. Reuses the memory of a breadcrumb that was evicted before.
     fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
         let target = record.and_then(|record| record.target);
         let now = self.pipeline.clock.now();
@@ -126,8 +126,8 @@ impl CaptureLayer {
         }
     }
 
-    /// Returns whether to send an error. If not, counts it. If so, and if the error explains the
-    /// failure of its unit, stores the texts of the error in the unit.
+    /// Returns whether to send an error event, and counts an event that is not sent. If the event
+    /// is sent and explains the failure of its unit, stores its texts in the unit.
     fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
         let ignore = &self.pipeline.options.ignore;
         let counts = &self.pipeline.exporter.current().state.counts;
@@ -141,8 +141,8 @@ impl CaptureLayer {
             counts.ignored.add(1);
             return false;
         }
-        // The access event is sent only if it is new information: if no error came before, or if it
-        // contains a different error.
+        // The access event is sent only if it is new information: if no error event came before it,
+        // or if it contains an error that was not reported.
         let is_new_information =
             !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
         if origin.target() == ACCESS_TARGET && !is_new_information {

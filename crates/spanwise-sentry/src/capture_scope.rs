@@ -1,4 +1,5 @@
-//! Thread-local state while Sentry's client runs. The layer and the transport read it.
+//! Thread-local state while Sentry's client runs. The layer, the pipeline and the transport read
+//! it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,7 +14,7 @@ use spanwise_core::internal::panic_safe;
 
 thread_local! {
     /// Whether the client runs on this thread, and with it the hooks of the application. Events
-    /// that hooks log are not sent, because each would cause the next.
+    /// that hooks log are not sent, because sending one could cause the next.
     static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
     /// The redacted part of the envelope that the client passes to the transport next.
     static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
@@ -27,7 +28,7 @@ pub(crate) enum AlreadyRedacted {
     #[default]
     Nothing,
     Everything,
-    /// The event in this form. Hooks and integrations may have changed it since.
+    /// The event. This is its copy from before hooks and integrations could change it.
     Event(Box<Event<'static>>),
 }
 
@@ -35,7 +36,7 @@ pub(crate) enum AlreadyRedacted {
 /// start another capture, so scopes nest.
 pub(crate) struct CaptureScope {
     was_capturing: bool,
-    /// The value of the outer scope.
+    /// The value of `ALREADY_REDACTED` in the outer scope.
     outer: AlreadyRedacted,
 }
 
@@ -66,19 +67,19 @@ pub(crate) fn take_already_redacted() -> AlreadyRedacted {
     taken.unwrap_or_default()
 }
 
-/// Returns whether the client runs on this thread. Also returns `true` if the thread-local was
-/// destroyed, because in that case the events that a hook logs cannot be distinguished from others.
-pub(crate) fn is_capturing() -> bool {
+/// Returns whether the client may run on this thread. If the thread-local was destroyed, returns
+/// `true`, because the events that a hook logs cannot be distinguished from others.
+pub(crate) fn may_be_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
 
-/// Returns whether the client is known to run on this thread. Unlike [`is_capturing`], returns
-/// `false` if the thread-local was destroyed.
-pub(crate) fn is_inside_client() -> bool {
+/// Returns whether the client runs on this thread. If the thread-local was destroyed, returns
+/// `false`.
+pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Returns whether this thread is exiting and has destroyed thread-locals that the client needs.
+/// Returns whether this thread is exiting, and the thread-locals of the client may be destroyed.
 pub(crate) fn is_thread_exiting() -> bool {
     /// Destroyed before the thread-locals that existed when this was created. So while the canary
     /// exists, the thread-locals of the client exist, too.
@@ -92,7 +93,7 @@ pub(crate) fn is_thread_exiting() -> bool {
             Canary
         };
     }
-    // Creating the thread-locals of the client on an exiting thread panics, so a panic also means
-    // that the thread is exiting.
+    // Creating the canary accesses the thread-locals of the client. The access panics if they were
+    // destroyed, so a panic also means that the thread is exiting.
     panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|canary| canary.is_err())
 }

@@ -52,7 +52,8 @@ pub(crate) fn proxy_for(dsn: &Dsn, options: &ClientOptions) -> Result<Option<Pro
     proxy.transpose().map_err(|_| SentryError::Proxy)
 }
 
-/// Returns warnings about likely mistakes: a server without TLS, and `HTTP_PROXY` used for https.
+/// Returns warnings about likely mistakes: a remote server without TLS, and `HTTP_PROXY` used for
+/// https.
 pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     let host = dsn.0.host();
     let mut warnings = Vec::new();
@@ -80,14 +81,14 @@ pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     warnings
 }
 
-/// Returns whether `host` is the name or a loopback address of this machine.
+/// Returns whether `host` is `localhost`, a name below it, or a loopback address.
 fn is_local(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_loopback)
 }
 
-/// Returns the proxy that the HTTP client uses because of `HTTP_PROXY` alone.
+/// Returns the proxy that the HTTP client uses, if it is from `HTTP_PROXY`.
 fn http_proxy_from_env() -> Option<Proxy> {
     #[expect(
         clippy::disallowed_methods,
@@ -101,7 +102,7 @@ fn http_proxy_from_env() -> Option<Proxy> {
     Proxy::try_from_env().filter(|_| !has_other_proxy)
 }
 
-/// Returns whether `NO_PROXY` names the server.
+/// Returns whether `NO_PROXY` exempts the server from the proxy.
 fn is_exempt(dsn: &Dsn, proxy: &Proxy) -> bool {
     let url = dsn.0.envelope_api_url();
     url.as_str()

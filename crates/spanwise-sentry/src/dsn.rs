@@ -25,10 +25,11 @@ use spanwise_core::{ParseError, internal::TextSetting};
 pub struct Dsn(pub(crate) types::Dsn);
 
 impl Dsn {
-    /// Returns the length of its text in bytes. The length is not secret.
+    /// Returns the length of the DSN's text in bytes. The length is not secret.
     #[must_use]
     pub fn length(&self) -> usize {
-        // `Display` of the inner type adds a colon after a key without a secret key.
+        // `Display` of the inner type writes a colon after the public key, even if there is no
+        // secret key.
         self.0.to_string().len() - usize::from(self.0.secret_key().is_none())
     }
 }

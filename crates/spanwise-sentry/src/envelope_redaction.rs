@@ -8,8 +8,8 @@ use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
 
-/// Redacts an envelope. `redacted` is the event before hooks changed it. Skips the values of the
-/// event that `redacted` has under the same keys and indexes, because they were redacted before.
+/// Redacts an envelope. `redacted` is the event of the envelope before hooks changed it. Values
+/// that both events have, at the same keys and indexes, are skipped: they are already redacted.
 ///
 /// Returns `None` if the envelope cannot be parsed. In that case it must not be sent.
 pub(crate) fn redact_envelope(
@@ -43,7 +43,7 @@ pub(crate) fn redact_envelope(
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // These items contain only numbers about sessions and losses.
+            // These items contain counts, times and ids of sessions, and counts of losses.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
@@ -62,7 +62,7 @@ pub(crate) fn redact_envelope(
     Some(out)
 }
 
-/// Returns the first line and the rest. `None` if `bytes` is empty.
+/// Returns the first line, and the bytes after it. `None` if `bytes` is empty.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;

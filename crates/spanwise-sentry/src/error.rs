@@ -8,13 +8,13 @@ use spanwise_core::ParseError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SentryError {
-    /// A sample rate, with its name, is not between 0 and 1.
+    /// The sample rate of this name has this value, which is not between 0 and 1.
     SampleRate(&'static str, f64),
     /// Texts do not parse as levels.
     Levels(Vec<InvalidLevels>),
     /// Sentry does not accept a static tag of this name, or its value is empty.
     Tag(String),
-    /// The certificates are not in PEM.
+    /// The text of the root certificates is not PEM, or has no certificate.
     Certificates,
     /// The proxy is not an address. It is not shown, because it may contain a password.
     Proxy,
@@ -38,7 +38,7 @@ impl fmt::Display for SentryError {
         match self {
             Self::SampleRate(name, rate) => write!(
                 f,
-                "the {name} {rate} is out of range: it lies between 0 and 1; use 1 to send \
+                "the {name} {rate} is out of range: a rate lies between 0 and 1; use 1 to send \
                  everything"
             ),
             Self::Levels(invalid) => {

@@ -32,7 +32,7 @@ pub(crate) fn level_of(level: TracingLevel) -> Level {
     }
 }
 
-/// The place where an event was logged.
+/// The callsite of an event, or the origin of a record of the `log` crate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,

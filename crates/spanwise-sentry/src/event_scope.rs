@@ -27,7 +27,7 @@ pub(crate) struct EventScope {
 /// The keys of the fields that become tags, and the static tags.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TagKeys {
-    /// The keys that `SentryBuilder` adds to the built-in ones.
+    /// The keys that [`tag`](crate::SentryBuilder::tag) adds to the built-in ones.
     added: Vec<String>,
     /// The tags of [`static_tag`](crate::SentryBuilder::static_tag), which every event has.
     constant: Tags,
@@ -49,14 +49,14 @@ impl TagKeys {
         self.constant.refused == refused
     }
 
-    /// Returns whether a field of this name becomes a tag.
+    /// Returns whether a field of this name becomes a tag without the prefix `tags.`.
     fn is_tag(&self, name: &str) -> bool {
         // These values are not tags, because an event has other members for them.
         let has_other_member = matches!(name, "user_id" | "trace_id" | "span_id");
         CONTEXT_KEYS.contains(&name) && !has_other_member || self.is_added(name)
     }
 
-    /// Returns whether a field of this name belongs to the context, so that a span can pin it.
+    /// Returns whether this is the name of a context key, which a span can [pin](OpenSpan::pins).
     fn is_context(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.is_added(name)
     }
@@ -164,8 +164,8 @@ pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
     spans.iter().find_map(|span| span.identity())
 }
 
-/// Returns the trace id of the identity. If there is none, returns a pinned trace id, or else the
-/// trace id of the nearest span that has one, or else the trace id of the unit.
+/// Returns the trace id of the nearest [`identity`]. If there is none, returns a pinned trace id,
+/// or else the trace id of the nearest span with such a field, or else the trace id of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
     if let Some(identity) = identity(spans) {
         return identity.trace_id().into();
@@ -190,7 +190,8 @@ fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
 
-/// Returns `POST /orders/{id}/pay` for a request span with a route, or else the name of the span.
+/// Returns the field `otel.name`, or else the method and the route of a request, such as
+/// `POST /orders/{id}/pay`, or else the name of the span.
 pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     let name = span.with_fields(|fields| {
         let find = |name: &str| shown_text(field_value(fields, name)?);

@@ -77,8 +77,9 @@ impl DeferredItems {
         Deferral::Accepted
     }
 
-    /// Begins to move items to the queue that do not wait here, such as a batch of logs. Call it
-    /// before they leave their batch, so that a flush finds them in the batch or waits for them.
+    /// Marks that items which do not wait here, such as a batch of logs, begin to move to the
+    /// queue. Call it before they leave their batch, so that a flush finds them in the batch or
+    /// waits for them.
     pub(crate) fn begin_move(&self) -> Move<'_> {
         self.state.lock().moves += 1;
         Move(self)
@@ -102,7 +103,8 @@ impl DeferredItems {
         items.into_iter().for_each(send);
     }
 
-    /// Waits until no item waits here and no thread moves items, but no longer than `deadline`.
+    /// Waits until no item waits here and no thread moves items, until sending ends, or until
+    /// `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.state.lock();
         while !(state.has_ended || state.waiting.is_empty() && state.moves == 0) {

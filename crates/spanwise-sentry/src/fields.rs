@@ -113,7 +113,7 @@ impl Fields {
         field_value(&self.values, name)?.as_str()
     }
 
-    /// Converts to the fields of a span, in which errors are texts.
+    /// Converts to the fields of a span. The text of an error becomes the field `error`.
     pub(crate) fn into_span_fields(self) -> Vec<(&'static str, Value)> {
         let mut fields = self.values;
         if let Some(message) = self.message {
@@ -169,7 +169,7 @@ fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON cannot represent infinities.
+        // JSON cannot represent NaN and infinities.
         if value.is_finite() {
             self.add(field, value);
         } else {

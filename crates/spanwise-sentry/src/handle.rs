@@ -17,7 +17,8 @@ pub struct Sentry {
     pub(crate) pipeline: Arc<Pipeline>,
 }
 
-/// Shuts down the exporter when it is dropped, within two seconds. Keep it in `main`.
+/// Shuts down the exporter when it is dropped. The drop takes at most two seconds. Keep the guard
+/// in `main`.
 #[derive(Debug)]
 #[must_use = "dropping it shuts down the exporter: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct SentryGuard {
@@ -31,15 +32,16 @@ pub struct SentryGuard {
 pub struct SentryStats {
     /// Counts of sent and lost events, transactions and logs.
     pub sent: SinkStats,
-    /// Errors that repeated another error within the window. One event reports their number. Also
-    /// counts the access events of failed requests whose error was already sent.
+    /// Error events that repeated another one within the window. One event reports their number.
+    /// Also counts access events of failed requests that only repeat an earlier error of the
+    /// request.
     pub repeated: u64,
-    /// Errors that an ignore rule dropped.
+    /// Error events that an ignore rule dropped.
     pub ignored: u64,
-    /// Errors that the sample rate or a hook of the application discarded.
+    /// Error events that the sample rate, a hook or an integration discarded.
     pub discarded: u64,
-    /// Tags that Sentry would refuse because of their name, or because they are empty. They become
-    /// fields of the event instead.
+    /// Tags of error events that Sentry would refuse because of their name, or because they are
+    /// empty. They stay fields of the event or the span.
     pub refused_tags: u64,
 }
 
@@ -126,7 +128,7 @@ impl SentryGuard {
         self.sentry.stats()
     }
 
-    /// Returns the handle, which can flush and read the counts.
+    /// Returns the handle of the exporter, which can flush and read the counts.
     #[must_use]
     pub fn sentry(&self) -> Sentry {
         self.sentry.clone()

@@ -18,8 +18,8 @@ impl IgnoreRules {
         self.targets.iter().any(|ignored| ignored.matches(target))
     }
 
-    /// Returns whether a rule names a part of the message or of the text of an error, or the type
-    /// of an error.
+    /// Returns whether the message or the text of an error contains an ignored text. Also returns
+    /// `true` if an error has an ignored type.
     pub(crate) fn ignores(&self, message: Option<&str>, errors: &[Vec<Cause>]) -> bool {
         let causes = || errors.iter().flatten();
         let contains = |part: &String| {

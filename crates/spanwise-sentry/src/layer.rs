@@ -11,7 +11,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
-    capture_layer::CaptureLayer, capture_scope::is_capturing, pipeline::Pipeline, routing::Routings,
+    capture_layer::CaptureLayer, capture_scope::may_be_capturing, pipeline::Pipeline,
+    routing::Routings,
 };
 
 /// Sends errors to Sentry, each with the tags and breadcrumbs of its request. Built by
@@ -50,10 +51,10 @@ impl SentryLayer {
     }
 }
 
-/// Returns whether this thread is the sender thread, or runs Sentry's client. Events that it logs
-/// are not sent, because they are about the sending itself, and each would cause the next.
+/// Returns whether this thread is the sender thread of an exporter, or runs Sentry's client. Events
+/// that such a thread logs are not sent, because sending one could cause the next.
 pub(crate) fn is_own_event() -> bool {
-    is_sender_thread() || is_capturing()
+    is_sender_thread() || may_be_capturing()
 }
 
 impl<S> Layer<S> for SentryLayer
@@ -62,8 +63,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides the events of the HTTP client from other layers, too, because they show requests,
-    /// which contain the key of the DSN.
+    /// Hides the events of the HTTP client from other layers, too, because they show requests, and
+    /// each request contains the key of the DSN.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)

@@ -48,19 +48,20 @@
 //!   `request_id` and `tenant_id` are tags, `user_id` is the user, and `trace_id` is the trace.
 //! * **Breadcrumbs:** up to 100 events that the request of the error logged before. They belong to
 //!   the spans of the request, not to a thread, so concurrent requests do not mix.
-//! * **Panics** have a stack trace, if a hook logs them like the hook of the facade.
+//! * **Panics** have a stack trace, if a panic hook logs them as the hook of the facade does.
 //! * **Transactions and logs** are off by default.
 //! * **Repetitions** of an error within a minute are counted, not sent. One event reports their
 //!   number.
-//! * **Redaction:** the policy of [`SentryBuilder::redact`] redacts everything that is sent,
-//!   including data that hooks and integrations add.
+//! * **Redaction:** the policy of [`SentryBuilder::redact`] applies to logged data, and to data
+//!   that hooks and integrations add. Without a policy, nothing is redacted.
 //!
 //! # Limits
 //!
-//! A separate thread sends, with a timeout for each HTTP request. No other thread waits for the
-//! network. Events are lost if the server refuses them, if the [queue](SentryBuilder::queue) is
-//! full, or if the shutdown times out. [`Sentry::stats`] counts these losses, and stderr reports
-//! them. See [`spanwise_core::export`] for retries and the order of items.
+//! A separate thread sends, with a timeout for each HTTP request. Other threads wait for the
+//! network only in a flush or a shutdown. Events are lost if the server refuses them or fails for
+//! too long, if the [queue](SentryBuilder::queue) is full, or if the shutdown times out.
+//! [`Sentry::stats`] counts these losses, and stderr reports them. See [`spanwise_core::export`]
+//! for retries and the order of items.
 //!
 //! # Troubleshooting
 //!

@@ -24,9 +24,10 @@ use crate::{
 /// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
 /// spans.
 ///
-/// A span begins a nested unit if its request id differs from the request id of its ancestors, or
-/// if it has the field `spanwise.unit`. So requests inside one span of the application, such as the
-/// span of a listener, do not mix.
+/// A span begins a nested unit if its callsite has the field `spanwise.unit`. It also does so if
+/// its request id differs from the request id of its ancestors, unless only an ancestor
+/// [pins](OpenSpan::pins) its request id. So requests inside one span of the application, such as
+/// the span of a listener, do not mix.
 #[derive(Debug)]
 pub(crate) struct Unit {
     /// The unit in which this one is nested.
@@ -40,7 +41,7 @@ pub(crate) struct Unit {
     /// Whether an event at ERROR that is routed to Sentry as an error was logged in the unit, even
     /// if an ignore rule drops it.
     pub(crate) has_failed: AtomicBool,
-    /// The errors that were sent.
+    /// The errors of the events that [`add_reported`](Self::add_reported) received.
     reported: Mutex<ReportedErrors>,
 }
 
@@ -70,13 +71,12 @@ impl Unit {
         iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Stores the texts and errors of an error event of the unit that is sent.
+    /// Stores the texts and errors of an error event that is sent, or counted as a repetition.
     pub(crate) fn add_reported(&self, fields: &Fields) {
         self.reported.lock().add(fields);
     }
 
-    /// Returns whether an event of the unit that was sent already has one of the errors of
-    /// `fields`.
+    /// Returns whether a stored event of the unit has one of the errors of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))

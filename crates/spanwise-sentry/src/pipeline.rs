@@ -11,7 +11,7 @@ use spanwise_core::{Clock, Fault, export::PeriodicTasks, internal::panic_safe};
 use crate::{
     breadcrumbs::MemoryBudget,
     builder::Options,
-    capture_scope::{AlreadyRedacted, CaptureScope, is_inside_client, is_thread_exiting},
+    capture_scope::{AlreadyRedacted, CaptureScope, is_capturing, is_thread_exiting},
     dedup::{Occurrence, RepeatReport},
     event_builder::add_repeat_count,
     exiting_threads::{Deferral, DeferredItem},
@@ -183,13 +183,13 @@ impl Pipeline {
         self.drain_due(None);
         // Inside a hook, do not wait: the hook's own thread is moving the item.
         if let Some(process) = self.exporter.existing()
-            && !is_inside_client()
+            && !is_capturing()
         {
             process.state.deferred.wait(deadline);
         }
     }
 
-    /// Starts to send everything that is queued or will be queued.
+    /// Moves all waiting items into the queue, and starts to send the queue. Does not wait.
     pub(crate) fn hurry(&self) {
         self.drain_due(None);
         if let Some(process) = self.exporter.existing() {
@@ -200,8 +200,8 @@ impl Pipeline {
     /// Moves everything that is due at `now` into the queue. With `None`, moves everything, due or
     /// not.
     fn drain_due(&self, now: Option<Instant>) {
-        // A forked child has no state until it sends something itself: it does not send the waiting
-        // data of its parent.
+        // A forked child has no state until it sends something itself. It does not send the data
+        // that waits in its parent.
         let Some(process) = self.exporter.existing() else {
             return;
         };

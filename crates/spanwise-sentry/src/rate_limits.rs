@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The data category of an envelope, as defined by Sentry.
+/// The data category of an envelope. `Other` comprises all further categories of Sentry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Category {
     Error,
@@ -11,13 +11,13 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The end of the last rate limit of each category, indexed by the category.
+/// The end of the latest rate limit of each category, indexed by the category.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
-/// The shortest and the longest wait. Other waits are adjusted to this range.
+/// The shortest and the longest wait. A wait outside this range is clamped.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 

@@ -50,8 +50,8 @@ impl Routings {
             if log_record::is_log_record(callsite) {
                 None
             } else if callsite.target() == DispatchedSummary::TARGET {
-                // A summary counts the events that a sampler withheld from one sink. The stack puts
-                // no sampler in front of Sentry, so the summary is about another sink.
+                // A summary counts the events that a sampler dropped in front of one sink. The
+                // facade puts no sampler in front of Sentry, so the summary is about another sink.
                 Some(Routing::default())
             } else {
                 Some(Routing::for_target(callsite, callsite.target(), options))

@@ -63,8 +63,8 @@ fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     })
 }
 
-/// Collects a span that was closed, if the trace of its unit is sampled. Returns the transaction if
-/// the span began its unit and is not a health check.
+/// Collects a closed span if the trace of its unit is sampled. If the span began the unit, returns
+/// the transaction instead, unless it is a health check.
 pub(crate) fn finish_span(
     threshold: Threshold,
     span: &OpenSpan,
@@ -104,7 +104,7 @@ fn child(
     trace_id: TraceId,
     at: SystemTime,
 ) -> Span {
-    // The error events of a unit only make its transaction fail.
+    // The error events of a unit make only its transaction fail, not the spans in it.
     let has_failed = false;
     Span {
         span_id,
@@ -198,7 +198,7 @@ fn data(span: &OpenSpan) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns whether the span is a probe of an orchestrator.
+/// Returns whether the span is a request for a path that probes and monitoring usually request.
 fn is_health_check(span: &OpenSpan) -> bool {
     const PATHS: [&str; 9] = [
         "/health", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",
