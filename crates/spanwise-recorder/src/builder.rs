@@ -67,8 +67,9 @@ impl RecorderBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes of lines, or of values and of the fields of their spans, are buffered
-    /// per unit. The newest lines are kept. Defaults to 64 KiB.
+    /// Sets how many bytes are buffered per unit. Lines count, or the values of events and the
+    /// fields of their spans, and 8 to 20 bytes for each of them. The newest lines are kept.
+    /// Defaults to 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
         self.options.max_unit_bytes = bytes;
         self
@@ -87,7 +88,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many bytes a line, or the values of an event, may have to be buffered. Defaults to
+    /// Sets the maximum bytes of a buffered line, or of the values of a buffered event. The
+    /// effective limit is at least 2 KiB below the limits of a unit and of all units. Defaults to
     /// 16 KiB.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
         self.options.max_record_bytes = bytes;

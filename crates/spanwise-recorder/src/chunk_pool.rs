@@ -86,7 +86,8 @@ impl ChunkPool {
     /// Returns the unit with the most chunks. If several have as many, returns the one that reached
     /// this number first. `None` if no unit has a chunk, or if this unit was just dropped.
     ///
-    /// The caller must not hold the lock of a unit, because it locks the returned unit next.
+    /// The caller must not hold the lock of a unit, because the caller locks the returned unit
+    /// next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
         let _no_fork = forks::defer();
         let mut state = self.state.lock();
@@ -126,7 +127,7 @@ impl ChunkPool {
         }
     }
 
-    /// Returns the number of bytes in the chunks of units.
+    /// Returns the number of bytes in the chunks that are lent to units.
     pub(crate) fn used_bytes(&self) -> usize {
         let _no_fork = forks::defer();
         self.state.lock().used * CHUNK_LEN

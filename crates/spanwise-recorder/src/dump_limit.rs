@@ -40,8 +40,8 @@ impl DumpLimit {
         }
     }
 
-    /// Charges the lines of a dump to the budget. Returns whether the dump may be written. It may
-    /// if any budget is left, because a unit is written whole or not at all.
+    /// Returns whether a dump may be written, and if so, charges its lines to the budget. It may if
+    /// any budget is left, because a unit is written whole or not at all.
     pub(crate) fn admit(&self, trigger: Trigger, lines: u64) -> bool {
         let bucket = match trigger {
             // A client can cause these triggers: it can reset its request, or read slowly.

@@ -45,7 +45,7 @@ pub struct Recorded<L> {
     must_see_all: MustSeeAllEvents,
 }
 
-/// What the layer remembers of a callsite.
+/// The data that the layer stores for a callsite.
 #[derive(Debug)]
 struct Plan {
     /// The number that identifies the callsite in records.
@@ -115,8 +115,8 @@ impl<L> Recorded<L> {
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger, that tail sampling may buffer, or that the unit of
-    /// the current span does not simply buffer.
+    /// Handles an event that may fire a trigger, that tail sampling may buffer, or that belongs to
+    /// no buffering unit of an entered span.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S: SpanSubscriber>(
         &self,

@@ -51,9 +51,9 @@
 //!
 //! A unit of work is a root span and its descendants on all threads. So a task that was spawned
 //! with the span belongs to the unit. A span whose callsite has a field `spanwise.unit` starts a
-//! separate unit inside another unit. An example is a message inside the loop that consumes
-//! messages. The recorder does not read the value of the field, and `Empty` keeps the field out of
-//! the lines:
+//! separate unit inside another unit. For example, the span of a message is a unit inside the span
+//! of the loop that consumes messages. The recorder does not read the value of the field, and
+//! `Empty` keeps the field out of the lines:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -140,8 +140,9 @@
 //! * Events at WARN and above, and events outside of units, are written immediately.
 //! * The trace id decides which units are sampled, or else the request id, as with the ratio of a
 //!   sampler. All processes, and all samplers with the same ratio, choose the same traces. Without
-//!   an id, the decision is random. It is made at the first event that depends on it. Events of a
-//!   sampled unit are written immediately, but events below the sink's level are buffered as usual.
+//!   an id, the decision is random. The first event that depends on the decision makes it. Events
+//!   of a sampled unit are written immediately, but events below the sink's level are buffered as
+//!   usual.
 //! * A unit expires after 30 s. Its buffer is written at its next event or at its end, and later
 //!   events at the sink's level are written immediately. So a program with one span around
 //!   everything still writes its lines. Mark the units inside such a span with `spanwise.unit`.
@@ -154,14 +155,13 @@
 //!
 //! # With a sampler
 //!
-//! Put a sampler inside the recorder, around the layer that the closure of [`Recorder::sink`]
-//! returns. The sampler drops events that would be written immediately, and never buffered events.
-//! If it drops an event at ERROR, the event is still a trigger. With tail sampling, all INFO events
-//! of a failed unit are written. The reason is that INFO events that the sampler drops are still
-//! buffered, and that it is not consulted after the failure. If the sampler and tail sampling
-//! decide by the same id, their ratios are not multiplied. For example, with `tail(0.2)` and a
-//! ratio of 0.05, the smaller ratio applies, and is the `sample_rate`. The limits of the sampler
-//! count the events of all units.
+//! Put a sampler inside the recorder: wrap the layer with it in the closure of [`Recorder::sink`].
+//! The sampler drops events that would be written immediately, and never buffered events. If it
+//! drops an event at ERROR, the event is still a trigger. With tail sampling, all INFO events of a
+//! failed unit are written: those that the sampler drops before the failure are buffered, and it is
+//! not consulted after the failure. If the sampler and tail sampling decide by the same id, their
+//! ratios are not multiplied. For example, with `tail(0.2)` and a ratio of 0.05, the smaller ratio
+//! applies, and is the `sample_rate`. The limits of the sampler count the events of all units.
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -232,12 +232,12 @@
 //!
 //! # Cost
 //!
-//! An event below the captured levels costs nothing. Each immediately written event costs 14 %
-//! more. A buffered event of a `JsonLayer` costs nearly as much as one that is written without
-//! redaction. With redaction, it costs a quarter less. In other layers, it costs as much as the
-//! encoding of its line, plus 30 % for the buffer. A dumped event costs the encoding of its line in
-//! addition. So capture DEBUG instead of TRACE. `cargo bench -p benches --bench recorder` measures
-//! these costs, without redaction.
+//! An event below the captured levels costs nothing. An immediately written event costs 14 % more
+//! than without a recorder. Without redaction, a buffered event of a `JsonLayer` costs nearly as
+//! much as a written one. With redaction, it costs a quarter less than a written one. In other
+//! layers, it costs as much as the encoding of its line, plus 30 % for the buffer. A dump adds the
+//! cost of encoding each buffered event of a `JsonLayer`. So capture DEBUG instead of TRACE. `cargo
+//! bench -p benches --bench recorder` measures these costs, without redaction.
 //!
 //! # Settings
 //!

@@ -73,8 +73,8 @@ impl FromStr for Recorder {
     }
 }
 
-/// Splits a word that is an option. If the value is a level, the word is not an option but a
-/// directive for a target of the same name, such as `slow`.
+/// Splits a word that is an option. If the value is a level or a misspelled one, the word is not an
+/// option but a directive for a target of the same name, such as `slow`.
 fn split_option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());

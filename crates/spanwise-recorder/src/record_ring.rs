@@ -103,8 +103,8 @@ pub(crate) enum Loan {
 pub(crate) struct RecordKey {
     /// The number that identifies the callsite, less than 2³⁰.
     pub(crate) callsite: u32,
-    /// The sinks that get the line, of those that one recorded layer writes for. Empty if the stack
-    /// has no routes.
+    /// The sinks that get the line, if one recorded layer writes for several sinks. Empty if the
+    /// stack has no routes.
     pub(crate) sinks: SinkMask,
 }
 
@@ -244,8 +244,9 @@ impl RecordRing {
         self.record_count += 1;
     }
 
-    /// Sets how many bytes [`try_push`](Self::try_push) may append: at most `max_len`, and what
-    /// fits into the current chunk. The ring then has at most `max_records`.
+    /// Sets how many bytes [`try_push`](Self::try_push) may append: at most `max_len`, and no more
+    /// than the current chunk and the loan have room for. If the ring has `max_records`, it appends
+    /// none.
     pub(crate) fn set_room(&mut self, max_len: usize, max_records: usize) {
         self.max_records = max_records;
         let at = self.start + self.len;
@@ -279,7 +280,7 @@ impl RecordRing {
         RecordHeader {
             key: record.key,
             kind,
-            // Content is limited to much less than 2 GiB.
+            // The length fits: a line has much less than 2 GiB.
             len: record.content.bytes().len() as u32,
         }
     }

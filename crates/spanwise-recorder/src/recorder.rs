@@ -46,10 +46,11 @@ impl Recorder {
     /// Each sink has its own buffers and its own limit of dumped lines, and dumps when its layer
     /// receives the trigger. All sinks share the limit of memory.
     ///
-    /// The layer must write to no other writer. There, buffered lines may appear or be missing.
-    /// The function may wrap its layer, as in `|writer|
-    /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a filter. Express the
-    /// levels of the sink with the [`SinkFilter`], and put other filters around the returned layer.
+    /// The layer must write to no other writer, because such a writer may get or miss buffered
+    /// lines. The function may wrap its layer, as in `|writer|
+    /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`. It must not add a filter:
+    /// express the levels of the sink with the [`SinkFilter`], and put other filters around the
+    /// returned layer.
     pub fn sink<W, L>(
         &self,
         make_writer: W,
@@ -88,7 +89,7 @@ impl Default for Recorder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
-    /// Events that were to be buffered.
+    /// Events to be buffered. Each sink counts its own.
     pub captured: u64,
     /// Written with a dump of their unit.
     pub written: u64,
@@ -101,7 +102,7 @@ pub struct RecorderStats {
     /// Dropped because dumps exceeded
     /// [`max_lines_per_second`](RecorderBuilder::max_lines_per_second).
     pub suppressed: u64,
-    /// Refused by the output.
+    /// Not written, because the output refused them, or because the writer or the layer panicked.
     pub failed: u64,
     /// Bytes of memory that the buffers of units occupy.
     pub memory: usize,

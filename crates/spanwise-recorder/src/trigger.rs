@@ -135,7 +135,7 @@ impl TriggerVisitor<'_> {
     fn visit_text(&mut self, field: &Field, text: &str) {
         let text = text.trim();
         match self.status_field(field) {
-            // `500`, and `500 Internal Server Error` as the `http` crate displays it.
+            // Reads `500`, and `500 Internal Server Error` as the `http` crate displays it.
             Some(StatusField::Http) => {
                 let digits = text.split(|c: char| !c.is_ascii_digit()).next();
                 if let Some(Ok(number)) = digits.map(str::parse) {

@@ -106,8 +106,8 @@ impl Unit {
         is_buffered
     }
 
-    /// Buffers a line or an event. Evicts the unit's oldest records if the unit is full. If the
-    /// pool has no free chunk, evicts records of the largest unit.
+    /// Buffers a line or an event. If the unit is full, evicts its oldest records, but during a
+    /// dump drops the new one. If the pool has no free chunk, evicts records of the largest unit.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, content: Content<'_>) -> BufferOutcome {
         let RecorderState {
@@ -200,8 +200,8 @@ impl Unit {
         true
     }
 
-    /// Evicts lines of the largest unit. If it is this unit, evicts only enough for a record of
-    /// this size.
+    /// Evicts all lines of the largest unit. If this unit is the largest, evicts only enough for a
+    /// record of this size.
     #[cold]
     fn evict_largest(&self, size: RecordSize) {
         let Some(largest) = self.recorder.pool.largest() else {

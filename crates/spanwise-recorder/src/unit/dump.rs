@@ -42,8 +42,8 @@ enum Progress {
 }
 
 /// After this many lines that other threads added during the dump, the dump ends and later lines
-/// are written directly. Otherwise the dump might never end, because other threads can log faster
-/// than the output writes.
+/// are written directly. Without this limit the dump might never end, because other threads can log
+/// faster than the output writes.
 const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
@@ -100,8 +100,8 @@ impl Unit {
         }))
     }
 
-    /// Removes the lines that were buffered since the last call. If there are none, or if this is
-    /// the last round, ends the dump. `None` means that there were no lines.
+    /// Removes the buffered lines. If there are none, or if this is the last round, ends the dump.
+    /// Returns `None` if there are none.
     fn next_round(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state();
         state.dropped_records = 0;
