@@ -13,13 +13,13 @@ use tracing_core::{Field, field::Visit};
 /// At most this many bytes of a value are hashed.
 const MAX_HASHED_LEN: usize = 1024;
 
-/// Returns whether the field equals `text`, or `None` if the event does not have it.
+/// Returns whether the value equals `text`, or `None` if the event does not have the field.
 pub(crate) fn equals(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
     let allows_more = false;
     compare(event, field, text, allows_more)
 }
 
-/// Returns whether the field starts with `text`, or `None` if the event does not have it.
+/// Returns whether the value starts with `text`, or `None` if the event does not have the field.
 pub(crate) fn starts_with(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
     let allows_more = true;
     compare(event, field, text, allows_more)

@@ -98,7 +98,7 @@ impl Rate {
     }
 
     /// Gives each value of the field `key` its own bucket. The value comes from the event, or else
-    /// from the [`Context`](spanwise_core::Context). Defaults to one bucket for all values.
+    /// from the [`Context`](spanwise_core::Context). Defaults to one bucket per callsite.
     ///
     /// The events of a callsite that have no value share one bucket. Only the first 1,024 bytes of
     /// a value count.

@@ -143,8 +143,8 @@ impl WindowCounter {
         if after_first == 0 {
             Decision::Keep
         } else if self.every > 0 && after_first.is_multiple_of(self.every) && count < u32::MAX {
-            // An event with the count `u32::MAX` is not kept. The count stops there, so all later
-            // events of the window would be kept, too.
+            // The count stops at `u32::MAX`. If an event with this count was kept, all later events
+            // of the window would be kept, too.
             Decision::KeepRepresenting {
                 suppressed: self.every - 1,
                 now,

@@ -349,8 +349,8 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
         hasher.finish()
     }
 
-    /// Hashes the value of the rule's field. The context may have a pinned value, which overrides
-    /// that of the event, or may be the only one that has the value.
+    /// Hashes the value of the rule's field: a pinned value of the context, or else the value of
+    /// the event, or else any value of the context.
     #[inline(never)] // Keeps `bucket_key` small.
     fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
         let Kind::Rate(rate) = &rule.limit.0 else {

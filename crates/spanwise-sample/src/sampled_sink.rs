@@ -75,7 +75,7 @@ struct Unreported {
     pending_due: Option<u64>,
 }
 
-/// Whether a summary is pending, and when it is due. A variant further down is due earlier.
+/// Whether a summary is pending, and when it is due. The summary of a later variant is due earlier.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum SummaryDue {

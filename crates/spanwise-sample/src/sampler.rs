@@ -123,8 +123,8 @@ impl Sampler {
         }
     }
 
-    /// Returns the counts of the events that reached the sinks, dropped sinks included. An event
-    /// that reached two sinks counts twice.
+    /// Returns the counts of the events that reached the sinks, including sinks that were dropped.
+    /// An event that reached two sinks counts twice.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.0.sinks.stats()
