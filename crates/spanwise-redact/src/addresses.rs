@@ -158,7 +158,7 @@ const FILE_ENDINGS: [&[&str]; 8] = [
 ];
 
 /// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
-/// if there is none, or if the address is shown because it identifies nobody.
+/// if there is none, or if the numbers are shown because they identify nobody.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')

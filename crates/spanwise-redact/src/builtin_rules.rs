@@ -220,13 +220,13 @@ impl BuiltinRules {
     }
 
     /// Returns the decision about a key. `on` has, for each rule, whether it is enabled.
-    pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
+    pub(crate) fn decide(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
         if !key.last_part().is_ascii()
             && let Some(rule) = self.foreign(key.last_part()).filter(|rule| on[*rule])
         {
             return hide(rule);
         }
-        self.decide(&self.sequence(key), on)
+        self.decide_by_words(&self.sequence(key), on)
     }
 
     /// Returns whether a key ends in words of [`SHOWN`](builtin_keys::SHOWN).
@@ -256,7 +256,7 @@ impl BuiltinRules {
         Some(found.1)
     }
 
-    fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyDecision {
+    fn decide_by_words(&self, sequence: &WordSequence, on: &[bool]) -> KeyDecision {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
         let first_words = [words.first(), words.get(last_part)];
@@ -423,10 +423,11 @@ fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>
     })
 }
 
-/// Shorter phrases may be part of English words.
+/// Shorter phrases are not searched inside words, because they may be part of English words.
 const MIN_INSIDE_LEN: usize = 8;
 
-/// Shorter phrases that are not part of English words.
+/// Shorter phrases that are searched nevertheless. English words that contain one are in
+/// [`ENGLISH_WORDS`](builtin_keys::ENGLISH_WORDS).
 const INSIDE: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
 
 #[cfg(test)]

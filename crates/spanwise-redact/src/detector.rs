@@ -79,11 +79,11 @@ detectors! {
     Ssn = "ssn",
     /// An e-mail address.
     Email = "email",
-    /// A public IPv4 address. Private, link-local and loopback addresses are shown. So are networks
-    /// of 256 addresses or more (`203.0.113.0/24`) and versions.
+    /// A public IPv4 address. Private, link-local, loopback and multicast addresses are shown. So
+    /// are networks of 256 addresses or more (`203.0.113.0/24`) and versions.
     Ipv4 = "ipv4",
-    /// A public IPv6 address. Unique local, link-local and loopback addresses are shown. So are
-    /// networks of a /48 or larger.
+    /// A public IPv6 address. Unique local, link-local, loopback and multicast addresses are shown.
+    /// So are networks of a /48 or larger.
     Ipv6 = "ipv6",
     /// An IBAN, verified by its country's length and its check digits.
     Iban = "iban",

@@ -133,10 +133,10 @@ impl KeyRules {
         {
             return KeyDecision::Pass;
         }
-        self.decide_by_words(key)
+        self.decide_normalized(key)
     }
 
-    fn decide_by_words(&self, key: &str) -> KeyDecision {
+    fn decide_normalized(&self, key: &str) -> KeyDecision {
         let normal = NormalizedKey::new(key);
         if !self.shown.is_empty() && self.is_shown(&normal, key) {
             return KeyDecision::Pass;
@@ -149,7 +149,7 @@ impl KeyRules {
         if normal.is_exempt_attribute || !RULES.may_be_about(key, self.hides_pii) {
             return KeyDecision::Pass;
         }
-        RULES.read(&normal, &self.on)
+        RULES.decide(&normal, &self.on)
     }
 
     /// Returns whether the last words of a key are the name of something harmless: `first pass`.

@@ -69,11 +69,12 @@
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes, only booleans, absent values and placeholders
 //!   are shown. Your rules hide every value except an absent one.
-//! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local and loopback.
+//! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local, loopback and multicast.
 //! * **JSON stays valid**: a string keeps its quotes, and any other value becomes a string.
 //! * **A clean text is borrowed**, without an allocation. A text of 40 letters takes about 20 ns.
-//! * **Time is linear** in the length of a text. The first 64 KiB of a text are scanned. The rest
-//!   is hidden, and so is the last unbroken run before the limit.
+//! * **Time is linear** in the length of a text. Layers pass the policy the first 64 KiB of a text,
+//!   and hide the rest and the last unbroken run before the limit. A direct call of
+//!   [`Redact::text`](spanwise_core::Redact::text) scans the whole text.
 //! * [`Redact::counts`](spanwise_core::Redact::counts) returns the number of matches of each rule.
 //!
 //! # Settings

@@ -131,7 +131,7 @@ impl Pair<'_> {
                 (span(start, end), true)
             }
             _ => (
-                self.bare(text, start, notation, context, traits, may_be_prose)?,
+                self.unquoted_value(text, start, notation, context, traits, may_be_prose)?,
                 false,
             ),
         };
@@ -152,7 +152,7 @@ impl Pair<'_> {
     }
 
     /// Returns the unquoted value at `start`, or `None` if the text is prose or already redacted.
-    fn bare(
+    fn unquoted_value(
         &self,
         text: &[u8],
         start: usize,
@@ -200,13 +200,16 @@ impl Pair<'_> {
             // `Debug` output in brackets contains quotes, and with `{:#?}` also line breaks.
             let word_end = ByteClass::WORD.run_end(text, start);
             match text.get(word_end) {
-                Some(b'(' | b'[' | b'{' | b' ') => {
-                    end.max(value_end::end_of_bare(text, start, notation, open_string))
-                }
+                Some(b'(' | b'[' | b'{' | b' ') => end.max(value_end::end_of_unquoted(
+                    text,
+                    start,
+                    notation,
+                    open_string,
+                )),
                 _ => end,
             }
         } else {
-            value_end::end_of_bare(text, start, notation, open_string)
+            value_end::end_of_unquoted(text, start, notation, open_string)
         };
         let may_have_spaces = self.key_quote.is_none()
             && notation != ValueContext::Form
@@ -267,7 +270,7 @@ impl Pair<'_> {
                     slashes,
                 )
             }
-            _ => value_end::end_of_bare(near, value_start, ValueContext::Plain, open_string),
+            _ => value_end::end_of_unquoted(near, value_start, ValueContext::Plain, open_string),
         };
         if end == near.len() && near.len() < text.len() {
             return None;

@@ -112,7 +112,7 @@ pub enum Action {
     /// The field is removed. Inside a text, [`REDACTED`] replaces the value.
     Remove,
     /// `***` and the last `n` characters. A value shorter than `2 * n` characters becomes
-    /// [`REDACTED`].
+    /// [`REDACTED`]. With an `n` of 0, every value does.
     KeepLast(usize),
     /// A pseudonym, computed with the [`Policy::pseudonym_key`]. Equal values of fields with the
     /// same name have equal pseudonyms. Without that key, the value becomes [`REDACTED`], and the
@@ -561,8 +561,8 @@ fn pii() -> impl Iterator<Item = usize> {
         .map(|(rule, _)| rule)
 }
 
-/// Returns `***` and the last `count` characters, or [`REDACTED`] if these are more than half of
-/// the value.
+/// Returns `***` and the last `count` characters. Returns [`REDACTED`] if these are more than half
+/// of the value, or if `count` is 0.
 fn keep_last(value: &str, count: usize) -> Cow<'static, str> {
     let kept = count
         .checked_sub(1)

@@ -375,8 +375,8 @@ static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
     TokenFilters { tokens, literals }
 });
 
-/// The minimum length of a token with a known prefix: a literal of 7 bytes and a password of one,
-/// as in `7z a -px`.
+/// The minimum length of a token with a known prefix, or of a command with a password of one byte:
+/// `7z a -px`.
 const MIN_TOKEN_LEN: usize = 8;
 
 /// The minimum length of a literal of [`TokenTail::ProseKey`].

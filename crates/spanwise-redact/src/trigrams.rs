@@ -67,7 +67,8 @@ impl Trigrams {
     }
 }
 
-/// The number of occurrences of each trigram in the words of common keys.
+/// The number of occurrences of each trigram in the words of common keys and in
+/// [`DESCRIPTIVE_WORDS`](builtin_keys::DESCRIPTIVE_WORDS).
 pub(crate) struct TrigramCounts(Vec<u16>);
 
 impl TrigramCounts {

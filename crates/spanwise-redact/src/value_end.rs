@@ -143,7 +143,7 @@ fn end_of_quoted(
             .get(after)
             .is_some_and(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii());
         return if word_follows && text.get(end) == Some(&mark) {
-            end_of_bare(text, after, ValueContext::Plain, Some((mark, slashes)))
+            end_of_unquoted(text, after, ValueContext::Plain, Some((mark, slashes)))
         } else {
             end
         };
@@ -159,13 +159,13 @@ fn after_string(text: &[u8], at: usize) -> usize {
 
 /// Returns the end of an unquoted value. A value in brackets ends with its bracket: `Some("…")`,
 /// `Secret { … }`, `[…]`.
-pub(crate) fn end_of_bare(
+pub(crate) fn end_of_unquoted(
     text: &[u8],
     start: usize,
     notation: ValueContext,
     open_string: Option<Quote>,
 ) -> usize {
-    let mut value = BareValue {
+    let mut value = UnquotedValue {
         text,
         start,
         notation,
@@ -200,7 +200,7 @@ pub(crate) fn end_of_bare(
 }
 
 /// The state of the search for the end of an unquoted value.
-struct BareValue<'t> {
+struct UnquotedValue<'t> {
     text: &'t [u8],
     start: usize,
     notation: ValueContext,
@@ -217,13 +217,13 @@ struct BareValue<'t> {
 enum Step {
     /// The byte is part of the value.
     Next,
-    /// [`BareValue::at`] is already at the next byte to read.
+    /// [`UnquotedValue::at`] is already at the next byte to read.
     Moved,
-    /// The value ends at [`BareValue::at`].
+    /// The value ends at [`UnquotedValue::at`].
     End,
 }
 
-impl BareValue<'_> {
+impl UnquotedValue<'_> {
     /// Moves past text that is not a word.
     fn skip_to(&mut self, at: usize) -> Step {
         self.at = at;
@@ -304,7 +304,7 @@ impl BareValue<'_> {
         }
         // A scheme, and the credential after it.
         if is_scheme(&text[self.start..at]) {
-            self.at = end_of_bare(text, at + 1, notation, self.open_string);
+            self.at = end_of_unquoted(text, at + 1, notation, self.open_string);
             return Step::End;
         }
         let member_end = match notation {

@@ -105,7 +105,7 @@ impl Vocabulary {
     }
 
     pub(crate) fn insert(&mut self, spelling: &str, word: Word) {
-        // A test verifies that each listed word has one to sixteen letters.
+        // A test verifies that each word of a rule is in the vocabulary, so none is too long.
         let Some(packed) = pack(spelling.as_bytes()) else {
             return;
         };

@@ -81,8 +81,8 @@ pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "would", "writing", "you", "your", "zero",
 ];
 
-/// Nouns that begin a sentence. More words must follow. After the key of a password, a verb must
-/// follow.
+/// Words, mostly nouns, that begin a sentence. More words must follow. After the key of a password,
+/// a verb must follow.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "access", "account", "agent", "algorithm", "api", "argon2", "argument", "array", "artifact",
@@ -151,7 +151,7 @@ pub(crate) const AUXILIARIES: &[&str] = &[
     "isn't", "must", "not", "requires", "should", "was", "wasn't", "will", "would",
 ];
 
-/// Verbs that follow the name of a thing: `keycloak answered 503`.
+/// Words, mostly verbs, that follow the name of a thing: `keycloak answered 503`.
 #[rustfmt::skip]
 pub(crate) const VERBS: &[&str] = &[
     "answered", "answers", "accepted", "aborted", "aud", "already", "bind", "broken", "can't",
@@ -165,7 +165,8 @@ pub(crate) const VERBS: &[&str] = &[
     "wasn't", "were", "will", "would",
 ];
 
-/// Words that occur in most sentences but not in the word lists of passphrases.
+/// Words that are usual in sentences, or in reports of errors, but not in the word lists of
+/// passphrases.
 #[rustfmt::skip]
 pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "checksum", "denied", "entropy", "expected", "expired", "failed", "got", "incorrect", "invalid",

@@ -66,8 +66,8 @@ impl HidingRule {
             is_header: is_header(pair.key),
             is_built_in: self.is_built_in,
         };
-        // An AWS secret has a fixed length, so a longer value is not read to its end. Otherwise
-        // each key could cost a scan of the rest of the text.
+        // An AWS secret has a fixed length, so a longer value is not read to its end. Without this
+        // limit, each key could cost a scan of the rest of the text.
         let end = match self.rule {
             Rule::Detector(Detector::AwsSecret) => {
                 bytes.len().min(pair.separator_end + 2 * AWS_SECRET_LEN)
@@ -75,8 +75,8 @@ impl HidingRule {
             _ => bytes.len(),
         };
         // A shown value is scanned again for keys inside it. So a value that may be shown, because
-        // it may be a network address, is first read only up to a limit. Otherwise the time would
-        // not be linear.
+        // it may be a network address, is first read only up to a limit. Without the limit, the
+        // time would not be linear.
         let near_end = if self.shows_network_addresses {
             end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
