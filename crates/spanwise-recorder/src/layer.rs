@@ -134,7 +134,7 @@ impl<L> Recorded<L> {
         }
         let (unit, tag) = if passes_sink_filter {
             match self.write_or_buffer(plan.number, unit, event, &ctx) {
-                Some(unit) => (unit, RecordTag::tail_sampled(plan.number)),
+                Some(unit) => (unit, RecordTag::shown(plan.number)),
                 None => return,
             }
         } else {
@@ -150,7 +150,7 @@ impl<L> Recorded<L> {
         let tag = tag.to_bits();
         let buffered = |context: &mut EventContext| {
             context.buffered = true;
-            // A captured event is exempt from sampling. A tail-sampled event is not: the sink would
+            // A captured event is exempt from sampling. A shown event is not: the sink would
             // have written it, so the limits of a sampler inside the recorder count it.
             context.exempt_from_sampling |= !passes_sink_filter;
         };

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct RecordTag(u32);
 
 impl RecordTag {
-    const TAIL_SAMPLED: u32 = 1 << 31;
+    const SHOWN: u32 = 1 << 31;
     const BUFFER_IF_SAMPLED_OUT: u32 = 1 << 30;
 
     /// The event is below the level of the sink.
@@ -34,13 +34,13 @@ impl RecordTag {
     }
 
     /// The sink shows the level of the event, but tail sampling buffers it.
-    pub(crate) fn tail_sampled(callsite: u32) -> Self {
-        Self(callsite | Self::TAIL_SAMPLED)
+    pub(crate) fn shown(callsite: u32) -> Self {
+        Self(callsite | Self::SHOWN)
     }
 
     /// Tail sampling writes the event. Its line is buffered only if a sampler drops it.
     pub(crate) fn buffer_if_sampled_out(callsite: u32) -> Self {
-        Self(callsite | Self::TAIL_SAMPLED | Self::BUFFER_IF_SAMPLED_OUT)
+        Self(callsite | Self::SHOWN | Self::BUFFER_IF_SAMPLED_OUT)
     }
 
     /// Returns whether the line is buffered only if a sampler drops its event.
@@ -49,13 +49,13 @@ impl RecordTag {
     }
 
     #[inline]
-    fn is_tail_sampled(self) -> bool {
-        self.0 & Self::TAIL_SAMPLED != 0
+    fn is_shown(self) -> bool {
+        self.0 & Self::SHOWN != 0
     }
 
     #[inline]
     pub(crate) fn callsite(self) -> u32 {
-        self.0 & !(Self::TAIL_SAMPLED | Self::BUFFER_IF_SAMPLED_OUT)
+        self.0 & !(Self::SHOWN | Self::BUFFER_IF_SAMPLED_OUT)
     }
 
     /// Returns the key of the record of the current event.
@@ -96,7 +96,7 @@ impl Unit {
     #[inline]
     pub(crate) fn try_buffer_fast(&self, tag: RecordTag, content: Content<'_>) -> bool {
         // `try_push` finds no room unless the phase is `Buffering`.
-        let is_buffered = !tag.is_tail_sampled() && {
+        let is_buffered = !tag.is_shown() && {
             let mut state = self.state();
             state.ring.try_push(tag.key(), content)
         };
@@ -120,9 +120,7 @@ impl Unit {
             let size = state.ring.new_record(key, content).size;
             let passes_through = match state.phase {
                 Phase::PassThrough => true,
-                Phase::Buffering => {
-                    tag.is_tail_sampled() && self.has_expired.load(Ordering::Acquire)
-                }
+                Phase::Buffering => tag.is_shown() && self.has_expired.load(Ordering::Acquire),
                 Phase::Dumping | Phase::Ended => false,
             };
             if passes_through {
