@@ -30,7 +30,7 @@ pub(crate) struct TagKeys {
     /// The keys that [`tag`](crate::SentryBuilder::tag) adds to the built-in ones.
     added: Vec<String>,
     /// The tags of [`static_tag`](crate::SentryBuilder::static_tag), which every event has.
-    constant: Tags,
+    static_tags: Tags,
 }
 
 /// The fields of at most this many spans are sent, the nearest first.
@@ -44,9 +44,9 @@ impl TagKeys {
     /// Adds a tag of every event, unless its value is redacted. Returns `false` if the tag is not
     /// added because Sentry would refuse it.
     pub(crate) fn add_static(&mut self, tag: &str, value: &Value) -> bool {
-        let refused = self.constant.refused;
-        self.constant.insert(tag, value);
-        self.constant.refused == refused
+        let refused = self.static_tags.refused;
+        self.static_tags.insert(tag, value);
+        self.static_tags.refused == refused
     }
 
     /// Returns whether a field of this name becomes a tag without the prefix `tags.`.
@@ -92,7 +92,7 @@ impl TagKeys {
                 values.set(self, name, value);
             }
         }
-        values.tags.extend(&self.constant);
+        values.tags.extend(&self.static_tags);
         let identity = identity(spans);
         let (trace_id, span_id) = match identity {
             Some(identity) => (
