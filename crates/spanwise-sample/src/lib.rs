@@ -83,10 +83,10 @@
 //! * **A ratio keeps requests whole.** The decision follows the trace id, as in OpenTelemetry's
 //!   consistent sampling, or else the request id. So other processes with the same ratio make the
 //!   same decision. The decision is random only for an event with neither id.
-//! * **Limits are per callsite and rule.** Each callsite of the `log` crate counts separately. But
-//!   if `tracing-log` forwards the records, all callsites of one level count as one. With
-//!   [`Rate::per_value_of`] limits are also per value, for at most 10,000 pairs of callsite and
-//!   value per rule.
+//! * **Limits are per callsite and rule.** With the log bridge of the `spanwise` facade, each
+//!   callsite of the `log` crate counts separately. With `tracing-log`, all callsites of one level
+//!   count as one. With [`Rate::per_value_of`] limits are also per value, for at most 10,000 pairs
+//!   of callsite and value per rule.
 //! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
 //!   [`SamplerStats`] counts them.
 //! * **A summary waits for an event.** It is emitted before the next event after its period, or by
