@@ -28,8 +28,10 @@ use crate::{
 
 /// Configures what is sent to Sentry, and how. Start with [`Sentry::builder`].
 ///
-/// An *error event* is an event that [`event_levels`](Self::event_levels) selects. Its *chains* are
-/// the errors in its fields, each with its causes.
+/// In these settings, an *error event* is an event that [`event_levels`](Self::event_levels)
+/// selects. Its *chains* are the errors in its fields, each with its causes. A *direct capture* is
+/// data that `sentry::capture_message` or a similar function passes to the
+/// [client](Sentry::client), without the layer.
 #[must_use = "nothing is sent until `build` is called"]
 pub struct SentryBuilder {
     dsn: Dsn,
@@ -181,7 +183,7 @@ impl SentryBuilder {
     }
 
     /// Adds a tag to every error event, transaction and log of the layer, such as the region of a
-    /// service. Direct captures of Sentry's client do not get it.
+    /// service. Direct captures do not get the tag.
     ///
     /// If a tag is added twice, the last value counts. Fields cannot override the tag. A value of
     /// more than 200 characters is truncated.
@@ -227,8 +229,8 @@ impl SentryBuilder {
     ///
     /// By default, error events form one issue if they have the same target, message and chains,
     /// apart from numbers, ids, addresses and paths. Panics form one issue by their message, and
-    /// the function or file that panicked. Access events of failed requests without an error form
-    /// one issue by their transaction and outcome.
+    /// the function or file that panicked. The events that `spanwise-http` logs for failed requests
+    /// without an error form one issue by their transaction and outcome.
     pub fn without_grouping(mut self) -> Self {
         self.options.grouping = Grouping::BySentry;
         self
@@ -246,17 +248,18 @@ impl SentryBuilder {
 
     /// Changes further options of Sentry's client, such as integrations, a proxy or the name of the
     /// server. The builder always sets the DSN, the transport and the sample rates. Options for
-    /// breadcrumbs and logs apply only to direct captures of the client.
+    /// breadcrumbs and logs apply only to direct captures.
     pub fn options(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
         self.client = change(self.client);
         self
     }
 
     /// Sets the policy that redacts messages, fields and errors, data that hooks and integrations
-    /// add, and direct captures of the client. Defaults to no redaction.
+    /// add, and direct captures. Defaults to no redaction.
     ///
-    /// Not redacted are the names and targets of spans and events, source locations, the release,
-    /// the environment, the name of the server and [static tags](Self::static_tag).
+    /// In the data of the layer, the policy does not apply to names of spans, targets, source
+    /// locations, the release, the environment, the name of the server and
+    /// [static tags](Self::static_tag).
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.options.policy = Some(policy);
         self

@@ -103,8 +103,9 @@ fn redact_changes(
     redact_envelope(&bytes, redacted.as_ref(), policy)
 }
 
-/// Returns the category of an envelope, and the number of events, transactions and logs in it. An
-/// event decides the category, or else the last item.
+/// Returns the category of an envelope, and the number of events, transactions and logs in it. If
+/// the envelope contains an event, the category is that of the event, or else that of the last
+/// item.
 pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
     let mut category = Category::Other;
     let mut events = 0;

@@ -48,8 +48,8 @@ pub(crate) fn take_explicit(fields: &mut Fields) -> Option<Fingerprint> {
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
-/// Returns the fingerprint of the access event of a failed request that has no error: transaction
-/// and outcome, because all these events have the same message.
+/// Returns the fingerprint of the access event of a failed request that has no error. It consists
+/// of the target, the transaction and the outcome, because all these events have the same message.
 pub(crate) fn request_fingerprint(
     target: &str,
     transaction: Option<&str>,

@@ -33,8 +33,8 @@ pub struct SentryStats {
     /// Counts of sent and lost events, transactions and logs.
     pub sent: SinkStats,
     /// Error events that repeated another one within the window. One event reports their number.
-    /// Also counts access events of failed requests that only repeat an earlier error of the
-    /// request.
+    /// Also counts the events that `spanwise-http` logs for failed requests, if they only repeat an
+    /// earlier error of the request.
     pub repeated: u64,
     /// Error events that an ignore rule dropped.
     pub ignored: u64,
