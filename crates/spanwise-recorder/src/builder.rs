@@ -67,9 +67,9 @@ impl RecorderBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes are buffered per unit. Lines count, or the values of events and the
-    /// fields of their spans, and 8 to 20 bytes for each of them. The newest lines are kept.
-    /// Defaults to 64 KiB.
+    /// Sets how many bytes are buffered per unit: bytes of lines, or of values and the fields of
+    /// their spans. Each buffered event adds 8 to 20 bytes. The newest lines are kept. Defaults to
+    /// 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
         self.options.max_unit_bytes = bytes;
         self

@@ -139,7 +139,7 @@
 //!
 //! * Events at WARN and above, and events outside of units, are written immediately.
 //! * The trace id decides which units are sampled, or else the request id, as with the ratio of a
-//!   sampler. All processes, and all samplers with the same ratio, choose the same traces. Without
+//!   sampler. All processes and all samplers with the same ratio choose the same traces. Without
 //!   an id, the decision is random. The first event that depends on the decision makes it. Events
 //!   of a sampled unit are written immediately, but events below the sink's level are buffered as
 //!   usual.
