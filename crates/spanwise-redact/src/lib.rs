@@ -37,10 +37,10 @@
 //! defence. The first is [`Classified`], a type that keeps its value out of logs.
 //!
 //! It does **not** find secrets without a key or a known format, such as a password in a sentence
-//! (`the password is tulip`), a secret split over two fields, base64, compressed text, or the
-//! `Debug` of bytes. A number under a harmless name is shown, even if it is a card number. Pairs in
-//! a list, such as `("password", "x")`, are not recognized. After `key: `, states and sentences are
-//! shown: `password: expired`. `docs/redaction.md` lists all limits.
+//! (`the password is tulip`). It does not read base64, compressed text, the `Debug` of bytes, or a
+//! secret that is split over two fields. A number under a harmless name is shown, even if it is a
+//! card number. Pairs in a list, such as `("password", "x")`, are not recognized. After `key: `,
+//! states and sentences are shown: `password: expired`. `docs/redaction.md` lists all limits.
 //!
 //! # Behaviour
 //!
@@ -59,10 +59,10 @@
 //!   are exempt individually. In `http.request.header.<name>`, the name of the header is the key.
 //! * **Lookalike letters and escapes** in a key are normalized: `paſſword`, and `p\u0061ssword` in
 //!   JSON.
-//! * **Texts** are scanned for keys with values at every depth (`key=value`, JSON, JSON in JSON
-//!   strings, the `Debug` of structs, headers, URLs, connection strings, forms, XML, command-line
-//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Path rules apply inside a
-//!   text that is JSON, from its root.
+//! * **Texts** are scanned with the [`Detector`]s, and for keys with values at every depth:
+//!   `key=value`, JSON, JSON in JSON strings, the `Debug` of structs, headers, URLs, connection
+//!   strings, forms, XML, command-line options, SQL, percent-encoded pairs. Path rules apply inside
+//!   a text that is JSON, from its root.
 //! * **A value in a text ends** at its closing quote or bracket, or at white space. A punctuation
 //!   mark, such as `,` or `&`, ends the value only if the text after the mark looks like a new
 //!   part, such as the next key.

@@ -122,7 +122,7 @@ pub enum Action {
 }
 
 impl Policy {
-    /// Creates a policy that hides secrets: passwords, tokens, keys, cards.
+    /// Creates a policy that hides secrets, such as passwords, tokens, keys and card numbers.
     #[must_use]
     pub fn secrets() -> Self {
         let mut policy = Self {
@@ -151,8 +151,8 @@ impl Policy {
         policy
     }
 
-    /// Creates a policy that hides [`secrets`](Self::secrets) and PII: names, addresses of all
-    /// kinds, phone numbers, birth dates.
+    /// Creates a policy that hides [`secrets`](Self::secrets) and PII, such as names, addresses of
+    /// all kinds, phone numbers and birth dates.
     #[must_use]
     pub fn secrets_and_pii() -> Self {
         Self::secrets().with_pii(None)
