@@ -251,9 +251,9 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Makes a logging call at this level or above wait, for at most one second, until its line is
-    /// written. The call does not wait while the writer fails. This is not an fsync. Defaults to no
-    /// level.
+    /// Makes each logging call at this level or a more severe one wait, for at most one second,
+    /// until its line is written. The call does not wait while the writer fails. This is not an
+    /// fsync. Defaults to no level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self

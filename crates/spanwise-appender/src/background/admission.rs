@@ -12,8 +12,8 @@ pub enum WhenFull {
     /// Once the buffer is more than half full, TRACE and DEBUG are shed until it is a quarter full.
     /// Once it is more than four fifths full, INFO is shed until it is two fifths full. WARN and
     /// ERROR wait for room in a full buffer for at most this duration, and are then shed. No line
-    /// waits while the output fails, or after a timeout until a write succeeds. With a duration of
-    /// zero, no line waits.
+    /// waits while the output fails. After a timeout, no line waits until a line was delivered or
+    /// lost. With a duration of zero, no line waits.
     ShedByLevel(Duration),
     /// Makes lines of every level wait for room in a full buffer. After this duration, they are
     /// shed.

@@ -313,8 +313,8 @@ impl LineQueue {
 impl Drop for LineQueue {
     fn drop(&mut self) {
         if self.generation != forks::generation() {
-            // This process inherited the queue at a fork, and the parent writes its records. The
-            // locks may never be released here, because a thread of the parent may have held them.
+            // This process inherited the queue at a fork, and the parent writes its records. At the
+            // fork, a thread of the parent may have held a lock. Here, it is never released.
             return;
         }
         if self.state.get_mut().counts.held > 0 {

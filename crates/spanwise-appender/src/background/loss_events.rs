@@ -88,7 +88,7 @@ struct Shedding {
 /// endlessly.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the shutdown waits for an event that is being logged.
+/// How long the next event and the shutdown wait for an event that is being logged.
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl PendingLossEvents {
@@ -133,8 +133,8 @@ impl PendingLossEvents {
         self.logging_since.is_some_and(is_recent)
     }
 
-    /// Returns the event that is due, if any. `is_calm` means that no line is shed now. `is_last`
-    /// means that this is the last chance to log.
+    /// Returns the event that is due, if any. `is_calm` means that no level is shed now, and that
+    /// the buffer is less than half full. `is_last` means that this is the last chance to log.
     pub(crate) fn due(
         &mut self,
         counters: &SinkCounters,

@@ -61,7 +61,7 @@ fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
     loop {
         let attempt = queue.attempt(&mut chunk, &queue.stop);
         if !queue.stop.is_set() {
-            queue.report_refusal(&attempt);
+            queue.report_failure(&attempt);
         }
         let was_refused = attempt.error.is_some();
         if !queue.settle_chunk(epoch, attempt) {

@@ -119,7 +119,7 @@ impl LineQueue {
         drop(state);
         let in_role = WriterRole::WritingCaller.enter();
         let attempt = self.attempt(&mut chunk, &StopFlag::with_deadline(until));
-        self.report_refusal(&attempt);
+        self.report_failure(&attempt);
         let turn = match (&attempt.error, attempt.timed_out) {
             (Some(_), _) => Turn::Over,
             (None, true) => Turn::TimedOut,

@@ -153,8 +153,8 @@ impl LineQueue {
     }
 
     /// Gives the turn back, waits until the sink may be called again, and takes the turn. A flush
-    /// ends the wait early. Returns false if the rest of the chunk was abandoned meanwhile. In that
-    /// case this thread does not have the turn.
+    /// or the end of a shutdown ends the wait early. Returns false if the rest of the chunk was
+    /// abandoned meanwhile. Then this thread does not have the turn.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;

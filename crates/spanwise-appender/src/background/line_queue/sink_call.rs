@@ -1,8 +1,9 @@
-//! Calls of the sink.
+//! Calls to the sink.
 //!
-//! A sink calls foreign code: the application's writer, and the `Display` and `Drop` of its errors.
-//! Foreign code may log, block or panic, so it never runs under the lock of the state. This module
-//! converts each error to its kind and text, and drops the error.
+//! A sink may be foreign code, or call it, such as the application's writer. So may the `Display` and
+//! the `Drop` of its errors, which this module calls: it converts each error to its kind and text,
+//! and drops the error. Foreign code may log, block or panic, so it never runs under the lock of the
+//! state.
 
 use std::{io, mem, ptr};
 
@@ -33,7 +34,7 @@ impl GuardedSink {
     }
 }
 
-/// A [`WriteOutcome`] without foreign code.
+/// A [`WriteOutcome`] without foreign code: a [`SinkError`] replaces its error.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) delivered: usize,
@@ -74,14 +75,14 @@ pub(crate) fn is_writing_thread() -> bool {
 }
 
 impl LineQueue {
-    /// Returns whether this thread is inside the sink of this queue. A line that the sink logs
-    /// would cause another write, which would log again.
+    /// Returns whether the innermost sink that this thread runs is the sink of this queue. A line
+    /// that the sink logs would cause another write, which would log again.
     pub(super) fn is_in_sink(&self) -> bool {
         reentrancy::current_sink() == ptr::from_ref(self) as usize
     }
 
     /// Passes the records of a chunk to the sink, and removes the records that it delivered or
-    /// refused. The caller must have the turn.
+    /// refused. The caller must have the [turn](super::direct).
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
         // After a panic, it is unknown which records were written, and a second write could repeat
@@ -110,9 +111,9 @@ impl LineQueue {
         }
     }
 
-    /// Finishes the sink. The caller must have the turn.
+    /// Finishes the sink. The caller must have the [turn](super::direct).
     pub(crate) fn finish_sink(&self) {
-        // `call_sink` has reported a panic.
+        // After a panic, there are no records to count. `call_sink` reports only a second panic.
         let _ = self.call_sink(|sink| sink.finish());
     }
 
@@ -123,8 +124,9 @@ impl LineQueue {
         let mut returned = None;
         let act = || returned = Some(call(&mut *guarded.sink));
         if WriterRole::current() == WriterRole::Worker {
-            // Prevents a panic hook of the writer thread from logging. A caller needs no such
-            // guard, because it is usually inside a layer, which has one.
+            // With this guard, a panic hook does not log on the writer thread: see
+            // `reentrancy::is_logging`. A caller is usually inside the guard of a layer. A second
+            // guard may share the bit of that layer, and would then refuse the write.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())
@@ -151,8 +153,8 @@ impl LineQueue {
         Err(io::Error::other("the writer panicked"))
     }
 
-    /// Reports the records that the sink refused or could not write.
-    pub(crate) fn report_refusal(&self, attempt: &Attempt) {
+    /// Reports the error of an attempt, if it has one: records are lost, or will be tried again.
+    pub(crate) fn report_failure(&self, attempt: &Attempt) {
         let Some(SinkError { text, .. }) = &attempt.error else {
             return;
         };
