@@ -253,9 +253,10 @@ impl RecordSink for RollingFile {
         self.write_records(records, Retry::Now)
     }
 
-    /// Writes the last records again if the file was deleted since it was last checked.
+    /// Rewrites the records since the last check of the path, if the file was deleted.
     fn finish(&mut self) {
-        // Errors were already reported to the `SelfReport`.
+        // An error loses no record yet: when the file is closed, `FileWriter::finish` tries again,
+        // and reports a loss.
         let _ = self.flush();
     }
 }

@@ -99,8 +99,8 @@ use crate::{
 /// * If a record is written in part, the part is removed. If another process has appended to the
 ///   part, it stays, and the next record starts on a new line.
 /// * If a file cannot be rolled, it stays in use until a later roll succeeds, and may exceed its
-///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
-///   scanned the directory.
+///   maximum size. This can also happen in a directory with more than 4,096 names, until a thread
+///   has scanned the directory for the next number.
 /// * If the file is moved or deleted, a new file starts at the path with the next check. The path
 ///   is checked before a record, at most once per second. It is also checked at each flush, at the
 ///   drop of the last handle and at the end of the process. If the file was deleted, the new file
@@ -165,8 +165,8 @@ impl Inner {
 }
 
 impl ProcessHooks for Inner {
-    /// If the file was deleted, writes the records since the last check of the path again. Does
-    /// nothing if another thread still writes at the deadline.
+    /// If the file was deleted, rewrites the records since the last check of the path. Does nothing
+    /// if another thread still writes at the deadline.
     fn shutdown(&self, deadline: Instant) {
         let Some(writer) = self.writer.created_for_this_process() else {
             return;
@@ -266,7 +266,7 @@ impl Write for &RollingFile {
         }
     }
 
-    /// If the file was deleted, writes the records since the last check of the path again. There is
+    /// If the file was deleted, rewrites the records since the last check of the path. There is
     /// nothing else to flush, because nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock()?.flush()

@@ -93,7 +93,7 @@ impl DeletedFileTail {
     }
 
     /// Removes the first `len` bytes, after they were rewritten.
-    pub(super) fn written(&mut self, len: usize) {
+    pub(super) fn remove_written(&mut self, len: usize) {
         self.bytes.drain(..len);
         self.searched = self.searched.saturating_sub(len);
     }
@@ -161,7 +161,7 @@ mod tests {
             };
             pieces.push(ends.len());
             written += last;
-            tail.written(last);
+            tail.remove_written(last);
         }
         assert_eq!(written, LENGTH);
         assert!(

@@ -135,8 +135,9 @@ impl FileWriter {
         (delivered, error)
     }
 
-    /// Writes runs of records, each with one system call. Before each run, rolls the file if a roll
-    /// is due. Returns the number of written records, and the error that prevented the rest.
+    /// Writes runs of records, each usually with one system call. Before each run, rolls the file
+    /// if a roll is due. Returns the number of written records, and the error that prevented the
+    /// rest.
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
         let (mut done, mut was_retried) = (0, false);
         while done < records.len() {

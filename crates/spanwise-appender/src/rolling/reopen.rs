@@ -178,7 +178,7 @@ impl FileWriter {
                 let records = Records::new(&bytes[..*end], &ends);
                 let (delivered, error) = self.append(records);
                 let written = records.start_of(delivered);
-                tail.written(written);
+                tail.remove_written(written);
                 if let Some(error) = error {
                     self.deleted_tails.push_front(tail);
                     return Err(error);

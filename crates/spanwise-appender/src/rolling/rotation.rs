@@ -64,7 +64,7 @@ impl Rotation {
     }
 
     /// Starts a new file before the current one would exceed `size`. Only a single record that is
-    /// larger than `size` makes a larger file. `size` must not be zero.
+    /// larger than `size`, or a roll that fails, makes a larger file. `size` must not be zero.
     #[must_use]
     pub const fn at_size(mut self, size: ByteSize) -> Self {
         self.size = Some(size);

@@ -154,8 +154,8 @@ impl Dir {
     ///
     /// # Errors
     /// * If a symbolic link leads to the directory.
-    /// * If the directory belongs neither to this user, nor to root, nor to the old owner.
-    /// * If every user may write to the directory, and not every user may write to the old one.
+    /// * If it belongs neither to this user, nor to root, nor to the owner of the old directory.
+    /// * If every user may write to it, and not every user may write to the old directory.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
