@@ -1,6 +1,6 @@
 //! The effective settings, with their origin.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde_core::ser::{Serialize, Serializer};
 
@@ -159,28 +159,16 @@ impl Serialize for Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, text) in &self.entries {
-            writeln!(f, "{name} = {}", on_one_line(text))?;
+            writeln!(f, "{name} = {text}")?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning: {}", on_one_line(&warning.to_string()))?;
+            writeln!(f, "warning: {warning}")?;
         }
         for problem in &self.problems {
-            writeln!(f, "wrong: {}", on_one_line(problem))?;
+            writeln!(f, "wrong: {problem}")?;
         }
         Ok(())
     }
-}
-
-/// Escapes control characters, so that a value forges no line.
-fn on_one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = text.chars().map(|c| match c.is_control() {
-        true => c.escape_debug().to_string(),
-        false => c.to_string(),
-    });
-    Cow::Owned(escaped.collect())
 }
 
 impl fmt::Display for Origin {

@@ -26,19 +26,6 @@ fn assert_line(text: &str, line: &str) {
 }
 
 #[test]
-fn value_forges_no_line_of_the_explanation() {
-    let text = explain(&[("SERVICE_NAME", "shop (code)\nRUST_LOG = trace")]);
-    let forged = text
-        .lines()
-        .filter(|line| line.starts_with("RUST_LOG = trace"));
-    assert_eq!(forged.count(), 0, "{text}");
-    assert!(
-        text.contains("SERVICE_NAME = shop (code)\\nRUST_LOG = trace"),
-        "{text}"
-    );
-}
-
-#[test]
 fn preset_is_named_or_from_the_deployment() {
     assert_line(
         &explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]),
