@@ -6,6 +6,7 @@ mod pieces;
 
 use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
 use spanwise_core::internal::{SharedValue, SpanData};
 use tracing_core::Metadata;
 
@@ -55,10 +56,8 @@ pub(crate) struct Fragment {
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
-    altered: Option<Box<SpanAlteredFields>>,
-    /// The members and the tail in the syntax of a format that is not flat JSON, when a line has
-    /// needed them.
-    rewritten: OnceLock<Box<RewrittenPart>>,
+    /// What few fragments have. Together, it is one word of the memory of an open span.
+    extras: OnceBox<Extras>,
     /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,
     /// The length of the span's own members. They come first in `bytes`, or in `shared` if they are
@@ -108,6 +107,15 @@ impl Bits {
     }
 }
 
+#[derive(Debug, Default)]
+struct Extras {
+    /// `None` for nearly all spans.
+    altered: Option<SpanAlteredFields>,
+    /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
+    /// first line that has them.
+    rewritten: OnceLock<RewrittenPart>,
+}
+
 /// The truncated and redacted fields of a span and its parents.
 #[derive(Debug)]
 struct SpanAlteredFields {
@@ -139,6 +147,16 @@ impl OwnPart<'_> {
     }
 }
 
+impl Extras {
+    fn heap_len(&self) -> usize {
+        let altered = self.altered.as_ref();
+        let altered_len = altered.map_or(0, |altered| altered.members.len());
+        let rewritten = self.rewritten.get();
+        let rewritten_len = rewritten.map_or(0, |part| part.first.len() + part.last.len());
+        size_of::<Self>() + altered_len + rewritten_len
+    }
+}
+
 impl Fragment {
     /// Returns the number of bytes that the fragment has on the heap, without those of other spans
     /// that it shares.
@@ -148,15 +166,8 @@ impl Fragment {
             _ if self.own_len > self.split => self.own_len as usize,
             _ => 0,
         };
-        let altered = self.altered.as_ref();
-        let altered_len = altered.map_or(0, |altered| {
-            size_of::<SpanAlteredFields>() + altered.members.len()
-        });
-        let rewritten_len = self.rewritten.get().map_or(0, |part| {
-            size_of::<RewrittenPart>() + part.first.len() + part.last.len()
-        });
-        let shared_len = size_of_val(self.pieces());
-        self.bytes.len() + shared_len + own_piece_len + altered_len + rewritten_len
+        let extras_len = self.extras.get().map_or(0, Extras::heap_len);
+        self.bytes.len() + size_of_val(self.pieces()) + own_piece_len + extras_len
     }
 
     pub(crate) fn callsite(&self) -> &'static Metadata<'static> {
@@ -212,9 +223,13 @@ impl Fragment {
             .then(|| self.span_plan.trace_ids.remove_from(event).text)
     }
 
+    #[inline]
+    fn span_altered(&self) -> Option<&SpanAlteredFields> {
+        self.extras.get()?.altered.as_ref()
+    }
+
     fn own_altered(&self) -> &AlteredFields {
-        self.altered
-            .as_ref()
+        self.span_altered()
             .map_or(&UNALTERED, |altered| &altered.own)
     }
 
@@ -274,17 +289,18 @@ impl Fragment {
     /// lines only.
     #[inline]
     pub(crate) fn rewritten(&self, rewrite: RewriteTail) -> &RewrittenPart {
-        self.rewritten.get_or_init(|| self.rewrite(rewrite))
+        let extras = self.extras.get_or_init(Box::default);
+        extras.rewritten.get_or_init(|| self.rewrite(rewrite))
     }
 
     #[inline(never)] // Once per version of a span.
-    fn rewrite(&self, rewrite: RewriteTail) -> Box<RewrittenPart> {
+    fn rewrite(&self, rewrite: RewriteTail) -> RewrittenPart {
         let mut json = LineBuffer::default();
         self.push_flat(&mut json);
         let mut halves = [LineBuffer::default(), LineBuffer::default()];
         rewrite(json.as_bytes(), &mut halves);
         let [first, last] = halves.map(|half| half.as_bytes().to_vec());
-        Box::new(RewrittenPart { first, last })
+        RewrittenPart { first, last }
     }
 
     /// Returns the text in `bytes` from `split`. Flat: the trace ids if there are any, `span`, and
@@ -339,9 +355,7 @@ impl Fragment {
 
     #[inline]
     pub(crate) fn altered_members(&self) -> &[u8] {
-        self.altered
-            .as_ref()
-            .map_or(&[], |altered| &altered.members)
+        self.span_altered().map_or(&[], |altered| &altered.members)
     }
 
     /// Renames each of `members` whose key is pinned by this span or an outer one. Returns `None`
@@ -351,8 +365,7 @@ impl Fragment {
     }
 
     pub(crate) fn altered(&self) -> &AlteredFields {
-        self.altered
-            .as_ref()
+        self.span_altered()
             .map_or(&UNALTERED, |altered| &altered.all)
     }
 

@@ -366,7 +366,7 @@ impl LineTemplate {
     /// as `service`, whether or not lines show it.
     fn is_part(&self, key: &str) -> bool {
         let mut tail = self.table.tail.iter();
-        self.taken.contains(key)
+        self.taken.iter().any(|taken| taken == key)
             || self.table.layout == Layout::Flat && tail.any(|(of_tail, _)| *of_tail == key)
     }
 
@@ -411,9 +411,10 @@ impl LineTemplate {
         // A part that lines show only on request, such as `host.name`, keeps its key.
         let is_part = known.is_some_and(|known| self.is_part(known.key()));
         let known = known.filter(|_| !is_part);
+        let own_name = field;
         let field = match is_part {
-            true => self.displaced(&field),
-            false => field,
+            true => self.displaced(&own_name),
+            false => own_name.clone(),
         };
         let spelled_name = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
@@ -497,7 +498,7 @@ impl LineTemplate {
         let is_as_in_json = matches!(rule, Rule::None)
             && error.is_none()
             && openings.are_same()
-            && *openings.text == *opening_of(&limit_name(&field));
+            && *openings.text == *opening_of(&limit_name(&own_name));
         (!is_as_in_json).then_some(Conversion {
             role,
             role_of_bool,

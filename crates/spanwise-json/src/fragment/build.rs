@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use once_cell::race::OnceBox;
 use spanwise_core::internal::{Inherit, SharedValue};
 
 use super::{
-    Bits, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_at,
+    Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_at,
     pieces::{MemberPieces, Piece, Shared},
 };
 use crate::{
@@ -79,18 +80,22 @@ impl Fragment {
             Layout::Flat => build_flat(&span_plan, own, parent),
             Layout::Nested => build_nested(&span_plan, own, parent),
         };
-        let altered = built.altered.filter(|all| !all.is_empty()).map(|all| {
-            Box::new(SpanAlteredFields {
+        let extras = OnceBox::new();
+        if let Some(all) = built.altered.filter(|all| !all.is_empty()) {
+            let altered = SpanAlteredFields {
                 own: own.altered.clone(),
                 members: all.to_members(span_plan.table),
                 all: *all,
-            })
-        });
+            };
+            let _ = extras.set(Box::new(Extras {
+                altered: Some(altered),
+                rewritten: OnceLock::new(),
+            }));
+        }
         Self {
             bytes: built.bytes.into(),
             shared: built.shared,
-            altered,
-            rewritten: OnceLock::new(),
+            extras,
             bits: Bits::new(built.bits | parent.map_or(0, Self::bits)),
             own_len: built.own_len as u32,
             split: built.split as u32,
@@ -207,7 +212,7 @@ impl Built {
 
     /// Adds all fields that the parent lists as truncated or redacted.
     fn add_altered_of(&mut self, parent: &Fragment) {
-        if parent.altered.is_some() {
+        if parent.span_altered().is_some() {
             self.altered().add(parent.altered(), |_| true);
         }
     }

@@ -16,7 +16,6 @@ use super::{Encoder, Hex, Pass, REDACTED_BLOCK, redacted_bit};
 use crate::{
     conversion::Conversion,
     format_table::{ErrorPart, Kind},
-    line_template::plain_name,
     plan::{Key, Role},
     text_value::{self, Alteration, TextPolicy},
 };

@@ -210,7 +210,7 @@ fn second_error_is_text_where_objects_are_refused() {
 #[test]
 fn field_does_not_take_the_key_of_a_requested_part() {
     let ecs = lines(
-        |layer| layer.format(Format::Ecs).fields("+host".parse().unwrap()),
+        |layer| layer.format(Format::Ecs).fields(&"+host".parse().unwrap()),
         || info!(host.name = "other", "m"),
     );
     let text = ecs.text();
@@ -221,7 +221,7 @@ fn field_does_not_take_the_key_of_a_requested_part() {
         .build()
         .unwrap();
     let custom = lines(
-        |layer| layer.format(custom).fields("+host".parse().unwrap()),
+        |layer| layer.format(custom).fields(&"+host".parse().unwrap()),
         || info!(from = "other", "m"),
     );
     let text = custom.text();
