@@ -13,6 +13,7 @@ use spanwise_appender::FlushGuard;
 use spanwise_appender::{Background, BeforeExit, RollingFile, before_exit};
 use spanwise_core::{
     Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, SinkStats, Stats,
+    TargetLevels,
     internal::{
         deadline_after,
         sync::{Mutex, RwLock},
@@ -329,10 +330,11 @@ impl Handle {
     #[must_use]
     pub fn explain_event(&self, target: &str, level: Level) -> ExplainedEvent {
         let running = self.running();
+        let buffered = self.recorder.as_ref().map(Recorder::levels);
         let levels = EventLevels {
             levels: &self.levels(),
             sources: &running.level_sources,
-            buffered: self.recorder.as_ref().map(Recorder::levels).as_ref(),
+            buffered: buffered.as_ref(),
         };
         match &running.router {
             Some(router) => router.explain(target, level, &levels),
