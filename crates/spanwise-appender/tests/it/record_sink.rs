@@ -8,7 +8,7 @@ use std::{
 };
 
 use spanwise_appender::{Background, RecordSink, Records, StopFlag, WriteOutcome};
-use spanwise_core::SelfReport;
+use spanwise_core::{Fault, SelfReport};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -72,6 +72,30 @@ fn own_sink_gets_whole_records_and_then_finish() {
         Call::Finish => panic!("it finishes once"),
     });
     assert_eq!(records.collect::<Vec<_>>(), ["first\n", "second\n"]);
+}
+
+#[test]
+fn panic_in_finish_is_reported() {
+    struct Panics;
+
+    impl RecordSink for Panics {
+        fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+            WriteOutcome::all(records)
+        }
+
+        fn finish(&mut self) {
+            panic!("in finish");
+        }
+    }
+
+    let report = SelfReport::silent();
+    let (mut background, guard) = Background::for_sink(Panics)
+        .report(&report)
+        .build()
+        .unwrap();
+    background.write_all(b"line\n").unwrap();
+    assert_eq!(guard.shutdown(LONG).delivered, 1);
+    assert_eq!(report.stats().faults, [(Fault::FlushFailed, 1)]);
 }
 
 #[test]

@@ -113,8 +113,13 @@ impl LineQueue {
 
     /// Finishes the sink. The caller must have the [turn](super::direct).
     pub(crate) fn finish_sink(&self) {
-        // After a panic, there are no records to count. `call_sink` reports only a second panic.
-        let _ = self.call_sink(|sink| sink.finish());
+        // After a panic, there are no records to count.
+        if let Err(error) = self.call_sink(|sink| sink.finish()) {
+            let name = &self.options.name;
+            let why =
+                format_args!("{name}: the output is not finished, so lines may be lost: {error}");
+            self.report.fault(Fault::FlushFailed, &why);
+        }
     }
 
     /// Calls the sink. If it panics a second time, stderr replaces it.
