@@ -23,7 +23,7 @@ use crate::{
     format_table::Layout,
     line_buffer::LineBuffer,
     member_keys::{KeyedMembers, MemberList},
-    rewrite::{RewriteTail, RewrittenPart},
+    rewrite::{RewriteBuffers, RewriteTail, RewrittenPart},
     span_plan::{ContextBits, SpanPlan},
 };
 
@@ -288,19 +288,28 @@ impl Fragment {
     /// Returns the members and the tail in the syntax of the format, which `rewrite` writes. Flat
     /// lines only.
     #[inline]
-    pub(crate) fn rewritten(&self, rewrite: RewriteTail) -> &RewrittenPart {
-        let extras = self.extras.get_or_init(Box::default);
-        extras.rewritten.get_or_init(|| self.rewrite(rewrite))
+    pub(crate) fn rewritten(
+        &self,
+        rewrite: RewriteTail,
+        buffers: &mut RewriteBuffers,
+    ) -> &RewrittenPart {
+        match self.extras.get().and_then(|extras| extras.rewritten.get()) {
+            Some(rewritten) => rewritten,
+            None => self.rewrite(rewrite, buffers),
+        }
     }
 
     #[inline(never)] // Once per version of a span.
-    fn rewrite(&self, rewrite: RewriteTail) -> RewrittenPart {
-        let mut json = LineBuffer::default();
-        self.push_flat(&mut json);
-        let mut halves = [LineBuffer::default(), LineBuffer::default()];
-        rewrite(json.as_bytes(), &mut halves);
-        let [first, last] = halves.map(|half| half.as_bytes().to_vec());
-        RewrittenPart { first, last }
+    fn rewrite(&self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &RewrittenPart {
+        let extras = self.extras.get_or_init(Box::default);
+        extras.rewritten.get_or_init(|| {
+            if self.shared.is_none() {
+                return buffers.rewrite(&self.bytes[..self.text_len as usize], rewrite);
+            }
+            let mut json = LineBuffer::default();
+            self.push_parts(&mut json);
+            buffers.rewrite(json.as_bytes(), rewrite)
+        })
     }
 
     /// Returns the text in `bytes` from `split`. Flat: the trace ids if there are any, `span`, and

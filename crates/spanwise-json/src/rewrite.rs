@@ -44,8 +44,9 @@ pub(crate) struct RewriteByParts {
     /// Rewrites members behind the fields of the event: those of the spans, or those of the end of
     /// the line. The first half is in the list of fields, the last half behind that list.
     pub(crate) tail: RewriteTail,
-    /// Ends the list of fields, after the first halves of all tails.
-    pub(crate) end_fields: fn(&mut LineBuffer),
+    /// Ends the list of fields, after the first halves of all tails. `None` if the format has no
+    /// list. Then tails have no last half.
+    pub(crate) end_fields: Option<fn(&mut LineBuffer)>,
 }
 
 pub(crate) type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
@@ -63,8 +64,24 @@ pub(crate) struct RewrittenTails {
     known: [KnownTail; KNOWN_TAILS],
     /// The index of the end that is replaced next.
     next: usize,
-    /// Reused memory, in which an end is rewritten.
-    halves: [LineBuffer; 2],
+    pub(crate) buffers: RewriteBuffers,
+}
+
+/// Reused memory in which members are rewritten.
+#[derive(Debug, Default)]
+pub(crate) struct RewriteBuffers([LineBuffer; 2]);
+
+impl RewriteBuffers {
+    pub(crate) fn rewrite(&mut self, json: &[u8], rewrite: RewriteTail) -> RewrittenPart {
+        let Self(halves) = self;
+        halves.iter_mut().for_each(LineBuffer::clear);
+        rewrite(json, halves);
+        let [first, last] = halves;
+        RewrittenPart {
+            first: first.as_bytes().to_vec(),
+            last: last.as_bytes().to_vec(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -107,16 +124,10 @@ impl RewrittenTails {
             rewritten,
         } = &mut self.known[index];
         *known_layer = Some(layer);
-        for part in [&mut *known_json, &mut rewritten.first, &mut rewritten.last] {
-            part.clear();
-            part.shrink_to(MAX_RETAINED_LEN);
-        }
+        known_json.clear();
+        known_json.shrink_to(MAX_RETAINED_LEN);
         known_json.extend_from_slice(json);
-        self.halves.iter_mut().for_each(LineBuffer::clear);
-        rewrite(json, &mut self.halves);
-        let [first, last] = &self.halves;
-        rewritten.first.extend_from_slice(first.as_bytes());
-        rewritten.last.extend_from_slice(last.as_bytes());
+        *rewritten = self.buffers.rewrite(json, rewrite);
         index
     }
 }

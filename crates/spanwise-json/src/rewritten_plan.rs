@@ -20,7 +20,8 @@ pub(crate) struct RewrittenPlan {
     /// The index of the message.
     pub(crate) message: Option<usize>,
     /// For a line without rare members: the bytes between the fields and the end of the list of
-    /// fields, and the bytes behind that end. Those of the spans are in front of each.
+    /// fields, and the bytes behind that end. Those of the spans are in front of each. Without a
+    /// list of fields, the first has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
     /// The end of a line with rare members, behind its rewritten tail.
     pub(crate) end: Vec<u8>,
@@ -90,10 +91,16 @@ impl RewrittenPlan {
             head: PaddedBytes::new(rewritten.first),
             keys: keys.iter().map(key).collect(),
             message,
-            close: [
-                PaddedBytes::new(first.as_bytes().to_vec()),
-                PaddedBytes::new([last.as_bytes(), &rewritten.last].concat()),
-            ],
+            close: match by_parts.end_fields {
+                None => [
+                    PaddedBytes::new([first.as_bytes(), &rewritten.last].concat()),
+                    PaddedBytes::default(),
+                ],
+                Some(_) => [
+                    PaddedBytes::new(first.as_bytes().to_vec()),
+                    PaddedBytes::new([last.as_bytes(), &rewritten.last].concat()),
+                ],
+            },
             end: rewritten.last,
             max_plain: max_mixed.saturating_sub(close.len()),
             max_mixed,

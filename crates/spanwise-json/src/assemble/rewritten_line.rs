@@ -133,8 +133,8 @@ where
         let by_parts = &rewritten.by_parts;
         let fields_end = draft.offsets.fields_end;
         let spans_len = spans.map_or(0, Fragment::flat_len);
-        let spans = spans.map(|spans| spans.rewritten(by_parts.tail));
         let Scratch { line, tails, .. } = &mut *draft.scratch;
+        let spans = spans.map(|spans| spans.rewritten(by_parts.tail, &mut tails.buffers));
         if line.len() == fields_end {
             if fields_end + spans_len > rewritten.max_plain {
                 return false;
@@ -146,11 +146,13 @@ where
             if !first.as_bytes().is_empty() {
                 line.push_padded(first);
             }
-            (by_parts.end_fields)(line);
-            if let Some(spans) = spans {
-                line.push_short(&spans.last);
+            if let Some(end_fields) = by_parts.end_fields {
+                end_fields(line);
+                if let Some(spans) = spans {
+                    line.push_short(&spans.last);
+                }
+                line.push_padded(last);
             }
-            line.push_padded(last);
         } else {
             line.push_padded(&draft.plan.close);
             if line.len() + spans_len > rewritten.max_mixed {
@@ -162,11 +164,13 @@ where
                 line.push(&spans.first);
             }
             line.push(&tail.first);
-            (by_parts.end_fields)(line);
-            if let Some(spans) = spans {
-                line.push(&spans.last);
+            if let Some(end_fields) = by_parts.end_fields {
+                end_fields(line);
+                if let Some(spans) = spans {
+                    line.push(&spans.last);
+                }
+                line.push(&tail.last);
             }
-            line.push(&tail.last);
             line.push(&rewritten.end);
         }
         true

@@ -59,7 +59,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             has_words: true,
             fields: words,
             tail,
-            end_fields: |_| {},
+            end_fields: None,
         }),
     }),
     ..json::TABLE
@@ -116,10 +116,13 @@ fn around(opening: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> 
 /// Appends members as ` key=value`.
 fn words(json: &[u8], to: &mut LineBuffer) {
     for member in members(json) {
-        to.push_byte(b' ');
-        to.push_small(unquoted(member.quoted_key()));
-        to.push_byte(b'=');
-        to.push_small(word(member.value()));
+        let start = to.len();
+        to.push_short(member.quoted_key());
+        // The quotes of the key become a space and an equals sign.
+        if let [first, .., last] = &mut to.as_mut_bytes()[start..] {
+            (*first, *last) = (b' ', b'=');
+        }
+        to.push_short(word(member.value()));
     }
 }
 
@@ -171,9 +174,17 @@ pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
 /// Returns whether the inside of a JSON string needs no quotes.
 #[inline]
 fn is_word(text: &[u8]) -> bool {
-    let (blocks, rest) = text.as_chunks::<BLOCK_LEN>();
     let has_end = |block| find_word_ends(block) != 0;
-    !blocks.iter().any(has_end) && !has_end(&small_block(rest)) && is_not_empty_or_null(text)
+    let has_ends = match text.first_chunk().zip(text.last_chunk()) {
+        None => has_end(&small_block(text)),
+        // The two blocks may overlap.
+        Some((first, last)) if text.len() <= 2 * BLOCK_LEN => has_end(first) || has_end(last),
+        Some((_, last)) => {
+            let (blocks, _) = text.as_chunks();
+            blocks.iter().any(has_end) || has_end(last)
+        }
+    };
+    !has_ends && is_not_empty_or_null(text)
 }
 
 /// Returns a bit for each byte because of which an escaped text needs quotes.

@@ -102,7 +102,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             has_words: false,
             fields: push_fields,
             tail,
-            end_fields: end_attributes,
+            end_fields: Some(end_attributes),
         }),
     }),
     ..json::TABLE
