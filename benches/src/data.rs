@@ -57,6 +57,13 @@ impl Data {
         }
     }
 
+    /// Returns the id of a request. Each has its own, so that a cache of the last spans does not
+    /// help.
+    #[inline]
+    pub(crate) fn id_of_request(&self, turn: u64) -> Uuid {
+        Uuid::from_u128(self.request_id.as_u128() + u128::from(turn))
+    }
+
     #[inline]
     pub(crate) fn customer(&self, turn: u64) -> &str {
         &self.customers[turn as usize % CUSTOMERS]

@@ -84,7 +84,7 @@ impl<W: io::Write> Limit<W> {
         spans.clear();
         spans.text(b",\"method\":\"", data.method);
         spans.text(b",\"route\":\"", data.route);
-        spans.uuid(b",\"request_id\":\"", data.request_id);
+        spans.uuid(b",\"request_id\":\"", data.id_of_request(turn));
         spans.text(b",\"tenant_id\":\"", data.tenant_id);
 
         line.begin();

@@ -204,7 +204,7 @@ fn request(data: &Data, turn: u64) {
         "request",
         method = data.method,
         route = data.route,
-        request_id = %data.request_id,
+        request_id = %data.id_of_request(turn),
         tenant_id = data.tenant_id,
         user_id = Empty,
     )
