@@ -166,12 +166,6 @@ impl OtelSink {
         let mut settings = [invalid, &for_all_signals]
             .into_iter()
             .filter_map(OtelSetting::for_option);
-        let signals = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
-        let of_single_signals = signals.into_iter().filter_map(|signal| {
-            let mut of_signal = for_all_signals.clone();
-            of_signal.signal = Some(signal);
-            OtelSetting::for_option(&of_signal)
-        });
         let name_of = |setting: &OtelSetting| {
             let mut variables = self.variables.iter();
             let set = variables.find(|(variable, _)| variable.def.name == setting.def.name);
@@ -188,12 +182,7 @@ impl OtelSink {
                 None => setting.def.name.to_owned(),
             }
         });
-        // An option without a signal is wrong for all signals, or for several with the same error.
-        let of_several = || {
-            let names: Vec<String> = of_single_signals.filter_map(name_of).collect();
-            (invalid.signal.is_none() && !names.is_empty()).then(|| names.join(", "))
-        };
-        match settings.find_map(name_of).or_else(of_several).or(needed) {
+        match settings.find_map(name_of).or(needed) {
             Some(name) => format!("{name}: {}", invalid.error),
             None => format!("Builder::otel: {invalid}"),
         }

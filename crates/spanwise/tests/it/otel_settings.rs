@@ -491,13 +491,6 @@ fn contradictions_name_the_variable_that_is_set() {
             "OTEL_EXPORTER_OTLP_HEADERS: a key of 3 bytes is not the name of a header",
         ),
         (
-            &[
-                ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a b=mossy7"),
-                ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a b=mossy7"),
-            ],
-            "OTEL_EXPORTER_OTLP_TRACES_HEADERS, OTEL_EXPORTER_OTLP_LOGS_HEADERS: a key of 3 bytes",
-        ),
-        (
             &[https, ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)],
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: the client key has no certificate: set",
         ),
