@@ -4,7 +4,7 @@ mod build;
 mod overlap;
 mod pieces;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 use spanwise_core::internal::{SharedValue, SpanData};
@@ -112,8 +112,8 @@ struct Extras {
     /// `None` for nearly all spans.
     altered: Option<SpanAlteredFields>,
     /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
-    /// first line that has them.
-    rewritten: OnceLock<RewrittenPart>,
+    /// first line that has them, unless spans share members.
+    rewritten: OnceBox<RewrittenPart>,
 }
 
 /// The truncated and redacted fields of a span and its parents.
@@ -147,16 +147,6 @@ impl OwnPart<'_> {
     }
 }
 
-impl Extras {
-    fn heap_len(&self) -> usize {
-        let altered = self.altered.as_ref();
-        let altered_len = altered.map_or(0, |altered| altered.members.len());
-        let rewritten = self.rewritten.get();
-        let rewritten_len = rewritten.map_or(0, |part| part.first.len() + part.last.len());
-        size_of::<Self>() + altered_len + rewritten_len
-    }
-}
-
 impl Fragment {
     /// Returns the number of bytes that the fragment has on the heap, without those of other spans
     /// that it shares.
@@ -166,8 +156,9 @@ impl Fragment {
             _ if self.own_len > self.split => self.own_len as usize,
             _ => 0,
         };
-        let extras_len = self.extras.get().map_or(0, Extras::heap_len);
-        self.bytes.len() + size_of_val(self.pieces()) + own_piece_len + extras_len
+        let altered = self.span_altered();
+        let altered_len = altered.map_or(0, |altered| size_of::<Extras>() + altered.members.len());
+        self.bytes.len() + size_of_val(self.pieces()) + own_piece_len + altered_len
     }
 
     pub(crate) fn callsite(&self) -> &'static Metadata<'static> {
@@ -279,37 +270,11 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns the length of the members and the tail. Flat lines only.
-    #[inline]
-    pub(crate) fn flat_len(&self) -> usize {
-        self.text_len as usize + self.shared_len()
-    }
-
-    /// Returns the members and the tail in the syntax of the format, which `rewrite` writes. Flat
+    /// Returns the members and the tail, if the fragment shares none of them with other spans. Flat
     /// lines only.
     #[inline]
-    pub(crate) fn rewritten(
-        &self,
-        rewrite: RewriteTail,
-        buffers: &mut RewriteBuffers,
-    ) -> &RewrittenPart {
-        match self.extras.get().and_then(|extras| extras.rewritten.get()) {
-            Some(rewritten) => rewritten,
-            None => self.rewrite(rewrite, buffers),
-        }
-    }
-
-    #[inline(never)] // Once per version of a span.
-    fn rewrite(&self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &RewrittenPart {
-        let extras = self.extras.get_or_init(Box::default);
-        extras.rewritten.get_or_init(|| {
-            if self.shared.is_none() {
-                return buffers.rewrite(&self.bytes[..self.text_len as usize], rewrite);
-            }
-            let mut json = LineBuffer::default();
-            self.push_parts(&mut json);
-            buffers.rewrite(json.as_bytes(), rewrite)
-        })
+    pub(crate) fn unshared(&self) -> Option<UnsharedFragment<'_>> {
+        self.shared.is_none().then_some(UnsharedFragment(self))
     }
 
     /// Returns the text in `bytes` from `split`. Flat: the trace ids if there are any, `span`, and
@@ -381,6 +346,44 @@ impl Fragment {
     /// Returns how many spans the list `spans` omits.
     pub(crate) fn omitted(&self) -> usize {
         omitted_at(self.depth)
+    }
+}
+
+/// A fragment that shares no member with other spans. So it is short, and may be stored in a second
+/// syntax.
+#[derive(Clone, Copy)]
+pub(crate) struct UnsharedFragment<'a>(&'a Fragment);
+
+impl<'a> UnsharedFragment<'a> {
+    /// Returns the members and the tail of a flat line.
+    #[inline]
+    pub(crate) fn json(self) -> &'a [u8] {
+        &self.0.bytes[..self.0.text_len as usize]
+    }
+
+    /// Returns the members and the tail in the syntax of the format, which `rewrite` writes.
+    #[inline]
+    pub(crate) fn rewritten(
+        self,
+        rewrite: RewriteTail,
+        buffers: &mut RewriteBuffers,
+    ) -> &'a RewrittenPart {
+        match self
+            .0
+            .extras
+            .get()
+            .and_then(|extras| extras.rewritten.get())
+        {
+            Some(rewritten) => rewritten,
+            None => self.rewrite(rewrite, buffers),
+        }
+    }
+
+    #[inline(never)] // Once per version of a span.
+    fn rewrite(self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &'a RewrittenPart {
+        let extras = self.0.extras.get_or_init(Box::default);
+        let rewritten = || Box::new(buffers.rewrite(self.json(), rewrite));
+        extras.rewritten.get_or_init(rewritten)
     }
 }
 

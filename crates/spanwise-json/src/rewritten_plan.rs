@@ -19,17 +19,16 @@ pub(crate) struct RewrittenPlan {
     pub(crate) keys: Box<[RewrittenKey]>,
     /// The index of the message.
     pub(crate) message: Option<usize>,
-    /// For a line without rare members: the bytes between the fields and the end of the list of
+    /// For a line without rare members, and without members that spans share: the bytes between the fields and the end of the list of
     /// fields, and the bytes behind that end. Those of the spans are in front of each. Without a
     /// list of fields, the first has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
-    /// The end of a line with rare members, behind its rewritten tail.
+    /// The end of any other line, behind its rewritten tail.
     pub(crate) end: Vec<u8>,
-    /// The maximum length of a line without rare members, up to the end of its fields, with the
-    /// part of the spans as flat JSON.
+    /// The maximum length of a line with `close`, up to the end of its fields, with the part of the
+    /// spans as flat JSON.
     pub(crate) max_plain: usize,
-    /// The maximum length of a line with rare members while everything behind its fields is flat
-    /// JSON.
+    /// The maximum length of any other line while everything behind its fields is flat JSON.
     pub(crate) max_mixed: usize,
 }
 

@@ -126,19 +126,31 @@ where
         if spans.is_some_and(|spans| draft.plan.bits & spans.bits() != 0) {
             return false;
         }
+        let unshared = spans.and_then(Fragment::unshared);
+        if let Some(spans) = spans.filter(|_| unshared.is_none()) {
+            spans.push_flat(&mut draft.scratch.line);
+        }
         self.push_altered_fields(draft, spans);
         if draft.plan.has_rare_members || draft.context.sample_rate.is_some() {
             self.push_rare_members(draft);
         }
         let by_parts = &rewritten.by_parts;
         let fields_end = draft.offsets.fields_end;
-        let spans_len = spans.map_or(0, Fragment::flat_len);
+        let spans_len = unshared.map_or(0, |spans| spans.json().len());
         let Scratch { line, tails, .. } = &mut *draft.scratch;
-        let spans = spans.map(|spans| spans.rewritten(by_parts.tail, &mut tails.buffers));
-        if line.len() == fields_end {
-            if fields_end + spans_len > rewritten.max_plain {
-                return false;
-            }
+        let is_plain = line.len() == fields_end;
+        if !is_plain {
+            line.push_padded(&draft.plan.close);
+        }
+        let max_len = match is_plain {
+            true => rewritten.max_plain,
+            false => rewritten.max_mixed,
+        };
+        if line.len() + spans_len > max_len {
+            return false;
+        }
+        let spans = unshared.map(|spans| spans.rewritten(by_parts.tail, &mut tails.buffers));
+        if is_plain {
             if let Some(spans) = spans {
                 line.push(&spans.first);
             }
@@ -154,10 +166,6 @@ where
                 line.push_padded(last);
             }
         } else {
-            line.push_padded(&draft.plan.close);
-            if line.len() + spans_len > rewritten.max_mixed {
-                return false;
-            }
             let tail = tails.get(self.id, &line.as_bytes()[fields_end..], by_parts.tail);
             line.truncate(fields_end);
             if let Some(spans) = spans {

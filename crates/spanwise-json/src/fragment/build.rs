@@ -1,10 +1,6 @@
 //! Building a fragment, from the fields of a span and the fragment of its parent.
 
-use std::{
-    borrow::Cow,
-    cell::OnceCell,
-    sync::{Arc, OnceLock},
-};
+use std::{borrow::Cow, cell::OnceCell, sync::Arc};
 
 use once_cell::race::OnceBox;
 use spanwise_core::internal::{Inherit, SharedValue};
@@ -89,7 +85,7 @@ impl Fragment {
             };
             let _ = extras.set(Box::new(Extras {
                 altered: Some(altered),
-                rewritten: OnceLock::new(),
+                rewritten: OnceBox::new(),
             }));
         }
         Self {

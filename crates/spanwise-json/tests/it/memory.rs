@@ -115,7 +115,12 @@ fn long_text_of_a_request_is_stored_once() {
         }
         spans
     };
-    for format in [Format::Json, Format::JsonNested] {
+    for format in [
+        Format::Json,
+        Format::JsonNested,
+        Format::Logfmt,
+        Format::Otlp,
+    ] {
         let dispatch =
             Dispatch::new(tracing_subscriber::registry().with(json().format(format.clone())));
         let taken = dispatcher::with_default(&dispatch, || {
