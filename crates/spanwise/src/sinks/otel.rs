@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 
 use spanwise_core::{ParseError, Sensitivity};
 use spanwise_otel::{
-    InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats, SignalKind,
+    InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats,
 };
 
 use super::{
