@@ -19,9 +19,9 @@ pub(crate) struct RewrittenPlan {
     pub(crate) keys: Box<[RewrittenKey]>,
     /// The index of the message.
     pub(crate) message: Option<usize>,
-    /// For a line without rare members, and without members that spans share: the bytes between the fields and the end of the list of
-    /// fields, and the bytes behind that end. Those of the spans are in front of each. Without a
-    /// list of fields, the first has all bytes.
+    /// For a line without rare members, and without members that spans share: the bytes between the
+    /// fields and the end of the list of fields, and the bytes behind that end. Those of the spans
+    /// are in front of each. Without a list of fields, the first has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
     /// The end of any other line, behind its rewritten tail.
     pub(crate) end: Vec<u8>,

@@ -47,8 +47,8 @@ impl Loader {
         }
     }
 
-    /// Reads a text that code has set in place of a file. Its includes are nested as deeply as those
-    /// of a file.
+    /// Reads a text that code has set in place of a file. It counts as a file in the depth of
+    /// includes.
     pub(super) fn text_of_code(&mut self, name: &str, text: &str) {
         self.including.push(PathBuf::new());
         self.text(name, text);

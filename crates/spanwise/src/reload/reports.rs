@@ -79,7 +79,7 @@ mod tests {
     use super::shortened;
 
     #[test]
-    fn report_has_the_first_problems_and_the_number_of_the_others() {
+    fn report_counts_the_problems_that_it_omits() {
         let problems: Vec<String> = (0..5)
             .map(|it| format!("{it}{}", "x".repeat(149)))
             .collect();
