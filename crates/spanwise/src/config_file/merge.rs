@@ -38,6 +38,20 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
+    /// Returns whether the files list the sinks that write lines, so that there are no others.
+    pub(super) fn defines_lines(&self) -> bool {
+        let is_exporter = |name: &str, table: &Table| {
+            matches!(kind_of_sink(name, table), Some("sentry" | "otlp"))
+        };
+        let mut sinks = self.root.table("sink").0.iter();
+        let mut disabled = self.disabled.iter();
+        sinks.any(|sink| {
+            sink.node
+                .table()
+                .is_some_and(|table| !is_exporter(&sink.key, table))
+        }) || disabled.any(|(name, table, _)| !is_exporter(name, table))
+    }
+
     /// Copies the tables of all files. If the preset is known, merges its profile into them.
     pub(super) fn new(
         base: &Table,

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     check::{advice, joined},
     keys::{RESERVED_KINDS, SINK_KINDS},
-    merge::{self, Merged, kind_of_sink},
+    merge::{self, kind_of_sink},
     named_formats::{self, NamedFormat, bytes, max_line},
     reader::{FileReader, suggested},
     sink_texts,
@@ -20,7 +20,6 @@ use super::{
 use crate::{
     Color, Output, Preset,
     choices::Choices,
-    explain::Origin,
     field_options::{self, ListContext},
     file_options::FileOptions,
     format_choice::RegisteredFormat,
@@ -28,10 +27,9 @@ use crate::{
     output_options::{OutputOptions, shared_color},
     settings::{
         LOG_COLOR, LOG_ERROR_FILE, LOG_FIELDS, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_MAX_LINE, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_SAMPLE,
-        SENTRY_DSN,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_OUTPUT, LOG_SAMPLE, SENTRY_DSN,
     },
-    sink_settings::{Routing, SinkKind, SinkRedaction, SinkSettings},
+    sink_settings::{SinkKind, SinkRedaction, SinkSettings},
     static_fields::StaticFields,
 };
 
@@ -56,161 +54,9 @@ pub(crate) struct Program<'a> {
     pub(crate) is_in_code: bool,
 }
 
-/// Reads the sinks, routes and filters of a file. Returns `None` if the settings alone decide:
-/// because the file has no routes, no filters and no sinks except exporters, or because the preset
-/// `test` ignores a file that the environment names.
-pub(crate) fn choose_routing(
-    merged: &Merged,
-    program: &Program<'_>,
-    choices: &mut Choices<'_>,
-) -> Option<Routing> {
-    let mut reader = SinkReader {
-        reader: FileReader { merged, choices },
-        program,
-    };
-    reader.check_reserved_variables();
-    reader.reader.check_interpolated();
-    reader.reader.check_reload();
-    reader.reader.check_recorder();
-    let filters = reader.reader.filters(program.code_filters);
-    let filter_names: Vec<&str> = filters.iter().map(|(name, _)| &**name).collect();
-    let sinks = reader.sinks(&filter_names);
-    let settings: Vec<SinkSettings> = sinks.iter().map(|(sink, _)| sink.clone()).collect();
-    let reader = &mut reader.reader;
-    let mut root = reader.root(&settings, &filter_names);
-    let routes = reader.routes(&settings, &filter_names);
-    reader.check_reached(&mut root, &routes, &sinks);
-    reader.explain_sinks();
-    for table in ["filter", "format", "root", "route"] {
-        reader.explain(merged.root.table(table), table);
-    }
-    // Tests on a machine with a configured service do not write the files of that service.
-    let is_ignored = reader.choices.preset == Preset::Test && !program.is_in_code;
-    let has_routing = defines_lines(merged)
-        || ["root", "route", "filter"]
-            .iter()
-            .any(|table| merged.root.get(table).is_some());
-    if !has_routing || is_ignored {
-        return None;
-    }
-    let routing = Routing {
-        sinks: settings,
-        filters,
-        root,
-        routes,
-        levels_over_routes: program
-            .levels
-            .over_file
-            .as_ref()
-            .map(|set| set.value.clone()),
-        verbosity: program.verbosity,
-    };
-    explain_levels(&routing, merged, program, choices);
-    if !routing.has_main() {
-        warn_of_main(&routing, merged, choices);
-    }
-    Some(routing)
-}
-
-/// Shows the effective levels of the root and of routes in `explain()`, with the source that
-/// overrides the levels of the file.
-fn explain_levels(
-    routing: &Routing,
-    merged: &Merged,
-    program: &Program<'_>,
-    choices: &mut Choices<'_>,
-) {
-    let effective = routing.levels(&program.levels.events);
-    let shifted = routing.levels_of_routes();
-    let over = program.levels.over_file.as_ref();
-    let over = over.map(|set| set.origin.source_name().unwrap_or("code"));
-    let mut explain = |path: String, table: &Table, level, shifted, effective| {
-        let (Some(level), Some(node)) = (level, table.get("level")) else {
-            return;
-        };
-        let origin = match over {
-            _ if effective == Some(level) => return,
-            Some(name) if effective != shifted => {
-                Origin::Over(name.to_owned(), node.place.shown_line())
-            }
-            _ => Origin::Verbosity,
-        };
-        if let Some(effective) = effective {
-            choices.explain_instead(&path, effective, &origin);
-        }
-    };
-    explain(
-        joined("root", "level"),
-        merged.root.table("root"),
-        routing.root.level,
-        shifted.default_level(),
-        effective.default_level(),
-    );
-    for (target, route) in &routing.routes {
-        explain(
-            joined(&joined("route", target), "level"),
-            merged.root.table("route").table(target),
-            route.level,
-            Some(shifted.level(target)),
-            Some(effective.level(target)),
-        );
-    }
-}
-
-/// Warns of variables for the sink `main` if this sink does not exist. Variables for its format and
-/// fields still have an effect if another sink inherits them.
-fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
-    let writes_lines = |sink: &&SinkSettings| {
-        let kind = &sink.kind;
-        sink.enabled && !matches!(kind, SinkKind::None | SinkKind::Exporter(_))
-    };
-    let inherits = |key: &str| {
-        let tables = merged.root.table("sink");
-        let mut sinks = routing.sinks.iter().filter(writes_lines);
-        sinks.any(|sink| {
-            let table = tables.table(&sink.name);
-            table.get("format").is_none() && table.get(key).is_none()
-        })
-    };
-    // Each variable, and whether only the sink `main` reads it.
-    let variables = [
-        (&LOG_OUTPUT_LEVEL.def, true),
-        (&LOG_COLOR.def, true),
-        (&LOG_FORMAT.def, !inherits("format")),
-        (&LOG_FIELDS.def, !inherits("fields")),
-        (&LOG_MAX_LINE.def, !inherits("max_line")),
-    ];
-    for (def, is_only_for_main) in variables {
-        let is_variable = matches!(
-            choices.sourced_origin(def),
-            Some(Origin::Variable(_) | Origin::Over(..))
-        );
-        if is_only_for_main && is_variable && choices.unchecked_text(def).is_some() {
-            let name = choices.name_of(def);
-            choices.warn(format!(
-                "{name} has no effect: it is for the sink main, which does not exist; add \
-                 [sink.main], or remove the variable"
-            ));
-        }
-    }
-}
-
-/// Returns whether a file lists the sinks that write lines, so that there are no others.
-fn defines_lines(merged: &Merged) -> bool {
-    let is_exporter =
-        |name: &str, table: &Table| matches!(kind_of_sink(name, table), Some("sentry" | "otlp"));
-    let mut sinks = merged.root.table("sink").0.iter();
-    let mut disabled = merged.disabled.iter();
-    sinks.any(|sink| {
-        sink.node
-            .table()
-            .is_some_and(|table| !is_exporter(&sink.key, table))
-    }) || disabled.any(|(name, table, _)| !is_exporter(name, table))
-}
-
 pub(super) struct SinkReader<'a, 'c> {
     pub(super) reader: FileReader<'a, 'c>,
-    program: &'a Program<'a>,
+    pub(super) program: &'a Program<'a>,
 }
 
 /// A sink, with the place of its table if it has one.
@@ -218,7 +64,7 @@ pub(super) type PlacedSink = (SinkSettings, Option<Place>);
 
 impl SinkReader<'_, '_> {
     /// Reads all sinks: those outside the file, those in the file, and the disabled ones.
-    fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
+    pub(super) fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
         let merged = self.reader.merged;
         let mut sinks: Vec<PlacedSink> = Vec::new();
         for name in self.sinks_outside_file() {
@@ -302,7 +148,7 @@ impl SinkReader<'_, '_> {
         let in_file = |name: &str| merged.root.table("sink").get(name).is_some();
         let lines = self.program.lines;
         let is_output_set = choices.is_set(&LOG_OUTPUT) && lines.output != Output::None;
-        let has_main = lines.has_writer || is_output_set || !defines_lines(merged);
+        let has_main = lines.has_writer || is_output_set || !merged.defines_lines();
         let files = self.program.files;
         let reads_variables = choices.preset != Preset::Test;
         let is_sentry_set = cfg!(feature = "sentry") && choices.is_set(&SENTRY_DSN);
