@@ -60,11 +60,12 @@ pub struct Origin<'a> {
 ///     line: Some(7),
 ///     fields: &["message", "order_id"],
 /// };
-/// let callsite = RuntimeCallsite::get(&origin).expect("there are few callsites");
+/// let callsite = RuntimeCallsite::get(&origin).ok_or("there are too many callsites")?;
 /// assert_eq!(callsite.metadata().line(), Some(7));
 /// if callsite.is_enabled() {
 ///     callsite.emit(&[Some(&"paid"), Some(&42)]);
 /// }
+/// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug)]
 pub struct RuntimeCallsite {
