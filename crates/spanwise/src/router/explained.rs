@@ -33,8 +33,8 @@ pub struct ExplainedEvent {
     /// The sinks to which the routes lead, but whose own level excludes the event, as
     /// `sink (level)`. Empty if the effective level disables the event.
     pub excluded_sinks: Vec<String>,
-    /// Whether the effective level disables the event, but the flight recorder buffers it. The
-    /// sinks get it if its unit of work fails.
+    /// Whether the effective level disables the event, but the flight recorder buffers it inside a
+    /// unit of work. The sinks get it if that unit fails.
     pub is_buffered: bool,
     /// The filters that see the event: those of the route, then those of the sinks as
     /// `sink: filter`.
