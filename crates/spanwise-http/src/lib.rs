@@ -79,7 +79,8 @@
 //! | `http.request.method` | a method of RFC 9110 or 5789, or `_OTHER` |
 //! | `http.route` | the route, such as `/orders/{id}`. Needs the feature `axum`, and the layer inside the router |
 //! | `url.path` | the path without the query, if there is no route |
-//! | `request_id`, `trace_id`, `span_id` | see [`ServerLayer::request_id_headers`] |
+//! | `request_id`, `trace_id` | see [`ServerLayer::request_id_headers`] |
+//! | `span_id` | the id of this span |
 //! | `tenant_id` | see [`ServerLayer::tenant_header`] |
 //! | `user_id`, and each [`context_key`](ServerLayer::context_key) | empty until you record it with `Span::record` |
 //! | `client.address` | see [`ClientAddress`] |
@@ -95,7 +96,7 @@
 //!
 //! | `outcome` | message | level | condition |
 //! | --- | --- | --- | --- |
-//! | `ok` | `request served` | INFO | a status below 400, sent to its end |
+//! | `ok` | `request served` | INFO; WARN for [`warn_on`](ServerLayer::warn_on) | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
 //! | `server_error` | `request failed` | ERROR; for 5xx also INFO or WARN, by [`expect_status`](ServerLayer::expect_status) and [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service failed, or the application called [`fail`] and the status is not 4xx. `error` is the reason |
 //! | `cancelled` | `request failed` | WARN | dropped before its end, because the client disconnected, or an outer timeout expired |
@@ -130,9 +131,9 @@
 //!   wait has no access event.
 //! * **Panics** are logged and resumed. A panic hook that logs, such as the hook of the facade,
 //!   first logs a separate event. With `panic = "abort"` there is no access event.
-//! * **A disabled span:** the access event is still logged if its level is enabled, with the fields
-//!   of the span. In that case [`record`], [`record_timing`] and [`fail`] do not find the request
-//!   in tasks that the handler spawns.
+//! * **A disabled span:** the access event is still logged if its level is enabled. It then has the
+//!   fields that the span has at its start, except `span_id`. In that case [`record`],
+//!   [`record_timing`] and [`fail`] do not find the request in tasks that the handler spawns.
 //! * **Text of clients** is bounded: `url.path` and each header have at most 2,048 bytes. A longer
 //!   text ends in `…`.
 //! * **Request id:** the request that the service receives has the id as `x-request-id` and as

@@ -40,8 +40,8 @@ impl TraceContext {
         }
     }
 
-    /// Parses headers. Returns `None` if there is not exactly one valid `traceparent`. In that case
-    /// `tracestate` is ignored.
+    /// Parses headers. Returns `None` unless there is exactly one `traceparent`, and it is valid.
+    /// Without a valid `traceparent`, `tracestate` is ignored.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {

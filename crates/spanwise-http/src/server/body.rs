@@ -24,7 +24,7 @@ pin_project! {
         inner: Option<R>,
         // Whether the inner body has reported its end or an error.
         is_read: bool,
-        // `None` after the access event was logged.
+        // `None` after the access event was logged, and in a body without a request.
         guard: Option<RequestGuard>,
     }
 

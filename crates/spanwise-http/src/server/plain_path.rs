@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use spanwise_core::internal::percent_decode_strictly;
 
 /// Returns whether `path` has only one interpretation. These make a path ambiguous: a dot segment,
-/// a backslash, a control character, a character that looks like a dot or a slash, a malformed
-/// escape, and an escape of `.`, `/`, `\`, `%` or `;`.
+/// a backslash, a control character, a character that looks like a dot, a slash or a backslash, a
+/// malformed escape, and an escape of `.`, `/`, `\`, `%` or `;`.
 pub(crate) fn is_plain(path: &str) -> bool {
     let decoded = match path.contains('%') {
         true if has_ambiguous_escape(path) => return false,

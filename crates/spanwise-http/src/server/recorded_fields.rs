@@ -82,12 +82,15 @@ pub fn record_timing(name: &'static str) {
 /// [`warn_on`](crate::ServerLayer::warn_on) sets. The last call of `fail` counts. In Sentry, the
 /// request is one issue with this error.
 ///
+/// If the request panics after this call, the access event has the panic. The error is then logged
+/// as a separate event at ERROR: `request failed before it panicked`.
+///
 /// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
 /// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
 /// Like [`record`], this works in all code that runs in a span of the request. After the access
-/// event, or outside a request, the error is logged as a separate event: `failed after the request`
-/// or `failed outside of a request`.
+/// event, or outside a request, the error is logged as a separate event at ERROR, with the message
+/// `failed after the request` or `failed outside of a request`.
 ///
 /// ```
 /// use http::StatusCode;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The value of a field that [`record`](crate::record) adds.
 ///
-/// Integers, floats, booleans and strings convert into it. Format other values:
+/// Integers of at most 64 bits, floats, booleans and strings convert into it. Format other values:
 /// `record("order.id", id.to_string())`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedValue(Kind);

@@ -53,9 +53,9 @@ impl ServerLayer {
     /// used. Defaults to `x-request-id`.
     ///
     /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and the
-    /// request has exactly one header of this name. Otherwise the request id is the trace id of a
-    /// trusted sender, written as a UUID. Without a received trace, it is a new UUID of version 7,
-    /// which is also the trace id.
+    /// request has exactly one header of this name. Otherwise the request id is the trace id in the
+    /// `traceparent` of a trusted sender, written as a UUID. Without this header, it is a new UUID
+    /// of version 7, which is also the trace id.
     ///
     /// The request passed to the service has the id as the header `x-request-id` and as the
     /// extension [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the
@@ -72,7 +72,8 @@ impl ServerLayer {
     /// Sets the header from which the tenant is adopted, if the sender is trusted. Defaults to
     /// none.
     ///
-    /// A valid tenant matches `^[A-Za-z0-9_-]{1,128}$`.
+    /// A valid tenant matches `^[A-Za-z0-9_-]{1,128}$`. The request must have exactly one header of
+    /// this name. A later call of [`tenant`](Self::tenant) replaces the header.
     ///
     /// # Panics
     /// If the name is not a valid header name.
@@ -81,9 +82,10 @@ impl ServerLayer {
         self.set(|options| options.tenant = Tenant::Header(name))
     }
 
-    /// Adopts the tenant from the member `tenant_id` of the baggage of a trusted sender, if no
-    /// header has the tenant. Has no effect with a function of [`tenant`](Self::tenant). Defaults
-    /// to off, because a gateway may forward baggage that others wrote.
+    /// Adopts the tenant from the member `tenant_id` of a trusted sender's baggage, if
+    /// [`tenant_header`](Self::tenant_header) supplies no valid tenant. Has no effect with a
+    /// function of [`tenant`](Self::tenant). Defaults to off, because a gateway may forward baggage
+    /// that others wrote.
     ///
     /// Your other services send this member with
     /// [`ClientLayer::baggage`](crate::ClientLayer::baggage).
@@ -148,8 +150,8 @@ impl ServerLayer {
     }
 
     /// Sets the level of responses with these statuses to WARN, with the rules of
-    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429, which a call does not
-    /// change.
+    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429. A call adds statuses to
+    /// them.
     ///
     /// # Panics
     /// If the range is empty, or contains a number outside of 100 to 999.
@@ -164,14 +166,16 @@ impl ServerLayer {
         self.set(|options| options.levels.push((statuses, level)))
     }
 
-    /// Adds `url.path` to every access event. Defaults to requests whose outcome is not `ok`.
+    /// Adds `url.path` to the access events of all requests with a route. Defaults to requests with
+    /// a route whose outcome is not `ok`. A request without a route has `url.path` in its span.
     pub fn url_path(self) -> Self {
         self.set(|options| options.always_logs_url_path = true)
     }
 
     /// Adds a request header to the access event, as `http.request.header.` and its name. Repeated
     /// headers are joined with commas. Defaults to none, because headers may contain credentials.
-    /// At most 2,048 bytes are logged.
+    /// At most 2,048 bytes are logged. A value that is marked as
+    /// [sensitive](http::HeaderValue::set_sensitive) is logged as `[REDACTED]`.
     ///
     /// If the application has already added 128 field names to access events, the header is ignored
     /// with a warning.

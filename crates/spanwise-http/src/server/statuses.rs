@@ -5,7 +5,8 @@ use std::ops::{Range, RangeInclusive};
 use http::StatusCode;
 
 /// A status or a range of statuses, for
-/// [`ServerLayer::expect_status`](crate::ServerLayer::expect_status).
+/// [`ServerLayer::expect_status`](crate::ServerLayer::expect_status) and
+/// [`ServerLayer::warn_on`](crate::ServerLayer::warn_on).
 ///
 /// ```
 /// use spanwise_http::http::StatusCode;
