@@ -1,9 +1,9 @@
 //! A command-line tool: results are on stdout, and warnings and errors on stderr.
 //!
 //! ```text
-//! cargo run --example command-line -- README.md            # 169 README.md
-//! cargo run --example command-line -- -v README.md         # INFO  1 file counted
-//! cargo run --example command-line -- -vv README.md        # DEBUG, with the time
+//! cargo run --example command-line -- LICENSE-MIT          # 21 LICENSE-MIT
+//! cargo run --example command-line -- -v LICENSE-MIT       # INFO  counted files=1
+//! cargo run --example command-line -- -vv LICENSE-MIT      # DEBUG, with the time
 //! cargo run --example command-line -- no-such-file; echo $?    # ERROR program failed …; 1
 //! ```
 //!

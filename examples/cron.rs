@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             .preset(Preset::Cli)
             .levels(LevelFilter::INFO)
             .output_level(LevelFilter::WARN) // these are worth a mail
-            .file(&file) // rolls daily, and retains 14 files
+            .file(&file) // rolls daily and at 100 MiB, and retains 14 files
             .init()
     });
     let code = spanwise::run(telemetry, clean_up);

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, info_span};
 fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = Builder::from_env()?
         .default_preset(Preset::Prod)
-        .recorder(Recorder::default()) // DEBUG and above
+        .recorder(Recorder::default()) // DEBUG and more severe
         .init()?;
 
     eprintln!(

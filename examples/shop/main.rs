@@ -8,8 +8,8 @@
 //! cargo run --example shop -- --serve   # stays up for curl
 //! ```
 //!
-//! The logging code is the first line of `main`, the layer `http_server()`, the middleware of the
-//! client, and the events of the handlers.
+//! The logging code is `telemetry` in `main`, the layer `http_server()`, the middleware of the
+//! client, the user in `log_in`, `fail` in `into_response`, and the events of the handlers.
 
 mod customers;
 mod warehouse;
