@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
     record("order.id", id);
     record_timing("db"); // the duration of a query
-    let notify = async { info!("a task that says whose it is") };
+    let notify = async { info!("customer notified") };
     spanwise::task::spawn(notify);
     (id < 100)
         .then_some("an order")

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo run --example config
-//! cargo run --example config -- log check docs/log.example.toml
-//! LOG_CONFIG=docs/log.example.toml cargo run --example config -- log explain
+//! LOG_DIR=/tmp cargo run --example config -- log check docs/log.example.toml
+//! LOG_DIR=/tmp LOG_CONFIG=docs/log.example.toml cargo run --example config -- log explain
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it shows the result")]

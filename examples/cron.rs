@@ -40,7 +40,7 @@ fn clean_up(_: &Telemetry) -> Result<(), Box<dyn Error>> {
     let carts = [("c-1", 3), ("c-2", 9_000), ("c-3", 0)];
     for (cart_id, items) in carts {
         if items > 1_000 {
-            warn!(cart_id, items, "a cart as large as that is no customer's");
+            warn!(cart_id, items, "a cart as large as this is suspicious");
         }
         info!(cart_id, items, "removed");
     }

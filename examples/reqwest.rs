@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn order(client: &ClientWithMiddleware, url: &str) -> Result<(), reqwest_middleware::Error> {
     let left = client.get(url).send().await?.text().await?;
-    info!(left, "stock asked for");
+    info!(left, "stock requested");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use tracing::{Instrument, error, info, info_span};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (dsn, came) = spanwise_examples::sentry_server::start()?;
+    let (dsn, received) = spanwise_examples::sentry_server::start()?;
     let mut builder = Builder::from_env()?
         .default_preset(Preset::Prod)
         .service("shop", "1.4.0")
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let handle = telemetry.handle();
     let report = telemetry.shutdown(Duration::from_secs(5));
-    for event in came.try_iter() {
+    for event in received.try_iter() {
         eprintln!(
             "# {}: {} of {}",
             event["message"], event["tags"], event["user"]["id"]

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let service = service.to_owned();
         let answer = client.check(HealthCheckRequest { service }).await;
         let answer = answer.map_or_else(|status| status.code(), |_| tonic::Code::Ok);
-        tracing::info!(%answer, "asked");
+        tracing::info!(%answer, "health checked");
     }
     telemetry.shutdown(Duration::from_secs(5));
     Ok(())

@@ -13,7 +13,7 @@ use crate::note;
 
 const TOKEN: &str = "Bearer the-token-of-ada";
 
-/// The one customer with an account.
+/// Returns the user of the token. Only one customer has an account.
 pub(crate) fn user_of(token: &HeaderValue) -> Option<&'static str> {
     (token == TOKEN).then_some("ada")
 }

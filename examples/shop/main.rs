@@ -50,7 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init()?;
 
     let stays = std::env::args().any(|arg| arg == "--serve");
-    // One process after the other: otherwise their lines may be mixed in a pipe.
+    // The lines of the warehouse are printed after those of the shop. In a pipe that both processes
+    // share, long lines may be mixed.
     let stdout = if stays {
         Stdio::inherit()
     } else {
@@ -65,7 +66,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .reqwest(reqwest::Client::builder())
         .build()?;
 
-    // Each task that outlives its request holds a clone; when all are gone, the work is done.
+    // Each task that outlives its request holds a clone. When all clones are dropped, the work is
+    // done.
     let (work, mut all_done) = mpsc::channel::<()>(1);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -88,7 +88,7 @@ impl Warehouse {
         Ok(Self { address, process })
     }
 
-    /// Ends it, and returns what it wrote to a pipe.
+    /// Ends the process, and returns the lines that it wrote to a pipe.
     pub(crate) async fn close(mut self) -> io::Result<Vec<u8>> {
         drop(self.process.stdin.take());
         Ok(self.process.wait_with_output().await?.stdout)

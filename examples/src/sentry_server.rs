@@ -16,7 +16,7 @@ use serde_json::Value;
 pub fn start() -> io::Result<(String, Receiver<Value>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let dsn = format!("http://public@{}/1", listener.local_addr()?);
-    let (events, came) = mpsc::channel();
+    let (events, received) = mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let events = events.clone();
@@ -24,7 +24,7 @@ pub fn start() -> io::Result<(String, Receiver<Value>)> {
             thread::spawn(move || serve(stream, &events).is_ok());
         }
     });
-    Ok((dsn, came))
+    Ok((dsn, received))
 }
 
 fn serve(mut stream: TcpStream, events: &Sender<Value>) -> io::Result<()> {

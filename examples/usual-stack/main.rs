@@ -253,7 +253,7 @@ fn count_lines(mut reader: PipeReader) -> io::Result<usize> {
     Ok(bytes.iter().filter(|byte| **byte == b'\n').count())
 }
 
-/// `EnvFilter` takes a level that is spelled wrong for the name of a crate.
+/// `EnvFilter` interprets a misspelled level as the name of a crate.
 fn typo() -> Outcome {
     let lines = Lines::default();
     // This is what `EnvFilter::from_default_env` does with the text of the variable.
@@ -304,7 +304,7 @@ fn forged_line() -> Outcome {
     Ok(())
 }
 
-/// `fmt` leaves the half of a line in the buffer of the thread.
+/// `fmt` leaves half of a line in the buffer of the thread, and the next line continues it.
 fn panicking_value() -> Outcome {
     struct Panics;
     impl fmt::Debug for Panics {
