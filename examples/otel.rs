@@ -5,8 +5,8 @@
 //! OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 cargo run --example otel
 //! ```
 //!
-//! The first run exports nothing, and prints a hint. The second one needs a collector, and prints how
-//! much was delivered and lost. A whole service with two processes in one trace:
+//! The first run exports nothing, and prints a hint. The second one needs a collector, and prints
+//! how much was delivered and lost. A whole service with two processes in one trace:
 //! `OTEL_EXPORTER_OTLP_ENDPOINT=… cargo run --example shop`.
 
 #![expect(clippy::print_stderr, reason = "it explains the output")]
