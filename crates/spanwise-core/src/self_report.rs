@@ -27,10 +27,10 @@ use crate::{
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
 /// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
 /// at most once in ten seconds, separately for the server of each exporter.
-/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault is not printed
-/// while another thread prints one of the same kind. A closed stderr is ignored. If stderr is a
-/// full pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written
-/// to stdout.
+/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault with a limit
+/// is not printed while another thread prints one of the same kind. A closed stderr is ignored. If
+/// stderr is a full pipe, the line is skipped, and the next fault of that kind tries again. Nothing
+/// is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -233,8 +233,13 @@ impl SelfReport {
         };
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
-        // If another thread is printing a fault of this kind, this fault is only counted.
-        let Some(mut last_printed) = counter.last_printed.try_lock() else {
+        // If another thread is printing a fault of this kind, this fault is only counted, unless it
+        // must be printed.
+        let last_printed = match interval.is_zero() {
+            true => lock_in_any_process(&counter.last_printed),
+            false => counter.last_printed.try_lock(),
+        };
+        let Some(mut last_printed) = last_printed else {
             return;
         };
         let unreported = match *last_printed {
