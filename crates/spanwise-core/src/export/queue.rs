@@ -103,7 +103,8 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Adds an item. If there is no room for it, it is dropped and counted as shed. After the
     /// shutdown, it is counted as lost.
     ///
-    /// To make room, an urgent item first displaces the newest items that are not urgent.
+    /// To make room, an urgent item first displaces the newest items that are not urgent. It
+    /// displaces none if even then there would be no room.
     pub fn push(&self, item: T) {
         let queued = Queued {
             item,
@@ -117,7 +118,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
         let is_urgent = queued.item.is_urgent();
         let mut dropped = Vec::new();
-        while is_urgent && !state.has_room(&queued.item, self.limits) {
+        let may_displace = is_urgent && state.has_room_without_others(&queued.item, self.limits);
+        while may_displace && !state.has_room(&queued.item, self.limits) {
             match state.others.pop_back() {
                 Some(other) => dropped.push(other),
                 None => break,
@@ -401,6 +403,15 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 }
 
+impl QueueLimits {
+    /// Returns whether there is room for `item` beside so many items with their bytes and events.
+    fn allow(self, item: &impl ExportItem, items: usize, bytes: usize, events: u64) -> bool {
+        items < self.items
+            && bytes.saturating_add(item.bytes()) <= self.bytes
+            && events.saturating_add(item.events()) <= self.events
+    }
+}
+
 impl<T: ExportItem> State<T> {
     fn lane(&mut self, item: &T) -> &mut Lane<T> {
         match item.is_urgent() {
@@ -411,8 +422,19 @@ impl<T: ExportItem> State<T> {
 
     fn has_room(&self, item: &T, limits: QueueLimits) -> bool {
         let (items, bytes) = self.held();
-        let events = self.held_events().saturating_add(item.events());
-        items < limits.items && bytes + item.bytes() <= limits.bytes && events <= limits.events
+        limits.allow(item, items, bytes, self.held_events())
+    }
+
+    /// Returns whether there would be room if all waiting items that are not urgent were displaced.
+    fn has_room_without_others(&self, item: &T, limits: QueueLimits) -> bool {
+        let (items, bytes) = self.held();
+        let Lane {
+            items: others,
+            events: other_events,
+            bytes: other_bytes,
+        } = &self.others;
+        let events = self.held_events() - other_events;
+        limits.allow(item, items - others.len(), bytes - other_bytes, events)
     }
 
     /// Returns the number of items and their bytes, including the item in flight.

@@ -303,6 +303,30 @@ fn item_beyond_the_limit_in_bytes_is_dropped() {
 }
 
 #[test]
+fn error_without_room_displaces_nothing() {
+    let too_large = Item {
+        bytes: 11,
+        ..error("too large")
+    };
+    let too_many = Item {
+        events: 6,
+        ..error("too many")
+    };
+    for dropped in [too_large, too_many] {
+        let mut setup = setup(QueueLimits {
+            events: 5,
+            ..limits(10, 10)
+        });
+        setup.queue.push(info("a"));
+        setup.queue.push(info("b"));
+        setup.queue.push(dropped);
+        assert_eq!(setup.stats().shed.info, 0);
+        setup.run();
+        assert_eq!(setup.script.received(), ["a", "b"]);
+    }
+}
+
+#[test]
 fn refused_item_is_counted_and_not_retried() {
     let mut setup = setup(QueueLimits::default());
     setup.script.answer(refused());
