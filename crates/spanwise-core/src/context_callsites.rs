@@ -126,6 +126,7 @@ pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
 
 fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
     let origin = Origin {
+        name: "context",
         level: Level::INFO,
         target: TARGET,
         module_path: Some(module_path!()),
@@ -133,7 +134,7 @@ fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
         line: None,
         fields,
     };
-    RuntimeCallsite::new_span("context", &origin).metadata()
+    RuntimeCallsite::new_span(&origin).metadata()
 }
 
 /// Calls `record`. During the call, [`recorded_callsite`] returns `callsite` for the recorded

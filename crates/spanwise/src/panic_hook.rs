@@ -14,7 +14,7 @@ use spanwise_core::{
     Redact,
     internal::{
         PerSecond, backtrace, logged_panic, reentrancy,
-        runtime_callsite::{Origin, RuntimeCallsite},
+        runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT},
         stdio,
     },
 };
@@ -116,6 +116,7 @@ fn log(
     let file = location.map(|location| backtrace::relative_path(location.file()));
     let origin = |file| {
         RuntimeCallsite::get(&Origin {
+            name: UNNAMED_EVENT,
             level: Level::ERROR,
             target: TARGET,
             module_path: None,

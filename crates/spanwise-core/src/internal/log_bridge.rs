@@ -47,7 +47,7 @@ use crate::{
     Redact,
     internal::{
         panic_safe,
-        runtime_callsite::{Origin, RuntimeCallsite},
+        runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT},
     },
 };
 
@@ -157,6 +157,7 @@ impl<'kvs> Fields<'kvs> {
             len = len.max(index + 1);
         }
         let origin = Origin {
+            name: UNNAMED_EVENT,
             level: record.level().as_trace(),
             target: record.target(),
             module_path: record.module_path(),

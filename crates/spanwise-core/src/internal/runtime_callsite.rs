@@ -1,7 +1,7 @@
 //! Callsites created at run time: for records of the `log` crate, for panics, for copies of events
 //! with another level, and for spans and context whose fields depend on settings.
 //!
-//! Such an event or span has an [`Origin`]: its level, its target, its source location and the
+//! Such an event or span has an [`Origin`]: its name, its level, its target, its source location and the
 //! names of its fields. The first event of an origin creates a callsite. So every layer receives
 //! the real origin, decides once per callsite, and costs the same as for a macro of `tracing`.
 //!
@@ -29,9 +29,14 @@ pub const MAX_CALLSITES: usize = 4096;
 /// The maximum length of all names and paths of an event's origin together, in bytes.
 pub const MAX_TEXT_LEN: usize = 2048;
 
-/// The origin of an event or a span: its source, its level and the names of its fields.
+/// The name of an event that has no name of its own.
+pub const UNNAMED_EVENT: &str = "event";
+
+/// The origin of an event or a span: its name, its level, its source and the names of its fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
+    /// The name of the event or the span, such as [`UNNAMED_EVENT`].
+    pub name: &'a str,
     /// The level.
     pub level: Level,
     /// The target.
@@ -49,10 +54,11 @@ pub struct Origin<'a> {
 /// A callsite for the events, or the spans, of one [`Origin`].
 ///
 /// ```
-/// use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
+/// use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT};
 /// use tracing::Level;
 ///
 /// let origin = Origin {
+///     name: UNNAMED_EVENT,
 ///     level: Level::WARN,
 ///     target: "shop::pay",
 ///     module_path: None,
@@ -102,13 +108,13 @@ impl RuntimeCallsite {
         insert(slot, origin, hash)
     }
 
-    /// Creates a callsite for spans called `name`.
+    /// Creates a callsite for spans.
     ///
     /// The callsite is never freed, and does not count for the limit of [`get`](Self::get). So
     /// create it at start-up, not for each span.
     #[must_use]
-    pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
-        make(name, Kind::SPAN, origin, origin.hash())
+    pub fn new_span(origin: &Origin<'_>) -> &'static Self {
+        make(Kind::SPAN, origin, origin.hash())
     }
 
     /// Opens a span without a parent, with one value for each field of the origin. Call
@@ -176,6 +182,7 @@ impl Origin<'_> {
         let names = metadata.fields();
         *metadata.level() == self.level
             && metadata.line() == self.line
+            && metadata.name() == self.name
             && metadata.target() == self.target
             && metadata.file() == self.file
             && metadata.module_path() == self.module_path
@@ -190,7 +197,7 @@ impl Origin<'_> {
         let optional = [self.module_path, self.file];
         let optional = optional.into_iter().flatten();
         let texts = optional.chain(self.fields.iter().copied());
-        self.target.len() + texts.map(str::len).sum::<usize>()
+        self.name.len() + self.target.len() + texts.map(str::len).sum::<usize>()
     }
 }
 
@@ -228,7 +235,7 @@ fn insert(
         return None;
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let new = make("event", Kind::EVENT, origin, hash);
+    let new = make(Kind::EVENT, origin, hash);
     loop {
         // Another thread may have filled the slot, with this origin or with another one.
         let stored = *slot.get_or_init(|| new);
@@ -239,12 +246,7 @@ fn insert(
     }
 }
 
-fn make(
-    name: &'static str,
-    kind: Kind,
-    origin: &Origin<'_>,
-    hash: u64,
-) -> &'static RuntimeCallsite {
+fn make(kind: Kind, origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite {
     fn leak(text: &str) -> &'static str {
         text.to_owned().leak()
     }
@@ -252,7 +254,7 @@ fn make(
     let identity: &'static Identity = Box::leak(Box::default());
     let metadata = identity.metadata.get_or_init(|| {
         Metadata::new(
-            name,
+            leak(origin.name),
             leak(origin.target),
             origin.level,
             origin.file.map(leak),
@@ -319,6 +321,7 @@ mod tests {
 
     fn hash(target: &str, file: &str, fields: &[&str]) -> u64 {
         let origin = Origin {
+            name: UNNAMED_EVENT,
             level: Level::INFO,
             target,
             module_path: None,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Calls `forward` with a copy of the event that has another level. The callsite of the copy has
-/// the same target, source location and fields.
+/// the same name, target, source location and fields.
 ///
 /// The values are copied, and a `Debug` or `Display` runs once here. The second argument of
 /// `forward` is whether the event has the other level. It is false, and `forward` gets the original
@@ -23,6 +23,7 @@ pub fn with_level(event: &Event<'_>, level: Level, forward: &mut dyn FnMut(&Even
     let original = event.metadata();
     let fields: Vec<&str> = original.fields().iter().map(|field| field.name()).collect();
     let callsite = RuntimeCallsite::get(&Origin {
+        name: original.name(),
         level,
         target: original.target(),
         module_path: original.module_path(),

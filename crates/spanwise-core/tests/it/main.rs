@@ -37,6 +37,7 @@ mod redacted_fmt_fields;
 mod redacted_keys;
 mod redacted_passthrough;
 mod redacted_secrets;
+mod releveled;
 mod rfc3339;
 mod sharded_counter;
 mod span_data;

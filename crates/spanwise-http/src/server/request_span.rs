@@ -51,6 +51,9 @@ impl RequestSpan {
         static KEYS_EXHAUSTED: WarnOnce = WarnOnce::new();
         let mut fields = BUILT_IN_FIELDS.to_vec();
         for key in further_keys {
+            if fields.contains(&key.as_str()) {
+                continue;
+            }
             if fields.len() == BUILT_IN + MAX_FURTHER_KEYS {
                 KEYS_EXHAUSTED.warn(|| {
                     format!(
@@ -60,9 +63,7 @@ impl RequestSpan {
                 });
                 break;
             }
-            if !fields.contains(&key.as_str()) {
-                fields.push(key);
-            }
+            fields.push(key);
         }
         if fields.len() > BUILT_IN {
             custom_key_declared();
@@ -77,6 +78,7 @@ impl RequestSpan {
             return Self { callsite };
         }
         let origin = Origin {
+            name: "http.request",
             level: Level::INFO,
             target: TARGET,
             module_path: Some(module_path!()),
@@ -84,7 +86,7 @@ impl RequestSpan {
             line: Some(line!()),
             fields: &fields,
         };
-        let callsite = RuntimeCallsite::new_span("http.request", &origin);
+        let callsite = RuntimeCallsite::new_span(&origin);
         callsites.push(callsite);
         Self { callsite }
     }

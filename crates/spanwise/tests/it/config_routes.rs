@@ -15,7 +15,7 @@ use spanwise::{
 };
 use spanwise_core::internal::{
     parse_level,
-    runtime_callsite::{Origin, RuntimeCallsite},
+    runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT},
 };
 use tracing::{Level, debug, dispatcher, error, info, info_span, warn};
 
@@ -387,6 +387,7 @@ fn text(value: &Value) -> &str {
 /// Logs an event with a target that is known only now.
 fn emit(logger: &str, level: &str, separator: &str) {
     let callsite = RuntimeCallsite::get(&Origin {
+        name: UNNAMED_EVENT,
         level: parse_level(level)
             .unwrap()
             .into_level()

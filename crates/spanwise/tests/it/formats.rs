@@ -11,7 +11,7 @@ use std::{
 use proptest::prelude::*;
 use serde_json::Value;
 use spanwise::{Builder, Format, Output, Preset, layer::JsonLayer};
-use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
+use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT};
 use tracing::{Level, info_span};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,
@@ -256,6 +256,7 @@ fn log(case: &Case) {
         .chain(case.fields.iter().map(|(name, ..)| *name))
         .collect();
     let origin = Origin {
+        name: UNNAMED_EVENT,
         level: case.level,
         target: case.target,
         module_path: None,
