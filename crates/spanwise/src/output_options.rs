@@ -47,6 +47,7 @@ impl OutputOptions {
         let has_writer = builder.writer.is_some();
         let when_full = builder.when_full;
         let (format, time) = choose_format(&builder.formats, in_file, choices);
+        let google_cloud_project = choose_google_cloud_project(&format, choices);
         Self {
             format,
             fields: FieldList::default(),
@@ -57,9 +58,7 @@ impl OutputOptions {
             has_writer,
             color: Color::Auto,
             when_full,
-            google_cloud_project: choices
-                .unchecked_text(&GOOGLE_CLOUD_PROJECT.def)
-                .filter(|id| is_project_id(id)),
+            google_cloud_project,
         }
     }
 
@@ -74,6 +73,23 @@ impl OutputOptions {
             None => layer,
         }
     }
+}
+
+/// Chooses the project of the traces. An id that is not valid is ignored, because the variable is
+/// not only for logs.
+fn choose_google_cloud_project(format: &Format, choices: &mut Choices<'_>) -> Option<String> {
+    let id = choices.unchecked_text(&GOOGLE_CLOUD_PROJECT.def)?;
+    if is_project_id(&id) {
+        return Some(id);
+    }
+    if *format == Format::Gcp {
+        choices.warn(format!(
+            "GOOGLE_CLOUD_PROJECT={} is not the id of a project, so lines do not link to traces: \
+             write an id such as my-project-1",
+            conceal::shown_unquoted(&id)
+        ));
+    }
+    None
 }
 
 /// Returns whether a text may be the id of a project: `my-project-1`, `example.com:my-project`.

@@ -51,6 +51,24 @@ fn google_cloud_finds_the_trace_in_its_project() {
 }
 
 #[test]
+fn invalid_project_is_reported_for_google_cloud() {
+    let explained = |format| {
+        let vars = [
+            ("LOG_FORMAT", format),
+            ("GOOGLE_CLOUD_PROJECT", "my/project"),
+        ];
+        Builder::from_vars(vars).unwrap().explain().to_string()
+    };
+    let warning = "GOOGLE_CLOUD_PROJECT=my/project is not the id of a project";
+    assert!(explained("gcp").contains(warning), "{}", explained("gcp"));
+    assert!(
+        !explained("json").contains(warning),
+        "{}",
+        explained("json")
+    );
+}
+
+#[test]
 fn critical_event_has_the_highest_severity() {
     alone!();
     let line = only_line(&[("LOG_FORMAT", "gcp")], || {
