@@ -49,6 +49,10 @@ pub(crate) fn index_of_timing(timing: &'static str) -> Option<u8> {
     };
     let index = all().position(is_known).map(|index| index as u8);
     index.or_else(|| {
+        if timing.is_empty() {
+            refuse(&NO_NAME, timing, &"it is empty");
+            return None;
+        }
         let name = format!("timing.{timing}_ms");
         find(&name).or_else(|| add(&name, || name.clone().leak()))
     })

@@ -185,7 +185,12 @@ impl ServerLayer {
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
         match field_names::index_of_header(&name) {
-            Some(index) => self.set(|options| options.headers.push((name, index))),
+            Some(index) => self.set(|options| {
+                let mut added = options.headers.iter();
+                if added.all(|(added, _)| *added != name) {
+                    options.headers.push((name, index));
+                }
+            }),
             // All field names are in use: `field_names` has warned.
             None => self,
         }

@@ -81,6 +81,17 @@ async fn text_is_truncated_at_a_word() {
 }
 
 #[tokio::test]
+async fn header_added_twice_is_logged_once() {
+    let logs = capture();
+    let request = Request::get("/").header("x-text", "curl");
+    let request = request.body(Body::new()).unwrap();
+    let layer = server().header("x-text").header("X-Text");
+    serve_one(layer, request, StatusCode::OK).await;
+    let event = the_event(&logs).await;
+    event.assert_field("http.request.header.x-text", "curl");
+}
+
+#[tokio::test]
 async fn truncation_drops_a_split_token() {
     let logs = capture();
     let before = "/a".repeat(1000);

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::{Request, Response};
 use http_body_util::Empty;
 use spanwise_core::{Fault, SelfReport};
-use spanwise_http::{Peer, ServerLayer, Trust, record, server};
+use spanwise_http::{Peer, ServerLayer, Trust, record, record_timing, server};
 use tower::{Layer, ServiceExt};
 use tracing_subscriber::{prelude::*, registry};
 
@@ -49,12 +49,28 @@ async fn refused_names_warn_once() {
             record("outcome", "splendid");
             record("error", "none");
             record("", 1);
+            record_timing("");
             for number in 0..200 {
                 record(format!("name.{number}").leak(), number);
             }
         })
         .await;
     }
+}
+
+#[test]
+fn declared_context_key_is_not_one_too_many() {
+    if let Some(lines) = stderr_of("setup_warnings::declared_context_key_is_not_one_too_many") {
+        let line = "spanwise: setup: `http.request` declares at most 21 further context keys, and \
+                    not `key.21`: use `context::set` for it";
+        assert_eq!(lines, [line]);
+        return;
+    }
+    let keys = (0..21).map(|number| format!("key.{number}"));
+    let layer = keys.fold(server(), ServerLayer::context_key);
+    // Neither of these causes a warning.
+    let layer = layer.context_key("key.0").context_key("user_id");
+    let _ = layer.context_key("key.21");
 }
 
 #[tokio::test]
