@@ -75,11 +75,15 @@ impl Warehouse {
             .spawn()?;
         let stderr = process.stderr.take().ok_or("the warehouse has no stderr")?;
         let mut said = BufReader::new(stderr).lines();
-        let first = said
-            .next_line()
-            .await?
-            .ok_or("the warehouse did not open")?;
-        let address = first.parse().map_err(|_| first)?;
+        // Warnings of the start may come before the address.
+        let address = loop {
+            let line = said.next_line().await?;
+            let line = line.ok_or("the warehouse did not open")?;
+            match line.parse() {
+                Ok(address) => break address,
+                Err(_) => writeln!(io::stderr(), "{line}")?,
+            }
+        };
         tokio::spawn(async move {
             while let Ok(Some(line)) = said.next_line().await {
                 let _ = writeln!(io::stderr(), "{line}");
