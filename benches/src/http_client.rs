@@ -110,14 +110,15 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
 }
 
 fn measure(contender: Contender, count: u64) -> Result<(), Box<dyn Error>> {
-    let level = match contender {
-        Contender::Off => LevelFilter::ERROR,
-        _ => LevelFilter::INFO,
+    let levels = LevelLayer::new(Levels::from(LevelFilter::INFO));
+    let levels = match contender {
+        Contender::Off => levels.span_levels(LevelFilter::OFF),
+        _ => levels,
     };
     registry()
         .with(ContextLayer::default())
         .with(JsonLayer::new().with_writer(NullWriter))
-        .with(LevelLayer::new(Levels::from(level)))
+        .with(levels)
         .init();
     let request = tracing::info_span!(
         "http.request",
