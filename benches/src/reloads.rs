@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Four threads log to two files and to stdout, which is `/dev/null`. Meanwhile, another thread
-//! reloads the configuration without a pause, with files that add and remove a sink, a filter and a
-//! rendering. A round is one run with reloads and one without, each in a process of its own.
+//! reloads the configuration once for each 200 events, with files that add and remove a sink, a
+//! filter and a rendering. A round is one run with reloads and one without, each in a process of its own.
 //!
 //! The threads log in bursts, and the outputs keep pace with them. So the times are those of the
 //! event calls, and not those of a full buffer.
@@ -18,7 +18,7 @@ use std::{
     io::{self, Write as _},
     path::Path,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -37,7 +37,7 @@ use crate::{
 enum Contender {
     /// The configuration can be reloaded, and is not.
     Unchanged,
-    /// The configuration is reloaded all the time.
+    /// The configuration is reloaded again and again.
     Reloaded,
 }
 
@@ -47,6 +47,10 @@ const THREADS: u64 = 4;
 const ROUNDS: usize = 7;
 /// The number of events of all threads in one run.
 const EVENTS: u64 = 200_000;
+/// The number of events for each reload.
+const EVENTS_PER_RELOAD: u64 = 200;
+/// The longest wait between two looks at the number of logged events.
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
 /// The number of events that a thread logs in a row.
 const BURST_LEN: u64 = 20;
 /// The time between the starts of two bursts of a thread.
@@ -206,10 +210,12 @@ fn measure(contender: Contender, events: u64) -> Result<(), Box<dyn Error>> {
     let each = events / THREADS;
     log(each / 10, |_| ());
     let is_done = AtomicBool::new(false);
+    let logged = AtomicU64::new(0);
     let (mut times, reloads) = thread::scope(|scope| {
         let reloader = (contender == Contender::Reloaded)
-            .then(|| scope.spawn(|| reload(&telemetry.handle(), &path, &files, &is_done)));
-        let producers: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| timed(each))).collect();
+            .then(|| scope.spawn(|| reload(&telemetry.handle(), &path, &files, &logged, &is_done)));
+        let timed = || timed(each, &logged);
+        let producers: Vec<_> = (0..THREADS).map(|_| scope.spawn(timed)).collect();
         let times: Vec<_> = producers
             .into_iter()
             .map(|producer| producer.join())
@@ -270,15 +276,21 @@ fn files(directory: &Path) -> [String; 2] {
     ]
 }
 
-/// Reloads the files in turns until the events are logged. Returns the number of reloads.
+/// Reloads the files in turns, once for each [`EVENTS_PER_RELOAD`] that are `logged`, until all
+/// events are. Returns the number of reloads.
 fn reload(
     handle: &Handle,
     path: &Path,
     files: &[String; 2],
+    logged: &AtomicU64,
     is_done: &AtomicBool,
 ) -> Result<u64, String> {
     let mut reloads = 0;
     while !is_done.load(Ordering::Relaxed) {
+        if logged.load(Ordering::Relaxed) < reloads * EVENTS_PER_RELOAD {
+            thread::sleep(POLL_INTERVAL);
+            continue;
+        }
         reloads += 1;
         let file = &files[reloads as usize % 2];
         fs::write(path, file).map_err(|error| error.to_string())?;
@@ -287,8 +299,9 @@ fn reload(
     Ok(reloads)
 }
 
-/// Logs events in bursts, and returns the time of each call in nanoseconds.
-fn timed(events: u64) -> Vec<u64> {
+/// Logs events in bursts, and returns the time of each call in nanoseconds. Adds the number of the
+/// events to `logged`.
+fn timed(events: u64, logged: &AtomicU64) -> Vec<u64> {
     // Filled, so that no measured call includes page faults of this memory.
     let mut times = vec![u64::MAX; events as usize];
     let mut next_burst = Instant::now();
@@ -298,6 +311,7 @@ fn timed(events: u64) -> Vec<u64> {
         if let Some(number) = number {
             times[number as usize] = before.elapsed().as_nanos() as u64;
             if (number + 1).is_multiple_of(BURST_LEN) {
+                logged.fetch_add(BURST_LEN, Ordering::Relaxed);
                 next_burst += BURST_INTERVAL;
                 thread::sleep(next_burst.saturating_duration_since(Instant::now()));
             }

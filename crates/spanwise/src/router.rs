@@ -303,6 +303,12 @@ impl Router {
         }
     }
 
+    /// Returns whether the events of a callsite go to the last resort.
+    fn has_last_resort(&self, callsite: &Metadata<'_>) -> bool {
+        let reached = self.reached(callsite.target(), *callsite.level());
+        reached.last_resort.is_some()
+    }
+
     /// Reports the first event that goes to the last resort.
     #[cold]
     fn report_last_resort(&self, target: &str, sink: &RoutedSink) {

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::{ShardedArc, SharedValue, WeakValue, sync::RwLock};
+use spanwise_core::internal::{
+    ShardedArc, SharedValue, WeakValue,
+    sync::{Mutex, RwLock},
+};
 
 use super::Generation;
 
@@ -25,6 +28,8 @@ pub(crate) struct LiveCell {
     /// The id of the current generation. It is unique among all cells of the process, because they
     /// share [`SEEN`].
     id: AtomicU64,
+    /// The generation that [`replace`](Self::replace) prepares.
+    next: Mutex<Option<Arc<Generation>>>,
 }
 
 /// The id of the newest generation of all cells.
@@ -40,6 +45,7 @@ impl LiveCell {
         Self {
             current: RwLock::new(ShardedArc::new(generation)),
             id: AtomicU64::new(next_id()),
+            next: Mutex::new(None),
         }
     }
 
@@ -73,9 +79,19 @@ impl LiveCell {
         generation
     }
 
+    /// Returns the generation that is being prepared, if there is one.
+    pub(crate) fn next(&self) -> Option<Arc<Generation>> {
+        self.next.lock().clone()
+    }
+
     /// Replaces the generation. Events that are being handled keep the old one.
-    pub(crate) fn replace(&self, generation: Generation) -> OldGeneration {
+    ///
+    /// First calls `prepare`. During the call, [`next`](Self::next) returns the new generation.
+    pub(crate) fn replace(&self, generation: Generation, prepare: impl FnOnce()) -> OldGeneration {
         let new = ShardedArc::new(generation);
+        *self.next.lock() = Some(new.owner());
+        prepare();
+        *self.next.lock() = None;
         let old = {
             let mut current = self.current.write();
             self.id.store(next_id(), Ordering::Release);

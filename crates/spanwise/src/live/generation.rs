@@ -83,7 +83,11 @@ impl Layer<Registry> for LiveLayers {
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        self.current.load().routed.register_callsite(callsite)
+        let current = self.current.load().routed.register_callsite(callsite);
+        match self.current.next() {
+            None => current,
+            Some(next) => either(current, next.routed.register_callsite(callsite)),
+        }
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, Registry>) -> bool {
@@ -137,6 +141,14 @@ impl fmt::Debug for LiveLayers {
     }
 }
 
+/// Returns the interest of two layers together.
+fn either(first: Interest, second: Interest) -> Interest {
+    match first.is_always() && second.is_always() {
+        true => first,
+        false => Interest::sometimes(),
+    }
+}
+
 impl Layer<Registry> for SharedLayers {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.0
@@ -149,13 +161,7 @@ impl Layer<Registry> for SharedLayers {
             .0
             .iter()
             .map(|layers| layers.register_callsite(callsite));
-        interests.fold(Interest::always(), |all, interest| {
-            if all.is_always() && interest.is_always() {
-                all
-            } else {
-                Interest::sometimes()
-            }
-        })
+        interests.fold(Interest::always(), either)
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, Registry>) -> bool {

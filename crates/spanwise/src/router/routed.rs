@@ -11,8 +11,11 @@ use spanwise_core::{
         with_level,
     },
 };
-use tracing::{Event, Level, Subscriber};
-use tracing_core::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_core::{
+    Interest,
+    span::{Attributes, Id, Record},
+};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
@@ -64,6 +67,19 @@ impl<L> Routed<L> {
             plans: CallsitePlans::default(),
             record_plans: RecordPlans::default(),
         }
+    }
+
+    #[inline]
+    fn plan(&self, callsite: &'static Metadata<'static>) -> &CallsitePlan {
+        self.plans.get(callsite, |callsite| {
+            match log_record::is_log_record(callsite) {
+                true => CallsitePlan::LogRecord,
+                false => {
+                    let plan = self.router.plan(callsite, callsite.target());
+                    CallsitePlan::Target(Box::new(plan))
+                }
+            }
+        })
     }
 
     /// Returns the bits of the sinks that get an event, and counts it for the sinks whose filters
@@ -224,18 +240,18 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
     L: Layer<S>,
 {
+    /// Plans the callsite, so that its first event after a reload does not wait for the plan. The
+    /// first event for the last resort is reported when it comes, so its callsite is planned then.
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        if callsite.is_event() && !self.router.has_last_resort(callsite) {
+            self.plan(callsite);
+        }
+        self.inner.register_callsite(callsite)
+    }
+
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let plan = self.plans.get(
-            event.metadata(),
-            |callsite| match log_record::is_log_record(callsite) {
-                true => CallsitePlan::LogRecord,
-                false => {
-                    let plan = self.router.plan(callsite, callsite.target());
-                    CallsitePlan::Target(Box::new(plan))
-                }
-            },
-        );
+        let plan = self.plan(event.metadata());
         let sinks = match plan {
             CallsitePlan::Target(plan) if plan.fixed != 0 => Some(plan.fixed),
             CallsitePlan::Target(plan) => self.sinks_by_outcome(plan, event, &ctx),
@@ -260,7 +276,7 @@ where
         self.inner.on_record(id, values, ctx);
     }
 
-    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
+    forward!(inner: on_register_dispatch, on_layer, enabled, max_level_hint);
     forward!(inner: event_enabled, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 }
