@@ -4,7 +4,7 @@ mod build;
 mod overlap;
 mod pieces;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use once_cell::race::OnceBox;
 use spanwise_core::internal::{SharedValue, SpanData};
@@ -113,7 +113,7 @@ struct Extras {
     altered: Option<SpanAlteredFields>,
     /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
     /// first line that has them, unless spans share members.
-    rewritten: OnceBox<RewrittenPart>,
+    rewritten: OnceLock<RewrittenPart>,
 }
 
 /// The truncated and redacted fields of a span and its parents.
@@ -382,8 +382,13 @@ impl<'a> UnsharedFragment<'a> {
     #[inline(never)] // Once per version of a span.
     fn rewrite(self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &'a RewrittenPart {
         let extras = self.0.extras.get_or_init(Box::default);
-        let rewritten = || Box::new(buffers.rewrite(self.json(), rewrite));
-        extras.rewritten.get_or_init(rewritten)
+        let parts = [
+            self.0.head_members(),
+            KeyedMembers::from_text(self.0.tail()),
+        ];
+        extras
+            .rewritten
+            .get_or_init(|| buffers.rewrite(&parts, rewrite))
     }
 }
 

@@ -29,6 +29,17 @@ impl<'a> Member<'a> {
     }
 }
 
+impl<'a> Member<'a> {
+    /// Returns the member at the start of `members`, which is `len` bytes long.
+    #[inline]
+    pub(crate) fn with_len(members: &'a [u8], len: usize) -> Option<Self> {
+        Some(Self {
+            bytes: members.get(..len)?,
+            value_start: string_end(members, 1) + 1,
+        })
+    }
+}
+
 /// Splits encoded members. Only uncommon lines are split, so the encoder does not list the members
 /// of each line.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {

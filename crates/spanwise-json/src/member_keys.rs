@@ -1,7 +1,7 @@
 //! Ids of keys. Members with equal ids have the same key, so their text is not compared.
 
 use crate::{
-    json_lexer::members,
+    json_lexer::{Member, members},
     plan::{Key, MAX_SPAN_FIELDS},
     visit::{Encoded, MemberStarts},
     work,
@@ -113,6 +113,22 @@ impl<'a> KeyedMembers<'a> {
             let (member, behind) = rest.split_at_checked(len)?;
             rest = behind;
             Some((key_id, member))
+        })
+    }
+
+    /// Returns each member with its key and its value. With entries, only the key is searched for
+    /// its end.
+    pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
+        let mut entries = self.entries.iter();
+        let mut rest = self.text;
+        std::iter::from_fn(move || {
+            let len = entries.next().map_or(LONG, |entry| len_in(*entry));
+            let member = match len {
+                LONG => members(rest).next(),
+                len => Member::with_len(rest, len.into()),
+            }?;
+            rest = &rest[member.bytes.len()..];
+            Some(member)
         })
     }
 

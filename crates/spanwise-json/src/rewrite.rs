@@ -11,6 +11,7 @@ use spanwise_core::internal::LayerId;
 use crate::{
     builder::Options,
     line_buffer::{LineBuffer, MAX_RETAINED_LEN},
+    member_keys::KeyedMembers,
     rewritten_plan::AroundValue,
 };
 
@@ -49,13 +50,33 @@ pub(crate) struct RewriteByParts {
     pub(crate) end_fields: Option<fn(&mut LineBuffer)>,
 }
 
-pub(crate) type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
+pub(crate) type RewriteTail = fn(KeyedMembers<'_>, &mut [LineBuffer; 2]);
 
 /// A rewritten part of a line, in two halves that a line may have at different positions.
 #[derive(Debug, Default)]
 pub(crate) struct RewrittenPart {
-    pub(crate) first: Vec<u8>,
-    pub(crate) last: Vec<u8>,
+    /// Both halves, in one allocation.
+    text: Box<[u8]>,
+    first_len: usize,
+}
+
+impl RewrittenPart {
+    pub(crate) fn new(first: &[u8], last: &[u8]) -> Self {
+        Self {
+            text: [first, last].concat().into(),
+            first_len: first.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn first(&self) -> &[u8] {
+        &self.text[..self.first_len]
+    }
+
+    #[inline]
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.text[self.first_len..]
+    }
 }
 
 /// The ends of recent lines, rewritten.
@@ -72,15 +93,17 @@ pub(crate) struct RewrittenTails {
 pub(crate) struct RewriteBuffers([LineBuffer; 2]);
 
 impl RewriteBuffers {
-    pub(crate) fn rewrite(&mut self, json: &[u8], rewrite: RewriteTail) -> RewrittenPart {
+    /// Rewrites the members of all parts, one part after the other.
+    pub(crate) fn rewrite(
+        &mut self,
+        parts: &[KeyedMembers<'_>],
+        rewrite: RewriteTail,
+    ) -> RewrittenPart {
         let Self(halves) = self;
         halves.iter_mut().for_each(LineBuffer::clear);
-        rewrite(json, halves);
+        parts.iter().for_each(|part| rewrite(*part, halves));
         let [first, last] = halves;
-        RewrittenPart {
-            first: first.as_bytes().to_vec(),
-            last: last.as_bytes().to_vec(),
-        }
+        RewrittenPart::new(first.as_bytes(), last.as_bytes())
     }
 }
 
@@ -127,7 +150,7 @@ impl RewrittenTails {
         known_json.clear();
         known_json.shrink_to(MAX_RETAINED_LEN);
         known_json.extend_from_slice(json);
-        *rewritten = self.buffers.rewrite(json, rewrite);
+        *rewritten = (self.buffers).rewrite(&[KeyedMembers::from_text(json)], rewrite);
         index
     }
 }

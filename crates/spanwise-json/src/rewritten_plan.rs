@@ -5,6 +5,7 @@ use crate::{
     format_table::Kind,
     line_buffer::{LineBuffer, PaddedBytes},
     line_template::LineTemplate,
+    member_keys::KeyedMembers,
     plan::{Key, Role},
     rewrite::RewriteByParts,
     value_starts::ValueStart,
@@ -77,30 +78,30 @@ impl RewrittenPlan {
         let members = &head[template.table.time.quote().len()..];
         let rewritten = (by_parts.head)(members, message.is_some());
         let mut halves = [LineBuffer::default(), LineBuffer::default()];
-        (by_parts.tail)(close, &mut halves);
+        (by_parts.tail)(KeyedMembers::from_text(close), &mut halves);
         let [first, last] = halves;
         let key = |key| RewrittenKey::new(key, by_parts.around);
         // `LineTemplate::max_line` limits a line whose head is flat JSON. The rewritten head has
         // another length.
-        let start_len = template.rewritten_open.as_bytes().len() + rewritten.first.len();
+        let start_len = template.rewritten_open.as_bytes().len() + rewritten.first().len();
         let json_start_len = template.before_open.as_bytes().len() + head.len();
         let max_mixed = (template.max_line + start_len).saturating_sub(json_start_len);
         Self {
             by_parts,
-            head: PaddedBytes::new(rewritten.first),
+            head: PaddedBytes::new(rewritten.first().to_vec()),
             keys: keys.iter().map(key).collect(),
             message,
             close: match by_parts.end_fields {
                 None => [
-                    PaddedBytes::new([first.as_bytes(), &rewritten.last].concat()),
+                    PaddedBytes::new([first.as_bytes(), rewritten.last()].concat()),
                     PaddedBytes::default(),
                 ],
                 Some(_) => [
                     PaddedBytes::new(first.as_bytes().to_vec()),
-                    PaddedBytes::new([last.as_bytes(), &rewritten.last].concat()),
+                    PaddedBytes::new([last.as_bytes(), rewritten.last()].concat()),
                 ],
             },
-            end: rewritten.last,
+            end: rewritten.last().to_vec(),
             max_plain: max_mixed.saturating_sub(close.len()),
             max_mixed,
         }

@@ -152,7 +152,7 @@ where
         let spans = unshared.map(|spans| spans.rewritten(by_parts.tail, &mut tails.buffers));
         if is_plain {
             if let Some(spans) = spans {
-                line.push(&spans.first);
+                line.push(spans.first());
             }
             let [first, last] = &rewritten.close;
             if !first.as_bytes().is_empty() {
@@ -161,7 +161,7 @@ where
             if let Some(end_fields) = by_parts.end_fields {
                 end_fields(line);
                 if let Some(spans) = spans {
-                    line.push_short(&spans.last);
+                    line.push_short(spans.last());
                 }
                 line.push_padded(last);
             }
@@ -169,15 +169,15 @@ where
             let tail = tails.get(self.id, &line.as_bytes()[fields_end..], by_parts.tail);
             line.truncate(fields_end);
             if let Some(spans) = spans {
-                line.push(&spans.first);
+                line.push(spans.first());
             }
-            line.push(&tail.first);
+            line.push(tail.first());
             if let Some(end_fields) = by_parts.end_fields {
                 end_fields(line);
                 if let Some(spans) = spans {
-                    line.push(&spans.last);
+                    line.push(spans.last());
                 }
-                line.push(&tail.last);
+                line.push(tail.last());
             }
             line.push(&rewritten.end);
         }

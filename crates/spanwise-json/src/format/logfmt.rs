@@ -11,8 +11,8 @@ use crate::{
         environment, file, line as line_number, service_name, service_node, service_version,
         target, text,
     },
-    json_lexer::members,
     line_buffer::{BLOCK_LEN, LineBuffer, small_block},
+    member_keys::KeyedMembers,
     plan::quoted_key,
     rewrite::{Rewrite, RewriteByParts, RewrittenPart},
     spelling::Spelling,
@@ -96,14 +96,11 @@ fn line(json: &[u8], to: &mut LineBuffer) {
 fn head(json: &[u8], _: bool) -> RewrittenPart {
     let mut to = LineBuffer::default();
     words(json, &mut to);
-    RewrittenPart {
-        first: to.as_bytes().to_vec(),
-        last: b"\n".to_vec(),
-    }
+    RewrittenPart::new(to.as_bytes(), b"\n")
 }
 
-fn tail(json: &[u8], [to, _]: &mut [LineBuffer; 2]) {
-    words(json, to);
+fn tail(members: KeyedMembers<'_>, [to, _]: &mut [LineBuffer; 2]) {
+    push_words(members, to);
 }
 
 /// Returns ` key=` for any value: texts, numbers and booleans are written as in JSON, and
@@ -113,9 +110,13 @@ fn around(opening: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> 
     Some(([b" ", key, b"="].concat(), b""))
 }
 
-/// Appends members as ` key=value`.
 fn words(json: &[u8], to: &mut LineBuffer) {
-    for member in members(json) {
+    push_words(KeyedMembers::from_text(json), to);
+}
+
+/// Appends members as ` key=value`.
+fn push_words(members: KeyedMembers<'_>, to: &mut LineBuffer) {
+    for member in members.members() {
         let start = to.len();
         to.push_short(member.quoted_key());
         // The quotes of the key become a space and an equals sign.

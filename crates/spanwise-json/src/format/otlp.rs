@@ -16,6 +16,7 @@ use crate::{
     },
     json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
     line_buffer::LineBuffer,
+    member_keys::KeyedMembers,
     plan::quoted_key,
     rewrite::{Rewrite, RewriteByParts, RewrittenPart},
 };
@@ -155,10 +156,15 @@ impl<'a> Record<'a> {
     }
 
     /// Takes the members that are not attributes, and appends the others as `{attribute},`.
-    fn push_attributes(&mut self, json: &'a [u8], to: &mut LineBuffer) {
-        for member in members(json) {
+    fn push_attributes(&mut self, members: KeyedMembers<'a>, to: &mut LineBuffer) {
+        for member in members.members() {
             let key = member.quoted_key();
-            if self.take(&member) || key == b"\"\"" {
+            let is_attribute = match key {
+                b"\"\"" => false,
+                [_, b'#', ..] => !self.take(&member),
+                _ => true,
+            };
+            if !is_attribute {
                 continue;
             }
             if unquoted(key) == TRUNCATED.as_bytes() {
@@ -213,7 +219,7 @@ impl<'a> Record<'a> {
 fn record(line: &[u8], to: &mut LineBuffer) {
     let mut record = Record::default();
     let mut attributes = LineBuffer::default();
-    record.push_attributes(line, &mut attributes);
+    record.push_attributes(KeyedMembers::from_text(line), &mut attributes);
     let start = to.len();
     if let Some(time) = record.time {
         push_all(to, &[b",\"timeUnixNano\":", time]);
@@ -242,15 +248,12 @@ fn head(json: &[u8], has_message: bool) -> RewrittenPart {
         first.push(ATTRIBUTES);
     }
     record.push_end(&mut last);
-    RewrittenPart {
-        first: first.as_bytes().to_vec(),
-        last: last.as_bytes().to_vec(),
-    }
+    RewrittenPart::new(first.as_bytes(), last.as_bytes())
 }
 
-fn tail(json: &[u8], [first, last]: &mut [LineBuffer; 2]) {
+fn tail(members: KeyedMembers<'_>, [first, last]: &mut [LineBuffer; 2]) {
     let mut record = Record::default();
-    record.push_attributes(json, first);
+    record.push_attributes(members, first);
     record.push_last(last);
 }
 
@@ -343,7 +346,13 @@ fn push_all(to: &mut LineBuffer, parts: &[&[u8]]) {
 
 fn push_attribute(to: &mut LineBuffer, quoted_key: &[u8], value: &[u8]) {
     to.push_block(b"{\"key\":", 7);
-    to.push_small(quoted_key);
+    to.push_short(quoted_key);
+    // Most values are texts.
+    if value.first() == Some(&b'"') {
+        to.push_block(b",\"value\":{\"stringValue\":", 24);
+        to.push_short(value);
+        return to.push_block(b"}}", 2);
+    }
     to.push_block(b",\"value\":", 9);
     push_any_value(to, value);
     to.push_byte(b'}');
@@ -400,22 +409,22 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
     match kind_of(value) {
         Kind::Text => {
             to.push_block(b"{\"stringValue\":", 15);
-            to.push_small(value);
+            to.push_short(value);
         }
         Kind::Bool => {
             to.push_block(b"{\"boolValue\":", 13);
-            to.push_small(value);
+            to.push_short(value);
         }
         Kind::Number => {
             to.push_block(b"{\"doubleValue\":", 15);
-            to.push_small(value);
+            to.push_short(value);
         }
         Kind::Integer => {
             match is_int64(value) {
                 true => to.push_block(b"{\"intValue\":\"", 13),
                 false => to.push_block(b"{\"stringValue\":\"", 16),
             }
-            to.push_small(value);
+            to.push_short(value);
             to.push_byte(b'"');
         }
         // `null` becomes `{}`: an `AnyValue` without a value.

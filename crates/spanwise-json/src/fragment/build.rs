@@ -85,7 +85,7 @@ impl Fragment {
             };
             let _ = extras.set(Box::new(Extras {
                 altered: Some(altered),
-                rewritten: OnceBox::new(),
+                ..Extras::default()
             }));
         }
         Self {
