@@ -120,16 +120,19 @@ impl<'a> KeyedMembers<'a> {
     /// its end.
     pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
         let mut entries = self.entries.iter();
-        let mut rest = self.text;
-        std::iter::from_fn(move || {
-            let len = entries.next().map_or(LONG, |entry| len_in(*entry));
-            let member = match len {
+        let (mut rest, without_entries) = match self.entries {
+            [] => (&b""[..], self.text),
+            _ => (self.text, &b""[..]),
+        };
+        let with_entries = std::iter::from_fn(move || {
+            let member = match len_in(*entries.next()?) {
                 LONG => members(rest).next(),
                 len => Member::with_len(rest, len.into()),
             }?;
             rest = &rest[member.bytes.len()..];
             Some(member)
-        })
+        });
+        with_entries.chain(members(without_entries))
     }
 
     /// Returns the members that `keep` returns true for.

@@ -62,8 +62,11 @@ pub(crate) struct RewrittenPart {
 
 impl RewrittenPart {
     pub(crate) fn new(first: &[u8], last: &[u8]) -> Self {
+        let mut text = Vec::with_capacity(first.len() + last.len());
+        text.extend_from_slice(first);
+        text.extend_from_slice(last);
         Self {
-            text: [first, last].concat().into(),
+            text: text.into(),
             first_len: first.len(),
         }
     }
