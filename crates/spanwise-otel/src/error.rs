@@ -6,7 +6,7 @@ use spanwise_core::ParseError;
 
 use crate::SignalKind;
 
-/// Why [`OtelBuilder::build`](crate::OtelBuilder::build) failed.
+/// The reason why [`OtelBuilder::build`](crate::OtelBuilder::build) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OtelError {
