@@ -47,7 +47,8 @@ use crate::{
 /// an HTTP request.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
-/// request.
+/// request. It exports no spans of a sender thread, and none whose target is a crate of
+/// OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,

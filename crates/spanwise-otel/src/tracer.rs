@@ -50,8 +50,8 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export spans at INFO of the
-    /// scope's name as target. API spans have no level, so they count as INFO.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export a span at INFO whose
+    /// target is the name of the scope. API spans have no level, so they count as INFO.
     is_exported: bool,
 }
 
