@@ -252,6 +252,28 @@ fn span_fields_are_added_on_request() {
     assert_eq!(none.with_body("second").keys(), ["a", "request_id"]);
 }
 
+#[test]
+fn omitted_error_of_a_span_adds_nothing() {
+    let log = || {
+        let job = info_span!("job", spanwise.unit = Empty, error = Empty);
+        let _entered = job.enter();
+        job.record("error", err(&Declined));
+        info!("retried");
+    };
+    let omitted = records(LogOptions::default(), log).only();
+    assert_eq!(omitted.keys(), Vec::<&str>::new());
+    let shown = LogOptions::default().span_fields(SpanFields::All);
+    let shown = records(shown, log).only();
+    assert_eq!(shown.text("exception.message"), Some("declined"));
+    // Another field does not bring the error with it.
+    let other = || {
+        let _job = info_span!("job", order_id = 7, error = err(&Declined)).entered();
+        info!("retried");
+    };
+    let other = records(LogOptions::default(), other).only();
+    assert_eq!(other.keys(), ["order_id"]);
+}
+
 /// Gives each span an identity, as the layer of spans does.
 struct GiveIdentities {
     flags: u8,
