@@ -64,7 +64,9 @@ struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
     record_fields: Box<[u8]>,
-    is_exported: bool,
+    /// Whether events of the callsite are exported. `None` for records of `tracing-log`, because
+    /// they share one callsite per level, and their target is a field.
+    is_exported: Option<bool>,
     /// Whether a span of the callsite has a [`SpanNode`] of its own, instead of its parent's.
     has_own_node: bool,
 }
@@ -268,6 +270,22 @@ where
         );
     }
 
+    /// Returns whether the levels of the options export the event.
+    #[inline]
+    fn is_exported(&self, plan: &LogPlan, event: &Event<'_>) -> bool {
+        let is_exported = plan.is_exported;
+        is_exported.unwrap_or_else(|| self.is_record_exported(event))
+    }
+
+    /// Decides about a record of `tracing-log` by its own target.
+    #[cold]
+    fn is_record_exported(&self, record: &Event<'_>) -> bool {
+        let callsite = record.metadata();
+        let target = LogRecord::from_event(record).target;
+        let target = target.as_deref().unwrap_or(callsite.target());
+        !is_opentelemetry_target(target) && self.options.exports(*callsite.level(), target)
+    }
+
     /// Returns whether the event is dropped because its trace is not sampled.
     #[inline]
     fn is_sampled_out(&self, event: &Event<'_>, identity: Option<&SpanIdentity>) -> bool {
@@ -297,7 +315,7 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
         let plan = self.plan(event.metadata());
-        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
+        if !self.is_exported(plan, event) {
             return;
         }
         let span = ctx.event_span(event);
@@ -382,12 +400,10 @@ impl LogPlan {
             }
         }
         Self {
-            callsite: plan,
             record_fields: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
-            is_exported: options.levels.as_ref().is_none_or(|levels| {
-                let level = levels.level(callsite.target());
-                level.is_some_and(|level| *callsite.level() <= level)
-            }),
+            is_exported: (!plan.is_log_record)
+                .then(|| options.exports(*callsite.level(), callsite.target())),
+            callsite: plan,
             has_own_node,
         }
     }
@@ -447,12 +463,6 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
         // No field of `tracing` is an array.
         AnyValue::Array(_) => {}
     }
-}
-
-#[cold]
-fn is_record_of_opentelemetry(event: &Event<'_>) -> bool {
-    let target = LogRecord::from_event(event).target;
-    target.is_some_and(|target| is_opentelemetry_target(&target))
 }
 
 /// Returns the scope of a record of the `log` crate. Adds its source location, if that is

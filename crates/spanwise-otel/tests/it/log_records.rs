@@ -461,6 +461,25 @@ fn records_of_the_log_crate_have_their_own_origin() {
 }
 
 #[test]
+fn levels_read_the_target_of_a_log_record() {
+    let levels = "shop=info,h2=warn,log=off".parse().unwrap();
+    let records = records(LogOptions::default().levels(levels), || {
+        let log = |target: &str, level, text: &str| {
+            // As the bridge of `tracing-log` makes them.
+            let mut record = log::Record::builder();
+            record.target(target).level(level);
+            tracing_log::format_trace(&record.args(format_args!("{text}")).build()).unwrap();
+        };
+        log("shop::pay", log::Level::Info, "paid");
+        log("shop::pay", log::Level::Debug, "details of the payment");
+        log("h2::client", log::Level::Info, "connected");
+        log("h2::client", log::Level::Warn, "connection lost");
+        log("other", log::Level::Error, "not covered");
+    });
+    assert_eq!(records.bodies(), ["paid", "connection lost"]);
+}
+
+#[test]
 fn events_of_opentelemetry_are_not_exported() {
     let records = records(LogOptions::default(), || {
         info!(target: "opentelemetry", "of the API");
