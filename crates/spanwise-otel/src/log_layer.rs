@@ -270,11 +270,13 @@ where
         );
     }
 
-    /// Returns whether the levels of the options export the event.
+    /// Returns whether the event is exported, by the levels of the options or because its
+    /// [`EventContext`] requires it.
     #[inline]
     fn is_exported(&self, plan: &LogPlan, event: &Event<'_>) -> bool {
         let is_exported = plan.is_exported;
         is_exported.unwrap_or_else(|| self.is_record_exported(event))
+            || EventContext::forces_emit(event.metadata())
     }
 
     /// Decides about a record of `tracing-log` by its own target.
@@ -313,9 +315,11 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        let facts = EventContext::take();
         let plan = self.plan(event.metadata());
-        if !self.is_exported(plan, event) {
+        // Before the context is taken, because it may require the export.
+        let is_exported = self.is_exported(plan, event);
+        let facts = EventContext::take();
+        if !is_exported {
             return;
         }
         let span = ctx.event_span(event);

@@ -99,6 +99,50 @@ fn suppressed_events_are_counted() {
     assert_eq!(kept as i64 + suppressed, 10);
 }
 
+#[test]
+fn levels_do_not_drop_summaries() {
+    let records = Records::default();
+    let sampler: Sampler = "info=2/s".parse().unwrap();
+    let options = LogOptions::default().levels("shop=info".parse().unwrap());
+    let sink = OtelLogs::new(records.clone(), options).sampled(sampler.clone());
+    let stack = tracing_subscriber::registry().with(sink);
+    tracing::subscriber::with_default(stack, || {
+        for n in 0..10 {
+            info!(target: "shop::pay", n, "often");
+        }
+        sampler.emit_summaries();
+        info!(target: "spanwise::sampler", "of the application");
+    });
+    let suppressed: i64 = records
+        .all()
+        .iter()
+        .filter_map(|record| record.int("suppressed"))
+        .sum();
+    let bodies = records.bodies();
+    let kept = bodies.iter().filter(|body| *body == "often").count();
+    assert_eq!(kept as i64 + suppressed, 10, "{bodies:?}");
+    assert!(!bodies.iter().any(|body| body == "of the application"));
+}
+
+#[test]
+fn levels_do_not_drop_the_header_of_a_dump() {
+    let records = Records::default();
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    let options = LogOptions::default().levels("shop=debug".parse().unwrap());
+    let sink = recorder.sink(records.clone(), levels.handle(), |writer| {
+        OtelLogs::new(writer, options)
+    });
+    let stack = tracing_subscriber::registry().with(sink).with(levels);
+    tracing::subscriber::with_default(stack, || {
+        let _request = info_span!("request").entered();
+        debug!(target: "shop::stock", "looked up");
+        error!(target: "shop::pay", "no such order");
+    });
+    let header = "flight recorder: buffered events of this request follow";
+    assert_eq!(records.bodies(), [header, "looked up", "no such order"]);
+}
+
 /// An error with a secret in each text.
 #[derive(Debug)]
 struct Leaky(&'static str, Option<Box<Self>>);
