@@ -182,7 +182,8 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
         drop(state);
         if is_first_panic {
             let reason = format_args!("a callback of the metric {} panicked", self.instrument);
-            report.fault(Fault::Setup, &reason);
+            // Unthrottled, because later panics are not reported.
+            report.fault_unthrottled(Fault::Setup, &reason);
         }
     }
 }
