@@ -269,6 +269,14 @@ impl Attributes {
         self.add(LookupKey::Name(name), value);
     }
 
+    /// [`push_named`](Self::push_named) for a short attribute that the exporter adds. It is added
+    /// even if the attributes of the application have reached the limits.
+    #[inline]
+    pub(crate) fn push_unlimited(&mut self, name: &str, value: AnyValue<'_>) {
+        let entry = self.encode(LookupKey::Name(name), value);
+        self.entries.push(entry);
+    }
+
     /// Adds [`DISPLACED_PREFIX`] to the key of the attribute `name`, if there is one. Another
     /// attribute can then have that key.
     pub(crate) fn displace(&mut self, name: &str) {

@@ -28,6 +28,7 @@ use crate::{
     limits::MAX_VALUE_LEN,
     log_encoding::{
         ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_head, encode_output,
+        max_attributes_len,
     },
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
@@ -225,7 +226,8 @@ where
                 Cow::Borrowed(&*plan.callsite.scope)
             }
         };
-        push_facts(attributes, facts);
+        push_facts(scratch, &plan.record_fields, facts);
+        let attributes = &mut scratch.attributes;
         let mut ids = identity.map(RecordIds::from);
         if let Some(node) = node {
             node.read(|span| {
@@ -490,19 +492,25 @@ fn push_origin(
 }
 
 /// Adds the facts that wrappers of the layer know about the event: its sample rate, and whether it
-/// was buffered.
+/// was buffered. A field with the same key is [displaced](Attributes::displace).
+///
+/// The limits do not drop the facts, because a record without its rate would count as one event.
+/// Attributes that leave no room for them are dropped instead.
 #[inline]
-fn push_facts(attributes: &mut Attributes, facts: EventContext) {
-    if let Some(rate) = facts.sample_rate.filter(|rate| rate.is_finite()) {
-        push_reserved(attributes, "sample_rate", AnyValue::Double(rate));
+fn push_facts(scratch: &mut LogScratch, record_fields: &[u8], facts: EventContext) {
+    let rate = facts.sample_rate.filter(|rate| rate.is_finite());
+    let rate = rate.map(|rate| ("sample_rate", AnyValue::Double(rate)));
+    let buffered = facts.buffered.then_some(("buffered", AnyValue::Bool(true)));
+    let facts = [rate, buffered];
+    if facts.iter().all(Option::is_none) {
+        return;
     }
-    if facts.buffered {
-        push_reserved(attributes, "buffered", AnyValue::Bool(true));
+    let attributes = &mut scratch.attributes;
+    for (key, _) in facts.iter().flatten() {
+        attributes.displace(key);
     }
-}
-
-/// Adds an attribute of the exporter. [Displaces](Attributes::displace) a field with the same key.
-fn push_reserved(attributes: &mut Attributes, key: &str, value: AnyValue<'_>) {
-    attributes.displace(key);
-    attributes.push_named(key, value);
+    attributes.truncate(max_attributes_len(record_fields, &scratch.body));
+    for (key, value) in facts.into_iter().flatten() {
+        attributes.push_unlimited(key, value);
+    }
 }
