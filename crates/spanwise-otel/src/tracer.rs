@@ -150,8 +150,7 @@ impl OtelTracer {
             recorded.add_event(&encoded, limits);
         }
         for link in builder.links.into_iter().flatten() {
-            let encoded = encode_link(&self.pipeline, &link.span_context, link.attributes);
-            recorded.add_link(&encoded, limits);
+            recorded.add_link(&encode_link(&self.pipeline, link), limits);
         }
         recorded
     }
