@@ -32,8 +32,9 @@ pub(crate) fn redacted_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> C
 }
 
 fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, value: &Value) {
-    let redaction = policy.map_or(Redaction::Keep, |policy| {
-        redaction(policy, policy.verdicts(key), key, value)
+    let verdicts = policy.map(|policy| (policy, policy.verdicts(key)));
+    let redaction = verdicts.map_or(Redaction::Keep, |(policy, verdicts)| {
+        redaction(policy, verdicts, key, value)
     });
     match redaction {
         Redaction::Keep => {}
@@ -46,7 +47,8 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
         Value::F64(double) => to.set_named(key, AnyValue::Double(*double)),
         Value::String(text) => to.set_named(key, AnyValue::Text(text.as_str())),
         Value::Array(array) => {
-            let elements = encode_array(to, policy, key, array);
+            let scanned = verdicts.filter(|(_, verdicts)| verdicts.text != KeyVerdict::Trust);
+            let elements = encode_array(to, scanned.map(|(policy, _)| policy), key, array);
             to.set_named(key, AnyValue::Array(&elements));
         }
         // `Value` is non-exhaustive.
@@ -56,7 +58,7 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
 
 /// Returns the policy's decision about a value. About an array of texts, the policy decides only if
 /// the key suffices. Otherwise the result is [`Redaction::Keep`], and the caller must redact each
-/// text.
+/// text, unless the verdict is [`KeyVerdict::Trust`].
 pub(crate) fn redaction(
     policy: &dyn Redact,
     verdicts: KeyVerdicts,
@@ -80,8 +82,9 @@ pub(crate) fn redaction(
 /// a text.
 const MAX_ELEMENT_OVERHEAD_LEN: usize = 16;
 
-/// Returns the encoded elements of an `ArrayValue`, with redacted texts. They have at most
-/// [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are omitted.
+/// Returns the encoded elements of an `ArrayValue`, with texts that `policy` has redacted. They have
+/// at most [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are
+/// omitted.
 fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();

@@ -5,7 +5,7 @@ use std::{borrow::Cow, ptr, sync::Arc, time::SystemTime};
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId,
     baggage::BaggageExt as _,
-    trace::{Span, SpanContext, Status, TraceContextExt as _, TraceState},
+    trace::{Link, Span, SpanContext, Status, TraceContextExt as _, TraceState},
 };
 use spanwise_core::internal::{
     SpanIdentity,
@@ -189,7 +189,7 @@ impl Span for OtelSpan {
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         self.with_open(|pipeline, span| {
-            let link = encode_link(pipeline, &span_context, attributes);
+            let link = encode_link(pipeline, Link::new(span_context, attributes, 0));
             span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));
         });
     }
@@ -210,16 +210,14 @@ impl Drop for OtelSpan {
 }
 
 /// Encodes a `Link`.
-pub(crate) fn encode_link(
-    pipeline: &SpanPipeline,
-    linked: &SpanContext,
-    attributes: Vec<KeyValue>,
-) -> Vec<u8> {
+pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Vec<u8> {
     let limits = pipeline.options.limits.link_attributes;
     let mut encoded_attributes = Attributes::new(LINK_ATTRIBUTES, limits);
-    set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
+    set_attributes(&mut encoded_attributes, pipeline.policy(), link.attributes);
+    encoded_attributes.add_dropped(link.dropped_attributes_count);
+    let linked = &link.span_context;
     let state = linked.trace_state().header();
-    let mut link = Vec::new();
+    let mut encoded = Vec::new();
     LinkedSpan {
         trace_id: linked.trace_id().to_bytes(),
         span_id: linked.span_id().to_bytes(),
@@ -227,8 +225,8 @@ pub(crate) fn encode_link(
         state: Some(&*state).filter(|state| !state.is_empty()),
         is_remote: linked.is_remote(),
     }
-    .encode(Some(&encoded_attributes), &mut link);
-    link
+    .encode(Some(&encoded_attributes), &mut encoded);
+    encoded
 }
 
 /// Returns the identity of a new span below `parent`, a span of this or of another process, and

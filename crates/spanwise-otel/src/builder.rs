@@ -285,8 +285,8 @@ impl OtelBuilder {
         &mut self,
         resource: &Resource,
     ) -> [Option<(Arc<Destination>, SignalOptions)>; 3] {
-        self.apply_named_sampler();
-        self.apply_named_listener();
+        self.check_named_sampler();
+        self.check_named_listener();
         self.invalid.extend(self.metrics_options.invalid());
         let signals = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
         let destinations = signals.map(|signal| self.destination(signal, resource));
@@ -306,18 +306,29 @@ impl OtelBuilder {
         destinations
     }
 
-    fn apply_named_listener(&mut self) {
+    /// Changes the address for Prometheus that variables set, and the option that follows from it.
+    pub(crate) fn change_named_listener(&mut self, change: impl FnOnce(&mut NamedListener)) {
         const DEFAULT: (&str, u16) = ("localhost", 9464);
+        change(&mut self.named_listener);
         let NamedListener {
             host,
             port,
             is_requested,
-        } = std::mem::take(&mut self.named_listener);
-        if is_requested {
-            let host = host.unwrap_or_else(|| DEFAULT.0.to_owned());
-            let options = std::mem::take(&mut self.metrics_options);
-            self.metrics_options = options.prometheus(host, port.unwrap_or(DEFAULT.1));
-        } else if host.is_some() || port.is_some() {
+        } = &self.named_listener;
+        // At once and not in `build`, so that an option that is set later takes precedence.
+        if *is_requested {
+            let host = host.as_deref().unwrap_or(DEFAULT.0).to_owned();
+            self.metrics_options.prometheus = Some((host, port.unwrap_or(DEFAULT.1)));
+        }
+    }
+
+    fn check_named_listener(&mut self) {
+        let NamedListener {
+            host,
+            port,
+            is_requested,
+        } = &self.named_listener;
+        if !is_requested && (host.is_some() || port.is_some()) {
             self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Metrics),
                 option: if host.is_some() {
@@ -333,26 +344,27 @@ impl OtelBuilder {
         }
     }
 
-    fn apply_named_sampler(&mut self) {
-        const DEFAULT: &str = "parentbased_always_on";
-        let NamedSampler { name, argument } = &self.named_sampler;
-        if name.is_none() && argument.is_none() {
-            return;
+    /// Changes the sampler that variables set, and the option that follows from it.
+    pub(crate) fn change_named_sampler(&mut self, change: impl FnOnce(&mut NamedSampler)) {
+        change(&mut self.named_sampler);
+        // At once and not in `build`, so that an option that is set later takes precedence.
+        if let Some(Ok(sampler)) = self.named_sampler.parse() {
+            self.span_options.sampler = sampler;
         }
-        // Without a name, the default sampler applies, which takes no argument. So an error is
-        // about the argument.
-        let option = match name {
-            Some(_) => "sampler",
-            None => "sampler_argument",
-        };
-        let name = name.as_deref().unwrap_or(DEFAULT);
-        match TraceSampler::from_name(name, argument.as_deref()) {
-            Ok(sampler) => self.span_options.sampler = sampler,
-            Err(error) => self.invalid.push(InvalidOption {
+    }
+
+    fn check_named_sampler(&mut self) {
+        if let Some(Err(error)) = self.named_sampler.parse() {
+            self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
-                option,
+                // Without a name, the default sampler applies, which takes no argument. So the
+                // error is about the argument.
+                option: match self.named_sampler.name {
+                    Some(_) => "sampler",
+                    None => "sampler_argument",
+                },
                 error,
-            }),
+            });
         }
     }
 
@@ -477,6 +489,18 @@ impl OtelBuilder {
             report: self.report.clone(),
             clock: self.clock.clone(),
         }
+    }
+}
+
+impl NamedSampler {
+    /// Returns the sampler. `None` if no variable sets its name or its argument.
+    fn parse(&self) -> Option<Result<TraceSampler, ParseError>> {
+        const DEFAULT: &str = "parentbased_always_on";
+        let Self { name, argument } = self;
+        (name.is_some() || argument.is_some()).then(|| {
+            let name = name.as_deref().unwrap_or(DEFAULT);
+            TraceSampler::from_name(name, argument.as_deref())
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use spanwise_core::ParseError;
 
 use crate::SignalKind;
 
-/// Why [`OtelBuilder::build`](crate::OtelBuilder::build) failed.
+/// The reason why [`OtelBuilder::build`](crate::OtelBuilder::build) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OtelError {
@@ -23,7 +23,8 @@ pub enum OtelError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidOption {
-    /// The signal for which the option is set, or `None` for an option of all signals.
+    /// The signal for which the option is not valid. `None` for an option of all signals, or for
+    /// several signals with the same error.
     pub signal: Option<SignalKind>,
     /// The name of the setter, such as `endpoint`. Only variables set the options
     /// `sampler_argument`, `prometheus_host` and `prometheus_port`.

@@ -95,8 +95,9 @@ impl ExportOptions {
         self
     }
 
-    /// Sets after which time an incomplete batch is sent, up to an hour. Defaults to 5 s for traces
-    /// and 1 s for logs. Metrics have an [interval](crate::MetricsOptions::interval) instead.
+    /// Sets the time after which an incomplete batch is sent, up to an hour. Defaults to 5 s for
+    /// traces and 1 s for logs. Metrics have an [interval](crate::MetricsOptions::interval)
+    /// instead.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self

@@ -65,11 +65,11 @@
 //! # Limits
 //!
 //! Each exported signal has a queue and a sender thread. Other threads wait for the collector only
-//! in a flush and in a shutdown. [`Otel::stats`] counts what the collector does not accept, what
-//! exceeds the [queue](ExportOptions::max_queue_len), and what the shutdown loses. A line on stderr
-//! reports the loss. By default, a span or record has at most 128 attributes. All its attributes
-//! together have at most 64 KiB, and one value 16 KiB. A forked child exports its own spans and
-//! records, and no metrics.
+//! in a flush and in a shutdown. [`Otel::stats`] counts the data that the collector does not
+//! accept, that exceeds the [queue](ExportOptions::max_queue_len), or that is lost at the shutdown.
+//! A line on stderr reports the loss. By default, a span or record has at most 128 attributes. A
+//! record has at most 64 KiB, and so have the attributes, events and links of a span together. One
+//! value has at most 16 KiB. A forked child exports its own spans and records, and no metrics.
 //!
 //! # Features
 //!

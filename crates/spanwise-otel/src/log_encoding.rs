@@ -34,6 +34,11 @@ const EVENT_NAME: u32 = 12;
 /// The length that is reserved for the field with the number of dropped attributes.
 const DROPPED_ATTRIBUTES_LEN: usize = 8;
 
+/// The maximum length of all parts of a record that are not application data: the times, the ids,
+/// `sample_rate`, `buffered`, the number of dropped attributes, and the header of the body. They
+/// have at most 109 bytes.
+const MAX_SHORT_PARTS_LEN: usize = 128;
+
 /// The field number of a `ScopeLogs` in a `ResourceLogs`.
 const SCOPE_LOGS: u32 = 2;
 /// The field numbers of the scope and of the records in a `ScopeLogs`.
@@ -125,6 +130,13 @@ pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
     if attributes.dropped() > 0 {
         head.uint(DROPPED_ATTRIBUTES_COUNT, attributes.dropped().into());
     }
+}
+
+/// Returns the length that attributes may have next to `sample_rate`, `buffered` and all other parts
+/// of a record with these callsite fields and this body.
+pub(crate) fn max_attributes_len(callsite_fields: &[u8], body: &str) -> usize {
+    let reserved = callsite_fields.len() + body.len() + MAX_SHORT_PARTS_LEN;
+    MAX_ATTRIBUTES_LEN.saturating_sub(reserved)
 }
 
 /// Encodes the record in `scratch`, after [`encode_head`], into `scratch.output`.

@@ -28,6 +28,7 @@ use crate::{
     limits::MAX_VALUE_LEN,
     log_encoding::{
         ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_head, encode_output,
+        max_attributes_len,
     },
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
@@ -64,7 +65,9 @@ struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
     record_fields: Box<[u8]>,
-    is_exported: bool,
+    /// Whether events of the callsite are exported. `None` for records of `tracing-log`, because
+    /// they share one callsite per level, and their target is a field.
+    is_exported: Option<bool>,
     /// Whether a span of the callsite has a [`SpanNode`] of its own, instead of its parent's.
     has_own_node: bool,
 }
@@ -223,7 +226,8 @@ where
                 Cow::Borrowed(&*plan.callsite.scope)
             }
         };
-        push_facts(attributes, facts);
+        push_facts(scratch, &plan.record_fields, facts);
+        let attributes = &mut scratch.attributes;
         let mut ids = identity.map(RecordIds::from);
         if let Some(node) = node {
             node.read(|span| {
@@ -268,6 +272,24 @@ where
         );
     }
 
+    /// Returns whether the event is exported, by the levels of the options or because its
+    /// [`EventContext`] requires it.
+    #[inline]
+    fn is_exported(&self, plan: &LogPlan, event: &Event<'_>) -> bool {
+        let is_exported = plan.is_exported;
+        is_exported.unwrap_or_else(|| self.is_record_exported(event))
+            || EventContext::forces_emit(event.metadata())
+    }
+
+    /// Decides about a record of `tracing-log` by its own target.
+    #[cold]
+    fn is_record_exported(&self, record: &Event<'_>) -> bool {
+        let callsite = record.metadata();
+        let target = LogRecord::from_event(record).target;
+        let target = target.as_deref().unwrap_or(callsite.target());
+        !is_opentelemetry_target(target) && self.options.exports(*callsite.level(), target)
+    }
+
     /// Returns whether the event is dropped because its trace is not sampled.
     #[inline]
     fn is_sampled_out(&self, event: &Event<'_>, identity: Option<&SpanIdentity>) -> bool {
@@ -295,9 +317,11 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        let facts = EventContext::take();
         let plan = self.plan(event.metadata());
-        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
+        // Before the context is taken, because it may require the export.
+        let is_exported = self.is_exported(plan, event);
+        let facts = EventContext::take();
+        if !is_exported {
             return;
         }
         let span = ctx.event_span(event);
@@ -382,12 +406,10 @@ impl LogPlan {
             }
         }
         Self {
-            callsite: plan,
             record_fields: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
-            is_exported: options.levels.as_ref().is_none_or(|levels| {
-                let level = levels.level(callsite.target());
-                level.is_some_and(|level| *callsite.level() <= level)
-            }),
+            is_exported: (!plan.is_log_record)
+                .then(|| options.exports(*callsite.level(), callsite.target())),
+            callsite: plan,
             has_own_node,
         }
     }
@@ -449,12 +471,6 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
     }
 }
 
-#[cold]
-fn is_record_of_opentelemetry(event: &Event<'_>) -> bool {
-    let target = LogRecord::from_event(event).target;
-    target.is_some_and(|target| is_opentelemetry_target(&target))
-}
-
 /// Returns the scope of a record of the `log` crate. Adds its source location, if that is
 /// requested.
 #[cold]
@@ -476,19 +492,25 @@ fn push_origin(
 }
 
 /// Adds the facts that wrappers of the layer know about the event: its sample rate, and whether it
-/// was buffered.
+/// was buffered. A field with the same key is [displaced](Attributes::displace).
+///
+/// The limits do not drop the facts, because a record without its rate would count as one event.
+/// Attributes that leave no room for them are dropped instead.
 #[inline]
-fn push_facts(attributes: &mut Attributes, facts: EventContext) {
-    if let Some(rate) = facts.sample_rate.filter(|rate| rate.is_finite()) {
-        push_reserved(attributes, "sample_rate", AnyValue::Double(rate));
+fn push_facts(scratch: &mut LogScratch, record_fields: &[u8], facts: EventContext) {
+    let rate = facts.sample_rate.filter(|rate| rate.is_finite());
+    let rate = rate.map(|rate| ("sample_rate", AnyValue::Double(rate)));
+    let buffered = facts.buffered.then_some(("buffered", AnyValue::Bool(true)));
+    let facts = [rate, buffered];
+    if facts.iter().all(Option::is_none) {
+        return;
     }
-    if facts.buffered {
-        push_reserved(attributes, "buffered", AnyValue::Bool(true));
+    let attributes = &mut scratch.attributes;
+    for (key, _) in facts.iter().flatten() {
+        attributes.displace(key);
     }
-}
-
-/// Adds an attribute of the exporter. [Displaces](Attributes::displace) a field with the same key.
-fn push_reserved(attributes: &mut Attributes, key: &str, value: AnyValue<'_>) {
-    attributes.displace(key);
-    attributes.push_named(key, value);
+    attributes.truncate(max_attributes_len(record_fields, &scratch.body));
+    for (key, value) in facts.into_iter().flatten() {
+        attributes.push_unlimited(key, value);
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::ShardedCounter};
+use tracing_core::Level;
 
 use crate::limits::AttributeLimits;
 
@@ -67,10 +68,18 @@ impl LogOptions {
     }
 
     /// Sets which events are exported. Events of targets that the levels do not cover are not
-    /// exported. Defaults to all events that the layer receives.
+    /// exported. The summaries of samplers and the headers of dumps are exported at every level.
+    /// Defaults to all events that the layer receives.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = Some(levels);
         self
+    }
+
+    /// Returns whether the levels export an event at `level` of `target`.
+    pub(crate) fn exports(&self, level: Level, target: &str) -> bool {
+        let is_within = |most_verbose| level <= most_verbose;
+        let levels = self.levels.as_ref();
+        levels.is_none_or(|levels| levels.level(target).is_some_and(is_within))
     }
 
     /// Adds the source file and line as `code.file.path` and `code.line.number`.

@@ -38,7 +38,8 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl io::Write for &LogWriter {
-    /// Exports the first of the records in `records`.
+    /// Exports the first of the records in `records`, and returns its length. So `write_all`
+    /// exports all of them.
     fn write(&mut self, records: &[u8]) -> io::Result<usize> {
         let Some(decoded) = DecodedRecord::decode(records) else {
             return Err(io::Error::new(

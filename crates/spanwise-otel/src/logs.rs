@@ -23,8 +23,8 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// `exception.stacktrace`.
 ///
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
-/// The concatenated bytes of several events are a valid `ResourceLogs`, too. A [`LogWriter`]
-/// exports only the first record of a write, so write the bytes of each event separately.
+/// The concatenated bytes of several events are a valid `ResourceLogs`, too. Pass them to a
+/// [`LogWriter`] with `write_all`, because each `write` exports one record.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
 /// request. It writes no record of other events of a sender thread, and none of events whose target

@@ -74,8 +74,8 @@ pub use self::{
 /// The default of [`MetricsSetup::observation_timeout`].
 pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A scrape waits this long for callbacks. Afterwards, it has older observations of the callbacks
-/// that have not returned, as far as [`MetricsSetup::observation_timeout`] allows.
+/// A scrape waits this long for callbacks. For callbacks that have not returned by then, it shows
+/// older observations, as far as [`MetricsSetup::observation_timeout`] allows.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The limits of the queue. Payloads are not urgent, so they may take half of the items and bytes.
@@ -137,7 +137,7 @@ pub(crate) struct Metrics {
 struct Shared {
     meter_provider: OtelMeterProvider,
     readers: Readers,
-    /// The maximum number of payloads in the queue.
+    /// The maximum number of payloads that wait in the queue.
     max_waiting: usize,
     schedule: CollectionSchedule,
     exporter: Option<Exporter<MetricsPayload, ()>>,

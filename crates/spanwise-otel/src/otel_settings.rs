@@ -36,7 +36,8 @@ pub struct OtelSetting {
 }
 
 impl OtelBuilder {
-    /// Applies the value of a variable. See [`OtelSetting::all`].
+    /// Applies the value of a variable. Apply variables in the order of [`OtelSetting::all`]: a
+    /// limit for spans and log records would replace an earlier limit for one of them.
     ///
     /// # Errors
     /// If the text is not valid. The builder does not change then.

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use spanwise_core::{REDACTED, Redact};
 
-/// Replaces secrets in texts of a server: the values of the exporter's headers, and what the policy
-/// of the application redacts. The server may repeat values that it received.
+/// Replaces secrets in texts of a server: the values of the exporter's headers, and the parts that
+/// the policy of the application redacts. The server may repeat values that it received.
 #[derive(Clone)]
 pub(crate) struct ServerTextFilter {
     secrets: Vec<String>,

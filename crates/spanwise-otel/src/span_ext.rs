@@ -35,11 +35,12 @@ pub trait SpanExt: sealed::Sealed {
     /// [`context`](Self::context) then has the baggage of `cx`.
     ///
     /// Call it before the span is entered or gets a child or an event: from then on, a line or a
-    /// header may have its ids. HTTP requests need no call: `spanwise-http` reads their headers.
+    /// header may have the ids of the span. HTTP requests need no call: `spanwise-http` reads their
+    /// headers.
     ///
     /// # Errors
     /// [`SetParentError`]. The span stays where it is. The first error of an
-    /// [`OtelSpans`](crate::OtelSpans) layer is also reported.
+    /// [`OtelSpans`](crate::OtelSpans) layer is also reported as a fault.
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
 
     /// Adds a link to another span.
@@ -71,7 +72,7 @@ pub trait SpanExt: sealed::Sealed {
     );
 }
 
-/// Why the parent of a span cannot be set.
+/// The reason why the parent of a span cannot be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetParentError {

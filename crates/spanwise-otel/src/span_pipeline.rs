@@ -195,7 +195,8 @@ impl SpanPipeline {
             .has_reported_set_parent_failure
             .swap(true, Ordering::Relaxed)
         {
-            self.options.report.fault(
+            // Unthrottled, because later failures are not reported.
+            self.options.report.fault_unthrottled(
                 Fault::Setup,
                 &format_args!(
                     "set_parent did not move the span `{span}` to the trace of its parent: {error}"

@@ -26,9 +26,9 @@ use crate::{
 /// Add it to the registry before the layers that write lines: `registry().with(spans).with(lines)`.
 /// Those layers read the ids of a span when it is created.
 ///
-/// The span's fields become attributes, its callsite's name the name, and its target the
-/// instrumentation scope. A span with `http.request.method` is named by its method and route.
-/// These fields are special. All but `trace_id` may also be recorded later:
+/// The fields of a span become attributes, and its target becomes the instrumentation scope. The
+/// name is that of the callsite. A span with `http.request.method` is named by its method and route
+/// instead. These fields are special. All but `trace_id` may also be recorded later:
 ///
 /// | field | meaning |
 /// | --- | --- |
@@ -36,16 +36,19 @@ use crate::{
 /// | `otel.kind` | `internal`, `server`, `client`, `producer` or `consumer` |
 /// | `otel.status_code` | `OK` or `ERROR`. OK beats ERROR, in any order. |
 /// | `otel.status_description` | the description of an error. Sets ERROR, too. |
+/// | `otel.status_message` | another name of `otel.status_description` |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
 ///
-/// The field `span_id` and other fields whose names begin with `otel.` are not exported.
+/// The fields `span_id` and `spanwise.unit`, and other fields with the prefix `otel.`, are not
+/// exported.
 ///
 /// An event at ERROR makes the status of its span an error, but not the status of the ancestors. A
 /// status that the application sets takes precedence, and so does the outcome or the status code of
 /// an HTTP request.
 ///
 /// The layer filters nothing, except events that the sender thread of an exporter logs during a
-/// request.
+/// request. It exports no spans of a sender thread, and none whose target is a crate of
+/// OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,

@@ -50,8 +50,8 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export spans at INFO of the
-    /// scope's name as target. API spans have no level, so they count as INFO.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export a span at INFO whose
+    /// target is the name of the scope. API spans have no level, so they count as INFO.
     is_exported: bool,
 }
 
@@ -150,8 +150,7 @@ impl OtelTracer {
             recorded.add_event(&encoded, limits);
         }
         for link in builder.links.into_iter().flatten() {
-            let encoded = encode_link(&self.pipeline, &link.span_context, link.attributes);
-            recorded.add_link(&encoded, limits);
+            recorded.add_link(&encode_link(&self.pipeline, link), limits);
         }
         recorded
     }

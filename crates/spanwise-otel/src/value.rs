@@ -191,7 +191,10 @@ where
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.add_text(field, format_args!("{value}"));
-        self.add_exception(value);
+        let planned = self.fields.get(field.index());
+        if planned.is_some_and(|planned| planned.role != FieldRole::Omitted) {
+            self.add_exception(value);
+        }
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
-use spanwise_core::{Redact, Redaction, internal::KeyVerdicts};
+use spanwise_core::{KeyVerdict, Redact, Redaction, internal::KeyVerdicts};
 
 use crate::{api_attributes::redaction, limits::AttributeLimits};
 
@@ -70,6 +70,7 @@ impl<'p> AttributePolicy<'p> {
         };
         let redaction = redaction(policy, verdicts, key, &attribute.value);
         match redaction {
+            Redaction::Keep if verdicts.text == KeyVerdict::Trust => Some(attribute.clone()),
             Redaction::Keep => Some(with_redacted_texts(policy, attribute)),
             Redaction::Remove => None,
             Redaction::Replace(text) => {

@@ -1,4 +1,4 @@
-//! The layer that makes metrics of events.
+//! The layers that count events and convert their fields to metrics.
 
 use std::{
     borrow::Cow,
@@ -77,7 +77,7 @@ struct FieldMetrics {
     plans: CallsitePlans<Option<EventPlan>>,
 }
 
-/// How each field of a callsite is used, by its index.
+/// The roles of the fields of a callsite, by their index.
 #[derive(Debug)]
 struct EventPlan {
     roles: Box<[MetricRole]>,
@@ -260,7 +260,8 @@ impl FieldMetrics {
     }
 
     /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text. The policy is
-    /// applied later, when the values are collected, except to a text that is cut here.
+    /// applied later, when the values are collected. Only if the text is cut, and the policy reads
+    /// texts under this key, the policy is applied here, too.
     fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
             return KeyValue::new(key, text.to_owned());

@@ -26,8 +26,8 @@ const DURATIONS: [f64; 14] = [
 /// The bounds of sizes, in bytes. Sizes are recorded as floats: their sum cannot overflow.
 const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
-/// At most this many series are bound to their instruments. For other series, the SDK looks up the
-/// attributes at each request, and counts series beyond 2,000 as one.
+/// At most this many series of each side are bound to their instruments. For other series, the SDK
+/// looks up the attributes at each request, and counts series beyond 2,000 as one.
 const MAX_BOUND_SERIES: usize = 1000;
 
 /// Measures the requests that this process serves, and those that it sends.

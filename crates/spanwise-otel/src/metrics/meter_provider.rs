@@ -25,7 +25,7 @@ use spanwise_core::{
     internal::{panic_safe, sync::Mutex},
 };
 
-/// Makes the meters whose metrics are exported: the [`MeterProvider`] of
+/// A provider of meters whose metrics are exported or served. Returned by
 /// [`Otel::meter_provider`](crate::Otel::meter_provider).
 #[derive(Debug, Clone)]
 pub struct OtelMeterProvider {
@@ -182,7 +182,8 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
         drop(state);
         if is_first_panic {
             let reason = format_args!("a callback of the metric {} panicked", self.instrument);
-            report.fault(Fault::Setup, &reason);
+            // Unthrottled, because later panics are not reported.
+            report.fault_unthrottled(Fault::Setup, &reason);
         }
     }
 }
@@ -207,13 +208,13 @@ impl<T: Send + Sync> AsyncInstrument<T> for Observations<T> {
     }
 }
 
-/// Makes the instruments of one meter.
+/// Creates the instruments of one meter.
 struct InstrumentMaker {
     meter: Meter,
     callbacks: Arc<Callbacks>,
 }
 
-/// Instruments that the application calls.
+/// Instruments that record values when the application calls them.
 macro_rules! instruments {
     ($($name:ident: $instrument:ty),* $(,)?) => {$(
         fn $name(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
@@ -237,7 +238,7 @@ macro_rules! histograms {
     )*};
 }
 
-/// Instruments that call the application.
+/// Instruments that observe values by calling the application.
 macro_rules! observable_instruments {
     ($($name:ident: $instrument:ty, $value:ty);* $(;)?) => {$(
         fn $name(

@@ -73,7 +73,7 @@ pub(crate) fn observe_reloads(meter: &Meter, report: &SelfReport) {
         .build();
 }
 
-/// How full the queue of an exporter is.
+/// The fill level of the queue of an exporter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueState {
     pub(crate) sink: &'static str,
@@ -81,7 +81,7 @@ pub(crate) struct QueueState {
     /// there is no limit.
     pub(crate) records: Option<(u64, u64)>,
     pub(crate) bytes: usize,
-    /// The number of failed requests that are sent again.
+    /// The number of failed attempts after which the request waits for another one.
     pub(crate) retries: u64,
 }
 

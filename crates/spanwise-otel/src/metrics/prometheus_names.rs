@@ -1,6 +1,6 @@
 //! Names of metrics and labels in the syntax of Prometheus.
 //!
-//! A *family* is what Prometheus calls a metric: series with a common name and type.
+//! A *family* is a metric in the terms of Prometheus: series with a common name and type.
 
 use std::borrow::Cow;
 

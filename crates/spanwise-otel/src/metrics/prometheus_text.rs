@@ -75,8 +75,8 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments of which at least one series is not in the text: another series has the same
-    /// name and labels, or an instrument of another type has the name.
+    /// The instruments with at least one series that is not in the text, because another series has
+    /// the same name and labels, or an instrument of another type has the same name.
     pub(crate) omitted: Vec<String>,
 }
 

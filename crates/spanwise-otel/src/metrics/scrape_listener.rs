@@ -13,7 +13,7 @@ use std::{
 
 use spanwise_core::internal::panic_safe;
 
-/// The time for a request and its response.
+/// The maximum time for a request and its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum length of the head of a request. A longer one is refused.

@@ -78,7 +78,7 @@ pub(crate) enum Number {
 }
 
 impl Snapshot {
-    /// Copies what the SDK collected. `policy` redacts the attributes.
+    /// Copies the values that the SDK collected. `policy` redacts the attributes.
     pub(crate) fn new(collected: &ResourceMetrics, policy: Option<&dyn Redact>) -> Self {
         let mut attributes = AttributePolicy::new(policy);
         let mut scopes: Vec<ScopeSnapshot> = Vec::new();

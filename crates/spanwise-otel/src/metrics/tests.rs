@@ -31,7 +31,7 @@ use crate::{Protocol, SignalKind, destination::ExportRequest as _, resource::Res
 
 use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup, OBSERVATION_TIMEOUT};
 
-/// The timeout of a test. What a test waits for takes much less time.
+/// The timeout of a test. A test that passes waits much less.
 const IN_TIME: Duration = Duration::from_secs(60);
 
 /// A server in this process.

@@ -51,7 +51,9 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
                     "`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone"
                 ))),
             })?;
-            builder.named_listener.is_requested = exporters.contains(&"prometheus");
+            builder.change_named_listener(|listener| {
+                listener.is_requested = exporters.contains(&"prometheus");
+            });
             if !exporters.contains(&"otlp") {
                 builder.change_signal(Some(SignalKind::Metrics), ExportOptions::off);
             }
@@ -79,7 +81,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         apply: |builder, text| {
             // The argument may be applied later.
             TraceSampler::from_name(text, None)?;
-            builder.named_sampler.name = Some(text.to_owned());
+            builder.change_named_sampler(|sampler| sampler.name = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -89,7 +91,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         help: "The ratio of traces that the samplers `traceidratio` and `parentbased_traceidratio` export.",
         apply: |builder, text| {
             TraceSampler::from_name("traceidratio", Some(text))?;
-            builder.named_sampler.argument = Some(text.to_owned());
+            builder.change_named_sampler(|sampler| sampler.argument = Some(text.to_owned()));
             Ok(())
         },
     }

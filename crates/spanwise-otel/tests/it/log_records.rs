@@ -252,6 +252,28 @@ fn span_fields_are_added_on_request() {
     assert_eq!(none.with_body("second").keys(), ["a", "request_id"]);
 }
 
+#[test]
+fn omitted_error_of_a_span_adds_nothing() {
+    let log = || {
+        let job = info_span!("job", spanwise.unit = Empty, error = Empty);
+        let _entered = job.enter();
+        job.record("error", err(&Declined));
+        info!("retried");
+    };
+    let omitted = records(LogOptions::default(), log).only();
+    assert_eq!(omitted.keys(), Vec::<&str>::new());
+    let shown = LogOptions::default().span_fields(SpanFields::All);
+    let shown = records(shown, log).only();
+    assert_eq!(shown.text("exception.message"), Some("declined"));
+    // Another field does not bring the error with it.
+    let other = || {
+        let _job = info_span!("job", order_id = 7, error = err(&Declined)).entered();
+        info!("retried");
+    };
+    let other = records(LogOptions::default(), other).only();
+    assert_eq!(other.keys(), ["order_id"]);
+}
+
 /// Gives each span an identity, as the layer of spans does.
 struct GiveIdentities {
     flags: u8,
@@ -436,6 +458,25 @@ fn records_of_the_log_crate_have_their_own_origin() {
     assert_eq!(record.text("code.file.path"), Some("src/client.rs"));
     assert_eq!(record.int("code.line.number"), Some(7));
     assert_eq!(record.record.event_name, "");
+}
+
+#[test]
+fn levels_read_the_target_of_a_log_record() {
+    let levels = "shop=info,h2=warn,log=off".parse().unwrap();
+    let records = records(LogOptions::default().levels(levels), || {
+        let log = |target: &str, level, text: &str| {
+            // As the bridge of `tracing-log` makes them.
+            let mut record = log::Record::builder();
+            record.target(target).level(level);
+            tracing_log::format_trace(&record.args(format_args!("{text}")).build()).unwrap();
+        };
+        log("shop::pay", log::Level::Info, "paid");
+        log("shop::pay", log::Level::Debug, "details of the payment");
+        log("h2::client", log::Level::Info, "connected");
+        log("h2::client", log::Level::Warn, "connection lost");
+        log("other", log::Level::Error, "not covered");
+    });
+    assert_eq!(records.bodies(), ["paid", "connection lost"]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use spanwise_redact::Policy;
 use tracing_subscriber::prelude::*;
 
 use crate::support::{
-    GUARD, assert_settled, builder,
+    GUARD, Trusting, assert_settled, builder, output_alone,
     receiver::{Behaviour, Receiver, text},
     record,
 };
@@ -423,6 +423,56 @@ fn repeated_key_is_there_once() {
         ["first", "second", "last"].into_iter().any(is_one),
         "{text}"
     );
+}
+
+#[test]
+fn texts_under_a_trusted_key_are_not_scanned() {
+    let token = "password=hunter2";
+    let (otel, _guard) = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .redact(Arc::new(Trusting))
+        .metrics_options(MetricsOptions::text)
+        .build()
+        .unwrap();
+    let texts = || Value::Array(vec![StringValue::from(token)].into());
+    let attributes = [
+        KeyValue::new("trusted", texts()),
+        KeyValue::new("other", texts()),
+    ];
+    let meter = otel.meter_provider().unwrap().meter("test");
+    meter.u64_counter("orders").build().add(1, &attributes);
+    let (_, text) = otel.metrics_text(None);
+    assert!(
+        text.contains("trusted=\"[\\\"password=hunter2\\\"]\""),
+        "{text}"
+    );
+    assert!(text.contains("other=\"[\\\"[REDACTED]\\\"]\""), "{text}");
+}
+
+/// A panic is reported once for each callback, so no report may be lost.
+#[test]
+fn each_panicking_callback_is_reported() {
+    let test = "metrics::each_panicking_callback_is_reported";
+    if let Some(output) = output_alone(test) {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        for name in ["first", "second"] {
+            let report = format!("a callback of the metric {name} panicked");
+            assert_eq!(stderr.matches(&report).count(), 1, "{stderr}");
+        }
+        return;
+    }
+    let (otel, _guard) = Otel::builder_without_endpoint()
+        .metrics_options(MetricsOptions::text)
+        .build()
+        .unwrap();
+    let meter = otel.meter_provider().unwrap().meter("test");
+    for name in ["first", "second"] {
+        let gauge = meter.u64_observable_gauge(name);
+        gauge.with_callback(|_| panic!("planted")).build();
+    }
+    for _ in 0..2 {
+        let _ = otel.metrics_text(None);
+    }
 }
 
 #[test]

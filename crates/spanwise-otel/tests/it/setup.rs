@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     time::{Duration, SystemTime},
 };
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use spanwise_core::{Clock, Fault, ParseError, SelfReport};
-use spanwise_otel::{ExportOptions, Otel, OtelBuilder, OtelError, OtelSetting, SignalKind};
+use spanwise_otel::{
+    ExportOptions, Otel, OtelBuilder, OtelError, OtelSetting, SignalKind, TraceSampler,
+};
 
 use crate::support::{
     GUARD, builder,
@@ -78,6 +81,70 @@ fn certificate_without_tls_is_named() {
 fn apply(builder: &mut OtelBuilder, name: &str, text: &str) -> Result<(), ParseError> {
     let setting = OtelSetting::all().find(|setting| setting.def.name == name);
     builder.apply(setting.unwrap(), text)
+}
+
+#[test]
+fn sampler_in_code_overrides_the_variable() {
+    let receiver = Receiver::start();
+    let mut builder = builder(&receiver).metrics(ExportOptions::off);
+    apply(&mut builder, "OTEL_TRACES_SAMPLER", "traceidratio").unwrap();
+    apply(&mut builder, "OTEL_TRACES_SAMPLER_ARG", "1").unwrap();
+    let builder = builder.span_options(|spans| spans.sampler(TraceSampler::always_off()));
+    let (otel, guard) = builder.build().unwrap();
+    record(&otel, 1);
+    guard.shutdown(GUARD);
+    assert_eq!(receiver.spans().len(), 0);
+}
+
+#[test]
+fn variables_choose_the_sampler_and_its_ratio() {
+    let exported = |name: &str, argument: &str| {
+        let receiver = Receiver::start();
+        let mut builder = builder(&receiver).metrics(ExportOptions::off);
+        apply(&mut builder, "OTEL_TRACES_SAMPLER", name).unwrap();
+        if !argument.is_empty() {
+            apply(&mut builder, "OTEL_TRACES_SAMPLER_ARG", argument).unwrap();
+        }
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 1);
+        guard.shutdown(GUARD);
+        receiver.spans().len()
+    };
+    assert_eq!(exported("always_off", ""), 0);
+    assert_eq!(exported("traceidratio", "0"), 0);
+    assert_eq!(exported("parentbased_traceidratio", ""), 1);
+
+    let mut builder = silent("http://collector:4318");
+    apply(&mut builder, "OTEL_TRACES_SAMPLER_ARG", "0.5").unwrap();
+    let errors = errors(builder);
+    assert!(
+        errors[0].starts_with("traces: sampler_argument: "),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn listener_in_code_overrides_the_variables() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut builder = Otel::builder_without_endpoint().report(SelfReport::silent());
+    apply(&mut builder, "OTEL_METRICS_EXPORTER", "prometheus").unwrap();
+    apply(&mut builder, "OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1").unwrap();
+    apply(
+        &mut builder,
+        "OTEL_EXPORTER_PROMETHEUS_PORT",
+        &port.to_string(),
+    )
+    .unwrap();
+    let of_variables = builder.clone().build();
+    assert!(
+        matches!(of_variables, Err(OtelError::Listener(_))),
+        "{of_variables:?}"
+    );
+    let builder = builder.metrics_options(|metrics| metrics.prometheus("127.0.0.1", 0));
+    let (otel, guard) = builder.build().unwrap();
+    assert!(otel.prometheus_address().is_some());
+    guard.shutdown(GUARD);
 }
 
 /// A key is shown only if it is a token: otherwise a part of a value may be in it.

@@ -6,6 +6,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use opentelemetry::{
+    KeyValue,
+    trace::{
+        Link, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer as _,
+        TracerProvider as _,
+    },
+};
 use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
     trace::v1::{span::SpanKind, status::StatusCode},
@@ -393,6 +400,22 @@ fn limits_cut_and_count() {
     assert_eq!((span.links.len(), span.dropped_links_count), (1, 1));
     assert_eq!(span.links[0].span_id, followed.span_id);
     assert_eq!(span.links[0].trace_id, followed.trace_id);
+}
+
+#[test]
+fn attributes_that_a_link_lost_are_counted() {
+    let traces = Traces::start(SpanOptions::default().max_link_attributes(1));
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
+    let (trace_id, span_id) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+    let flags = TraceFlags::SAMPLED;
+    let linked = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
+    let attributes = vec![KeyValue::new("a", 1), KeyValue::new("b", 2)];
+    let builder = tracer.span_builder("charge");
+    let links = vec![Link::new(linked, attributes, 3)];
+    drop(builder.with_links(links).start(&tracer));
+    let spans = traces.finish();
+    // One exceeds the limit, and three were dropped before.
+    assert_eq!(spans[0].links[0].dropped_attributes_count, 4);
 }
 
 #[test]

@@ -12,11 +12,12 @@ use opentelemetry::{
 };
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::status::StatusCode};
 use prost::Message as _;
-use spanwise_core::TraceParent;
+use spanwise_core::{Fault, SelfReport, TraceParent};
 use spanwise_otel::{SetParentError, SpanExt as _, SpanOptions, TraceSampler};
 use tracing_subscriber::prelude::*;
 
 use crate::support::{
+    output_alone,
     receiver::text,
     traces::{Traces, named},
 };
@@ -341,7 +342,7 @@ fn root_moves_to_the_trace_of_a_message() {
 
 #[test]
 fn parent_is_set_before_anything_is_visible() {
-    let report = spanwise_core::SelfReport::silent();
+    let report = SelfReport::silent();
     let traces = Traces::build(|builder| builder.report(report.clone()));
     let message = || Context::new().with_remote_span_context(remote(TraceFlags::SAMPLED));
     let started = SetParentError::AlreadyStarted;
@@ -373,6 +374,29 @@ fn parent_is_set_before_anything_is_visible() {
     let spans = traces.finish();
     assert_eq!(spans.len(), 5);
     assert!(spans.iter().all(|span| span.trace_id != [1; 16]));
+}
+
+/// Only the first failure is reported, so its report may not be lost.
+#[test]
+fn failed_set_parent_is_reported_after_a_fault() {
+    let test = "span_nesting::failed_set_parent_is_reported_after_a_fault";
+    if let Some(output) = output_alone(test) {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let report = "set_parent did not move the span `entered` to the trace";
+        assert_eq!(stderr.matches(report).count(), 1, "{stderr}");
+        return;
+    }
+    let report = SelfReport::new();
+    report.fault(Fault::Setup, &"planted");
+    let traces = Traces::build(|builder| builder.report(report));
+    let span = tracing::info_span!("entered");
+    span.in_scope(|| {});
+    for _ in 0..2 {
+        let message = Context::new().with_remote_span_context(remote(TraceFlags::SAMPLED));
+        span.set_parent(message).unwrap_err();
+    }
+    drop(span);
+    traces.finish();
 }
 
 #[test]

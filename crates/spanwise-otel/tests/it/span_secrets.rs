@@ -23,7 +23,10 @@ use spanwise_redact::Policy;
 use tracing::field::Empty;
 use tracing_subscriber::prelude::*;
 
-use crate::support::traces::{Traces, named};
+use crate::support::{
+    Trusting,
+    traces::{Traces, named},
+};
 
 /// Found by its form.
 const CARD: &str = "4111 1111 1111 1111";
@@ -131,6 +134,20 @@ fn no_secret_is_exported() {
         );
     }
     assert_eq!(named(&spans[..1], "pay with [REDACTED]").events.len(), 2);
+}
+
+#[test]
+fn texts_under_a_trusted_key_are_not_scanned() {
+    let traces = Traces::build(|builder| builder.redact(Arc::new(Trusting)));
+    let span = tracing::info_span!("charge");
+    let texts = || Value::Array(Array::String(vec![StringValue::from(CARD)]));
+    span.set_attribute("trusted", texts());
+    span.set_attribute("other", texts());
+    drop(span);
+    let spans = traces.finish();
+    let shown = |key| format!("{:?}", spans[0].value(key));
+    assert!(shown("trusted").contains(CARD), "{spans:#?}");
+    assert!(shown("other").contains("[REDACTED]"), "{spans:#?}");
 }
 
 #[test]

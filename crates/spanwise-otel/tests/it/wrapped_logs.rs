@@ -11,7 +11,7 @@ use spanwise_sample::{SampleExt as _, Sampler};
 use tracing::{Dispatch, debug, error, field::Empty, info, info_span};
 use tracing_subscriber::prelude::*;
 
-use crate::support::records::Records;
+use crate::support::records::{Record, Records};
 
 fn logs(records: Records) -> OtelLogs<Records> {
     OtelLogs::new(records, LogOptions::default())
@@ -97,6 +97,104 @@ fn suppressed_events_are_counted() {
         .filter_map(|record| record.int("suppressed"))
         .sum();
     assert_eq!(kept as i64 + suppressed, 10);
+}
+
+#[test]
+fn levels_do_not_drop_summaries() {
+    let records = Records::default();
+    let sampler: Sampler = "info=2/s".parse().unwrap();
+    let options = LogOptions::default().levels("shop=info".parse().unwrap());
+    let sink = OtelLogs::new(records.clone(), options).sampled(sampler.clone());
+    let stack = tracing_subscriber::registry().with(sink);
+    tracing::subscriber::with_default(stack, || {
+        for n in 0..10 {
+            info!(target: "shop::pay", n, "often");
+        }
+        sampler.emit_summaries();
+        info!(target: "spanwise::sampler", "of the application");
+    });
+    let suppressed: i64 = records
+        .all()
+        .iter()
+        .filter_map(|record| record.int("suppressed"))
+        .sum();
+    let bodies = records.bodies();
+    let kept = bodies.iter().filter(|body| *body == "often").count();
+    assert_eq!(kept as i64 + suppressed, 10, "{bodies:?}");
+    assert!(!bodies.iter().any(|body| body == "of the application"));
+}
+
+#[test]
+fn levels_do_not_drop_the_header_of_a_dump() {
+    let records = Records::default();
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    let options = LogOptions::default().levels("shop=debug".parse().unwrap());
+    let sink = recorder.sink(records.clone(), levels.handle(), |writer| {
+        OtelLogs::new(writer, options)
+    });
+    let stack = tracing_subscriber::registry().with(sink).with(levels);
+    tracing::subscriber::with_default(stack, || {
+        let _request = info_span!("request").entered();
+        debug!(target: "shop::stock", "looked up");
+        error!(target: "shop::pay", "no such order");
+    });
+    let header = "flight recorder: buffered events of this request follow";
+    assert_eq!(records.bodies(), [header, "looked up", "no such order"]);
+}
+
+/// Returns a record that stands for others, because a sampler dropped those.
+fn sampled_record(options: LogOptions, log: fn()) -> Record {
+    let records = Records::default();
+    let sampler: Sampler = "info=first:1/2".parse().unwrap();
+    let sink = OtelLogs::new(records.clone(), options).sampled(sampler);
+    let stack = tracing_subscriber::registry().with(sink);
+    tracing::subscriber::with_default(stack, || {
+        let _request = info_span!("request", request_id = "r-1").entered();
+        for _ in 0..3 {
+            log();
+        }
+    });
+    records.all().remove(1)
+}
+
+/// Returns a record that a flight recorder buffered.
+fn buffered_record(options: LogOptions, log: fn()) -> Record {
+    let records = Records::default();
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("warn".parse().unwrap()).capture(recorder.levels());
+    let sink = recorder.sink(records.clone(), levels.handle(), |writer| {
+        OtelLogs::new(writer, options)
+    });
+    let stack = tracing_subscriber::registry().with(sink).with(levels);
+    tracing::subscriber::with_default(stack, || {
+        let _request = info_span!("request", request_id = "r-1").entered();
+        log();
+        error!("failed");
+    });
+    // After the header.
+    records.all().remove(1)
+}
+
+#[test]
+fn limits_do_not_drop_the_facts_of_a_record() {
+    let few = LogOptions::default().max_attributes(1);
+    let log = || info!(n = 1, m = 2, "often");
+    let sampled = sampled_record(few.clone(), log);
+    assert_eq!(sampled.keys(), ["n", "sample_rate"]);
+    let buffered = buffered_record(few, log);
+    assert_eq!(buffered.keys(), ["n", "buffered"]);
+    // The second field and the context key of each.
+    for record in [sampled, buffered] {
+        assert_eq!(record.record.dropped_attributes_count, 2);
+    }
+
+    let large = sampled_record(LogOptions::default(), || {
+        let long = "x".repeat(16 * 1024);
+        info!(a = long, b = long, c = long, d = long, "{long}");
+    });
+    assert_eq!(large.keys(), ["a", "b", "sample_rate", "request_id"]);
+    assert_eq!(large.record.dropped_attributes_count, 2);
 }
 
 /// An error with a secret in each text.

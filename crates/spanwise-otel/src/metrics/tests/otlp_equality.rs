@@ -109,7 +109,7 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// Sorts all that has no order, and omits what we do not send.
+/// Sorts data without an order, and omits data that we do not send.
 fn sorted(mut request: ExportMetricsServiceRequest) -> Vec<ScopeMetrics> {
     let mut scopes = std::mem::take(&mut request.resource_metrics[0].scope_metrics);
     scopes.sort_by_key(|scope| scope.scope.clone().unwrap_or_default().name);

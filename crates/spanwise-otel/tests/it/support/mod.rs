@@ -10,12 +10,13 @@ pub mod tls;
 pub mod traces;
 
 use std::{
+    borrow::Cow,
     env,
     process::{Command, Output},
     time::Duration,
 };
 
-use spanwise_core::SelfReport;
+use spanwise_core::{KeyVerdict, REDACTED, Redact, SelfReport};
 use spanwise_otel::{Otel, OtelBuilder, SignalStats};
 use tracing::Dispatch;
 use tracing_subscriber::prelude::*;
@@ -45,6 +46,23 @@ pub fn record(otel: &Otel, count: usize) {
             });
         }
     });
+}
+
+/// A policy that trusts the key `trusted`, and hides the other texts.
+#[derive(Debug)]
+pub struct Trusting;
+
+impl Redact for Trusting {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "trusted" => KeyVerdict::Trust,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn text<'t>(&self, _: &'t str) -> Cow<'t, str> {
+        REDACTED.into()
+    }
 }
 
 /// Checks that each record is in exactly one count.
