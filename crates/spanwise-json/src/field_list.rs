@@ -1,4 +1,4 @@
-//! The list of `LOG_FIELDS`: which fields and parts a line has, and under which names.
+//! The list of `LOG_FIELDS`: fields and parts of a line to show, omit, rename or add.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
@@ -210,7 +210,10 @@ impl FieldList {
     /// * Each word that omits or renames a key that the format requires.
     /// * Each word that gives two members of a line the same key.
     /// * Each static text with a key that the receiver reads, or that a part may have.
-    /// * Each word that has no effect in the format, except `+trace_id` and `+span_id`.
+    /// * Each precision for a timestamp that the format writes as nanoseconds.
+    /// * Each `+` word for a part that a template has no placeholder for.
+    /// * For a [human-readable format](Format::is_human_readable), each word that begins with
+    ///   neither `+` nor `-`.
     pub fn check(&self, format: &Format) -> Result<(), ParseError> {
         ParseError::check(match format.is_human_readable() {
             true => self.problems_for_people(format),
@@ -473,7 +476,8 @@ fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
         .find(|prefix| name.starts_with(prefix));
     match prefix {
         Some(prefix) => Err(Problem::new(format!(
-            "`{word}`: names that begin with `{prefix}` are those of fields that had to move: choose another name"
+            "`{word}`: names that begin with `{prefix}` are for fields that were renamed because of \
+             a conflict: choose another name"
         ))),
         None => checked(word, name),
     }
