@@ -74,8 +74,8 @@ impl LayerAddition<'_> {
     /// Returns the line with the addition in front of its last `end_len` bytes.
     fn completed(&self, line: &LineBuffer, offsets: &LineOffsets, end_len: usize) -> Vec<u8> {
         let bytes = line.as_bytes();
-        let of_event = members(&bytes[offsets.fields_start..offsets.fields_end]);
-        let mut all: Vec<_> = of_event.collect();
+        let event_members = members(&bytes[offsets.fields_start..offsets.fields_end]);
+        let mut all: Vec<_> = event_members.collect();
         let event_count = all.len();
         all.extend(members(&bytes[offsets.fields_end..offsets.spans_end]));
         let added = (self.addition.make)(&Shown {

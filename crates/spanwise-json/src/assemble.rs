@@ -41,9 +41,9 @@ pub(crate) struct Draft<'a> {
     /// The origin of a record of the `log` crate. `None` for other events.
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
-    /// The line has members that the plan does not know.
+    /// Whether the line has members that the plan does not know.
     pub(crate) has_unknown_keys: bool,
-    /// Which members of the spans the event shadows. Set when the spans are appended.
+    /// The members of the spans that the event shadows. Set when the spans are appended.
     pub(crate) overlap: Overlap,
     /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
     /// of a dump.
@@ -69,7 +69,7 @@ pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
-    /// Where the format's addition goes, if the callsite has one.
+    /// The offset at which the format's addition is inserted, if the callsite may have one.
     pub(crate) addition: usize,
     /// Whether the part after `spans_end` has the list of truncated fields.
     pub(crate) has_truncated_list: bool,
@@ -167,8 +167,8 @@ where
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
-    /// Like [`push_fields`](Self::push_fields), also for callsites whose message comes late, or
-    /// whose keys depend on the values.
+    /// Like [`push_fields`](Self::push_fields), also if the message comes after other fields, or if
+    /// the keys depend on the values.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: &dyn Fn(&mut dyn Visit)) {
         let plan = draft.plan;
@@ -210,8 +210,8 @@ where
         self.write(line.as_bytes(), metadata);
     }
 
-    /// Appends what depends on more than the callsite: the parts between the fields and the end of
-    /// the line.
+    /// Appends the parts between the fields and the end of the line. They depend on more than the
+    /// callsite.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn push_tail<S>(&self, draft: &mut Draft<'_>, scope: &SpanScope<'_>, ctx: &Context<'_, S>)
     where

@@ -56,7 +56,7 @@ pub(crate) struct Fragment {
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
-    /// What few fragments have. Together, it is one word of the memory of an open span.
+    /// Data that few fragments have. It takes one word of the memory of an open span.
     extras: OnceBox<Extras>,
     /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,

@@ -163,7 +163,8 @@ where
     }
 
     /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
-    /// `known_error` is the index of the field that an earlier call chose as the span's error.
+    /// `known_error` is the index of the field that an earlier call chose as the span's error, if
+    /// several fields can be.
     fn encode_own_fields<R>(
         &self,
         plan: &Plan,
@@ -253,13 +254,13 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let known = self.spans.get(id);
-        let of_ancestor = || {
+        let find_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
         match known {
             None if self.is_late => self.adopt(id, ctx),
-            known => known.or_else(of_ancestor),
+            known => known.or_else(find_ancestor),
         }
     }
 

@@ -324,8 +324,8 @@ impl<'a> PartFinder<'a> {
         self.differing(&inputs(&self.plain), &inputs(&self.full))
     }
 
-    /// Returns the keys of the members that show the source file or line. `shown` has the names of
-    /// what to look for: `file`, `line` or both.
+    /// Returns the keys of the members that show the source file or line. `shown` selects `file`,
+    /// `line` or both.
     fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
         let here = PartInputs {
             file: Some("file"),
@@ -421,7 +421,7 @@ fn part_key(table: &FormatTable, name: &str) -> String {
 }
 
 /// The tables that were made, by format, added members and changes. They are never freed, so that
-/// layers and plans can refer to them like to the static tables of formats. A program has few.
+/// layers and plans can refer to them as to the static tables of formats. A program has few.
 static MADE: Mutex<Vec<MadeTable>> = Mutex::new(Vec::new());
 
 struct MadeTable {

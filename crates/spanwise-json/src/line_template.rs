@@ -367,7 +367,7 @@ impl LineTemplate {
     fn is_part(&self, key: &str) -> bool {
         let mut tail = self.table.tail.iter();
         self.taken.iter().any(|taken| taken == key)
-            || self.table.layout == Layout::Flat && tail.any(|(of_tail, _)| *of_tail == key)
+            || self.table.layout == Layout::Flat && tail.any(|(part, _)| *part == key)
     }
 
     /// Returns the name that replaces a field's name if a member of the line has that name.

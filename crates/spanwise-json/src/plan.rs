@@ -39,31 +39,31 @@ pub(crate) struct Plan {
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
     /// For an event that is mostly written in the format's own syntax, not as JSON.
     pub(crate) rewritten: Option<RewrittenPlan>,
-    /// The message comes after other fields, but is written first.
+    /// Whether the message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
-    /// The fields are visited once, in their order, with `keys`.
+    /// Whether the fields are visited once, in their order, with `keys`.
     pub(crate) is_visited_once: bool,
-    /// Two fields have the same key.
+    /// Whether two fields may become members with the same key.
     pub(crate) has_repeated_keys: bool,
     /// The message, if the format requires a message.
     pub(crate) required_message: Option<RequiredMessage>,
     /// The bits of all keys.
     pub(crate) bits: u128,
-    /// All members have key ids, and no two may have the same key.
+    /// Whether all members have key ids, and no two can have the same key.
     has_key_ids: bool,
-    /// A field may have the key of an error's message, and the other parts of the error are members
-    /// of the line. The keys of these parts then count as keys of the event.
+    /// Whether a field may have the key of an error's message, and the other parts of the error are
+    /// members of the line. The keys of these parts then count as keys of the event.
     pub(crate) has_error_key: bool,
-    /// The callsite is one of `tracing-log`.
+    /// Whether the callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
-    /// Events of the callsite are `log` records, or headers of dumps of a recorder.
+    /// Whether events of the callsite are `log` records, or headers of dumps of a recorder.
     pub(crate) is_uncommon: bool,
-    /// Lines may have the origin of a `log` record, a thread or an addition.
+    /// Whether lines may have the origin of a `log` record, a thread or an addition.
     pub(crate) has_rare_members: bool,
     /// The maximum length of a line that is written as it was assembled. 0 if the format rewrites
     /// lines, if lines of the callsite may have an addition, or if they are headers of dumps.
     pub(crate) max_plain: usize,
-    /// Lines may have the [addition](crate::addition::Addition) of the format.
+    /// Whether lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
     /// The fields that are redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,

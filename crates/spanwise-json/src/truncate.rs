@@ -13,9 +13,10 @@ use crate::{
     line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits, or has none left to drop. First it drops those of the spans
-/// from the outermost, then the list of spans, then fields of the event from the last. The message
-/// stays. The line lists what was dropped.
+/// Drops fields until the line fits, or has none left to drop. A flat line loses first the fields
+/// of the spans from the outermost, then the list of spans, then fields of the event from the last.
+/// A nested line loses `spans`, then `span`, then fields of the event. The message stays. The line
+/// lists the keys that were dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,

@@ -513,7 +513,7 @@ fn name_of_non_finite(value: f64) -> &'static str {
     }
 }
 
-/// [`REDACTED`] as a JSON string, padded to one block.
+/// [`REDACTED`](spanwise_core::REDACTED) as a JSON string, padded to one block.
 const REDACTED_BLOCK: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 struct Hex<'a>(&'a [u8]);

@@ -53,10 +53,10 @@ where
             SpanScope::NoSpan => return Spans::None,
             SpanScope::Explicit(_) | SpanScope::Buffered(_) => true,
             SpanScope::Current => {
-                let of_span = self.with_current(|node, cache| {
+                let current = self.with_current(|node, cache| {
                     node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
                 });
-                match of_span {
+                match current {
                     Ok(may_share_keys) => may_share_keys,
                     Err(None) if !self.is_late => return Spans::None,
                     Err(_) => true,

@@ -65,8 +65,8 @@ fn metrics(shown: &Shown<'_>) -> Added {
             && !(shown.is_taken)(name)
             && metrics.iter().all(|metric| metric.name != name)
     };
-    let of_event = &shown.members[..shown.event_count];
-    for (index, member) in of_event.iter().enumerate() {
+    let event_members = &shown.members[..shown.event_count];
+    for (index, member) in event_members.iter().enumerate() {
         let key = String::from_utf8_lossy(unquoted(member.quoted_key()));
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
             continue;
@@ -81,7 +81,7 @@ fn metrics(shown: &Shown<'_>) -> Added {
             });
         }
     }
-    if let Some((metric, value)) = described(of_event)
+    if let Some((metric, value)) = described(event_members)
         && metrics.len() < MAX_METRICS
         && is_free(&metric.name, &metrics)
     {
@@ -100,10 +100,10 @@ fn metrics(shown: &Shown<'_>) -> Added {
 
 /// Returns the metric that an event describes with [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
 /// [`METRIC_UNIT`], and its value.
-fn described<'a>(of_event: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
+fn described<'a>(event_members: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
     let value_of = |name: &str| {
         let quoted = escape::quoted(name);
-        let mut members = of_event.iter();
+        let mut members = event_members.iter();
         Some(
             members
                 .find(|member| member.quoted_key() == quoted)?
