@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) timestamp: Option<Timestamp>,
     /// The number of digits after the second, in place of that of `timestamp` or of the format.
     pub(crate) precision: Option<usize>,
-    /// Whether lines have the message. Likewise for the parts down to `pid`.
+    /// Whether lines have the message. The fields down to `pid` are the same for other parts.
     pub(crate) message: bool,
     pub(crate) target: bool,
     pub(crate) source_location: bool,

@@ -204,8 +204,8 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
-    /// Returns how errors call the code that decides about the parts of a line. `None` if the table
-    /// decides.
+    /// Returns the name in error texts of what decides about the parts of a line: the code or the
+    /// template. `None` if the table decides.
     pub(crate) fn line_author(&self) -> Option<&'static str> {
         match self {
             Self::Custom(custom) if custom.code().is_some() => {

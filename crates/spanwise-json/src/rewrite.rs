@@ -49,6 +49,7 @@ pub(crate) struct RewriteByParts {
     pub(crate) end_fields: Option<fn(&mut LineBuffer)>,
 }
 
+/// Appends the first and the last half of rewritten members to the two buffers.
 pub(crate) type RewriteTail = fn(&[u8], &mut [LineBuffer; 2]);
 
 /// A rewritten part of a line, in two halves that a line may have at different positions.

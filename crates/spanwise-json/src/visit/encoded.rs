@@ -15,7 +15,7 @@ pub(crate) struct Encoded {
     pub(crate) redacted_bits: u128,
     /// The fields whose text was redacted, a bit each. `altered` has those after the 64th field.
     pub(crate) redacted_texts: u64,
-    /// The fields that had a value.
+    /// The fields for which a member was written.
     pub(crate) fields: FieldSet,
     /// How many members were written.
     pub(crate) member_count: u32,
