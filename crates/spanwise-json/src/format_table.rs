@@ -56,6 +56,9 @@ pub(crate) struct FormatTable {
     /// Further keys, as lines spell them. A field has one of them only if an option renames the
     /// field to it.
     pub(crate) reserved: &'static [&'static str],
+    /// The keys that receivers do not see. Each has a name for the lists of truncated and redacted
+    /// fields.
+    pub(crate) listed_names: &'static [(&'static str, &'static str)],
     /// Prefixes of reserved keys.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,

@@ -160,6 +160,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (NODE, service_node),
     ],
     reserved_prefixes: &["#"],
+    listed_names: &[(MESSAGE, "message"), (SPANS, "spans")],
     // The code decides which parts a line shows, and under which names.
     required: &[
         TIME,

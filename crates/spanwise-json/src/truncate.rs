@@ -151,7 +151,7 @@ impl Excess {
         if let Some(list) = list {
             names.add_shown(list, table.style);
         }
-        names.add_list(self.names.shown(table.style).as_bytes());
+        names.add_list(self.names.shown(table).as_bytes());
         self.names = names;
         let others_len = before.len() + key.len() + 2 + after.len();
         self.names
