@@ -345,7 +345,17 @@ impl FromStr for FieldList {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut seen: Vec<FieldWord> = Vec::new();
+        let mut text_key = None;
         words::parse_each(text, |text| {
+            let has_sign = text.starts_with(SIGNS) || text.contains(['>', '=']);
+            if let Some(key) = text_key.filter(|_| !has_sign) {
+                // The word may be the rest of a secret with a comma.
+                return Err(Problem::new(format!(
+                    "the word behind `{key}=…` has no sign: a text ends at the first comma; write \
+                     it without commas, or remove the word"
+                )));
+            }
+            text_key = added_key(text);
             let word = parse(text)?;
             if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
                 return Err(Problem::new(format!("{}: {problem}", shown(&word))));
@@ -355,6 +365,17 @@ impl FromStr for FieldList {
         })
         .map(Self)
     }
+}
+
+/// The first characters of words without `>` or `=`.
+const SIGNS: [char; 3] = ['+', '-', '@'];
+
+/// Returns the key in a word that adds a text. `None` for all other words.
+fn added_key(word: &str) -> Option<&str> {
+    let (key, _) = word.split_once(['>', '='])?;
+    let is_added = word[key.len()..].starts_with('=') && !word.starts_with(SIGNS);
+    let key = key.trim();
+    (is_added && key != "only").then_some(key)
 }
 
 fn parse(text: &str) -> Result<FieldWord, Problem> {

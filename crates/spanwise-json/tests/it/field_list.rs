@@ -461,3 +461,17 @@ fn part_without_placeholder_is_a_mistake() {
     );
     list("+host").check(&Format::Json).unwrap();
 }
+
+#[test]
+fn rest_of_a_text_with_a_comma_is_not_quoted() {
+    let error = "token=abc,def,ghi,+pid,order_id"
+        .parse::<FieldList>()
+        .unwrap_err();
+    assert_eq!(error.problems().len(), 3, "{error}");
+    let error = error.to_string();
+    assert!(error.contains("the word behind `token=…` has no sign"));
+    assert!(error.contains("`order_id` has no sign"), "{error}");
+    for secret in ["abc", "def", "ghi"] {
+        assert!(!error.contains(secret), "{error}");
+    }
+}
