@@ -37,6 +37,16 @@ impl AlteredFields {
         self.redacted.add(&other.redacted, &wanted);
     }
 
+    /// Replaces each key by the one that `change` returns. Removes the keys for which it returns
+    /// `None`.
+    pub(crate) fn change_keys(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        for keys in [&mut self.truncated, &mut self.redacted] {
+            let before = std::mem::take(keys);
+            let changed = before.iter().filter_map(&change);
+            changed.for_each(|key| keys.push(&key));
+        }
+    }
+
     /// Returns a member for each list that is not empty.
     pub(crate) fn to_members(&self, table: &FormatTable) -> Vec<u8> {
         let mut members = Vec::new();

@@ -420,11 +420,7 @@ where
                 offsets.spans_end = line.len();
                 line.push(fragment.tail());
             }
-            Overlap::Text => {
-                push_unshadowed(line, fragment, offsets, self.template.table);
-                offsets.spans_end = line.len();
-                line.push(fragment.tail());
-            }
+            Overlap::Text => push_unshadowed(draft, fragment, self.template.table),
             Overlap::Nothing => {
                 self.push_nested(line, fragment);
                 offsets.spans_end = line.len();
@@ -487,32 +483,30 @@ where
     }
 }
 
-/// Appends the spans' members whose keys the event does not have.
-///
-/// The event shadows neither trace ids nor pinned context (see
-/// [`Context`](spanwise_core::Context)). So fields of the event with the keys of trace ids are
-/// removed first, and those with pinned keys are renamed.
+/// Appends the spans' members whose keys the event does not have, and the tail. First removes or
+/// renames the fields of the event that the spans do not allow.
 #[cold]
-fn push_unshadowed(
-    line: &mut LineBuffer,
-    fragment: &Fragment,
-    offsets: &mut LineOffsets,
-    table: &FormatTable,
-) {
-    let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    for change in [Fragment::without_trace_ids, Fragment::rename_pinned] {
-        if let Some(changed) = change(fragment, &event) {
-            line.truncate(offsets.fields_start);
-            line.push(&changed);
-            offsets.fields_end = line.len();
-            event = changed;
-        }
-    }
+fn push_unshadowed(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
+    let Draft {
+        scratch: Scratch { line, .. },
+        plan,
+        encoded,
+        offsets,
+        ..
+    } = draft;
+    encoded.list_redacted(plan, &plan.keys);
+    let event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
+    let event = fragment.fields_of_event(event, encoded.altered.as_deref_mut());
+    line.truncate(offsets.fields_start);
+    line.push(&event);
+    offsets.fields_end = line.len();
     let keys = KeySet::new(&event, table);
     let span_members = fragment.member_parts().flat_map(|part| members(part.text));
     for member in span_members.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
+    offsets.spans_end = line.len();
+    line.push(fragment.tail());
 }
 
 /// Keeps the last of several members with the same key, among those from `start` on.

@@ -6,6 +6,7 @@ use spanwise_core::CONTEXT_KEYS;
 use tracing_core::Metadata;
 
 use crate::{
+    altered_fields::AlteredFields,
     builder::Options,
     conversion::{Conversion, Rule},
     escape,
@@ -127,7 +128,7 @@ impl SpanPlan {
     }
 
     /// Renames the members whose keys are `pinned`. Returns `None` if there are none.
-    pub(crate) fn rename_pinned(&self, pinned: ContextBits, all: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn rename_pinned(&self, pinned: ContextBits, all: &[u8]) -> Option<RenamedMembers> {
         if pinned == 0 {
             return None;
         }
@@ -149,19 +150,57 @@ impl SpanPlan {
             return None;
         }
         let mut kept = Vec::with_capacity(all.len() + 16);
+        let mut changed_keys = Vec::new();
         for (index, member) in members(all).enumerate() {
-            match rename(&member) {
-                Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => {}
+            let after = match rename(&member) {
+                Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => None,
                 Some((from, to)) => {
                     kept.extend_from_slice(to);
                     kept.extend_from_slice(&member.bytes[from.len()..]);
+                    Some(quoted_key(to).into())
                 }
                 // This member has its key from an earlier rename. A newer value now gets the key.
-                None if renamed.contains_key(member.quoted_key()) => {}
-                None => kept.extend_from_slice(member.bytes),
-            }
+                None if renamed.contains_key(member.quoted_key()) => None,
+                None => {
+                    kept.extend_from_slice(member.bytes);
+                    continue;
+                }
+            };
+            let before = member.quoted_key().into();
+            changed_keys.push(ChangedKey { before, after });
         }
-        Some(kept)
+        Some(RenamedMembers {
+            text: kept,
+            changed_keys,
+        })
+    }
+}
+
+/// Members after [`SpanPlan::rename_pinned`].
+#[derive(Debug)]
+pub(crate) struct RenamedMembers {
+    pub(crate) text: Vec<u8>,
+    changed_keys: Vec<ChangedKey>,
+}
+
+/// The key of a member that was renamed or dropped, as a JSON string.
+#[derive(Debug)]
+struct ChangedKey {
+    before: Box<[u8]>,
+    /// `None` if the member was dropped, because a newer one has its key.
+    after: Option<Box<[u8]>>,
+}
+
+impl RenamedMembers {
+    /// Changes lists of the members' keys as the keys were changed.
+    pub(crate) fn rename_listed(&self, altered: &mut AlteredFields) {
+        altered.change_keys(|key| {
+            let mut changed = self.changed_keys.iter();
+            match changed.find(|changed| *changed.before == *key) {
+                Some(changed) => changed.after.as_deref().map(<[u8]>::to_vec),
+                None => Some(key.to_vec()),
+            }
+        });
     }
 }
 

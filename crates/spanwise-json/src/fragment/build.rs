@@ -51,6 +51,8 @@ struct Built {
     shared: Option<Arc<Shared>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
+    /// The lists of the own members after own members were renamed.
+    renamed_altered: Option<Box<AlteredFields>>,
     /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds those of the parent.
     bits: u128,
     split: usize,
@@ -79,7 +81,9 @@ impl Fragment {
         let extras = OnceBox::new();
         if let Some(all) = built.altered.filter(|all| !all.is_empty()) {
             let altered = SpanAlteredFields {
-                own: own.altered.clone(),
+                own: built
+                    .renamed_altered
+                    .map_or_else(|| own.altered.clone(), |altered| *altered),
                 members: all.to_members(span_plan.table),
                 all: *all,
             };
@@ -326,13 +330,17 @@ fn build_shared(
     let renamed = span_plan.rename_pinned(pinned, &list.text);
     let members = match &renamed {
         Some(renamed) => {
-            built.own_len = renamed.len();
+            built.own_len = renamed.text.len();
+            if let Some(altered) = &mut built.altered {
+                renamed.rename_listed(altered);
+                built.renamed_altered = Some(altered.clone());
+            }
             // The renamed keys have neither key ids nor bits. With all bits set, each event
             // compares its keys with those of the span as text.
             built.has_key_ids = false;
             built.bits = u128::MAX;
             built.is_renamed = true;
-            KeyedMembers::from_text(renamed)
+            KeyedMembers::from_text(&renamed.text)
         }
         None => list.as_members_if(built.has_key_ids),
     };

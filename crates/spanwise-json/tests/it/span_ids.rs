@@ -1,6 +1,6 @@
 //! The ids of spans whose traces are exported.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use spanwise_core::{Context, ContextLayer};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_testing::support::{Lines, fixed_clock};
@@ -227,4 +227,18 @@ fn truncated_line_keeps_its_ids() {
     let line = &lines.objects()[0];
     assert_eq!(ids(line)[1], "0000000000000003");
     assert!(lines.text().len() <= 4096);
+}
+
+#[test]
+fn removed_field_is_in_no_list() {
+    let lines = lines(
+        Identities::default(),
+        |json| json.max_field(256).with_span_list(),
+        || {
+            let _span = info_span!("span").entered();
+            info!(trace_id = "x".repeat(300), text = "x".repeat(300), "event");
+        },
+    );
+    let line = &lines.objects()[0];
+    assert_eq!(line["truncated"], json!(["text"]));
 }
