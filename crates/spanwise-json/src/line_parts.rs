@@ -51,17 +51,25 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
         options.thread_id |= custom.has_thread_id();
     }
     let mut process: Vec<Part> = Vec::new();
-    for (is_shown, key, value) in [
+    for (word, is_shown, key, value) in [
         (
+            "+host",
             options.host,
             base.process.host,
             host as fn(&PartInputs<'_>) -> _,
         ),
-        (options.pid, base.process.pid, process_id),
+        ("+pid", options.pid, base.process.pid, process_id),
     ] {
-        if is_shown && !member_keys(base).any(|other| other == key) {
-            process.push((key, value));
+        if !is_shown || member_keys(base).any(|other| other == key) {
+            continue;
         }
+        if keys(base).any(|other| other == key) {
+            resolved.problems.push(format!(
+                "`{word}`: `{key}` is already a key of `{format}`: remove the word"
+            ));
+            continue;
+        }
+        process.push((key, value));
     }
     if requested.exclude.is_empty() && requested.rename.is_empty() && process.is_empty() {
         return resolved;
