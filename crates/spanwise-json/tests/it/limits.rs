@@ -455,3 +455,17 @@ fn truncated_list_names_a_field_once() {
     names.dedup();
     assert_eq!(names.len(), all, "{line:?}");
 }
+
+#[test]
+fn bytes_of_a_nested_span_are_cut() {
+    let bytes = vec![255_u8; 100_000];
+    let nested = |layer: JsonLayer| layer.format(Format::JsonNested).max_field(256);
+    let line = lines(nested, || {
+        let _span = info_span!("s", long = bytes.as_slice(), short = &bytes[..2]).entered();
+        info!("m");
+    })
+    .only();
+    assert_eq!(line["span"]["long"].as_array().unwrap().len(), 63);
+    assert_eq!(line["span"]["short"], json!([255, 255]));
+    assert_eq!(line["truncated"], json!(["long"]));
+}
