@@ -107,26 +107,27 @@ impl Excess {
     }
 
     /// Drops the list of spans from `tail`: the part of a flat line after the members of the spans.
-    /// Does nothing if `tail` does not start with the name of the span.
+    /// In front of the list are the trace ids and the name of the span, if lines show them.
     fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &FormatTable) -> Cow<'t, [u8]> {
-        let mut span = Vec::new();
-        push_member(&mut span, table.span, b"");
-        if self.bytes == 0 || !tail.starts_with(&span) {
+        if self.bytes == 0 {
             return tail;
         }
         let omitted = (table.spelling.number)(SPANS_OMITTED);
         let list_keys = [table.spans, &omitted].map(escape::quoted);
-        let mut all = members(&tail);
-        let name_len = all.next().map_or(0, |member| member.bytes.len());
-        let list_len: usize = all
-            .take_while(|member| list_keys.iter().any(|key| key == member.quoted_key()))
-            .map(|member| member.bytes.len())
+        let is_listed =
+            |member: &Member<'_>| list_keys.iter().any(|key| key == member.quoted_key());
+        let len_of = |member: Member<'_>| member.bytes.len();
+        let before = members(&tail).take_while(|member| !is_listed(member));
+        let start: usize = before.map(len_of).sum();
+        let list_len: usize = members(&tail[start..])
+            .take_while(is_listed)
+            .map(len_of)
             .sum();
         if list_len == 0 {
             return tail;
         }
         self.dropped(&list_keys[0], list_len);
-        Cow::Owned([&tail[..name_len], &tail[name_len + list_len..]].concat())
+        Cow::Owned([&tail[..start], &tail[start + list_len..]].concat())
     }
 
     /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many

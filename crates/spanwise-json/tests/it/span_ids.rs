@@ -242,3 +242,16 @@ fn removed_field_is_in_no_list() {
     let line = &lines.objects()[0];
     assert_eq!(line["truncated"], json!(["text"]));
 }
+
+#[test]
+fn long_line_keeps_fields_rather_than_the_span_list() {
+    let short = |json: JsonLayer| json.with_span_list().max_line(380);
+    let lines = lines(Identities::default(), short, || {
+        let _outer = info_span!("a_span_whose_name_takes_some_of_the_line_by_itself").entered();
+        let _inner = info_span!("b").entered();
+        info!(a = 1, text = "x".repeat(100), "event");
+    });
+    let line = &lines.objects()[0];
+    assert_eq!(line["truncated"], json!(["spans"]));
+    assert_eq!((&line["a"], line.get("spans")), (&json!(1), None));
+}
