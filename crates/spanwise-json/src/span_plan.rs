@@ -29,8 +29,8 @@ pub(crate) struct SpanPlan {
     pub(crate) name: Box<[u8]>,
     /// The member with the span's name. Empty if lines omit it.
     pub(crate) tail: Box<[u8]>,
-    /// Whether lines have the list of spans.
-    pub(crate) list: bool,
+    /// The start of the list of spans, such as `,"spans":[`. `None` if lines omit it.
+    pub(crate) list: Option<Box<[u8]>>,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
     pub(crate) context: Box<[ContextKey]>,
@@ -104,12 +104,18 @@ impl SpanPlan {
         if options.span_name {
             push_member(&mut tail, template.table.span, &name);
         }
+        let list = options.span_list.then(|| {
+            let mut opening = Vec::new();
+            let table = template.table;
+            push_member(&mut opening, table.spans, table.style.list().open);
+            opening.into()
+        });
         Self {
             callsite,
             table: template.table,
             name: name.into(),
             tail: tail.into(),
-            list: options.span_list,
+            list,
             max_len: options.max_line,
             context: context.map(key).collect(),
             trace_ids: TraceIdKeys::new(options, template),

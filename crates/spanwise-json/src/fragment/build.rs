@@ -16,7 +16,6 @@ use crate::{
     format::SPANS_OMITTED,
     format_table::Layout,
     json_lexer::{KeySet, members},
-    line_template::push_member,
     member_keys::{KeyId, KeyedMembers, MemberList, push_table, table_len},
     plan::quoted_key,
     span_ids::TraceIdKeys,
@@ -166,10 +165,10 @@ impl Fragment {
 
     /// Returns the names of all spans, if they are listed.
     fn names(&self) -> &[u8] {
-        let table = self.span_plan.table;
-        // The names follow `,"spans":[`.
-        let opening_len = table.spans.len() + 4 + table.style.list().open.len();
-        let start = self.trace_ids().len() + self.span_plan.tail.len() + opening_len;
+        let Some(opening) = &self.span_plan.list else {
+            return &[];
+        };
+        let start = self.trace_ids().len() + self.span_plan.tail.len() + opening.len();
         &self.tail()[start..][..self.names_len as usize]
     }
 
@@ -276,8 +275,8 @@ fn push_text<const N: usize>(
         bytes.extend_from_slice(own.trace_ids);
     }
     bytes.extend_from_slice(&span_plan.tail);
-    if span_plan.list {
-        built.names_len = push_names(span_plan, bytes, parent);
+    if let Some(opening) = &span_plan.list {
+        built.names_len = push_names(span_plan, opening, bytes, parent);
     }
     built.text_len = bytes.len();
     if built.has_key_ids {
@@ -293,10 +292,15 @@ fn push_text<const N: usize>(
 }
 
 /// Appends the list of the names of all spans. Returns the length of the names.
-fn push_names(span_plan: &SpanPlan, bytes: &mut Vec<u8>, parent: Option<&Fragment>) -> usize {
+fn push_names(
+    span_plan: &SpanPlan,
+    opening: &[u8],
+    bytes: &mut Vec<u8>,
+    parent: Option<&Fragment>,
+) -> usize {
     let table = span_plan.table;
     let list = table.style.list();
-    push_member(bytes, table.spans, list.open);
+    bytes.extend_from_slice(opening);
     let start = bytes.len();
     if let Some(parent) = parent {
         bytes.extend_from_slice(parent.names());

@@ -475,3 +475,15 @@ fn rest_of_a_text_with_a_comma_is_not_quoted() {
         assert!(!error.contains(secret), "{error}");
     }
 }
+
+#[test]
+fn renamed_span_list_may_need_escapes() {
+    let renamed = |layer: JsonLayer| layer.with_span_list().rename("spans", "a\"b");
+    let line = lines(renamed, || {
+        let _outer = info_span!("outer").entered();
+        let _inner = info_span!("inner").entered();
+        info!("m");
+    })
+    .only();
+    assert_eq!(line["a\"b"], json!(["outer", "inner"]));
+}
