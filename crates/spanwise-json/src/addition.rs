@@ -4,7 +4,6 @@
 use crate::{
     assemble::LineOffsets,
     builder::Options,
-    format_table::FormatTable,
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
     truncate::truncate_line,
@@ -43,7 +42,6 @@ pub(crate) struct Added {
 /// The addition of a format, with the settings of the layer that it depends on.
 pub(crate) struct LayerAddition<'a> {
     pub(crate) addition: Addition,
-    pub(crate) table: &'a FormatTable,
     pub(crate) options: &'a Options,
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
     pub(crate) max_line: usize,
@@ -61,7 +59,8 @@ impl LayerAddition<'_> {
             let excess = completed.len().saturating_sub(self.max_line);
             let len_before = line.len();
             if excess > 0 {
-                truncate_line(line, offsets, len_before.saturating_sub(excess), self.table);
+                let max_line = len_before.saturating_sub(excess);
+                truncate_line(line, offsets, max_line, self.options);
             }
             // The result fits, or nothing more can be dropped.
             if line.len() >= len_before {

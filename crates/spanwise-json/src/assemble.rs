@@ -274,7 +274,6 @@ where
                 let is_taken = |key: &str| template.is_taken(&self.options, key);
                 let addition = LayerAddition {
                     addition,
-                    table: template.table,
                     options: &self.options,
                     is_taken: &is_taken,
                     max_line: template.max_line,
@@ -282,7 +281,7 @@ where
                 addition.add(line, offsets);
             }
             None if line.len() > template.max_line => {
-                truncate::truncate_line(line, offsets, template.max_line, template.table);
+                truncate::truncate_line(line, offsets, template.max_line, &self.options);
             }
             None => {}
         }

@@ -31,7 +31,7 @@ use crate::{
     format_table::{Layout, PartInputs},
     fragment::{Fragment, OwnMembers, SpanNode},
     line_parts,
-    line_template::{LineTemplate, push_member, text_policy},
+    line_template::{LineTemplate, text_policy},
     member_keys::KeyedMembers,
     plan::Plan,
     scratch::{self, Scratch},
@@ -372,11 +372,10 @@ where
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite, context, None);
         let mut members = Vec::new();
-        push_member(
-            &mut members,
-            table.message.key,
-            &escape::quoted(change.message()),
-        );
+        members.push(b',');
+        members.extend(line_parts::message_key(&self.options));
+        members.push(b':');
+        members.extend(escape::quoted(change.message()));
         // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.*` if it shows no
         // timestamp.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();

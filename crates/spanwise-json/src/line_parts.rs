@@ -11,6 +11,7 @@ use spanwise_core::internal::sync::Mutex;
 use crate::{
     Format,
     builder::{Options, ServiceNames},
+    escape,
     format_table::{
         EventLevel, FormatTable, Layout, MessageKey, Part, PartInputs, Style, ThreadKeys, host,
         process_id,
@@ -143,6 +144,20 @@ pub(crate) fn shown_keys(options: &Options) -> impl Iterator<Item = String> {
         .chain(table.required.iter().copied())
         .map(str::to_owned)
         .chain(table.information())
+}
+
+/// Returns the key of an event's message, as a JSON string.
+pub(crate) fn message_key(options: &Options) -> Vec<u8> {
+    let table = options.table;
+    let mut renames = options.rename.iter().rev();
+    let key = match table.layout {
+        Layout::Flat => table.message.key,
+        // In a nested line, the message is a field among others.
+        Layout::Nested => renames
+            .find(|(from, _)| from == "message")
+            .map_or(table.message.key, |(_, to)| to),
+    };
+    escape::quoted(&limit_name(key))
 }
 
 /// Finds the parts that a name means. A part that shows the service, for example, has another value

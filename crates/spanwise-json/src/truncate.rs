@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use crate::{
     altered_fields::QuotedKeys,
     assemble::LineOffsets,
+    builder::Options,
     escape,
     format::{SPANS_OMITTED, TRUNCATED},
     format_table::{FormatTable, Layout},
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
+    line_parts,
     line_template::{opening_of, push_member},
 };
 
@@ -22,8 +24,9 @@ pub(crate) fn truncate_line(
     line: &mut LineBuffer,
     offsets: &mut LineOffsets,
     max_line: usize,
-    table: &FormatTable,
+    options: &Options,
 ) {
+    let table = options.table;
     let bytes = line.as_bytes().to_vec();
     let (head, rest) = bytes.split_at(offsets.fields_start);
     let (fields, rest) = rest.split_at(offsets.fields_end - offsets.fields_start);
@@ -35,15 +38,15 @@ pub(crate) fn truncate_line(
     };
     // The list of dropped fields takes room, too.
     excess.bytes += TRUNCATED.len() + 6;
-    let message = escape::quoted(table.message.key);
+    let message = &*line_parts::message_key(options);
     let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
-            let spans = excess.drop_from_end(members(spans).collect(), &message);
+            let spans = excess.drop_from_end(members(spans).collect(), message);
             tail = excess.drop_span_list(tail, table);
             (
                 spans,
-                excess.drop_from_end(members(fields).collect(), &message),
+                excess.drop_from_end(members(fields).collect(), message),
             )
         }
         Layout::Nested => {
@@ -51,10 +54,10 @@ pub(crate) fn truncate_line(
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
             let (before, span_members) = spans.split_at(members_start(spans, table));
-            let kept = excess.drop_from_end(members(span_members).collect(), &message);
+            let kept = excess.drop_from_end(members(span_members).collect(), message);
             let mut fields = match fields.len() {
                 1 => Vec::new(),
-                _ => excess.drop_from_end(members(&fields).collect(), &message),
+                _ => excess.drop_from_end(members(&fields).collect(), message),
             };
             match fields.first_mut() {
                 Some(comma) => *comma = b'{',

@@ -483,6 +483,27 @@ fn span_list_is_dropped_before_fields_of_an_event() {
 }
 
 #[test]
+fn nested_line_keeps_a_renamed_message() {
+    let renamed = |layer: JsonLayer| {
+        layer
+            .format(Format::JsonNested)
+            .rename("message", "msg")
+            .max_line(256)
+            .span_events(SpanEvents::CLOSE)
+    };
+    let lines = lines(renamed, || {
+        info!(n = 1, "{}", "x".repeat(300));
+        drop(info_span!("s"));
+    });
+    let [long, close] = &lines.objects()[..] else {
+        panic!("{}", lines.text());
+    };
+    assert_eq!(long["fields"]["msg"].as_str().unwrap().len(), 300);
+    assert_eq!(long["truncated"], json!(["n"]));
+    assert_eq!(close["fields"]["msg"], "close");
+}
+
+#[test]
 fn bytes_of_a_nested_span_are_cut() {
     let bytes = vec![255_u8; 100_000];
     let nested = |layer: JsonLayer| layer.format(Format::JsonNested).max_field(256);
