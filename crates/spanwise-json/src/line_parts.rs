@@ -435,10 +435,10 @@ fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
 /// Returns the new key of a part as the format spells it. A name that already begins with the
 /// underscore of a GELF field is spelled without a second one.
 fn part_key(table: &FormatTable, name: &str) -> String {
-    let key = match (table.style, name.strip_prefix('_')) {
-        (Style::Scalar, Some(name)) => table.spell(name),
-        (Style::Scalar | Style::Words, None) => table.spell(name),
-        _ => name.to_owned(),
+    let key = match table.style {
+        Style::Scalar => table.spell(name.strip_prefix('_').unwrap_or(name)),
+        Style::Words => table.spell(name),
+        Style::Json | Style::Labels => name.to_owned(),
     };
     limit_name(&key).into_owned()
 }

@@ -477,6 +477,18 @@ fn rest_of_a_text_with_a_comma_is_not_quoted() {
 }
 
 #[test]
+fn renamed_part_of_logfmt_is_one_word() {
+    let renamed = |layer: JsonLayer| {
+        layer
+            .format(Format::Logfmt)
+            .rename("level", "_my level")
+            .rename("target", "my target")
+    };
+    let text = lines(renamed, || info!(target: "shop", "m")).text();
+    assert!(text.contains(" _mylevel=info mytarget=shop "), "{text}");
+}
+
+#[test]
 fn renamed_span_list_may_need_escapes() {
     let renamed = |layer: JsonLayer| layer.with_span_list().rename("spans", "a\"b");
     let line = lines(renamed, || {
