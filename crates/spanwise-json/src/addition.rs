@@ -25,6 +25,8 @@ pub(crate) struct Shown<'a> {
     /// The number of the event's members.
     pub(crate) event_count: usize,
     pub(crate) options: &'a Options,
+    /// The time of an event whose values were stored. `None` for one that happens now.
+    pub(crate) stored_time: Option<(i64, u32)>,
     /// Returns whether a member of the line itself has this key.
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
 }
@@ -43,6 +45,7 @@ pub(crate) struct Added {
 pub(crate) struct LayerAddition<'a> {
     pub(crate) addition: Addition,
     pub(crate) options: &'a Options,
+    pub(crate) stored_time: Option<(i64, u32)>,
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
     pub(crate) max_line: usize,
 }
@@ -81,6 +84,7 @@ impl LayerAddition<'_> {
             members: &all,
             event_count,
             options: self.options,
+            stored_time: self.stored_time,
             is_taken: self.is_taken,
         });
         let mut completed = bytes[..offsets.fields_start].to_vec();

@@ -41,6 +41,8 @@ pub(crate) struct Draft<'a> {
     /// The origin of a record of the `log` crate. `None` for other events.
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
+    /// The time of an event whose values were stored. `None` for one that happens now.
+    pub(crate) stored_time: Option<(i64, u32)>,
     /// Whether the line has members that the plan does not know.
     pub(crate) has_unknown_keys: bool,
     /// The members of the spans that the event shadows. Set when the spans are appended.
@@ -91,6 +93,7 @@ impl<'a> Draft<'a> {
             offsets: LineOffsets::default(),
             metadata,
             log: None,
+            stored_time: None,
             has_unknown_keys: false,
             overlap: Overlap::Nothing,
             collected: None,
@@ -102,8 +105,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the start of a line, up to its first field. `time` is the time of an event that was
-    /// buffered, and `None` for one that happens now.
+    /// Writes the start of a line, up to its first field. `stored_time` is the time of an event
+    /// whose values were stored, and `None` for one that happens now.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,
@@ -111,10 +114,11 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
         context: EventContext,
-        time: Option<(i64, u32)>,
+        stored_time: Option<(i64, u32)>,
     ) -> Draft<'a> {
         let mut draft = Draft::new(scratch, plan, metadata, context);
-        let time = time.unwrap_or_else(|| self.options.clock.since_epoch());
+        draft.stored_time = stored_time;
+        let time = stored_time.unwrap_or_else(|| self.options.clock.since_epoch());
         self.push_head(&mut draft, time);
         draft
     }
@@ -261,6 +265,7 @@ where
             offsets,
             metadata,
             plan,
+            stored_time,
             collected,
             ..
         } = draft;
@@ -275,6 +280,7 @@ where
                 let addition = LayerAddition {
                     addition,
                     options: &self.options,
+                    stored_time: *stored_time,
                     is_taken: &is_taken,
                     max_line: template.max_line,
                 };

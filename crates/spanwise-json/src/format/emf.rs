@@ -1,10 +1,7 @@
 //! `emf`: `json`, with the metrics of an event for Amazon CloudWatch.
 
-use std::time::SystemTime;
-
 use crate::{
     addition::{Added, Addition, Shown},
-    builder::Options,
     conversion::{kind_of, unquoted},
     escape,
     format::json,
@@ -89,11 +86,7 @@ fn metrics(shown: &Shown<'_>) -> Added {
         metrics.push(metric);
     }
     if !metrics.is_empty() {
-        push_member(
-            &mut added.members,
-            "_aws",
-            &description(&metrics, shown.options),
-        );
+        push_member(&mut added.members, "_aws", &description(&metrics, shown));
     }
     added
 }
@@ -188,10 +181,12 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 }
 
 /// Returns the value of `_aws`.
-fn description(metrics: &[Metric], options: &Options) -> Vec<u8> {
+fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
+    let options = shown.options;
     // The clock is read again: the timestamp of the line is text in the layer's precision and zone.
-    let now = options.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-    let millis = now.unwrap_or_default().as_millis();
+    let now = || options.clock.since_epoch();
+    let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
+    let millis = seconds.max(0) * 1_000 + i64::from(nanos / 1_000_000);
     let service = options.service.name.as_deref().unwrap_or_default();
     let mut names = Vec::new();
     for Metric { name, unit } in metrics {
