@@ -125,14 +125,19 @@ impl Fragment {
             true => !earlier.has_key_of(new),
             false => self.own_bits() & recorded.bits == 0,
         };
+        // A layer outside of this one gives the span its identity after `on_new_span`.
+        let has_late_ids = !recorded.trace_ids.is_empty() && !self.has_trace_ids;
         // The new members come after the earlier ones, without those that have a new value.
-        let still_valid = if has_only_new_keys {
+        let still_valid = if has_only_new_keys && !has_late_ids {
             earlier
         } else {
             let keys = KeySet::new(new.text, self.span_plan.table);
-            kept = earlier.filter(|_, member| !keys.contains(quoted_key(member)));
+            let is_replaced = |quoted: &[u8]| {
+                keys.contains(quoted) || has_late_ids && self.span_plan.trace_ids.contains(quoted)
+            };
+            kept = earlier.filter(|_, member| !is_replaced(quoted_key(member)));
             let mut unchanged = AlteredFields::default();
-            unchanged.add(&altered, |name| !keys.contains(name));
+            unchanged.add(&altered, |name| !is_replaced(name));
             altered = Cow::Owned(unchanged);
             kept.as_members()
         };

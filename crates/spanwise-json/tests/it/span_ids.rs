@@ -255,3 +255,24 @@ fn long_line_keeps_fields_rather_than_the_span_list() {
     assert_eq!(line["truncated"], json!(["spans"]));
     assert_eq!((&line["a"], line.get("spans")), (&json!(1), None));
 }
+
+#[test]
+fn late_ids_replace_fields_of_the_span() {
+    let lines = Lines::default();
+    let json = JsonLayer::new().max_field(256).with_writer(lines.clone());
+    // The identity of a span is attached after the JSON layer has seen the span.
+    let stack = tracing_subscriber::registry()
+        .with(json)
+        .with(Identities::default());
+    tracing::subscriber::with_default(stack, || {
+        let span = info_span!("span", trace_id = "x".repeat(300), n = 1, late = Empty);
+        span.record("late", 2);
+        span.in_scope(|| info!("event"));
+        span.in_scope(|| info_span!("inner", m = 3).in_scope(|| info!("event")));
+    });
+    for line in lines.objects() {
+        assert_eq!(ids(&line)[0].len(), 32, "{line}");
+        assert_eq!((&line["n"], &line["late"]), (&json!(1), &json!(2)));
+        assert_eq!(line.get("truncated"), None, "{line}");
+    }
+}
