@@ -20,7 +20,7 @@ use crate::{
     line_template::{FieldSource, LineTemplate, plain_name, push_parts, text_policy},
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
     rewritten_plan::RewrittenPlan,
-    span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
+    span_plan::{ContextBits, ContextKey, PinnedKeys, SpanPlan},
     stored_values::StoredFields,
     value_starts::ValueStarts,
     visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
@@ -83,8 +83,9 @@ pub(crate) struct Plan {
     /// For a span's callsite only.
     pub(crate) span_plan: Option<ShardedArc<SpanPlan>>,
     /// The fields with [pinned](crate::fragment::Fragment) context keys: the index of each, and the
-    /// [bit](context_bit) of its key.
-    pins: Box<[(usize, ContextBits)]>,
+    /// index of its key.
+    pins: Box<[(usize, usize)]>,
+    pinned_keys: PinnedKeys,
     /// See [`stored_fields`](Self::stored_fields).
     stored_fields: OnceLock<StoredFields>,
 }
@@ -279,6 +280,7 @@ impl Plan {
             span_plan: span_plan.map(ShardedArc::new),
             keys,
             pins,
+            pinned_keys: template.pinned_keys.clone(),
             stored_fields: OnceLock::new(),
         }
     }
@@ -336,7 +338,7 @@ impl Plan {
     #[inline]
     pub(crate) fn pinned(&self, fields: FieldSet) -> ContextBits {
         let has_value = self.pins.iter().filter(|(index, _)| fields.has(*index));
-        has_value.fold(0, |bits, (_, bit)| bits | bit)
+        has_value.fold(0, |bits, (_, key)| bits | self.pinned_keys.bit(*key))
     }
 
     /// Lists the keys of a span's members, which were encoded up to `end`. Returns false, and lists
@@ -455,10 +457,10 @@ impl Visit for ErrorFinder {
 }
 
 /// Returns the fields with context keys: see [`Plan::pins`].
-fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, ContextBits)]> {
+fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, usize)]> {
     let pin = |(index, key): (usize, &Key)| {
         let context_index = context.iter().position(|known| known.has(key.opening()))?;
-        Some((index, context_bit(context_index)))
+        Some((index, context_index))
     };
     keys.iter().enumerate().filter_map(pin).collect()
 }

@@ -289,3 +289,30 @@ fn lists_follow_renamed_fields() {
     ];
     assert_eq!(cut, expected, "{}", lines.text());
 }
+
+#[test]
+fn field_yields_only_to_its_own_context_key() {
+    let keys = (0..20).map(|index| format!("key_{index}"));
+    let context_layer = keys
+        .clone()
+        .fold(ContextLayer::default(), ContextLayer::key);
+    let lines = Lines::default();
+    let json = keys.fold(JsonLayer::new(), JsonLayer::context_key);
+    let stack = tracing_subscriber::registry()
+        .with(context_layer)
+        .with(json.with_writer(lines.clone()));
+    tracing::subscriber::with_default(stack, || {
+        let _unit = info_span!("unit", key_19 = "outer").entered();
+        context::set("key_18", "decided");
+        info!(key_18 = "inner", key_19 = "inner", "m");
+    });
+    let line = lines.only();
+    assert_eq!(
+        (&line["key_18"], &line["fields.key_18"]),
+        (&json!("decided"), &json!("inner"))
+    );
+    assert_eq!(
+        (&line["key_19"], line.get("fields.key_19")),
+        (&json!("inner"), None)
+    );
+}
