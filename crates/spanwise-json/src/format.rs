@@ -126,7 +126,7 @@ formats! {
     /// `json` for Amazon CloudWatch, with the name of the service as text, and with the metrics of
     /// an event.
     Emf = "emf", emf::TABLE;
-    /// Pairs of key and value: `ts=… level=info target=shop::orders msg="order created" order_id=42`
+    /// Key-value pairs: `ts=… level=info target=shop::orders msg="order created" order_id=42`
     Logfmt = "logfmt", logfmt::TABLE;
     /// One `LogsData` of OpenTelemetry in JSON, with typed attributes.
     ///
