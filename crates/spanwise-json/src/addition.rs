@@ -4,7 +4,6 @@
 use crate::{
     assemble::LineOffsets,
     builder::Options,
-    format_table::FormatTable,
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
     truncate::truncate_line,
@@ -26,6 +25,8 @@ pub(crate) struct Shown<'a> {
     /// The number of the event's members.
     pub(crate) event_count: usize,
     pub(crate) options: &'a Options,
+    /// The time of an event whose values were stored. `None` for one that happens now.
+    pub(crate) stored_time: Option<(i64, u32)>,
     /// Returns whether a member of the line itself has this key.
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
 }
@@ -43,8 +44,8 @@ pub(crate) struct Added {
 /// The addition of a format, with the settings of the layer that it depends on.
 pub(crate) struct LayerAddition<'a> {
     pub(crate) addition: Addition,
-    pub(crate) table: &'a FormatTable,
     pub(crate) options: &'a Options,
+    pub(crate) stored_time: Option<(i64, u32)>,
     pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
     pub(crate) max_line: usize,
 }
@@ -61,7 +62,8 @@ impl LayerAddition<'_> {
             let excess = completed.len().saturating_sub(self.max_line);
             let len_before = line.len();
             if excess > 0 {
-                truncate_line(line, offsets, len_before.saturating_sub(excess), self.table);
+                let max_line = len_before.saturating_sub(excess);
+                truncate_line(line, offsets, max_line, self.options);
             }
             // The result fits, or nothing more can be dropped.
             if line.len() >= len_before {
@@ -74,14 +76,15 @@ impl LayerAddition<'_> {
     /// Returns the line with the addition in front of its last `end_len` bytes.
     fn completed(&self, line: &LineBuffer, offsets: &LineOffsets, end_len: usize) -> Vec<u8> {
         let bytes = line.as_bytes();
-        let of_event = members(&bytes[offsets.fields_start..offsets.fields_end]);
-        let mut all: Vec<_> = of_event.collect();
+        let event_members = members(&bytes[offsets.fields_start..offsets.fields_end]);
+        let mut all: Vec<_> = event_members.collect();
         let event_count = all.len();
         all.extend(members(&bytes[offsets.fields_end..offsets.spans_end]));
         let added = (self.addition.make)(&Shown {
             members: &all,
             event_count,
             options: self.options,
+            stored_time: self.stored_time,
             is_taken: self.is_taken,
         });
         let mut completed = bytes[..offsets.fields_start].to_vec();

@@ -37,6 +37,16 @@ impl AlteredFields {
         self.redacted.add(&other.redacted, &wanted);
     }
 
+    /// Replaces each key by the one that `change` returns. Removes the keys for which it returns
+    /// `None`.
+    pub(crate) fn change_keys(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        for keys in [&mut self.truncated, &mut self.redacted] {
+            let before = std::mem::take(keys);
+            let changed = before.iter().filter_map(&change);
+            changed.for_each(|key| keys.push(&key));
+        }
+    }
+
     /// Returns a member for each list that is not empty.
     pub(crate) fn to_members(&self, table: &FormatTable) -> Vec<u8> {
         let mut members = Vec::new();
@@ -61,20 +71,24 @@ impl QuotedKeys {
 
     /// Appends the member with the list, under the key that the format has for `name`.
     pub(crate) fn push_member(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
-        self.shown(table.style).push_shown(to, table, name);
+        self.shown(table).push_shown(to, table, name);
     }
 
     /// Returns the keys as a line shows them.
-    pub(crate) fn shown(&self, style: Style) -> Self {
-        if style != Style::Scalar {
+    pub(crate) fn shown(&self, table: &FormatTable) -> Self {
+        let is_scalar = table.style == Style::Scalar;
+        if !is_scalar && table.listed_names.is_empty() {
             return self.clone();
         }
-        // Graylog removes the underscore from the names of fields.
         let mut shown = Self::default();
         for key in self.iter() {
-            match key.strip_prefix(b"\"_") {
-                Some(rest) => shown.push(&[b"\"", rest].concat()),
-                None => shown.push(key),
+            let mut names = table.listed_names.iter();
+            let listed = names.find(|(hidden, _)| hidden.as_bytes() == unquoted(key));
+            match (listed, key.strip_prefix(b"\"_")) {
+                (Some((_, name)), _) => shown.push(&escape::quoted(name)),
+                // Graylog removes the underscore from the names of fields.
+                (None, Some(rest)) if is_scalar => shown.push(&[b"\"", rest].concat()),
+                (None, _) => shown.push(key),
             }
         }
         shown

@@ -41,9 +41,11 @@ pub(crate) struct Draft<'a> {
     /// The origin of a record of the `log` crate. `None` for other events.
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
-    /// The line has members that the plan does not know.
+    /// The time of an event whose values were stored. `None` for one that happens now.
+    pub(crate) stored_time: Option<(i64, u32)>,
+    /// Whether the line has members that the plan does not know.
     pub(crate) has_unknown_keys: bool,
-    /// Which members of the spans the event shadows. Set when the spans are appended.
+    /// The members of the spans that the event shadows. Set when the spans are appended.
     pub(crate) overlap: Overlap,
     /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
     /// of a dump.
@@ -69,7 +71,7 @@ pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
-    /// Where the format's addition goes, if the callsite has one.
+    /// The offset at which the format's addition is inserted, if the callsite may have one.
     pub(crate) addition: usize,
     /// Whether the part after `spans_end` has the list of truncated fields.
     pub(crate) has_truncated_list: bool,
@@ -91,6 +93,7 @@ impl<'a> Draft<'a> {
             offsets: LineOffsets::default(),
             metadata,
             log: None,
+            stored_time: None,
             has_unknown_keys: false,
             overlap: Overlap::Nothing,
             collected: None,
@@ -102,8 +105,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the start of a line, up to its first field. `time` is the time of an event that was
-    /// buffered, and `None` for one that happens now.
+    /// Writes the start of a line, up to its first field. `stored_time` is the time of an event
+    /// whose values were stored, and `None` for one that happens now.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,
@@ -111,10 +114,11 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
         context: EventContext,
-        time: Option<(i64, u32)>,
+        stored_time: Option<(i64, u32)>,
     ) -> Draft<'a> {
         let mut draft = Draft::new(scratch, plan, metadata, context);
-        let time = time.unwrap_or_else(|| self.options.clock.since_epoch());
+        draft.stored_time = stored_time;
+        let time = stored_time.unwrap_or_else(|| self.options.clock.since_epoch());
         self.push_head(&mut draft, time);
         draft
     }
@@ -167,8 +171,8 @@ where
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
-    /// Like [`push_fields`](Self::push_fields), also for callsites whose message comes late, or
-    /// whose keys depend on the values.
+    /// Like [`push_fields`](Self::push_fields), also if the message comes after other fields, or if
+    /// the keys depend on the values.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: &dyn Fn(&mut dyn Visit)) {
         let plan = draft.plan;
@@ -210,8 +214,8 @@ where
         self.write(line.as_bytes(), metadata);
     }
 
-    /// Appends what depends on more than the callsite: the parts between the fields and the end of
-    /// the line.
+    /// Appends the parts between the fields and the end of the line. They depend on more than the
+    /// callsite.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn push_tail<S>(&self, draft: &mut Draft<'_>, scope: &SpanScope<'_>, ctx: &Context<'_, S>)
     where
@@ -261,6 +265,7 @@ where
             offsets,
             metadata,
             plan,
+            stored_time,
             collected,
             ..
         } = draft;
@@ -274,15 +279,15 @@ where
                 let is_taken = |key: &str| template.is_taken(&self.options, key);
                 let addition = LayerAddition {
                     addition,
-                    table: template.table,
                     options: &self.options,
+                    stored_time: *stored_time,
                     is_taken: &is_taken,
                     max_line: template.max_line,
                 };
                 addition.add(line, offsets);
             }
             None if line.len() > template.max_line => {
-                truncate::truncate_line(line, offsets, template.max_line, template.table);
+                truncate::truncate_line(line, offsets, template.max_line, &self.options);
             }
             None => {}
         }
@@ -420,11 +425,7 @@ where
                 offsets.spans_end = line.len();
                 line.push(fragment.tail());
             }
-            Overlap::Text => {
-                push_unshadowed(line, fragment, offsets, self.template.table);
-                offsets.spans_end = line.len();
-                line.push(fragment.tail());
-            }
+            Overlap::Text => push_unshadowed(draft, fragment, self.template.table),
             Overlap::Nothing => {
                 self.push_nested(line, fragment);
                 offsets.spans_end = line.len();
@@ -487,32 +488,30 @@ where
     }
 }
 
-/// Appends the spans' members whose keys the event does not have.
-///
-/// The event shadows neither trace ids nor pinned context (see
-/// [`Context`](spanwise_core::Context)). So fields of the event with the keys of trace ids are
-/// removed first, and those with pinned keys are renamed.
+/// Appends the spans' members whose keys the event does not have, and the tail. First removes or
+/// renames the fields of the event that the spans do not allow.
 #[cold]
-fn push_unshadowed(
-    line: &mut LineBuffer,
-    fragment: &Fragment,
-    offsets: &mut LineOffsets,
-    table: &FormatTable,
-) {
-    let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    for change in [Fragment::without_trace_ids, Fragment::rename_pinned] {
-        if let Some(changed) = change(fragment, &event) {
-            line.truncate(offsets.fields_start);
-            line.push(&changed);
-            offsets.fields_end = line.len();
-            event = changed;
-        }
-    }
+fn push_unshadowed(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
+    let Draft {
+        scratch: Scratch { line, .. },
+        plan,
+        encoded,
+        offsets,
+        ..
+    } = draft;
+    encoded.list_redacted(plan, &plan.keys);
+    let event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
+    let event = fragment.fields_of_event(event, encoded.altered.as_deref_mut());
+    line.truncate(offsets.fields_start);
+    line.push(&event);
+    offsets.fields_end = line.len();
     let keys = KeySet::new(&event, table);
     let span_members = fragment.member_parts().flat_map(|part| members(part.text));
     for member in span_members.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
+    offsets.spans_end = line.len();
+    line.push(fragment.tail());
 }
 
 /// Keeps the last of several members with the same key, among those from `start` on.

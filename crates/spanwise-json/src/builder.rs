@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) timestamp: Option<Timestamp>,
     /// The number of digits after the second, in place of that of `timestamp` or of the format.
     pub(crate) precision: Option<usize>,
-    /// Whether lines have the message. Likewise for the parts down to `pid`.
+    /// Whether lines have the message. The fields down to `pid` are the same for other parts.
     pub(crate) message: bool,
     pub(crate) target: bool,
     pub(crate) source_location: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) lists_redacted_fields: bool,
 }
 
-/// The service that logs, as far as it is known.
+/// The name, version, environment and instance of the service that logs. `None` if not set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceNames {
     pub(crate) name: Option<String>,
@@ -119,7 +119,8 @@ impl Options {
     }
 }
 
-/// Returns a value as JSON that a line can have.
+/// Returns a value as JSON with the escapes of a line. A value that fails to serialize becomes a
+/// string with the error.
 pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
     match as_json::to_text(value) {
         Ok(JsonText::Complete(json)) => {
@@ -141,7 +142,7 @@ impl JsonLayer {
     #[doc(hidden)]
     pub const LINE_LIMITS: RangeInclusive<usize> = MIN_LIMIT..=MAX_LINE_LIMIT;
 
-    /// Creates a layer that writes [`Format::Json`] to stdout, as std does.
+    /// Creates a layer that writes [`Format::Json`] to stdout, with [`std::io::stdout`].
     ///
     /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the
     /// pipe has no room, part of a line or all of it is lost. The line is counted as failed and
@@ -204,9 +205,9 @@ impl<W> JsonLayer<W> {
         self
     }
 
-    /// For a [late](Self::late) layer whose policy is also that of the
-    /// [`ContextLayer`](spanwise_core::ContextLayer): the policy does not replace values of the
-    /// context a second time.
+    /// Declares that a [late](Self::late) layer has the same policy as its
+    /// [`ContextLayer`](spanwise_core::ContextLayer), so that the policy does not replace values of
+    /// the context a second time.
     #[doc(hidden)]
     #[must_use]
     pub fn has_redacted_context(mut self) -> Self {
@@ -225,6 +226,8 @@ impl<W> JsonLayer<W> {
     }
 
     /// Sets precision and time zone of the timestamp. Defaults to [`Timestamp::micros()`] in UTC.
+    /// Has no effect on a format that [defines its own timestamp](Format::has_time_zone), such as
+    /// [`Format::Ecs`].
     #[must_use]
     pub fn timestamp(self, timestamp: Timestamp) -> Self {
         self.set(|options| options.timestamp = Some(timestamp))
@@ -275,18 +278,19 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.span_events = events)
     }
 
-    /// Sets the maximum length of a value's text, in bytes before escaping. A longer text is cut at
-    /// a character. Defaults to 16 KiB; at least 256 bytes, at most 16 MiB.
+    /// Sets the maximum length of a value's text, in bytes before escaping. A longer text is cut
+    /// between two characters. Defaults to 16 KiB; at least 256 bytes, at most 16 MiB.
     #[must_use]
     pub fn max_field(self, bytes: usize) -> Self {
         self.set(|options| options.max_field = bytes.clamp(MIN_LIMIT, MAX_FIELD_LIMIT))
     }
 
     /// Sets the maximum length of a line, in bytes. A longer line loses fields: first those of the
-    /// spans from the outermost, then the list of spans, then fields of the event from the last.
-    /// The message stays, at any length up to [`max_field`](Self::max_field), and so do the static
-    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB. If the receiver of the
-    /// format accepts only shorter lines, its limit applies.
+    /// spans from the outermost, then the list of spans, then fields of the event from the last. A
+    /// line of [`Format::JsonNested`] loses `spans` as a whole, then `span`, then fields of the
+    /// event. The message stays, at any length up to [`max_field`](Self::max_field), and so do the
+    /// static fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB. If the receiver of
+    /// the format accepts only shorter lines, its limit applies.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))

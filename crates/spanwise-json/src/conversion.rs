@@ -24,7 +24,7 @@ pub(crate) struct Conversion {
     pub(crate) error: Option<ErrorMembers>,
 }
 
-/// The values that the format writes under a key that only they may have.
+/// The values for which the format has a key of its own.
 #[derive(Debug)]
 pub(crate) enum Rule {
     /// No values: the format has no such key for the field.

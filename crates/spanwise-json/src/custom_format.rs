@@ -48,7 +48,7 @@ impl CustomFormat {
         self.0.has_thread_id
     }
 
-    /// Creates a format that code writes. It is never freed.
+    /// Creates a format from code that writes its lines. It is never freed.
     pub(crate) fn from_code(
         name: String,
         table: FormatTable,
@@ -241,8 +241,8 @@ impl Format {
 }
 
 impl Format {
-    /// Creates a format that code writes. The name has letters, digits, `-` and `_`. The format is
-    /// never freed, so create each of your formats once.
+    /// Creates a format from code that writes its lines. The name has letters, digits, `-` and `_`.
+    /// The format is never freed, so create each of your formats once.
     ///
     /// # Errors
     /// A name that is not valid, or that of a built-in format.

@@ -1,4 +1,4 @@
-//! The list of `LOG_FIELDS`: which fields and parts a line has, and under which names.
+//! The list of `LOG_FIELDS`: fields and parts of a line to show, omit, rename or add.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
@@ -210,7 +210,10 @@ impl FieldList {
     /// * Each word that omits or renames a key that the format requires.
     /// * Each word that gives two members of a line the same key.
     /// * Each static text with a key that the receiver reads, or that a part may have.
-    /// * Each word that has no effect in the format, except `+trace_id` and `+span_id`.
+    /// * Each precision for a timestamp that the format writes as nanoseconds.
+    /// * Each `+` word for a part that a template has no placeholder for.
+    /// * For a [human-readable format](Format::is_human_readable), each word that begins with
+    ///   neither `+` nor `-`.
     pub fn check(&self, format: &Format) -> Result<(), ParseError> {
         ParseError::check(match format.is_human_readable() {
             true => self.problems_for_people(format),
@@ -342,7 +345,17 @@ impl FromStr for FieldList {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut seen: Vec<FieldWord> = Vec::new();
+        let mut text_key = None;
         words::parse_each(text, |text| {
+            let has_sign = text.starts_with(SIGNS) || text.contains(['>', '=']);
+            if let Some(key) = text_key.filter(|_| !has_sign) {
+                // The word may be the rest of a secret with a comma.
+                return Err(Problem::new(format!(
+                    "the word behind `{key}=…` has no sign: a text ends at the first comma; write \
+                     it without commas, or remove the word"
+                )));
+            }
+            text_key = added_key(text);
             let word = parse(text)?;
             if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
                 return Err(Problem::new(format!("{}: {problem}", shown(&word))));
@@ -352,6 +365,17 @@ impl FromStr for FieldList {
         })
         .map(Self)
     }
+}
+
+/// The first characters of words without `>` or `=`.
+const SIGNS: [char; 3] = ['+', '-', '@'];
+
+/// Returns the key in a word that adds a text. `None` for all other words.
+fn added_key(word: &str) -> Option<&str> {
+    let (key, _) = word.split_once(['>', '='])?;
+    let is_added = word[key.len()..].starts_with('=') && !word.starts_with(SIGNS);
+    let key = key.trim();
+    (is_added && key != "only").then_some(key)
 }
 
 fn parse(text: &str) -> Result<FieldWord, Problem> {
@@ -473,7 +497,8 @@ fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
         .find(|prefix| name.starts_with(prefix));
     match prefix {
         Some(prefix) => Err(Problem::new(format!(
-            "`{word}`: names that begin with `{prefix}` are those of fields that had to move: choose another name"
+            "`{word}`: names that begin with `{prefix}` are for fields that were renamed because of \
+             a conflict: choose another name"
         ))),
         None => checked(word, name),
     }

@@ -126,7 +126,7 @@ formats! {
     /// `json` for Amazon CloudWatch, with the name of the service as text, and with the metrics of
     /// an event.
     Emf = "emf", emf::TABLE;
-    /// Words: `ts=… level=info target=shop::orders msg="order created" order_id=42`
+    /// Key-value pairs: `ts=… level=info target=shop::orders msg="order created" order_id=42`
     Logfmt = "logfmt", logfmt::TABLE;
     /// One `LogsData` of OpenTelemetry in JSON, with typed attributes.
     ///
@@ -204,8 +204,8 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
-    /// Returns how errors call the code that decides about the parts of a line. `None` if the table
-    /// decides.
+    /// Returns the name in error texts of what decides about the parts of a line: the code or the
+    /// template. `None` if the table decides.
     pub(crate) fn line_author(&self) -> Option<&'static str> {
         match self {
             Self::Custom(custom) if custom.code().is_some() => {

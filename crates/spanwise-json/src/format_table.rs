@@ -53,9 +53,13 @@ pub(crate) struct FormatTable {
     pub(crate) process: ProcessKeys,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
-    /// Further keys, as lines spell them. A field has one of them only if an option renames it so.
+    /// Further keys, as lines spell them. A field has one of them only if an option renames the
+    /// field to it.
     pub(crate) reserved: &'static [&'static str],
-    /// Prefixes of such keys.
+    /// The keys that receivers do not see. Each has a name for the lists of truncated and redacted
+    /// fields.
+    pub(crate) listed_names: &'static [(&'static str, &'static str)],
+    /// Prefixes of reserved keys.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.
@@ -78,7 +82,7 @@ pub(crate) enum Layout {
 pub(crate) enum Style {
     /// Any JSON.
     Json,
-    /// Text, numbers under keys that texts do not have, and lists of text.
+    /// Text, numbers and lists of text. Numbers have other keys than texts.
     Labels,
     /// Text and numbers.
     Scalar,
@@ -231,7 +235,7 @@ impl FormatTable {
     /// Returns whether a field with this key becomes `fields.<key>`, even if lines show no such
     /// part.
     pub(crate) fn reserves(&self, key: &str) -> bool {
-        let of_line = [
+        let part_keys = [
             self.timestamp,
             self.message.key,
             self.span,
@@ -239,7 +243,7 @@ impl FormatTable {
             self.thread.name,
             self.thread.id,
         ];
-        of_line.contains(&key)
+        part_keys.contains(&key)
             || self.information().any(|name| name == key)
             || self.is_reserved_name(key)
     }
@@ -258,7 +262,7 @@ impl FormatTable {
 
     /// Returns whether a member of `origin` has the key.
     pub(crate) fn is_location_key(&self, key: &str) -> bool {
-        self.origin.iter().any(|(of_origin, _)| *of_origin == key)
+        self.origin.iter().any(|(location, _)| *location == key)
     }
 
     /// Returns whether the key is a place: that of a known field, of the error, or of a part of the
@@ -340,7 +344,7 @@ impl<'a> PartInputs<'a> {
         callsite: &'a Metadata<'a>,
         log: Option<&'a LogRecord>,
     ) -> Self {
-        let of_callsite = Self {
+        let inputs = Self {
             options,
             level: EventLevel::from_callsite(callsite),
             target: callsite.target(),
@@ -348,17 +352,18 @@ impl<'a> PartInputs<'a> {
             line: callsite.line().map(u64::from),
         };
         match log {
-            None => of_callsite,
+            None => inputs,
             Some(log) => Self {
                 target: log.target.as_deref().unwrap_or(callsite.target()),
                 file: log.file.as_deref(),
                 line: log.line,
-                ..of_callsite
+                ..inputs
             },
         }
     }
 
-    /// Returns inputs for the parts that are the same in all lines of a layer.
+    /// Returns inputs for the parts that are the same in all lines of a layer. These parts depend
+    /// on the options only.
     pub(crate) fn for_layer(options: &'a Options) -> Self {
         Self {
             options,

@@ -56,7 +56,7 @@ pub(crate) struct Fragment {
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
-    /// What few fragments have. Together, it is one word of the memory of an open span.
+    /// Data that few fragments have. It takes one word of the memory of an open span.
     extras: OnceBox<Extras>,
     /// The bits of the keys of all members and trace ids, those of outer spans included.
     bits: Bits,
@@ -206,12 +206,31 @@ impl Fragment {
         }
     }
 
-    /// Returns the fields of an event without those that have the keys of trace ids. `None` if the
-    /// span has no trace ids.
-    pub(crate) fn without_trace_ids(&self, event: &[u8]) -> Option<Vec<u8>> {
-        let event = KeyedMembers::from_text(event);
-        self.has_trace_ids
-            .then(|| self.span_plan.trace_ids.remove_from(event).text)
+    /// Returns the fields of an event as lines of the span show them, and changes the lists of
+    /// these fields.
+    ///
+    /// An event shadows neither trace ids nor pinned context (see
+    /// [`Context`](spanwise_core::Context)). So fields with the keys of trace ids are removed
+    /// first, and those with pinned keys are renamed.
+    pub(crate) fn fields_of_event(
+        &self,
+        mut event: Vec<u8>,
+        mut altered: Option<&mut AlteredFields>,
+    ) -> Vec<u8> {
+        let trace_ids = &self.span_plan.trace_ids;
+        if self.has_trace_ids {
+            event = trace_ids.remove_from(KeyedMembers::from_text(&event)).text;
+            if let Some(altered) = altered.as_deref_mut() {
+                altered.change_keys(|key| (!trace_ids.contains(key)).then(|| key.to_vec()));
+            }
+        }
+        if let Some(renamed) = self.span_plan.rename_pinned(self.pinned, &event) {
+            if let Some(altered) = altered {
+                renamed.rename_listed(altered);
+            }
+            event = renamed.text;
+        }
+        event
     }
 
     #[inline]
@@ -330,12 +349,6 @@ impl Fragment {
     #[inline]
     pub(crate) fn altered_members(&self) -> &[u8] {
         self.span_altered().map_or(&[], |altered| &altered.members)
-    }
-
-    /// Renames each of `members` whose key is pinned by this span or an outer one. Returns `None`
-    /// if there are none.
-    pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
-        self.span_plan.rename_pinned(self.pinned, members)
     }
 
     pub(crate) fn altered(&self) -> &AlteredFields {

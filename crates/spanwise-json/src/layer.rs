@@ -31,7 +31,7 @@ use crate::{
     format_table::{Layout, PartInputs},
     fragment::{Fragment, OwnMembers, SpanNode},
     line_parts,
-    line_template::{LineTemplate, push_member, text_policy},
+    line_template::{LineTemplate, text_policy},
     member_keys::KeyedMembers,
     plan::Plan,
     scratch::{self, Scratch},
@@ -163,7 +163,8 @@ where
     }
 
     /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
-    /// `known_error` is the index of the field that an earlier call chose as the span's error.
+    /// `known_error` is the index of the field that an earlier call chose as the span's error, if
+    /// several fields can be.
     fn encode_own_fields<R>(
         &self,
         plan: &Plan,
@@ -253,13 +254,13 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let known = self.spans.get(id);
-        let of_ancestor = || {
+        let find_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
         match known {
             None if self.is_late => self.adopt(id, ctx),
-            known => known.or_else(of_ancestor),
+            known => known.or_else(find_ancestor),
         }
     }
 
@@ -371,11 +372,10 @@ where
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite, context, None);
         let mut members = Vec::new();
-        push_member(
-            &mut members,
-            table.message.key,
-            &escape::quoted(change.message()),
-        );
+        members.push(b',');
+        members.extend(line_parts::message_key(&self.options));
+        members.push(b':');
+        members.extend(escape::quoted(change.message()));
         // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.*` if it shows no
         // timestamp.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();

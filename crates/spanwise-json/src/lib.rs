@@ -43,8 +43,8 @@
 //! * `timestamp`, `level`, `critical` for an event of `spanwise::critical!`, `target`, `message`;
 //! * the fields of the event in the order of the code, then those of the spans from the innermost
 //!   outwards;
-//! * `trace_id`, `span_id` and `trace_flags` of the innermost span, where a layer exports traces to
-//!   OpenTelemetry. Fields with these names are omitted then;
+//! * `trace_id`, `span_id` and `trace_flags` of the innermost span, if a layer exports traces to
+//!   OpenTelemetry. Fields with these names are then omitted;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
 //! * the lists `truncated` and `redacted`, if a field was cut, dropped or redacted;
 //! * members that only some lines have, in an order that varies: the source location, the thread,
@@ -57,8 +57,9 @@
 //!   of the event, then that of the innermost span.
 //! * **A field cannot forge a line.** A field named like a key of the line (`level`, `timestamp`, a
 //!   span's `message`, …) is written as `fields.<name>`. So is a field whose name starts with
-//!   `fields.`, and one named like context that the HTTP layer or `spanwise_core::context::set`
-//!   has set. `file` and `line` are only renamed if the source location is shown.
+//!   `fields.`, and a field named like a context key that the HTTP layer or
+//!   `spanwise_core::context::set` has set. `file` and `line` are only renamed if the source
+//!   location is shown.
 //! * A field recorded late is on every later line of its span and of the spans inside.
 //! * An event with an explicit parent (`parent: &span`) shows the fields of that span and of the
 //!   spans around it. With `parent: None`, it shows no fields of spans.
@@ -90,14 +91,14 @@
 //! | name of a field, span, target or thread | 256 bytes; a longer one is its start, `…` and a hash |
 //! | path of a source file | 1,024 bytes; a longer one is `…` and its end |
 //! | fields of a span | 64; `truncated` does not list the others |
-//! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"` |
+//! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"`, and `spans_omitted` counts further spans |
 //! | [`as_json()`] | 1 MiB |
 //!
 //! A line lists the fields that these limits cut or dropped: `"truncated":["body"]`.
 //!
 //! # Failures
 //!
-//! A `Debug` that panics or fails loses only its own text, and the line shows
+//! A `Debug` or `Display` that panics or fails loses only its own text, and the line shows
 //! `"<panicked while formatting>"` or `"<format error>"` in its place. A line that the writer
 //! refuses is lost, counted and reported on stderr: see [`SelfReport`](spanwise_core::SelfReport).
 //!
@@ -110,12 +111,13 @@
 //! # Formats of receivers
 //!
 //! Other [formats](Format) have the names, levels, times and errors that a receiver expects, such
-//! as [`Format::Ecs`] for Elasticsearch. What this page describes about fields, limits and
-//! redaction is the same there. `docs/formats.md` in the repository shows a line of each.
+//! as [`Format::Ecs`] for Elasticsearch. The rules of this page about fields, limits and redaction
+//! also apply to them. `docs/formats.md` in the repository shows a line of each.
 //!
 //! # Fields and formats of your own
 //!
-//! [`JsonLayer::fields`] shows, omits and renames fields and parts of the line by a [`FieldList`].
+//! [`JsonLayer::fields`] applies a [`FieldList`], which shows, omits and renames fields and parts
+//! of the line.
 //! [`Format::custom`] builds a format from names and values. A template such as
 //! `text:{level} {time} {message} {fields}` parses into a format. A [`LineFormat`] is code that
 //! writes lines.
@@ -123,7 +125,8 @@
 //! # `json-nested`
 //!
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23
-//! prints, so that dashboards keep working. These faults of `fmt` are the exceptions:
+//! prints, so that dashboards keep working. The [limits](#limits) and the redaction of this crate
+//! apply, and these faults of `fmt` are corrected:
 //!
 //! * repeated keys: a field that is given twice, and a span's field `name`, which becomes
 //!   `fields.name`;

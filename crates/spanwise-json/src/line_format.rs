@@ -1,4 +1,5 @@
-//! Formats that code writes: an event as a view of what the encoder wrote, and a line to write to.
+//! Formats with lines that your code writes: the code reads an [`EventView`] and writes to a
+//! [`LineBuf`].
 //!
 //! The encoder writes flat JSON with the parts of the line under keys that no field can have. The
 //! view reads this JSON. So fields are deduplicated, redacted and cut as in all other formats, and
@@ -29,10 +30,10 @@ use crate::{
     rewrite::Rewrite,
 };
 
-/// A format that code writes: see [`Format::from_code`].
+/// Code that writes the lines of a format: see [`Format::from_code`].
 ///
-/// It costs several times as much as a [table](Format::custom), because it reads what the encoder
-/// has written as JSON.
+/// A line costs several times as much as with [`Format::custom`], because the code reads JSON that
+/// the encoder has written first.
 ///
 /// ```
 /// use std::fmt;
@@ -131,7 +132,7 @@ const PARTS: usize = 16;
 /// The first byte of these keys.
 const MARK: u8 = b'#';
 
-/// The table of formats that code writes.
+/// The table of formats with lines that code writes.
 pub(crate) const TABLE: FormatTable = FormatTable {
     timestamp: TIME,
     time: TimeText::EpochNanos,
@@ -159,6 +160,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (NODE, service_node),
     ],
     reserved_prefixes: &["#"],
+    listed_names: &[(MESSAGE, "message"), (SPANS, "spans")],
     // The code decides which parts a line shows, and under which names.
     required: &[
         TIME,
@@ -314,7 +316,7 @@ impl<'a> EventView<'a> {
         self.text(TARGET).unwrap_or_default()
     }
 
-    /// Returns the message.
+    /// Returns the message. `None` if the event has none.
     #[must_use]
     pub fn message(&self) -> Option<Cow<'a, str>> {
         self.text(MESSAGE)
@@ -341,7 +343,7 @@ impl<'a> EventView<'a> {
         &self.fields
     }
 
-    /// Returns the name of the innermost span.
+    /// Returns the name of the innermost span. `None` outside of spans.
     #[must_use]
     pub fn span(&self) -> Option<Cow<'a, str>> {
         self.text(SPAN)

@@ -11,6 +11,7 @@ use spanwise_core::internal::sync::Mutex;
 use crate::{
     Format,
     builder::{Options, ServiceNames},
+    escape,
     format_table::{
         EventLevel, FormatTable, Layout, MessageKey, Part, PartInputs, Style, ThreadKeys, host,
         process_id,
@@ -51,17 +52,25 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
         options.thread_id |= custom.has_thread_id();
     }
     let mut process: Vec<Part> = Vec::new();
-    for (is_shown, key, value) in [
+    for (word, is_shown, key, value) in [
         (
+            "+host",
             options.host,
             base.process.host,
             host as fn(&PartInputs<'_>) -> _,
         ),
-        (options.pid, base.process.pid, process_id),
+        ("+pid", options.pid, base.process.pid, process_id),
     ] {
-        if is_shown && !member_keys(base).any(|other| other == key) {
-            process.push((key, value));
+        if !is_shown || member_keys(base).any(|other| other == key) {
+            continue;
         }
+        if keys(base).any(|other| other == key) {
+            resolved.problems.push(format!(
+                "`{word}`: `{key}` is already a key of `{format}`: remove the word"
+            ));
+            continue;
+        }
+        process.push((key, value));
     }
     if requested.exclude.is_empty() && requested.rename.is_empty() && process.is_empty() {
         return resolved;
@@ -135,6 +144,20 @@ pub(crate) fn shown_keys(options: &Options) -> impl Iterator<Item = String> {
         .chain(table.required.iter().copied())
         .map(str::to_owned)
         .chain(table.information())
+}
+
+/// Returns the key of an event's message, as a JSON string.
+pub(crate) fn message_key(options: &Options) -> Vec<u8> {
+    let table = options.table;
+    let mut renames = options.rename.iter().rev();
+    let key = match table.layout {
+        Layout::Flat => table.message.key,
+        // In a nested line, the message is a field among others.
+        Layout::Nested => renames
+            .find(|(from, _)| from == "message")
+            .map_or(table.message.key, |(_, to)| to),
+    };
+    escape::quoted(&limit_name(key))
 }
 
 /// Finds the parts that a name means. A part that shows the service, for example, has another value
@@ -324,8 +347,8 @@ impl<'a> PartFinder<'a> {
         self.differing(&inputs(&self.plain), &inputs(&self.full))
     }
 
-    /// Returns the keys of the members that show the source file or line. `shown` has the names of
-    /// what to look for: `file`, `line` or both.
+    /// Returns the keys of the members that show the source file or line. `shown` selects `file`,
+    /// `line` or both.
     fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
         let here = PartInputs {
             file: Some("file"),
@@ -412,16 +435,16 @@ fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
 /// Returns the new key of a part as the format spells it. A name that already begins with the
 /// underscore of a GELF field is spelled without a second one.
 fn part_key(table: &FormatTable, name: &str) -> String {
-    let key = match (table.style, name.strip_prefix('_')) {
-        (Style::Scalar, Some(name)) => table.spell(name),
-        (Style::Scalar | Style::Words, None) => table.spell(name),
-        _ => name.to_owned(),
+    let key = match table.style {
+        Style::Scalar => table.spell(name.strip_prefix('_').unwrap_or(name)),
+        Style::Words => table.spell(name),
+        Style::Json | Style::Labels => name.to_owned(),
     };
     limit_name(&key).into_owned()
 }
 
 /// The tables that were made, by format, added members and changes. They are never freed, so that
-/// layers and plans can refer to them like to the static tables of formats. A program has few.
+/// layers and plans can refer to them as to the static tables of formats. A program has few.
 static MADE: Mutex<Vec<MadeTable>> = Mutex::new(Vec::new());
 
 struct MadeTable {

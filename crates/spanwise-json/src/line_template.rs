@@ -26,6 +26,7 @@ use crate::{
     member_keys::{KeyId, NO_KEY_ID},
     name_limits::limit_name,
     plan::{Key, Role},
+    span_plan::PinnedKeys,
     spelling::Spell,
     timestamp::Timestamp,
     value_starts::ValueStarts,
@@ -67,6 +68,7 @@ pub(crate) struct LineTemplate {
     /// The openings of the members of all fields that the layer has seen.
     openings: Mutex<HashMap<Box<[u8]>, KnownOpening>>,
     next_bit: AtomicU32,
+    pub(crate) pinned_keys: PinnedKeys,
 }
 
 /// The key id and the bits of an opening.
@@ -116,25 +118,25 @@ impl LineTemplate {
         let table = options.table;
         let inputs = PartInputs::for_layer(options);
         let required = table.requires_time.then(Timestamp::micros);
+        let precision = options.precision;
+        let with_precision = |time: Timestamp| match precision {
+            Some(digits) => time.with_precision(digits),
+            None => time,
+        };
         let timestamp = options.timestamp.or(required).map(|set| match table.time {
-            TimeText::AsSet => options
-                .precision
-                .map_or(set, |digits| set.with_precision(digits)),
-            TimeText::Own(own) => options
-                .precision
-                .map_or(own, |digits| own.with_precision(digits)),
-            TimeText::Utc(digits) => Timestamp::with_digits(options.precision.unwrap_or(digits)),
-            TimeText::EpochSeconds(digits) => Timestamp::epoch(options.precision.unwrap_or(digits)),
+            TimeText::AsSet => with_precision(set),
+            TimeText::Own(own) => with_precision(own),
+            TimeText::Utc(digits) => Timestamp::with_digits(precision.unwrap_or(digits)),
+            TimeText::EpochSeconds(digits) => Timestamp::epoch(precision.unwrap_or(digits)),
             TimeText::EpochNanos => Timestamp::epoch_nanos(),
         });
         let (mut before_open, mut open) = (Vec::new(), Vec::new());
         if timestamp.is_some() {
             push_parts(&mut before_open, table.open, &inputs);
             push_member(&mut open, table.timestamp, table.time.quote());
-            open_object(if before_open.is_empty() {
-                &mut open
-            } else {
-                &mut before_open
+            open_object(match before_open.is_empty() {
+                true => &mut open,
+                false => &mut before_open,
             });
         }
         let rewritten_start = table.rewrite.map(|rewrite| (rewrite.start)(options));
@@ -165,10 +167,9 @@ impl LineTemplate {
                 || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
                 || key.starts_with(ADDED_PREFIX);
-            let key = if renamed_on_conflict {
-                format!("{ADDED_PREFIX}{key}")
-            } else {
-                key.clone()
+            let key = match renamed_on_conflict {
+                true => format!("{ADDED_PREFIX}{key}"),
+                false => key.clone(),
             };
             push_field(&mut close, table, &key, value);
             taken.push(table.spell(&key));
@@ -200,6 +201,7 @@ impl LineTemplate {
             taken,
             openings: Mutex::default(),
             next_bit: AtomicU32::new(0),
+            pinned_keys: PinnedKeys::new(options),
         }
     }
 
@@ -367,7 +369,7 @@ impl LineTemplate {
     fn is_part(&self, key: &str) -> bool {
         let mut tail = self.table.tail.iter();
         self.taken.iter().any(|taken| taken == key)
-            || self.table.layout == Layout::Flat && tail.any(|(of_tail, _)| *of_tail == key)
+            || self.table.layout == Layout::Flat && tail.any(|(part, _)| *part == key)
     }
 
     /// Returns the name that replaces a field's name if a member of the line has that name.

@@ -20,7 +20,7 @@ use crate::{
     line_template::{FieldSource, LineTemplate, plain_name, push_parts, text_policy},
     member_keys::{KeyId, NO_KEY_ID, OwnKeys},
     rewritten_plan::RewrittenPlan,
-    span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
+    span_plan::{ContextBits, ContextKey, PinnedKeys, SpanPlan},
     stored_values::StoredFields,
     value_starts::ValueStarts,
     visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
@@ -39,31 +39,31 @@ pub(crate) struct Plan {
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
     /// For an event that is mostly written in the format's own syntax, not as JSON.
     pub(crate) rewritten: Option<RewrittenPlan>,
-    /// The message comes after other fields, but is written first.
+    /// Whether the message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
-    /// The fields are visited once, in their order, with `keys`.
+    /// Whether the fields are visited once, in their order, with `keys`.
     pub(crate) is_visited_once: bool,
-    /// Two fields have the same key.
+    /// Whether two fields may become members with the same key.
     pub(crate) has_repeated_keys: bool,
     /// The message, if the format requires a message.
     pub(crate) required_message: Option<RequiredMessage>,
     /// The bits of all keys.
     pub(crate) bits: u128,
-    /// All members have key ids, and no two may have the same key.
+    /// Whether all members have key ids, and no two can have the same key.
     has_key_ids: bool,
-    /// A field may have the key of an error's message, and the other parts of the error are members
-    /// of the line. The keys of these parts then count as keys of the event.
+    /// Whether a field may have the key of an error's message, and the other parts of the error are
+    /// members of the line. The keys of these parts then count as keys of the event.
     pub(crate) has_error_key: bool,
-    /// The callsite is one of `tracing-log`.
+    /// Whether the callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
-    /// Events of the callsite are `log` records, or headers of dumps of a recorder.
+    /// Whether events of the callsite are `log` records, or headers of dumps of a recorder.
     pub(crate) is_uncommon: bool,
-    /// Lines may have the origin of a `log` record, a thread or an addition.
+    /// Whether lines may have the origin of a `log` record, a thread or an addition.
     pub(crate) has_rare_members: bool,
     /// The maximum length of a line that is written as it was assembled. 0 if the format rewrites
     /// lines, if lines of the callsite may have an addition, or if they are headers of dumps.
     pub(crate) max_plain: usize,
-    /// Lines may have the [addition](crate::addition::Addition) of the format.
+    /// Whether lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
     /// The fields that are redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
@@ -83,8 +83,9 @@ pub(crate) struct Plan {
     /// For a span's callsite only.
     pub(crate) span_plan: Option<ShardedArc<SpanPlan>>,
     /// The fields with [pinned](crate::fragment::Fragment) context keys: the index of each, and the
-    /// [bit](context_bit) of its key.
-    pins: Box<[(usize, ContextBits)]>,
+    /// index of its key.
+    pins: Box<[(usize, usize)]>,
+    pinned_keys: PinnedKeys,
     /// See [`stored_fields`](Self::stored_fields).
     stored_fields: OnceLock<StoredFields>,
 }
@@ -279,6 +280,7 @@ impl Plan {
             span_plan: span_plan.map(ShardedArc::new),
             keys,
             pins,
+            pinned_keys: template.pinned_keys.clone(),
             stored_fields: OnceLock::new(),
         }
     }
@@ -336,7 +338,7 @@ impl Plan {
     #[inline]
     pub(crate) fn pinned(&self, fields: FieldSet) -> ContextBits {
         let has_value = self.pins.iter().filter(|(index, _)| fields.has(*index));
-        has_value.fold(0, |bits, (_, bit)| bits | bit)
+        has_value.fold(0, |bits, (_, key)| bits | self.pinned_keys.bit(*key))
     }
 
     /// Lists the keys of a span's members, which were encoded up to `end`. Returns false, and lists
@@ -455,10 +457,10 @@ impl Visit for ErrorFinder {
 }
 
 /// Returns the fields with context keys: see [`Plan::pins`].
-fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, ContextBits)]> {
+fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, usize)]> {
     let pin = |(index, key): (usize, &Key)| {
         let context_index = context.iter().position(|known| known.has(key.opening()))?;
-        Some((index, context_bit(context_index)))
+        Some((index, context_index))
     };
     keys.iter().enumerate().filter_map(pin).collect()
 }

@@ -2,9 +2,9 @@
 //!
 //! Most lines are written in the format's syntax directly. The head and the end of a line depend
 //! mostly on its callsite alone, so they are rewritten once per callsite. The part of the spans is
-//! rewritten once per version of a span, unless it is long. Any other end of a line is mostly that
-//! of a recent line, so a thread remembers the last few ends that it has rewritten. All other lines
-//! are written as flat JSON, and rewritten as a whole.
+//! rewritten once per version of a span, unless spans share members. Any other end of a line mostly
+//! equals that of a recent line, so a thread remembers the last few ends that it has rewritten. All
+//! other lines are written as flat JSON, and rewritten as a whole.
 
 use spanwise_core::internal::LayerId;
 
@@ -50,6 +50,7 @@ pub(crate) struct RewriteByParts {
     pub(crate) end_fields: Option<fn(&mut LineBuffer)>,
 }
 
+/// Appends the first and the last half of rewritten members to the two buffers.
 pub(crate) type RewriteTail = fn(KeyedMembers<'_>, &mut [LineBuffer; 2]);
 
 /// A rewritten part of a line, in two halves that a line may have at different positions.

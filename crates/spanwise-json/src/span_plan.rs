@@ -1,11 +1,18 @@
 //! The part of a callsite's plan that its spans refer to, and their pinned context.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicU32, Ordering},
+    },
+};
 
 use spanwise_core::CONTEXT_KEYS;
 use tracing_core::Metadata;
 
 use crate::{
+    altered_fields::AlteredFields,
     builder::Options,
     conversion::{Conversion, Rule},
     escape,
@@ -28,11 +35,12 @@ pub(crate) struct SpanPlan {
     pub(crate) name: Box<[u8]>,
     /// The member with the span's name. Empty if lines omit it.
     pub(crate) tail: Box<[u8]>,
-    /// Whether lines have the list of spans.
-    pub(crate) list: bool,
+    /// The start of the list of spans, such as `,"spans":[`. `None` if lines omit it.
+    pub(crate) list: Option<Box<[u8]>>,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
     pub(crate) context: Box<[ContextKey]>,
+    pinned_keys: PinnedKeys,
     pub(crate) trace_ids: TraceIdKeys,
 }
 
@@ -103,36 +111,47 @@ impl SpanPlan {
         if options.span_name {
             push_member(&mut tail, template.table.span, &name);
         }
+        let list = options.span_list.then(|| {
+            let mut opening = Vec::new();
+            let table = template.table;
+            push_member(&mut opening, table.spans, table.style.list().open);
+            opening.into()
+        });
         Self {
             callsite,
             table: template.table,
             name: name.into(),
             tail: tail.into(),
-            list: options.span_list,
+            list,
             max_len: options.max_line,
             context: context.map(key).collect(),
+            pinned_keys: template.pinned_keys.clone(),
             trace_ids: TraceIdKeys::new(options, template),
         }
     }
 
     /// Returns whether a member of `key` may have one of the `pinned` keys.
     pub(crate) fn may_rename(&self, pinned: ContextBits, key: &Key) -> bool {
-        let context = self.context.iter().enumerate();
-        let mut pinned = context.filter(|(index, _)| pinned & context_bit(*index) != 0);
-        pinned.any(|(_, known)| {
+        self.pinned_keys(pinned).any(|known| {
             key.key_ids
                 .iter()
                 .any(|key_id| known.key_ids.contains(key_id))
         })
     }
 
+    /// Returns the context keys with these bits.
+    fn pinned_keys(&self, pinned: ContextBits) -> impl Iterator<Item = &ContextKey> {
+        let context = self.context.iter().zip(&self.pinned_keys.0.bits);
+        let known = context.filter(move |(_, bit)| pinned & bit.load(Ordering::Relaxed) != 0);
+        known.map(|(key, _)| key)
+    }
+
     /// Renames the members whose keys are `pinned`. Returns `None` if there are none.
-    pub(crate) fn rename_pinned(&self, pinned: ContextBits, all: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn rename_pinned(&self, pinned: ContextBits, all: &[u8]) -> Option<RenamedMembers> {
         if pinned == 0 {
             return None;
         }
-        let pinned = |(index, key)| (pinned & context_bit(index) != 0).then_some(key);
-        let keys: Vec<&ContextKey> = self.context.iter().enumerate().filter_map(pinned).collect();
+        let keys: Vec<&ContextKey> = self.pinned_keys(pinned).collect();
         let rename = |member: &Member<'_>| {
             let mut openings = keys.iter().flat_map(|key| &key.openings);
             openings.find(|(from, _)| member.bytes.starts_with(from))
@@ -149,25 +168,101 @@ impl SpanPlan {
             return None;
         }
         let mut kept = Vec::with_capacity(all.len() + 16);
+        let mut changed_keys = Vec::new();
         for (index, member) in members(all).enumerate() {
-            match rename(&member) {
-                Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => {}
+            let after = match rename(&member) {
+                Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => None,
                 Some((from, to)) => {
                     kept.extend_from_slice(to);
                     kept.extend_from_slice(&member.bytes[from.len()..]);
+                    Some(quoted_key(to).into())
                 }
                 // This member has its key from an earlier rename. A newer value now gets the key.
-                None if renamed.contains_key(member.quoted_key()) => {}
-                None => kept.extend_from_slice(member.bytes),
-            }
+                None if renamed.contains_key(member.quoted_key()) => None,
+                None => {
+                    kept.extend_from_slice(member.bytes);
+                    continue;
+                }
+            };
+            let before = member.quoted_key().into();
+            changed_keys.push(ChangedKey { before, after });
         }
-        Some(kept)
+        Some(RenamedMembers {
+            text: kept,
+            changed_keys,
+        })
     }
 }
 
-/// A bit for each of the [`SpanPlan::context`] keys. From the sixteenth on they share the last.
+/// Members after [`SpanPlan::rename_pinned`].
+#[derive(Debug)]
+pub(crate) struct RenamedMembers {
+    pub(crate) text: Vec<u8>,
+    changed_keys: Vec<ChangedKey>,
+}
+
+/// The key of a member that was renamed or dropped, as a JSON string.
+#[derive(Debug)]
+struct ChangedKey {
+    before: Box<[u8]>,
+    /// `None` if the member was dropped, because a newer one has its key.
+    after: Option<Box<[u8]>>,
+}
+
+impl RenamedMembers {
+    /// Changes lists of the members' keys as the keys were changed.
+    pub(crate) fn rename_listed(&self, altered: &mut AlteredFields) {
+        altered.change_keys(|key| {
+            let mut changed = self.changed_keys.iter();
+            match changed.find(|changed| *changed.before == *key) {
+                Some(changed) => changed.after.as_deref().map(<[u8]>::to_vec),
+                None => Some(key.to_vec()),
+            }
+        });
+    }
+}
+
+/// A set of context keys: see [`PinnedKeys`].
 pub(crate) type ContextBits = u16;
 
-pub(crate) fn context_bit(index: usize) -> ContextBits {
-    1 << index.min(ContextBits::BITS as usize - 1)
+/// The bits of a layer's context keys in [`ContextBits`]. A key gets a bit when a span first pins
+/// it, so a key that no span has pinned shares no bit. From the sixteenth pinned key on, they share
+/// the last bit.
+#[derive(Debug, Clone)]
+pub(crate) struct PinnedKeys(Arc<KeyBits>);
+
+#[derive(Debug)]
+struct KeyBits {
+    /// The bit of each of the [`SpanPlan::context`] keys. 0 if no span has pinned the key.
+    bits: Box<[AtomicU16]>,
+    used: AtomicU32,
+}
+
+impl PinnedKeys {
+    pub(crate) fn new(options: &Options) -> Self {
+        let count = CONTEXT_KEYS.len() + options.context_keys.len();
+        Self(Arc::new(KeyBits {
+            bits: (0..count).map(|_| AtomicU16::new(0)).collect(),
+            used: AtomicU32::new(0),
+        }))
+    }
+
+    /// Returns the bit of a key that a span pins.
+    #[inline]
+    pub(crate) fn bit(&self, index: usize) -> ContextBits {
+        match self.0.bits[index].load(Ordering::Relaxed) {
+            0 => self.new_bit(index),
+            bit => bit,
+        }
+    }
+
+    #[cold]
+    fn new_bit(&self, index: usize) -> ContextBits {
+        let KeyBits { bits, used } = &*self.0;
+        let used = used.fetch_add(1, Ordering::Relaxed);
+        let bit = 1 << used.min(ContextBits::BITS - 1);
+        let exchanged = bits[index].compare_exchange(0, bit, Ordering::Relaxed, Ordering::Relaxed);
+        // Another thread may have given the key a bit.
+        exchanged.map_or_else(|other| other, |_| bit)
+    }
 }

@@ -38,8 +38,8 @@ pub(crate) struct StoredFields {
 
 #[derive(Debug, Clone, Copy)]
 struct StoredField {
-    of_value: Storage,
-    of_bool: Storage,
+    value_storage: Storage,
+    bool_storage: Storage,
     /// The encoder reads at most this many bytes of a `Debug`.
     max_text_len: usize,
 }
@@ -62,8 +62,8 @@ impl StoredFields {
                 conversion.map_or(key.role_of_bool, |conversion| conversion.role_of_bool);
             let is_scanned = policy.is_some() && role != Role::Trusted;
             StoredField {
-                of_value: Storage::for_role(role),
-                of_bool: Storage::for_role(role_of_bool),
+                value_storage: Storage::for_role(role),
+                bool_storage: Storage::for_role(role_of_bool),
                 max_text_len: if is_scanned || role == Role::Replaced {
                     <dyn Redact>::MAX_COLLECT_LEN
                 } else {
@@ -245,10 +245,10 @@ impl ValueWriter<'_> {
     fn begin(&mut self, field: &Field) -> Option<StoredField> {
         let index = field.index();
         let stored = *self.fields.get(index)?;
-        if index < self.resume_at || stored.of_value == Storage::Omitted {
+        if index < self.resume_at || stored.value_storage == Storage::Omitted {
             return None;
         }
-        if stored.of_value == Storage::Redacted {
+        if stored.value_storage == Storage::Redacted {
             self.push_kind(StoredKind::Redacted, index);
             return None;
         }
@@ -338,7 +338,7 @@ impl Visit for ValueWriter<'_> {
         if index < self.resume_at {
             return;
         }
-        match (stored.of_bool, value) {
+        match (stored.bool_storage, value) {
             (Storage::Omitted, _) => {}
             (Storage::Redacted, _) => self.push_kind(StoredKind::RedactedBool, index),
             (Storage::Whole, false) => self.push_kind(StoredKind::False, index),

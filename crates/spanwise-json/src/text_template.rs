@@ -64,7 +64,7 @@ const PLACEHOLDERS: [(&str, TemplatePiece); 16] = [
 /// The prefix of a placeholder that always means a field: `{fields.level}` is the field `level`.
 const FIELD: &str = "fields.";
 
-/// The table of templates: that of formats that code writes, with values as in `logfmt`.
+/// The table of templates: [`line_format::TABLE`], with values as in `logfmt`.
 const TABLE: FormatTable = FormatTable {
     style: Style::Words,
     time: TimeText::AsSet,
@@ -140,7 +140,7 @@ fn parse(template: &str) -> Result<Vec<TemplatePiece>, ParseError> {
             _ => {
                 let text = &rest[at..];
                 problems.push(Problem::new(format!(
-                    "`{text}` has a brace without its other one: write `{brace}{brace}` for the character"
+                    "`{text}` has an unmatched brace: write `{brace}{brace}` for the character"
                 )));
                 rest = "";
             }

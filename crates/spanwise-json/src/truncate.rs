@@ -5,24 +5,28 @@ use std::borrow::Cow;
 use crate::{
     altered_fields::QuotedKeys,
     assemble::LineOffsets,
+    builder::Options,
     escape,
     format::{SPANS_OMITTED, TRUNCATED},
     format_table::{FormatTable, Layout},
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
+    line_parts,
     line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits, or has none left to drop. First it drops those of the spans
-/// from the outermost, then the list of spans, then fields of the event from the last. The message
-/// stays. The line lists what was dropped.
+/// Drops fields until the line fits, or has none left to drop. A flat line loses first the fields
+/// of the spans from the outermost, then the list of spans, then fields of the event from the last.
+/// A nested line loses `spans`, then `span`, then fields of the event. The message stays. The line
+/// lists the keys that were dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
     offsets: &mut LineOffsets,
     max_line: usize,
-    table: &FormatTable,
+    options: &Options,
 ) {
+    let table = options.table;
     let bytes = line.as_bytes().to_vec();
     let (head, rest) = bytes.split_at(offsets.fields_start);
     let (fields, rest) = rest.split_at(offsets.fields_end - offsets.fields_start);
@@ -34,15 +38,15 @@ pub(crate) fn truncate_line(
     };
     // The list of dropped fields takes room, too.
     excess.bytes += TRUNCATED.len() + 6;
-    let message = escape::quoted(table.message.key);
+    let message = &*line_parts::message_key(options);
     let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
-            let spans = excess.drop_from_end(members(spans).collect(), &message);
+            let spans = excess.drop_from_end(members(spans).collect(), message);
             tail = excess.drop_span_list(tail, table);
             (
                 spans,
-                excess.drop_from_end(members(fields).collect(), &message),
+                excess.drop_from_end(members(fields).collect(), message),
             )
         }
         Layout::Nested => {
@@ -50,10 +54,10 @@ pub(crate) fn truncate_line(
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
             let (before, span_members) = spans.split_at(members_start(spans, table));
-            let kept = excess.drop_from_end(members(span_members).collect(), &message);
+            let kept = excess.drop_from_end(members(span_members).collect(), message);
             let mut fields = match fields.len() {
                 1 => Vec::new(),
-                _ => excess.drop_from_end(members(&fields).collect(), &message),
+                _ => excess.drop_from_end(members(&fields).collect(), message),
             };
             match fields.first_mut() {
                 Some(comma) => *comma = b'{',
@@ -106,26 +110,27 @@ impl Excess {
     }
 
     /// Drops the list of spans from `tail`: the part of a flat line after the members of the spans.
-    /// Does nothing if `tail` does not start with the name of the span.
+    /// In front of the list are the trace ids and the name of the span, if lines show them.
     fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &FormatTable) -> Cow<'t, [u8]> {
-        let mut span = Vec::new();
-        push_member(&mut span, table.span, b"");
-        if self.bytes == 0 || !tail.starts_with(&span) {
+        if self.bytes == 0 {
             return tail;
         }
         let omitted = (table.spelling.number)(SPANS_OMITTED);
         let list_keys = [table.spans, &omitted].map(escape::quoted);
-        let mut all = members(&tail);
-        let name_len = all.next().map_or(0, |member| member.bytes.len());
-        let list_len: usize = all
-            .take_while(|member| list_keys.iter().any(|key| key == member.quoted_key()))
-            .map(|member| member.bytes.len())
+        let is_listed =
+            |member: &Member<'_>| list_keys.iter().any(|key| key == member.quoted_key());
+        let len_of = |member: Member<'_>| member.bytes.len();
+        let before = members(&tail).take_while(|member| !is_listed(member));
+        let start: usize = before.map(len_of).sum();
+        let list_len: usize = members(&tail[start..])
+            .take_while(is_listed)
+            .map(len_of)
             .sum();
         if list_len == 0 {
             return tail;
         }
         self.dropped(&list_keys[0], list_len);
-        Cow::Owned([&tail[..name_len], &tail[name_len + list_len..]].concat())
+        Cow::Owned([&tail[..start], &tail[start + list_len..]].concat())
     }
 
     /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many
@@ -150,7 +155,7 @@ impl Excess {
         if let Some(list) = list {
             names.add_shown(list, table.style);
         }
-        names.add_list(self.names.shown(table.style).as_bytes());
+        names.add_list(self.names.shown(table).as_bytes());
         self.names = names;
         let others_len = before.len() + key.len() + 2 + after.len();
         self.names

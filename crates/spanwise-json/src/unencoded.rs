@@ -55,9 +55,10 @@ where
         let Some(fields) = plan.stored_fields(text_policy(template, &self.options)) else {
             return false;
         };
-        let time = match template.timestamp {
-            Some(_) => self.options.clock.since_epoch(),
-            None => (0, 0),
+        // An addition to the line may have the time of the event, too.
+        let time = match template.timestamp.is_some() || plan.has_addition {
+            true => self.options.clock.since_epoch(),
+            false => (0, 0),
         };
         let mut scratch = Scratch::take();
         let record = |visitor: &mut dyn Visit| event.record(visitor);

@@ -469,11 +469,7 @@ impl Visit for Encoder<'_> {
                 let digits = SpacedHex(value);
                 text_value::push_display(self.line, format_args!("[{digits}]"), limit, None)
             }
-            (None, Layout::Nested, false) => {
-                let numbers = serde_json::json!(value).to_string();
-                self.line.push(numbers.as_bytes());
-                Alteration::NONE
-            }
+            (None, Layout::Nested, false) => push_numbers(self.line, value, limit),
         };
         self.end(alteration);
     }
@@ -513,8 +509,28 @@ fn name_of_non_finite(value: f64) -> &'static str {
     }
 }
 
-/// [`REDACTED`] as a JSON string, padded to one block.
+/// [`REDACTED`](spanwise_core::REDACTED) as a JSON string, padded to one block.
 const REDACTED_BLOCK: &[u8; 16] = b"\"[REDACTED]\"    ";
+
+/// Appends bytes as a list of numbers that has at most `limit` bytes.
+fn push_numbers(line: &mut LineBuffer, bytes: &[u8], limit: usize) -> Alteration {
+    // A comma, the longest number and the bracket behind the last one.
+    const MAX_ITEM_LEN: usize = ",255]".len();
+    let start = line.len();
+    let mut rest = bytes;
+    line.push_byte(b'[');
+    while let Some((byte, behind)) = rest.split_first()
+        && line.len() - start + MAX_ITEM_LEN <= limit
+    {
+        if rest.len() < bytes.len() {
+            line.push_byte(b',');
+        }
+        push_u64(line, u64::from(*byte));
+        rest = behind;
+    }
+    line.push_byte(b']');
+    Alteration::truncated_if(!rest.is_empty())
+}
 
 struct Hex<'a>(&'a [u8]);
 

@@ -59,7 +59,7 @@ mod tests {
         fields: usize,
         repeated: bool,
         /// Fields of the event, with the names of the spans' fields.
-        of_event: usize,
+        event_fields: usize,
         max_line: usize,
     }
 
@@ -87,15 +87,18 @@ mod tests {
                     spans.push((id, site));
                 }
             });
-            let names = (0..load.of_event).map(|index| name(index % load.depth, index));
+            let names = (0..load.event_fields).map(|index| name(index % load.depth, index));
             let site = callsite(Kind::EVENT, names);
-            let of_event: Vec<_> = vec![Some(&1_u64 as &dyn tracing::Value); load.of_event];
+            let event_fields: Vec<_> = vec![Some(&1_u64 as &dyn tracing::Value); load.event_fields];
             let after = count(|| {
                 if let Some((id, site)) = spans.last() {
                     let set = site.fields().value_set_all(&values);
                     dispatch.record(id, &span::Record::new(&set));
                 }
-                dispatch.event(&Event::new(site, &site.fields().value_set_all(&of_event)));
+                dispatch.event(&Event::new(
+                    site,
+                    &site.fields().value_set_all(&event_fields),
+                ));
             });
             for (id, _) in spans.into_iter().rev() {
                 dispatch.exit(&id);
@@ -196,7 +199,7 @@ mod tests {
             depth: 4,
             fields: 8,
             repeated: false,
-            of_event: 8,
+            event_fields: 8,
             max_line: 16 * 1024 * 1024,
         };
         type Grow = fn(&Load, usize) -> Load;
@@ -206,12 +209,12 @@ mod tests {
                 ..*base
             }),
             ("fields of the event", |base, by| Load {
-                of_event: base.of_event * by * 8,
+                event_fields: base.event_fields * by * 8,
                 ..*base
             }),
             ("repeated names", |base, by| Load {
                 fields: base.fields * by,
-                of_event: base.of_event * by * 8,
+                event_fields: base.event_fields * by * 8,
                 repeated: true,
                 ..*base
             }),
@@ -221,7 +224,7 @@ mod tests {
                 ..*base
             }),
             ("dropped fields", |base, by| Load {
-                of_event: base.of_event * by * 8,
+                event_fields: base.event_fields * by * 8,
                 max_line: 1024,
                 ..*base
             }),

@@ -18,8 +18,8 @@ where
     /// Appends the lists of truncated and redacted fields, of the event and of the spans.
     #[inline(always)] // Nearly always there are none.
     pub(super) fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
-        let of_spans = spans.is_some_and(|spans| !spans.altered_members().is_empty());
-        if of_spans || draft.encoded.has_redacted_or_altered() {
+        let spans_have_lists = spans.is_some_and(|spans| !spans.altered_members().is_empty());
+        if spans_have_lists || draft.encoded.has_redacted_or_altered() {
             self.push_lists(draft, spans);
         }
     }

@@ -20,7 +20,8 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     /// Writes the line of an event in the format's own syntax. Falls back to JSON, which is
-    /// rewritten, if the line is too long, or if the spans have a key of the event.
+    /// rewritten, if the line is too long, if the spans may have a key of the event, or if the
+    /// message of the callsite has no value.
     #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     pub(crate) fn rewritten_event<S>(
         &self,
@@ -53,10 +54,10 @@ where
             SpanScope::NoSpan => return Spans::None,
             SpanScope::Explicit(_) | SpanScope::Buffered(_) => true,
             SpanScope::Current => {
-                let of_span = self.with_current(|node, cache| {
+                let current = self.with_current(|node, cache| {
                     node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
                 });
-                match of_span {
+                match current {
                     Ok(may_share_keys) => may_share_keys,
                     Err(None) if !self.is_late => return Spans::None,
                     Err(_) => true,

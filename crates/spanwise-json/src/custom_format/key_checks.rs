@@ -108,7 +108,7 @@ fn wrong_key(key: &str) -> Option<String> {
     } else {
         let prefix = moved.into_iter().find(|prefix| key.starts_with(prefix))?;
         Some(format!(
-            "begins with `{prefix}`, as names of fields that had to move do"
+            "begins with `{prefix}`, as fields do that were renamed because of a conflict"
         ))
     }
 }

@@ -1,8 +1,8 @@
 //! `ecs`: the Elastic Common Schema.
 //!
 //! Elasticsearch refuses a document with a text at the name of an object, such as `user` or `host`.
-//! So a field gets a name of the schema only if that is a leaf, and the value has the leaf's kind.
-//! All other fields are `labels` and `numeric_labels`.
+//! So a field gets a name of the schema only if the name is that of a leaf, and the value has the
+//! leaf's kind. All other fields are `labels` and `numeric_labels`.
 
 use std::borrow::Cow;
 
@@ -89,8 +89,8 @@ const fn renamed(name: &'static str, leaf: &'static str) -> (&'static str, Known
     (name, Known::Leaf(leaf, Kind::Text))
 }
 
-/// Names of spanwise for leaves of the schema, then the leaves themselves. `client.ip` is not among
-/// them, because the HTTP layer may show an address as a network.
+/// Fields of spanwise with other names than their leaves of the schema, then leaves. `client.ip` is
+/// not among them, because the HTTP layer may show an address as a network.
 const KNOWN: [(&str, Known); 85] = [
     renamed("request_id", "http.request.id"),
     renamed("user_id", "user.id"),

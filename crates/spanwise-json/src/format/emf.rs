@@ -1,10 +1,7 @@
 //! `emf`: `json`, with the metrics of an event for Amazon CloudWatch.
 
-use std::time::SystemTime;
-
 use crate::{
     addition::{Added, Addition, Shown},
-    builder::Options,
     conversion::{kind_of, unquoted},
     escape,
     format::json,
@@ -65,8 +62,8 @@ fn metrics(shown: &Shown<'_>) -> Added {
             && !(shown.is_taken)(name)
             && metrics.iter().all(|metric| metric.name != name)
     };
-    let of_event = &shown.members[..shown.event_count];
-    for (index, member) in of_event.iter().enumerate() {
+    let event_members = &shown.members[..shown.event_count];
+    for (index, member) in event_members.iter().enumerate() {
         let key = String::from_utf8_lossy(unquoted(member.quoted_key()));
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
             continue;
@@ -81,7 +78,7 @@ fn metrics(shown: &Shown<'_>) -> Added {
             });
         }
     }
-    if let Some((metric, value)) = described(of_event)
+    if let Some((metric, value)) = described(event_members)
         && metrics.len() < MAX_METRICS
         && is_free(&metric.name, &metrics)
     {
@@ -89,21 +86,17 @@ fn metrics(shown: &Shown<'_>) -> Added {
         metrics.push(metric);
     }
     if !metrics.is_empty() {
-        push_member(
-            &mut added.members,
-            "_aws",
-            &description(&metrics, shown.options),
-        );
+        push_member(&mut added.members, "_aws", &description(&metrics, shown));
     }
     added
 }
 
 /// Returns the metric that an event describes with [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
 /// [`METRIC_UNIT`], and its value.
-fn described<'a>(of_event: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
+fn described<'a>(event_members: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
     let value_of = |name: &str| {
         let quoted = escape::quoted(name);
-        let mut members = of_event.iter();
+        let mut members = event_members.iter();
         Some(
             members
                 .find(|member| member.quoted_key() == quoted)?
@@ -188,10 +181,12 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 }
 
 /// Returns the value of `_aws`.
-fn description(metrics: &[Metric], options: &Options) -> Vec<u8> {
+fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
+    let options = shown.options;
     // The clock is read again: the timestamp of the line is text in the layer's precision and zone.
-    let now = options.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-    let millis = now.unwrap_or_default().as_millis();
+    let now = || options.clock.since_epoch();
+    let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
+    let millis = seconds.max(0) * 1_000 + i64::from(nanos / 1_000_000);
     let service = options.service.name.as_deref().unwrap_or_default();
     let mut names = Vec::new();
     for Metric { name, unit } in metrics {

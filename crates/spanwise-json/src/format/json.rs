@@ -41,6 +41,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     },
     constants: &[],
     reserved_prefixes: &[],
+    listed_names: &[],
     error: ErrorShape::AsField,
     addition: None,
     rewrite: None,

@@ -1,4 +1,4 @@
-//! `logfmt`: words, as Loki and the tools of Heroku and Go read them.
+//! `logfmt`: words `key=value`, as Loki and the tools of Heroku and Go read them.
 
 use std::borrow::Cow;
 

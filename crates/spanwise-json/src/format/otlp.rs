@@ -73,6 +73,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ),
     ],
     reserved: &[TRACE_ID, SPAN_ID],
+    listed_names: &[(BODY, "body"), (TRACE_ID, "traceId"), (SPAN_ID, "spanId")],
     // Everything but attributes keeps its key. The resource has the service.
     required: &[
         TIME,
@@ -168,12 +169,9 @@ impl<'a> Record<'a> {
                 continue;
             }
             if unquoted(key) == TRUNCATED.as_bytes() {
-                let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
-                self.dropped = names.len();
-                push_attribute(to, key, &[b"[", &*names.join(&b','), b"]"].concat());
-            } else {
-                push_attribute(to, key, member.value());
+                self.dropped = items(member.value()).count();
             }
+            push_attribute(to, key, member.value());
             to.push_byte(b',');
         }
     }
@@ -306,14 +304,6 @@ fn end_attributes(to: &mut LineBuffer) {
     match to.as_mut_bytes().last_mut() {
         Some(comma) if *comma == b',' => *comma = b']',
         _ => to.truncate(to.len() - ATTRIBUTES.len()),
-    }
-}
-
-/// Returns a key in the list of truncated fields as receivers know it.
-fn shown_name(quoted: &[u8]) -> &[u8] {
-    match quoted {
-        b"\"#body\"" => b"\"body\"",
-        name => name,
     }
 }
 

@@ -16,7 +16,6 @@ use crate::{
     format::SPANS_OMITTED,
     format_table::Layout,
     json_lexer::{KeySet, members},
-    line_template::push_member,
     member_keys::{KeyId, KeyedMembers, MemberList, push_table, table_len},
     plan::quoted_key,
     span_ids::TraceIdKeys,
@@ -51,6 +50,8 @@ struct Built {
     shared: Option<Arc<Shared>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
+    /// The lists of the own members after own members were renamed.
+    renamed_altered: Option<Box<AlteredFields>>,
     /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds those of the parent.
     bits: u128,
     split: usize,
@@ -79,7 +80,9 @@ impl Fragment {
         let extras = OnceBox::new();
         if let Some(all) = built.altered.filter(|all| !all.is_empty()) {
             let altered = SpanAlteredFields {
-                own: own.altered.clone(),
+                own: built
+                    .renamed_altered
+                    .map_or_else(|| own.altered.clone(), |altered| *altered),
                 members: all.to_members(span_plan.table),
                 all: *all,
             };
@@ -122,14 +125,19 @@ impl Fragment {
             true => !earlier.has_key_of(new),
             false => self.own_bits() & recorded.bits == 0,
         };
+        // A layer outside of this one gives the span its identity after `on_new_span`.
+        let has_late_ids = !recorded.trace_ids.is_empty() && !self.has_trace_ids;
         // The new members come after the earlier ones, without those that have a new value.
-        let still_valid = if has_only_new_keys {
+        let still_valid = if has_only_new_keys && !has_late_ids {
             earlier
         } else {
             let keys = KeySet::new(new.text, self.span_plan.table);
-            kept = earlier.filter(|_, member| !keys.contains(quoted_key(member)));
+            let is_replaced = |quoted: &[u8]| {
+                keys.contains(quoted) || has_late_ids && self.span_plan.trace_ids.contains(quoted)
+            };
+            kept = earlier.filter(|_, member| !is_replaced(quoted_key(member)));
             let mut unchanged = AlteredFields::default();
-            unchanged.add(&altered, |name| !keys.contains(name));
+            unchanged.add(&altered, |name| !is_replaced(name));
             altered = Cow::Owned(unchanged);
             kept.as_members()
         };
@@ -162,10 +170,10 @@ impl Fragment {
 
     /// Returns the names of all spans, if they are listed.
     fn names(&self) -> &[u8] {
-        let table = self.span_plan.table;
-        // The names follow `,"spans":[`.
-        let opening_len = table.spans.len() + 4 + table.style.list().open.len();
-        let start = self.trace_ids().len() + self.span_plan.tail.len() + opening_len;
+        let Some(opening) = &self.span_plan.list else {
+            return &[];
+        };
+        let start = self.trace_ids().len() + self.span_plan.tail.len() + opening.len();
         &self.tail()[start..][..self.names_len as usize]
     }
 
@@ -272,8 +280,8 @@ fn push_text<const N: usize>(
         bytes.extend_from_slice(own.trace_ids);
     }
     bytes.extend_from_slice(&span_plan.tail);
-    if span_plan.list {
-        built.names_len = push_names(span_plan, bytes, parent);
+    if let Some(opening) = &span_plan.list {
+        built.names_len = push_names(span_plan, opening, bytes, parent);
     }
     built.text_len = bytes.len();
     if built.has_key_ids {
@@ -289,10 +297,15 @@ fn push_text<const N: usize>(
 }
 
 /// Appends the list of the names of all spans. Returns the length of the names.
-fn push_names(span_plan: &SpanPlan, bytes: &mut Vec<u8>, parent: Option<&Fragment>) -> usize {
+fn push_names(
+    span_plan: &SpanPlan,
+    opening: &[u8],
+    bytes: &mut Vec<u8>,
+    parent: Option<&Fragment>,
+) -> usize {
     let table = span_plan.table;
     let list = table.style.list();
-    push_member(bytes, table.spans, list.open);
+    bytes.extend_from_slice(opening);
     let start = bytes.len();
     if let Some(parent) = parent {
         bytes.extend_from_slice(parent.names());
@@ -326,13 +339,17 @@ fn build_shared(
     let renamed = span_plan.rename_pinned(pinned, &list.text);
     let members = match &renamed {
         Some(renamed) => {
-            built.own_len = renamed.len();
+            built.own_len = renamed.text.len();
+            if let Some(altered) = &mut built.altered {
+                renamed.rename_listed(altered);
+                built.renamed_altered = Some(altered.clone());
+            }
             // The renamed keys have neither key ids nor bits. With all bits set, each event
             // compares its keys with those of the span as text.
             built.has_key_ids = false;
             built.bits = u128::MAX;
             built.is_renamed = true;
-            KeyedMembers::from_text(renamed)
+            KeyedMembers::from_text(&renamed.text)
         }
         None => list.as_members_if(built.has_key_ids),
     };

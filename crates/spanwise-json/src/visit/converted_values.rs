@@ -235,8 +235,8 @@ impl<'a> Encoder<'a> {
         };
         let (mut alteration, mut alteration_of_texts) = (Alteration::NONE, Alteration::NONE);
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, of_text) = collect_text(value, text_policy);
-            alteration_of_texts |= of_text;
+            let (text, altered) = collect_text(value, text_policy);
+            alteration_of_texts |= altered;
             text
         };
         let message = collect(&error);

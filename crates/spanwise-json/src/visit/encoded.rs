@@ -15,7 +15,7 @@ pub(crate) struct Encoded {
     pub(crate) redacted_bits: u128,
     /// The fields whose text was redacted, a bit each. `altered` has those after the 64th field.
     pub(crate) redacted_texts: u64,
-    /// The fields that had a value.
+    /// The fields for which a member was written.
     pub(crate) fields: FieldSet,
     /// How many members were written.
     pub(crate) member_count: u32,
@@ -98,9 +98,15 @@ impl Encoded {
     pub(crate) fn list_redacted_of(&mut self, plan: &Plan, keys: &[Key]) {
         let is_redacted = self.redacted_bits != 0 || self.redacted_texts != 0;
         if is_redacted && !std::ptr::eq(keys, &*plan.keys) {
-            self.add_redacted(plan, keys);
-            (self.redacted_bits, self.redacted_texts) = (0, 0);
+            self.list_redacted(plan, keys);
         }
+    }
+
+    /// Lists the redacted fields, and clears their bits.
+    #[cold]
+    pub(crate) fn list_redacted(&mut self, plan: &Plan, keys: &[Key]) {
+        self.add_redacted(plan, keys);
+        (self.redacted_bits, self.redacted_texts) = (0, 0);
     }
 
     /// Lists the fields that were redacted: first those because of their text, then those because

@@ -1,8 +1,8 @@
 //! The encoder of values in the syntax of a format that rewrites lines of JSON.
 //!
 //! Most values are written in one step: the bytes in front, the value, the bytes behind. Only a
-//! value that has to be rewritten becomes JSON first, by the [`Encoder`]. No value is formatted
-//! twice.
+//! value that has to be rewritten becomes JSON first, by the [`Encoder`]. Values are formatted
+//! twice only if the whole line turns out to need flat JSON, for example because it is too long.
 
 use std::{error::Error, fmt};
 

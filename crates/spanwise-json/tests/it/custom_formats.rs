@@ -257,3 +257,19 @@ fn no_field_is_lost_whatever_its_name() {
         }
     }
 }
+
+#[test]
+fn requested_part_takes_no_key_of_the_format() {
+    for builder in [
+        Format::custom("constant").constant("host", "a"),
+        Format::custom("renamed").message("host"),
+    ] {
+        let format = builder.build().unwrap();
+        let list: FieldList = "+host".parse().unwrap();
+        let error = list.check(&format).unwrap_err().to_string();
+        let expected = format!("`+host`: `host` is already a key of `{format}`: remove the word");
+        assert_eq!(error, expected);
+        let text = lines(|layer| layer.format(format).fields(&list), || info!("m")).text();
+        assert_eq!(text.matches("\"host\":").count(), 1, "{text}");
+    }
+}

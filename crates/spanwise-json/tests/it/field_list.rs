@@ -461,3 +461,41 @@ fn part_without_placeholder_is_a_mistake() {
     );
     list("+host").check(&Format::Json).unwrap();
 }
+
+#[test]
+fn rest_of_a_text_with_a_comma_is_not_quoted() {
+    let error = "token=abc,def,ghi,+pid,order_id"
+        .parse::<FieldList>()
+        .unwrap_err();
+    assert_eq!(error.problems().len(), 3, "{error}");
+    let error = error.to_string();
+    assert!(error.contains("the word behind `token=…` has no sign"));
+    assert!(error.contains("`order_id` has no sign"), "{error}");
+    for secret in ["abc", "def", "ghi"] {
+        assert!(!error.contains(secret), "{error}");
+    }
+}
+
+#[test]
+fn renamed_part_of_logfmt_is_one_word() {
+    let renamed = |layer: JsonLayer| {
+        layer
+            .format(Format::Logfmt)
+            .rename("level", "_my level")
+            .rename("target", "my target")
+    };
+    let text = lines(renamed, || info!(target: "shop", "m")).text();
+    assert!(text.contains(" _mylevel=info mytarget=shop "), "{text}");
+}
+
+#[test]
+fn renamed_span_list_may_need_escapes() {
+    let renamed = |layer: JsonLayer| layer.with_span_list().rename("spans", "a\"b");
+    let line = lines(renamed, || {
+        let _outer = info_span!("outer").entered();
+        let _inner = info_span!("inner").entered();
+        info!("m");
+    })
+    .only();
+    assert_eq!(line["a\"b"], json!(["outer", "inner"]));
+}

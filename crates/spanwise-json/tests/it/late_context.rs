@@ -1,7 +1,9 @@
 //! Context set while a unit of work runs. Fields cannot forge it.
 
-use serde_json::Value;
-use spanwise_core::{CONTEXT_KEYS, ContextLayer, context};
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::{Value, json};
+use spanwise_core::{CONTEXT_KEYS, ContextLayer, KeyVerdict, Redact, context};
 use spanwise_json::{Format, JsonLayer};
 use tracing::{Span, error, field::Empty, info, info_span};
 use tracing_subscriber::prelude::*;
@@ -217,4 +219,100 @@ fn renamed_fields_beside_context_share_no_key() {
         let count = line.matches("\"labels.fields_trace_id\"").count();
         assert_eq!(count, 1, "{line}");
     }
+}
+
+#[derive(Debug)]
+struct Policy;
+
+impl Redact for Policy {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "tenant_id" => KeyVerdict::Redact,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        text.replace("4111", "****").into()
+    }
+}
+
+#[test]
+fn lists_follow_renamed_fields() {
+    let lines = Lines::default();
+    let json = JsonLayer::new()
+        .redact(Arc::new(Policy))
+        .max_field(256)
+        .with_writer(lines.clone());
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(json);
+    let long = "x".repeat(300);
+    tracing::subscriber::with_default(stack, || {
+        let _unit = info_span!("unit").entered();
+        context::set("user_id", "u-1");
+        info!(user_id = "4111", n = "4111", "redacted in the event");
+        info!(user_id = long, "cut in the event");
+        let inner = info_span!("inner", user_id = "4111", n = "4111");
+        inner.in_scope(|| info!("redacted in a span"));
+        inner.record("user_id", long.as_str());
+        inner.in_scope(|| info!("cut in a span"));
+        inner.record("user_id", "fine");
+        inner.in_scope(|| info!("as logged"));
+        context::set("tenant_id", "t-1");
+        info!(tenant_id = "t-2", "redacted because of its key");
+    });
+    let renamed = json!(["fields.user_id"]);
+    let [redacted, cut] = ["redacted", "truncated"].map(|list| {
+        lines
+            .objects()
+            .iter()
+            .map(|line| line[list].clone())
+            .collect::<Vec<_>>()
+    });
+    let expected = [
+        json!(["fields.user_id", "n"]),
+        Value::Null,
+        json!(["fields.user_id", "n"]),
+        json!(["n"]),
+        json!(["n"]),
+        json!(["fields.tenant_id", "tenant_id"]),
+    ];
+    assert_eq!(redacted, expected, "{}", lines.text());
+    let expected = [
+        Value::Null,
+        renamed.clone(),
+        Value::Null,
+        renamed,
+        Value::Null,
+        Value::Null,
+    ];
+    assert_eq!(cut, expected, "{}", lines.text());
+}
+
+#[test]
+fn field_yields_only_to_its_own_context_key() {
+    let keys = (0..20).map(|index| format!("key_{index}"));
+    let context_layer = keys
+        .clone()
+        .fold(ContextLayer::default(), ContextLayer::key);
+    let lines = Lines::default();
+    let json = keys.fold(JsonLayer::new(), JsonLayer::context_key);
+    let stack = tracing_subscriber::registry()
+        .with(context_layer)
+        .with(json.with_writer(lines.clone()));
+    tracing::subscriber::with_default(stack, || {
+        let _unit = info_span!("unit", key_19 = "outer").entered();
+        context::set("key_18", "decided");
+        info!(key_18 = "inner", key_19 = "inner", "m");
+    });
+    let line = lines.only();
+    assert_eq!(
+        (&line["key_18"], &line["fields.key_18"]),
+        (&json!("decided"), &json!("inner"))
+    );
+    assert_eq!(
+        (&line["key_19"], line.get("fields.key_19")),
+        (&json!("inner"), None)
+    );
 }

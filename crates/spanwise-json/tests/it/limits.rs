@@ -455,3 +455,64 @@ fn truncated_list_names_a_field_once() {
     names.dedup();
     assert_eq!(names.len(), all, "{line:?}");
 }
+
+/// Logs an event with short fields in spans with long names.
+fn log_in_long_spans() {
+    let _first = info_span!("first_of_the_spans_with_names_that_take_much_of_a_line").entered();
+    let _second = info_span!("second_of_the_spans_with_names_that_take_much_of_a_line").entered();
+    let _third = info_span!("third_of_the_spans_with_names_that_take_much_of_a_line").entered();
+    let _last = info_span!("last_of_the_spans_with_names_that_take_much_of_a_line").entered();
+    info!(a = 1, text = "x".repeat(100), "m");
+}
+
+#[test]
+fn span_list_is_dropped_before_fields_of_an_event() {
+    let shown = |layer: JsonLayer| layer.with_span_list().max_line(400);
+    let hidden = |layer: JsonLayer| shown(layer).exclude(["span"]);
+    for line in [
+        lines(shown, log_in_long_spans).only(),
+        lines(hidden, log_in_long_spans).only(),
+    ] {
+        assert_eq!(line["truncated"], json!(["spans"]), "{line}");
+        assert_eq!((&line["a"], &line["spans"]), (&json!(1), &json!(null)));
+    }
+    let template: Format = "text:{message} {spans} {fields}".parse().unwrap();
+    let text = lines(|layer| shown(layer).format(template), log_in_long_spans).text();
+    assert!(text.contains(" a=1 text=xxx"), "{text}");
+    assert!(text.ends_with(" truncated=spans\n"), "{text}");
+}
+
+#[test]
+fn nested_line_keeps_a_renamed_message() {
+    let renamed = |layer: JsonLayer| {
+        layer
+            .format(Format::JsonNested)
+            .rename("message", "msg")
+            .max_line(256)
+            .span_events(SpanEvents::CLOSE)
+    };
+    let lines = lines(renamed, || {
+        info!(n = 1, "{}", "x".repeat(300));
+        drop(info_span!("s"));
+    });
+    let [long, close] = &lines.objects()[..] else {
+        panic!("{}", lines.text());
+    };
+    assert_eq!(long["fields"]["msg"].as_str().unwrap().len(), 300);
+    assert_eq!(long["truncated"], json!(["n"]));
+    assert_eq!(close["fields"]["msg"], "close");
+}
+
+#[test]
+fn bytes_of_a_nested_span_are_cut() {
+    let bytes = vec![255_u8; 100_000];
+    let nested = |layer: JsonLayer| layer.format(Format::JsonNested).max_field(256);
+    let line = lines(nested, || {
+        let _span = info_span!("s", long = bytes.as_slice(), short = &bytes[..2]).entered();
+        info!("m");
+    })
+    .only();
+    assert_eq!(line["span"]["long"].as_array().unwrap().len(), 63);
+    assert_eq!(line["span"]["short"], json!([255, 255]));
+    assert_eq!(line["truncated"], json!(["long"]));
+}

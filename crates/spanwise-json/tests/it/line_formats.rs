@@ -244,8 +244,8 @@ fn mistakes_of_a_template_are_reported() {
         ("text:{lines} {a b}", "did you mean `{line}`?"),
         ("text:{lines} {a b}", "`{a b}` is not a placeholder"),
         ("text:{}", "`{}` is not a placeholder"),
-        ("text:{level", "has a brace without its other one"),
-        ("text:level}", "has a brace without its other one"),
+        ("text:{level", "has an unmatched brace"),
+        ("text:level}", "has an unmatched brace"),
         ("text:message", "a template needs a placeholder"),
         ("text:", "a template needs a placeholder"),
     ] {

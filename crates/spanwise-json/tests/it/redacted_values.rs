@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_json::{Format, as_json};
+use spanwise_json::{Format, JsonLayer, as_json};
 use tracing::{field::Empty, info, info_span};
 
 use crate::support::{Failed, default, lines};
@@ -466,4 +466,17 @@ fn clean_texts_of_a_key_do_not_show_others() {
             assert_eq!(line[key] == "[REDACTED]", hidden, "{key}: {line}");
         }
     }
+}
+
+#[test]
+fn redacted_message_is_listed_under_its_name() {
+    let text = |format: Format| {
+        let redact = |layer: JsonLayer| layer.format(format).redact(Arc::new(Policy));
+        lines(redact, || info!("pay 4111")).text()
+    };
+    let template = text("text:{message} {fields}".parse().unwrap());
+    assert_eq!(template, "pay **** redacted=message\n");
+    let otlp = text(Format::Otlp);
+    let list = r#"{"key":"redacted","value":{"arrayValue":{"values":[{"stringValue":"body"}]}}}"#;
+    assert!(otlp.contains(list), "{otlp}");
 }

@@ -1,6 +1,6 @@
 //! The ids of spans whose traces are exported.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use spanwise_core::{Context, ContextLayer};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_testing::support::{Lines, fixed_clock};
@@ -227,4 +227,52 @@ fn truncated_line_keeps_its_ids() {
     let line = &lines.objects()[0];
     assert_eq!(ids(line)[1], "0000000000000003");
     assert!(lines.text().len() <= 4096);
+}
+
+#[test]
+fn removed_field_is_in_no_list() {
+    let lines = lines(
+        Identities::default(),
+        |json| json.max_field(256).with_span_list(),
+        || {
+            let _span = info_span!("span").entered();
+            info!(trace_id = "x".repeat(300), text = "x".repeat(300), "event");
+        },
+    );
+    let line = &lines.objects()[0];
+    assert_eq!(line["truncated"], json!(["text"]));
+}
+
+#[test]
+fn long_line_keeps_fields_rather_than_the_span_list() {
+    let short = |json: JsonLayer| json.with_span_list().max_line(380);
+    let lines = lines(Identities::default(), short, || {
+        let _outer = info_span!("a_span_whose_name_takes_some_of_the_line_by_itself").entered();
+        let _inner = info_span!("b").entered();
+        info!(a = 1, text = "x".repeat(100), "event");
+    });
+    let line = &lines.objects()[0];
+    assert_eq!(line["truncated"], json!(["spans"]));
+    assert_eq!((&line["a"], line.get("spans")), (&json!(1), None));
+}
+
+#[test]
+fn late_ids_replace_fields_of_the_span() {
+    let lines = Lines::default();
+    let json = JsonLayer::new().max_field(256).with_writer(lines.clone());
+    // The identity of a span is attached after the JSON layer has seen the span.
+    let stack = tracing_subscriber::registry()
+        .with(json)
+        .with(Identities::default());
+    tracing::subscriber::with_default(stack, || {
+        let span = info_span!("span", trace_id = "x".repeat(300), n = 1, late = Empty);
+        span.record("late", 2);
+        span.in_scope(|| info!("event"));
+        span.in_scope(|| info_span!("inner", m = 3).in_scope(|| info!("event")));
+    });
+    for line in lines.objects() {
+        assert_eq!(ids(&line)[0].len(), 32, "{line}");
+        assert_eq!((&line["n"], &line["late"]), (&json!(1), &json!(2)));
+        assert_eq!(line.get("truncated"), None, "{line}");
+    }
 }

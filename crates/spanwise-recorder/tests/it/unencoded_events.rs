@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use proptest::prelude::*;
@@ -152,7 +153,7 @@ proptest! {
 
 #[test]
 fn dropped_event_is_not_scanned() {
-    for slow in [None, Some(std::time::Duration::from_secs(1))] {
+    for slow in [None, Some(Duration::from_secs(1))] {
         let policy = Arc::new(Verdicts::default());
         let builder = slow.map_or(Recorder::builder(), |slow| Recorder::builder().slow(slow));
         let program = Program::new(builder, json().redact(policy.clone()));
@@ -185,7 +186,7 @@ fn line_has_the_time_and_the_span_of_its_event() {
     program.run(|| {
         let request = info_span!("request", user = "first", late = Empty).entered();
         debug!("before");
-        clock.advance(std::time::Duration::from_millis(1500));
+        clock.advance(Duration::from_millis(1500));
         request.record("late", 1);
         debug!("after");
         let inner = info_span!("inner", user = "second").entered();
@@ -195,7 +196,7 @@ fn line_has_the_time_and_the_span_of_its_event() {
         drop(inner);
         debug!("between");
         request.record("late", 2);
-        clock.advance(std::time::Duration::from_secs(60));
+        clock.advance(Duration::from_secs(60));
         error!("failed");
     });
     let lines = program.lines.objects();
@@ -417,4 +418,24 @@ fn process_limit_covers_the_data_of_spans() {
     });
     let stats = program.recorder.stats();
     assert_eq!((stats.held(), stats.memory), (0, 0), "{stats}");
+}
+
+#[test]
+fn metric_of_a_stored_event_has_its_time() {
+    for has_timestamp in [true, false] {
+        let clock = fixed_clock();
+        let layer = JsonLayer::new().format(Format::Emf).clock(clock.clone());
+        let layer = match has_timestamp {
+            true => layer,
+            false => layer.without_timestamp(),
+        };
+        let program = Program::new(Recorder::builder(), layer).knowing_its_recorder();
+        let text = program.dump(|| {
+            info!(metric.x = 1, "measured");
+            clock.advance(Duration::from_secs(10));
+        });
+        let line = text.lines().find(|line| line.contains("measured")).unwrap();
+        let time = r#""_aws":{"Timestamp":1795165687123,"#;
+        assert!(line.contains(time), "{line}");
+    }
 }
