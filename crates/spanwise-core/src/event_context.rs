@@ -149,7 +149,8 @@ impl EventContext {
     }
 
     /// Forwards an event that the caller created, with this context. During the call, hides the
-    /// context and the line disposition of the current event, and the current summary.
+    /// context and the line disposition of the current event, and the current summary. The
+    /// [`SinkMask`] of the current event stays in place.
     pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         with_state(|state| state.set(self));
