@@ -38,14 +38,14 @@ pub struct ProcessExporter<T, S> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExporterOptions {
-    /// The name of the exporter's counters. Its thread is called `spanwise-<name>`,
-    /// with hyphens instead of spaces.
+    /// The name of the exporter in its counters. The exporter's thread is called
+    /// `spanwise-<name>`, with hyphens instead of spaces.
     pub name: &'static str,
     /// The name of the server in fault texts.
     pub destination: &'static str,
     /// The limits of the queue.
     pub limits: QueueLimits,
-    /// Where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
+    /// The instance that counts and reports losses. Defaults to the process-wide [`SelfReport`].
     pub report: SelfReport,
     /// The clock for back-offs, the age of items and [`PeriodicTasks`]. Defaults to the system's
     /// clock.

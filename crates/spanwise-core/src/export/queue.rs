@@ -197,7 +197,7 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     /// Waits until everything is sent, or until `deadline`. Ends earlier if the queue is shut down,
-    /// or if the server fails during this flush or a later one.
+    /// or if an item is put back during this flush or a later one, because the server failed.
     fn wait_flushed(
         &self,
         mut state: MutexGuard<'_, State<T>>,
