@@ -41,7 +41,7 @@ struct Plan {
     keys: Vec<KeyField>,
     /// Whether fields of other spans and of events must not override the values.
     is_pinned: bool,
-    /// Whether spans of the callsite begin a unit of work inside another one.
+    /// Whether spans of the callsite begin a unit of work, even inside another one.
     begins_unit: bool,
 }
 
