@@ -153,7 +153,8 @@ pub enum Delivery {
     },
 }
 
-/// Periodic work of the sender thread between items, such as sending a batch that is due.
+/// Periodic work of the sender thread between items, such as sending a batch that is due. A panic
+/// ends the thread.
 pub trait PeriodicTasks: Send + Sync + 'static {
     /// Returns the time of the next run. If the time becomes earlier, call [`ExportQueue::wake`].
     fn next_run(&self) -> Option<Instant>;

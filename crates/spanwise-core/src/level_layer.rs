@@ -284,8 +284,9 @@ impl LevelHandle {
     /// Sets the levels for this duration, then restores the levels of the last
     /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
     ///
-    /// A later call of this method or of `set_levels` ends this change early. A change whose end is
-    /// beyond the range of [`Instant`] does not end by itself.
+    /// A later call of this method or of `set_levels` ends this change early. A change does not end
+    /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
+    /// meanwhile.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive, or says that the restoring

@@ -72,8 +72,8 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process, including each forked one, calls `new_state` once. It calls `new_transport`
-    /// when it starts its sender thread.
+    /// This process calls `new_state` once, and so does each forked one that uses the exporter. A
+    /// process calls `new_transport` when it starts its sender thread.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
