@@ -147,7 +147,7 @@ impl<L> Redacted<L> {
         });
     }
 
-    /// Returns the address by which [`fmt_conflict`] identifies the layer.
+    /// Returns the address that identifies the layer in [`fmt_conflict`].
     fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }

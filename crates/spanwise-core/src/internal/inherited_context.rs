@@ -5,8 +5,8 @@
 //! [`InheritedContextLayer`] records the inherited trace id on them.
 //!
 //! *Invariant:* The inherited context applies to code in its own trace, and to code in no trace.
-//! Only the functions of [`InheritedContext`] decide this. A request has a trace even if its span is
-//! disabled, so `spanwise-http` enters such a request with [`SpanlessRequest`].
+//! Only the functions of [`InheritedContext`] decide this. A request has a trace even if its span
+//! is disabled, so `spanwise-http` enters such a request with [`SpanlessRequest`].
 
 use std::sync::{Arc, OnceLock};
 

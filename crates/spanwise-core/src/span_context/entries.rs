@@ -192,8 +192,8 @@ impl OwnEntries {
     }
 
     /// Returns the redacted entries. Returns the recorded entries if no policy needs to redact
-    /// them, or if they are not redacted yet and this thread is already applying a policy to a
-    /// context.
+    /// them. Also returns the recorded entries if they are not redacted yet and this thread is
+    /// already applying a policy to a context.
     fn redacted(&self) -> &Entries {
         let recorded = &self.recorded;
         let Some(policy) = &recorded.policy else {
