@@ -17,10 +17,11 @@
 //! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
 //! without a context costs one load.
 //!
-//! *Invariants:* A value may log a *nested* event. The nested event does not have the context of the
-//! outer event, because sinks take that context first. The `fmt` layer is an exception: it takes no
-//! context. A recorder hides the disposition of the outer event from a nested event. A writer does
-//! not take the disposition of another sink. Guards restore the outer state, even if a layer panics.
+//! *Invariants:* A value may log a *nested* event. The nested event does not have the context of
+//! the outer event, because sinks take that context first. The `fmt` layer is an exception: it
+//! takes no context. A recorder hides the disposition of the outer event from a nested event. A
+//! writer does not take the disposition of another sink. Guards restore the outer state, even if a
+//! layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
