@@ -33,8 +33,8 @@ pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
 
-/// Returns whether the context values of this callsite are pinned: fields of other spans and of
-/// events do not replace them. True for the callsites of this module and for the spans of
+/// Returns whether the context values of this callsite are pinned: only other pinned values replace
+/// them, not fields of spans and events. True for the callsites of this module and for the spans of
 /// `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
