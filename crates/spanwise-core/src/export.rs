@@ -10,7 +10,7 @@
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests if that is longer. Then it sends the item again, until the item is too old.
 //! * **Flush and shutdown** wait, at most until their deadline. They skip the back-off, and stop
-//!   when an item must be sent again. Programs with several exporters call
+//!   when the server fails. Programs with several exporters call
 //!   [`hurry`](ExportQueue::hurry) on all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
