@@ -92,14 +92,16 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Starts the sender thread, which runs `tasks` as well. Call it once, because each call starts
-    /// a thread.
+    /// Starts the sender thread of this process, which runs `tasks` as well. Call it once, because
+    /// each call starts a thread.
     ///
     /// # Errors
     /// The error of the operating system if it cannot start a thread.
     pub fn start(&self, tasks: Option<Weak<dyn PeriodicTasks>>) -> io::Result<()> {
+        // Not `current`: with the tasks, it would start a thread in a forked child.
+        let process = self.process.for_this_process(|_| self.without_thread());
         let tasks = self.tasks.get_or_init(|| tasks);
-        self.spawn(&self.current().queue, tasks)
+        self.spawn(&process.queue, tasks)
     }
 
     fn spawn(
@@ -129,9 +131,10 @@ impl<T: ExportItem, S> Exporter<T, S> {
 
     #[cold]
     fn new_process(&self) -> ProcessExporter<T, S> {
-        let queue = Arc::new(ExportQueue::new(&self.options));
+        let process = self.without_thread();
+        let queue = &process.queue;
         let started = match self.tasks.get() {
-            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(&queue, tasks),
+            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(queue, tasks),
             Some(_) => Err(io::Error::other("the exporter was shut down")),
             None => Err(io::Error::other("the exporter was not started")),
         };
@@ -145,8 +148,12 @@ impl<T: ExportItem, S> Exporter<T, S> {
             let reason = format_args!("a forked process sends nothing to {destination}: {error}");
             report.fault(Fault::Lost, &reason);
         }
+        process
+    }
+
+    fn without_thread(&self) -> ProcessExporter<T, S> {
         ProcessExporter {
-            queue,
+            queue: Arc::new(ExportQueue::new(&self.options)),
             state: (self.new_state)(),
         }
     }
