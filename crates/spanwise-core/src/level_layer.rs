@@ -1,5 +1,7 @@
 //! The layer that enables events and spans by level. The levels can change at run time.
 
+mod active_levels;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -16,6 +18,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
+use self::active_levels::ActiveLevels;
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
 use crate::{
@@ -24,7 +27,6 @@ use crate::{
         FilterInterop, Visibility, panic_safe,
         sync::{Condvar, Mutex, RwLock},
     },
-    levels,
 };
 
 /// Enables events and spans by level, for all layers of the stack.
@@ -107,22 +109,6 @@ enum SpanRule {
     Levels(TargetLevels),
     /// A span is enabled if an event of its level and target is enabled.
     FollowsEvents,
-}
-
-/// The current levels, with their span directives.
-#[derive(Debug)]
-struct ActiveLevels {
-    levels: Levels,
-    span_directives: Vec<ActiveSpanDirective>,
-}
-
-/// One matcher of a span directive. Its filter tracks the open spans that match. The level is a
-/// separate field, so that a change of the level keeps the tracked spans.
-#[derive(Debug, Clone)]
-struct ActiveSpanDirective {
-    matcher: String,
-    level: LevelFilter,
-    filter: Arc<EnvFilter>,
 }
 
 impl LevelLayer {
@@ -467,51 +453,6 @@ impl SpanRule {
 impl Default for SpanRule {
     fn default() -> Self {
         Self::Levels(TargetLevels::default())
-    }
-}
-
-impl ActiveLevels {
-    /// Creates the active levels. Reuses the filters of the `previous` directives, because they
-    /// track open spans.
-    fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
-        let activate = |level: LevelFilter, matcher: &str| {
-            let filter = match previous.iter().find(|old| old.matcher == matcher) {
-                Some(old) => Arc::clone(&old.filter),
-                None => Arc::new(levels::span_filter(matcher)?),
-            };
-            Some(ActiveSpanDirective {
-                matcher: matcher.to_owned(),
-                level,
-                filter,
-            })
-        };
-        // A directive can have several matchers: a number in it may be recorded as a number or as a
-        // text, and a `-` in its target may be `_`. `filter_map` drops none, because the parser has
-        // checked each matcher with `span_filter`.
-        let matchers = levels.spans.iter().flat_map(|directive| {
-            let variants = directive.variants.iter();
-            variants.map(|matcher| (directive.level, matcher))
-        });
-        let span_directives = matchers
-            .filter_map(|(level, matcher)| activate(level, matcher))
-            .collect();
-        Self {
-            levels,
-            span_directives,
-        }
-    }
-
-    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
-    /// such a span that this thread has entered.
-    fn enabled_by_span<S: Subscriber>(
-        &self,
-        metadata: &Metadata<'_>,
-        ctx: &Context<'_, S>,
-    ) -> bool {
-        self.span_directives.iter().any(|directive| {
-            (metadata.is_span() || *metadata.level() <= directive.level)
-                && directive.filter.enabled(metadata, ctx.clone())
-        })
     }
 }
 
