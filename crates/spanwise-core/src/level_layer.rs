@@ -471,10 +471,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         let mut depends_on_span = false;
         for directive in &active.span_directives {
             // Every filter must receive every callsite, because it decides here which spans match.
-            let interest = Layer::<S>::register_callsite(&*directive.filter, callsite);
-            let matches_span = callsite.is_span() && interest.is_always();
-            depends_on_span |=
-                matches_span || (!interest.is_never() && *callsite.level() <= directive.level);
+            depends_on_span |= directive.register::<S>(callsite);
         }
         let state = &self.state;
         if state.enabled_by_target(&active, callsite) || state.captures(&active, callsite) {

@@ -75,6 +75,26 @@ fn span_directive_enables_events_in_its_spans() {
 }
 
 #[test]
+fn span_directive_does_not_widen_another() {
+    for levels in ["info,[b]=debug", "info,[a]=trace,[b]=debug"] {
+        let (_, handle, _default) = install(levels);
+        let check = || {
+            info_span!("b").in_scope(|| {
+                assert!(!debug_span!("inside").is_disabled(), "{levels}");
+                assert!(trace_span!("inside").is_disabled(), "{levels}");
+                assert!(!trace_span!("b").is_disabled(), "it is named");
+            });
+        };
+        check();
+        // The changed directive keeps its spans.
+        handle.set_levels(&levels.replace("info", "warn")).unwrap();
+        check();
+    }
+    let (_, _, _default) = install("info,[a]=trace,[b]=debug");
+    info_span!("a").in_scope(|| assert!(!trace_span!("inside").is_disabled()));
+}
+
+#[test]
 fn changed_span_level_applies_to_open_spans() {
     let (seen, handle, _default) = install("info,[request{id=7}]=debug");
     let request = info_span!("request", id = Empty);
