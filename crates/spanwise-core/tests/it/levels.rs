@@ -328,6 +328,30 @@ fn directive_that_cannot_match_is_rejected() {
 }
 
 #[test]
+fn target_may_be_named_like_a_float() {
+    for target in ["inf", "nan", "NaN", "infinity", "nan::db"] {
+        let levels: Levels = format!("warn,{target}=debug").parse().unwrap();
+        assert_eq!(levels.level(target), LevelFilter::DEBUG, "{target}");
+        let in_spans = format!("warn,{target}[request]=debug").parse::<Levels>();
+        assert!(in_spans.is_ok(), "{target}");
+    }
+    let levels: Levels = "warn,infinity,nan".parse().unwrap();
+    assert_eq!(levels.to_string(), "warn,infinity=trace,nan=trace");
+    for directive in ["inf", "1e3", "1e3=debug", "7=debug", "-1"] {
+        assert!(directive.parse::<Levels>().is_err(), "{directive}");
+    }
+}
+
+#[test]
+fn levels_without_events_exceed_nothing() {
+    let levels: Levels = "shop=info".parse().unwrap();
+    let exceed = |captured: LevelFilter| TargetLevels::from(captured).exceed(&levels);
+    assert!(!exceed(LevelFilter::OFF));
+    assert!(exceed(LevelFilter::ERROR), "other targets have no level");
+    assert!(!TargetLevels::default().exceed(&levels));
+}
+
+#[test]
 fn span_directive_limits_numbers() {
     let fields = |count: usize| {
         let fields: Vec<String> = (0..count).map(|field| format!("f{field}=1")).collect();
