@@ -98,8 +98,14 @@ struct LevelChanges {
     /// The number of times that levels were applied. A pending restore does nothing if levels were
     /// applied again.
     generation: u64,
-    /// Whether a temporary change is in force.
-    is_temporary: bool,
+    /// The temporary change that is in force.
+    temporary: Option<TemporaryChange>,
+}
+
+#[derive(Debug)]
+struct TemporaryChange {
+    /// `None` if the end is beyond the range of [`Instant`].
+    deadline: Option<Instant>,
 }
 
 /// Decides which spans are enabled without span directives.
@@ -127,7 +133,7 @@ impl LevelLayer {
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 generation: 0,
-                is_temporary: false,
+                temporary: None,
             }),
             defaults,
             changed: Condvar::new(),
@@ -250,7 +256,7 @@ impl LevelHandle {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
         changes.permanent = levels.clone();
-        changes.is_temporary = false;
+        changes.temporary = None;
         self.state.apply(levels, &mut changes);
         Ok(())
     }
@@ -262,7 +268,13 @@ impl LevelHandle {
         let levels = levels.clone().or(&self.state.defaults);
         let mut changes = self.state.changes.lock();
         changes.permanent = levels.clone();
-        if !changes.is_temporary {
+        // A forked child has no thread that ends the change at its deadline.
+        let is_over = |change: &TemporaryChange| {
+            let deadline = change.deadline;
+            deadline.is_some_and(|deadline| deadline <= Instant::now())
+        };
+        if changes.temporary.as_ref().is_none_or(is_over) {
+            changes.temporary = None;
             self.state.apply(levels, &mut changes);
         }
     }
@@ -272,7 +284,7 @@ impl LevelHandle {
     ///
     /// A later call of this method or of `set_levels` ends this change early. A change does not end
     /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
-    /// meanwhile.
+    /// meanwhile. In such a child, a reload of the configuration ends it if its time is over.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive, or says that the restoring
@@ -281,16 +293,22 @@ impl LevelHandle {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
         let generation = changes.generation + 1;
+        let deadline = Instant::now().checked_add(duration);
         let state = Arc::clone(&self.state);
+        let restore = move || {
+            if let Some(deadline) = deadline {
+                state.restore_at(deadline, generation);
+            }
+        };
         thread::Builder::new()
             .name("spanwise-levels".to_owned())
-            .spawn(move || state.restore_after(duration, generation))
+            .spawn(restore)
             .map_err(|error| {
                 ParseError::new(format!(
                     "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
-        changes.is_temporary = true;
+        changes.temporary = Some(TemporaryChange { deadline });
         self.state.apply(levels, &mut changes);
         Ok(())
     }
@@ -387,10 +405,7 @@ impl LevelState {
         callsite::rebuild_interest_cache();
     }
 
-    fn restore_after(&self, duration: Duration, generation: u64) {
-        let Some(deadline) = Instant::now().checked_add(duration) else {
-            return; // the end is beyond the range of `Instant`
-        };
+    fn restore_at(&self, deadline: Instant, generation: u64) {
         let mut changes = self.changes.lock();
         // At first, the generations are equal: `set_levels_for` holds this lock from before it
         // starts this thread until `apply` has incremented `changes.generation`.
@@ -398,7 +413,7 @@ impl LevelState {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 let permanent = changes.permanent.clone();
-                changes.is_temporary = false;
+                changes.temporary = None;
                 self.apply(permanent, &mut changes);
                 return;
             }
