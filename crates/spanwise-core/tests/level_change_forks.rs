@@ -1,5 +1,5 @@
-//! In a forked process, a temporary change of levels hides no reload after its time. The test forks,
-//! so it is the only one in its process.
+//! In a forked process, a temporary change of levels hides no reload after its time. The test
+//! forks, so it is the only one in its process.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
