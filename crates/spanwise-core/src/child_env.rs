@@ -1,4 +1,4 @@
-//! The context of the current span, for a child process.
+//! Passes the trace and the baggage of the current span to a child process.
 
 use std::{
     process::Command,
@@ -10,18 +10,24 @@ use crate::{
     internal::{SpanIdentity, inherited_context::InheritedContext, propagators},
 };
 
-/// Passes the trace of the current span to a child process, in the [environment variables]
-/// `TRACEPARENT`, `TRACESTATE` and `BAGGAGE` of `command`. The environment of this process is not
-/// changed.
+/// Passes the trace and the baggage of the current span to a child process.
 ///
-/// Outside of a trace, the child receives the trace that this process inherits. The baggage comes
-/// from the current context of the OpenTelemetry API. If that context has no baggage, and the child
-/// is in the inherited trace, the child receives the inherited baggage. A `spanwise` program reads
-/// the variables if `LOG_PARENT=env` is set.
+/// Sets the [environment variables] `TRACEPARENT`, `TRACESTATE` and `BAGGAGE` of `command`. The
+/// environment of this process does not change.
 ///
-/// The child does not inherit variables of this process that belong to another trace. A request has
-/// a trace of its own even if its span is disabled. In such a request, the child receives no trace.
-/// If `OTEL_PROPAGATORS` switches trace context or baggage off, those variables stay unchanged.
+/// A `spanwise` program inherits the trace and the baggage in these variables if `LOG_PARENT=env`
+/// is set. If the current span has no trace, the child receives the trace that this process
+/// inherits. The baggage comes from the current context of the OpenTelemetry API. If that context
+/// has no baggage, and the child receives the inherited trace, it also receives the inherited
+/// baggage.
+///
+/// Variables that belong to another trace are removed, so that the child does not inherit them from
+/// this process. A request has its own trace even if its span is disabled. In such a request, the
+/// child does not receive the trace that this process inherits.
+///
+/// If the current span has no trace and this process inherits none, `TRACEPARENT` and `TRACESTATE`
+/// stay unchanged, and so does `BAGGAGE` without new baggage. Variables that `OTEL_PROPAGATORS`
+/// switches off stay unchanged, too.
 ///
 /// ```
 /// use std::process::Command;
@@ -56,7 +62,7 @@ pub fn child_env(command: &mut Command) {
     };
     let parent = current.or_else(|| Some((inherited?.parent, inherited?.state.clone())));
     let baggage = baggage.or_else(|| inherited?.baggage.clone());
-    // The variables that this process inherited may belong to another trace.
+    // The variables in the environment of this process may belong to another trace.
     let replaces_variables = parent.is_some() || InheritedContext::for_process().is_some();
     let (parent, state) = parent.unzip();
     if propagators::TRACE_CONTEXT.is_on() && replaces_variables {
@@ -79,14 +85,14 @@ fn set_or_remove(command: &mut Command, name: &str, value: Option<impl AsRef<str
     };
 }
 
-/// The environment variable with the [`TraceParent`] of a process.
+/// The environment variable with the parent of a process in a trace: a [`TraceParent`] as text.
 pub const TRACEPARENT: &str = "TRACEPARENT";
-/// The environment variable with the `tracestate` of that parent.
+/// The environment variable with the `tracestate` of the parent.
 pub const TRACESTATE: &str = "TRACESTATE";
 /// The environment variable with the `baggage` of a process.
 pub const BAGGAGE: &str = "BAGGAGE";
 
-/// The trace and the baggage of a thread, as values of the W3C headers.
+/// The current context of the OpenTelemetry API, as values of the W3C headers.
 #[derive(Debug, Clone, Default)]
 pub struct CarriedContext {
     /// The current span, with its `tracestate`.
@@ -95,13 +101,14 @@ pub struct CarriedContext {
     pub baggage: Option<Arc<str>>,
 }
 
-/// Reads the current context of the OpenTelemetry API.
+/// A function that reads the current context of the OpenTelemetry API.
 type ReadContext = fn() -> Option<CarriedContext>;
 
 static READ_OTEL_CONTEXT: OnceLock<ReadContext> = OnceLock::new();
 
-/// Sets how [`child_env`] reads the current context of the OpenTelemetry API. Spans of that API are
-/// inside spans of `tracing`, so its context takes precedence. Later calls change nothing.
+/// Sets the function that [`child_env`] calls to read the current context of the OpenTelemetry API.
+/// Spans of that API are inside spans of `tracing`, so its context takes precedence over that of
+/// `tracing`. Later calls have no effect.
 pub fn carry_otel_context(read: ReadContext) {
     let _ = READ_OTEL_CONTEXT.set(read);
 }

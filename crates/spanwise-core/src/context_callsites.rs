@@ -1,5 +1,4 @@
-//! Callsites whose fields carry context, including the callsites that
-//! [`context::set`](crate::context::set) creates.
+//! Callsites for context values that a span does not declare, and callsites with pinned values.
 
 use std::{
     cell::Cell,
@@ -24,17 +23,18 @@ use crate::{
 const TARGET: &str = "spanwise::context";
 
 thread_local! {
-    /// The callsite of this module whose fields this thread is recording.
+    /// The callsite that the current call of [`recording`] on this thread was passed.
     static RECORDING: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
 }
 
-/// Returns whether a span of this callsite begins its own unit of work inside another unit.
+/// Returns whether a span of this callsite begins a unit of work of its own, even inside another
+/// unit.
 pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
 
-/// Returns whether context that this callsite records is pinned, so that fields of other spans and
-/// events do not replace it. True for the callsites of this module and for the spans of
+/// Returns whether the context values of this callsite are pinned: only other pinned values replace
+/// them, not fields of spans and events. True for the callsites of this module and for the spans of
 /// `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
@@ -44,12 +44,13 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     )
 }
 
-/// Returns the callsite that declares the fields of `values`: the callsite of the span, or a
-/// callsite of this module.
+/// Returns the callsite that declares the fields of `values`: `span`, which is the callsite of the
+/// span, or a callsite of this module.
 ///
-/// `context::set` records values for keys that the span does not declare. Trace and span ids that
-/// become known late are recorded in the same way. A layer that reads fields by their index in
-/// `Layer::on_record` must use this callsite.
+/// [`context::set`](crate::context::set) sets keys that the span need not declare, so it records
+/// them with a callsite of this module. Trace and span ids that become known after the span was
+/// opened are recorded in the same way. A layer that finds fields by their index must use this
+/// callsite in `Layer::on_record`.
 #[inline]
 #[must_use]
 pub fn recorded_callsite(
@@ -62,8 +63,8 @@ pub fn recorded_callsite(
     }
 }
 
-/// Returns whether the recorded values belong to `callsite`. [`RECORDING`] alone does not show
-/// this, because a layer that handles the record may itself record into other spans.
+/// Returns whether `values` belong to `callsite`. [`RECORDING`] alone does not show this, because a
+/// layer that handles the record may itself record into other spans.
 #[cold]
 fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
     struct FindCallsite {
@@ -91,15 +92,16 @@ pub fn may_pin_custom_keys() -> bool {
     MAY_PIN_CUSTOM_KEYS.load(Ordering::Relaxed)
 }
 
-/// Notes that a callsite which [`pins_context`] declares a key besides [`CONTEXT_KEYS`].
+/// Makes [`may_pin_custom_keys`] return true. Call it when a callsite with pinned values declares a
+/// key besides [`CONTEXT_KEYS`].
 pub fn custom_key_declared() {
     MAY_PIN_CUSTOM_KEYS.store(true, Ordering::Relaxed);
 }
 
 static MAY_PIN_CUSTOM_KEYS: AtomicBool = AtomicBool::new(false);
 
-/// Returns the callsite whose only field is `key`. There is one callsite for each declared key that
-/// was set.
+/// Returns the callsite with the only field `key`. The first call for a key creates its callsite,
+/// which is never freed. So the key must be a declared context key, and their number is small.
 pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     static CREATED: Mutex<Vec<&Metadata<'static>>> = Mutex::new(Vec::new());
     let _no_fork = forks::defer();
@@ -118,7 +120,7 @@ pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     callsite
 }
 
-/// Returns the callsite whose fields are a trace id and a span id.
+/// Returns the callsite with the fields `trace_id` and `span_id`.
 pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
     static CREATED: OnceLock<&Metadata<'static>> = OnceLock::new();
     CREATED.get_or_init(|| new_callsite(&["trace_id", "span_id"]))

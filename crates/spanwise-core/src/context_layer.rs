@@ -39,9 +39,9 @@ pub struct ContextLayer {
 #[derive(Debug)]
 struct Plan {
     keys: Vec<KeyField>,
-    /// Whether fields of other spans and of events must not override the values.
+    /// Whether only pinned values replace the values.
     is_pinned: bool,
-    /// Whether spans of the callsite begin a unit of work inside another one.
+    /// Whether spans of the callsite begin a unit of work, even inside another one.
     begins_unit: bool,
 }
 

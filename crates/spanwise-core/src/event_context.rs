@@ -1,22 +1,27 @@
-//! Facts about an event that a wrapper passes to its inner layers.
+//! The context that wrappers attach to an event for their inner layers.
 //!
 //! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards. A sink (a
-//! layer with an output) takes the context before it formats the event. A recorder also decides
-//! what happens to the line of its sink: it sets a [`LineDisposition`]. The recorder's writer takes
-//! the disposition, or the sink does if it buffers [events without encoding them](UnencodedEvent).
-//! Context and disposition are separate, because the sink takes the context before it formats
-//! values, and the disposition is taken afterwards. In between, a value may log another event.
+//! layer with an output) takes the context before it formats the event.
 //!
-//! Two kinds of events report on other events. With a *summary*, a sampler reports events that it
-//! dropped. With a *header*, a recorder begins a *dump*: it then writes the buffered lines.
+//! A recorder also sets a [`LineDisposition`]: the treatment of the next line of its sink. The
+//! recorder's writer takes the disposition. If the sink buffers
+//! [events without encoding them](UnencodedEvent), the sink takes it.
+//!
+//! Context and disposition are separate, because they are taken at different times: the context
+//! before the sink formats values, and the disposition afterwards. In between, a value may log
+//! another event.
+//!
+//! Two kinds of events report on other events. A *summary* reports the events that a sampler
+//! dropped. A *header* begins a *dump*: the lines that a recorder buffered follow it.
 //!
 //! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
 //! without a context costs one load.
 //!
-//! *Invariants:* A nested event, which a value logs, does not have the context of the outer event
-//! if the sink took that context first. (The `fmt` layer does not take it.) A recorder hides the
-//! disposition of the outer event from a nested event. A writer does not take the disposition of
-//! another sink. Guards restore the outer state, even if a layer panics.
+//! *Invariants:* A value may log a *nested* event. The nested event does not have the context of
+//! the outer event, because sinks take that context first. The `fmt` layer is an exception: it
+//! takes no context. A recorder hides the disposition of the outer event from a nested event. A
+//! writer does not take the disposition of another sink. Guards restore the outer state, even if a
+//! layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
@@ -35,14 +40,13 @@ pub use unencoded_event::{
     BufferingUnit, DumpedRecord, DumpedRecords, EnteredUnits, SpanSnapshot, UnencodedEvent,
 };
 
-/// Facts that the wrappers around a sink attach to one event. The default is for an event without
-/// wrappers.
+/// Facts that the wrappers around a sink attach to one event. By default, there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventContext {
-    /// The fraction of similar events that is forwarded, between 0 and 1. This event also
-    /// represents the dropped events. Wrappers combine their ratios with
-    /// [`multiply_sample_rate`](Self::multiply_sample_rate) and
+    /// The ratio of kept events among all events like this one, between 0 and 1. The event also
+    /// represents the dropped ones. `None` if no sampler has set a ratio. Wrappers combine their
+    /// ratios with [`multiply_sample_rate`](Self::multiply_sample_rate) and
     /// [`limit_trace_rate`](Self::limit_trace_rate).
     pub sample_rate: Option<f64>,
     /// The factor of `sample_rate` that comes from sampling by trace or request.
@@ -54,8 +58,8 @@ pub struct EventContext {
     pub force_emit: bool,
     /// Inner samplers must not drop the event.
     pub exempt_from_sampling: bool,
-    /// An inner sampler forwards the event even if it counts the event as dropped, so that the
-    /// event is buffered. See [`forward_sampled_out`](Self::forward_sampled_out).
+    /// An inner sampler that counts the event as dropped still forwards it, so that an outer
+    /// recorder can buffer its line. See [`forward_sampled_out`](Self::forward_sampled_out).
     pub keep_if_sampled_out: bool,
 }
 
@@ -64,8 +68,8 @@ pub struct EventContext {
 pub struct SampleRate {
     /// The ratio, between 0 and 1.
     pub ratio: f64,
-    /// Whether the trace id or request id decides, for all events of the trace or request.
-    /// If not, each event is sampled separately.
+    /// Whether the trace id or request id decides, so that all events of a trace or request share
+    /// the decision. If not, each event is sampled separately.
     pub by_trace: bool,
 }
 
@@ -87,7 +91,8 @@ pub(crate) struct EventState {
     entered_disposition: Cell<EnteredLine>,
     /// The disposition of a line, as [`LineDisposition`].
     ///
-    /// In `ManuallyDrop`, because this thread-local must not have a destructor. Guards drop it.
+    /// In `ManuallyDrop`, because this thread-local must not have a destructor. Guards drop the
+    /// disposition.
     owned_disposition: Cell<Option<ManuallyDrop<SinkDisposition>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
@@ -120,8 +125,8 @@ fn with_state<R>(f: impl FnOnce(&EventState) -> R) -> R {
 }
 
 impl EventContext {
-    /// Forwards an event with a changed context. `change` is passed the context that outer wrappers
-    /// have set. The first sink that calls [`take`](Self::take) receives the result.
+    /// Forwards an event with a changed context. `change` receives the context that outer wrappers
+    /// have set. The first sink that calls [`take`](Self::take) receives the changed context.
     #[inline]
     pub fn scope<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
         if Self::is_set() {
@@ -145,7 +150,8 @@ impl EventContext {
     }
 
     /// Forwards an event that the caller created, with this context. During the call, hides the
-    /// context and the line disposition of the current event, and the current summary.
+    /// context and the line disposition of the current event, and the current summary. The
+    /// [`SinkMask`] of the current event stays in place.
     pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         with_state(|state| state.set(self));
@@ -210,13 +216,14 @@ impl EventContext {
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
             Some(rate) if rate != previous => Some(rate / previous * ratio),
-            // If the rate has no other factor, it is not computed, to avoid rounding.
+            // Without another factor, the rate is the ratio. Computing it would round it.
             _ => Some(ratio),
         };
     }
 
-    /// Forwards an event that a sampler has counted as dropped, if the event is buffered or an
-    /// outer recorder wants to buffer it. Returns whether the event was forwarded.
+    /// Forwards an event that a sampler has counted as dropped, if the event is buffered, or if
+    /// [`keep_if_sampled_out`](Self::keep_if_sampled_out) is set. Returns whether the event was
+    /// forwarded.
     pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
@@ -251,8 +258,9 @@ impl EventContext {
         with_state(|state| state.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns whether the current event, of this callsite, is exempt from sink levels: because of
-    /// [`force_emit`](Self::force_emit), or because it is a [`DispatchedSummary`].
+    /// Returns whether the current event, which must have this callsite, is exempt from sink
+    /// levels: because of [`force_emit`](Self::force_emit), or because it is a
+    /// [`DispatchedSummary`].
     #[doc(hidden)]
     #[inline]
     #[must_use]

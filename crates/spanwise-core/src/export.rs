@@ -9,8 +9,8 @@
 //!   other waiting items.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests if that is longer. Then it sends the item again, until the item is too old.
-//! * **Flush and shutdown** wait, at most until their deadline. They skip these waits for the
-//!   server, and stop at its next failure. Programs with several exporters call
+//! * **Flush and shutdown** wait, at most until their deadline. They skip the back-off, and stop
+//!   when the server fails. Programs with several exporters call
 //!   [`hurry`](ExportQueue::hurry) on all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
@@ -153,7 +153,8 @@ pub enum Delivery {
     },
 }
 
-/// Periodic work of the sender thread between items, such as sending a batch that is due.
+/// Periodic work of the sender thread between items, such as sending a batch that is due. A panic
+/// ends the thread.
 pub trait PeriodicTasks: Send + Sync + 'static {
     /// Returns the time of the next run. If the time becomes earlier, call [`ExportQueue::wake`].
     fn next_run(&self) -> Option<Instant>;

@@ -1,5 +1,7 @@
 //! The layer that enables events and spans by level. The levels can change at run time.
 
+mod active_levels;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -16,6 +18,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
+use self::active_levels::ActiveLevels;
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
 use crate::{
@@ -24,7 +27,6 @@ use crate::{
         FilterInterop, Visibility, panic_safe,
         sync::{Condvar, Mutex, RwLock},
     },
-    levels,
 };
 
 /// Enables events and spans by level, for all layers of the stack.
@@ -96,8 +98,14 @@ struct LevelChanges {
     /// The number of times that levels were applied. A pending restore does nothing if levels were
     /// applied again.
     generation: u64,
-    /// Whether a temporary change is in force.
-    is_temporary: bool,
+    /// The temporary change that is in force.
+    temporary: Option<TemporaryChange>,
+}
+
+#[derive(Debug)]
+struct TemporaryChange {
+    /// `None` if the end is beyond the range of [`Instant`].
+    deadline: Option<Instant>,
 }
 
 /// Decides which spans are enabled without span directives.
@@ -107,22 +115,6 @@ enum SpanRule {
     Levels(TargetLevels),
     /// A span is enabled if an event of its level and target is enabled.
     FollowsEvents,
-}
-
-/// The current levels, with their span directives.
-#[derive(Debug)]
-struct ActiveLevels {
-    levels: Levels,
-    span_directives: Vec<ActiveSpanDirective>,
-}
-
-/// One matcher of a span directive. Its filter tracks the open spans that match. The level is a
-/// separate field, so that a change of the level keeps the tracked spans.
-#[derive(Debug, Clone)]
-struct ActiveSpanDirective {
-    matcher: String,
-    level: LevelFilter,
-    filter: Arc<EnvFilter>,
 }
 
 impl LevelLayer {
@@ -141,7 +133,7 @@ impl LevelLayer {
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 generation: 0,
-                is_temporary: false,
+                temporary: None,
             }),
             defaults,
             changed: Condvar::new(),
@@ -264,7 +256,7 @@ impl LevelHandle {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
         changes.permanent = levels.clone();
-        changes.is_temporary = false;
+        changes.temporary = None;
         self.state.apply(levels, &mut changes);
         Ok(())
     }
@@ -276,7 +268,13 @@ impl LevelHandle {
         let levels = levels.clone().or(&self.state.defaults);
         let mut changes = self.state.changes.lock();
         changes.permanent = levels.clone();
-        if !changes.is_temporary {
+        // A forked child has no thread that ends the change at its deadline.
+        let is_over = |change: &TemporaryChange| {
+            let deadline = change.deadline;
+            deadline.is_some_and(|deadline| deadline <= Instant::now())
+        };
+        if changes.temporary.as_ref().is_none_or(is_over) {
+            changes.temporary = None;
             self.state.apply(levels, &mut changes);
         }
     }
@@ -284,8 +282,9 @@ impl LevelHandle {
     /// Sets the levels for this duration, then restores the levels of the last
     /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
     ///
-    /// A later call of this method or of `set_levels` ends this change early. A change whose end is
-    /// beyond the range of [`Instant`] does not end by itself.
+    /// A later call of this method or of `set_levels` ends this change early. A change does not end
+    /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
+    /// meanwhile. In such a child, a reload of the configuration ends it if its time is over.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive, or says that the restoring
@@ -294,16 +293,22 @@ impl LevelHandle {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
         let generation = changes.generation + 1;
+        let deadline = Instant::now().checked_add(duration);
         let state = Arc::clone(&self.state);
+        let restore = move || {
+            if let Some(deadline) = deadline {
+                state.restore_at(deadline, generation);
+            }
+        };
         thread::Builder::new()
             .name("spanwise-levels".to_owned())
-            .spawn(move || state.restore_after(duration, generation))
+            .spawn(restore)
             .map_err(|error| {
                 ParseError::new(format!(
                     "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
-        changes.is_temporary = true;
+        changes.temporary = Some(TemporaryChange { deadline });
         self.state.apply(levels, &mut changes);
         Ok(())
     }
@@ -400,10 +405,7 @@ impl LevelState {
         callsite::rebuild_interest_cache();
     }
 
-    fn restore_after(&self, duration: Duration, generation: u64) {
-        let Some(deadline) = Instant::now().checked_add(duration) else {
-            return; // the end is beyond the range of `Instant`
-        };
+    fn restore_at(&self, deadline: Instant, generation: u64) {
         let mut changes = self.changes.lock();
         // At first, the generations are equal: `set_levels_for` holds this lock from before it
         // starts this thread until `apply` has incremented `changes.generation`.
@@ -411,7 +413,7 @@ impl LevelState {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 let permanent = changes.permanent.clone();
-                changes.is_temporary = false;
+                changes.temporary = None;
                 self.apply(permanent, &mut changes);
                 return;
             }
@@ -469,51 +471,6 @@ impl Default for SpanRule {
     }
 }
 
-impl ActiveLevels {
-    /// Creates the active levels. Reuses the filters of the `previous` directives, because they
-    /// track open spans.
-    fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
-        let activate = |level: LevelFilter, matcher: &str| {
-            let filter = match previous.iter().find(|old| old.matcher == matcher) {
-                Some(old) => Arc::clone(&old.filter),
-                None => Arc::new(levels::span_filter(matcher)?),
-            };
-            Some(ActiveSpanDirective {
-                matcher: matcher.to_owned(),
-                level,
-                filter,
-            })
-        };
-        // A directive can have several matchers: a number in it may be recorded as a number or as a
-        // text, and a `-` in its target may be `_`. `filter_map` drops none, because the parser has
-        // checked each matcher with `span_filter`.
-        let matchers = levels.spans.iter().flat_map(|directive| {
-            let variants = directive.variants.iter();
-            variants.map(|matcher| (directive.level, matcher))
-        });
-        let span_directives = matchers
-            .filter_map(|(level, matcher)| activate(level, matcher))
-            .collect();
-        Self {
-            levels,
-            span_directives,
-        }
-    }
-
-    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
-    /// such a span that this thread has entered.
-    fn enabled_by_span<S: Subscriber>(
-        &self,
-        metadata: &Metadata<'_>,
-        ctx: &Context<'_, S>,
-    ) -> bool {
-        self.span_directives.iter().any(|directive| {
-            (metadata.is_span() || *metadata.level() <= directive.level)
-                && directive.filter.enabled(metadata, ctx.clone())
-        })
-    }
-}
-
 impl<S: Subscriber> Layer<S> for LevelLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.filter_interop.detect(dispatch);
@@ -529,10 +486,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         let mut depends_on_span = false;
         for directive in &active.span_directives {
             // Every filter must receive every callsite, because it decides here which spans match.
-            let interest = Layer::<S>::register_callsite(&*directive.filter, callsite);
-            let matches_span = callsite.is_span() && interest.is_always();
-            depends_on_span |=
-                matches_span || (!interest.is_never() && *callsite.level() <= directive.level);
+            depends_on_span |= directive.register::<S>(callsite);
         }
         let state = &self.state;
         if state.enabled_by_target(&active, callsite) || state.captures(&active, callsite) {

@@ -308,8 +308,9 @@ impl TargetLevels {
         let targets = directives.map(|(target, _)| target.as_str());
         // The empty target represents all targets that no directive names.
         targets.chain([""]).any(|target| {
+            let captured = self.level(target).unwrap_or(LevelFilter::OFF);
             let shown = levels.targets.level(target);
-            shown != Some(LevelFilter::OFF) && self.level(target) > shown
+            shown != Some(LevelFilter::OFF) && captured > shown.unwrap_or(LevelFilter::OFF)
         })
     }
 

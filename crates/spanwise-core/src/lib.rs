@@ -48,7 +48,7 @@
 //! | counts of written and lost events, faults of logging itself | [`SelfReport`], [`Stats`] |
 //! | outputs that can be flushed | [`Flush`] |
 //! | sinks that send over the network, from a thread of their own | [`export`] |
-//! | texts of settings | [`Setting`], [`SettingValue`], [`ParseError`], [`words`] |
+//! | settings, parsed from text | [`Setting`], [`SettingValue`], [`ParseError`], [`words`] |
 //! | a clock that tests can set | [`Clock`] |
 //!
 //! # Behaviour and limits

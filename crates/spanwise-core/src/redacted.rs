@@ -57,9 +57,9 @@ pub use unshared_fields::UnsharedFields;
 /// A hidden value of any type becomes a text: `[REDACTED]`, or the policy's replacement. A removed
 /// field has no value.
 ///
-/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The policy does
-/// not read the names of spans, targets and fields, nor the fields with the target and the location
-/// of a `log` record.
+/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. Some texts are
+/// always shown: targets, the names of spans and fields, and the fields with the target and the
+/// location of a `log` record.
 #[derive(Debug)]
 pub struct Redacted<L> {
     inner: L,
@@ -84,8 +84,8 @@ impl<L> Redacted<L> {
         }
     }
 
-    /// Sets where the layer reports that it had to be disabled. Defaults to the process-wide
-    /// [`SelfReport`].
+    /// Sets the [`SelfReport`] that reports if the layer had to be disabled. Defaults to the
+    /// process-wide instance.
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -147,7 +147,7 @@ impl<L> Redacted<L> {
         });
     }
 
-    /// Returns the address by which [`fmt_conflict`] identifies the layer.
+    /// Returns the address that identifies the layer in [`fmt_conflict`].
     fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }

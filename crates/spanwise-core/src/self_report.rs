@@ -16,7 +16,9 @@ use tracing_core::Level;
 use crate::{
     Redact,
     internal::{
-        ShardedCounter, panic_safe, stdio,
+        ShardedCounter,
+        forks::PerProcess,
+        panic_safe, stdio,
         sync::{Mutex, MutexGuard},
     },
 };
@@ -54,10 +56,29 @@ struct SourceFaults {
     counter: Arc<FaultCounter>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FaultCounter {
     count: AtomicU64,
-    last_printed: Mutex<Option<LastPrinted>>,
+    /// Per process, because a child may inherit the lock of a thread that it does not have.
+    last_printed: PerProcess<Mutex<Option<LastPrinted>>>,
+}
+
+impl Default for FaultCounter {
+    fn default() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            last_printed: PerProcess::new(Mutex::default()),
+        }
+    }
+}
+
+impl FaultCounter {
+    /// Returns the lock of this process. The interval of the parent continues in a child, unless a
+    /// thread of the parent was printing at the fork.
+    fn last_printed(&self) -> &Mutex<Option<LastPrinted>> {
+        self.last_printed
+            .for_this_process(|parent| Mutex::new(parent.try_lock().and_then(|last| *last)))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -236,8 +257,8 @@ impl SelfReport {
         // If another thread is printing a fault of this kind, this fault is only counted, unless it
         // must be printed.
         let last_printed = match interval.is_zero() {
-            true => lock_in_any_process(&counter.last_printed),
-            false => counter.last_printed.try_lock(),
+            true => lock_in_any_process(counter.last_printed()),
+            false => counter.last_printed().try_lock(),
         };
         let Some(mut last_printed) = last_printed else {
             return;

@@ -44,10 +44,9 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// If traces are exported, `trace_id` and `span_id` are the exported ids of the span, or else of
 /// its nearest exported ancestor.
 ///
-/// A context keeps the values of the time when it was returned. The values of a span are redacted
-/// together, when one of them is first read. So a read may run the policy of the layer, on the
-/// thread of the reader. If a policy itself reads a context, values that are not redacted yet are
-/// `[REDACTED]`.
+/// A context does not change after it was returned. The values of a span are redacted together,
+/// when one of them is first read. So a read may run the policy of the layer, on the thread of the
+/// reader. If a policy itself reads a context, values that are not redacted yet are `[REDACTED]`.
 ///
 /// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
 ///
@@ -110,7 +109,7 @@ impl Context {
     }
 
     /// Returns the context of an event: the context of its explicit parent, or else of the current
-    /// span.
+    /// span. Empty for an event with `parent: None`.
     #[must_use]
     pub fn from_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
     where

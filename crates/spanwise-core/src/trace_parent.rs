@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A position in a trace, as in the [W3C `traceparent`] header. For queues, jobs and other
+/// A position in a trace, as in the [W3C `traceparent`] header. Use it for queues, jobs and other
 /// transports without HTTP headers.
 ///
 /// A producer sends [`TraceParent::current`] as text with its message. The consumer parses the text
@@ -85,8 +85,9 @@ impl TraceParent {
 
     /// Returns the position of the current span, or `None` outside of a trace.
     ///
-    /// If traces are exported, every enabled span has a position. If they are not, the current
-    /// [`Context`](crate::Context) must have `trace_id` and `span_id`, as in a request.
+    /// If traces are exported, every enabled span has a position. If they are not, the position
+    /// consists of the `trace_id` and the `span_id` of the current [`Context`](crate::Context), as
+    /// in a request.
     #[must_use]
     pub fn current() -> Option<Self> {
         if let Some(identity) = SpanIdentity::current() {

@@ -1,15 +1,21 @@
-//! A forked process has its own queue and sender thread. The test forks, so it is the only one in
-//! its process.
+//! A forked process has its own queue and sender thread. The tests fork, so they run one at a time.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
+#[path = "support/forks.rs"]
+mod forks;
+
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     process,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use forks::in_child;
 
 use spanwise_core::{
     SelfReport, SinkStats,
@@ -36,6 +42,8 @@ impl ExportItem for Pushed {
     }
 }
 
+/// Locked by the test that runs.
+static RUNNING: Mutex<()> = Mutex::new(());
 /// Whether the server answers.
 static IS_UP: AtomicBool = AtomicBool::new(false);
 /// The number of items that this process sent for another process.
@@ -74,29 +82,9 @@ fn stats(exporter: &TestExporter) -> SinkStats {
     exporter.current().queue.counters().stats()
 }
 
-/// Runs `child` in a forked process. Panics if `child` panics.
-fn in_child(child: impl FnOnce()) {
-    // SAFETY: the child process runs only `child`, whose code works after a fork, and ends.
-    #[expect(unsafe_code, reason = "nothing safe forks")]
-    unsafe {
-        match libc::fork() {
-            0 => {
-                // A child that hangs ends, with a status that is not 0.
-                libc::alarm(60);
-                let failed = catch_unwind(AssertUnwindSafe(child)).is_err();
-                libc::_exit(failed.into());
-            }
-            pid => {
-                let mut status = -1;
-                assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
-                assert_eq!(status, 0, "the child failed");
-            }
-        }
-    }
-}
-
 #[test]
 fn each_process_sends_its_own_items() {
+    let _running = RUNNING.lock().unwrap();
     let mut options = ExporterOptions::new("test", "the test");
     options.report = SelfReport::silent();
     let exporter = TestExporter::new(options, || Box::new(Server), process::id);
@@ -133,4 +121,32 @@ fn each_process_sends_its_own_items() {
         assert_eq!((stats.delivered, stats.lost_at_shutdown), (0, 1));
     });
     assert_eq!(exporter.current().state, process::id());
+}
+
+#[test]
+fn first_start_in_a_child_starts_one_thread() {
+    let _running = RUNNING.lock().unwrap();
+    /// The number of sender threads of this process.
+    static THREADS: AtomicU32 = AtomicU32::new(0);
+    let new_transport = || -> Box<dyn Deliver<Pushed>> {
+        THREADS.fetch_add(1, Ordering::SeqCst);
+        Box::new(Server)
+    };
+    let mut options = ExporterOptions::new("test", "the test");
+    options.report = SelfReport::silent();
+    let exporter = TestExporter::new(options, new_transport, process::id);
+    in_child(|| {
+        IS_UP.store(true, Ordering::SeqCst);
+        exporter.start(None).unwrap();
+        assert_eq!(exporter.current().state, process::id());
+        push(&exporter);
+        assert!(flush(&exporter));
+        assert_eq!(stats(&exporter).delivered, 1);
+        assert_eq!(THREADS.load(Ordering::SeqCst), 1);
+        in_child(|| {
+            push(&exporter);
+            assert!(flush(&exporter));
+            assert_eq!(THREADS.load(Ordering::SeqCst), 2, "one per process");
+        });
+    });
 }

@@ -6,7 +6,7 @@ use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
     internal::{
         DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleDecision as Decision, SampleRate,
-        SpanSubscriber,
+        SinkMask, SpanSubscriber,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -256,9 +256,13 @@ impl<L> Sampled<L> {
         if self.sink.has_pending_summary()
             && let Some(now) = self.sink.due_time(now)
         {
-            while let Some(summary) = self.sink.next_summary(now) {
-                summary.with_event(|event| self.emit_summary(event, ctx.clone()));
-            }
+            // All sinks of the inner layer get the summaries, as if they were dispatched. A router
+            // may have chosen other sinks for the current event than for the dropped ones.
+            SinkMask::default().scope(|| {
+                while let Some(summary) = self.sink.next_summary(now) {
+                    summary.with_event(|event| self.emit_summary(event, ctx.clone()));
+                }
+            });
         }
     }
 

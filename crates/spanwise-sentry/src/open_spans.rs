@@ -226,9 +226,12 @@ impl OpenSpan {
         pins_context(self.callsite) || pinned.contains(&key)
     }
 
-    /// Adds or replaces fields, and pins them if `is_pinned`.
-    pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_pinned: bool) {
-        if is_pinned && !pins_context(self.callsite) {
+    /// Adds or replaces fields, and pins them if `is_pinned`. If not, pinned fields stay.
+    pub(crate) fn record(&self, mut values: Vec<(&'static str, Value)>, is_pinned: bool) {
+        if !is_pinned {
+            let pinned = self.pinned.read();
+            values.retain(|(name, _)| !pinned.contains(name));
+        } else if !pins_context(self.callsite) {
             let mut pinned = self.pinned.write();
             for (name, _) in &values {
                 if !pinned.contains(name) {

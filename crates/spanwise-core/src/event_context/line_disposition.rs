@@ -16,8 +16,9 @@ use crate::internal::LayerId;
 /// The treatment of the next line that a sink writes on this thread. If none is set, the line is
 /// written.
 ///
-/// The recorder sets the disposition. Its writer takes it, or the sink's layer if that buffers the
-/// event as an [`UnencodedEvent`]. The content is opaque to this crate.
+/// The recorder sets the disposition, and the recorder's writer takes it. If the sink's layer
+/// buffers the event as an [`UnencodedEvent`], the layer takes it. The content is opaque to this
+/// crate.
 pub enum LineDisposition {
     /// The line is added to the buffer of a unit of work: a root span and its descendants.
     Buffer {
@@ -80,7 +81,7 @@ impl LineDisposition {
         forward()
     }
 
-    /// Forwards an event, or another call of a layer, such that its lines are written. During the
+    /// Forwards an event, or another call of a layer, so that its lines are written. During the
     /// call, hides the disposition that is set for the line of an outer event. Keeps the context.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
@@ -194,7 +195,7 @@ impl EnteredLine {
         forward()
     }
 
-    /// Returns the entered line of the current event, if `sink` has not written it yet.
+    /// Returns the entered line of the current event, if it is for `sink` and not buffered yet.
     #[inline(always)] // Called twice for each buffered line.
     #[must_use]
     pub fn current(sink: LayerId) -> Option<Self> {
@@ -214,9 +215,10 @@ impl EnteredLine {
         with_state(|state| state.flags.set(state.flags.get() & !DISPOSITION));
     }
 
-    /// Updates the line after the thread has exited the entered span at `index`. A value can exit a
-    /// span while the line is formatted. If the line belongs to the exited span, stores the unit of
-    /// the span. If the exited span was entered before the span of the line, decrements the index.
+    /// Updates the current line of `sink` after the thread has exited the entered span at `index`,
+    /// because a value can exit a span while the line is formatted. If the line belongs to the
+    /// exited span, stores `unit`, the unit of the span. If the exited span was entered before the
+    /// span of the line, decrements the index of the line.
     #[inline]
     pub fn span_exited(
         sink: LayerId,

@@ -1,7 +1,7 @@
-//! The sinks that get the current event, if the sinks of the stack have routes.
+//! The sinks that get the current event, if the stack has a router.
 //!
-//! A router chooses these sinks by its routes. The set is separate from the flags of the event
-//! context, because the fast path of `EnteredLine::scope` requires that no flag is set.
+//! The set is separate from the flags of the event context, because the fast path of
+//! `EnteredLine::scope` requires that no flag is set.
 
 use super::with_state;
 

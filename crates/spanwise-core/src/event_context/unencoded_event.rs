@@ -1,9 +1,9 @@
 //! Events that a recorder buffers as values, and that their layer encodes only for a dump.
 //!
 //! Most buffered events are never written, so encoding and redacting their lines would be wasted
-//! work. A layer that can encode a line later passes an [`UnencodedEvent`] to the recorder. For a
-//! dump, the layer writes the header. The writer of the recorder then passes the [`DumpedRecords`]
-//! back to the layer, which encodes and writes one record after the other.
+//! work. If a layer can encode lines later, it passes an [`UnencodedEvent`] to the recorder. A dump
+//! begins when the layer writes the header. The writer of the recorder then passes the
+//! [`DumpedRecords`] back to the layer, which encodes and writes one record after the other.
 //!
 //! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
 //! them.
@@ -25,7 +25,7 @@ pub struct UnencodedEvent<'a> {
 
 /// The data of a span at the time of an event. It never changes.
 pub trait SpanSnapshot {
-    /// Returns the address that [`share`](Self::share) returns.
+    /// Returns the address of the data in the `Arc` that [`share`](Self::share) returns.
     fn address(&self) -> usize;
 
     /// Returns a reference to the data, which a buffered record stores.
@@ -55,7 +55,8 @@ pub trait EnteredUnits: Sync {
 /// The records of a dump, which follow its header.
 pub trait DumpedRecords {
     /// Removes the next record, and replaces `content` with its line, or with its values if it is
-    /// an event. Returns `None` after the last record, or if the output panicked.
+    /// an event. Returns `None` after the last record, or if the previous record was not passed to
+    /// [`write`](Self::write) and written, because the layer or the output panicked.
     fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord>;
 
     /// Writes `line`, the line of the record that [`next`](Self::next) returned last, and counts

@@ -38,14 +38,14 @@ pub struct ProcessExporter<T, S> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExporterOptions {
-    /// The name of the exporter's counters. Its thread is called `spanwise-<name>`,
-    /// with hyphens instead of spaces.
+    /// The name of the exporter in its counters. The exporter's thread is called
+    /// `spanwise-<name>`, with hyphens instead of spaces.
     pub name: &'static str,
     /// The name of the server in fault texts.
     pub destination: &'static str,
     /// The limits of the queue.
     pub limits: QueueLimits,
-    /// Where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
+    /// The instance that counts and reports losses. Defaults to the process-wide [`SelfReport`].
     pub report: SelfReport,
     /// The clock for back-offs, the age of items and [`PeriodicTasks`]. Defaults to the system's
     /// clock.
@@ -72,8 +72,8 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process, including each forked one, calls `new_state` once. It calls `new_transport`
-    /// when it starts its sender thread.
+    /// This process calls `new_state` once, and so does each forked one that uses the exporter. A
+    /// process calls `new_transport` when it starts its sender thread.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
@@ -92,14 +92,16 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Starts the sender thread, which runs `tasks` as well. Call it once, because each call starts
-    /// a thread.
+    /// Starts the sender thread of this process, which runs `tasks` as well. Call it once, because
+    /// each call starts a thread.
     ///
     /// # Errors
     /// The error of the operating system if it cannot start a thread.
     pub fn start(&self, tasks: Option<Weak<dyn PeriodicTasks>>) -> io::Result<()> {
+        // Not `current`: with the tasks, it would start a thread in a forked child.
+        let process = self.process.for_this_process(|_| self.without_thread());
         let tasks = self.tasks.get_or_init(|| tasks);
-        self.spawn(&self.current().queue, tasks)
+        self.spawn(&process.queue, tasks)
     }
 
     fn spawn(
@@ -129,9 +131,10 @@ impl<T: ExportItem, S> Exporter<T, S> {
 
     #[cold]
     fn new_process(&self) -> ProcessExporter<T, S> {
-        let queue = Arc::new(ExportQueue::new(&self.options));
+        let process = self.without_thread();
+        let queue = &process.queue;
         let started = match self.tasks.get() {
-            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(&queue, tasks),
+            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(queue, tasks),
             Some(_) => Err(io::Error::other("the exporter was shut down")),
             None => Err(io::Error::other("the exporter was not started")),
         };
@@ -145,8 +148,12 @@ impl<T: ExportItem, S> Exporter<T, S> {
             let reason = format_args!("a forked process sends nothing to {destination}: {error}");
             report.fault(Fault::Lost, &reason);
         }
+        process
+    }
+
+    fn without_thread(&self) -> ProcessExporter<T, S> {
         ProcessExporter {
-            queue,
+            queue: Arc::new(ExportQueue::new(&self.options)),
             state: (self.new_state)(),
         }
     }

@@ -52,7 +52,7 @@ struct State<T> {
     hurried_flush: u64,
     /// The value of `flushes` when the item in flight left the queue.
     in_flight_flush: u64,
-    /// The `in_flight_flush` of the last item that the server failed to accept. This flush and all
+    /// The `in_flight_flush` of the last item for which the server failed. This flush and all
     /// earlier ones have failed.
     failed_flush: u64,
     /// Whether the state changed since the last step of the sender thread.
@@ -324,12 +324,12 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Counts the events of the item in flight as delivered.
     pub(super) fn settle_delivered(&self) {
-        self.settle(SinkCounters::add_delivered);
+        self.settle(|_, counters, events| counters.add_delivered(events));
     }
 
     /// Counts some events of the item in flight as failed writes, and the others as delivered.
     pub(super) fn settle_partial(&self, refused: u64, reason: &dyn fmt::Display) {
-        let counts = self.settle(|counters, events| {
+        let counts = self.settle(|_, counters, events| {
             let refused = refused.min(events);
             counters.add_write_failed(refused);
             counters.add_delivered(events - refused);
@@ -342,7 +342,21 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Counts the events of the item in flight as failed writes.
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
-        if self.settle(SinkCounters::add_write_failed) {
+        self.settle_failed(|_| {}, reason);
+    }
+
+    /// Counts the events of the item in flight as failed writes, because the server failed, and the
+    /// item is too old for a retry.
+    pub(super) fn give_up(&self, reason: &dyn fmt::Display) {
+        self.settle_failed(State::fail_flush, reason);
+    }
+
+    fn settle_failed(&self, change: impl FnOnce(&mut State<T>), reason: &dyn fmt::Display) {
+        let counts = self.settle(|state, counters, events| {
+            change(state);
+            counters.add_write_failed(events);
+        });
+        if counts {
             self.report
                 .fault_from(self.destination, Fault::WriteFailed, reason);
         }
@@ -350,14 +364,14 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Counts the events of the item in flight. Returns `false` if the shutdown has already counted
     /// them.
-    fn settle(&self, count: impl FnOnce(&SinkCounters, u64)) -> bool {
+    fn settle(&self, count: impl FnOnce(&mut State<T>, &SinkCounters, u64)) -> bool {
         let mut state = self.state.lock();
         let in_flight = state.in_flight.take();
         let counts = in_flight.is_some();
         if let Some(InFlight { events, .. }) = in_flight {
             // Counts under the lock, so that the counters are complete when a caller of `flush`
             // returns.
-            count(&self.counters, events);
+            count(&mut state, &self.counters, events);
         }
         drop(state);
         self.settled.notify_all();
@@ -381,7 +395,7 @@ impl<T: ExportItem> ExportQueue<T> {
         // If no item is in flight, the shutdown has counted it.
         let counts = state.in_flight.take().is_some();
         if counts {
-            state.failed_flush = state.in_flight_flush;
+            state.fail_flush();
             state.lane(&queued.item).push_front(queued);
         }
         drop(state);
@@ -418,6 +432,11 @@ impl<T: ExportItem> State<T> {
             true => &mut self.urgent,
             false => &mut self.others,
         }
+    }
+
+    /// Makes the flushes fail that had begun when the item in flight left the queue.
+    fn fail_flush(&mut self) {
+        self.failed_flush = self.in_flight_flush;
     }
 
     fn has_room(&self, item: &T, limits: QueueLimits) -> bool {

@@ -195,7 +195,7 @@ impl<T: ExportItem> Sender<T> {
                 self.not_before = Some(now + delay.max(requested.unwrap_or_default()));
                 self.requested_end = requested.map(|wait| now + wait).or(self.requested_end);
                 if started.saturating_duration_since(age_start) > max_age {
-                    self.queue.settle_refused(&reason);
+                    self.queue.give_up(&reason);
                 } else {
                     self.queue.put_back(queued, &reason);
                 }

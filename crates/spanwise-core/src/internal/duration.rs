@@ -18,7 +18,7 @@ pub fn deadline_after(duration: Duration) -> Instant {
     Instant::now() + duration.min(MAX_TIMEOUT)
 }
 
-/// The longest duration for which anything waits: a year.
+/// The maximum timeout: a year.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Parses a unit with an optional factor.

@@ -129,7 +129,8 @@ impl<T: SpanValue> EnteredSpans<T> {
     }
 
     /// Records that the thread leaves a span. Returns the span's index among the entered spans, and
-    /// its value if the value was looked up. Drop the value where its destructor may run.
+    /// its value if the value was looked up. Drop the value when this list is no longer borrowed,
+    /// in case its destructor uses the list.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;

@@ -4,9 +4,9 @@
 //! exporter makes them children of the inherited span. Without an exporter,
 //! [`InheritedContextLayer`] records the inherited trace id on them.
 //!
-//! *Invariant:* The context applies in its own trace, and outside of all traces. Only the functions
-//! of [`InheritedContext`] decide this. A request has a trace even if its span is disabled, so
-//! `spanwise-http` enters such a request with [`SpanlessRequest`].
+//! *Invariant:* The inherited context applies to code in its own trace, and to code in no trace.
+//! Only the functions of [`InheritedContext`] decide this. A request has a trace even if its span
+//! is disabled, so `spanwise-http` enters such a request with [`SpanlessRequest`].
 
 use std::sync::{Arc, OnceLock};
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Distinguishes the instances of a layer type where they store data in the same span.
+/// Distinguishes the instances of a layer type that store data in the same span.
 ///
 /// Without an id, two layers of one type would share a slot, and a value that one layer hides would
 /// leak through the other.

@@ -16,7 +16,8 @@
 //! origins become events as in `tracing-log`, with the key-values at the end of the message.
 //!
 //! [`install`] also keeps [`log::max_level`] at the most verbose level of events (not spans) that a
-//! subscriber enables. So a disabled record costs one comparison.
+//! subscriber enables. So a disabled record costs one comparison. If another subscriber is created
+//! later, the maximum is TRACE until the levels of a `LevelLayer` change.
 
 use std::{
     cell::Cell,

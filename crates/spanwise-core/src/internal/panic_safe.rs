@@ -43,7 +43,7 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// Appends at most `limit` bytes of the text of `value` to `out`, cut at a character boundary.
 /// Returns whether the text was truncated.
 ///
-/// If the value panics or fails, its text is [`PANICKED`] or [`FORMAT_ERROR`].
+/// If the value panics or fails, its text is [`PANICKED`] or [`FORMAT_ERROR`], whatever the limit.
 ///
 /// ```
 /// use spanwise_core::internal::panic_safe;

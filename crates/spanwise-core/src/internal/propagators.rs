@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A switch for one kind of headers.
+/// A switch for one kind of headers, and for the variables that pass it to child processes.
 #[derive(Debug)]
 pub struct PropagatorSwitch(AtomicBool);
 
@@ -14,12 +14,12 @@ pub static TRACE_CONTEXT: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(tr
 pub static BAGGAGE: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
 
 impl PropagatorSwitch {
-    /// Sets whether these headers are read and sent.
+    /// Sets whether these headers are read and sent, and these variables set.
     pub fn set(&self, is_on: bool) {
         self.0.store(is_on, Ordering::Relaxed);
     }
 
-    /// Returns whether these headers are read and sent.
+    /// Returns whether these headers are read and sent, and these variables set.
     #[inline]
     #[must_use]
     pub fn is_on(&self) -> bool {

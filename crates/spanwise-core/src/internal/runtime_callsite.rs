@@ -164,8 +164,8 @@ impl RuntimeCallsite {
 }
 
 impl Origin<'_> {
-    /// Hashes the level, the line and all bytes of the target, of the file and of the names after
-    /// the first, because generated targets and keys may differ anywhere.
+    /// Hashes the level, the line, the target, the file and the names after the first. Hashes all
+    /// bytes, because generated targets and keys may differ anywhere.
     #[inline]
     fn hash(&self) -> u64 {
         let line = u64::from(self.line.unwrap_or_default()) << 8;

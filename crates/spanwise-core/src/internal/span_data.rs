@@ -319,7 +319,7 @@ impl<T: Inherit> SpanVersion<'_, T> {
         }
     }
 
-    /// Returns the address that [`share`](Self::share) returns.
+    /// Returns the address of the data in the `Arc` that [`share`](Self::share) returns.
     #[inline]
     #[must_use]
     pub fn address(&self) -> usize {

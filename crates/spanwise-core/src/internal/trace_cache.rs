@@ -14,7 +14,7 @@ pub struct TraceCache {
     sink: LayerId,
     /// The number of possible changes of the trace or request of an entered span.
     changes: AtomicU64,
-    /// Whether any thread has a cached value.
+    /// Whether any thread has ever cached a value.
     is_used: AtomicBool,
 }
 

@@ -90,7 +90,7 @@ pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t s
             "`{directive}`: the value repeats the name of its variable; remove `{target}=`"
         ));
     }
-    if parse_level(target).is_some() || target.parse::<f64>().is_ok() {
+    if parse_level(target).is_some() || is_number(target) {
         return Err(format!(
             "`{directive}`: `{target}` is a level and not a target; \
              write `level` or `target=level`"
@@ -145,7 +145,12 @@ pub fn parse_level(word: &str) -> Option<LevelFilter> {
 }
 
 fn looks_like_a_level(word: &str) -> bool {
-    word.parse::<f64>().is_ok() || suggest::closest_level(word).is_some()
+    is_number(word) || suggest::closest_level(word).is_some()
+}
+
+/// Returns whether `word` is a number with digits. `inf` and `nan` are names of targets.
+fn is_number(word: &str) -> bool {
+    word.parse::<f64>().is_ok() && word.contains(|c: char| c.is_ascii_digit())
 }
 
 pub(super) fn not_a_level(word: &str) -> String {

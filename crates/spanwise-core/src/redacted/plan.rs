@@ -4,34 +4,34 @@ use tracing_core::{Field, Metadata, callsite::Identifier};
 
 use crate::{KeyVerdict, Redact, internal::log_record};
 
-/// How to handle each field of a callsite, by its index.
+/// The handling of each field of a callsite, by the index of the field.
 #[derive(Debug)]
 pub(super) struct FieldPlan {
     callsite: Identifier,
     fields: Box<[HandlingByType]>,
     /// Whether all values are shown unchanged.
     shows_all: bool,
-    /// Whether nearly every event has a value that must be rebuilt, so that the precheck does not
-    /// pay.
+    /// Whether nearly every event has a value that must be rebuilt, so that the precheck would be
+    /// wasted work.
     skips_precheck: bool,
 }
 
-/// How to handle the values of a field.
+/// The handling of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// Show them unchanged.
+    /// Show it unchanged.
     Show,
-    /// Show their text after the policy has scanned it.
+    /// Show its text after the policy has scanned the text.
     Scan,
-    /// Hide them without reading them.
+    /// Hide it without reading it.
     Redact,
-    /// Omit them without reading them.
+    /// Omit it without reading it.
     Remove,
     /// Show the policy's replacement.
     Replace,
 }
 
-/// How to handle the values of a field, by their type.
+/// The handling of the values of a field, by their type.
 #[derive(Debug, Clone, Copy)]
 struct HandlingByType {
     text: Handling,
@@ -121,7 +121,7 @@ impl FieldPlan {
         self.fields.len()
     }
 
-    /// Returns how to handle a text in `field`, or `None` for a field of another callsite.
+    /// Returns the handling of a text in `field`, or `None` for a field of another callsite.
     #[inline]
     pub(super) fn text_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.text)

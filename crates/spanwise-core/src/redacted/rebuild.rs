@@ -25,8 +25,8 @@ pub(super) enum Formatting {
     Lazy,
 }
 
-/// Forwards values, or the originals if it gets `None`. It is dynamic, so that the code here is
-/// compiled once.
+/// Forwards the values that it is passed, or the original values if it is passed `None`. A trait
+/// object, so that the code here is compiled once.
 pub(super) type Forward<'a> = dyn FnMut(Option<&[Option<&dyn Value>]>) + 'a;
 
 /// Calls `forward` with the redacted values, or with `None` if the original values may be shown.

@@ -66,7 +66,16 @@ impl RetainedArena {
             return;
         }
         let arena = ManuallyDrop::new(arena);
-        with_state(|state| state.arena.arena.set(Some(arena)));
+        let replaced = with_state(|state| state.arena.arena.replace(Some(arena)));
+        if let Some(replaced) = replaced {
+            Self::drop_replaced(replaced);
+        }
+    }
+
+    /// Drops the arena of a nested event, which the thread got back before that of the outer event.
+    #[cold]
+    fn drop_replaced(arena: ManuallyDrop<Box<TextArena>>) {
+        drop(ManuallyDrop::into_inner(arena));
     }
 
     /// Makes the end of the thread drop the arena. Returns false if the thread is already ending,

@@ -14,9 +14,9 @@ use tracing_subscriber::{
 /// Formats fields like `N`, and does not share the formatted text with `fmt` layers that use `N`.
 ///
 /// `fmt` layers store the formatted fields of a span by the *type* of their field formatter. If two
-/// layers use the same type, only the first one formats the fields, and the second one prints the
-/// same text, including secrets that only the second one hides. So give the redacted layer its own
-/// type:
+/// layers use the same type, only the first one formats the fields. The second one prints the same
+/// text, including secrets that only its own policy hides. So give the redacted layer a type of its
+/// own:
 ///
 /// ```
 /// use std::sync::Arc;

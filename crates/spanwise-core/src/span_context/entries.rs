@@ -112,18 +112,23 @@ impl Entries {
         true
     }
 
-    /// Returns these entries with those of `added`, which replace earlier values of their keys.
+    /// Returns these entries with those of `added`, which replace earlier values of their keys. But
+    /// only a pinned entry replaces a pinned entry.
     pub(crate) fn with<'a>(
         &self,
         added: impl Iterator<Item = Entry<'a>> + Clone,
         policy: &Arc<dyn Redact>,
     ) -> Self {
         let mut all = Self::with_capacity(self.keys.len(), self.text.len());
+        let pins = |key: &str| self.keys.iter().any(|own| own.is_pinned && own.name == key);
+        let added = added.filter(|added| added.is_pinned || !pins(added.key));
         let is_replaced = |key: &str| added.clone().any(|added| added.key == key);
         for entry in self.stored().filter(|entry| !is_replaced(entry.key)) {
             all.push(entry, Some(policy));
         }
-        added.for_each(|added| all.push(added, Some(policy)));
+        added
+            .clone()
+            .for_each(|added| all.push(added, Some(policy)));
         all
     }
 
@@ -192,8 +197,8 @@ impl OwnEntries {
     }
 
     /// Returns the redacted entries. Returns the recorded entries if no policy needs to redact
-    /// them, or if they are not redacted yet and this thread is already applying a policy to a
-    /// context.
+    /// them. Also returns the recorded entries if they are not redacted yet and this thread is
+    /// already applying a policy to a context.
     fn redacted(&self) -> &Entries {
         let recorded = &self.recorded;
         let Some(policy) = &recorded.policy else {

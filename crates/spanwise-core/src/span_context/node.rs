@@ -80,7 +80,8 @@ impl ContextNode {
         })
     }
 
-    /// Adds `recorded` to the values of the span, in place of earlier values of these keys.
+    /// Adds `recorded` to the values of the span, in place of earlier values of these keys. A value
+    /// that is not pinned replaces no pinned value.
     pub(crate) fn record<'a>(
         &self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,

@@ -102,6 +102,26 @@ fn span_fields_do_not_replace_pinned_values() {
             assert_eq!(value(key).as_deref(), Some("decided"), "{key}");
         }
     }
+    // The span of the unit itself may declare the key.
+    for key in ["user_id", "order_id"] {
+        let unit = info_span!(
+            "unit",
+            user_id = "early",
+            order_id = Empty,
+            tenant_id = Empty
+        );
+        let _unit = unit.enter();
+        context::set(key, "decided");
+        for late in ["x", "y"] {
+            unit.record(key, late);
+            unit.record("tenant_id", late);
+            assert_eq!(value(key).as_deref(), Some("decided"), "{key}");
+            assert_eq!(value("tenant_id").as_deref(), Some(late));
+            assert_eq!(Context::current().pinned(key), Some("decided"), "{key}");
+        }
+        context::set(key, "again");
+        assert_eq!(value(key).as_deref(), Some("again"));
+    }
     // Among ordinary spans, the nearest one decides.
     let _outer = info_span!("outer", tenant_id = "a").entered();
     let _inner = info_span!("inner", tenant_id = "b").entered();

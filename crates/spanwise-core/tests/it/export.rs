@@ -586,6 +586,26 @@ fn flush_ends_when_the_server_fails() {
 }
 
 #[test]
+fn flush_ends_when_an_old_item_fails() {
+    let mut setup = setup(QueueLimits {
+        max_age: 10 * SECOND,
+        ..QueueLimits::default()
+    });
+    setup.script.fail(4);
+    for name in ["a", "b", "c", "d"] {
+        setup.queue.push(error(name));
+    }
+    setup.clock.advance(11 * SECOND);
+    setup.run_until_backoff(SECOND);
+    let error = flush_while_working(&mut setup).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    // Each attempt gives up one item, and the back-off applies again.
+    setup.run_until_backoff(2 * SECOND);
+    assert_eq!(setup.script.received(), ["a", "b"]);
+    assert_eq!(setup.stats().write_failed, 2);
+}
+
+#[test]
 fn hurry_asks_a_failing_server_once_more() {
     let mut setup = setup(QueueLimits::default());
     setup.script.fail(2);

@@ -75,6 +75,26 @@ fn span_directive_enables_events_in_its_spans() {
 }
 
 #[test]
+fn span_directive_does_not_widen_another() {
+    for levels in ["info,[b]=debug", "info,[a]=trace,[b]=debug"] {
+        let (_, handle, _default) = install(levels);
+        let check = || {
+            info_span!("b").in_scope(|| {
+                assert!(!debug_span!("inside").is_disabled(), "{levels}");
+                assert!(trace_span!("inside").is_disabled(), "{levels}");
+                assert!(!trace_span!("b").is_disabled(), "it is named");
+            });
+        };
+        check();
+        // The changed directive keeps its spans.
+        handle.set_levels(&levels.replace("info", "warn")).unwrap();
+        check();
+    }
+    let (_, _, _default) = install("info,[a]=trace,[b]=debug");
+    info_span!("a").in_scope(|| assert!(!trace_span!("inside").is_disabled()));
+}
+
+#[test]
 fn changed_span_level_applies_to_open_spans() {
     let (seen, handle, _default) = install("info,[request{id=7}]=debug");
     let request = info_span!("request", id = Empty);
@@ -305,6 +325,30 @@ fn directive_that_cannot_match_is_rejected() {
         let error = levels.parse::<Levels>().unwrap_err();
         assert!(error.to_string().contains(problem), "{levels:?}: {error}");
     }
+}
+
+#[test]
+fn target_may_be_named_like_a_float() {
+    for target in ["inf", "nan", "NaN", "infinity", "nan::db"] {
+        let levels: Levels = format!("warn,{target}=debug").parse().unwrap();
+        assert_eq!(levels.level(target), LevelFilter::DEBUG, "{target}");
+        let in_spans = format!("warn,{target}[request]=debug").parse::<Levels>();
+        assert!(in_spans.is_ok(), "{target}");
+    }
+    let levels: Levels = "warn,infinity,nan".parse().unwrap();
+    assert_eq!(levels.to_string(), "warn,infinity=trace,nan=trace");
+    for directive in ["inf", "1e3", "1e3=debug", "7=debug", "-1"] {
+        assert!(directive.parse::<Levels>().is_err(), "{directive}");
+    }
+}
+
+#[test]
+fn levels_without_events_exceed_nothing() {
+    let levels: Levels = "shop=info".parse().unwrap();
+    let exceed = |captured: LevelFilter| TargetLevels::from(captured).exceed(&levels);
+    assert!(!exceed(LevelFilter::OFF));
+    assert!(exceed(LevelFilter::ERROR), "other targets have no level");
+    assert!(!TargetLevels::default().exceed(&levels));
 }
 
 #[test]

@@ -1,6 +1,10 @@
-//! An event without hidden values needs no allocation, after the first one of the thread.
+//! An event without hidden values needs no allocation, after the first one of the thread. Nested
+//! events leak no memory.
 
-use crate::{allocations::allocations, support::redaction::no_hunter};
+use crate::{
+    allocations::{allocations, live_bytes},
+    support::redaction::no_hunter,
+};
 use spanwise_core::LayerExt as _;
 use tracing::{Event, Subscriber, info, info_span};
 use tracing_core::field::{Field, Visit};
@@ -45,4 +49,16 @@ fn events_without_secrets_allocate_nothing() {
     let before = allocations();
     (101..200).for_each(log);
     assert_eq!(allocations() - before, 0);
+}
+
+#[test]
+fn redacted_layer_inside_another_leaks_no_memory() {
+    let twice = Look.redacted(no_hunter()).redacted(no_hunter());
+    let subscriber = tracing_subscriber::registry().with(twice);
+    let _default = tracing::subscriber::set_default(subscriber);
+    let log = |number: u64| info!(order = %number, secret = "hunter2", "order {number}");
+    log(100);
+    let before = live_bytes();
+    (101..200).for_each(log);
+    assert_eq!(live_bytes() - before, 0);
 }

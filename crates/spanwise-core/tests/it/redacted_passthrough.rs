@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::support::redaction::{SECRET, no_hunter};
+use crate::support::redaction::{Everything, SECRET, no_hunter};
 use proptest::prelude::*;
 use spanwise_core::LayerExt;
 use spanwise_testing::support::Lines;
@@ -130,5 +130,26 @@ proptest! {
         prop_assert_eq!(bare.replace(SECRET, "***"), wrapped);
         let (bare, wrapped) = printed!(text::layer().json(), &values);
         prop_assert_eq!(bare.replace(SECRET, "***"), wrapped);
+    }
+}
+
+#[test]
+fn trusted_long_error_is_shown_whole() {
+    let long = "word ".repeat(20_000);
+    let text = || -> &'static str { long.clone().leak() };
+    let error = Failed(text(), Some(Box::new(Failed(text(), None))));
+    let everything = Everything::default();
+    let layer = everything.clone().redacted(no_hunter());
+    with_default(Registry::default().with(layer), || {
+        info!(trusted = &error as &dyn Error, value = SECRET);
+        info!(trusted = %long, value = SECRET);
+    });
+    let calls = everything.take();
+    assert_eq!(calls.len(), 4, "each event is asked about and logged");
+    for call in calls {
+        let shown: String = call.chars().take(100).collect();
+        assert!(call.contains(&long), "{shown}");
+        assert!(!call.contains("REDACTED"), "{shown}");
+        assert!(call.ends_with(" value=str:***"), "{shown}");
     }
 }

@@ -113,8 +113,26 @@ impl Fragment {
     }
 
     /// Returns the span's fragment with the recorded values: they are added, or replace earlier
-    /// ones.
+    /// ones. A value with a key that the span pins is renamed, unless it is pinned, too.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
+        let pinned = self.own_pinned & !recorded.pinned;
+        let Some(renamed) = self
+            .span_plan
+            .rename_pinned(pinned, recorded.members[0].text)
+        else {
+            return self.with_recorded(recorded, parent);
+        };
+        // As in `build_shared`, the renamed keys have neither key ids nor bits.
+        let renamed = OwnMembers {
+            members: [KeyedMembers::from_text(&renamed), KeyedMembers::default()],
+            has_key_ids: false,
+            bits: u128::MAX,
+            ..*recorded
+        };
+        self.with_recorded(&renamed, parent)
+    }
+
+    fn with_recorded(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
         let own_part = self.own();
         let earlier = own_part.as_members();

@@ -137,6 +137,44 @@ fn no_field_replaces_fixed_context() {
 }
 
 #[test]
+fn late_record_of_the_unit_replaces_no_context() {
+    let log = || {
+        let unit = info_span!("unit", user_id = "early", n = Empty, tenant_id = Empty);
+        let _unit = unit.enter();
+        context::set("user_id", "decided");
+        unit.record("user_id", "forged");
+        unit.record("n", 7);
+        info!("in the unit");
+        info_span!("below").in_scope(|| info!("below it"));
+        unit.record("user_id", "forged again");
+        unit.record("tenant_id", "acme");
+        info!("in the unit");
+        info_span!("below").in_scope(|| info!("below it"));
+        context::set("user_id", "decided again");
+        info!("in the unit");
+    };
+    let expected = [
+        ("decided", "forged"),
+        ("decided", "forged"),
+        ("decided", "forged again"),
+        ("decided", "forged again"),
+        ("decided again", "forged again"),
+    ];
+    let flat = objects(Format::Json, log);
+    let nested = objects(Format::JsonNested, log);
+    let unit_of = |line: &Value| line["spans"][0].clone();
+    for lines in [flat, nested.iter().map(unit_of).collect()] {
+        assert_eq!(lines.len(), expected.len());
+        for (index, (line, (kept, displaced))) in lines.iter().zip(expected).enumerate() {
+            assert_eq!(line["user_id"], kept, "{line:#?}");
+            assert_eq!(line["fields.user_id"], displaced, "{line:#?}");
+            assert_eq!(line["n"], 7, "{line:#?}");
+            assert_eq!(line.get("tenant_id").is_some(), index > 1, "{line:#?}");
+        }
+    }
+}
+
+#[test]
 fn other_context_is_shadowed_by_nearer_fields() {
     let lines = objects(Format::Json, || {
         let _unit = info_span!("unit", user_id = "of unit", tenant_id = Empty).entered();

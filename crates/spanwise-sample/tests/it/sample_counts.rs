@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -12,10 +12,10 @@ use std::{
 
 use crate::support::{Count, Lines, LinesExt as _};
 use proptest::prelude::*;
-use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
+use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact, internal::SinkMask};
 use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
-use tracing::{debug, info, warn};
-use tracing_subscriber::{Layer, filter, prelude::*};
+use tracing::{Event, Subscriber, debug, info, warn};
+use tracing_subscriber::{Layer, filter, layer::Context, prelude::*};
 
 fn sampler(rules: &str, clock: &Clock) -> Sampler {
     let rules: SamplerBuilder = rules.parse().unwrap();
@@ -65,6 +65,34 @@ fn summary_has_count_callsite_and_times() {
     assert_eq!(shown[1]["message"], "of another callsite");
     log();
     assert_eq!(lines.take_each("message"), ["query"], "told once");
+}
+
+#[test]
+fn summary_reaches_the_sinks_of_dropped_events() {
+    /// Collects the bits of the sinks of each event.
+    #[derive(Clone, Default)]
+    struct Routed(Arc<Mutex<Vec<(&'static str, u64)>>>);
+    impl<S: Subscriber> Layer<S> for Routed {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let target = event.metadata().target();
+            self.0
+                .lock()
+                .unwrap()
+                .push((target, SinkMask::current().bits()));
+        }
+    }
+    let (routed, clock) = (Routed::default(), clock());
+    let sampled = routed.clone().sampled(sampler("audit=1/s", &clock));
+    let _default = tracing_subscriber::registry().with(sampled).set_default();
+    let to = |sinks, log: &dyn Fn()| SinkMask::from_bits(sinks).scope(log);
+    (0..3).for_each(|_| to(0b01, &|| info!(target: "audit", "m")));
+    clock.advance(Duration::from_secs(5));
+    to(0b10, &|| info!(target: "shop", "m"));
+    // An empty set means all sinks.
+    assert_eq!(
+        *routed.0.lock().unwrap(),
+        [("audit", 0b01), ("spanwise::sampler", 0), ("shop", 0b10)]
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spanwise_core::{CONTEXT_KEYS, ContextLayer, context};
-use tracing::{error, info_span};
+use tracing::{error, field::Empty, info_span};
 use tracing_subscriber::prelude::*;
 
 use crate::support::{Receiver, builder, one};
@@ -88,6 +88,20 @@ fn fields_do_not_replace_set_context() {
         });
         assert_eq!(context_value(&event, key), decided, "{key}: {event:#}");
     }
+}
+
+#[test]
+fn late_record_of_the_unit_replaces_no_context() {
+    let event = sent_event(|| {
+        let unit = info_span!("unit", user_id = Empty, order_id = Empty);
+        let _unit = unit.enter();
+        context::set("user_id", "decided");
+        unit.record("user_id", "forged");
+        unit.record("order_id", 42);
+        error!("failed");
+    });
+    assert_eq!(context_value(&event, "user_id"), "decided", "{event:#}");
+    assert_eq!(context_value(&event, "order_id"), "42");
 }
 
 #[test]

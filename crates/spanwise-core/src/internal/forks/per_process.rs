@@ -14,9 +14,9 @@ use super::generation;
 
 /// A value with a separate instance in each process.
 ///
-/// A forked child has a copy of its parent's memory, but only one thread. A queue in this memory is
-/// still sent by the parent. A lock in it may belong to a thread that does not exist in the child.
-/// So a child does not use its parent's value. It creates a new value on first use, or
+/// A forked child has a copy of its parent's memory, but only one thread. The parent still sends
+/// the items of a queue in this memory. A lock in it may belong to a thread that does not exist in
+/// the child. So a child does not use its parent's value. It creates a new value on first use, or
 /// adopts the parent's value if that is safe. The values of parents stay in memory.
 ///
 /// ```

@@ -1,0 +1,95 @@
+//! The levels that are in force, with the filters of their span directives.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tracing::Subscriber;
+use tracing_core::{Interest, LevelFilter, Metadata, callsite::Identifier};
+use tracing_subscriber::{EnvFilter, Layer, layer::Context};
+
+use crate::{Levels, internal::sync::RwLock, levels};
+
+/// The current levels, with their span directives.
+#[derive(Debug)]
+pub(super) struct ActiveLevels {
+    pub(super) levels: Levels,
+    pub(super) span_directives: Vec<ActiveSpanDirective>,
+}
+
+/// One matcher of a span directive. Its filter tracks the open spans that match, and enables all
+/// events and spans inside them. The level is a separate field, so that a change of the level keeps
+/// the tracked spans.
+#[derive(Debug, Clone)]
+pub(super) struct ActiveSpanDirective {
+    matcher: String,
+    pub(super) level: LevelFilter,
+    pub(super) filter: Arc<EnvFilter>,
+    /// The callsites of spans that the matcher names. The filter must receive their spans at every
+    /// level.
+    named_spans: Arc<RwLock<HashSet<Identifier>>>,
+}
+
+impl ActiveLevels {
+    /// Creates the active levels. Reuses the filters of the `previous` directives, because they
+    /// track open spans.
+    pub(super) fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
+        let activate = |level: LevelFilter, matcher: &str| match previous
+            .iter()
+            .find(|old| old.matcher == matcher)
+        {
+            Some(old) => Some(ActiveSpanDirective {
+                level,
+                ..old.clone()
+            }),
+            None => Some(ActiveSpanDirective {
+                matcher: matcher.to_owned(),
+                level,
+                filter: Arc::new(levels::span_filter(matcher)?),
+                named_spans: Arc::default(),
+            }),
+        };
+        // A directive can have several matchers: a number in it may be recorded as a number or as a
+        // text, and a `-` in its target may be `_`. `filter_map` drops none, because the parser has
+        // checked each matcher with `span_filter`.
+        let matchers = levels.spans.iter().flat_map(|directive| {
+            let variants = directive.variants.iter();
+            variants.map(|matcher| (directive.level, matcher))
+        });
+        let span_directives = matchers
+            .filter_map(|(level, matcher)| activate(level, matcher))
+            .collect();
+        Self {
+            levels,
+            span_directives,
+        }
+    }
+
+    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
+    /// such a span that this thread has entered.
+    pub(super) fn enabled_by_span<S: Subscriber>(
+        &self,
+        metadata: &Metadata<'_>,
+        ctx: &Context<'_, S>,
+    ) -> bool {
+        self.span_directives.iter().any(|directive| {
+            (*metadata.level() <= directive.level || directive.names(metadata))
+                && directive.filter.enabled(metadata, ctx.clone())
+        })
+    }
+}
+
+impl ActiveSpanDirective {
+    /// Registers a callsite. Returns whether the directive may enable its events or spans.
+    pub(super) fn register<S: Subscriber>(&self, callsite: &'static Metadata<'static>) -> bool {
+        let interest: Interest = Layer::<S>::register_callsite(&*self.filter, callsite);
+        if callsite.is_span() && interest.is_always() {
+            self.named_spans.write().insert(callsite.callsite());
+            return true;
+        }
+        !interest.is_never() && *callsite.level() <= self.level
+    }
+
+    /// Returns whether the matcher names spans of this callsite.
+    fn names(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && self.named_spans.read().contains(&metadata.callsite())
+    }
+}
