@@ -106,7 +106,7 @@ impl Meta {
     }
 }
 
-/// Returns the effective user of this process.
+/// Returns the effective user id of this process.
 pub(crate) fn current_user() -> u32 {
     geteuid().as_raw()
 }
@@ -153,7 +153,7 @@ impl Dir {
     /// Opens the directory that replaced this one, or creates a directory.
     ///
     /// # Errors
-    /// * If a symbolic link leads to the directory.
+    /// * If a symbolic link took the place of the old directory.
     /// * If it belongs neither to this user, nor to root, nor to the owner of the old directory.
     /// * If every user may write to it, and not every user may write to the old directory.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
@@ -354,7 +354,8 @@ pub(crate) enum Distrust {
     Links(u64),
 }
 
-/// Returns the reason why an existing file must not be used, if others created it or can change it.
+/// Returns the reason why an existing file must not be used: it belongs to another user, every user
+/// may write to it, or it has hard links that this log did not create.
 ///
 /// `mode` is the mode of new files of this log. `probe` returns the metadata of a new file in the
 /// same directory, because some file systems give all files the same owner and mode. `probe` is
