@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
-/// A shutdown stops the sink this long before its deadline, so that the sink can still return. If a
-/// quarter of the time that is left is less, that quarter is the margin.
+/// A shutdown stops the sink this long before its deadline, so that the sink can still return. The
+/// margin is at most a quarter of the remaining time.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
 
 impl LineQueue {

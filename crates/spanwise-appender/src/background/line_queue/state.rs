@@ -25,8 +25,8 @@ pub(crate) struct State {
     pub(super) loss_events: PendingLossEvents,
 }
 
-/// Counts of records by outcome. A record is *settled* when it is delivered or lost, the oldest
-/// first.
+/// Counts of records by outcome. A record is *settled* when it is delivered or lost. Records are
+/// settled in the order in which they were accepted.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Records that the buffer accepted.
@@ -46,7 +46,7 @@ impl Counts {
     }
 }
 
-/// Whether the output accepts records, and which waits have failed.
+/// The admission of lines, the current failure of the output, and the waits that timed out.
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) admission: AdmissionControl,
@@ -125,14 +125,14 @@ impl Health {
     }
 }
 
-/// The threads that wait, and what they wait for.
+/// The state of the writer thread, and of the threads that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: WorkerState,
     /// The writer thread must not linger, because a thread waits for records to be written, or the
     /// buffer has an ERROR.
     pub(super) urgent: bool,
-    /// How many threads wait for progress.
+    /// The number of threads that wait for progress.
     pub(super) waiters: usize,
     /// The time at which waiting threads were last notified of settled records.
     pub(super) progress_at: Option<Instant>,
