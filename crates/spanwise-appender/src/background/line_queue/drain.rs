@@ -84,8 +84,8 @@ impl LineQueue {
             if is_last && mem::replace(&mut state.lifecycle.finished, true) {
                 return Some(self.end_worker(state));
             }
-            // First, the sink is finished. When this thread asks for the next job, `finished` is
-            // set, and the thread ends.
+            // The first time, the job is to finish the sink. The next time, `finished` is set, and
+            // the thread ends.
             if is_last {
                 state.lifecycle.writing = true;
                 return Some(Job::Finish);
@@ -143,7 +143,7 @@ impl LineQueue {
 
     /// Returns whether to wake threads that wait for progress. If they were woken after each chunk,
     /// they would fill its room and wait again. So they are woken only when a quarter of the buffer
-    /// is free, when a flush waits, when the sink fails, or after [`LINGER_INTERVAL`].
+    /// is free, when records are urgent, when the sink fails, or after [`LINGER_INTERVAL`].
     fn is_worth_notifying(&self, state: &State) -> bool {
         let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
         state.counts.held <= self.options.capacity / 4 * 3
@@ -153,8 +153,8 @@ impl LineQueue {
     }
 
     /// Gives the turn back, waits until the sink may be called again, and takes the turn. A flush
-    /// or the end of a shutdown ends the wait early. Returns false if the rest of the chunk was
-    /// abandoned meanwhile. Then this thread does not have the turn.
+    /// or a shutdown ends the wait early. Returns false if the rest of the chunk was abandoned
+    /// meanwhile. Then this thread does not have the turn.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
