@@ -19,7 +19,8 @@ use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 /// before the next event of the unit, or when the unit ends. Later events of the unit are written
 /// immediately.
 ///
-/// Returns false if the thread is outside of units, or if no recorder is installed.
+/// Returns false if the thread is outside of units, or if no recorder is installed. If the stack
+/// has several recorders, the call reaches only one of them.
 ///
 /// ```
 /// # #[allow(dead_code)]
