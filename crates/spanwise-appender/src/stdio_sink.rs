@@ -167,6 +167,8 @@ impl RecordSink for StdioSink {
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome {
         if !self.target.is_current() {
             self.target = StreamTarget::open(self.target.stream);
+            // The first part of a record may be in the old target, so the new one gets all of it.
+            self.line_end = LineEnd::Complete;
         }
         let Self { target, line_end } = self;
         let mut written = match line_end.resume(records) {
