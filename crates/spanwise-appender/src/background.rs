@@ -60,9 +60,9 @@ use line_queue::{LineQueue, ProcessQueue};
 /// # Forks
 /// Before a fork, `fork()` waits up to 500 ms until the buffered lines are written, because a
 /// daemonizing parent exits right after it. If a write is in progress, the wait takes up to 1 s in
-/// total. If this wait times out, later forks skip it while the output stays blocked. The child
-/// does not inherit buffered lines; the parent writes them. The child starts its own thread with
-/// its first line.
+/// total, for all outputs together. If this wait times out, later forks skip it while the output
+/// stays blocked. The child does not inherit buffered lines; the parent writes them. The child
+/// starts its own thread with its first line.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` replace or end the process without running any more of its code. Call
@@ -77,7 +77,8 @@ pub struct Background {
 ///
 /// On Unix, `std::process::exit` flushes them too, although it drops no guard. After shutdown, each
 /// line is written by the thread that logs it. This thread waits at most 100 ms for stdout or
-/// stderr. Another writer may block it for longer. A line that was not accepted in this time stays
+/// stderr, after the wait of [`when_full`](BackgroundBuilder::when_full) if the buffer is full.
+/// Another writer may block it for longer. A line that was not accepted in this time stays
 /// buffered. It is written together with the next line, or when the program ends.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
@@ -114,10 +115,12 @@ impl Background {
     /// Creates a builder for a writer: a [`RollingFile`], `std::io::stdout()`, `std::io::stderr()`,
     /// or any other.
     ///
-    /// The standard streams are written without the buffer of `std`, in writes of at most
-    /// `PIPE_BUF`, which are atomic on a pipe. Lines up to 4 KiB (the Linux value) do not
-    /// interleave with lines of other processes. A stalled reader does not delay the shutdown. Any
-    /// other writer receives many lines in one `write`. After a partial write, the next `write`
+    /// On Unix, the standard streams are written without the buffer of `std`. Unless the stream is
+    /// a regular file, each write has at most `PIPE_BUF` bytes, and is atomic on a pipe. So lines
+    /// up to 4 KiB (the Linux value) do not interleave with lines of other processes. A shutdown
+    /// interrupts a write that waits for a stalled reader, shortly before the shutdown times out.
+    ///
+    /// Any other writer receives many lines in one `write`. After a partial write, the next `write`
     /// starts with the rest of the line.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_for(writer);
@@ -271,9 +274,10 @@ impl BackgroundBuilder {
     /// order. Defaults to a background thread.
     ///
     /// The logging call waits at most 100 ms for stdout or stderr, or less if
-    /// [`when_full`](Self::when_full) has a shorter wait. Another writer may block it for longer. A
-    /// line that was not accepted in this time stays buffered. It is written together with the next
-    /// line, or when the program ends.
+    /// [`when_full`](Self::when_full) has a shorter wait. If the buffer is full, the call first
+    /// waits for room, as `when_full` says. Another writer may block it for longer. A line that was
+    /// not accepted in this time stays buffered. It is written together with the next line, or when
+    /// the program ends.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self

@@ -32,7 +32,7 @@ impl FromStr for ByteSize {
             return invalid("write a whole number and a unit, such as `64MiB`".to_owned());
         }
         if unit.is_empty() {
-            // A large number is probably one of bytes.
+            // A large number probably means bytes.
             let unit = if digits_len < 4 { "MiB" } else { "B" };
             let hint = format!("write `{text}{unit}`, or another of {UNIT_NAMES}");
             return Err(ParseError::word(text, "has no unit", hint));

@@ -57,7 +57,8 @@
 //!   Unix, so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure
 //!   loses the buffered lines. Usually, the buffer has only the lines of the last millisecond.
 //! * **After the shutdown:** each thread writes its own lines. A stalled reader of stdout or stderr
-//!   blocks a line for at most 100 ms; another writer may block it for longer.
+//!   blocks a line for at most 100 ms while the buffer has room. Another writer may block it for
+//!   longer.
 //! * **Accounting:** each line that is no longer buffered is in exactly one counter of
 //!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
 //!   lines that are missing from the log, and so does a line on stderr.

@@ -34,8 +34,8 @@ pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
 /// Callbacks, each with the [`generation`] of the process that registered it.
 static EXIT_CALLBACKS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
 
-/// The longest wait of a fork for buffered lines and writes in progress. On a busy machine the
-/// writer thread may not run for tens of milliseconds.
+/// The longest wait of a fork for buffered lines and writes in progress, for all outputs together.
+/// On a busy machine the writer thread may not run for tens of milliseconds.
 const FORK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest wait at the end of the process, for all outputs together.
@@ -85,7 +85,7 @@ fn run_exit_callbacks(deadline: Instant) {
 }
 
 fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
-    // In a forked child, the thread that locked `HOOKS` may not exist. So gives up after 10 ms.
+    // Waits at most 10 ms, because in a forked child the thread that locked `HOOKS` may not exist.
     let mut tries = 0;
     let all = loop {
         match HOOKS.try_lock() {

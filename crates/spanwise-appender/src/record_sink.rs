@@ -62,7 +62,8 @@ pub trait RecordSink: Send {
 
     /// Finishes the output when the writer thread ends after it wrote all records, usually at a
     /// shutdown. Not called if the shutdown times out, or if there was no writer thread because of
-    /// [`direct`](crate::BackgroundBuilder::direct). Does nothing by default.
+    /// [`direct`](crate::BackgroundBuilder::direct). Later lines still call `write`, and a later
+    /// writer thread may call `finish` again. Does nothing by default.
     fn finish(&mut self) {}
 }
 

@@ -90,7 +90,8 @@ use crate::{
 /// (except root), a file that every user may write to, or a file with other hard links. At the
 /// start, such a file is an error. If an untrusted file replaces the log file later, `RollingFile`
 /// reports this and keeps using the old file. It keeps the directory open, so it does not follow a
-/// link or a directory of another user that replaces the directory.
+/// link or a directory of another user that replaces the directory, or a link that replaces one of
+/// its parents.
 ///
 /// # Failures
 ///
@@ -102,9 +103,9 @@ use crate::{
 ///   maximum size. This can also happen in a directory with more than 4,096 names, until a thread
 ///   has scanned the directory for the next number.
 /// * If the file is moved or deleted, a new file starts at the path with the next check. The path
-///   is checked before a record, at most once per second. It is also checked at each flush, at the
-///   drop of the last handle and at the end of the process. If the file was deleted, the new file
-///   begins with the records that were written since the previous check.
+///   is checked before a record, at most once per second, and at each flush. If the file was
+///   deleted, the new file begins with the records that were written since the previous check. The
+///   drop of the last handle and the end of the process also rewrite the records of a deleted file.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).

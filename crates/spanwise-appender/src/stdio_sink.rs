@@ -1,5 +1,5 @@
-//! Outputs for stdout and stderr. Other processes may write to them, too, and their readers may
-//! stall or exit.
+//! Outputs for stdout and stderr. Other processes may write to the same stream, and the reader of
+//! the stream may stall or exit.
 
 use std::{
     io,
@@ -20,19 +20,19 @@ use crate::{
     writer_sink::LineEnd,
 };
 
-/// A standard stream, written without the buffer of `std`.
+/// An output stream of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdStream {
     Stdout,
     Stderr,
 }
 
-/// `PIPE_BUF`: a pipe that is ready accepts this many bytes without waiting, and without bytes of
-/// other processes in between.
+/// `PIPE_BUF`: a pipe that is ready accepts a write of this many bytes without waiting, and without
+/// bytes of other processes in between. 4096 on Linux, at least 512 elsewhere.
 const MAX_ATOMIC_WRITE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// The interval at which a wait for the reader is interrupted, to check the stop flag and to count
-/// the written records.
+/// The longest wait for the reader before the sink checks the stop flag, or returns so that its
+/// caller counts the written records.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl StdStream {
@@ -44,16 +44,18 @@ impl StdStream {
     }
 }
 
-/// The file behind a stream. It can change, for example when a daemon redirects its streams.
+/// The file, pipe or terminal that a stream leads to. The process may redirect the stream later, as
+/// daemons do.
 #[derive(Debug)]
 struct StreamTarget {
     stream: StdStream,
     /// The device and inode of the file. `None` if the stream is closed.
     identity: Option<(u64, u64)>,
-    /// A second, non-blocking descriptor of the file, if the system can open one.
+    /// The same pipe or terminal, opened again in non-blocking mode. `None` for other files, and if
+    /// the system does not support it.
     nonblocking: Option<OwnedFd>,
-    /// The longest write. `usize::MAX` for a regular file, which has no reader to wait for, and for
-    /// a closed stream.
+    /// The maximum length of a write in bytes. `usize::MAX` for a regular file, which has no reader
+    /// to wait for, and for a closed stream, which refuses every write.
     max_write: usize,
 }
 
@@ -109,7 +111,8 @@ impl StreamTarget {
     }
 
     /// Writes the bytes, and returns the number of written bytes. Stops early at an error, or if
-    /// the stop flag is set. With `may_pause`, also stops if the stream has no room.
+    /// the stop flag is set. With `may_pause`, also stops after [`POLL_INTERVAL`] without room,
+    /// which is not an error.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
@@ -144,7 +147,7 @@ fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// The output for a [`StdStream`].
+/// The output for a [`StdStream`]. Writes without the buffer of `std`.
 #[derive(Debug)]
 pub(crate) struct StdioSink {
     target: StreamTarget,
@@ -164,6 +167,8 @@ impl RecordSink for StdioSink {
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome {
         if !self.target.is_current() {
             self.target = StreamTarget::open(self.target.stream);
+            // The first part of a record may be in the old target, so the new one gets all of it.
+            self.line_end = LineEnd::Complete;
         }
         let Self { target, line_end } = self;
         let mut written = match line_end.resume(records) {
@@ -179,7 +184,7 @@ impl RecordSink for StdioSink {
         while written < records.as_bytes().len() {
             let delivered = records.count_within(written);
             let remaining_ends = &records.ends()[delivered..];
-            // As many whole records as fit into one write, or one longer record.
+            // Passes as many whole records as fit into one write, or one record that is longer.
             let fits = |end: &usize| end - written <= target.max_write;
             let fitting = remaining_ends.partition_point(fits).max(1);
             let bytes = &records.as_bytes()[written..remaining_ends[fitting - 1]];
@@ -190,7 +195,7 @@ impl RecordSink for StdioSink {
                 return line_end.stopped_at(records, written, error);
             }
             if count < bytes.len() {
-                // Paused: the caller counts the delivered records before the next wait.
+                // Returns early, so that the caller counts the delivered records before it waits.
                 return line_end.advance(records, written);
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! Clients can make a service write its buffers. For example, a request that a client resets can
 //! cause a thousand lines. So each sink has a budget of lines. Each line of a dump uses one line of
-//! the budget. So does each captured event that is written immediately after a trigger. The dumps
-//! of cancelled, slow and expired units may use only half of the budget, because clients can cause
-//! these dumps.
+//! the budget. So does each captured event that is written immediately because a trigger has fired
+//! before. The dumps of cancelled, slow and expired units may use only half of the budget, because
+//! clients can cause these dumps.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 

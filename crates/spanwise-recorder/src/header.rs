@@ -1,4 +1,4 @@
-//! The header of a dump: the event that precedes the buffered events of a unit of work.
+//! The header of a dump: the event that is written before the buffered events of a unit of work.
 
 use spanwise_core::internal::LineDisposition;
 use tracing::{Event, Value};
@@ -19,7 +19,11 @@ static HEADER: Metadata<'static> = metadata! {
     kind: Kind::EVENT
 };
 
-/// Calls `forward` with the header of a unit, in the unit's span.
+/// Creates the header of a dump, and calls `forward` with it.
+///
+/// `span` is the span that begins the unit. It becomes the parent of the header. It is `None` for
+/// the unit of events outside spans. `records` is the number of buffered records. `evicted` is the
+/// number of records that the unit has dropped since its last dump.
 pub(crate) fn with_header(
     span: Option<Id>,
     trigger: Trigger,

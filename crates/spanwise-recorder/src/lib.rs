@@ -140,9 +140,9 @@
 //! * Events at WARN and above, and events outside of units, are written immediately.
 //! * The trace id decides which units are sampled, or else the request id, as with the ratio of a
 //!   sampler. All processes and all samplers with the same ratio choose the same traces. Without
-//!   an id, the decision is random. The first event that depends on the decision makes it. Events
-//!   of a sampled unit are written immediately, but events below the sink's level are buffered as
-//!   usual.
+//!   an id, the decision is random. The decision is made at the first event that depends on it.
+//!   Events of a sampled unit are written immediately, but events below the sink's level are
+//!   buffered as usual.
 //! * A unit expires after 30 s. Its buffer is written at its next event or at its end, and later
 //!   events at the sink's level are written immediately. So a program with one span around
 //!   everything still writes its lines. Mark the units inside such a span with `spanwise.unit`.

@@ -450,7 +450,7 @@ impl RecordHeader {
         self.prefix_len() + self.len as usize
     }
 
-    /// Returns the length of what precedes the content.
+    /// Returns the length of the prefix: the header, the sinks and the number of the span.
     #[inline]
     fn prefix_len(self) -> usize {
         let span_number_len = match self.kind {
@@ -460,7 +460,7 @@ impl RecordHeader {
         HEADER_LEN + sinks_len(self.key) + span_number_len
     }
 
-    /// Writes what precedes the content.
+    /// Writes the prefix of the content.
     #[inline]
     fn write_to(self, prefix: &mut [u8]) {
         let has_sinks = !self.key.sinks.is_empty();

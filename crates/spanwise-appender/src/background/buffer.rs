@@ -16,8 +16,8 @@ pub(crate) struct Chunk {
 /// processor cache until they are written.
 const MAX_CHUNK_LEN: usize = 256 * 1024;
 
-/// The minimum length of a chunk, unless the whole buffer is smaller. In between, a chunk is a
-/// sixteenth of the buffer, because room is released one chunk at a time.
+/// The minimum length of a chunk, unless the whole buffer is smaller. Between the minimum and the
+/// maximum, a chunk is a sixteenth of the buffer, because room is released one chunk at a time.
 const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
@@ -88,7 +88,7 @@ impl Buffer {
         self.filling.ends.push(self.filling.bytes.len());
     }
 
-    /// Makes an empty chunk, with room for a record of this length, the chunk that is filled.
+    /// Starts to fill an empty chunk that has room for a record of this length.
     #[cold]
     fn start_chunk(&mut self, record_len: usize) {
         let next = match self.free.pop() {

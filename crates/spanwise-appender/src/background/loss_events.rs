@@ -83,9 +83,10 @@ struct Shedding {
     start_logged: bool,
 }
 
-/// The minimum time between two events of a kind. Each event is itself a line. So an output that
-/// refuses every second write would otherwise refuse the event, recover, and cause the next event,
-/// endlessly.
+/// The minimum time between two events of a kind, except for the end of shedding at a shutdown.
+///
+/// Each event is itself a line. So an output that refuses every second write would otherwise refuse
+/// the event, recover, and cause the next event, endlessly.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the next event and the shutdown wait for an event that is being logged.

@@ -22,8 +22,8 @@ pub(super) struct ActiveFile {
     /// The length at the last successful check of the path. If the file is deleted, the bytes after
     /// this offset must be rewritten.
     pub(super) verified_len: u64,
-    /// The period of the first record. `None` while the file is empty, or if the file system does
-    /// not show the time of the record.
+    /// The period of the first record. `None` while the file is empty, or if the file system has no
+    /// time for the file.
     pub(super) period: Option<Period>,
     /// Whether the file ends with a partial line, so that the next record needs a newline before
     /// it.
@@ -33,16 +33,17 @@ pub(super) struct ActiveFile {
 /// The reason why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// The path is not a regular file but, for example, a named pipe.
+    /// The path names another kind of file than a regular one. The text is the kind, such as "a
+    /// named pipe".
     NotAFile(&'static str),
-    /// Other users created the file, or can change it.
+    /// The file belongs to another user, every user may write to it, or it has other hard links.
     Untrusted(Distrust),
     Io(io::Error),
 }
 
 impl ActiveFile {
-    /// Opens or creates the file. `distrust` returns the reason why an existing file must not be
-    /// used.
+    /// Opens or creates the file. `distrust` returns the reason why the file must not be used, if
+    /// there is one. `period_at` returns the period of a time.
     pub(super) fn open(
         dir: &Dir,
         name: &OsStr,
@@ -78,8 +79,8 @@ impl ActiveFile {
         Ok(active)
     }
 
-    /// Appends all bytes. If not all were written, returns the number of written bytes and the
-    /// error.
+    /// Appends all bytes, after a newline if the file ends with a partial line. If not all bytes
+    /// were written, returns the error and the number of written bytes, without that newline.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
             self.write_all(b"\n").map_err(|(_, error)| (0, error))?;
@@ -98,7 +99,8 @@ impl ActiveFile {
                     self.len += count as u64;
                     let is_partial = written < bytes.len();
                     if is_partial && self.actual_len().ok() != Some(self.len) {
-                        // The rest would not directly follow the first part.
+                        // Another process has appended in between, so the rest would not directly
+                        // follow the first part.
                         let why = "another process wrote within a record";
                         return Err((written, io::Error::other(why)));
                     }
@@ -146,12 +148,14 @@ impl ActiveFile {
         self.ends_mid_line = self.is_mid_line_at(self.len);
     }
 
-    /// Skips the newline that would end a partial line, because another process writes the rest.
+    /// Makes the next record start without a newline before it, although the file may end with a
+    /// partial line. The parent process is about to write the rest of that line.
     pub(super) const fn assume_complete_line(&mut self) {
         self.ends_mid_line = false;
     }
 
-    /// Stores that the file is still at its path. `meta` is its current metadata.
+    /// Updates the state after a check has found the file at its path. `meta` is its current
+    /// metadata.
     pub(super) fn mark_verified(&mut self, meta: &Meta) {
         let len = meta.len();
         if len < self.len {
@@ -177,10 +181,11 @@ impl ActiveFile {
     }
 }
 
-/// Returns the time of the first record, as far as the file system shows it.
+/// Returns the creation time of the file, which is about the time of its first record. Returns the
+/// time of the last change if the creation time is unknown or later.
 fn first_record_time(metadata: &Metadata) -> Option<SystemTime> {
     let modified = metadata.modified().ok()?;
-    // A copied file has a creation time after its last record.
+    // The creation time of a copied file is after its last record.
     let created = metadata.created().ok();
     Some(
         created

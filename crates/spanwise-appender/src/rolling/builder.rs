@@ -121,8 +121,8 @@ impl RollingFileBuilder {
     }
 
     /// Reopens the path with the first record after a `SIGHUP`. With this setting, the signal does
-    /// not end the process. Defaults to no signal handler. A moved file is detected without a
-    /// signal, and [`RollingFile::reopen`] reopens at any time.
+    /// not end the process, even after the log was dropped. Defaults to no signal handler. A moved
+    /// file is detected without a signal, and [`RollingFile::reopen`] reopens at any time.
     #[cfg(all(unix, feature = "sighup"))]
     pub fn reopen_on_sighup(mut self) -> Self {
         self.options.reopen_on_sighup = true;
@@ -149,8 +149,8 @@ impl RollingFileBuilder {
     /// system gives all new files this owner and mode.
     ///
     /// # Errors
-    /// The error that [`build`](Self::build) would return, except for a path that another process
-    /// already uses.
+    /// The errors of [`build`](Self::build), except those that only opening or locking the file can
+    /// find. For example, the check does not notice that another process already uses the path.
     pub fn check(&self) -> Result<(), OpenError> {
         let invalid = |error: ParseError| {
             let path = &self.path;
@@ -280,7 +280,7 @@ struct Locked {
     names: FileNames,
     /// `None` if there is no lock file, or the file system has no locks.
     lock: Option<PathLock>,
-    /// The last number that an earlier process used, if it is known.
+    /// The file number that an earlier process used last, if it is known.
     last: Option<RolledId>,
 }
 

@@ -98,7 +98,7 @@ impl Compression {
     }
 }
 
-// Setters also accept its text, such as "gzip".
+// Setters of `spanwise` also accept its text, such as "gzip".
 impl TextSetting for Compression {}
 
 impl FromStr for Compression {

@@ -19,7 +19,7 @@ pub struct OpenError {
 pub enum OpenErrorKind {
     /// The directory of the file cannot be created, or is not a directory.
     Directory,
-    /// The path is empty, or names a directory, a pipe or a device.
+    /// The path is empty or has a zero byte, or names a directory, a pipe, a socket or a device.
     NotAFile,
     /// The path is a symbolic link, which is not followed.
     SymbolicLink,
@@ -32,7 +32,7 @@ pub enum OpenErrorKind {
     /// The user that runs the process has no permission to write to the file or its directory, or
     /// the file system is read-only.
     PermissionDenied,
-    /// Another process already logs to this path.
+    /// Another process, or another `RollingFile` of this process, already logs to this path.
     InUse,
     /// A setting cannot be applied, such as a compression that is not compiled in.
     Setting,

@@ -41,7 +41,7 @@ pub(super) struct FileWriter {
     pub(super) write_retry: RetryTimer,
     /// The time of the last check of the path.
     pub(super) path_checked_at: Instant,
-    /// The minute of the last record, and the period of this minute.
+    /// The minute in which the period was last computed, and this period.
     minute_and_period: (i64, Period),
     /// Records of deleted files that must be rewritten.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
@@ -82,8 +82,6 @@ impl FileWriter {
     pub(super) fn for_child(settings: &Arc<Settings>) -> io::Result<Self> {
         let dir = Dir::current(&settings.dir)?;
         let mut active = open(settings, &dir, Create::IfMissing)?;
-        // A partial line at the end is not completed, because the parent is about to write the
-        // rest.
         active.assume_complete_line();
         let numbers = FileNumbers::new(None);
         let settings = Arc::clone(settings);
@@ -94,8 +92,8 @@ impl FileWriter {
 
     /// Writes as many of the records as it can.
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
-        // With a fallback, the caller does not wait before the next records, because stderr had the
-        // failed ones. Without the backoff here, each call would try the file.
+        // With a fallback, the failed records count as refused. So the caller does not wait before
+        // the next records, and without this backoff each call would try the file.
         let obeys_backoff = retry == Retry::AfterBackoff || self.settings.falls_back();
         let refusal = obeys_backoff
             .then(|| {

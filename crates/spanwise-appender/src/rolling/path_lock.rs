@@ -28,7 +28,7 @@ pub(super) enum LockOutcome {
     Taken(PathLock, Option<RolledId>),
     /// Another process has the lock. The number is its process id, if the file contains it.
     InUse(Option<u32>),
-    /// The file system has no locks.
+    /// The file system has no locks. Or the lock file cannot be created, and the log does not roll.
     Unsupported(io::Error),
 }
 
@@ -81,7 +81,7 @@ impl PathLock {
     }
 }
 
-/// Checks that the file is a lock, and not a file with other content.
+/// Checks that the file can be a lock file, so that no other content is overwritten.
 fn check(file: &Meta) -> io::Result<()> {
     let is_lock = file.is_file() && file.len() <= LOCK_LINE_LEN && file.links() == 1;
     if is_lock {

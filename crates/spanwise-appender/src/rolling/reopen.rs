@@ -79,6 +79,11 @@ impl FileWriter {
         {
             return Err(error);
         }
+        self.try_to_flush()
+    }
+
+    /// Flushes, even if it is too early for another attempt after a failed write.
+    fn try_to_flush(&mut self) -> io::Result<()> {
         let is_forced = true;
         self.check_path(is_forced)?;
         self.write_deleted_tails()
@@ -87,26 +92,32 @@ impl FileWriter {
     /// If the file was deleted, rewrites the records since the last check of the path. If its
     /// directory was deleted, too, only reports the loss.
     pub(super) fn finish(&mut self) {
-        let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
-        let unverified_len = match is_deleted {
-            true => self.active.len.saturating_sub(self.active.verified_len),
-            false => 0,
-        };
-        if unverified_len == 0 && self.deleted_tails.is_empty() {
+        if self.unverified_len() == 0 && self.deleted_tails.is_empty() {
             return;
         }
+        // The last attempt, so it does not wait for the time of the next one.
         let flushed = match self.settings.names.dir().is_dir() {
-            true => self.flush(),
+            true => self.try_to_flush(),
             false => Err(io::ErrorKind::NotFound.into()),
         };
         if let Err(error) = flushed {
             let tails = self.deleted_tails.iter().map(DeletedFileTail::left);
-            let lost = tails.sum::<u64>().max(unverified_len);
+            // If the path was not reopened, the records of the active file are in no tail yet.
+            let lost = tails.sum::<u64>().saturating_add(self.unverified_len());
             let what = self.loss_text(Some(lost), &error);
             // This is the last chance to report the loss.
             let report = &self.settings.options.report;
             report.fault_unthrottled(Fault::WriteFailed, &what);
             self.deleted_tails.clear();
+        }
+    }
+
+    /// Returns the length of the records that must be rewritten because the active file was
+    /// deleted.
+    fn unverified_len(&self) -> u64 {
+        match Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted()) {
+            true => self.active.len.saturating_sub(self.active.verified_len),
+            false => 0,
         }
     }
 

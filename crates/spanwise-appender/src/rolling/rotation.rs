@@ -162,7 +162,7 @@ fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let size = word.parse()?;
         if size == ByteSize(0) {
-            let hint = "a file holds at least 1B; `never` keeps to one file";
+            let hint = "write a size of at least 1B, or `never` to use one file";
             return Err(ParseError::word(word, "is out of range", hint));
         }
         return Ok(size);

@@ -1,4 +1,5 @@
-//! `SIGHUP`: `logrotate` and operators send it to have files reopened.
+//! Reopening on `SIGHUP`. `logrotate` and operators send this signal after they have moved the log
+//! file.
 
 use std::{
     io,
@@ -7,7 +8,10 @@ use std::{
 
 use signal_hook::{SigId, consts::SIGHUP, flag, low_level};
 
-/// Sets a flag at each `SIGHUP`. Dropping it removes the handler.
+/// The registration of a flag that each `SIGHUP` sets.
+///
+/// After the drop, the signal no longer sets the flag. It still does not end the process, because
+/// `signal_hook` does not restore the default action.
 #[derive(Debug)]
 pub(super) struct SighupFlag(SigId);
 

@@ -23,6 +23,7 @@ pub(crate) struct Dump {
     progress: Progress,
     /// The number of records, for the header.
     pub(crate) records: u64,
+    /// The number of records that the unit dropped since its last dump, for the header.
     pub(crate) dropped_records: u64,
     /// The callsites of the lines, which decide where the header goes.
     pub(crate) callsites: Vec<u32>,
@@ -47,9 +48,10 @@ enum Progress {
 const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
-    /// Begins a dump. Returns `None` if a dump has begun, if the unit has ended, if the limit
-    /// refuses the dump, or if the buffer is empty. With an empty buffer, a unit with a span still
-    /// passes lines through afterwards, unless the trigger is the unit's expiry.
+    /// Begins a dump. Returns `None` if the phase is not [`Phase::Buffering`], if another thread
+    /// has already handled the expiry, if the limit refuses the dump, or if the buffer is empty.
+    /// With an empty buffer, a unit with a span still passes lines through afterwards, unless the
+    /// trigger is the unit's expiry.
     pub(crate) fn begin_dump(
         self: &Arc<Self>,
         trigger: Trigger,
@@ -63,10 +65,10 @@ impl Unit {
             return None;
         }
         if is_expiry && self.has_expired.load(Ordering::Acquire) {
-            // Another thread has already dumped the expired unit.
+            // Another thread has already handled the expiry.
             return None;
         }
-        let is_empty = state.ring.record_count == 0 && state.dropped_records == 0;
+        let is_empty = state.is_empty();
         let writes = !is_empty || (!is_expiry && self.span.is_some());
         let is_suppressed = writes && !limit.admit(trigger, state.ring.record_count as u64);
         // Expiry does not replace an earlier, more important trigger.

@@ -1,9 +1,9 @@
 //! Calls to the sink.
 //!
-//! A sink may be foreign code, or call it, such as the application's writer. So may the `Display`
-//! and the `Drop` of its errors, which this module calls: it converts each error to its kind and
-//! text, and drops the error. Foreign code may log, block or panic, so it never runs under the lock
-//! of the state.
+//! A sink may run foreign code, such as the application's writer. The `Display` and the `Drop` of
+//! its errors may be foreign code, too. This module runs both: it converts each error to its kind
+//! and text, and then drops the error. Foreign code may log, block or panic, so it never runs under
+//! the lock of the state.
 
 use std::{io, mem, ptr};
 

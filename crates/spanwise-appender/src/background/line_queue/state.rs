@@ -25,8 +25,8 @@ pub(crate) struct State {
     pub(super) loss_events: PendingLossEvents,
 }
 
-/// Counts of records by outcome. A record is *settled* when it is delivered or lost, the oldest
-/// first.
+/// Counts of records by outcome. A record is *settled* when it is delivered or lost. Records are
+/// settled in the order in which they were accepted.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Records that the buffer accepted.
@@ -46,12 +46,13 @@ impl Counts {
     }
 }
 
-/// Whether the output accepts records, and which waits have failed.
+/// The admission of lines, the current failure of the output, and the waits that timed out.
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) admission: AdmissionControl,
     /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
+    /// The reason why records were last refused or abandoned, if it is known.
     pub(super) last_error: Option<io::ErrorKind>,
     /// `Counts::settled` when a line last waited until its timeout: for room, or for its write
     /// without a writer thread. While the count stays the same, a further wait is pointless.
@@ -95,6 +96,10 @@ impl Health {
             ..
         } = attempt;
         let Some(SinkError { kind, text }) = error else {
+            if refused > 0 {
+                // The sink gave no reason, and that of an earlier failure would be wrong.
+                self.last_error = None;
+            }
             let has_recovered = !attempt.timed_out || delivered > 0;
             let failing = self.failing.take_if(|_| has_recovered)?;
             return Some(Recovery {
@@ -125,14 +130,14 @@ impl Health {
     }
 }
 
-/// The threads that wait, and what they wait for.
+/// The state of the writer thread, and of the threads that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: WorkerState,
     /// The writer thread must not linger, because a thread waits for records to be written, or the
     /// buffer has an ERROR.
     pub(super) urgent: bool,
-    /// How many threads wait for progress.
+    /// The number of threads that wait for progress.
     pub(super) waiters: usize,
     /// The time at which waiting threads were last notified of settled records.
     pub(super) progress_at: Option<Instant>,
@@ -177,8 +182,8 @@ pub(super) struct Lifecycle {
     pub(super) has_worker: bool,
     /// A thread has the [turn](super::direct), so it calls the sink now or soon.
     pub(super) writing: bool,
-    /// The process is forking, so no thread may begin a turn.
-    pub(super) forking: bool,
+    /// The number of threads that fork. Until it is 0, no thread may begin a turn.
+    pub(super) forking: u32,
     /// Incremented when all records are abandoned. Chunks of an earlier epoch were already counted.
     pub(super) epoch: u64,
     /// The sink was finished, or the job to finish it was returned.
@@ -196,6 +201,12 @@ pub(super) enum Phase {
     /// The logging threads write. There is no writer thread, unless it is stuck in the sink.
     #[default]
     Direct,
+}
+
+impl Lifecycle {
+    pub(super) const fn is_forking(&self) -> bool {
+        self.forking > 0
+    }
 }
 
 impl State {
@@ -272,10 +283,9 @@ impl State {
         self.counts.held = 0;
         self.buffer.clear();
         self.health.admission.drained(0);
-        if lost > 0 {
-            self.health
-                .last_error
-                .get_or_insert(io::ErrorKind::TimedOut);
+        // The error of a failing output is the reason. That of an earlier failure is not.
+        if lost > 0 && self.health.failing.is_none() {
+            self.health.last_error = Some(io::ErrorKind::TimedOut);
         }
         self.lifecycle.epoch += 1;
         self.lifecycle.phase = Phase::Direct;

@@ -187,6 +187,32 @@ fn shedding_ends_at_half_of_its_threshold() {
 }
 
 #[test]
+fn redirected_stdout_begins_with_a_whole_line() {
+    const SIZE: usize = 10_000;
+    let setup = Setup::new()
+        .with("direct", true)
+        .with("size", SIZE)
+        .with("threads", 1);
+    let path = setup.dir().join("log");
+    let mut victim = setup.start();
+    // The pipe is full within a line.
+    victim.log(20, 0);
+    let answer = victim.ask(&format!("redirect_stdout {}", path.display()));
+    assert_eq!(answer, "redirected");
+    victim.log(1, 0);
+    victim.flush();
+    let mut output = victim.read_stdout().all();
+    let partial_len = output.len() % SIZE;
+    assert_ne!(partial_len, 0, "no line is partial");
+    output.truncate(output.len() - partial_len);
+    output.extend(std::fs::read(&path).unwrap());
+    victim.tell("return");
+    let ended = victim.ended();
+    ended.counts.assert_they_add_up();
+    ended.judge(&output).assert_perfect();
+}
+
+#[test]
 fn line_is_written_soon_whenever_it_comes() {
     let mut victim = Setup::new().with("threads", 1).start();
     let mut stdout = victim.take_stdout();

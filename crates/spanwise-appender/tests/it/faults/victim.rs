@@ -303,6 +303,11 @@ mod unix {
                     Ok(()) => "reopened".to_owned(),
                     Err(error) => error.to_string(),
                 },
+                "redirect_stdout" => {
+                    let file = OpenOptions::new().append(true).create(true).open(words[1]);
+                    rustix::stdio::dup2_stdout(file.expect("a path")).expect("redirected");
+                    "redirected".to_owned()
+                }
                 "fork" => self.fork(number(1), words.get(2).copied().unwrap_or("exit")),
                 "daemon" => self.daemon(number(1)),
                 "shutdown" => {

@@ -148,6 +148,24 @@ fn flush_and_drop_notice_a_deleted_file() {
 }
 
 #[test]
+fn drop_rewrites_records_despite_the_backoff() {
+    let log = Log::new(Rotation::never());
+    log.lines(&["a"]);
+    fs::remove_dir_all(log.logs()).unwrap();
+    fs::write(log.logs(), "in the way").unwrap();
+    log.clock.advance(SECOND);
+    let mut file = &log.file;
+    assert!(file.write_all(b"b\n").is_err());
+    fs::remove_file(log.logs()).unwrap();
+    fs::create_dir(log.logs()).unwrap();
+    assert!(file.flush().is_err(), "it is too early to try again");
+    let (path, report) = (log.at("app.log"), log.report);
+    drop(log.file);
+    assert_eq!(read(path), "a\n");
+    assert_eq!(report.stats().faults, [(Fault::WriteFailed, 1)]);
+}
+
+#[test]
 fn drop_creates_nothing_needlessly() {
     let log = Log::new(Rotation::never());
     log.lines(&["a"]);

@@ -1,18 +1,20 @@
 //! Limits that need a separate process, such as its file size, its user and its time zone.
 
 use std::{
+    borrow::Cow,
     fs,
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use super::support::{HOUR, clock, log, names, read};
 use crate::support::within;
 use spanwise_appender::{ByteSize, OpenErrorKind, Retention, RollingFile, Rotation};
-use spanwise_core::{Clock, Fault, SelfReport};
+use spanwise_core::{Clock, Fault, KeyVerdict, Redact, SelfReport};
 
 #[test]
 fn partially_written_record_is_removed() {
@@ -45,6 +47,50 @@ fn partially_written_record_is_removed() {
             clock.advance(Duration::from_millis(500));
             log(&file, "short");
             assert!(read(file.path()).ends_with("x\nshort\n"));
+        },
+    );
+}
+
+/// Collects the texts of reports.
+#[derive(Debug, Default)]
+struct ReportTexts(Mutex<Vec<String>>);
+
+impl Redact for ReportTexts {
+    fn key(&self, _: &str) -> KeyVerdict {
+        KeyVerdict::Pass
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.lock().unwrap().push(text.to_owned());
+        text.into()
+    }
+}
+
+#[test]
+fn loss_report_counts_every_deleted_file() {
+    let wrapper = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "-"];
+    within(
+        module_path!(),
+        "loss_report_counts_every_deleted_file",
+        &wrapper,
+        |dir| {
+            let (report, texts) = (SelfReport::new(), Arc::<ReportTexts>::default());
+            report.redact(texts.clone());
+            let logs = dir.join("logs");
+            let builder = RollingFile::builder(logs.join("app.log")).rotation(Rotation::never());
+            let file = builder.clock(clock()).report(&report).build().unwrap();
+            let line = "x".repeat(999);
+            (0..4).for_each(|_| log(&file, &line));
+            // Three of the four lines fit into the file of another program, up to the limit.
+            fs::remove_file(file.path()).unwrap();
+            fs::write(file.path(), "x".repeat(1095) + "\n").unwrap();
+            assert!((&file).flush().is_err());
+            assert_eq!(read(file.path()).len(), 4096);
+            fs::remove_dir_all(&logs).unwrap();
+            drop(file);
+            let texts = texts.0.lock().unwrap();
+            let last = texts.last().unwrap();
+            assert!(last.contains("and 4000 bytes with it"), "{texts:?}");
         },
     );
 }
