@@ -7,7 +7,8 @@
 //!
 //! Four threads log to two files and to stdout, which is `/dev/null`. Meanwhile, another thread
 //! reloads the configuration once for each 200 events, with files that add and remove a sink, a
-//! filter and a rendering. A round is one run with reloads and one without, each in a process of its own.
+//! filter and a rendering. A round is one run with reloads and one without, each in a process of
+//! its own.
 //!
 //! The threads log in bursts, and the outputs keep pace with them. So the times are those of the
 //! event calls, and not those of a full buffer.

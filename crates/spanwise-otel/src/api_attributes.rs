@@ -82,8 +82,8 @@ pub(crate) fn redaction(
 /// a text.
 const MAX_ELEMENT_OVERHEAD_LEN: usize = 16;
 
-/// Returns the encoded elements of an `ArrayValue`, with texts that `policy` has redacted. They have
-/// at most [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are
+/// Returns the encoded elements of an `ArrayValue`, with texts that `policy` has redacted. They
+/// have at most [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are
 /// omitted.
 fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;

@@ -132,8 +132,8 @@ pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
     }
 }
 
-/// Returns the length that attributes may have next to `sample_rate`, `buffered` and all other parts
-/// of a record with these callsite fields and this body.
+/// Returns the length that attributes may have next to `sample_rate`, `buffered` and all other
+/// parts of a record with these callsite fields and this body.
 pub(crate) fn max_attributes_len(callsite_fields: &[u8], body: &str) -> usize {
     let reserved = callsite_fields.len() + body.len() + MAX_SHORT_PARTS_LEN;
     MAX_ATTRIBUTES_LEN.saturating_sub(reserved)

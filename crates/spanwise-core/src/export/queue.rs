@@ -418,7 +418,7 @@ impl<T: ExportItem> ExportQueue<T> {
 }
 
 impl QueueLimits {
-    /// Returns whether there is room for `item` beside so many items with their bytes and events.
+    /// Returns whether there is room for `item` beside these items with their bytes and events.
     fn allow(self, item: &impl ExportItem, items: usize, bytes: usize, events: u64) -> bool {
         items < self.items
             && bytes.saturating_add(item.bytes()) <= self.bytes

@@ -1,9 +1,10 @@
 //! Callsites created at run time: for records of the `log` crate, for panics, for copies of events
 //! with another level, and for spans and context whose fields depend on settings.
 //!
-//! Such an event or span has an [`Origin`]: its name, its level, its target, its source location and the
-//! names of its fields. The first event of an origin creates a callsite. So every layer receives
-//! the real origin, decides once per callsite, and costs the same as for a macro of `tracing`.
+//! Such an event or span has an [`Origin`]: its name, its level, its target, its source location
+//! and the names of its fields. The first event of an origin creates a callsite. So every layer
+//! receives the real origin, decides once per callsite, and costs the same as for a macro of
+//! `tracing`.
 //!
 //! A callsite is never freed, because `tracing` requires static callsites. Their number is
 //! limited for events: to about [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text

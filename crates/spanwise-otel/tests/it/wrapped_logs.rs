@@ -143,7 +143,7 @@ fn levels_do_not_drop_the_header_of_a_dump() {
     assert_eq!(records.bodies(), [header, "looked up", "no such order"]);
 }
 
-/// Returns a record that stands for others, because a sampler dropped those.
+/// Returns a record that represents others, because a sampler dropped those.
 fn sampled_record(options: LogOptions, log: fn()) -> Record {
     let records = Records::default();
     let sampler: Sampler = "info=first:1/2".parse().unwrap();
