@@ -3,18 +3,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueLimits};
-use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
     SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, SetFor},
+    option_checks::{Checks, headers, tls},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerTextFilter,
-    setting_texts::shown_key,
     signal::SignalOptions,
-    tls::Tls,
 };
 
 /// Chooses what is exported, and how. Start with [`Otel::builder`].
@@ -504,28 +502,6 @@ impl NamedSampler {
     }
 }
 
-/// Collects the options that are not valid.
-struct Checks {
-    /// The signal of the option that is being checked. `None` for the endpoint of all signals.
-    signal: Option<SignalKind>,
-    invalid: Vec<InvalidOption>,
-}
-
-impl Checks {
-    /// Returns the value of a valid option. Adds an invalid option to the list.
-    fn valid<T>(&mut self, option: &'static str, result: Result<T, ParseError>) -> Option<T> {
-        result.map_err(|error| self.push(option, error)).ok()
-    }
-
-    fn push(&mut self, option: &'static str, error: ParseError) {
-        self.invalid.push(InvalidOption {
-            signal: self.signal,
-            option,
-            error,
-        });
-    }
-}
-
 /// Returns the timeout, or `default` if it is not set, but at most [`MAX_TIMEOUT`]. Zero means
 /// [`MAX_TIMEOUT`].
 fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
@@ -533,78 +509,6 @@ fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
         Duration::ZERO => MAX_TIMEOUT,
         timeout => timeout.min(MAX_TIMEOUT),
     }
-}
-
-fn headers(options: &ExportOptions, checks: &mut Checks) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::new();
-    for (name, value) in &options.headers {
-        let Ok(header) = name.parse::<HeaderName>() else {
-            let error = format!(
-                "{} is not the name of a header: write letters, digits and `-`",
-                shown_key(name)
-            );
-            checks.push("header", ParseError::new(error));
-            continue;
-        };
-        if header.as_str().starts_with("content-") || header.as_str() == "host" {
-            let hint = "is a header that the exporter sets";
-            checks.push("header", ParseError::word(name, hint, "remove it"));
-        }
-        match HeaderValue::from_str(value) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                headers.push((header, value));
-            }
-            Err(_) => checks.push(
-                "header",
-                ParseError::new(format!(
-                    "the value of the header `{name}` (hidden) has a character that no header has: \
-                     write ASCII without line breaks"
-                )),
-            ),
-        }
-    }
-    headers
-}
-
-fn tls(options: &ExportOptions, endpoint: Option<&Endpoint>, checks: &mut Checks) -> Tls {
-    let mut tls = Tls::default();
-    if let Some(pem) = &options.root_certificates {
-        let with_roots = tls.clone().with_roots(pem);
-        tls = checks.valid("root_certificates", with_roots).unwrap_or(tls);
-    }
-    match (&options.client_certificate, &options.client_key) {
-        (Some(certificate), Some(key)) => {
-            let with_client = tls.clone().with_client(certificate, key);
-            tls = checks
-                .valid("client_certificate", with_client)
-                .unwrap_or(tls);
-        }
-        (Some(_), None) => checks.push(
-            "client_key",
-            ParseError::new("the client certificate has no key: set the key, too"),
-        ),
-        (None, Some(_)) => checks.push(
-            "client_certificate",
-            ParseError::new("the client key has no certificate: set the certificate, too"),
-        ),
-        (None, None) => {}
-    }
-    if !tls.is_default()
-        && let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_tls())
-    {
-        let error = ParseError::word(
-            endpoint.to_string(),
-            "is an endpoint without TLS, which needs no certificates",
-            "use https, or remove the certificates",
-        );
-        let setting = match options.root_certificates {
-            Some(_) => "root_certificates",
-            None => "client_certificate",
-        };
-        checks.push(setting, error);
-    }
-    tls
 }
 
 impl fmt::Debug for OtelBuilder {
