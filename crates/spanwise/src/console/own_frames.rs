@@ -49,8 +49,8 @@ fn is_in(function: &str, own: &str) -> bool {
     after_own.is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for `… 41
-/// frames of tokio, 3 of std`.
+/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for
+/// `… 41 frames of tokio, 3 of std`.
 fn counted_frames(line: &str) -> usize {
     let Some(counts) = line.trim_start().strip_prefix('…') else {
         return 0;
