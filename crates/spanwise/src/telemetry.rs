@@ -63,7 +63,7 @@ impl fmt::Debug for Telemetry {
 }
 
 /// Reads and changes the levels at run time, reads counters, and flushes and reopens the outputs.
-/// Cheap to clone.
+/// With the feature `config`, it also reloads the configuration. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) levels: LevelHandle,
@@ -311,8 +311,8 @@ impl Handle {
 
     /// Explains where the events of a target and level go: the route, the effective level and its
     /// origin, the sinks, the flight recorder and the filters. The sinks are those of the
-    /// configuration: layers of the program receive every event. A sampler may drop an event that a
-    /// sink gets.
+    /// configuration. [Added](crate::Builder::layer) layers are not listed, and receive every event
+    /// that the level enables. A sampler may drop an event that a sink gets.
     ///
     /// ```
     /// use spanwise::{Builder, Preset};
