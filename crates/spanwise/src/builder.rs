@@ -92,7 +92,7 @@ pub struct Builder {
 type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 
 impl Builder {
-    /// Creates a builder with the defaults of `preset`. Reads no variable.
+    /// Creates a builder with the defaults of `preset`. Reads no setting from the environment.
     ///
     /// To combine a preset with the environment, use `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn new(preset: Preset) -> Self {
@@ -189,9 +189,10 @@ impl Builder {
         self.set("levels", &RUST_LOG, levels)
     }
 
-    /// Sets your own targets. The preset dev logs DEBUG for them. The name of a crate includes all
-    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), or else to the name of
-    /// the executable.
+    /// Sets your own targets. The preset dev logs DEBUG for them, and backtraces in `pretty`,
+    /// `compact` and `short` show their frames. The name of a crate includes all its modules.
+    /// Defaults to the crate of [`builder!`](crate::builder!), or else to the name of the
+    /// executable.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
@@ -376,8 +377,8 @@ impl Builder {
         self
     }
 
-    /// Sets the sampler of the outputs. [Added](Self::layer) layers receive every event. Defaults
-    /// to none.
+    /// Sets the sampler of the outputs. [Added](Self::layer) layers are not sampled. Defaults to
+    /// none.
     pub fn sampler(self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
         self.set("sampler", &LOG_SAMPLE, sampler)
     }

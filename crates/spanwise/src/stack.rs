@@ -456,7 +456,8 @@ impl Wrappers {
                 Some((recorder, shown.clone().with_levels(level.into())))
             }
             // Tail sampling buffers events at INFO and more verbose levels. An output for errors
-            // and warnings gets none of these events, so it needs no connection to the recorder.
+            // and warnings gets none of these events, so it has no connection to the recorder. It
+            // also gets no events at WARN that are enabled only for the recorder.
             Some(_) => None,
         }
     }
