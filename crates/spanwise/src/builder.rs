@@ -522,7 +522,8 @@ impl Builder {
 
     /// Adds an output that writes whole records, such as a message queue. The output receives the
     /// same lines as a file. `name` is the name of the output in [`Stats`](crate::report::Stats)
-    /// and in reports.
+    /// and in reports. A table `[sink.NAME]` with `kind = "none"` in a configuration file sets the
+    /// options of its lines, such as `level`, `format` and `redact`.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));

@@ -31,8 +31,7 @@ impl Config {
             let mut sinks = routing.sinks.iter_mut();
             match sinks.find(|sink| sink.name == name) {
                 // The sink in the file writes nothing, so the writer or record sink from code
-                // replaces it. A writer has the options in the file. A record sink has only the
-                // level and the filters in the file, which the router applies.
+                // replaces it, with the options in the file.
                 Some(sink) if matches!(sink.kind, SinkKind::None) => sink.kind = SinkKind::Code,
                 Some(_) => {}
                 None => routing.add(SinkSettings::for_code(name, self)),
