@@ -50,6 +50,8 @@ pub struct Telemetry {
     reload_thread: Option<ReloadThread>,
     /// Emits the pending summaries of the samplers if the program exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
+    /// Whether logging was shut down, so that dropping the guard does not wait again.
+    has_ended: bool,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
 }
@@ -198,6 +200,7 @@ impl Telemetry {
             #[cfg(feature = "config")]
             reload_thread,
             at_exit: has_sampler.then(|| handle.flush_sampler_at_exit()),
+            has_ended: false,
             handle,
             guards,
             #[cfg(feature = "http")]
@@ -261,6 +264,7 @@ impl Telemetry {
 
     fn end(&mut self, timeout: Duration) -> ShutdownReport {
         let deadline = deadline_after(timeout);
+        self.has_ended = true;
         self.at_exit = None;
         #[cfg(feature = "config")]
         if let Some(reloader) = &self.handle.reloader {
@@ -278,7 +282,9 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.end(SHUTDOWN_TIMEOUT);
+        if !self.has_ended {
+            self.end(SHUTDOWN_TIMEOUT);
+        }
     }
 }
 
