@@ -10,6 +10,7 @@ use crate::settings::LOG_OUTPUT;
 use crate::{
     Explanation, Preset, conceal,
     explain::Origin,
+    leftover_syntax::leftover_syntax,
     parse,
     settings::{
         self, DefaultValue, ErrorStyle, InTests, RowFacts, SETTINGS, SETTINGS_WITH_FEATURES,
@@ -579,29 +580,6 @@ impl CodeValues {
         let value = self.values.get(entry.def.name)?;
         value.downcast_ref().cloned()
     }
-}
-
-/// Returns the mistake if a value contains text that a shell or a file format should have removed:
-/// quotes, control characters, or the name of a variable in front.
-fn leftover_syntax(value: &str) -> Option<&'static str> {
-    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
-    if value.starts_with(is_quote) || value.ends_with(is_quote) {
-        return Some(
-            "the quotes are part of the value, as `docker --env-file` passes them; write it \
-             without quotes",
-        );
-    }
-    if value.contains(char::is_control) {
-        return Some("the value has a line break or another control character; write one without");
-    }
-    let is_assignment_of = |setting: &Setting| {
-        let after_name = value.strip_prefix(setting.name);
-        after_name.is_some_and(|after_name| after_name.starts_with('='))
-    };
-    let is_assignment = SETTINGS.iter().any(is_assignment_of) || value.starts_with("export ");
-    is_assignment.then_some(
-        "the value begins with the name of a variable; write what comes after the `=` alone",
-    )
 }
 
 #[cfg(test)]

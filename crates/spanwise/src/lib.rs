@@ -250,6 +250,7 @@ mod format_choice;
 mod global_subscriber;
 #[cfg(feature = "http")]
 mod http_options;
+mod leftover_syntax;
 mod level_options;
 mod level_sources;
 #[cfg(feature = "config")]
