@@ -110,13 +110,17 @@ impl<'a> Choices<'a> {
         self.file = Some(file);
     }
 
-    /// Returns the texts of a setting, the source with the highest priority first.
+    /// Returns the texts of a setting, the source with the highest priority first. An empty text
+    /// counts as unset.
     fn raws(&self, def: &Setting, aliases: &[Setting]) -> Vec<Raw> {
+        // A text that is not UTF-8 is reported later.
+        let is_set = |raw: &Raw| raw.text.to_str().is_none_or(|text| !text.trim().is_empty());
         let file = self.file.as_deref();
         let sources = self.sources.iter().map(|source| &**source).chain(file);
         let names = |source: &dyn Source| -> Vec<Raw> {
             let names = std::iter::once(def).chain(aliases);
-            names.filter_map(|def| source.raw(def)).collect()
+            let raws = names.filter_map(|def| source.raw(def));
+            raws.filter(is_set).collect()
         };
         sources.flat_map(names).collect()
     }
@@ -317,8 +321,7 @@ impl<'a> Choices<'a> {
         let mut raws = self.raws(def, &[]).into_iter();
         let raw = raws.next()?;
         let text = self.text(def, &raw)?;
-        let overridden = raws.next();
-        let origin = match overridden {
+        let origin = match raws.next() {
             Some(other) => raw.origin.over(&other.origin),
             None => raw.origin,
         };
@@ -329,8 +332,7 @@ impl<'a> Choices<'a> {
     /// other programs define, and to find out whether a setting is set.
     pub(crate) fn unchecked_text(&self, def: &Setting) -> Option<String> {
         let raw = self.raws(def, &[]).into_iter().next()?;
-        let text = raw.text.to_string_lossy().trim().to_owned();
-        (!text.is_empty()).then_some(text)
+        Some(raw.text.to_string_lossy().trim().to_owned())
     }
 
     /// Returns whether code or a source sets the setting, even to an invalid value.
