@@ -1,5 +1,7 @@
 //! Routes, filters and sinks of configuration files, as a program starts them.
 
+mod filtered_fields;
+
 use std::{
     collections::BTreeMap,
     fs,
