@@ -1,10 +1,6 @@
 //! [`Builder`]: sets values in code.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use spanwise_appender::{
     Background, BackgroundBuilder, ByteSize, Compression, RecordSink, Retention, Rotation, WhenFull,
@@ -28,7 +24,7 @@ use crate::{
     own_crate::OwnCrate,
     parent_source::ParentSource,
     parse,
-    pseudonym_key::PseudonymKeyFile,
+    pseudonym_key::PseudonymKeys,
     redaction::RedactionOverride,
     router::{CodeFilter, FilterEvent, Verdict},
     settings::*,
@@ -78,7 +74,7 @@ pub struct Builder {
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
     /// The key from the file of `LOG_REDACT_KEY_FILE`, after it was read.
-    pub(crate) pseudonym_key: OnceLock<PseudonymKeyFile>,
+    pub(crate) pseudonym_keys: PseudonymKeys,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) own_crate: Option<OwnCrate>,
@@ -114,7 +110,7 @@ impl Builder {
             writer: None,
             when_full: WhenFull::default(),
             redaction: None,
-            pseudonym_key: OnceLock::new(),
+            pseudonym_keys: PseudonymKeys::default(),
             context: Vec::new(),
             static_fields: StaticFields::default(),
             own_crate: None,
