@@ -389,8 +389,8 @@ impl<'a> Choices<'a> {
         value: impl fmt::Display,
         origin: &Origin,
     ) {
-        let text = format!("{value} ({origin})");
-        self.findings.explanation.replace(path, &text);
+        let explanation = &mut self.findings.explanation;
+        explanation.replace_value(path, &value, origin);
     }
 
     /// Shows in `explain()` that a configuration file lists the sinks, in place of the output.

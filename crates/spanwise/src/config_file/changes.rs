@@ -39,10 +39,8 @@ impl ConfigChange {
     /// Their changes have no effect.
     pub(crate) fn with_overrides(mut self, explanation: &Explanation) -> Self {
         for key in self.added.iter_mut().chain(&mut self.changed) {
-            let place = key
-                .rsplit_once(" (")
-                .map(|(_, place)| place.trim_end_matches(')'));
-            if let Some(name) = place.and_then(|place| explanation.override_of(place)) {
+            let path = key.rsplit_once(" (").map(|(path, _)| path);
+            if let Some(name) = path.and_then(|path| explanation.override_of(path)) {
                 key.pop();
                 key.push_str(&format!(", overridden by {name})"));
             }
