@@ -296,8 +296,8 @@ impl Handle {
     }
 
     /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting. If
-    /// `levels` has no default level, the default level and the targets of the start apply, even
-    /// after a reload, and `levels` overrides single targets. The levels of spans do not change.
+    /// `levels` has no default level, the default level and the targets of the configuration apply,
+    /// and `levels` overrides single targets. The levels of spans do not change.
     ///
     /// # Errors
     /// Returns every malformed or useless directive. In that case nothing is changed.
