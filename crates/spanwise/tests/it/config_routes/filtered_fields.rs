@@ -1,12 +1,19 @@
 //! The fields and the context that filters read.
 
 use super::run_with;
-use spanwise::filter::{FilterEvent, Verdict};
-use tracing::{info, info_span};
+use tracing::error;
 
 #[cfg(feature = "pseudonyms")]
 #[test]
 fn filter_in_code_sees_the_context_of_lines() {
+    use std::{
+        fs,
+        sync::{Arc, Mutex},
+    };
+
+    use spanwise::filter::{FilterEvent, Verdict};
+    use tracing::{info, info_span};
+
     let file = r#"
         context = ["email"]
         [redact]
@@ -18,10 +25,6 @@ fn filter_in_code_sees_the_context_of_lines() {
         path = "DIR/app.log"
         filters = ["seen"]
     "#;
-    use std::{
-        fs,
-        sync::{Arc, Mutex},
-    };
 
     let keys = tempfile::tempdir().unwrap();
     fs::write(keys.path().join("key"), "0123456789abcdef0123456789abcdef").unwrap();
@@ -42,4 +45,31 @@ fn filter_in_code_sees_the_context_of_lines() {
     let seen = seen.lock().unwrap().clone().unwrap();
     assert!(seen.starts_with("k1:"), "{seen}");
     assert_eq!(line["email"], seen.as_str());
+}
+
+#[test]
+fn level_of_a_sink_applies_after_its_filters() {
+    let file = r#"
+        [filter]
+        tame = { level = { as = "warn", message = "refused" } }
+        [sink.errors]
+        kind = "file"
+        path = "DIR/errors.log"
+        level = "error"
+        filters = ["tame"]
+        [sink.all]
+        kind = "file"
+        path = "DIR/all.log"
+    "#;
+    let logged = run_with(
+        file,
+        &[],
+        |builder| builder,
+        || {
+            error!("refused");
+            error!("failed");
+        },
+    );
+    assert_eq!(logged.messages("errors"), ["failed"]);
+    assert_eq!(logged.messages("all"), ["refused", "failed"]);
 }
