@@ -86,13 +86,14 @@ struct LevelState {
     captured: OnceLock<TargetLevels>,
     /// Defaults to [`SpanRule::default`].
     span_rule: OnceLock<SpanRule>,
-    defaults: Levels,
     changes: Mutex<LevelChanges>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct LevelChanges {
+    /// The configured levels, which complete levels that have no default level.
+    defaults: Levels,
     /// The levels that are restored after a temporary change.
     permanent: Levels,
     /// The number of times that levels were applied. A pending restore does nothing if levels were
@@ -122,7 +123,7 @@ impl LevelLayer {
     /// default level: see [`LevelHandle::set_levels`].
     #[must_use]
     pub fn new(levels: Levels) -> Self {
-        let defaults = levels.or(&LevelFilter::INFO.into());
+        let defaults = with_default_level(levels);
         let active = ActiveLevels::new(defaults.clone(), &[]);
         let state = LevelState {
             has_span_directives: AtomicBool::new(!active.span_directives.is_empty()),
@@ -132,10 +133,10 @@ impl LevelLayer {
             span_rule: OnceLock::new(),
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
+                defaults,
                 generation: 0,
                 temporary: None,
             }),
-            defaults,
             changed: Condvar::new(),
         };
         Self {
@@ -253,20 +254,22 @@ impl LevelHandle {
     /// Returns an error that lists each malformed or useless directive. If there is an error, the
     /// levels stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
-        let levels = self.state.parse(levels)?;
+        let levels = levels.parse::<Levels>()?;
         let mut changes = self.state.changes.lock();
+        let levels = changes.complete(levels)?;
         changes.permanent = levels.clone();
         changes.temporary = None;
         self.state.apply(levels, &mut changes);
         Ok(())
     }
 
-    /// Sets the levels of a changed configuration. While a temporary change is in force, they apply
-    /// at its end.
+    /// Sets the levels of a changed configuration, in place of those of [`LevelLayer::new`]. While
+    /// a temporary change is in force, they apply at its end.
     #[doc(hidden)]
     pub fn set_configured(&self, levels: &Levels) {
-        let levels = levels.clone().or(&self.state.defaults);
+        let levels = with_default_level(levels.clone());
         let mut changes = self.state.changes.lock();
+        changes.defaults = levels.clone();
         changes.permanent = levels.clone();
         // A forked child has no thread that ends the change at its deadline.
         let is_over = |change: &TemporaryChange| {
@@ -290,8 +293,9 @@ impl LevelHandle {
     /// Returns an error that lists each malformed or useless directive, or says that the restoring
     /// thread could not be started. If there is an error, the levels stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
-        let levels = self.state.parse(levels)?;
+        let levels = levels.parse::<Levels>()?;
         let mut changes = self.state.changes.lock();
+        let levels = changes.complete(levels)?;
         let generation = changes.generation + 1;
         let deadline = Instant::now().checked_add(duration);
         let state = Arc::clone(&self.state);
@@ -350,13 +354,21 @@ impl LevelHandle {
     }
 }
 
-impl LevelState {
-    fn parse(&self, levels: &str) -> Result<Levels, ParseError> {
-        let levels = levels.parse::<Levels>()?.or(&self.defaults);
+/// Adds the default level `info`, unless the levels have a default level.
+fn with_default_level(levels: Levels) -> Levels {
+    levels.or(&LevelFilter::INFO.into())
+}
+
+impl LevelChanges {
+    /// Completes levels that have no default level.
+    fn complete(&self, levels: Levels) -> Result<Levels, ParseError> {
+        let levels = levels.or(&self.defaults);
         levels.check_spans()?;
         Ok(levels)
     }
+}
 
+impl LevelState {
     fn captures(&self, active: &ActiveLevels, metadata: &Metadata<'_>) -> bool {
         let Some(captured) = self.captured.get() else {
             return false;

@@ -304,13 +304,21 @@ impl TargetLevels {
     /// ```
     #[must_use]
     pub fn exceed(&self, levels: &Levels) -> bool {
+        self.exceed_at(levels, LevelFilter::TRACE)
+    }
+
+    /// Like [`exceed`](Self::exceed), for events of this level and more severe ones.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn exceed_at(&self, levels: &Levels, max_level: LevelFilter) -> bool {
         let directives = self.targets.iter().chain(&levels.targets.targets);
         let targets = directives.map(|(target, _)| target.as_str());
         // The empty target represents all targets that no directive names.
         targets.chain([""]).any(|target| {
             let captured = self.level(target).unwrap_or(LevelFilter::OFF);
             let shown = levels.targets.level(target);
-            shown != Some(LevelFilter::OFF) && captured > shown.unwrap_or(LevelFilter::OFF)
+            shown != Some(LevelFilter::OFF)
+                && captured.min(max_level) > shown.unwrap_or(LevelFilter::OFF)
         })
     }
 

@@ -1,10 +1,6 @@
 //! [`Builder`]: sets values in code.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use spanwise_appender::{
     Background, BackgroundBuilder, ByteSize, Compression, RecordSink, Retention, Rotation, WhenFull,
@@ -28,7 +24,7 @@ use crate::{
     own_crate::OwnCrate,
     parent_source::ParentSource,
     parse,
-    pseudonym_key::PseudonymKeyFile,
+    pseudonym_key::PseudonymKeys,
     redaction::RedactionOverride,
     router::{CodeFilter, FilterEvent, Verdict},
     settings::*,
@@ -78,7 +74,7 @@ pub struct Builder {
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
     /// The key from the file of `LOG_REDACT_KEY_FILE`, after it was read.
-    pub(crate) pseudonym_key: OnceLock<PseudonymKeyFile>,
+    pub(crate) pseudonym_keys: PseudonymKeys,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) own_crate: Option<OwnCrate>,
@@ -92,7 +88,7 @@ pub struct Builder {
 type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 
 impl Builder {
-    /// Creates a builder with the defaults of `preset`. Reads no variable.
+    /// Creates a builder with the defaults of `preset`. Reads no setting from the environment.
     ///
     /// To combine a preset with the environment, use `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn new(preset: Preset) -> Self {
@@ -114,7 +110,7 @@ impl Builder {
             writer: None,
             when_full: WhenFull::default(),
             redaction: None,
-            pseudonym_key: OnceLock::new(),
+            pseudonym_keys: PseudonymKeys::default(),
             context: Vec::new(),
             static_fields: StaticFields::default(),
             own_crate: None,
@@ -189,9 +185,10 @@ impl Builder {
         self.set("levels", &RUST_LOG, levels)
     }
 
-    /// Sets your own targets. The preset dev logs DEBUG for them. The name of a crate includes all
-    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), or else to the name of
-    /// the executable.
+    /// Sets your own targets. The preset dev logs DEBUG for them, and backtraces in `pretty`,
+    /// `compact` and `short` show their frames. The name of a crate includes all its modules.
+    /// Defaults to the crate of [`builder!`](crate::builder!), or else to the name of the
+    /// executable.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
@@ -376,8 +373,8 @@ impl Builder {
         self
     }
 
-    /// Sets the sampler of the outputs. [Added](Self::layer) layers receive every event. Defaults
-    /// to none.
+    /// Sets the sampler of the outputs. [Added](Self::layer) layers are not sampled. Defaults to
+    /// none.
     pub fn sampler(self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
         self.set("sampler", &LOG_SAMPLE, sampler)
     }
@@ -521,7 +518,8 @@ impl Builder {
 
     /// Adds an output that writes whole records, such as a message queue. The output receives the
     /// same lines as a file. `name` is the name of the output in [`Stats`](crate::report::Stats)
-    /// and in reports.
+    /// and in reports. A table `[sink.NAME]` with `kind = "none"` in a configuration file sets the
+    /// options of its lines, such as `level`, `format` and `redact`.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));

@@ -10,6 +10,7 @@ use crate::settings::LOG_OUTPUT;
 use crate::{
     Explanation, Preset, conceal,
     explain::Origin,
+    leftover_syntax::leftover_syntax,
     parse,
     settings::{
         self, DefaultValue, ErrorStyle, InTests, RowFacts, SETTINGS, SETTINGS_WITH_FEATURES,
@@ -109,13 +110,17 @@ impl<'a> Choices<'a> {
         self.file = Some(file);
     }
 
-    /// Returns the texts of a setting, the source with the highest priority first.
+    /// Returns the texts of a setting, the source with the highest priority first. An empty text
+    /// counts as unset.
     fn raws(&self, def: &Setting, aliases: &[Setting]) -> Vec<Raw> {
+        // A text that is not UTF-8 is reported later.
+        let is_set = |raw: &Raw| raw.text.to_str().is_none_or(|text| !text.trim().is_empty());
         let file = self.file.as_deref();
         let sources = self.sources.iter().map(|source| &**source).chain(file);
         let names = |source: &dyn Source| -> Vec<Raw> {
             let names = std::iter::once(def).chain(aliases);
-            names.filter_map(|def| source.raw(def)).collect()
+            let raws = names.filter_map(|def| source.raw(def));
+            raws.filter(is_set).collect()
         };
         sources.flat_map(names).collect()
     }
@@ -316,8 +321,7 @@ impl<'a> Choices<'a> {
         let mut raws = self.raws(def, &[]).into_iter();
         let raw = raws.next()?;
         let text = self.text(def, &raw)?;
-        let overridden = raws.next();
-        let origin = match overridden {
+        let origin = match raws.next() {
             Some(other) => raw.origin.over(&other.origin),
             None => raw.origin,
         };
@@ -328,8 +332,7 @@ impl<'a> Choices<'a> {
     /// other programs define, and to find out whether a setting is set.
     pub(crate) fn unchecked_text(&self, def: &Setting) -> Option<String> {
         let raw = self.raws(def, &[]).into_iter().next()?;
-        let text = raw.text.to_string_lossy().trim().to_owned();
-        (!text.is_empty()).then_some(text)
+        Some(raw.text.to_string_lossy().trim().to_owned())
     }
 
     /// Returns whether code or a source sets the setting, even to an invalid value.
@@ -386,8 +389,8 @@ impl<'a> Choices<'a> {
         value: impl fmt::Display,
         origin: &Origin,
     ) {
-        let text = format!("{value} ({origin})");
-        self.findings.explanation.replace(path, &text);
+        let explanation = &mut self.findings.explanation;
+        explanation.replace_value(path, &value, origin);
     }
 
     /// Shows in `explain()` that a configuration file lists the sinks, in place of the output.
@@ -579,29 +582,6 @@ impl CodeValues {
         let value = self.values.get(entry.def.name)?;
         value.downcast_ref().cloned()
     }
-}
-
-/// Returns the mistake if a value contains text that a shell or a file format should have removed:
-/// quotes, control characters, or the name of a variable in front.
-fn leftover_syntax(value: &str) -> Option<&'static str> {
-    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
-    if value.starts_with(is_quote) || value.ends_with(is_quote) {
-        return Some(
-            "the quotes are part of the value, as `docker --env-file` passes them; write it \
-             without quotes",
-        );
-    }
-    if value.contains(char::is_control) {
-        return Some("the value has a line break or another control character; write one without");
-    }
-    let is_assignment_of = |setting: &Setting| {
-        let after_name = value.strip_prefix(setting.name);
-        after_name.is_some_and(|after_name| after_name.starts_with('='))
-    };
-    let is_assignment = SETTINGS.iter().any(is_assignment_of) || value.starts_with("export ");
-    is_assignment.then_some(
-        "the value begins with the name of a variable; write what comes after the `=` alone",
-    )
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Config {
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
             builder.redaction.as_ref(),
-            &builder.pseudonym_key,
+            &builder.pseudonym_keys,
             &mut choices,
         );
         let sampler = choices.value(&LOG_SAMPLE).flatten();

@@ -54,8 +54,8 @@ const MAX_FILE_LEN: u64 = 1024 * 1024;
 /// The maximum length of a file that a text refers to with `${file:…}`, in bytes.
 const MAX_SECRET_LEN: u64 = 64 * 1024;
 
-/// The maximum number of nested includes below a file. A file at this depth cannot include others.
-/// A text that code passes may have one more, because only files count.
+/// The maximum number of nested includes below a file, or below a text that code passes. A file at
+/// this depth cannot include others.
 const MAX_INCLUDE_DEPTH: usize = 3;
 
 /// The maximum number of sinks, because the set of sinks of an event is a mask of this many bits.
@@ -204,8 +204,7 @@ pub(crate) struct FileTexts {
 }
 
 /// The contents of the files in `${file:…}`, in each form in which an error may quote them, the
-/// longest first.
-/// `Debug` does not show them.
+/// longest first. `Debug` does not show them.
 #[derive(Default)]
 pub(crate) struct Secrets(Vec<String>);
 

@@ -11,9 +11,11 @@ use spanwise_core::ParseError;
 #[derive(PartialEq, Eq, Clone)]
 #[non_exhaustive]
 pub enum InitError {
-    /// Every invalid setting, with its value and the accepted values.
+    /// All problems: invalid settings, with their values and the accepted values, and outputs that
+    /// cannot be opened.
     Settings(Vec<String>),
-    /// There is already a global subscriber. It stays in place.
+    /// There is already a global subscriber, which stays in place. Or code that the start called
+    /// tried to start logging again.
     AlreadyInitialized,
 }
 

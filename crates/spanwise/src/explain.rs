@@ -29,6 +29,9 @@ pub struct Explanation {
     pub(crate) warnings: Vec<Warning>,
     /// Start-up errors.
     problems: Vec<String>,
+    /// The keys of configuration files that variables override, each with the variable.
+    #[cfg(feature = "config")]
+    overrides: Vec<(String, String)>,
 }
 
 /// The origin of a value.
@@ -44,8 +47,8 @@ pub(crate) enum Origin {
         expect(dead_code, reason = "only the feature reads files")
     )]
     File(FilePlace),
-    /// A variable, and the line of the file that has the overridden value.
-    Over(String, String),
+    /// A variable, and the position of the overridden value in a file.
+    Over(String, FilePlace),
     /// The preset of this name.
     Preset(&'static str),
     /// Whether stderr is a terminal.
@@ -66,6 +69,8 @@ pub(crate) struct FilePlace {
     pub(crate) name: String,
     /// The line that `explain()` shows: `log.toml:20`.
     pub(crate) line: String,
+    /// The path of the key: `sink.main.format`.
+    pub(crate) path: String,
     /// Whether the value comes from a file of secrets, and is never shown.
     pub(crate) is_hidden: bool,
 }
@@ -89,21 +94,26 @@ impl Origin {
     /// Adds the overridden origin, if that is a position in a file.
     pub(crate) fn over(self, other: &Self) -> Self {
         match (self, other) {
-            (Self::Variable(name), Self::File(place)) => Self::Over(name, place.line.clone()),
+            (Self::Variable(name), Self::File(place)) => Self::Over(name, place.clone()),
             (origin, _) => origin,
         }
     }
 }
 
 impl Explanation {
-    /// Returns the variable that overrides the value at this line of a file: `log.toml:4`.
+    /// Returns the variable that overrides a key of a configuration file: `sink.main.format`.
     #[cfg(feature = "config")]
-    pub(crate) fn override_of(&self, place: &str) -> Option<&str> {
-        let end = format!(", over {place})");
-        self.entries.iter().find_map(|(_, text)| {
-            let (_, name) = text.strip_suffix(&end)?.rsplit_once(" (")?;
-            Some(name)
-        })
+    pub(crate) fn override_of(&self, path: &str) -> Option<&str> {
+        let mut overrides = self.overrides.iter();
+        let (_, variable) = overrides.find(|(overridden, _)| overridden == path)?;
+        Some(variable)
+    }
+
+    #[cfg(feature = "config")]
+    fn add_override(&mut self, origin: &Origin) {
+        if let Origin::Over(variable, place) = origin {
+            self.overrides.push((place.path.clone(), variable.clone()));
+        }
     }
 
     /// Adds a warning, unless it was already added.
@@ -111,6 +121,13 @@ impl Explanation {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+
+    /// Replaces the value of a key of a configuration file.
+    #[cfg(feature = "config")]
+    pub(crate) fn replace_value(&mut self, path: &str, value: &dyn fmt::Display, origin: &Origin) {
+        self.add_override(origin);
+        self.replace(path, &format!("{value} ({origin})"));
     }
 
     /// Replaces the text of a setting.
@@ -146,6 +163,8 @@ impl Explanation {
             false => format!("{value} ({origin})"),
         };
         self.entries.push((name, text));
+        #[cfg(feature = "config")]
+        self.add_override(origin);
     }
 }
 
@@ -178,7 +197,7 @@ impl fmt::Display for Origin {
             Self::Verbosity => f.write_str("verbosity"),
             Self::Variable(name) => f.write_str(name),
             Self::File(place) => f.write_str(&place.line),
-            Self::Over(name, line) => write!(f, "{name}, over {line}"),
+            Self::Over(name, place) => write!(f, "{name}, over {}", place.line),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
             Self::Crate => f.write_str("crate name"),

@@ -36,9 +36,10 @@
 //!   the event itself uses is prefixed with `kv.`, so `message` becomes `kv.message`. An error in a
 //!   key-value shows its message, but not its causes.
 //! * It logs panics with their location and a short backtrace, even if `RUST_BACKTRACE` is not set.
-//!   [`Builder::panic_backtrace`] describes the exceptions. With [`Preset::Prod`], std prints a
-//!   panic only if no output accepted its event. A panic hook that you set before still runs, after
-//!   the hook of `spanwise`.
+//!   [`Builder::panic_backtrace`] describes the exceptions. With [`Preset::Prod`] and
+//!   [`Preset::Cli`], std prints a panic only if no output accepted its event. The same applies to
+//!   [`Preset::Dev`] if lines go to stderr. A panic hook that you set before still runs, after the
+//!   hook of `spanwise`.
 //! * It returns a [`Telemetry`] guard. Keep it in `main`. Its [`Handle`] reads and changes the
 //!   levels at run time.
 //!
@@ -249,6 +250,7 @@ mod format_choice;
 mod global_subscriber;
 #[cfg(feature = "http")]
 mod http_options;
+mod leftover_syntax;
 mod level_options;
 mod level_sources;
 #[cfg(feature = "config")]
@@ -383,8 +385,9 @@ pub fn explain() -> Result<Explanation, InitError> {
 /// Opens the root span of a unit of work that is not a request: a job, a message from a queue, a
 /// session.
 ///
-/// The span is at INFO and has no parent. Fields that are context keys are on every line inside the
-/// span. Enter the span, or pass it to `.instrument(…)`.
+/// The span is at INFO and has no parent. JSON lines inside the span have its fields. Fields that
+/// are context keys also belong to the [`Context`](crate::context::Context). Enter the span, or
+/// pass it to `.instrument(…)`.
 ///
 /// ```
 /// let job = spanwise::unit_span!("job", job_id = "j-7", tenant_id = "acme");

@@ -8,9 +8,9 @@ use spanwise_core::internal::stdio;
 ///
 /// With [`Preset::Prod`](crate::Preset::Prod), a background thread writes lines. With the other
 /// presets, each thread writes its own lines, so that log lines and other output keep their order.
-/// A stalled reader blocks a line for at most 100 ms. After that the line is buffered and written
-/// with the next line. [`WhenFull`](crate::file::WhenFull) decides what happens if the buffer is
-/// full.
+/// A stalled reader blocks a line for at most 100 ms. After that the line is buffered, and written
+/// with the next line or when the program ends. [`WhenFull`](crate::file::WhenFull) decides what
+/// happens if the buffer is full.
 ///
 /// A closed pipe does not end the program. The lines for this pipe are counted as lost, and
 /// reported on stderr.

@@ -131,13 +131,14 @@ impl Outputs {
             }
         }
         for (name, builder) in record_sinks {
-            let sink = SinkSettings::for_code(&name, config);
-            opener.start(&name, builder.name(&name), &sink, None);
+            let sink = opener.record_sink(&name);
+            let builder = in_background(builder.name(&name), &sink);
+            opener.start(&name, builder, &sink, None);
         }
         let previous = opener.options.previous.iter();
         for output in previous.filter(|output| output.is_set_in_code()) {
-            let sink = SinkSettings::for_code(&output.sink.name, config);
-            opener.keep(output, &sink);
+            let sink = opener.record_sink(&output.sink.name);
+            opener.keep_record_sink(output, &sink);
         }
         for sink in enabled() {
             match sink.kind {
@@ -325,6 +326,26 @@ impl<'a> Opener<'a> {
         });
     }
 
+    /// Returns the sink of a record sink: that of the configuration file, whose kind is `none`
+    /// there, or else one with the options of all lines.
+    fn record_sink(&self, name: &str) -> SinkSettings {
+        let mut sinks = self.sinks.iter();
+        let in_file = sinks.find(|sink| sink.name == name && sink.kind == SinkKind::Code);
+        in_file.map_or_else(|| SinkSettings::for_code(name, self.config), Clone::clone)
+    }
+
+    /// Keeps a record sink in a reload. Reports options that an open output cannot change.
+    fn keep_record_sink(&mut self, output: &OpenOutput, sink: &SinkSettings) {
+        if !output.sink.is_same_output(sink) {
+            self.problem(format!(
+                "{}: background, buffer and when_full of a record sink need a restart: undo this \
+                 change, or restart the program",
+                sink.shown_name
+            ));
+        }
+        self.keep(output, sink);
+    }
+
     /// Returns whether the lines of a file go to stderr while the file cannot be written.
     fn falls_back_to_stderr(&self, sink: &SinkSettings) -> bool {
         self.all_are_files || !sink.fallback.is_empty()
@@ -367,11 +388,7 @@ impl<'a> Opener<'a> {
         match open_result {
             Ok(file) => {
                 let builder = Background::builder(file.clone()).name(&sink.name);
-                let builder = match sink.background {
-                    Some(false) => builder.direct(),
-                    Some(true) | None => builder,
-                };
-                self.start(&sink.name, builder, sink, Some(file));
+                self.start(&sink.name, in_background(builder, sink), sink, Some(file));
             }
             Err(error) => {
                 let problem = not_opened(self.config, &sink.shown_name, path, &error);
@@ -482,6 +499,15 @@ impl<'a> Opener<'a> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+/// Returns the builder of an output that a background thread writes, unless the sink does not want
+/// one.
+fn in_background(builder: BackgroundBuilder, sink: &SinkSettings) -> BackgroundBuilder {
+    match sink.background {
+        Some(false) => builder.direct(),
+        Some(true) | None => builder,
     }
 }
 

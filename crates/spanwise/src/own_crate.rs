@@ -22,7 +22,7 @@ pub struct OwnCrate {
     pub module: &'static str,
 }
 
-/// Starts logging with the settings of the environment, and names the service after its crate.
+/// Starts logging with the settings of the environment, and names the service after your crate.
 ///
 /// Like the function [`init_from_env`](fn@crate::init_from_env), but also uses the crate that
 /// contains the macro:
@@ -55,7 +55,7 @@ macro_rules! init_from_env {
 }
 
 /// Creates a builder with the settings of the environment, like
-/// [`Builder::from_env`](crate::Builder::from_env). Names the service after its crate, like
+/// [`Builder::from_env`](crate::Builder::from_env). Names the service after your crate, like
 /// [`init_from_env!`](macro@crate::init_from_env).
 ///
 /// ```

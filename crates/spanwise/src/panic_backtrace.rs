@@ -8,6 +8,8 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 pub enum PanicBacktrace {
     /// The frames from the panic to the entry of the runtime, with relative paths. Frames of std,
     /// tokio, hyper, axum, tower and similar crates are only counted: `… 41 frames of tokio`.
+    /// `pretty`, `compact` and `short` show only the frames of your
+    /// [own targets](crate::Builder::own_targets), if there are any.
     #[default]
     Short,
     /// The whole backtrace, in the format of std.

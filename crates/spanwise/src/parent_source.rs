@@ -29,7 +29,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     if source.value == ParentSource::None {
         return None;
     }
-    // Another program wrote the texts, so none of them stops the start.
+    // Another program wrote the texts, so an invalid one is a warning.
     let text = choices.unchecked_text(&TRACEPARENT.def)?;
     let parent = match text.parse::<TraceParent>() {
         Ok(parent) => parent,

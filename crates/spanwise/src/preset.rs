@@ -12,7 +12,7 @@ use crate::{Output, TimeZone};
 ///
 /// | | `Dev` | `Prod` | `Test` | `Cli` |
 /// | --- | --- | --- | --- | --- |
-/// | levels | `debug` for your own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
+/// | levels | `debug` for your own crates, `info` for the rest | `info` | `debug` | `warn` |
 /// | format | `pretty`, with colours if the output is a terminal | `json` | `compact` | `short`, with colours if the output is a terminal |
 /// | time in `pretty`, `compact` and `short` | local | UTC | UTC | local |
 /// | output | stderr, directly | stdout, in the background | captured by the test harness | stderr, directly |
@@ -20,6 +20,8 @@ use crate::{Output, TimeZone};
 /// | redaction | secrets | secrets and PII | secrets and PII | secrets |
 /// | sampling, flight recorder | if set | if set | if set in code | if set |
 /// | panic hook | yes | yes | no | yes |
+///
+/// [`Builder::verbosity`](crate::Builder::verbosity) moves the levels of each preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// For development, at a terminal.

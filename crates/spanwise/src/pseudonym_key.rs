@@ -1,6 +1,6 @@
 //! The file of the pseudonym key: `LOG_REDACT_KEY_FILE`.
 
-use spanwise_core::{ParseError, Setting};
+use spanwise_core::{ParseError, Setting, internal::sync::Mutex};
 use spanwise_redact::Policy;
 #[cfg(feature = "pseudonyms")]
 use spanwise_redact::PseudonymKey;
@@ -13,6 +13,22 @@ pub(crate) struct PseudonymKeyFile {
     pub(crate) path: String,
     #[cfg(feature = "pseudonyms")]
     key: PseudonymKey,
+}
+
+/// The keys that were read. Each file is read only once, because it may be a pipe.
+#[derive(Debug, Default)]
+pub(crate) struct PseudonymKeys(Mutex<Vec<PseudonymKeyFile>>);
+
+impl PseudonymKeys {
+    /// Returns the key of the file at `path`, if it was read.
+    pub(crate) fn get(&self, path: &str) -> Option<PseudonymKeyFile> {
+        let keys = self.0.lock();
+        keys.iter().find(|key| key.path == path).cloned()
+    }
+
+    pub(crate) fn add(&self, key: PseudonymKeyFile) {
+        self.0.lock().push(key);
+    }
 }
 
 impl PseudonymKeyFile {

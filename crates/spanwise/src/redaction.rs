@@ -1,9 +1,6 @@
 //! Chooses the policy that redacts every output.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::Arc};
 
 use spanwise_core::{ParseError, Redact};
 use spanwise_redact::{Policy, PolicyOverrides};
@@ -12,7 +9,7 @@ use crate::{
     Preset,
     choices::{Choices, Chosen},
     explain::Origin,
-    pseudonym_key::PseudonymKeyFile,
+    pseudonym_key::{PseudonymKeyFile, PseudonymKeys},
     settings::{LOG_REDACT, LOG_REDACT_KEY_FILE},
 };
 
@@ -37,14 +34,14 @@ pub(crate) struct Redaction {
 }
 
 impl Redaction {
-    /// Chooses the policy. `key` stores the pseudonym key after it was read.
+    /// Chooses the policy. `known_keys` stores the pseudonym keys that were read.
     pub(crate) fn choose(
         code: Option<&RedactionOverride>,
-        key: &OnceLock<PseudonymKeyFile>,
+        known_keys: &PseudonymKeys,
         choices: &mut Choices<'_>,
     ) -> Self {
         let overrides = choices.explicit_value(&LOG_REDACT);
-        let key = choose_key(key, choices, overrides.as_ref());
+        let key = choose_key(known_keys, choices, overrides.as_ref());
         let preset = choices.preset;
         let (redaction, is_by_code) = match code {
             Some(RedactionOverride::Policy(policy)) => {
@@ -148,9 +145,9 @@ impl Redaction {
     }
 }
 
-/// Returns the pseudonym key. Reads its file only once, because the file may be a pipe.
+/// Returns the pseudonym key. Reads its file, unless it is among the keys that were read.
 fn choose_key(
-    cache: &OnceLock<PseudonymKeyFile>,
+    known: &PseudonymKeys,
     choices: &mut Choices<'_>,
     overrides: Option<&Chosen<PolicyOverrides>>,
 ) -> Option<PseudonymKeyFile> {
@@ -164,12 +161,13 @@ fn choose_key(
             "{redact}=off and {key_file} contradict each other: remove one of them"
         ));
     }
-    if cache.get().is_none()
-        && let Some(key) = choices.sourced(&LOG_REDACT_KEY_FILE)
-    {
-        let _ = cache.set(key.value);
-    }
-    cache.get().cloned()
+    // The preset may choose another file.
+    let path = choices.unchecked_text(&LOG_REDACT_KEY_FILE.def)?;
+    known.get(&path).or_else(|| {
+        let key = choices.sourced(&LOG_REDACT_KEY_FILE)?.value;
+        known.add(key.clone());
+        Some(key)
+    })
 }
 
 const PSEUDONYMS_ARE_BUILT: bool = cfg!(feature = "pseudonyms");

@@ -78,8 +78,8 @@ pub(crate) struct Live {
     pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
     pub(crate) guards: Arc<Guards>,
     pub(crate) report: SelfReport,
-    /// The layers that every generation has: those of exporters, and of the writer set with
-    /// `Builder` or the output of tests.
+    /// The layers that every generation has: those of exporters, of the writer set with `Builder`
+    /// or the output of tests, and the layer by which callers find the flight recorder.
     pub(crate) fixed: SharedLayer,
     /// The kinds of the exporters.
     pub(crate) exporters: Vec<&'static str>,
@@ -126,8 +126,12 @@ impl Handle {
     /// # Errors
     /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
     /// nothing has changed. Each refused configuration also gives one event at WARN.
-    /// A call is also an error while the thread handles an event or a span, such as a call in a
-    /// layer or in the `Debug` of a field.
+    ///
+    /// A call is also an error in these cases, which give no event:
+    /// - The files at the start had no key `reload`, or it was `off`.
+    /// - The thread handles an event or a span: a layer calls it, or the `Debug` of a field.
+    /// - The process was forked during a reload.
+    /// - Logging is shut down.
     pub fn reload(&self) -> Result<ConfigChange, ReloadError> {
         match &self.reloader {
             Some(reloader) => reloader.reload(),

@@ -76,7 +76,7 @@ impl Rendering {
         self.sampler.clone().flatten()
     }
 
-    /// Returns the rendering for the writer set with `Builder`.
+    /// Returns the rendering for the writer set with `Builder`, or for the output of tests.
     pub(crate) fn for_writer(sink: &SinkSettings, config: &Config) -> Self {
         Self {
             // Names the sampler of the program, too, so that a reload notices a new sampler.

@@ -440,7 +440,7 @@ impl PlanDetails {
                 Some(new) if new == level => {}
                 Some(new) => {
                     at_level &= !bit;
-                    destination.by_level[index_of(new)] |= bit;
+                    destination.by_level[index_of(new)] |= bit & self.accepting(new);
                 }
                 None => {
                     at_level &= !bit;

@@ -140,7 +140,8 @@ pub(crate) enum SinkRedaction {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Route {
     pub(crate) level: Option<LevelFilter>,
-    /// Names of sinks. `None` in the root: every sink that no route names.
+    /// Names of sinks. `None` in the root: every sink that no route names. `None` in a route: only
+    /// the sinks of shorter targets and of the root.
     pub(crate) sinks: Option<Vec<String>>,
     /// Names in [`Routing::filters`].
     pub(crate) filters: Vec<String>,

@@ -50,6 +50,8 @@ pub struct Telemetry {
     reload_thread: Option<ReloadThread>,
     /// Emits the pending summaries of the samplers if the program exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
+    /// Whether logging was shut down, so that dropping the guard does not wait again.
+    has_ended: bool,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
 }
@@ -63,7 +65,7 @@ impl fmt::Debug for Telemetry {
 }
 
 /// Reads and changes the levels at run time, reads counters, and flushes and reopens the outputs.
-/// Cheap to clone.
+/// With the feature `config`, it also reloads the configuration. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) levels: LevelHandle,
@@ -198,6 +200,7 @@ impl Telemetry {
             #[cfg(feature = "config")]
             reload_thread,
             at_exit: has_sampler.then(|| handle.flush_sampler_at_exit()),
+            has_ended: false,
             handle,
             guards,
             #[cfg(feature = "http")]
@@ -261,6 +264,7 @@ impl Telemetry {
 
     fn end(&mut self, timeout: Duration) -> ShutdownReport {
         let deadline = deadline_after(timeout);
+        self.has_ended = true;
         self.at_exit = None;
         #[cfg(feature = "config")]
         if let Some(reloader) = &self.handle.reloader {
@@ -278,7 +282,9 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.end(SHUTDOWN_TIMEOUT);
+        if !self.has_ended {
+            self.end(SHUTDOWN_TIMEOUT);
+        }
     }
 }
 
@@ -290,7 +296,7 @@ impl Handle {
     }
 
     /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting. If
-    /// `levels` has no default level, the default level and the targets of the start stay in force,
+    /// `levels` has no default level, the default level and the targets of the configuration apply,
     /// and `levels` overrides single targets. The levels of spans do not change.
     ///
     /// # Errors
@@ -311,8 +317,8 @@ impl Handle {
 
     /// Explains where the events of a target and level go: the route, the effective level and its
     /// origin, the sinks, the flight recorder and the filters. The sinks are those of the
-    /// configuration: layers of the program receive every event. A sampler may drop an event that a
-    /// sink gets.
+    /// configuration. [Added](crate::Builder::layer) layers are not listed, and receive every event
+    /// that the level enables. A sampler may drop an event that a sink gets.
     ///
     /// ```
     /// use spanwise::{Builder, Preset};

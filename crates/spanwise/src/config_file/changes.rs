@@ -12,8 +12,9 @@ use crate::explain::Explanation;
 
 /// The keys that a reload of the configuration added, changed and removed.
 ///
-/// Each key is a path with its file and line, such as `sink.errors.level (log.toml:12)`. Values are
-/// not shown.
+/// Each key is a path with its file and line, such as `sink.errors.level (log.toml:12)`. If a
+/// variable overrides the new value, the variable follows:
+/// `levels (log.toml:2, overridden by RUST_LOG)`. Values are not shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigChange {
@@ -34,13 +35,12 @@ impl ConfigChange {
 }
 
 impl ConfigChange {
-    /// Marks the keys that a variable or code overrides. Their changes have no effect.
+    /// Marks the keys that a variable overrides, and the levels of routes that code overrides.
+    /// Their changes have no effect.
     pub(crate) fn with_overrides(mut self, explanation: &Explanation) -> Self {
         for key in self.added.iter_mut().chain(&mut self.changed) {
-            let place = key
-                .rsplit_once(" (")
-                .map(|(_, place)| place.trim_end_matches(')'));
-            if let Some(name) = place.and_then(|place| explanation.override_of(place)) {
+            let path = key.rsplit_once(" (").map(|(path, _)| path);
+            if let Some(name) = path.and_then(|path| explanation.override_of(path)) {
                 key.pop();
                 key.push_str(&format!(", overridden by {name})"));
             }

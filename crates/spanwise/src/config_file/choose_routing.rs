@@ -2,7 +2,7 @@
 
 use super::{
     check::joined,
-    merge::Merged,
+    merge::{self, Merged},
     read_sinks::{Program, SinkReader},
     reader::FileReader,
     syntax::Table,
@@ -90,7 +90,7 @@ fn explain_levels(
         let origin = match over {
             _ if effective == Some(level) => return,
             Some(name) if effective != shifted => {
-                Origin::Over(name.to_owned(), node.place.shown_line())
+                Origin::Over(name.to_owned(), merge::file_place(node, &path))
             }
             _ => Origin::Verbosity,
         };

@@ -238,11 +238,17 @@ pub(super) fn as_bool(node: &Node) -> Option<bool> {
 
 /// Returns the origin of a value.
 pub(super) fn origin(node: &Node, path: &str) -> Origin {
-    Origin::File(FilePlace {
+    Origin::File(file_place(node, path))
+}
+
+/// Returns the position of a value.
+pub(super) fn file_place(node: &Node, path: &str) -> FilePlace {
+    FilePlace {
         name: format!("{}: {path}", node.place),
         line: node.place.shown_line(),
+        path: path.to_owned(),
         is_hidden: node.has_hidden(),
-    })
+    }
 }
 
 /// Returns a value as the text of a setting.

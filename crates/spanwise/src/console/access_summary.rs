@@ -1,5 +1,5 @@
-//! The short form of an access event, the event of an incoming request: `GET /orders/42 200
-//! 0.66ms`.
+//! The short form of an access event, which is the event of an incoming request:
+//! `GET /orders/42 200 0.66ms`.
 
 use tracing_core::Metadata;
 

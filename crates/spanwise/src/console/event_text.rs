@@ -24,8 +24,8 @@ pub(crate) enum Style {
     Pretty,
     /// One line. Only a panic takes several lines.
     Compact,
-    /// One line, without the target. Only panics, and messages and values of several lines, take
-    /// several lines.
+    /// One line, without the target. Only panics, backtraces of errors, and messages and values of
+    /// several lines take several lines.
     Short,
 }
 

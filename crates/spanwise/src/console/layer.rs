@@ -149,7 +149,7 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets the clock. Defaults to the system's.
+    /// Sets the clock. Defaults to the system clock.
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

@@ -19,6 +19,8 @@ const FOREIGN_FRAMES: usize = 5;
 pub(crate) fn own_frames(text: &str, own: &[String]) -> OwnFrames {
     let frames = backtrace::frames(text);
     let counted: usize = text.lines().map(counted_frames).sum();
+    // A target may have the name of a package. The module of a package has underscores.
+    let own: Vec<String> = own.iter().map(|own| own.replace('-', "_")).collect();
     let is_own = |frame: &&Frame<'_>| own.iter().any(|own| is_in(&frame.function, own));
     let mut shown: Vec<&Frame<'_>> = frames.iter().filter(is_own).collect();
     if shown.is_empty() {
@@ -49,8 +51,8 @@ fn is_in(function: &str, own: &str) -> bool {
     after_own.is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for `… 41
-/// frames of tokio, 3 of std`.
+/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for
+/// `… 41 frames of tokio, 3 of std`.
 fn counted_frames(line: &str) -> usize {
     let Some(counts) = line.trim_start().strip_prefix('…') else {
         return 0;

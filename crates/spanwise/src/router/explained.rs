@@ -58,8 +58,10 @@ impl EventLevels<'_> {
         by_route: Option<(String, LevelFilter)>,
     ) -> ExplainedEvent {
         let max_level = self.levels.level(target);
-        let is_captured =
-            |levels: &TargetLevels| levels.level(target).is_some_and(|max| level <= max);
+        // As in `LevelLayer::capture`, a target that is off is not captured.
+        let is_captured = |levels: &TargetLevels| {
+            max_level != LevelFilter::OFF && levels.level(target).is_some_and(|max| level <= max)
+        };
         ExplainedEvent {
             target: target.to_owned(),
             level,

@@ -4,6 +4,8 @@ mod commands;
 mod environment;
 mod errors;
 mod ignored_values;
+#[cfg(feature = "pseudonyms")]
+mod key_files;
 mod merging;
 mod mutations;
 mod origins;

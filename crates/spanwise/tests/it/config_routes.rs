@@ -1,5 +1,7 @@
 //! Routes, filters and sinks of configuration files, as a program starts them.
 
+mod filtered_fields;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -586,6 +588,9 @@ fn explanation_names_excluded_sinks_and_the_recorder() {
     );
     assert_eq!(explain("shop", Level::TRACE), "no sink");
     assert_eq!(explain("hyper", Level::DEBUG), "no sink");
+    let vars = [("RUST_LOG", "info,shop=off")];
+    let of_off = explained(file, &vars, "shop", Level::INFO);
+    assert!(of_off.ends_with("), no sink"), "{of_off}");
 }
 
 #[test]

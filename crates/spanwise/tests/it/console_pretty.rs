@@ -187,3 +187,27 @@ fn long_targets_are_shortened_to_their_module() {
          TIME  INFO a_crate_with_a_very… three\n"
     );
 }
+
+#[test]
+fn frames_of_an_own_package_are_shown() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::new(Preset::Dev)
+        .own_targets(["shop-db"])
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let backtrace = "   0: shop_db::price\n             at src/price.rs:12:9\n   \
+                     1: shop::run\n             at src/run.rs:1:1\n";
+    error!(
+        panic.thread = "main",
+        panic.location = "src/price.rs:12:9",
+        panic.backtrace = backtrace
+    );
+    let text = lines.text();
+    assert!(
+        text.contains("at shop_db::price  src/price.rs:12"),
+        "{text}"
+    );
+    assert!(text.contains("… 1 frame hidden"), "{text}");
+}

@@ -153,3 +153,32 @@ fn records_of_a_stalled_sink_are_in_the_report() {
     alone!();
     lose(Failure::Stalled, Duration::from_millis(200), 3);
 }
+
+#[cfg(feature = "config")]
+#[test]
+fn record_sink_has_the_options_of_its_table() {
+    use spanwise::__private::{from_file_text_and_vars, without_installing};
+
+    let file = |level: &str| {
+        let table = "[sink.queue]\nkind = 'none'\nformat = 'logfmt'\nredact = '+employee_no'\n";
+        format!("{table}level = '{level}'\n")
+    };
+    for (level, expected) in [("info", 2), ("warn", 1)] {
+        let queue = Queue::new(Failure::Never);
+        let builder = from_file_text_and_vars(&file(level), &[("LOG_PRESET", "prod")]);
+        let builder = builder.unwrap().record_sink("queue", queue.clone());
+        let (dispatch, telemetry) = without_installing(builder).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || {
+            info!(employee_no = "E-4711", "hired");
+            tracing::warn!(employee_no = "E-4711", "fired");
+        });
+        telemetry.shutdown(TIMEOUT);
+        let text = queue.lines.text();
+        assert_eq!(text.lines().count(), expected, "{text}");
+        assert!(
+            text.contains("msg=fired") && text.contains("[REDACTED]"),
+            "{text}"
+        );
+        assert!(!text.contains("E-4711"), "{text}");
+    }
+}

@@ -1,11 +1,11 @@
-//! A file for errors contains neither buffered lines nor their headers. An output at INFO follows
-//! tail sampling.
+//! A file for errors contains neither buffered lines nor their headers. An output at WARN has them
+//! if the levels hide warnings. An output at INFO follows tail sampling.
 
 use std::{fs, time::Duration};
 
 use crate::support::Lines;
 use spanwise::{Builder, Output};
-use tracing::{debug, error, info, info_span};
+use tracing::{debug, error, info, info_span, warn};
 
 #[test]
 fn buffered_lines_go_to_the_file_only() {
@@ -69,4 +69,37 @@ fn output_at_info_follows_tail_sampling() {
     let header = "flight recorder: buffered events of this request follow";
     assert_eq!(of_request(true), [header, "received", "failed"]);
     assert_eq!(of_request(false), [""; 0]);
+}
+
+#[test]
+fn output_at_warn_gets_buffered_warnings() {
+    use spanwise::__private::without_installing;
+
+    let header = "flight recorder: buffered events of this request follow";
+    for (levels, expected) in [
+        ("error", &[header, "slow", "failed"][..]),
+        ("info,it=error", &[header, "slow", "failed"]),
+        ("info", &["slow", "failed"]),
+    ] {
+        let output = Lines::default();
+        let vars = [
+            ("LOG_PRESET", "prod"),
+            ("RUST_LOG", levels),
+            ("LOG_OUTPUT_LEVEL", "warn"),
+            ("LOG_RECORDER", "debug"),
+        ];
+        let builder = Builder::from_vars(vars).unwrap();
+        let (dispatch, telemetry) =
+            without_installing(builder.with_writer(output.clone())).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || {
+            let _request = info_span!("request").entered();
+            debug!("a step");
+            warn!("slow");
+            error!("failed");
+        });
+        telemetry.shutdown(Duration::from_secs(60));
+        let lines = output.objects();
+        let messages = lines.iter().map(|line| line["message"].as_str().unwrap());
+        assert_eq!(messages.collect::<Vec<_>>(), expected, "{levels}");
+    }
 }

@@ -235,6 +235,15 @@ fn temporary_levels_stay_until_their_end() {
 }
 
 #[test]
+fn set_levels_completes_the_reloaded_levels() {
+    let program = Program::start(&format!("levels = 'info'\n{MAIN}"));
+    let handle = program.telemetry.handle();
+    program.reload(&format!("levels = 'warn'\n{MAIN}")).unwrap();
+    handle.set_levels("shop=debug").unwrap();
+    assert_eq!(handle.levels().to_string(), "warn,shop=debug");
+}
+
+#[test]
 fn open_spans_keep_their_fields_in_same_lines() {
     let program = Program::start(MAIN);
     program.log(|| {

@@ -1,5 +1,5 @@
-//! Law 5, with the panic hook of the facade: writers that panic, panic while they hold a lock, or
-//! log.
+//! Law 5, with the panic hook of the facade: writers that panic, panic while they hold a lock, log,
+//! or block.
 
 use std::{
     io,
@@ -7,8 +7,10 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
+use spanwise::report::Fault;
 use tracing::{info, warn};
 
 /// Fails in a different way each time.
@@ -53,8 +55,46 @@ fn failing_writer_loses_only_its_lines() {
             warn!(n, "m");
         }
         assert_eq!(hostile.1.load(Ordering::Relaxed), 3);
-        let report = telemetry.shutdown(std::time::Duration::from_secs(1));
+        let report = telemetry.shutdown(Duration::from_secs(1));
         // Three of nine lines were delivered, and none of the writer's three lines.
         assert_eq!((report.delivered, report.lost), (3, 9));
     });
+}
+
+/// Waits for a lock at each write.
+#[derive(Clone, Default)]
+struct Blocked(Arc<Mutex<()>>);
+
+impl io::Write for Blocked {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        drop(self.0.lock().unwrap());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn shutdown_waits_once_for_a_blocked_writer() {
+    alone!();
+    let blocked = Blocked::default();
+    let writer = blocked.clone();
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
+        .sampler("info=first:1")
+        .with_writer(move || writer.clone())
+        .init()
+        .unwrap();
+    for _ in 0..2 {
+        info!("of one callsite");
+        info!("of another callsite");
+    }
+    let handle = telemetry.handle();
+    let is_blocked = blocked.0.lock().unwrap();
+    telemetry.shutdown(Duration::from_millis(1));
+    let faults = handle.stats().faults;
+    let lost = faults.iter().find(|(fault, _)| *fault == Fault::Lost);
+    assert_eq!(lost, Some(&(Fault::Lost, 1)));
+    drop(is_blocked);
 }

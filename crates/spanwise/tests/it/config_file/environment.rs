@@ -211,3 +211,22 @@ fn variables_of_texts_are_known() {
         "{text}"
     );
 }
+
+#[test]
+fn empty_variables_do_not_hide_the_file() {
+    let file = "[sink.main]\n[sink.file]\npath = 'a.log'\n[sink.otlp]\n\
+                endpoint = 'http://collector:4318'\ntraces_timeout = 5000\n";
+    let file = match cfg!(feature = "otel") {
+        true => file,
+        false => file.split("[sink.otlp]").next().unwrap(),
+    };
+    let set = [("LOG_PRESET", "prod"), ("LOG_FILE_ROTATE", "never")];
+    let empty = [
+        ("LOG_FILE", ""),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", " "),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", ""),
+    ];
+    let text = explain(file, &[&set[..], &empty].concat());
+    assert!(!text.contains("wrong"), "{text}");
+    assert_eq!(text, explain(file, &set));
+}

@@ -60,6 +60,28 @@ fn overridden_keys_are_marked() {
 }
 
 #[test]
+fn key_beside_an_overridden_one_is_not_marked() {
+    let vars = [("LOG_FORMAT", "compact")];
+    let file = |format: &str, color: &str| {
+        format!("sink.main = {{ kind = 'none', format = '{format}', color = '{color}' }}\n{MAIN}")
+    };
+    let program = Program::start_with_vars(&file("json", "never"), &vars, |builder| builder);
+    let change = program.reload(&file("ecs", "always")).unwrap();
+    let [color, format] = &change.changed[..] else {
+        panic!("{change}")
+    };
+    assert!(
+        color.starts_with("sink.main.color (") && color.ends_with("log.toml:2)"),
+        "{color}"
+    );
+    assert!(format.starts_with("sink.main.format ("), "{format}");
+    assert!(
+        format.ends_with("log.toml:2, overridden by LOG_FORMAT)"),
+        "{format}"
+    );
+}
+
+#[test]
 fn options_of_an_open_file_need_a_restart() {
     let program = Program::start(MAIN);
     let found = program.refused(&format!("{MAIN}rotate = 'daily'\n"));

@@ -1,4 +1,4 @@
-//! The writer that code sets.
+//! The writer and the record sinks that code sets.
 
 use std::{
     io::{self, Write},
@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{AUDIT, Program};
+use spanwise::file::{RecordSink, Records, StopFlag, WriteOutcome};
 use tracing::info;
 
 #[derive(Clone, Default)]
@@ -26,6 +27,14 @@ impl Write for Lines {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl RecordSink for Lines {
+    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+        let records_written = records.iter().map(|record| self.write_all(record));
+        records_written.for_each(Result::unwrap);
+        WriteOutcome::all(records)
     }
 }
 
@@ -82,4 +91,23 @@ fn sampler_of_the_writer_goes_on() {
     let text = lines.text();
     assert_eq!(text.matches("often").count(), 1, "{text}");
     assert!(text.contains("\"suppressed\":19"), "{text}");
+}
+
+#[test]
+fn options_of_a_record_sink_change() {
+    let file = |options: &str| format!("{AUDIT}[sink.queue]\nkind = 'none'\n{options}");
+    let lines = Lines::default();
+    let queue = lines.clone();
+    let program = Program::start_with(&file(""), |builder| builder.record_sink("queue", queue));
+    program.log(|| info!("one"));
+    program.reload(&file("format = 'logfmt'\n")).unwrap();
+    program.log(|| info!("two"));
+    assert!(program.telemetry.handle().flush(Duration::from_secs(60)));
+    let text = lines.text();
+    assert!(text.contains("\"message\":\"one\""), "{text}");
+    assert!(text.contains("msg=two"), "{text}");
+
+    let found = program.refused(&file("buffer = '1MiB'\n"));
+    let why = "background, buffer and when_full of a record sink need a restart";
+    assert!(found[0].contains(why), "{found:?}");
 }

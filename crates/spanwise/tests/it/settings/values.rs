@@ -591,3 +591,9 @@ fn names_that_sentry_discards_stop_the_start() {
     assert_eq!(environment.len(), 2, "{environment:?}");
     assert!(environment[1].starts_with("SENTRY_ENVIRONMENT is that of the service, \"eu west\""));
 }
+
+#[test]
+fn template_may_end_in_a_quote() {
+    let template = "text:{level} msg=\"{message}\"";
+    assert!(outcome("LOG_FORMAT", template).unwrap().contains(template));
+}
