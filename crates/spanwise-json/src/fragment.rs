@@ -395,13 +395,17 @@ impl<'a> UnsharedFragment<'a> {
     #[inline(never)] // Once per version of a span.
     fn rewrite(self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &'a RewrittenPart {
         let extras = self.0.extras.get_or_init(Box::default);
-        let parts = [
+        let whole = [KeyedMembers::from_text(self.json())];
+        let listed = [
             self.0.head_members(),
             KeyedMembers::from_text(self.0.tail()),
         ];
-        extras
-            .rewritten
-            .get_or_init(|| buffers.rewrite(&parts, rewrite))
+        let parts = match self.0.has_key_ids {
+            true => &listed[..],
+            false => &whole[..],
+        };
+        let rewritten = || buffers.rewrite(parts, rewrite);
+        extras.rewritten.get_or_init(rewritten)
     }
 }
 

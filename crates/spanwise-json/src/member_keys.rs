@@ -120,19 +120,22 @@ impl<'a> KeyedMembers<'a> {
     /// its end.
     pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
         let mut entries = self.entries.iter();
-        let (mut rest, without_entries) = match self.entries {
-            [] => (&b""[..], self.text),
-            _ => (self.text, &b""[..]),
-        };
-        let with_entries = std::iter::from_fn(move || {
-            let member = match len_in(*entries.next()?) {
+        let mut rest = self.text;
+        let mut lexed = members(match self.entries {
+            [] => self.text,
+            _ => b"",
+        });
+        std::iter::from_fn(move || {
+            let Some(entry) = entries.next() else {
+                return lexed.next();
+            };
+            let member = match len_in(*entry) {
                 LONG => members(rest).next(),
                 len => Member::with_len(rest, len.into()),
             }?;
             rest = &rest[member.bytes.len()..];
             Some(member)
-        });
-        with_entries.chain(members(without_entries))
+        })
     }
 
     /// Returns the members that `keep` returns true for.
