@@ -18,7 +18,8 @@ use tracing_subscriber::{
 
 use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
-    choices::{CodeValues, Source},
+    choices::Source,
+    code_values::CodeValues,
     conceal,
     format_choice::RegisteredFormat,
     own_crate::OwnCrate,
@@ -27,6 +28,7 @@ use crate::{
     pseudonym_key::PseudonymKeys,
     redaction::RedactionOverride,
     router::{CodeFilter, FilterEvent, Verdict},
+    setting_row::SettingRow,
     settings::*,
     sinks::SinkChanges,
     static_fields::StaticFields,

@@ -1,21 +1,21 @@
 //! Chooses the effective value of each setting. Code overrides the environment, the environment
 //! overrides the configuration file, and the file overrides the preset.
 
-use std::{any::Any, collections::HashMap, ffi::OsString, fmt, sync::Arc};
+use std::{ffi::OsString, fmt, sync::Arc};
 
-use spanwise_core::{ParseError, Problem, Setting, SettingValue};
+use spanwise_core::{ParseError, Problem, Setting};
 
 #[cfg(feature = "config")]
 use crate::settings::LOG_OUTPUT;
 use crate::{
-    Explanation, Preset, conceal,
+    Explanation, Preset,
+    code_values::CodeValues,
+    conceal,
     explain::Origin,
     leftover_syntax::leftover_syntax,
     parse,
-    settings::{
-        self, DefaultValue, ErrorStyle, InTests, RowFacts, SETTINGS, SETTINGS_WITH_FEATURES,
-        SettingRow,
-    },
+    setting_row::{DefaultValue, ErrorStyle, InTests, RowFacts, SettingRow},
+    settings::{self, SETTINGS, SETTINGS_WITH_FEATURES},
     sinks,
     warning::Warning,
 };
@@ -524,63 +524,6 @@ pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
             format!("{shown} {}{colon}{hint}", problem.reason)
         }
         _ => format!("{shown}: {}", conceal::message(&error.to_string(), text)),
-    }
-}
-
-/// The values that code sets, by setting.
-#[derive(Default)]
-pub(crate) struct CodeValues {
-    values: HashMap<&'static str, Box<dyn Any + Send + Sync>>,
-    /// The problems of invalid arguments of setters.
-    problems: Vec<String>,
-}
-
-impl CodeValues {
-    /// Parses the argument of a setter. Returns `None` if it is empty or invalid. Stores the
-    /// problem of an invalid one.
-    pub(crate) fn parse<V, T>(
-        &mut self,
-        setter: &str,
-        entry: &SettingRow<T>,
-        value: SettingValue<V>,
-    ) -> Option<T>
-    where
-        T: From<V>,
-    {
-        match value.read(|text| (entry.parse)(&entry.def, text)) {
-            Ok(value) => value,
-            Err((text, error)) => {
-                // Only `QuotesValue` allows the value next to the name of the setter.
-                let shown = match entry.errors {
-                    ErrorStyle::QuotesValue => {
-                        format!("Builder::{setter}({})", conceal::shown(&text))
-                    }
-                    ErrorStyle::ParserQuotes | ErrorStyle::NamesSetting => {
-                        format!("Builder::{setter}")
-                    }
-                };
-                self.refuse(&shown, &text, &error);
-                None
-            }
-        }
-    }
-
-    pub(crate) fn problem(&mut self, problem: String) {
-        self.problems.push(problem);
-    }
-
-    /// Adds the problem of a text that a setter was passed.
-    pub(crate) fn refuse(&mut self, shown: &str, text: &str, error: &ParseError) {
-        self.problems.push(describe(shown, text, error));
-    }
-
-    pub(crate) fn put<T: Send + Sync + 'static>(&mut self, entry: &SettingRow<T>, value: T) {
-        self.values.insert(entry.def.name, Box::new(value));
-    }
-
-    fn get<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> Option<T> {
-        let value = self.values.get(entry.def.name)?;
-        value.downcast_ref().cloned()
     }
 }
 

@@ -11,9 +11,10 @@ use crate::{
     conceal,
     explain::Origin,
     file_paths,
+    setting_row::SettingRow,
     settings::{
         LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL,
-        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow,
+        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE,
     },
     sink_settings::FileSettings,
 };

@@ -232,6 +232,7 @@
 
 mod builder;
 mod choices;
+mod code_values;
 mod color_choice;
 mod conceal;
 mod config;
@@ -276,6 +277,7 @@ mod router;
 mod rule_fields;
 mod run;
 mod service;
+mod setting_row;
 mod settings;
 #[cfg_attr(
     not(feature = "config"),
@@ -289,6 +291,7 @@ mod sink_settings;
 mod sinks;
 mod stack;
 mod start;
+mod start_claim;
 mod static_fields;
 pub mod task;
 mod tee;

@@ -10,9 +10,10 @@ use crate::{
     conceal,
     explain::Origin,
     format_choice::{self, RegisteredFormat},
+    setting_row::SettingRow,
     settings::{
         CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_MAX_LINE, LOG_OUTPUT,
-        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, SettingRow, TERM,
+        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, TERM,
     },
     time_zone::unknown_tz,
 };

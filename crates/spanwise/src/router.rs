@@ -14,30 +14,30 @@ mod filter;
 mod filter_event;
 mod gate;
 mod outcome_table;
+mod plan;
 mod routed;
+mod router_bits;
 mod span_outcomes;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use spanwise_core::{
     Fault, Levels, SelfReport, TargetLevels, TargetPattern,
-    internal::{DispatchedSummary, SinkCounters, SinkMask},
+    internal::{DispatchedSummary, SinkCounters},
 };
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 
 use self::{
     condition::FieldTests,
-    filter::{End, Filters, Steps},
+    filter::{End, Filters},
     outcome_table::OutcomeTable,
+    plan::{LEVELS, Plan, PlanDetails},
 };
 use crate::{
     outputs::MAIN,
@@ -50,6 +50,7 @@ pub(crate) use filter::CodeFilter;
 pub use filter_event::{FilterEvent, Verdict};
 pub(crate) use gate::{GateBits, RouteGate};
 pub(crate) use routed::Routed;
+pub(crate) use router_bits::FreeBits;
 
 /// Decides which sinks get an event.
 #[derive(Debug)]
@@ -102,49 +103,6 @@ struct Reached<'r> {
     /// The sink that gets a warning or error because all sinks that the routes name are switched
     /// off.
     last_resort: Option<&'r RoutedSink>,
-}
-
-/// The decision for the events of a callsite.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// The bits of the sinks that get every event, at its own level. 0 in all other cases, for
-    /// which `by_outcome` or `details` decides.
-    fixed: u64,
-    /// The destinations of events, if only tests of field values decide about them.
-    by_outcome: Option<OutcomeTable>,
-    details: Box<PlanDetails>,
-}
-
-#[derive(Debug)]
-struct PlanDetails {
-    /// The bits of the sinks to which the routes lead.
-    reached: u64,
-    /// For each level, the bits of the sinks whose own levels accept it.
-    by_level: [u64; 5],
-    level: Level,
-    /// What remains of the filters of the route, when target and level are known.
-    route: Steps,
-    /// What remains of the filters of each sink, with the bit of the sink. Sinks without filters
-    /// are not listed.
-    sinks: Vec<(u64, Steps)>,
-    /// The bits of the tests of field values in `route` and `sinks`.
-    tests: u64,
-    /// The tests on the event's own fields.
-    fields: FieldTests,
-    /// Whether the event may have to reach all sinks, because it may report on other events: see
-    /// [`EventContext::forces_emit`](spanwise_core::EventContext::forces_emit).
-    may_be_forced: bool,
-    /// The destination of all events. `None` if it differs from event to event.
-    if_fixed: Option<Destination>,
-}
-
-/// The sinks that get an event, and the sinks whose filters drop it, as router bits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Destination {
-    /// The bits of the sinks that get the event, by the level at which they get it.
-    by_level: [u64; 5],
-    /// The bits of the sinks whose filters drop the event.
-    filtered: u64,
 }
 
 /// What a router needs besides the routes.
@@ -407,133 +365,6 @@ fn last_resort(sinks: &[SinkSettings]) -> Option<usize> {
     main.or_else(|| sinks.iter().position(writes))
 }
 
-/// The levels in the order of [`Destination::by_level`].
-const LEVELS: [Level; 5] = [
-    Level::ERROR,
-    Level::WARN,
-    Level::INFO,
-    Level::DEBUG,
-    Level::TRACE,
-];
-
-impl PlanDetails {
-    /// Returns the destination of all events, or `None` if it differs from event to event.
-    fn fixed_destination(&self) -> Option<Destination> {
-        let is_fixed = self.route.is_fixed() && self.sinks.iter().all(|(_, it)| it.is_fixed());
-        is_fixed.then(|| self.destination(run_fixed))
-    }
-
-    /// Returns the destination of an event. `run` runs filters on the event at a level. It returns
-    /// the level of the event after the filters, or `None` if they drop the event.
-    fn destination(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
-        let mut destination = Destination::default();
-        let Some(level) = run(&self.route, self.level) else {
-            destination.filtered = self.reached & self.accepting(self.level);
-            return destination;
-        };
-        let mut at_level = self.reached & self.accepting(level);
-        for (bit, steps) in &self.sinks {
-            if at_level & bit == 0 {
-                continue;
-            }
-            match run(steps, level) {
-                Some(new) if new == level => {}
-                Some(new) => {
-                    at_level &= !bit;
-                    destination.by_level[index_of(new)] |= bit & self.accepting(new);
-                }
-                None => {
-                    at_level &= !bit;
-                    destination.filtered |= bit;
-                }
-            }
-        }
-        destination.by_level[index_of(level)] |= at_level;
-        destination
-    }
-
-    /// Returns the destination of an event that only a recorder gets. Filters may drop the event.
-    /// But they do not change its level, because a sink might show the new level. They do not count
-    /// the event, because no sink would have got it.
-    fn for_recorder(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
-        let destination = self.destination(|steps, level| run(steps, level).map(|_| level));
-        Destination {
-            filtered: 0,
-            ..destination
-        }
-    }
-
-    fn accepting(&self, level: Level) -> u64 {
-        self.by_level[index_of(level)]
-    }
-
-    /// Returns the destination of an event that reports on other events: all sinks that accept its
-    /// level.
-    fn forced(&self) -> Destination {
-        let mut destination = Destination::default();
-        destination.by_level[index_of(self.level)] = self.accepting(self.level);
-        destination
-    }
-}
-
-/// Runs steps that do not depend on the event.
-fn run_fixed(steps: &Steps, level: Level) -> Option<Level> {
-    match steps.end() {
-        End::Level(level) => Some(level),
-        End::AnyLevel => Some(level),
-        End::Dropped => None,
-    }
-}
-
-impl Destination {
-    /// Returns the bits of the sinks that get the event, if no filter drops the event or changes
-    /// its level. Returns 0 otherwise.
-    fn only_at(&self, level: Level) -> u64 {
-        let sinks = self.by_level[index_of(level)];
-        let all = self
-            .by_level
-            .iter()
-            .fold(self.filtered, |all, sinks| all | sinks);
-        if all == sinks { sinks } else { 0 }
-    }
-}
-
-/// Returns the index of a level in [`LEVELS`].
-fn index_of(level: Level) -> usize {
-    let index = LEVELS.iter().position(|other| *other == level);
-    index.unwrap_or_default()
-}
-
-/// The router bits that no sink has. The bit that has been free longest comes first, because a
-/// flight recorder may still have lines for the last owner of a bit.
-#[derive(Debug, Clone)]
-pub(crate) struct FreeBits(VecDeque<u64>);
-
-impl FreeBits {
-    /// Returns all bits except those of these sinks.
-    #[cfg(feature = "config")]
-    pub(crate) fn without(sinks: &[SinkSettings]) -> Self {
-        let mut free = Self::default();
-        free.0
-            .retain(|bit| sinks.iter().all(|sink| sink.bit != *bit));
-        free
-    }
-
-    /// Adds the bits of the sinks in `old` that are not among `new`.
-    #[cfg(feature = "config")]
-    pub(crate) fn add_removed(&mut self, old: &[SinkSettings], new: &[SinkSettings]) {
-        let bits = old.iter().map(|sink| sink.bit);
-        let removed = bits.filter(|bit| new.iter().all(|sink| sink.bit != *bit));
-        self.0.extend(removed);
-    }
-}
-
-impl Default for FreeBits {
-    fn default() -> Self {
-        Self((0..SinkMask::MAX_SINKS).map(|index| 1 << index).collect())
-    }
-}
-
 impl Routing {
     /// Returns whether all events go to all sinks that accept their level, so that no router is
     /// needed.
@@ -607,30 +438,5 @@ impl Routing {
 
     fn all_bits(&self) -> u64 {
         self.sinks.iter().fold(0, |bits, sink| bits | sink.bit)
-    }
-
-    /// Gives each sink a router bit. `kept_bit` returns the bit that a sink keeps. If it returns
-    /// `None`, the sink gets the next bit of `free`, which is removed there. Fails if `free` is
-    /// empty.
-    pub(crate) fn assign_bits(
-        &mut self,
-        free: &mut FreeBits,
-        kept_bit: impl Fn(&SinkSettings) -> Option<u64>,
-    ) -> Result<(), String> {
-        let max_sinks = SinkMask::MAX_SINKS;
-        let count = self.sinks.len();
-        for sink in &mut self.sinks {
-            let bit = kept_bit(sink).or_else(|| free.0.pop_front());
-            sink.bit = bit.ok_or_else(|| match count > max_sinks {
-                true => format!(
-                    "there are {count} sinks, and events can have routes to {max_sinks}: remove some"
-                ),
-                false => format!(
-                    "the new sinks and the present ones are more than {max_sinks}, which a reload \
-                     cannot exchange: change fewer at once, or restart the program"
-                ),
-            })?;
-        }
-        Ok(())
     }
 }

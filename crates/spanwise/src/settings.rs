@@ -1,12 +1,12 @@
 //! The settings, one row each.
 //!
-//! A row has the definition that the documentation shows, the parser, and the default.
+//! A [`SettingRow`] has the definition that the documentation shows, the parser, and the default.
 //! [`Choices`](crate::choices::Choices) chooses the effective value.
 
 use std::path::PathBuf;
 
 use spanwise_appender::{ByteSize, Compression, Retention, Rotation};
-use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
+use spanwise_core::{Levels, Sensitivity, Setting, TargetLevels};
 use spanwise_json::{FieldList, Format};
 use spanwise_recorder::Recorder;
 use spanwise_redact::PolicyOverrides;
@@ -14,95 +14,16 @@ use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, format_choice::FormatChoice,
-    parent_source::ParentSource, parse, pseudonym_key::PseudonymKeyFile,
+    Color, Output, PanicBacktrace, Preset, TimeZone,
+    format_choice::FormatChoice,
+    parent_source::ParentSource,
+    parse,
+    pseudonym_key::PseudonymKeyFile,
+    setting_row::{DefaultValue, ErrorStyle, Feature, InTests, SettingRow, settings},
     static_fields::StaticFields,
 };
 
 use DefaultValue::{ByPreset, Text, Unset, Value};
-
-/// A setting with a value of type `T`.
-pub(crate) struct SettingRow<T> {
-    pub(crate) def: Setting,
-    /// Variables that are read in this order if `def` is not set.
-    pub(crate) aliases: &'static [Setting],
-    pub(crate) parse: fn(&Setting, &str) -> Result<T, ParseError>,
-    /// Displays the value for `explain()`.
-    pub(crate) show: fn(&T) -> String,
-    pub(crate) default: DefaultValue<T>,
-    pub(crate) in_tests: InTests,
-    pub(crate) errors: ErrorStyle,
-    /// Whether other programs use the variable as a switch. If so, values such as `true` and `0`
-    /// are ignored here, with a warning.
-    pub(crate) is_shared: bool,
-    /// The optional part of `spanwise` that reads the value. `None` if no optional part reads it.
-    pub(crate) feature: Option<Feature>,
-}
-
-/// The parts of a [`SettingRow`] that do not depend on the type of its value. Code that needs only
-/// these is compiled once for all types.
-pub(crate) struct RowFacts<'a> {
-    pub(crate) def: &'a Setting,
-    pub(crate) aliases: &'static [Setting],
-    pub(crate) in_tests: InTests,
-    pub(crate) errors: ErrorStyle,
-    pub(crate) is_shared: bool,
-    pub(crate) feature: Option<Feature>,
-}
-
-impl<T> SettingRow<T> {
-    pub(crate) fn facts(&self) -> RowFacts<'_> {
-        RowFacts {
-            def: &self.def,
-            aliases: self.aliases,
-            in_tests: self.in_tests,
-            errors: self.errors,
-            is_shared: self.is_shared,
-            feature: self.feature,
-        }
-    }
-}
-
-/// The effective value if neither code nor a source sets one.
-pub(crate) enum DefaultValue<T> {
-    /// No value. `explain()` omits the setting.
-    Omitted,
-    /// No value. `explain()` shows this text as "not set".
-    Unset(&'static str),
-    /// No value. `explain()` shows this text as the default.
-    Text(&'static str),
-    Value(fn() -> T),
-    ByPreset(fn(Preset) -> T),
-}
-
-/// The treatment of a value from the environment or a file by the preset test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InTests {
-    Used,
-    /// Ignored, so that tests on a machine with a configured service do not write the files of that
-    /// service, and lose no lines.
-    Ignored,
-}
-
-/// The form in which an error names an invalid value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorStyle {
-    /// With the value, if it cannot be a secret.
-    QuotesValue,
-    /// With the text of the parser's error alone. The parser decides what may be shown.
-    ParserQuotes,
-    /// Without the value, and with a line for each mistake.
-    NamesSetting,
-}
-
-/// An optional part of `spanwise`, behind a cargo feature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Feature {
-    pub(crate) name: &'static str,
-    /// The name of the part in warnings.
-    pub(crate) part: &'static str,
-    pub(crate) is_built: bool,
-}
 
 /// Imports the types that optional parts define. If a part is not built in,
 /// [`NotBuilt`](crate::not_built::NotBuilt) replaces its types.
@@ -119,95 +40,6 @@ optional_types! {
     "http": spanwise_http::ClientAddress;
     "http": spanwise_http::Trust;
     "sentry": spanwise_sentry::Dsn;
-}
-
-impl<T> SettingRow<T> {
-    /// Sets the default. Without this call, it is [`DefaultValue::Omitted`].
-    const fn or(mut self, default: DefaultValue<T>) -> Self {
-        self.default = default;
-        self
-    }
-
-    const fn ignored_in_tests(mut self) -> Self {
-        self.in_tests = InTests::Ignored;
-        self
-    }
-
-    const fn aliases(mut self, aliases: &'static [Setting]) -> Self {
-        self.aliases = aliases;
-        self
-    }
-
-    const fn shared(mut self) -> Self {
-        self.is_shared = true;
-        self
-    }
-
-    /// Marks the setting as a secret. The parser decides what an error shows.
-    const fn secret(mut self) -> Self {
-        self.def.sensitivity = Sensitivity::Secret;
-        self.errors = ErrorStyle::ParserQuotes;
-        self
-    }
-
-    const fn without_value_in_errors(mut self) -> Self {
-        self.errors = ErrorStyle::NamesSetting;
-        self
-    }
-
-    /// Sets the feature `name` that the setting needs, and the name of the optional part in
-    /// warnings.
-    const fn needs(mut self, name: &'static str, part: &'static str, is_built: bool) -> Self {
-        self.feature = Some(Feature {
-            name,
-            part,
-            is_built,
-        });
-        self
-    }
-}
-
-/// Defines a row for each setting, and two lists of all settings.
-macro_rules! settings {
-    ($($name:ident: $type:ty = {
-        $(key: $key:literal,)?
-        default: $default:expr,
-        accepts: $accepts:expr,
-        help: $help:expr,
-        parse: $parse:expr,
-        $(show: $show:expr,)?
-    } $(.$method:ident($($argument:expr),*))*;)*) => {
-        $(pub(crate) const $name: SettingRow<$type> = SettingRow::<$type> {
-            def: Setting {
-                name: stringify!($name),
-                key: settings!(@optional $($key)?),
-                default: $default,
-                accepts: $accepts,
-                sensitivity: Sensitivity::Public,
-                help: $help,
-            },
-            aliases: &[],
-            parse: $parse,
-            show: settings!(@show $($show)?),
-            default: DefaultValue::Omitted,
-            in_tests: InTests::Used,
-            errors: ErrorStyle::QuotesValue,
-            is_shared: false,
-            feature: None,
-        }$(.$method($($argument),*))*;)*
-
-        /// The settings, each with its variable, in the order of the documentation. Not in this
-        /// list: the other variables of OpenTelemetry, and those of Rust and of the system, such as
-        /// `RUST_BACKTRACE` and `TZ`.
-        pub const SETTINGS: &[Setting] = &[$($name.def),*];
-
-        /// All settings, each with its optional part.
-        pub(crate) const SETTINGS_WITH_FEATURES: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
-    };
-    (@optional) => { None };
-    (@optional $value:expr) => { Some($value) };
-    (@show) => { |value| value.to_string() };
-    (@show $show:expr) => { $show };
 }
 
 /// The levels that one output accepts.

@@ -2,18 +2,14 @@
 
 #[cfg(feature = "config")]
 use std::path::Path;
-use std::{
-    ffi::OsString,
-    sync::Arc,
-    thread::{self, ThreadId},
-};
+use std::{ffi::OsString, sync::Arc};
 
 use spanwise_core::{
     Clock, Fault, SelfReport,
     internal::{
         inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
-        sync::{Condvar, Mutex, RwLock},
+        sync::RwLock,
     },
 };
 use spanwise_sample::Sampler;
@@ -32,6 +28,7 @@ use crate::{
     settings::{LOG_RECORDER, LOG_SAMPLE, PREFIX},
     sink_settings::Routing,
     sinks::{self, StackContext, StartedSink},
+    start_claim::StartClaim,
     telemetry::{Guards, RunningOutputs},
 };
 #[cfg(feature = "config")]
@@ -269,7 +266,7 @@ pub(crate) fn with_routing(
 /// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     // If several threads start logging, only one may open files.
-    let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
+    let _claim = StartClaim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
         return Err(InitError::AlreadyInitialized);
     }
@@ -576,37 +573,5 @@ fn report_start(config: &Config, report: &SelfReport) {
     if config.preset == Preset::Prod {
         let settings = spanwise_json::as_json(&config.findings.explanation);
         tracing::debug!(target: "spanwise", settings = %settings, "configuration");
-    }
-}
-
-/// The right to start logging. Only one thread has it at a time.
-struct Claim;
-
-/// The thread that has the [`Claim`].
-static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
-/// Notified when the thread releases the [`Claim`].
-static STARTED: Condvar = Condvar::new();
-
-impl Claim {
-    /// Waits until no other thread starts logging. Returns `None` if this thread already does,
-    /// because code that the start called tries to start logging again.
-    fn wait() -> Option<Self> {
-        let this = thread::current().id();
-        let mut starting = STARTING.lock();
-        while let Some(thread) = *starting {
-            if thread == this {
-                return None;
-            }
-            starting = STARTED.wait(starting);
-        }
-        *starting = Some(this);
-        Some(Self)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        *STARTING.lock() = None;
-        STARTED.notify_one();
     }
 }

@@ -122,11 +122,17 @@ impl Fragment {
         else {
             return self.with_recorded(recorded, parent);
         };
+        let mut altered = recorded.altered.clone();
+        renamed.rename_listed(&mut altered);
         // As in `build_shared`, the renamed keys have neither key ids nor bits.
         let renamed = OwnMembers {
-            members: [KeyedMembers::from_text(&renamed), KeyedMembers::default()],
+            members: [
+                KeyedMembers::from_text(&renamed.text),
+                KeyedMembers::default(),
+            ],
             has_key_ids: false,
             bits: u128::MAX,
+            altered: &altered,
             ..*recorded
         };
         self.with_recorded(&renamed, parent)

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     choices::{Choices, describe},
     conceal,
-    settings::SettingRow,
+    setting_row::SettingRow,
 };
 
 /// Reads values of the merged file.

@@ -7,10 +7,10 @@
 use tracing::Level;
 
 use super::{
-    Destination, FilterEvent, PlanDetails, Verdict,
+    FilterEvent, Verdict,
     condition::Outcomes,
     filter::{Filters, Steps},
-    index_of,
+    plan::{Destination, PlanDetails, index_of},
 };
 
 /// The destination for each combination of outcomes.

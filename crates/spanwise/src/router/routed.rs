@@ -19,8 +19,12 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
-    Destination, FilterEvent, LEVELS, Plan, PlanDetails, Router, Verdict, condition::Outcomes,
-    filter::Steps, outcome_table::SameLevel, run_fixed, span_outcomes::SpanTests,
+    FilterEvent, Router, Verdict,
+    condition::Outcomes,
+    filter::Steps,
+    outcome_table::SameLevel,
+    plan::{Destination, LEVELS, Plan, PlanDetails, run_fixed},
+    span_outcomes::SpanTests,
 };
 
 /// Forwards each event that a sink gets, in the scope of a [`SinkMask`] with these sinks. Forwards

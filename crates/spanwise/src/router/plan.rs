@@ -1,0 +1,155 @@
+//! The decision of a [`Router`](super::Router) about the events of a callsite.
+
+use tracing::Level;
+
+use super::{
+    condition::FieldTests,
+    filter::{End, Steps},
+    outcome_table::OutcomeTable,
+};
+
+/// The decision for the events of a callsite.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The bits of the sinks that get every event, at its own level. 0 in all other cases, for
+    /// which `by_outcome` or `details` decides.
+    pub(super) fixed: u64,
+    /// The destinations of events, if only tests of field values decide about them.
+    pub(super) by_outcome: Option<OutcomeTable>,
+    pub(super) details: Box<PlanDetails>,
+}
+
+#[derive(Debug)]
+pub(super) struct PlanDetails {
+    /// The bits of the sinks to which the routes lead.
+    pub(super) reached: u64,
+    /// For each level, the bits of the sinks whose own levels accept it.
+    pub(super) by_level: [u64; 5],
+    pub(super) level: Level,
+    /// What remains of the filters of the route, when target and level are known.
+    pub(super) route: Steps,
+    /// What remains of the filters of each sink, with the bit of the sink. Sinks without filters
+    /// are not listed.
+    pub(super) sinks: Vec<(u64, Steps)>,
+    /// The bits of the tests of field values in `route` and `sinks`.
+    pub(super) tests: u64,
+    /// The tests on the event's own fields.
+    pub(super) fields: FieldTests,
+    /// Whether the event may have to reach all sinks, because it may report on other events: see
+    /// [`EventContext::forces_emit`](spanwise_core::EventContext::forces_emit).
+    pub(super) may_be_forced: bool,
+    /// The destination of all events. `None` if it differs from event to event.
+    pub(super) if_fixed: Option<Destination>,
+}
+
+/// The sinks that get an event, and the sinks whose filters drop it, as router bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The bits of the sinks that get the event, by the level at which they get it.
+    pub(super) by_level: [u64; 5],
+    /// The bits of the sinks whose filters drop the event.
+    pub(super) filtered: u64,
+}
+
+/// The levels in the order of [`Destination::by_level`].
+pub(super) const LEVELS: [Level; 5] = [
+    Level::ERROR,
+    Level::WARN,
+    Level::INFO,
+    Level::DEBUG,
+    Level::TRACE,
+];
+
+impl PlanDetails {
+    /// Returns the destination of all events, or `None` if it differs from event to event.
+    pub(super) fn fixed_destination(&self) -> Option<Destination> {
+        let is_fixed = self.route.is_fixed() && self.sinks.iter().all(|(_, it)| it.is_fixed());
+        is_fixed.then(|| self.destination(run_fixed))
+    }
+
+    /// Returns the destination of an event. `run` runs filters on the event at a level. It returns
+    /// the level of the event after the filters, or `None` if they drop the event.
+    pub(super) fn destination(
+        &self,
+        mut run: impl FnMut(&Steps, Level) -> Option<Level>,
+    ) -> Destination {
+        let mut destination = Destination::default();
+        let Some(level) = run(&self.route, self.level) else {
+            destination.filtered = self.reached & self.accepting(self.level);
+            return destination;
+        };
+        let mut at_level = self.reached & self.accepting(level);
+        for (bit, steps) in &self.sinks {
+            if at_level & bit == 0 {
+                continue;
+            }
+            match run(steps, level) {
+                Some(new) if new == level => {}
+                Some(new) => {
+                    at_level &= !bit;
+                    destination.by_level[index_of(new)] |= bit & self.accepting(new);
+                }
+                None => {
+                    at_level &= !bit;
+                    destination.filtered |= bit;
+                }
+            }
+        }
+        destination.by_level[index_of(level)] |= at_level;
+        destination
+    }
+
+    /// Returns the destination of an event that only a recorder gets. Filters may drop the event.
+    /// But they do not change its level, because a sink might show the new level. They do not count
+    /// the event, because no sink would have got it.
+    pub(super) fn for_recorder(
+        &self,
+        mut run: impl FnMut(&Steps, Level) -> Option<Level>,
+    ) -> Destination {
+        let destination = self.destination(|steps, level| run(steps, level).map(|_| level));
+        Destination {
+            filtered: 0,
+            ..destination
+        }
+    }
+
+    pub(super) fn accepting(&self, level: Level) -> u64 {
+        self.by_level[index_of(level)]
+    }
+
+    /// Returns the destination of an event that reports on other events: all sinks that accept its
+    /// level.
+    pub(super) fn forced(&self) -> Destination {
+        let mut destination = Destination::default();
+        destination.by_level[index_of(self.level)] = self.accepting(self.level);
+        destination
+    }
+}
+
+/// Runs steps that do not depend on the event.
+pub(super) fn run_fixed(steps: &Steps, level: Level) -> Option<Level> {
+    match steps.end() {
+        End::Level(level) => Some(level),
+        End::AnyLevel => Some(level),
+        End::Dropped => None,
+    }
+}
+
+impl Destination {
+    /// Returns the bits of the sinks that get the event, if no filter drops the event or changes
+    /// its level. Returns 0 otherwise.
+    pub(super) fn only_at(&self, level: Level) -> u64 {
+        let sinks = self.by_level[index_of(level)];
+        let all = self
+            .by_level
+            .iter()
+            .fold(self.filtered, |all, sinks| all | sinks);
+        if all == sinks { sinks } else { 0 }
+    }
+}
+
+/// Returns the index of a level in [`LEVELS`].
+pub(super) fn index_of(level: Level) -> usize {
+    let index = LEVELS.iter().position(|other| *other == level);
+    index.unwrap_or_default()
+}
