@@ -1,15 +1,17 @@
 //! Distinguishes credentials from prose in the text after a secret key.
 //!
-//! A secret key does not prove that a secret follows. The notation of the key and its value selects
-//! one of three readings:
+//! A key such as `password` does not prove that a password follows. The notation of the key and its
+//! value selects one of three readings:
 //!
 //! - **Strict**, after `=`, in quotes, and after a quoted key, because a machine wrote the value.
-//!   Everything is a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
+//!   Everything is a credential except a [value that reveals nothing](is_nothing) and a
+//!   [placeholder](is_placeholder).
 //! - **Loose**, after `key: `, because a sentence is as likely as a value. [`read_after_colon`]
 //!   shows states, sentences, names of errors, counts and statuses.
-//! - **Phrases**, after keys of secrets that consist of words. All words are the value.
+//! - **Phrases**, after the keys of secrets that consist of words, such as `seed_phrase`. The value
+//!   is all words that follow.
 //!
-//! User rules hide every value that is not absent, so they do not use these readings.
+//! User rules do not use these readings. They hide every value except an absent one.
 
 mod extent;
 mod placeholder;
@@ -30,7 +32,7 @@ use word_shapes::{is_error_name, is_measure, is_name, is_path};
 pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
-/// Sentences are read up to this length, in bytes.
+/// The maximum length of a line that is read as a sentence, in bytes. A longer line is cut.
 pub(crate) const MAX_LINE_LEN: usize = 96;
 
 /// The reading of an unquoted value after `key: `.
@@ -38,9 +40,9 @@ pub(crate) const MAX_LINE_LEN: usize = 96;
 pub(crate) enum ValueReading {
     /// Not a credential: a sentence, a state, a count.
     Prose,
-    /// A credential. The grammar delimits the value.
+    /// A credential. It ends where the grammar of [`pair_lexer`](crate::pair_lexer) ends a value.
     Value,
-    /// A credential after words. This many bytes are hidden.
+    /// Words with a credential after them. The first `n` bytes are hidden, through the credential.
     Through(usize),
 }
 
@@ -53,7 +55,7 @@ pub(crate) enum KeySubject {
     Password,
     /// Digits: a PIN, a one-time password.
     Code,
-    /// A thing that also has a state: a token, a session.
+    /// Anything else, such as a token or a session, which may also have a state.
     Thing,
     /// PII of several words: a name, an address.
     Person,
@@ -89,7 +91,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
         return ValueReading::Value;
     }
-    // `wrong password: got tulip9931` contains the password.
+    // In `wrong password: got tulip9931`, the credential follows the first word.
     let through_credential = |max_words: usize| {
         let mut words = words_of(line).skip(1).take(max_words);
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
@@ -135,7 +137,7 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
 /// or `sha256`. A word of fewer than six bytes is not a credential.
 ///
-/// In a pair, only the value counts, so `order=42` is not a credential.
+/// If the word is a pair, only its value is checked, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
     let name_end = ByteClass::KEY.run_end(word, 0);
@@ -151,9 +153,9 @@ fn is_credential(word: &[u8]) -> bool {
     word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
-/// Returns whether a word is a credential even without a key that proves this. The word must mix
-/// letters and digits, and must not be a name, a path, a version, a date, a measure, a placeholder
-/// or `key=value`.
+/// Returns whether a word is a credential by its form alone, for a word that no syntax marks as a
+/// value. The word must mix letters and digits, and must not be a name, a path, a URL, a
+/// version, a date, a measure, a placeholder or `key=value`.
 pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -201,11 +203,11 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
 }
 
 /// Returns whether a quoted text after `key: ` is the subject of a sentence: `` token: `lease_id`
-/// not found ``.
+/// not found ``. `name` is the text in quotes, and `rest` is the text after the closing quote.
 pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
-    // ` not found`, ` has expired`: not a bracket or the next field.
+    // A verb must follow, as in ` not found` and ` has expired`.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
     let is_verb = contains_word(VERBS, trim(first));
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password)

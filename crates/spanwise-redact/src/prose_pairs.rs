@@ -35,7 +35,7 @@ enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The key: the name before the value with the word before that name, and the name alone.
+    /// The possible keys: a name together with the word before it, and the name alone.
     keys: [Option<&'t str>; 2],
     /// The range of the word without the marks around it.
     start: usize,

@@ -210,7 +210,7 @@ enum Host {
     None,
 }
 
-/// Returns what begins at `start`, after an `@`.
+/// Classifies the text at `start`, after an `@`.
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
         // A socket, whose slashes may be encoded.
