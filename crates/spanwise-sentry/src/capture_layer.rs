@@ -185,7 +185,7 @@ impl CaptureLayer {
         });
     }
 
-    /// Returns whether a span that has outer spans begins a unit inside their unit: see [`Unit`].
+    /// Returns whether a span inside other spans begins a nested unit: see [`Unit`].
     fn begins_unit<S: SpanSubscriber>(
         &self,
         callsite: &'static Metadata<'static>,

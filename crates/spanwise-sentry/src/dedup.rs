@@ -145,7 +145,7 @@ impl Deduplicator {
         let mut seen = self.seen.lock();
         let expired = seen.by_key.extract_if(|_, entry| {
             // If there are repetitions without a sample, another thread is about to store the
-            // sample. So keep the entry.
+            // sample. So keep the entry, unless all windows are removed.
             let is_complete = entry.repetitions == 0 || entry.sample.is_some();
             now.is_none_or(|now| is_complete && now >= entry.until)
         });

@@ -43,7 +43,9 @@ pub(crate) fn redact_envelope(
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // These items contain counts, times and ids of sessions, and counts of losses.
+            // These items contain counts of sessions and losses, times, ids, the release and the
+            // environment. The `did` of a session is the id of the user, or else the e-mail address
+            // or the name of the user.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
