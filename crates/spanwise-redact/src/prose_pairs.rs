@@ -11,8 +11,8 @@
 //! ```
 //!
 //! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
-//! word, name, path, count or time. After blanks, and a key that is a plain word, it must be long
-//! and have small and capital letters and digits.
+//! word, name, path, count or time. After a key of plain words and blanks, it must be long and have
+//! small and capital letters and digits.
 
 use crate::{
     byte_class::ByteClass,
