@@ -158,7 +158,7 @@ const FILE_ENDINGS: [&[&str]; 8] = [
 ];
 
 /// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
-/// if there is none, or if the numbers are shown because they identify nobody.
+/// if there is none, or if the numbers are shown because they identify no person.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -229,7 +229,7 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
         || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
-/// Returns whether the words before four numbers say that these are a version or an identifier:
+/// Returns whether the words before four numbers announce a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
 fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     let from = start.saturating_sub(32);
@@ -286,7 +286,7 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
 }
 
 /// Returns the range of the public IPv6 address in `text[start..end]`, a run of hex digits, colons
-/// and dots. `None` if there is none, or if the address is shown because it identifies nobody.
+/// and dots. `None` if there is none, or if the address is shown because it identifies no person.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);

@@ -1,8 +1,8 @@
 //! Matches path rules inside JSON texts.
 //!
-//! The matcher keeps, for each depth of the document, the set of rule prefixes that match the
-//! current path. So each member and each array element costs as many steps as all rules together
-//! have segments, plus the length of its name. The depth of the document does not matter.
+//! For the current value and each value around it, the matcher stores the set of rule prefixes that
+//! match the path to that value. So a member or an array element costs one step for each segment of
+//! all rules, and one for each byte of its name. The depth of the document does not matter.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
