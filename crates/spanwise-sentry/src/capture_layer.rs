@@ -209,8 +209,8 @@ impl CaptureLayer {
         };
         // The span itself is not in the table yet.
         let outer = self.scope_spans(Some(id), ctx);
-        // An outer span that pins its request id keeps it for its unit, unless this span pins its
-        // own.
+        // If an outer span pins its request id, this span does not begin a unit, unless it pins
+        // its own request id.
         let pinned = outer.iter().filter(|span| span.pins(REQUEST_ID));
         if !pins_context(callsite) && pinned.filter_map(request_id_of).next().is_some() {
             return false;
