@@ -25,7 +25,7 @@ use crate::{
     scan::{self, Survey},
     scan_cost, sql_inserts,
     value_end::ValueSpan,
-    xml_elements,
+    xml_elements::Elements,
 };
 
 /// A rule that hides the value of a key.
@@ -354,8 +354,7 @@ impl Policy {
             }
         }
         if stats.may_have_xml_elements() {
-            let mut at = 0;
-            while let Some(element) = xml_elements::next(text, &mut at) {
+            for element in Elements::new(text) {
                 if let Some(found) = self.rule(text, element.name) {
                     matches.extend(found.match_in(text, element.start, element.end));
                 }

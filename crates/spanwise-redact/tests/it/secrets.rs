@@ -251,3 +251,19 @@ fn shortest_tokens_are_found_at_any_offset() {
         assert!(policy.counts().contains(&count), "{:?}", policy.counts());
     }
 }
+
+#[test]
+fn elements_inside_cdata_are_hidden() {
+    for text in [
+        "<payload><![CDATA[<password>«tulip»</password>]]></payload>",
+        "<payload>\n<![CDATA[<a><pin>«4821»</pin></a>]]>\n</payload><pin>«4822»</pin>",
+        "<![CDATA[ok]]><password><![CDATA[«tulip»]]></password>",
+        "<x><![CDATA[<password><![CDATA[«tulip» ]]> </password>]]></x>",
+        // A text that is truncated in a section.
+        "<payload><![CDATA[<password>«tulip»</password><na",
+        r#"{"body":"<payload><![CDATA[<password>«tulip»</password>]]></payload>","n":1}"#,
+        "<payload><![CDATA[<name>ada</name>]]></payload>",
+    ] {
+        check(text);
+    }
+}
