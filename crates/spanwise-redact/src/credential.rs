@@ -20,7 +20,10 @@ mod word_shapes;
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{contains_text, is_space, line_from, run_end, run_start, skip_space},
+    byte_search::{
+        contains_text, ends_with_word, is_boundary, is_space, line_from, run_end, run_start,
+        skip_space,
+    },
     scan_cost,
     word_lists::{
         NAMES, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains, contains_word,
@@ -234,8 +237,33 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
         return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
-    let near = || line_from(rest, 0, 48);
-    is_key(&["pass"])
-        && is_number
-        && (contains_text(near(), b"fail") || contains_text(near(), b"skip"))
+    is_key(&["pass"]) && is_number && has_test_count(line_from(rest, 0, 48))
 }
+
+/// Returns whether the text has a count of failed or skipped tests: `fail=0`, `"skipped": 2`.
+fn has_test_count(text: &[u8]) -> bool {
+    let is_gap = |byte| b" \"'\\".contains(&byte);
+    let is_count = |separator_at: usize| {
+        let name_end = run_start(text, separator_at, separator_at, is_gap);
+        let name = &text[ByteClass::KEY.run_start(text, name_end, name_end)..name_end];
+        let start = run_end(text, separator_at + 1, is_gap);
+        let end = ByteClass::DIGIT.run_end(text, start);
+        // `failed: 401 Unauthorized` is a status, but `failed: 2 skipped: 1` are counts.
+        let next = run_end(text, end, |byte| byte == b' ');
+        let next_end = ByteClass::KEY.run_end(text, next);
+        let is_sentence = text[separator_at] == b':'
+            && next_end > next
+            && !matches!(text.get(next_end), Some(b':' | b'='));
+        TEST_COUNTS
+            .iter()
+            .any(|count| ends_with_word(name, count.as_bytes()))
+            && end > start
+            && is_boundary(text, end)
+            && !is_sentence
+    };
+    let mut separators = (0..text.len()).filter(|at| matches!(text[*at], b'=' | b':'));
+    separators.any(is_count)
+}
+
+/// Names of the counts of tests that did not pass.
+const TEST_COUNTS: &[&str] = &["fail", "failed", "failures", "skip", "skipped"];

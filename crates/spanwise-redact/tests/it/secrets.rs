@@ -267,3 +267,22 @@ fn elements_inside_cdata_are_hidden() {
         check(text);
     }
 }
+
+#[test]
+fn numbers_near_test_counts_may_be_passwords() {
+    for text in [
+        "login user=ada pass=«482913» failed",
+        "pass: «482913» failed",
+        "pass: «482913» failed: 401 Unauthorized",
+        "login pass=«482913» failed, attempt=3",
+        "pass=«4821» skipped because failed_attempts=3",
+        "pass=«4821» fail_reason=7x",
+        "pass=12 fail=0",
+        "pass=12, skip=1 (2.1 s)",
+        "pass: 12, failed: 0",
+        "pass: 12 failed: 2 skipped: 1",
+        r#"{"body":"{\"pass\":12,\"total\":14,\"skipped\":2}"}"#,
+    ] {
+        check(text);
+    }
+}
