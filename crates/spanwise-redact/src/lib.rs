@@ -134,6 +134,7 @@ mod trigrams;
 mod urls;
 mod value_boundary;
 mod value_end;
+mod version_label;
 mod vocabulary;
 mod word_lists;
 mod xml_elements;

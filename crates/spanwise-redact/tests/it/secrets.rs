@@ -286,3 +286,50 @@ fn numbers_near_test_counts_may_be_passwords() {
         check(text);
     }
 }
+
+#[test]
+fn addresses_are_hidden_near_words_of_versions() {
+    for text in [
+        "websocket upgrade from «203.0.113.7»",
+        "websocket upgrade from «203.0.113.7» to «203.0.113.8»",
+        "connection upgraded to «203.0.113.7»",
+        "Upgrade: websocket from «203.0.113.7»",
+        "upgraded «203.0.113.7»",
+        "protocol version 3 from «203.0.113.7»",
+        "version 1.18 from «203.0.113.7»",
+        "version 1.18.0 from «203.0.113.7»",
+        "unsupported version, peer=«203.0.113.7»",
+        "unsupported version from «203.0.113.7»",
+        "unsupported version, «203.0.113.7»",
+        "sent version to «203.0.113.7»",
+        "version mismatch: «203.0.113.7»",
+        "server=«203.0.113.7» over «203.0.113.8»",
+        "oid: «44.1.2.3»",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn versions_of_four_numbers_are_shown() {
+    for text in [
+        "version 1.2.3.4",
+        "app_version=1.2.3.4 fw_ver: 1.2.3.4",
+        r#"{"version":"1.2.3.4","body":"{\"version\":\"1.2.3.4\"}"}"#,
+        "upgraded to 1.2.3.4",
+        "upgraded from 1.2.3.4 to 1.2.3.5",
+        "upgrading nginx from 123.123.123.123 to 123.123.123.124",
+        "upgrade from v1.2.3 to 1.2.3.4 failed",
+        "downgraded nginx to 1.2.3.4",
+        "version 1.2.3.4 -> 1.2.3.5",
+        "version changed from 1.2.3.4 to 1.2.3.5",
+        "expected version 1.2.3.4, got 1.2.3.5",
+        "version mismatch: expected 1.2.3.4, got 1.2.3.5",
+        "new version is 1.2.3.4",
+        "new version available: 1.2.3.4",
+        "version >= 1.2.3.4",
+        "versions `1.2.3.4` and `1.2.3.5`",
+    ] {
+        check(text);
+    }
+}
