@@ -333,3 +333,35 @@ fn versions_of_four_numbers_are_shown() {
         check(text);
     }
 }
+
+#[test]
+fn literals_in_sql_expressions_are_hidden() {
+    let insert = |values: &str| {
+        check(&format!(
+            "INSERT INTO users (name, password) VALUES ({values})"
+        ));
+    };
+    for value in [
+        "crypt('«hunter2»', gen_salt('bf'))",
+        "encode(digest(concat('«a)b»', \"«hunter2»\"), 'sha256'), 'hex')",
+        "aes_encrypt('«hunter2»', '«ke''y»')",
+        "X'«68756e74657232»'",
+        "_utf8mb4'«hunter2»'",
+        "U&'«hunter2»' UESCAPE '«!»'",
+        "'«hunter»' || '«2»'",
+        "CAST('«hunter2»' AS text)",
+        "«0x68756e74657232»",
+        " «4821» ",
+        // Nothing is a secret here.
+        "crypt($2, gen_salt('bf'))",
+        "digest(?, 'sha256')",
+        "NULL",
+        "now()",
+    ] {
+        insert(&format!("'ada', {value}"));
+        insert(&format!("lower('ada'), {value}"));
+    }
+    check(
+        r#"{"sql":"INSERT INTO users (name, password) VALUES (\"ada\", md5(\"«hunter2»\"))","n":1}"#,
+    );
+}
