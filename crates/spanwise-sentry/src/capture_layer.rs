@@ -136,8 +136,7 @@ impl CaptureLayer {
         let explains_failure = *origin.callsite.level() == Level::ERROR
             && !ptr::eq(unit, &raw const *self.outside_unit);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
-        let message = fields.message.as_deref();
-        if ignore.ignores_target(origin.target()) || ignore.ignores(message, &fields.errors) {
+        if ignore.ignores_target(origin.target()) || ignore.ignores(fields) {
             counts.ignored.add(1);
             return false;
         }
