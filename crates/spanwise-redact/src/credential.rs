@@ -186,9 +186,16 @@ pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
 
 /// Returns the word without the punctuation marks around it.
 fn trim(word: &[u8]) -> &[u8] {
-    let is_mark = |byte| b"\"'`()[]<>{},.;:!?|".contains(&byte);
-    let start = run_end(word, 0, is_mark);
-    &word[start..run_start(word, word.len(), word.len() - start, is_mark)]
+    trim_end(&word[run_end(word, 0, is_mark)..])
+}
+
+/// Returns the word without the punctuation marks after it.
+fn trim_end(word: &[u8]) -> &[u8] {
+    &word[..run_start(word, word.len(), word.len(), is_mark)]
+}
+
+fn is_mark(byte: u8) -> bool {
+    b"\"'`()[]<>{},.;:!?|".contains(&byte)
 }
 
 /// Returns whether the value of a parameter such as `code` consists of words: `NOT_FOUND`,

@@ -365,3 +365,15 @@ fn literals_in_sql_expressions_are_hidden() {
         r#"{"sql":"INSERT INTO users (name, password) VALUES (\"ada\", md5(\"«hunter2»\"))","n":1}"#,
     );
 }
+
+#[test]
+fn marked_words_of_names_are_hidden_whole() {
+    for text in [
+        "full_name=«Ada \"Lovelace»\"",
+        "full_name=«Ada Maria [Lovelace»], n=1",
+        "full_name: «Ada 'Lovelace»' n=1",
+        "full_name=«Ada Lovelace», n=1",
+    ] {
+        check(text);
+    }
+}
