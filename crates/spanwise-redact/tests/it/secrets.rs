@@ -377,3 +377,26 @@ fn marked_words_of_names_are_hidden_whole() {
         check(text);
     }
 }
+
+#[test]
+fn path_rules_show_absent_values() {
+    let policy = Policy::secrets().hide("items[*].card").unwrap();
+    for text in [
+        r#"{"items":[{"card":null}]}"#,
+        r#"{"items":[{"card":""},{"card":"***"}]}"#,
+    ] {
+        assert_eq!(policy.text(text), text);
+    }
+    for (text, expected) in [
+        (
+            r#"{"items":[{"card":false},{"card":0},{"card":" "}]}"#,
+            r#"{"items":[{"card":"[REDACTED]"},{"card":"[REDACTED]"},{"card":"[REDACTED]"}]}"#,
+        ),
+        (
+            r#"{"items":[{"card":{"no":null}},{"card":[]}]}"#,
+            r#"{"items":[{"card":"[REDACTED]"},{"card":"[REDACTED]"}]}"#,
+        ),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+}
