@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        contains_text, ends_escape, ends_with_word, is_boundary, matches_at, out_of_escape, rfind,
-        run_end, run_start,
+        ends_escape, ends_with_word, is_boundary, matches_at, out_of_escape, rfind, run_end,
+        run_start,
     },
-    scan_cost,
+    scan_cost, version_label,
 };
 
 /// Returns the range of the e-mail address around the `@` at `at`. `None` if there is none.
@@ -158,7 +158,7 @@ const FILE_ENDINGS: [&[&str]; 8] = [
 ];
 
 /// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
-/// if there is none, or if the numbers are shown because they identify nobody.
+/// if there is none, or if the numbers are shown because they identify no person.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -197,7 +197,8 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let address = Ipv4Addr::from(octets);
     let is_shown = is_special_use_v4(address)
         || is_large_network(text, end, &address.octets(), 24)
-        || has_version_label(text, start, address);
+        || is_object_id(text, start, address)
+        || version_label::is_before(text, start, end);
     (!is_shown).then_some(end)
 }
 
@@ -229,27 +230,12 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
         || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
-/// Returns whether the words before four numbers say that these are a version or an identifier:
-/// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
-fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
-    let from = start.saturating_sub(32);
-    let before = &text[from..start];
-    scan_cost::add(before.len());
-    let line_break_at = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
-    let before = &before[line_break_at.map_or(0, |at| at + 1)..];
+/// Returns whether the numbers at `start` are an object identifier: `OID 1.3.6.1`. The first number
+/// of an identifier is 0, 1 or 2.
+fn is_object_id(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     let is_gap = |byte| b" \t:='\"([".contains(&byte);
-    let word_end = run_start(before, before.len(), before.len(), is_gap);
-    let word = &before[ByteClass::KEY.run_start(before, word_end, word_end)..word_end];
-    // The first number of an object identifier is 0, 1 or 2.
-    if ends_with_word(word, b"oid") {
-        return address.octets()[0] <= 2;
-    }
-    let mut endings = ["version", "ver", "release", "build", "firmware", "revision"].iter();
-    if endings.any(|ending| ends_with_word(word, ending.as_bytes())) {
-        return true;
-    }
-    let stems = [&b"upgrad"[..], b"downgrad", b"version"];
-    stems.iter().any(|stem| contains_text(before, stem))
+    let word_end = run_start(text, start, 32, is_gap);
+    address.octets()[0] <= 2 && ends_with_word(&text[..word_end], b"oid")
 }
 
 /// Returns whether a prefix length follows the address that ends at `address_end`, so that both
@@ -286,7 +272,7 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
 }
 
 /// Returns the range of the public IPv6 address in `text[start..end]`, a run of hex digits, colons
-/// and dots. `None` if there is none, or if the address is shown because it identifies nobody.
+/// and dots. `None` if there is none, or if the address is shown because it identifies no person.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);

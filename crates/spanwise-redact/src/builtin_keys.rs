@@ -5,8 +5,8 @@
 //! adds the plural. After `=` the words must be the whole key, or the whole part after its last
 //! dot.
 
-/// Words that make a key secret at any position, unless the key ends in [`SHOWN`] words or one of
-/// [`DESCRIPTIVE_WORDS`], or begins with one of [`QUESTION_WORDS`].
+/// Words that make a key secret at any position. Exceptions are keys that end in [`SHOWN`] words or
+/// one of [`DESCRIPTIVE_WORDS`], and keys that begin with one of [`QUESTION_WORDS`].
 pub(crate) const STRONG: &[&str] = &[
     "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",

@@ -12,8 +12,8 @@ pub(crate) const BLOCK_LEN: usize = 64;
 /// The number of bytes by which the start of a literal is recognized.
 pub(crate) const PREFIX_LEN: usize = 3;
 
-/// The length of a window: a block, and the bytes after it of a prefix that begins at its last
-/// position.
+/// The length of a window: a block, and the bytes after the block that belong to a prefix at its
+/// last position.
 pub(crate) const WINDOW_LEN: usize = BLOCK_LEN + PREFIX_LEN - 1;
 
 /// The length of the window of half a block.
@@ -79,7 +79,7 @@ impl PrefixTables {
     }
 }
 
-/// The characters of numbers and accounts in a block, a bit each.
+/// The digits, capitals and marks of a block, with one bit for each position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Digits {
     pub(crate) digits: u64,

@@ -1,15 +1,17 @@
 //! Distinguishes credentials from prose in the text after a secret key.
 //!
-//! A secret key does not prove that a secret follows. The notation of the key and its value selects
-//! one of three readings:
+//! A key such as `password` does not prove that a password follows. The notation of the key and its
+//! value selects one of three readings:
 //!
 //! - **Strict**, after `=`, in quotes, and after a quoted key, because a machine wrote the value.
-//!   Everything is a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
+//!   Everything is a credential except a [value that reveals nothing](is_nothing) and a
+//!   [placeholder](is_placeholder).
 //! - **Loose**, after `key: `, because a sentence is as likely as a value. [`read_after_colon`]
 //!   shows states, sentences, names of errors, counts and statuses.
-//! - **Phrases**, after keys of secrets that consist of words. All words are the value.
+//! - **Phrases**, after the keys of secrets that consist of words, such as `seed_phrase`. The value
+//!   is all words that follow.
 //!
-//! User rules hide every value that is not absent, so they do not use these readings.
+//! User rules do not use these readings. They hide every value except an absent one.
 
 mod extent;
 mod placeholder;
@@ -18,7 +20,10 @@ mod word_shapes;
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{contains_text, is_space, line_from, run_end, run_start, skip_space},
+    byte_search::{
+        contains_text, ends_with_word, is_boundary, is_space, line_from, run_end, run_start,
+        skip_space,
+    },
     scan_cost,
     word_lists::{
         NAMES, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains, contains_word,
@@ -30,7 +35,7 @@ use word_shapes::{is_error_name, is_measure, is_name, is_path};
 pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
-/// Sentences are read up to this length, in bytes.
+/// The maximum length of a line that is read as a sentence, in bytes. A longer line is cut.
 pub(crate) const MAX_LINE_LEN: usize = 96;
 
 /// The reading of an unquoted value after `key: `.
@@ -38,9 +43,9 @@ pub(crate) const MAX_LINE_LEN: usize = 96;
 pub(crate) enum ValueReading {
     /// Not a credential: a sentence, a state, a count.
     Prose,
-    /// A credential. The grammar delimits the value.
+    /// A credential. It ends where the grammar of [`pair_lexer`](crate::pair_lexer) ends a value.
     Value,
-    /// A credential after words. This many bytes are hidden.
+    /// Words with a credential after them. The first `n` bytes are hidden, through the credential.
     Through(usize),
 }
 
@@ -53,7 +58,7 @@ pub(crate) enum KeySubject {
     Password,
     /// Digits: a PIN, a one-time password.
     Code,
-    /// A thing that also has a state: a token, a session.
+    /// Anything else, such as a token or a session, which may also have a state.
     Thing,
     /// PII of several words: a name, an address.
     Person,
@@ -89,7 +94,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
         return ValueReading::Value;
     }
-    // `wrong password: got tulip9931` contains the password.
+    // In `wrong password: got tulip9931`, the credential follows the first word.
     let through_credential = |max_words: usize| {
         let mut words = words_of(line).skip(1).take(max_words);
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
@@ -135,7 +140,7 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
 /// or `sha256`. A word of fewer than six bytes is not a credential.
 ///
-/// In a pair, only the value counts, so `order=42` is not a credential.
+/// If the word is a pair, only its value is checked, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
     let name_end = ByteClass::KEY.run_end(word, 0);
@@ -151,9 +156,9 @@ fn is_credential(word: &[u8]) -> bool {
     word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
-/// Returns whether a word is a credential even without a key that proves this. The word must mix
-/// letters and digits, and must not be a name, a path, a version, a date, a measure, a placeholder
-/// or `key=value`.
+/// Returns whether a word is a credential by its form alone, for a word that no syntax marks as a
+/// value. The word must mix letters and digits, and must not be a name, a path, a URL, a
+/// version, a date, a measure, a placeholder or `key=value`.
 pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -181,9 +186,16 @@ pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
 
 /// Returns the word without the punctuation marks around it.
 fn trim(word: &[u8]) -> &[u8] {
-    let is_mark = |byte| b"\"'`()[]<>{},.;:!?|".contains(&byte);
-    let start = run_end(word, 0, is_mark);
-    &word[start..run_start(word, word.len(), word.len() - start, is_mark)]
+    trim_end(&word[run_end(word, 0, is_mark)..])
+}
+
+/// Returns the word without the punctuation marks after it.
+fn trim_end(word: &[u8]) -> &[u8] {
+    &word[..run_start(word, word.len(), word.len(), is_mark)]
+}
+
+fn is_mark(byte: u8) -> bool {
+    b"\"'`()[]<>{},.;:!?|".contains(&byte)
 }
 
 /// Returns whether the value of a parameter such as `code` consists of words: `NOT_FOUND`,
@@ -201,11 +213,11 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
 }
 
 /// Returns whether a quoted text after `key: ` is the subject of a sentence: `` token: `lease_id`
-/// not found ``.
+/// not found ``. `name` is the text in quotes, and `rest` is the text after the closing quote.
 pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
-    // ` not found`, ` has expired`: not a bracket or the next field.
+    // A verb must follow, as in ` not found` and ` has expired`.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
     let is_verb = contains_word(VERBS, trim(first));
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password)
@@ -232,8 +244,33 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
         return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
-    let near = || line_from(rest, 0, 48);
-    is_key(&["pass"])
-        && is_number
-        && (contains_text(near(), b"fail") || contains_text(near(), b"skip"))
+    is_key(&["pass"]) && is_number && has_test_count(line_from(rest, 0, 48))
 }
+
+/// Returns whether the text has a count of failed or skipped tests: `fail=0`, `"skipped": 2`.
+fn has_test_count(text: &[u8]) -> bool {
+    let is_gap = |byte| b" \"'\\".contains(&byte);
+    let is_count = |separator_at: usize| {
+        let name_end = run_start(text, separator_at, separator_at, is_gap);
+        let name = &text[ByteClass::KEY.run_start(text, name_end, name_end)..name_end];
+        let start = run_end(text, separator_at + 1, is_gap);
+        let end = ByteClass::DIGIT.run_end(text, start);
+        // `failed: 401 Unauthorized` is a status, but `failed: 2 skipped: 1` are counts.
+        let next = run_end(text, end, |byte| byte == b' ');
+        let next_end = ByteClass::KEY.run_end(text, next);
+        let is_sentence = text[separator_at] == b':'
+            && next_end > next
+            && !matches!(text.get(next_end), Some(b':' | b'='));
+        TEST_COUNTS
+            .iter()
+            .any(|count| ends_with_word(name, count.as_bytes()))
+            && end > start
+            && is_boundary(text, end)
+            && !is_sentence
+    };
+    let mut separators = (0..text.len()).filter(|at| matches!(text[*at], b'=' | b':'));
+    separators.any(is_count)
+}
+
+/// Names of the counts of tests that did not pass.
+const TEST_COUNTS: &[&str] = &["fail", "failed", "failures", "skip", "skipped"];

@@ -1,11 +1,12 @@
 //! Matches path rules inside JSON texts.
 //!
-//! The matcher keeps, for each depth of the document, the set of rule prefixes that match the
-//! current path. So each member and each array element costs as many steps as all rules together
-//! have segments, plus the length of its name. The depth of the document does not matter.
+//! For the current value and each value around it, the matcher stores the set of rule prefixes that
+//! match the path to that value. So a member or an array element costs one step for each segment of
+//! all rules, and one for each byte of its name. The depth of the document does not matter.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
+    credential::is_absent,
     json_strings::JsonReader,
     key_pattern::{Segment, add_empty_prefix, advance, parts},
     key_rules::KeyRules,
@@ -224,17 +225,24 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Leaves a value that ends at the position of the reader, and records a match if a rule hides
-    /// the value.
+    /// the value. An absent value is shown.
     fn close(&mut self, value: Option<OpenValue>, end: End) {
         let Some(value) = value else { return };
         self.prefixes.pop();
         let Some(rule) = value.rule else { return };
         let is_string = self.reader.text.get(value.start) == Some(&b'"') && end == End::Read;
         let value_end = self.reader.at;
-        let start = value.start.min(value_end);
+        let start = value.start.min(value_end) + usize::from(is_string);
+        let value_end = value_end - usize::from(is_string);
+        let content = &self.reader.text[start..value_end];
+        // Each container around a value has the bytes of the value, too, so only a value without
+        // members is read again.
+        if !content.starts_with(b"{") && !content.starts_with(b"[") && is_absent(content) {
+            return;
+        }
         self.matches.push(Match {
-            start: start + usize::from(is_string),
-            end: value_end - usize::from(is_string),
+            start,
+            end: value_end,
             rule: Rule::Key {
                 rule,
                 key_range: value.name,

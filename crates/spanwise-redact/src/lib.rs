@@ -40,7 +40,7 @@
 //! (`the password is tulip`). It does not read base64, compressed text, the `Debug` of bytes, or a
 //! secret that is split over two fields. A number under a harmless name is shown, even if it is a
 //! card number. Pairs in a list, such as `("password", "x")`, are not recognized. After `key: `,
-//! states and sentences are shown: `password: expired`. `docs/redaction.md` lists all limits.
+//! states and sentences are shown: `password: expired`. `docs/redaction.md` lists more limits.
 //!
 //! # Behaviour
 //!
@@ -134,6 +134,7 @@ mod trigrams;
 mod urls;
 mod value_boundary;
 mod value_end;
+mod version_label;
 mod vocabulary;
 mod word_lists;
 mod xml_elements;

@@ -1,7 +1,8 @@
-//! Searches a text for the positions where a number or an account may begin.
+//! Finds the positions at which a card, a social security number, an IPv4 address or an IBAN may
+//! begin.
 //!
-//! Most texts have digits, but few have thirteen of them in a row. So runs of digits are found in
-//! blocks, and only a long run is read.
+//! Most texts have digits, but few have enough of them close together. So the digits of a whole
+//! block are found at once, and only the positions that remain are read byte by byte.
 
 use crate::{
     Detector, addresses,
@@ -12,8 +13,8 @@ use crate::{
     numbers, scan_cost,
 };
 
-/// Calls `found` with the result of each detector at each position where it may match, in the
-/// order of the text.
+/// Calls `found` with the result of a detector, for each position at which the detector may match.
+/// The positions are in ascending order. The result is `None` if the detector does not match.
 pub(crate) fn each_number(
     text: &[u8],
     stats: CharStats,
@@ -37,20 +38,22 @@ pub(crate) fn each_number(
     }
 }
 
-/// The number of blocks that are read at once.
+/// The maximum number of blocks that are read at once.
 const MAX_BLOCKS: usize = 8;
 
-/// A card in digits and single separators is at least this long.
+/// The minimum length of a card number, with or without separators, in bytes.
 const MIN_CARD_LEN: usize = 13;
 
-/// The number of positions that a block decides about. The rest of the block shows what follows
-/// them: a card, and the digit after its last separator.
+/// The number of positions in a block at which a number is searched. Blocks overlap: the bytes
+/// after these positions are also the start of the next block. They are enough to recognize a card
+/// that begins at the last position.
 const OWN_LEN: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
-/// A bit for each position that a block decides about.
+/// The bits of these positions.
 const OWN: u64 = (1 << OWN_LEN) - 1;
 
-/// Returns whether a card may begin with a run of this many digits: its first group, or the whole
-/// card. The count is at least 14 for a run that ends beyond its block.
+/// Returns whether a card may begin with a run of this many digits: the first group, or the whole
+/// card. For a run that ends beyond its block, `digits` counts only the part in the block, which is
+/// at least [`MIN_CARD_LEN`].
 fn may_begin_card(digits: u32) -> bool {
     matches!(digits, 4 | 6 | 8) || digits >= MIN_CARD_LEN as u32
 }
@@ -58,7 +61,8 @@ fn may_begin_card(digits: u32) -> bool {
 struct NumberSearch<'t> {
     text: &'t [u8],
     stats: CharStats,
-    /// The position of the first backslash after the position from which one was last searched.
+    /// The first backslash that the last search found, or `usize::MAX` if there was none. 0 before
+    /// the first search.
     backslash_at: usize,
 }
 
@@ -77,33 +81,34 @@ impl NumberSearch<'_> {
             capitals,
             marks,
         } = block;
-        // Digits with at most one other byte between them. A bit of `seven` means that such digits
-        // go on for seven bytes, as in the shortest address.
+        // `joined` has the digits, and each other byte that is between two digits. A bit of `seven`
+        // is set if seven such bytes begin there. Seven is the length of the shortest address.
         let joined = digits | digits << 1 & digits >> 1;
         let two = joined & joined >> 1;
         let four = two & two >> 2;
         let seven = four & four >> 3;
-        // A country and two check digits.
-        let accounts = capitals & capitals >> 1 & digits >> 2 & digits >> 3 & OWN;
-        if seven | accounts == 0 {
+        // Two capitals for the country, and two check digits.
+        let ibans = capitals & capitals >> 1 & digits >> 2 & digits >> 3 & OWN;
+        if seven | ibans == 0 {
             return;
         }
-        let accounts = if self.stats.digits >= 8 { accounts } else { 0 };
+        let ibans = if self.stats.digits >= 8 { ibans } else { 0 };
         let cards = seven & seven >> (MIN_CARD_LEN - 7);
-        // The first mark of an address or a social security number.
+        // An address or a social security number has a mark after one to three digits.
         let marked = seven & (marks >> 1 | marks >> 2 | marks >> 3);
         let mut numbers = digits & (cards | marked) & OWN;
-        // A number also begins inside a run of digits, after an escape such as `\u0031`.
+        // A number begins at the start of a run of digits. It may also begin inside a run, after
+        // an escape such as `\u0031`.
         if numbers != 0 && !self.may_have_escape(base) {
             numbers &= !(digits << 1 | digit_before);
         }
-        let mut starts = numbers | accounts;
+        let mut starts = numbers | ibans;
         while starts != 0 {
             let bit = starts.trailing_zeros();
             starts &= starts - 1;
             let at = base + bit as usize;
             if digits >> bit & 1 == 0 {
-                self.account(at, found);
+                self.iban(at, found);
             } else {
                 let group = (!(digits >> bit)).trailing_zeros();
                 let may_be_card = cards >> bit & 1 != 0 && may_begin_card(group);
@@ -112,7 +117,8 @@ impl NumberSearch<'_> {
         }
     }
 
-    fn account(&self, at: usize, found: &mut impl FnMut(Detector, Option<(usize, usize)>)) {
+    /// Checks for an IBAN at `at`.
+    fn iban(&self, at: usize, found: &mut impl FnMut(Detector, Option<(usize, usize)>)) {
         let is_country = self.text[at].is_ascii_uppercase();
         if is_country
             && let Some(end) = numbers::iban(self.text, at)
@@ -122,6 +128,7 @@ impl NumberSearch<'_> {
         }
     }
 
+    /// Checks for a card, a social security number and an IPv4 address at `at`.
     fn number(
         &self,
         at: usize,

@@ -42,8 +42,8 @@
 //! A `,`, `;` or `&` separates pairs only before white space, a bracket, a quote, a key or the end
 //! of the text.
 //!
-//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes the pair,
-//! and no white space is in between. A name after `::` is a module, not a key before `:`. A
+//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes it. There
+//! must be no white space in between. A name after `::` is a module, not a key before `:`. A
 //! backslash before a name may begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so
 //! both are tried.
 

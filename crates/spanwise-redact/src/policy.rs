@@ -103,6 +103,9 @@ enum RulesVerdict {
 }
 
 /// The replacement for a value that a rule hides.
+///
+/// Inside a text, a value that is not one plain string becomes [`REDACTED`] with every action.
+/// Examples are a list, and a string with a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Action {
@@ -218,8 +221,8 @@ impl Policy {
     }
 
     /// Creates a policy that shows the values of these keys only. Shown texts and messages are
-    /// still scanned. [`hide`](Self::hide) hides an allowed key again, and [`show`](Self::show)
-    /// allows another key.
+    /// still scanned for secrets and PII. [`hide`](Self::hide) hides an allowed key again, and
+    /// [`show`](Self::show) allows another key.
     ///
     /// # Errors
     /// If a key is invalid.

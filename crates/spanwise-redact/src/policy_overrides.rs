@@ -194,7 +194,7 @@ impl FromStr for PolicyOverrides {
                     changes.change(word, sign == "+", text)?;
                     continue;
                 }
-                (None, _) => {
+                (_, "") => {
                     format!(
                         "`{text}` has an empty part: it is `on`, `off`, or keys such as `+employee_no,-session`"
                     )

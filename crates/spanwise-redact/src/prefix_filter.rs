@@ -82,7 +82,7 @@ impl PrefixFilter {
         }
     }
 
-    /// Returns which of these positions may begin a literal.
+    /// Returns the candidates: those of `positions` at which a literal may begin.
     #[inline]
     pub(crate) fn candidates<'f>(
         &'f self,

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
-//! word, name, path, count or time. After blanks, and a key that is a plain word, it must be long
-//! and have small and capital letters and digits.
+//! word, name, path, count or time. After a key of plain words and blanks, it must be long and have
+//! small and capital letters and digits.
 
 use crate::{
     byte_class::ByteClass,
@@ -35,7 +35,7 @@ enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The key: the name before the value with the word before that name, and the name alone.
+    /// The possible keys: a name together with the word before it, and the name alone.
     keys: [Option<&'t str>; 2],
     /// The range of the word without the marks around it.
     start: usize,

@@ -40,7 +40,8 @@ impl PseudonymKey {
     /// Reads the key from a file and trims white space.
     ///
     /// # Errors
-    /// If the file cannot be read, or has less than 16 bytes or more than 4,096.
+    /// If the file cannot be read, has more than 4,096 bytes, or has fewer than 16 bytes after
+    /// trimming.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ParseError> {
         let path = path.as_ref();
         let cannot = |why: &dyn fmt::Display| {

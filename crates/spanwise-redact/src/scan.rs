@@ -311,7 +311,7 @@ impl TokenScan<'_> {
                 return None;
             }
             let (start, end) = token.secret(text, at, &mut self.runs)?;
-            // Keep the letter of an escape such as `\\r`.
+            // The letter of an escape such as `\\r` is not part of the secret.
             let start = after_escape(text, start).min(end);
             Some(Match::by(token.detector, (start, end)))
         })

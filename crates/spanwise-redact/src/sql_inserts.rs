@@ -3,14 +3,23 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        ends_with_word, find, find2, is_space, matches_at, quote_at, run_end, run_start, skip_space,
+        backslashes_before, ends_with_word, find, find2, is_space, matches_at, run_end, run_start,
+        skip_space,
     },
     normalized_key::MAX_KEY_LEN,
     scan_cost, value_end,
+    word_lists::contains_word,
 };
 
 /// Statements with more columns are skipped.
 const MAX_COLUMNS: usize = 64;
+
+/// Arguments of functions that name an algorithm or an encoding.
+#[rustfmt::skip]
+const ALGORITHMS: &[&str] = &[
+    "bf", "xdes", "des", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha2_256",
+    "sha2_512", "hex", "base64", "escape", "utf8", "utf-8", "utf8mb4",
+];
 
 /// Calls `found` with the rule, the start and the end of each literal in a column that a rule
 /// hides.
@@ -41,12 +50,12 @@ pub(crate) fn literals<'t, R>(
             continue;
         }
         while let Some(row) = row_at(bytes, at) {
-            let (literals, end) = values_of(bytes, row);
+            let (values, end) = values_of(bytes, row);
             at = end + usize::from(bytes.get(end) == Some(&b')'));
-            if literals.len() == rules.len() {
-                for (rule, (start, end)) in rules.iter().zip(literals) {
-                    if let Some(rule) = rule.as_ref().filter(|_| start < end) {
-                        found(rule, start, end);
+            if values.len() == rules.len() {
+                for (rule, value) in rules.iter().zip(values) {
+                    if let Some(rule) = rule {
+                        literals_of(bytes, value, |start, end| found(rule, start, end));
                     }
                 }
             } else if let Some(rule) = rules.iter().flatten().next()
@@ -66,12 +75,12 @@ fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
     let mut values = Vec::new();
     let mut at = start;
     loop {
-        let (start, end, after) = value(text, at);
-        values.push((start, end));
-        if text.get(after) != Some(&b',') {
-            return (values, after);
+        let end = end_of_value(text, at);
+        values.push((at, end));
+        if text.get(end) != Some(&b',') {
+            return (values, end);
         }
-        at = after + 1;
+        at = end + 1;
     }
 }
 
@@ -110,30 +119,42 @@ fn row_at(text: &[u8], at: usize) -> Option<usize> {
     (text.get(open_at) == Some(&b'(')).then_some(open_at + 1)
 }
 
-/// Returns the start and the end of a value, and the position of the `,` or `)` after it. The start
-/// and the end are equal for a value that is neither a literal nor a number.
-fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
-    let start = skip_space(text, at);
-    // `N'…'`, `E'…'`
-    let prefix = start + usize::from(matches!(text.get(start), Some(b'N' | b'n' | b'E' | b'e')));
-    let quoted = [start, prefix].into_iter();
-    if let Some(((mark, slashes), from)) = quoted.filter_map(|at| quote_at(text, at)).next() {
-        let end = end_of_literal(text, from, mark, slashes);
-        let after = (end + slashes + 1).min(text.len());
-        return (from, end, end_of_value(text, after));
+/// Calls `found` with the start and the end of each literal in `text[start..end]`, the expression
+/// of a value: `crypt('…', gen_salt('bf'))`, `X'…'`. A number is a literal only if it is the whole
+/// value.
+fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(usize, usize)) {
+    let mut at = start;
+    let mut is_argument = false;
+    while let Some(quote_at) = find2(&text[..end], *b"\"'", at) {
+        is_argument |= text[at..quote_at].contains(&b'(');
+        let (literal_end, after) = end_of_literal(text, start, quote_at);
+        let literal = (quote_at + 1, literal_end.min(end));
+        if !is_argument || !contains_word(ALGORITHMS, &text[literal.0..literal.1]) {
+            found(literal.0, literal.1);
+        }
+        at = after;
     }
-    let after = end_of_value(text, start);
-    let is_number = start < after && text[start..after].iter().all(u8::is_ascii_digit);
-    (start, if is_number { after } else { start }, after)
+    let number_start = skip_space(text, start).min(end);
+    let number = text[number_start..end].trim_ascii_end();
+    if at == start
+        && number.first().is_some_and(u8::is_ascii_digit)
+        && ByteClass::ALNUM.has_all(number)
+    {
+        found(number_start, number_start + number.len());
+    }
 }
 
-/// Returns the end of a literal. A doubled quote is part of it.
-fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
-    let mut from = start;
+/// Returns the end of the literal whose opening quote is at `quote_at`, and the end of its closing
+/// quote. A doubled quote is part of the literal. The backslashes before the quotes are those of
+/// an enclosing string, and do not begin before `start`.
+fn end_of_literal(text: &[u8], start: usize, quote_at: usize) -> (usize, usize) {
+    let mark = text[quote_at];
+    let slashes = backslashes_before(&text[start..], quote_at - start);
+    let mut from = quote_at + 1;
     loop {
         let end = value_end::closing_quote(text, from, mark, slashes);
         if slashes > 0 || text.get(end + 1) != Some(&mark) {
-            return end;
+            return (end, (end + slashes + 1).min(text.len()));
         }
         from = end + 2;
     }
@@ -144,15 +165,17 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
     while let Some(byte) = text.get(at) {
+        at = match byte {
+            b',' | b')' if depth == 0 => return at,
+            b'"' | b'\'' => end_of_literal(text, start, at).1,
+            _ => at + 1,
+        };
         match byte {
             b'(' => depth += 1,
-            b')' if depth > 0 => depth -= 1,
-            b',' | b')' if depth == 0 => return at,
-            b'"' | b'\'' => at = value_end::closing_quote(text, at + 1, *byte, 0),
+            b')' => depth -= 1,
             _ => {}
         }
         scan_cost::add(1);
-        at += 1;
     }
     text.len()
 }

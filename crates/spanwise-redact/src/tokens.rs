@@ -39,8 +39,8 @@ pub(crate) enum TokenTail {
     Between((ByteClass, usize), (ByteClass, usize)),
     /// Exactly `n` capitals and digits at the end of a word.
     AwsKey(usize),
-    /// The rest of a path after the first number of segments. The second number is the minimum
-    /// length of the rest.
+    /// The rest of a path. The first number is the number of segments before the rest, and the
+    /// second is the minimum length of the rest.
     Path(usize, usize),
     Uuid,
     Jwt,

@@ -141,8 +141,8 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 /// Returns the `@` that ends the password starting at `start`.
 ///
 /// That is the last `@` before a host, up to white space. If no `@` precedes a host, it is the last
-/// `@`. A quote that closes the text around the URL ends the search, unless a host with its port or
-/// path follows, because a password may contain such quotes.
+/// `@`. A quote that closes the text around the URL ends the search. The search continues if a host
+/// with its port or path follows the quote, because a password may contain such quotes.
 ///
 /// If there is no `@` up to white space, the password may contain spaces. It then ends at the next
 /// `@` of the line, if that is near and precedes a host.
@@ -210,7 +210,7 @@ enum Host {
     None,
 }
 
-/// Returns what begins at `start`, after an `@`.
+/// Classifies the text at `start`, after an `@`.
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
         // A socket, whose slashes may be encoded.

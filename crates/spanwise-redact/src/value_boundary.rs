@@ -125,8 +125,8 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
 /// Returns whether the value ends at the backslashes whose end is `at`.
 ///
 /// The value ends if an escape of the form `\u00XX`, white space or the end of the text follows the
-/// backslashes. At an escaped line break or tab, the value ends only if a space, a quote, another
-/// escape, a key or the end of the text follows.
+/// backslashes. It also ends at an escaped line break or tab with one of these after it: a space, a
+/// quote, another escape, a key, the end of the text.
 fn ends_at_backslashes(text: &[u8], at: usize) -> bool {
     match text.get(at) {
         None => true,

@@ -73,8 +73,8 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
 }
 
 /// Returns the range of the value after the quote that ends at `start`. A doubled quote is part of
-/// the value (`'it''s'`), three quotes enclose several lines, and a quote before a word ends
-/// nothing.
+/// the value (`'it''s'`), and so is a quote directly before a word. Three quotes enclose several
+/// lines.
 pub(crate) fn quoted(
     text: &[u8],
     start: usize,

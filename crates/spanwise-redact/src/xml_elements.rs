@@ -2,7 +2,7 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{find, find_text, matches_at, run_end, skip_space},
+    byte_search::{find, find_text, is_space, matches_at, run_end, run_start, skip_space},
 };
 
 /// The name of an element, and the range of the text in the element.
@@ -13,58 +13,99 @@ pub(crate) struct Element<'t> {
     pub(crate) end: usize,
 }
 
-/// Returns the next element with a text, from `*at` on.
-pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
-    const MAX_TAG_LEN: usize = 256;
-    let bytes = text.as_bytes();
-    loop {
-        let tag_at = find(bytes, b'<', *at)?;
-        *at = tag_at + 1;
-        // A namespace prefix is not part of the name.
-        let mut name_start = tag_at + 1;
-        let mut name_end = ByteClass::KEY.run_end(bytes, name_start);
-        if bytes.get(name_end) == Some(&b':') {
-            name_start = name_end + 1;
-            name_end = ByteClass::KEY.run_end(bytes, name_start);
+/// The elements of a text that contain text. Elements in a CDATA section are included, because a
+/// section often contains a whole document.
+pub(crate) struct Elements<'t> {
+    text: &'t str,
+    at: usize,
+    /// The end of the last section. The sections that open in it also end there.
+    section: SectionEnd,
+}
+
+/// The end of a CDATA section.
+#[derive(Debug, Clone, Copy, Default)]
+struct SectionEnd {
+    /// The position of the `]]>`, or the end of the text.
+    close_at: usize,
+    /// The end of the text in the section, without white space.
+    text_end: usize,
+    /// The position of the tag after the section, if there is one.
+    tag_at: usize,
+}
+
+/// The maximum length of a tag after its name, in bytes.
+const MAX_TAG_LEN: usize = 256;
+
+impl<'t> Elements<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            section: SectionEnd::default(),
         }
-        let near = &bytes[..bytes.len().min(name_end + MAX_TAG_LEN)];
-        let close_at = run_end(near, name_end, |byte| !matches!(byte, b'<' | b'>'));
-        let is_tag = name_end > name_start
-            && matches!(bytes.get(name_end), Some(b'>' | b' ' | b'\t' | b'\n'));
-        if !is_tag || near.get(close_at) != Some(&b'>') || near[close_at - 1] == b'/' {
-            continue;
+    }
+
+    /// Returns the end of the section with the content from `start` on.
+    fn section_end(&mut self, start: usize) -> SectionEnd {
+        // Not searched again for each section in a section, so that the time is linear.
+        if start > self.section.close_at {
+            let bytes = self.text.as_bytes();
+            let close_at = find_text(bytes, b"]]>", start).unwrap_or(bytes.len());
+            self.section = SectionEnd {
+                close_at,
+                text_end: run_start(bytes, close_at, close_at - start, is_space),
+                tag_at: skip_space(bytes, bytes.len().min(close_at + 3)),
+            };
         }
-        let from = skip_space(bytes, close_at + 1);
-        let data = b"<![CDATA[";
-        let (from, to) = if bytes[from..].starts_with(data) {
-            let from = from + data.len();
-            let to = find_text(bytes, b"]]>", from)?;
-            // A CDATA section contains no element.
-            *at = to;
-            (from, to)
-        } else {
-            (from, find(bytes, b'<', from)?)
-        };
-        let end_tag_at = if bytes[to..].starts_with(b"]]>") {
-            skip_space(bytes, to + 3)
-        } else {
-            to
-        };
-        let name = &bytes[tag_at + 1..name_end];
-        let is_closed =
-            bytes[end_tag_at..].starts_with(b"</") && matches_at(bytes, end_tag_at + 2, name);
-        let text_len = bytes[from..to].trim_ascii_end().len();
-        if !is_closed || text_len == 0 {
-            continue;
+        self.section
+    }
+}
+
+impl<'t> Iterator for Elements<'t> {
+    type Item = Element<'t>;
+
+    fn next(&mut self) -> Option<Element<'t>> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let tag_at = find(bytes, b'<', self.at)?;
+            self.at = tag_at + 1;
+            // A namespace prefix is not part of the name.
+            let mut name_start = tag_at + 1;
+            let mut name_end = ByteClass::KEY.run_end(bytes, name_start);
+            if bytes.get(name_end) == Some(&b':') {
+                name_start = name_end + 1;
+                name_end = ByteClass::KEY.run_end(bytes, name_start);
+            }
+            let near = &bytes[..bytes.len().min(name_end + MAX_TAG_LEN)];
+            let close_at = run_end(near, name_end, |byte| !matches!(byte, b'<' | b'>'));
+            let is_tag = name_end > name_start
+                && matches!(bytes.get(name_end), Some(b'>' | b' ' | b'\t' | b'\n'));
+            if !is_tag || near.get(close_at) != Some(&b'>') || near[close_at - 1] == b'/' {
+                continue;
+            }
+            let mut start = skip_space(bytes, close_at + 1);
+            let data = b"<![CDATA[";
+            let (end, end_tag_at, next_at);
+            if bytes[start..].starts_with(data) {
+                start += data.len();
+                let section = self.section_end(start);
+                (end, end_tag_at, next_at) = (section.text_end, section.tag_at, start);
+            } else {
+                end_tag_at = find(bytes, b'<', start)?;
+                next_at = end_tag_at;
+                end = run_start(bytes, end_tag_at, end_tag_at - start, is_space);
+            }
+            let name = &bytes[tag_at + 1..name_end];
+            let is_closed =
+                bytes[end_tag_at..].starts_with(b"</") && matches_at(bytes, end_tag_at + 2, name);
+            if !is_closed || end <= start {
+                continue;
+            }
+            self.at = next_at;
+            let Some(name) = self.text.get(name_start..name_end) else {
+                continue;
+            };
+            return Some(Element { name, start, end });
         }
-        *at = to;
-        let Some(name) = text.get(name_start..name_end) else {
-            continue;
-        };
-        return Some(Element {
-            name,
-            start: from,
-            end: from + text_len,
-        });
     }
 }

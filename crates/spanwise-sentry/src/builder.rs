@@ -199,8 +199,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Drops error events with this text in their message, or in the text of an error of their
-    /// chains.
+    /// Drops error events with this text in their message, in the text of an error of their chains,
+    /// or in an error that was logged as a text: `error!(%err)`, `#[instrument(err)]`.
     pub fn ignore_message(mut self, part: impl Into<String>) -> Self {
         self.options.ignore.messages.push(part.into());
         self

@@ -136,8 +136,7 @@ impl CaptureLayer {
         let explains_failure = *origin.callsite.level() == Level::ERROR
             && !ptr::eq(unit, &raw const *self.outside_unit);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
-        let message = fields.message.as_deref();
-        if ignore.ignores_target(origin.target()) || ignore.ignores(message, &fields.errors) {
+        if ignore.ignores_target(origin.target()) || ignore.ignores(fields) {
             counts.ignored.add(1);
             return false;
         }
@@ -185,7 +184,7 @@ impl CaptureLayer {
         });
     }
 
-    /// Returns whether a span that has outer spans begins a unit inside their unit: see [`Unit`].
+    /// Returns whether a span inside other spans begins a nested unit: see [`Unit`].
     fn begins_unit<S: SpanSubscriber>(
         &self,
         callsite: &'static Metadata<'static>,
@@ -209,8 +208,8 @@ impl CaptureLayer {
         };
         // The span itself is not in the table yet.
         let outer = self.scope_spans(Some(id), ctx);
-        // An outer span that pins its request id keeps it for its unit, unless this span pins its
-        // own.
+        // If an outer span pins its request id, this span does not begin a unit, unless it pins
+        // its own request id.
         let pinned = outer.iter().filter(|span| span.pins(REQUEST_ID));
         if !pins_context(callsite) && pinned.filter_map(request_id_of).next().is_some() {
             return false;

@@ -39,6 +39,8 @@ struct Entry {
     until: Instant,
     repetitions: u64,
     sample: Option<Sample>,
+    /// Whether the window ended before the sample was stored. The report is then sent right after.
+    is_over: bool,
 }
 
 /// The first repetition of an error, as a serialized event. It is sent after the window, and
@@ -89,7 +91,11 @@ impl Deduplicator {
         let mut seen = self.seen.lock();
         let seen = &mut *seen;
         let expired = match seen.by_key.get_mut(&key) {
-            Some(entry) if now < entry.until => {
+            // If the sample is missing, another thread is about to store it. This takes no second
+            // window, unless the thread has panicked.
+            Some(entry)
+                if now < entry.until || !entry.is_complete() && now < entry.until + self.window =>
+            {
                 entry.repetitions += 1;
                 let occurrence = match entry.repetitions {
                     1 => Occurrence::Second,
@@ -114,18 +120,22 @@ impl Deduplicator {
     }
 
     /// Stores the first repetition of an error as its sample. Returns the reports that the caller
-    /// must send now, because there is no room for their samples.
+    /// must send now, because their windows are over or there is no room for their samples.
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
         let mut seen = self.seen.lock();
         let seen = &mut *seen;
+        let mut reports = Vec::new();
         if let Some(entry) = seen.by_key.get_mut(&key) {
             seen.bytes += bytes.len();
             let replaced = entry.sample.replace(Sample(bytes.into()));
             seen.bytes -= replaced.map_or(0, |sample| sample.0.len());
+            if entry.is_over {
+                let over = seen.by_key.remove(&key);
+                reports.extend(over.and_then(|entry| seen.report(entry)));
+            }
         }
-        let mut reports = Vec::new();
         while seen.bytes > MAX_SAMPLE_BYTES {
             let stored = seen.by_key.iter();
             let stored = stored.filter(|(_, entry)| entry.sample.is_some());
@@ -144,10 +154,11 @@ impl Deduplicator {
     pub(crate) fn take_expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.seen.lock();
         let expired = seen.by_key.extract_if(|_, entry| {
-            // If there are repetitions without a sample, another thread is about to store the
-            // sample. So keep the entry.
-            let is_complete = entry.repetitions == 0 || entry.sample.is_some();
-            now.is_none_or(|now| is_complete && now >= entry.until)
+            let is_over = now.is_none_or(|now| now >= entry.until);
+            // If the sample is missing, another thread is about to store it. `store` then returns
+            // the report.
+            entry.is_over |= is_over;
+            is_over && entry.is_complete()
         });
         let expired: Vec<_> = expired.map(|(_, entry)| entry).collect();
         let reports = expired.into_iter().filter_map(|entry| seen.report(entry));
@@ -180,6 +191,51 @@ impl Entry {
             until,
             repetitions: 0,
             sample: None,
+            is_over: false,
         }
+    }
+
+    /// Returns whether the sample of the repetitions is stored, if there are any.
+    fn is_complete(&self) -> bool {
+        self.repetitions == 0 || self.sample.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    /// Returns a deduplicator with an error that has repeated. Its sample is not stored yet.
+    fn repeated() -> (Deduplicator, Instant) {
+        let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
+        assert_eq!(dedup.check(1, now).0, Occurrence::First);
+        assert_eq!(dedup.check(1, now).0, Occurrence::Second);
+        (dedup, now)
+    }
+
+    fn counts(reports: Vec<RepeatReport>) -> Vec<u64> {
+        reports.into_iter().map(|report| report.count).collect()
+    }
+
+    #[test]
+    fn flush_before_the_sample_loses_no_report() {
+        let (dedup, now) = repeated();
+        assert!(dedup.take_expired(None).is_empty());
+        assert_eq!(dedup.check(1, now).0, Occurrence::Later);
+        assert_eq!(counts(dedup.store(1, &Event::default())), [2]);
+        assert_eq!(dedup.check(1, now).0, Occurrence::First);
+    }
+
+    #[test]
+    fn sample_after_the_window_has_its_repetitions() {
+        let (dedup, now) = repeated();
+        assert_eq!(dedup.check(1, now + WINDOW).0, Occurrence::Later);
+        assert!(dedup.store(1, &Event::default()).is_empty());
+        assert_eq!(counts(dedup.take_expired(Some(now + WINDOW))), [2]);
+        // A sample that is never stored does not hide the error.
+        let (dedup, now) = repeated();
+        assert_eq!(dedup.check(1, now + 2 * WINDOW).0, Occurrence::First);
     }
 }

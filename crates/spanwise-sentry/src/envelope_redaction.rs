@@ -4,6 +4,7 @@
 //! direct calls of the client may add data. This module redacts the additions.
 
 use sentry_core::protocol::Value;
+use serde_json::Map;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
@@ -32,7 +33,6 @@ pub(crate) fn redact_envelope(
             None => split_line(after)?,
         };
         rest = after.strip_prefix(b"\n").unwrap_or(after);
-        let is_event = item_header.get("type").and_then(Value::as_str) == Some("event");
         let payload = match item_header.get("type").and_then(Value::as_str)? {
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
@@ -43,11 +43,15 @@ pub(crate) fn redact_envelope(
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // These items contain counts, times and ids of sessions, and counts of losses.
-            "session" | "sessions" | "client_report" => payload.to_vec(),
-            _ => {
+            // Counts of losses.
+            "client_report" => payload.to_vec(),
+            ty => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
-                redact_value(&mut value, redacted.filter(|_| is_event), policy);
+                let redacted = redacted.filter(|_| ty == "event");
+                match (ty, &mut value) {
+                    ("session", Value::Object(members)) => redact_session(members, policy),
+                    (_, value) => redact_value(value, redacted, policy),
+                }
                 serde_json::to_vec(&value).ok()?
             }
         };
@@ -70,6 +74,15 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n');
     let end = end.unwrap_or(bytes.len());
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
+}
+
+/// Redacts a session of the release health. Its `did` is the id of the user, or else the e-mail
+/// address or the name of the user.
+fn redact_session(members: &mut Map<String, Value>, policy: &dyn Redact) {
+    // The random id of the session. Under this key, other items have the secret of a login.
+    let id = members.remove("sid");
+    members.retain(|key, value| keep_member(key, value, None, policy));
+    members.extend(id.map(|id| ("sid".to_owned(), id)));
 }
 
 /// Redacts a value, except for the members and elements that `redacted` also has.

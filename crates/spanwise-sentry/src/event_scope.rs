@@ -165,7 +165,7 @@ pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
 }
 
 /// Returns the trace id of the nearest [`identity`]. If there is none, returns a pinned trace id,
-/// or else the trace id of the nearest span with such a field, or else the trace id of the unit.
+/// or else the nearest field `trace_id`. Without such a field, returns the trace id of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
     if let Some(identity) = identity(spans) {
         return identity.trace_id().into();

@@ -216,7 +216,7 @@ fn digits_len(text: &str) -> usize {
     leading(text, |c| c.is_ascii_digit()).len()
 }
 
-/// Returns the longest prefix of `text` for whose characters `belongs` returns true.
+/// Returns the longest prefix of `text` in which `belongs` returns true for each character.
 fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
     &text[..text.len() - text.trim_start_matches(belongs).len()]
 }
@@ -269,8 +269,8 @@ fn is_id(word: &str) -> bool {
     is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && alternations >= 3
 }
 
-/// Returns the length of the number at the start of `text`, with its sign and unit, and with
-/// further joined numbers, as in a date, a time, a version or an address.
+/// Returns the length of the number at the start of `text`, with its sign and unit. Further numbers
+/// may be joined to it, as in a date, a time, a version or an address.
 fn number_len(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =

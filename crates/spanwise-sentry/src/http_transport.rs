@@ -109,9 +109,10 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
         let body = response.body_mut().with_config().limit(MAX_BODY_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let reason = || {
-            let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();
-            // The response of a proxy may quote the request.
+            // The response of a proxy may quote the request. The keys are removed first, because
+            // the cut could leave a part of a key.
             let answer = self.without_keys(answer.trim());
+            let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();
             format!("Sentry answers {status}: {answer}")
         };
         match status {

@@ -2,7 +2,7 @@
 
 use spanwise_core::TargetPattern;
 
-use crate::fields::Cause;
+use crate::fields::Fields;
 
 /// Drops errors by their target, a part of their text, or the type of an error in their chain.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +20,18 @@ impl IgnoreRules {
 
     /// Returns whether the message or the text of an error contains an ignored text. Also returns
     /// `true` if an error has an ignored type.
-    pub(crate) fn ignores(&self, message: Option<&str>, errors: &[Vec<Cause>]) -> bool {
-        let causes = || errors.iter().flatten();
+    pub(crate) fn ignores(&self, fields: &Fields) -> bool {
+        let causes = || fields.errors.iter().flatten();
+        // Without a message, the text of an error becomes the message of the event.
+        let texts = || {
+            fields
+                .message
+                .as_deref()
+                .into_iter()
+                .chain(fields.error_texts())
+        };
         let contains = |part: &String| {
-            message.is_some_and(|message| message.contains(&**part))
+            texts().any(|text| text.contains(&**part))
                 || causes().any(|cause| cause.text.contains(&**part))
         };
         self.messages.iter().any(contains)

@@ -21,7 +21,7 @@ pub(crate) struct ProcessState {
     pub(crate) counts: Counts,
 }
 
-/// Counts of events that were left unsent on purpose, and of refused tags. See `SentryStats`.
+/// Counts of events that are deliberately not sent, and of refused tags. See `SentryStats`.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) ignored: Counter,

@@ -11,7 +11,7 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The end of the latest rate limit of each category, indexed by the category.
+/// The end of the rate limit of each category that the server set last, indexed by the category.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],

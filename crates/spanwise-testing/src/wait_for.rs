@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use spanwise_core::internal::deadline_after;
+
 use crate::{Capture, Event, Pattern, route::Owner};
 
 /// The future of [`Capture::wait_for_async`].
@@ -33,7 +35,7 @@ impl<'a> WaitFor<'a> {
         Self {
             capture,
             pattern,
-            deadline: Instant::now() + timeout,
+            deadline: deadline_after(timeout),
             called_at: Location::caller(),
             seen: 0,
             timer: None,

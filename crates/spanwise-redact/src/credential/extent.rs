@@ -1,6 +1,6 @@
 //! Finds the end of values with several words: phrases, codes, names.
 
-use super::{trim, words_of};
+use super::{trim, trim_end, words_of};
 use crate::{
     byte_class::ByteClass,
     byte_search::line_from,
@@ -107,8 +107,8 @@ pub(crate) fn end_of_person(text: &[u8], first_end: usize) -> usize {
 }
 
 /// Returns the end of the words after `first_end` that are parts of the value, each after one
-/// space. A word with punctuation marks around it is the last part. `is_part` is passed the word
-/// with and without such marks.
+/// space. A word with punctuation marks around it is the last part, which includes the marks before
+/// the word. `is_part` is passed the word with and without such marks.
 fn end_of_parts(line: &[u8], first_end: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first_end;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first_end) {
@@ -116,7 +116,7 @@ fn end_of_parts(line: &[u8], first_end: usize, is_part: impl Fn(&[u8], &[u8]) ->
         if at != end + 1 || part.is_empty() || !is_part(word, part) {
             break;
         }
-        end = at + part.len();
+        end = at + trim_end(word).len();
         if part.len() != word.len() {
             break;
         }

@@ -25,7 +25,7 @@ use crate::{
     scan::{self, Survey},
     scan_cost, sql_inserts,
     value_end::ValueSpan,
-    xml_elements,
+    xml_elements::Elements,
 };
 
 /// A rule that hides the value of a key.
@@ -252,7 +252,7 @@ impl Policy {
         self.wants(detector).then_some(detector)
     }
 
-    /// Appends the values of pairs such as `key=value`.
+    /// Appends matches for the values of pairs such as `key=value`.
     fn pairs(&self, text: &str, strings: &mut Option<Option<JsonStrings>>, matches: &mut Matches) {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
@@ -340,8 +340,8 @@ impl Policy {
         })
     }
 
-    /// Appends the values of keys in other notations: percent-encoded pairs, XML elements, SQL,
-    /// prose and command-line arguments.
+    /// Appends matches for the values of keys in other notations: percent-encoded pairs, XML
+    /// elements, SQL, prose and command-line arguments.
     fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Matches) {
         if stats.may_have_encoded_pairs() {
             let mut at = 0;
@@ -354,8 +354,7 @@ impl Policy {
             }
         }
         if stats.may_have_xml_elements() {
-            let mut at = 0;
-            while let Some(element) = xml_elements::next(text, &mut at) {
+            for element in Elements::new(text) {
                 if let Some(found) = self.rule(text, element.name) {
                     matches.extend(found.match_in(text, element.start, element.end));
                 }
@@ -386,7 +385,7 @@ impl Policy {
         });
     }
 
-    /// Appends secrets in prose: `the new password is …`.
+    /// Appends matches for secrets in prose: `the new password is …`.
     fn prose_pairs(&self, text: &str, matches: &mut Matches) {
         let (mut at, mut before) = (0, prose_pairs::PrecedingWords::default());
         while let Some(pair) = prose_pairs::next(text, &mut at, &mut before) {
@@ -514,5 +513,5 @@ const MIN_PARAMETER_LEN: usize = 8;
 /// The maximum length of a network address that is shown, with a space and a quote before it.
 const MAX_ADDRESS_LEN: usize = 256;
 
-/// The length of a secret access key.
+/// The length of a secret access key of AWS.
 const AWS_SECRET_LEN: usize = 40;

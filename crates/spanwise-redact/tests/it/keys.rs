@@ -440,6 +440,7 @@ fn invalid_rules_are_reported() {
     for (text, part) in [
         ("", "empty part"),
         ("maybe", "neither `on` nor `off`"),
+        ("пароль", "write `+пароль` to hide that key"),
         ("off,+a", "combines `off`"),
         ("+", "it is empty"),
         ("+***", "names cannot have"),

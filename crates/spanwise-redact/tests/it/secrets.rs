@@ -251,3 +251,152 @@ fn shortest_tokens_are_found_at_any_offset() {
         assert!(policy.counts().contains(&count), "{:?}", policy.counts());
     }
 }
+
+#[test]
+fn elements_inside_cdata_are_hidden() {
+    for text in [
+        "<payload><![CDATA[<password>«tulip»</password>]]></payload>",
+        "<payload>\n<![CDATA[<a><pin>«4821»</pin></a>]]>\n</payload><pin>«4822»</pin>",
+        "<![CDATA[ok]]><password><![CDATA[«tulip»]]></password>",
+        "<x><![CDATA[<password><![CDATA[«tulip» ]]> </password>]]></x>",
+        // A text that is truncated in a section.
+        "<payload><![CDATA[<password>«tulip»</password><na",
+        r#"{"body":"<payload><![CDATA[<password>«tulip»</password>]]></payload>","n":1}"#,
+        "<payload><![CDATA[<name>ada</name>]]></payload>",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn numbers_near_test_counts_may_be_passwords() {
+    for text in [
+        "login user=ada pass=«482913» failed",
+        "pass: «482913» failed",
+        "pass: «482913» failed: 401 Unauthorized",
+        "login pass=«482913» failed, attempt=3",
+        "pass=«4821» skipped because failed_attempts=3",
+        "pass=«4821» fail_reason=7x",
+        "pass=12 fail=0",
+        "pass=12, skip=1 (2.1 s)",
+        "pass: 12, failed: 0",
+        "pass: 12 failed: 2 skipped: 1",
+        r#"{"body":"{\"pass\":12,\"total\":14,\"skipped\":2}"}"#,
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn addresses_are_hidden_near_words_of_versions() {
+    for text in [
+        "websocket upgrade from «203.0.113.7»",
+        "websocket upgrade from «203.0.113.7» to «203.0.113.8»",
+        "connection upgraded to «203.0.113.7»",
+        "Upgrade: websocket from «203.0.113.7»",
+        "upgraded «203.0.113.7»",
+        "protocol version 3 from «203.0.113.7»",
+        "version 1.18 from «203.0.113.7»",
+        "version 1.18.0 from «203.0.113.7»",
+        "unsupported version, peer=«203.0.113.7»",
+        "unsupported version from «203.0.113.7»",
+        "unsupported version, «203.0.113.7»",
+        "sent version to «203.0.113.7»",
+        "version mismatch: «203.0.113.7»",
+        "server=«203.0.113.7» over «203.0.113.8»",
+        "oid: «44.1.2.3»",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn versions_of_four_numbers_are_shown() {
+    for text in [
+        "version 1.2.3.4",
+        "app_version=1.2.3.4 fw_ver: 1.2.3.4",
+        r#"{"version":"1.2.3.4","body":"{\"version\":\"1.2.3.4\"}"}"#,
+        "upgraded to 1.2.3.4",
+        "upgraded from 1.2.3.4 to 1.2.3.5",
+        "upgrading nginx from 123.123.123.123 to 123.123.123.124",
+        "upgrade from v1.2.3 to 1.2.3.4 failed",
+        "downgraded nginx to 1.2.3.4",
+        "version 1.2.3.4 -> 1.2.3.5",
+        "version changed from 1.2.3.4 to 1.2.3.5",
+        "expected version 1.2.3.4, got 1.2.3.5",
+        "version mismatch: expected 1.2.3.4, got 1.2.3.5",
+        "new version is 1.2.3.4",
+        "new version available: 1.2.3.4",
+        "version >= 1.2.3.4",
+        "versions `1.2.3.4` and `1.2.3.5`",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn literals_in_sql_expressions_are_hidden() {
+    let insert = |values: &str| {
+        check(&format!(
+            "INSERT INTO users (name, password) VALUES ({values})"
+        ));
+    };
+    for value in [
+        "crypt('«hunter2»', gen_salt('bf'))",
+        "encode(digest(concat('«a)b»', \"«hunter2»\"), 'sha256'), 'hex')",
+        "aes_encrypt('«hunter2»', '«ke''y»')",
+        "X'«68756e74657232»'",
+        "_utf8mb4'«hunter2»'",
+        "U&'«hunter2»' UESCAPE '«!»'",
+        "'«hunter»' || '«2»'",
+        "CAST('«hunter2»' AS text)",
+        "«0x68756e74657232»",
+        " «4821» ",
+        // Nothing is a secret here.
+        "crypt($2, gen_salt('bf'))",
+        "digest(?, 'sha256')",
+        "NULL",
+        "now()",
+    ] {
+        insert(&format!("'ada', {value}"));
+        insert(&format!("lower('ada'), {value}"));
+    }
+    check(
+        r#"{"sql":"INSERT INTO users (name, password) VALUES (\"ada\", md5(\"«hunter2»\"))","n":1}"#,
+    );
+}
+
+#[test]
+fn marked_words_of_names_are_hidden_whole() {
+    for text in [
+        "full_name=«Ada \"Lovelace»\"",
+        "full_name=«Ada Maria [Lovelace»], n=1",
+        "full_name: «Ada 'Lovelace»' n=1",
+        "full_name=«Ada Lovelace», n=1",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn path_rules_show_absent_values() {
+    let policy = Policy::secrets().hide("items[*].card").unwrap();
+    for text in [
+        r#"{"items":[{"card":null}]}"#,
+        r#"{"items":[{"card":""},{"card":"***"}]}"#,
+    ] {
+        assert_eq!(policy.text(text), text);
+    }
+    for (text, expected) in [
+        (
+            r#"{"items":[{"card":false},{"card":0},{"card":" "}]}"#,
+            r#"{"items":[{"card":"[REDACTED]"},{"card":"[REDACTED]"},{"card":"[REDACTED]"}]}"#,
+        ),
+        (
+            r#"{"items":[{"card":{"no":null}},{"card":[]}]}"#,
+            r#"{"items":[{"card":"[REDACTED]"},{"card":"[REDACTED]"}]}"#,
+        ),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+}

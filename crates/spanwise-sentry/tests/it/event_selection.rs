@@ -36,6 +36,23 @@ fn ignore_rules_match_target_message_and_type() {
 }
 
 #[test]
+fn ignored_text_may_be_an_error_without_message() {
+    #[tracing::instrument(err)]
+    fn fetch() -> Result<(), &'static str> {
+        Err("connection reset by peer")
+    }
+    let rules = |builder: SentryBuilder| builder.ignore_message("connection reset");
+    let (receiver, stats) = sent(rules, || {
+        fetch().unwrap_err();
+        error!(error = %"connection reset by peer");
+        error!(err = %"connection reset by peer", "fetch failed");
+        error!(peer = "connection reset", "another field");
+    });
+    assert_eq!(one(&receiver)["message"], "another field");
+    assert_eq!((stats.ignored, stats.sent.delivered), (3, 1));
+}
+
+#[test]
 fn levels_select_events_and_breadcrumbs() {
     let levels = |builder: SentryBuilder| {
         builder

@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use crate::support::{Receiver, sent};
-use sentry_core::{Hub, protocol};
+use sentry_core::{Envelope, Hub, protocol};
+use serde_json::Value;
 use spanwise_redact::Policy;
 use spanwise_sentry::SentryBuilder;
 use tracing::{error, info, info_span};
@@ -129,6 +130,41 @@ fn secrets_given_to_the_client_are_redacted() {
     assert_no_secret(&receiver);
     let text = String::from_utf8(receiver.bodies().remove(0)).unwrap();
     assert!(text.contains("password=[REDACTED]"), "{text}");
+}
+
+#[test]
+fn user_of_a_session_is_redacted() {
+    let session = serde_json::json!({
+        "sid": "4d7f1d4c-9c1b-4f4e-8e0e-2f1b5a0c9d3e", "did": "ada@example.org", "init": true,
+        "started": "2026-11-28T10:00:00Z", "status": "exited", "errors": 0,
+        "attrs": { "release": "shop@1.2.3", "environment": "prod" },
+    });
+    let sessions = serde_json::json!({
+        "aggregates": [{ "started": "2026-11-28T10:00:00Z", "did": "ada@example.org", "exited": 2 }],
+        "attrs": { "release": "shop@1.2.3", "environment": "prod" },
+    });
+    let item = |ty, payload: &Value| format!("{{\"type\":\"{ty}\"}}\n{payload}\n");
+    let envelope = format!(
+        "{{}}\n{}{}",
+        item("session", &session),
+        item("sessions", &sessions)
+    );
+    let receiver = Receiver::start();
+    let (_layer, guard) = redacting(crate::support::builder(&receiver))
+        .build()
+        .unwrap();
+    let envelope = Envelope::from_slice(envelope.as_bytes()).unwrap();
+    guard.sentry().client().send_envelope(envelope);
+    guard.shutdown(std::time::Duration::from_secs(60));
+    let mut expected = [session, sessions];
+    expected[0]["did"] = "[REDACTED]".into();
+    expected[1]["aggregates"][0]["did"] = "[REDACTED]".into();
+    for (ty, expected) in ["session", "sessions"].into_iter().zip(expected) {
+        let received = receiver.items(ty).remove(0);
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&received[key], value, "{key} of {received}");
+        }
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum Behaviour {
     Close,
     /// Accepts everything and stores nothing.
     Forget,
-    /// Refuses, and repeats the key.
+    /// Refuses, and repeats the key twice.
     Echo,
 }
 
@@ -168,9 +168,14 @@ impl Shared {
                 Behaviour::Forget => {
                     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
                 }
-                Behaviour::Echo => stream.write_all(
-                    b"HTTP/1.1 400 Bad\r\ncontent-length: 40\r\n\r\nno such key: sentry_key=0123456789abcdef",
-                ),
+                Behaviour::Echo => {
+                    let key = "sentry_key=0123456789abcdef";
+                    // The second key begins before the maximum length of a report, 200 characters.
+                    let body = format!("no such key: {key} {:.<139}{key}", "");
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {length}\r\n\r\n");
+                    stream.write_all(format!("{head}{body}").as_bytes())
+                }
                 Behaviour::Hang | Behaviour::Deaf => return wait_for_close(stream),
                 Behaviour::Drip => {
                     let bytes = b"HTTP/1.1 200 OK\r\nx-drip: "

@@ -2,6 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -149,6 +150,16 @@ async fn async_wait_sees_events_of_threads() {
 }
 
 #[tokio::test]
+async fn longest_async_wait_is_valid() {
+    let logs = capture();
+    let mut wait = Box::pin(logs.wait_for_async("late", Duration::MAX));
+    let is_pending = std::future::poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending()));
+    assert!(is_pending.await);
+    info!("late");
+    assert_eq!(wait.await.message(), "late");
+}
+
+#[tokio::test]
 async fn async_wait_times_out_and_names_its_caller() {
     let logs = orders();
     let line = line!() + 1;
@@ -159,7 +170,7 @@ async fn async_wait_times_out_and_names_its_caller() {
         let polled = catch_unwind(AssertUnwindSafe(|| arrival.as_mut().poll(cx)));
         match polled {
             Ok(poll) => poll.map(|event| event.message().to_owned()),
-            Err(panic) => std::task::Poll::Ready(panic.downcast_ref::<String>().unwrap().clone()),
+            Err(panic) => Poll::Ready(panic.downcast_ref::<String>().unwrap().clone()),
         }
     });
     let said = said.await;
