@@ -90,7 +90,8 @@ use crate::{
 /// (except root), a file that every user may write to, or a file with other hard links. At the
 /// start, such a file is an error. If an untrusted file replaces the log file later, `RollingFile`
 /// reports this and keeps using the old file. It keeps the directory open, so it does not follow a
-/// link or a directory of another user that replaces the directory.
+/// link or a directory of another user that replaces the directory, or a link that replaces one of
+/// its parents.
 ///
 /// # Failures
 ///

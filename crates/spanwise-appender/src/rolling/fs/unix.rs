@@ -5,13 +5,13 @@ use std::{
     fs::{DirBuilder, File},
     io,
     os::{
-        fd::OwnedFd,
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::{
             ffi::OsStringExt as _,
             fs::{DirBuilderExt as _, FileExt as _},
         },
     },
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -153,10 +153,11 @@ impl Dir {
     /// Opens the directory that replaced this one, or creates a directory.
     ///
     /// # Errors
-    /// * If a symbolic link took the place of the old directory.
+    /// * If a symbolic link took the place of the old directory, or of one of its parents.
     /// * If it belongs neither to this user, nor to root, nor to the owner of the old directory.
     /// * If every user may write to it, and not every user may write to the old directory.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
+        const LINK: &str = "a symbolic link leads to it";
         let path = self.path.display();
         let refuse = |why: &str| {
             Err(io::Error::new(
@@ -165,16 +166,22 @@ impl Dir {
             ))
         };
         let old = self.own_meta()?;
-        create_dirs(&self.path)?;
+        // The path leads to a directory elsewhere, through a new link. So creates none.
+        if self.path.exists() && !self.resolved.exists() {
+            return refuse(LINK);
+        }
+        let fd = match open_or_create_without_links(&self.resolved) {
+            Err(Errno::LOOP) => return refuse(LINK),
+            opened => opened?,
+        };
         let replacement = Self {
             path: self.path.clone(),
             resolved: self.resolved.clone(),
-            fd: retry_on_intr(|| rustix::fs::open(&self.path, DIRECTORY_PATH, Mode::empty()))?,
+            fd,
         };
         let new = replacement.own_meta()?;
-        let at_resolved = rustix::fs::lstat(&self.resolved).map(Meta);
-        if !at_resolved.is_ok_and(|at| super::is_same(&at, &new)) {
-            return refuse("a symbolic link leads to it");
+        if !replacement.is_in_place() {
+            return refuse(LINK);
         }
         if ![current_user(), ROOT, old.owner()].contains(&new.owner()) {
             return refuse("it belongs to another user");
@@ -189,12 +196,7 @@ impl Dir {
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<File> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        #[allow(
-            clippy::useless_conversion,
-            reason = "the type differs between systems"
-        )]
-        let mode = Mode::from_raw_mode((mode & 0o7777) as _);
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, permissions(mode)))?;
         Ok(File::from(fd))
     }
 
@@ -331,6 +333,16 @@ impl Dir {
 
 const ROOT: u32 = 0;
 const PRIVATE: u32 = 0o600;
+/// The mode of new directories.
+const DIRECTORY_MODE: u32 = 0o750;
+
+#[allow(
+    clippy::useless_conversion,
+    reason = "the type differs between systems"
+)]
+fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode((mode & 0o7777) as _)
+}
 
 /// Removes the permissions of other users for a file of this user.
 pub(crate) fn make_private(file: &File) {
@@ -396,7 +408,45 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
 
 /// Creates the directory and its parents.
 pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o750).create(dir)
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(DIRECTORY_MODE).create(dir)
+}
+
+/// Opens a directory by its absolute path, and creates it and its parents. Opens each directory
+/// relative to its parent, so that no other user can replace one by a link in between.
+///
+/// # Errors
+/// * [`Errno::LOOP`] if a part of the path is a symbolic link.
+/// * [`Errno::EXIST`] if a part of the path is another kind of file.
+fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
+    let open = |parent: BorrowedFd<'_>, name: &OsStr| {
+        let flags = DIRECTORY_PATH | OFlags::NOFOLLOW;
+        retry_on_intr(|| rustix::fs::openat(parent, name, flags, Mode::empty()))
+    };
+    let mut dir = open(CWD, OsStr::new("/"))?;
+    for part in path.components() {
+        let Component::Normal(name) = part else {
+            continue;
+        };
+        let mut opened = open(dir.as_fd(), name);
+        if let Err(Errno::NOENT) = opened {
+            match rustix::fs::mkdirat(&dir, name, permissions(DIRECTORY_MODE)) {
+                // Another process may have created it.
+                Ok(()) | Err(Errno::EXIST) => opened = open(dir.as_fd(), name),
+                Err(error) => return Err(error),
+            }
+        }
+        dir = opened.map_err(|error| {
+            // The error for a link differs between systems.
+            match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if Meta(stat).is_symlink() => Errno::LOOP,
+                // Another kind of file, so the directory cannot be created.
+                Ok(_) if error == Errno::NOTDIR => Errno::EXIST,
+                _ => error,
+            }
+        })?;
+    }
+    Ok(dir)
 }
 
 /// Checks that this process may write to a file.

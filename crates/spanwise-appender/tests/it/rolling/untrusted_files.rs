@@ -18,7 +18,7 @@ use spanwise_appender::{
 use spanwise_core::{Clock, Fault, SelfReport};
 use tempfile::tempdir;
 
-use super::support::{clock, log, names, read};
+use super::support::{all_lines, clock, log, names, read};
 use crate::support::is_root;
 
 fn allow(path: &Path, mode: u32) {
@@ -169,8 +169,14 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
+        Self::at_path("logs/app.log", |_| {})
+    }
+
+    /// Opens the log at a path in a directory that `prepare` fills.
+    fn at_path(path: &str, prepare: impl FnOnce(&Path)) -> Self {
         let (outer, clock, report) = (tempdir().unwrap(), clock(), SelfReport::silent());
-        let file = RollingFile::builder(outer.path().join("logs/app.log"))
+        prepare(outer.path());
+        let file = RollingFile::builder(outer.path().join(path))
             .rotation(Rotation::never().at_size(ByteSize(4)))
             .retention(Retention::all())
             .clock(clock.clone())
@@ -230,6 +236,68 @@ fn link_in_place_of_the_directory_is_not_followed() {
     log.clock.advance(Duration::from_secs(1));
     log.lines();
     assert!(names(&log.at("logs")).len() > 3);
+}
+
+#[test]
+fn link_in_place_of_a_parent_is_not_followed() {
+    for has_directory in [false, true] {
+        let log = Log::at_path("service/logs/app.log", |_| {});
+        let theirs = log.at("theirs");
+        fs::create_dir(&theirs).unwrap();
+        if has_directory {
+            fs::create_dir(theirs.join("logs")).unwrap();
+        }
+        fs::rename(log.at("service"), log.at("moved")).unwrap();
+        symlink(&theirs, log.at("service")).unwrap();
+        log.lines();
+        assert_eq!(theirs.join("logs").exists(), has_directory);
+        assert!(!theirs.join("logs/app.log").exists());
+        assert_eq!(
+            all_lines(&log.at("moved/logs")),
+            ["a", "b", "c", "d", "e", "f"]
+        );
+        let faults = log.report.stats().faults;
+        assert!(matches!(faults[..], [(Fault::Setup, 1..)]), "{faults:?}");
+        // A new directory without a link is used.
+        fs::remove_file(log.at("service")).unwrap();
+        log.clock.advance(Duration::from_secs(1));
+        log.lines();
+        assert!(!names(&log.at("service/logs")).is_empty());
+    }
+}
+
+#[test]
+fn deleted_directory_behind_an_old_link_is_created() {
+    let log = Log::at_path("link/logs/app.log", |outer| {
+        fs::create_dir(outer.join("disk")).unwrap();
+        symlink(outer.join("disk"), outer.join("link")).unwrap();
+    });
+    fs::remove_dir_all(log.at("disk/logs")).unwrap();
+    log.lines();
+    assert_eq!(
+        all_lines(&log.at("disk/logs")),
+        ["a", "b", "c", "d", "e", "f"]
+    );
+    assert_eq!(log.report.stats().faults, []);
+}
+
+#[test]
+fn directory_behind_a_changed_link_is_not_used() {
+    let log = Log::at_path("link/logs/app.log", |outer| {
+        fs::create_dir(outer.join("disk")).unwrap();
+        symlink(outer.join("disk"), outer.join("link")).unwrap();
+    });
+    fs::rename(log.at("disk"), log.at("moved")).unwrap();
+    fs::remove_file(log.at("link")).unwrap();
+    fs::create_dir_all(log.at("other/logs")).unwrap();
+    symlink(log.at("other"), log.at("link")).unwrap();
+    log.lines();
+    assert_eq!(fs::read_dir(log.at("other/logs")).unwrap().count(), 0);
+    assert!(!log.at("disk").exists(), "created needlessly");
+    assert_eq!(
+        all_lines(&log.at("moved/logs")),
+        ["a", "b", "c", "d", "e", "f"]
+    );
 }
 
 #[test]
