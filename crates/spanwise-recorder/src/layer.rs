@@ -372,7 +372,7 @@ where
         let ending = unit.filter(|unit| unit.span() == Some(&id));
         if let Some(unit) = &ending {
             if let Some(trigger) = unit.trigger(None)
-                && unit.has_records()
+                && !unit.is_empty()
             {
                 self.dump(unit, trigger, &ctx);
             }

@@ -67,6 +67,13 @@ struct State {
     suppressed_trigger: Option<Trigger>,
 }
 
+impl State {
+    /// Returns whether a dump has neither a line to write, nor a dropped line to report.
+    fn is_empty(&self) -> bool {
+        self.ring.record_count == 0 && self.dropped_records == 0
+    }
+}
+
 /// How tail sampling treats one event at a level that the sink shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TailAction {
@@ -291,8 +298,9 @@ impl Unit {
         }
     }
 
-    pub(crate) fn has_records(&self) -> bool {
-        self.state().ring.record_count > 0
+    /// Returns whether a dump would write nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().is_empty()
     }
 
     /// Drops the buffer, counts its records, and returns their number.

@@ -68,7 +68,7 @@ impl Unit {
             // Another thread has already handled the expiry.
             return None;
         }
-        let is_empty = state.ring.record_count == 0 && state.dropped_records == 0;
+        let is_empty = state.is_empty();
         let writes = !is_empty || (!is_expiry && self.span.is_some());
         let is_suppressed = writes && !limit.admit(trigger, state.ring.record_count as u64);
         // Expiry does not replace an earlier, more important trigger.

@@ -236,6 +236,35 @@ fn code_requests_a_dump() {
 }
 
 #[test]
+fn unit_with_only_dropped_lines_has_a_header() {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let check = |reason: Option<&str>, act: &dyn Fn()| {
+        let builder = Recorder::builder().clock(clock.clone());
+        let (dispatch, lines, ..) = stack(builder.slow(Duration::from_secs(2)));
+        dispatcher::with_default(&dispatch, || {
+            let _request = info_span!("request").entered();
+            debug!(text = "x".repeat(20_000), "too long to buffer");
+            act();
+        });
+        let header = header(&lines);
+        let counts = header.map(|header| {
+            let number = |key: &str| header[key].as_u64();
+            (
+                header["reason"].as_str().map(str::to_owned),
+                number("records"),
+                number("evicted"),
+            )
+        });
+        let expected = reason.map(|reason| (Some(reason.to_owned()), Some(0), Some(1)));
+        assert_eq!(counts, expected);
+    };
+    check(Some("slow"), &|| clock.advance(Duration::from_secs(2)));
+    check(Some("requested"), &|| assert!(dump_current_unit()));
+    check(Some("cancelled"), &|| drop(CancellationGuard::new()));
+    check(None, &|| {});
+}
+
+#[test]
 fn marked_span_is_a_unit_of_its_own() {
     let (_default, lines) = start();
     let _consumer = info_span!("consumer").entered();
