@@ -62,7 +62,6 @@ pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
     sink: Arc<SampledSink>,
-    report: SelfReport,
     /// Whether the inner layer contains a sampler.
     has_inner_sampler: bool,
     /// The message that reports why sampling is off. Set if the inner layer must receive all
@@ -90,7 +89,6 @@ pub trait SampleExt: Sized {
             inner: self,
             sink: sampler.add_sink(),
             sampler,
-            report: SelfReport::default(),
             has_inner_sampler: false,
             why_disabled: None,
         }
@@ -101,11 +99,11 @@ impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
     /// Sets where faults are reported. Two faults are reported: sampling is off (see
-    /// [*Order*](Self#order)), or the layer was dropped with suppressed events that no summary has
-    /// reported. Defaults to the process-wide [`SelfReport`].
+    /// [*Order*](Self#order)), or no summary reports suppressed events, because the layer was
+    /// dropped or the summary did not reach it. Defaults to the process-wide [`SelfReport`].
     #[must_use]
-    pub fn report(mut self, report: SelfReport) -> Self {
-        self.report = report;
+    pub fn report(self, report: SelfReport) -> Self {
+        self.sink.set_report(report);
         self
     }
 
@@ -320,7 +318,7 @@ where
         self.inner.on_register_dispatch(dispatch);
         self.sink.set_dispatch(dispatch);
         if let Some(why) = self.why_disabled {
-            self.report.fault(Fault::Setup, &why);
+            self.sink.report().fault(Fault::Setup, &why);
         }
     }
 
@@ -393,7 +391,7 @@ where
 
 impl<L> Drop for Sampled<L> {
     fn drop(&mut self) {
-        self.sink.close(&self.report);
+        self.sink.close();
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct SampledSink {
     pub(crate) trace_cache: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
+    /// Where faults are reported. Only a setter changes it, before the layer is used.
+    report: Mutex<SelfReport>,
     pub(crate) kept: ShardedCounter,
     pub(crate) sampled_out: ShardedCounter,
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
@@ -101,6 +103,7 @@ impl SampledSink {
             trace_cache: TraceCache::new(id),
             clock,
             dispatch: OnceLock::new(),
+            report: Mutex::default(),
             kept: ShardedCounter::default(),
             sampled_out: ShardedCounter::default(),
             represented: AtomicU64::new(0),
@@ -119,6 +122,14 @@ impl SampledSink {
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         // Ignores a second call, because a layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    pub(crate) fn set_report(&self, report: SelfReport) {
+        *self.report.lock() = report;
+    }
+
+    pub(crate) fn report(&self) -> SelfReport {
+        self.report.lock().clone()
     }
 
     /// Counts a suppressed event. Its summary is due at `due`.
@@ -248,15 +259,15 @@ impl SampledSink {
                 DispatchedSummary::scope(self.id, event.metadata(), || dispatch(event))
             });
             if !has_arrived {
-                report_lost(&SelfReport::default(), &summary);
+                report_lost(&self.report(), &summary);
             }
         }
     }
 
     /// Reports the suppressed events without a summary, when the sink is dropped.
-    pub(crate) fn close(&self, report: &SelfReport) {
+    pub(crate) fn close(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
-            report_lost(report, &summary);
+            report_lost(&self.report(), &summary);
         }
         self.sampler.remove(self);
     }

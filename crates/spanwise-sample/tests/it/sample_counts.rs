@@ -12,7 +12,7 @@ use std::{
 
 use crate::support::{Count, Lines, LinesExt as _};
 use proptest::prelude::*;
-use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
+use spanwise_core::{Clock, ContextLayer, Fault, KeyVerdict, LayerExt, Redact, SelfReport};
 use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
@@ -25,6 +25,22 @@ fn sampler(rules: &str, clock: &Clock) -> Sampler {
 fn clock() -> Clock {
     // 2026-11-21T09:00:00Z
     Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_251_600))
+}
+
+#[test]
+fn undelivered_summary_goes_to_the_set_report() {
+    let (report, sampler) = (SelfReport::silent(), sampler("info=2/s", &clock()));
+    let sampled = Count::default()
+        .sampled(sampler.clone())
+        .report(report.clone());
+    // Keeps the layer after its dispatcher is gone.
+    let stack = Arc::new(tracing_subscriber::registry().with(sampled));
+    tracing::subscriber::with_default(Arc::clone(&stack), || (0..5).for_each(|_| info!("limited")));
+    assert_eq!(report.stats().faults, []);
+    sampler.emit_summaries();
+    assert_eq!(report.stats().faults, [(Fault::Lost, 1)]);
+    drop(stack);
+    assert_eq!(report.stats().faults, [(Fault::Lost, 1)]);
 }
 
 #[test]
