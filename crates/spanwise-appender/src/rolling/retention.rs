@@ -220,6 +220,7 @@ impl Retention {
         if number.is_empty() {
             return Err(unknown(word));
         }
+        let unit = unit.trim();
         if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
             let number = number.parse::<u64>().ok();
             let seconds = number.and_then(|number| number.checked_mul(*seconds));
@@ -231,7 +232,6 @@ impl Retention {
                 false => Ok(self.age.replace(age).is_some()),
             };
         }
-        let unit = unit.trim();
         if ["", "file", "files"].contains(&unit) {
             let files = number.parse().map_err(|_| out_of_range())?;
             let files = NonZeroUsize::new(files).ok_or_else(keeps_none)?;

@@ -67,6 +67,8 @@ fn retention_round_trips() {
         ("14,30d,10GiB,free=5GiB", "14 files,30d,10GiB,free=5GiB"),
         ("free = 5GiB , 2w", "14d,free=5GiB"),
         ("90m", "90m"),
+        ("30 d", "30d"),
+        ("14 files, 2 w, 10 GiB", "14 files,14d,10GiB"),
         ("36h", "36h"),
         ("All", "all"),
     ]);
@@ -82,6 +84,7 @@ fn invalid_retentions_explain_themselves() {
         ("al", "did you mean `all`?"),
         ("0", "keeps no file"),
         ("0d", "keeps no file"),
+        ("0 d", "keeps no file"),
         ("0B", "keeps no file"),
         (
             "14,15",
