@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     panic,
     sync::{
-        Arc, Barrier, Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -295,29 +295,6 @@ fn sync_on_works_for_a_line_that_fills_the_buffer() {
         write(&background, Level::ERROR, &"x".repeat(3000));
     });
     assert_eq!(background.stats().delivered, 1);
-}
-
-#[test]
-fn flush_fails_if_a_shutdown_abandons_lines() {
-    let writer = Steered::new(Does::Stall);
-    let (background, guard) = start(&writer);
-    write(&background, Level::INFO, "a");
-    writer.wait_until_stalled();
-    let begins = Arc::new(Barrier::new(2));
-    let flushing = {
-        let (background, begins) = (background.clone(), Arc::clone(&begins));
-        thread::spawn(move || {
-            begins.wait();
-            background.flush(END_TIMEOUT)
-        })
-    };
-    begins.wait();
-    // The call waits for up to one second, and the shutdown begins in this time.
-    let report = guard.shutdown(Duration::from_secs(1));
-    assert_eq!((report.delivered, report.lost), (0, 1));
-    let flushed = flushing.join().unwrap();
-    writer.set(Does::Take);
-    assert!(flushed.is_err(), "reported as written: {flushed:?}");
 }
 
 #[test]

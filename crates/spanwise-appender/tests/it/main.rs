@@ -15,6 +15,7 @@ mod accounting;
 mod background;
 #[cfg(target_os = "linux")]
 mod faults;
+mod flush_errors;
 mod hostile_writers;
 mod loss_event_deadlock;
 mod loss_events;

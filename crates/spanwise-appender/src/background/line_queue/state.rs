@@ -52,6 +52,7 @@ pub(super) struct Health {
     pub(super) admission: AdmissionControl,
     /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
+    /// The reason why records were last refused or abandoned, if it is known.
     pub(super) last_error: Option<io::ErrorKind>,
     /// `Counts::settled` when a line last waited until its timeout: for room, or for its write
     /// without a writer thread. While the count stays the same, a further wait is pointless.
@@ -95,6 +96,10 @@ impl Health {
             ..
         } = attempt;
         let Some(SinkError { kind, text }) = error else {
+            if refused > 0 {
+                // The sink gave no reason, and that of an earlier failure would be wrong.
+                self.last_error = None;
+            }
             let has_recovered = !attempt.timed_out || delivered > 0;
             let failing = self.failing.take_if(|_| has_recovered)?;
             return Some(Recovery {
@@ -272,10 +277,9 @@ impl State {
         self.counts.held = 0;
         self.buffer.clear();
         self.health.admission.drained(0);
-        if lost > 0 {
-            self.health
-                .last_error
-                .get_or_insert(io::ErrorKind::TimedOut);
+        // The error of a failing output is the reason. That of an earlier failure is not.
+        if lost > 0 && self.health.failing.is_none() {
+            self.health.last_error = Some(io::ErrorKind::TimedOut);
         }
         self.lifecycle.epoch += 1;
         self.lifecycle.phase = Phase::Direct;
