@@ -14,6 +14,8 @@
 mod accounting;
 mod background;
 #[cfg(target_os = "linux")]
+mod concurrent_forks;
+#[cfg(target_os = "linux")]
 mod faults;
 mod flush_errors;
 mod hostile_writers;

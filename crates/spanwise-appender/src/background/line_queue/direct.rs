@@ -75,7 +75,7 @@ impl LineQueue {
         let mut settled_before_wait = None;
         while state.counts.settled < target {
             let settled = state.counts.settled;
-            if state.lifecycle.writing || state.lifecycle.forking {
+            if state.lifecycle.writing || state.lifecycle.is_forking() {
                 // This thread may itself have the turn, so it does not wait for the turn to end.
                 if is_writing_thread() {
                     break;

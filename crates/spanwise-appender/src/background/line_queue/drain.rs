@@ -95,7 +95,7 @@ impl LineQueue {
             || has_lingered
             || state.wakeups.urgent
             || self.is_worth_a_write(state.counts.held);
-        let may_write = !state.lifecycle.forking && !state.lifecycle.writing;
+        let may_write = !state.lifecycle.is_forking() && !state.lifecycle.writing;
         (is_due && may_write).then(|| take_chunk(state)).flatten()
     }
 
@@ -103,8 +103,9 @@ impl LineQueue {
     /// the records that callers buffered since then, or to end. If the sink refuses these records,
     /// callers retry them.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
-        let may_write =
-            !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
+        let may_write = !state.lifecycle.is_forking()
+            && !state.lifecycle.writing
+            && !state.health.is_backing_off();
         if may_write && let Some(job) = take_chunk(state) {
             // The flag was set to stop the write of the abandoned records.
             self.stop.set(false);
@@ -159,7 +160,7 @@ impl LineQueue {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
         state.wakeups.urgent = false;
-        if state.lifecycle.forking {
+        if state.lifecycle.is_forking() {
             self.progress.notify_all();
         }
         let retry_at = state
@@ -171,7 +172,7 @@ impl LineQueue {
         while state.lifecycle.epoch == epoch {
             let time_left = retry_at.saturating_duration_since(Instant::now());
             let is_due = time_left.is_zero() || state.wakeups.urgent || self.stop.is_set();
-            if is_due && !state.lifecycle.forking {
+            if is_due && !state.lifecycle.is_forking() {
                 state.lifecycle.writing = true;
                 return true;
             }
@@ -204,7 +205,7 @@ impl LineQueue {
         }
         // In this phase, waiting threads take turns.
         let is_direct = state.lifecycle.phase == Phase::Direct;
-        if state.lifecycle.forking || is_direct && state.wakeups.waiters > 0 {
+        if state.lifecycle.is_forking() || is_direct && state.wakeups.waiters > 0 {
             self.progress.notify_all();
         }
     }

@@ -189,7 +189,7 @@ impl LineQueue {
     fn prepare_fork(&self, deadline: Instant) {
         let mut state = self.state.lock();
         if is_writing_thread() {
-            state.lifecycle.forking = true;
+            state.lifecycle.forking += 1;
             return;
         }
         let target = state.counts.accepted;
@@ -211,7 +211,7 @@ impl LineQueue {
         while is_held(&state) && state.health.failing.is_none() && Instant::now() < half_time {
             state = self.wait_for_progress(state, half_time);
         }
-        state.lifecycle.forking = true;
+        state.lifecycle.forking += 1;
         while state.lifecycle.writing && Instant::now() < deadline {
             state = self.wait_for_progress(state, deadline);
         }
@@ -231,7 +231,10 @@ impl ProcessHooks for ProcessQueue {
 
     fn after_fork(&self) {
         if let Some(queue) = self.created_for_this_process() {
-            queue.state.lock().lifecycle.forking = false;
+            let mut state = queue.state.lock();
+            // Saturates, because the queue may have been created during the fork.
+            state.lifecycle.forking = state.lifecycle.forking.saturating_sub(1);
+            drop(state);
             queue.progress.notify_all();
         }
     }

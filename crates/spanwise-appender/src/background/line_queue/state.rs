@@ -182,8 +182,8 @@ pub(super) struct Lifecycle {
     pub(super) has_worker: bool,
     /// A thread has the [turn](super::direct), so it calls the sink now or soon.
     pub(super) writing: bool,
-    /// The process is forking, so no thread may begin a turn.
-    pub(super) forking: bool,
+    /// The number of threads that fork. Until it is 0, no thread may begin a turn.
+    pub(super) forking: u32,
     /// Incremented when all records are abandoned. Chunks of an earlier epoch were already counted.
     pub(super) epoch: u64,
     /// The sink was finished, or the job to finish it was returned.
@@ -201,6 +201,12 @@ pub(super) enum Phase {
     /// The logging threads write. There is no writer thread, unless it is stuck in the sink.
     #[default]
     Direct,
+}
+
+impl Lifecycle {
+    pub(super) const fn is_forking(&self) -> bool {
+        self.forking > 0
+    }
 }
 
 impl State {
