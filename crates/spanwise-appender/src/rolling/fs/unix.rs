@@ -416,7 +416,8 @@ pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
 /// relative to its parent, so that no other user can replace one by a link in between.
 ///
 /// # Errors
-/// [`Errno::LOOP`] if a part of the path is a symbolic link.
+/// * [`Errno::LOOP`] if a part of the path is a symbolic link.
+/// * [`Errno::EXIST`] if a part of the path is another kind of file.
 fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
     let open = |parent: BorrowedFd<'_>, name: &OsStr| {
         let flags = DIRECTORY_PATH | OFlags::NOFOLLOW;
@@ -439,6 +440,8 @@ fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
             // The error for a link differs between systems.
             match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if Meta(stat).is_symlink() => Errno::LOOP,
+                // Another kind of file, so the directory cannot be created.
+                Ok(_) if error == Errno::NOTDIR => Errno::EXIST,
                 _ => error,
             }
         })?;
