@@ -53,8 +53,8 @@ pub fn dump_current_unit() -> bool {
 /// as usual. Create this guard at the first poll of the future, and keep it in the future. If the
 /// guard is dropped, the buffer of the unit is written with `"reason":"cancelled"`, before the next
 /// event of the unit or when the unit ends. If a panic drops the guard, the reason is `panic`.
-/// [`detect_cancellation`] wraps a future this way. Outside of a unit the guard does nothing. If the
-/// stack has several recorders, the guard reaches only one of them.
+/// [`detect_cancellation`] wraps a future this way. Outside of a unit the guard does nothing. If
+/// the stack has several recorders, the guard reaches only one of them.
 ///
 /// ```
 /// # #[allow(dead_code)]

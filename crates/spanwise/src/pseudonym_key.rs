@@ -68,7 +68,8 @@ impl PseudonymKeyFile {
     }
 }
 
-/// Not used: the setting is not read without its [feature](crate::setting_row::SettingRow::feature).
+/// Not used: the setting is not read without its
+/// [feature](crate::setting_row::SettingRow::feature).
 #[cfg(not(feature = "pseudonyms"))]
 impl PseudonymKeyFile {
     fn read(path: &str) -> Result<Self, ParseError> {
