@@ -76,7 +76,7 @@ impl Warehouse {
         let stderr = process.stderr.take().ok_or("the warehouse has no stderr")?;
         let mut said = BufReader::new(stderr).lines();
         // Warnings of the start may come before the address.
-        let address = loop {
+        let own_address = loop {
             let line = said.next_line().await?;
             let line = line.ok_or("the warehouse did not open")?;
             match line.parse() {
@@ -89,7 +89,10 @@ impl Warehouse {
                 let _ = writeln!(io::stderr(), "{line}");
             }
         });
-        Ok(Self { address, process })
+        Ok(Self {
+            address: own_address,
+            process,
+        })
     }
 
     /// Ends the process, and returns the lines that it wrote to a pipe.

@@ -307,6 +307,7 @@ impl OtelBuilder {
     /// Changes the address for Prometheus that variables set, and the option that follows from it.
     pub(crate) fn change_named_listener(&mut self, change: impl FnOnce(&mut NamedListener)) {
         const DEFAULT: (&str, u16) = ("localhost", 9464);
+        let was_requested = self.named_listener.is_requested;
         change(&mut self.named_listener);
         let NamedListener {
             host,
@@ -317,6 +318,8 @@ impl OtelBuilder {
         if *is_requested {
             let host = host.as_deref().unwrap_or(DEFAULT.0).to_owned();
             self.metrics_options.prometheus = Some((host, port.unwrap_or(DEFAULT.1)));
+        } else if was_requested {
+            self.metrics_options.prometheus = None;
         }
     }
 

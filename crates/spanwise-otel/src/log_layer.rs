@@ -5,13 +5,14 @@ use std::{any::Any, borrow::Cow, io::Write as _, sync::Arc};
 use spanwise_core::{
     CONTEXT_KEYS, Clock, EventContext, Fault, SelfReport,
     internal::{
-        self, CallsitePlans, FilterInterop, LayerId, SpanData, SpanIdentity, SpanTable,
-        log_record::LogRecord, panic_safe, parse_hex, pins_context, recorded_callsite, reentrancy,
+        self, CallsitePlans, DispatchedSummary, FilterInterop, LayerId, SpanData, SpanIdentity,
+        SpanTable, log_record::LogRecord, panic_safe, parse_hex, pins_context, recorded_callsite,
+        reentrancy,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, Level, Metadata,
+    Field, Interest, Level, Metadata,
     field::Visit,
     span::{Attributes as SpanValues, Id, Record},
 };
@@ -278,7 +279,20 @@ where
     fn is_exported(&self, plan: &LogPlan, event: &Event<'_>) -> bool {
         let is_exported = plan.is_exported;
         is_exported.unwrap_or_else(|| self.is_record_exported(event))
-            || EventContext::forces_emit(event.metadata())
+            || EventContext::forces_emit(event.metadata()) && self.is_report_exported(event)
+    }
+
+    /// Decides about an event that reports on other events. A summary of a sampler is exported if
+    /// the events that it counts would be. The header of a dump is always exported.
+    #[cold]
+    fn is_report_exported(&self, event: &Event<'_>) -> bool {
+        let callsite = event.metadata();
+        if callsite.target() != DispatchedSummary::TARGET {
+            return true;
+        }
+        let mut target = SuppressedTarget(String::new());
+        event.record(&mut target);
+        self.options.exports(*callsite.level(), &target.0)
     }
 
     /// Decides about a record of `tracing-log` by its own target.
@@ -301,6 +315,19 @@ where
         }
         is_dropped
     }
+}
+
+/// The target of the events that a summary counts.
+struct SuppressedTarget(String);
+
+impl Visit for SuppressedTarget {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "suppressed_target" {
+            value.clone_into(&mut self.0);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
 impl<S, W> Layer<S> for LogLayer<W>

@@ -68,8 +68,8 @@ impl LogOptions {
     }
 
     /// Sets which events are exported. Events of targets that the levels do not cover are not
-    /// exported. The summaries of samplers and the headers of dumps are exported at every level.
-    /// Defaults to all events that the layer receives.
+    /// exported. The header of a dump is exported at every level, and the summary of a sampler if
+    /// the events that it counts would be. Defaults to all events that the layer receives.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = Some(levels);
         self

@@ -75,7 +75,7 @@ pub struct Builder {
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
-    /// The key from the file of `LOG_REDACT_KEY_FILE`, after it was read.
+    /// The pseudonym keys that were read, by the path of the file.
     pub(crate) pseudonym_keys: PseudonymKeys,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,

@@ -336,6 +336,16 @@ impl<'a> Opener<'a> {
 
     /// Keeps a record sink in a reload. Reports options that an open output cannot change.
     fn keep_record_sink(&mut self, output: &OpenOutput, sink: &SinkSettings) {
+        if !sink.enabled {
+            // A sink that is switched off has no options, so the open output keeps its own.
+            let kept = SinkSettings {
+                background: output.sink.background,
+                buffer: output.sink.buffer,
+                when_full: output.sink.when_full,
+                ..sink.clone()
+            };
+            return self.keep(output, &kept);
+        }
         if !output.sink.is_same_output(sink) {
             self.problem(format!(
                 "{}: background, buffer and when_full of a record sink need a restart: undo this \

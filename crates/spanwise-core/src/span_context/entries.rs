@@ -120,8 +120,12 @@ impl Entries {
         policy: &Arc<dyn Redact>,
     ) -> Self {
         let mut all = Self::with_capacity(self.keys.len(), self.text.len());
-        let pins = |key: &str| self.keys.iter().any(|own| own.is_pinned && own.name == key);
-        let added = added.filter(|added| added.is_pinned || !pins(added.key));
+        let is_pinned = |name: &str| {
+            self.keys
+                .iter()
+                .any(|own| own.is_pinned && own.name == name)
+        };
+        let added = added.filter(|added| added.is_pinned || !is_pinned(added.key));
         let is_replaced = |key: &str| added.clone().any(|added| added.key == key);
         for entry in self.stored().filter(|entry| !is_replaced(entry.key)) {
             all.push(entry, Some(policy));

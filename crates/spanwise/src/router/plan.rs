@@ -113,7 +113,7 @@ impl PlanDetails {
         }
     }
 
-    pub(super) fn accepting(&self, level: Level) -> u64 {
+    fn accepting(&self, level: Level) -> u64 {
         self.by_level[index_of(level)]
     }
 

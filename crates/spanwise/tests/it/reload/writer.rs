@@ -111,3 +111,21 @@ fn options_of_a_record_sink_change() {
     let why = "background, buffer and when_full of a record sink need a restart";
     assert!(found[0].contains(why), "{found:?}");
 }
+
+#[test]
+fn record_sink_with_a_buffer_is_switched_off_and_on() {
+    let file =
+        |options: &str| format!("{AUDIT}[sink.queue]\nkind = 'none'\nbuffer = '1MiB'\n{options}");
+    let lines = Lines::default();
+    let queue = lines.clone();
+    let program = Program::start_with(&file(""), |builder| builder.record_sink("queue", queue));
+    program.log(|| info!("one"));
+    program.reload(&file("enabled = false\n")).unwrap();
+    program.log(|| info!("two"));
+    program.reload(&file("")).unwrap();
+    program.log(|| info!("three"));
+    assert!(program.telemetry.handle().flush(Duration::from_secs(60)));
+    let text = lines.text();
+    let logged = ["one", "two", "three"].map(|message| text.contains(message));
+    assert_eq!(logged, [true, false, true], "{text}");
+}
