@@ -4,7 +4,7 @@ mod build;
 mod overlap;
 mod pieces;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 use spanwise_core::internal::{SharedValue, SpanData};
@@ -113,7 +113,17 @@ struct Extras {
     altered: Option<SpanAlteredFields>,
     /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
     /// first line that has them, unless spans share members.
-    rewritten: OnceLock<RewrittenPart>,
+    rewritten: Option<RewrittenPart>,
+    /// The same, for a span that has altered fields. It has these from its start.
+    rewritten_later: OnceBox<RewrittenPart>,
+}
+
+impl Extras {
+    fn rewritten(&self) -> Option<&RewrittenPart> {
+        self.rewritten
+            .as_ref()
+            .or_else(|| self.rewritten_later.get())
+    }
 }
 
 /// The truncated and redacted fields of a span and its parents.
@@ -381,12 +391,7 @@ impl<'a> UnsharedFragment<'a> {
         rewrite: RewriteTail,
         buffers: &mut RewriteBuffers,
     ) -> &'a RewrittenPart {
-        match self
-            .0
-            .extras
-            .get()
-            .and_then(|extras| extras.rewritten.get())
-        {
+        match self.0.extras.get().and_then(|extras| extras.rewritten()) {
             Some(rewritten) => rewritten,
             None => self.rewrite(rewrite, buffers),
         }
@@ -394,7 +399,6 @@ impl<'a> UnsharedFragment<'a> {
 
     #[inline(never)] // Once per version of a span.
     fn rewrite(self, rewrite: RewriteTail, buffers: &mut RewriteBuffers) -> &'a RewrittenPart {
-        let extras = self.0.extras.get_or_init(Box::default);
         let whole = [KeyedMembers::from_text(self.json())];
         let listed = [
             self.0.head_members(),
@@ -404,8 +408,20 @@ impl<'a> UnsharedFragment<'a> {
             true => &listed[..],
             false => &whole[..],
         };
-        let rewritten = || buffers.rewrite(parts, rewrite);
-        extras.rewritten.get_or_init(rewritten)
+        let mut rewritten = || buffers.rewrite(parts, rewrite);
+        let extras = self.0.extras.get_or_init(|| {
+            Box::new(Extras {
+                rewritten: Some(rewritten()),
+                ..Extras::default()
+            })
+        });
+        match extras.rewritten() {
+            Some(rewritten) => rewritten,
+            None => {
+                let later = &extras.rewritten_later;
+                later.get_or_init(|| Box::new(rewritten()))
+            }
+        }
     }
 }
 

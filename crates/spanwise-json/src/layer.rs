@@ -424,12 +424,7 @@ where
         self.report_setup_faults();
     }
 
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        if self.is_late {
-            // Many callsites are in use when the layer comes, so their plans would come all at
-            // once, with the next events.
-            self.plan(callsite);
-        }
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         self.filter_interop.interest_in_all()
     }
 

@@ -403,9 +403,9 @@ impl Reloader {
         });
         let (groups, outputs_by_group): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         live.emit_summaries(&state.groups, &groups);
-        // The new layers decide about each enabled callsite now, and not when its next event comes.
-        let prepare = || live.in_stack(callsite::rebuild_interest_cache);
-        let replaced = (self.current).replace(live.generation(&groups, router), prepare);
+        let generation = live.generation(&groups, router);
+        generation.plan_callsites_of(&self.current.load());
+        let replaced = self.current.replace(generation);
         live.report_changed(&change);
         let is_drained = replaced.wait(DRAIN_TIMEOUT);
         // If there is only one subscriber, `tracing` asks the default subscriber of this thread

@@ -35,6 +35,7 @@ use crate::internal::{forks, sync::Mutex};
 /// assert_eq!(*plans.get(callsite, |metadata| metadata.fields().len()), 2);
 /// assert_eq!(*plans.get(callsite, |_| unreachable!("planned already")), 2);
 /// assert_eq!(plans.iter().sum::<usize>(), 2);
+/// assert!(plans.callsites().all(|planned| planned.name() == "request"));
 /// ```
 pub struct CallsitePlans<P> {
     tables: [OnceLock<Table<P>>; TABLES],
@@ -84,6 +85,12 @@ impl<P> CallsitePlans<P> {
     pub fn iter(&self) -> impl Iterator<Item = &P> {
         let slots = self.current_table().iter();
         slots.filter_map(|slot| slot.get().map(|planned| &planned.plan))
+    }
+
+    /// Returns the callsites that have a plan, in no particular order.
+    pub fn callsites(&self) -> impl Iterator<Item = &'static Metadata<'static>> {
+        let slots = self.current_table().iter();
+        slots.filter_map(|slot| slot.get().map(|planned| planned.callsite))
     }
 
     fn current_table(&self) -> &Table<P> {

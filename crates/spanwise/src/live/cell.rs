@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::{
-    ShardedArc, SharedValue, WeakValue,
-    sync::{Mutex, RwLock},
-};
+use spanwise_core::internal::{ShardedArc, SharedValue, WeakValue, sync::RwLock};
 
 use super::Generation;
 
@@ -28,8 +25,6 @@ pub(crate) struct LiveCell {
     /// The id of the current generation. It is unique among all cells of the process, because they
     /// share [`SEEN`].
     id: AtomicU64,
-    /// The generation that [`replace`](Self::replace) prepares.
-    next: Mutex<Option<Arc<Generation>>>,
 }
 
 /// The id of the newest generation of all cells.
@@ -45,7 +40,6 @@ impl LiveCell {
         Self {
             current: RwLock::new(ShardedArc::new(generation)),
             id: AtomicU64::new(next_id()),
-            next: Mutex::new(None),
         }
     }
 
@@ -79,19 +73,9 @@ impl LiveCell {
         generation
     }
 
-    /// Returns the generation that is being prepared, if there is one.
-    pub(crate) fn next(&self) -> Option<Arc<Generation>> {
-        self.next.lock().clone()
-    }
-
     /// Replaces the generation. Events that are being handled keep the old one.
-    ///
-    /// First calls `prepare`. During the call, [`next`](Self::next) returns the new generation.
-    pub(crate) fn replace(&self, generation: Generation, prepare: impl FnOnce()) -> OldGeneration {
+    pub(crate) fn replace(&self, generation: Generation) -> OldGeneration {
         let new = ShardedArc::new(generation);
-        *self.next.lock() = Some(new.owner());
-        prepare();
-        *self.next.lock() = None;
         let old = {
             let mut current = self.current.write();
             self.id.store(next_id(), Ordering::Release);

@@ -44,6 +44,12 @@ impl Generation {
             routed: Routed::new(SharedLayers(layers), router, shown),
         }
     }
+
+    /// Decides about the callsites of an earlier generation now, and not when their next events
+    /// come.
+    pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
+        self.routed.plan_callsites_of(&earlier.routed);
+    }
 }
 
 /// Forwards to the current generation.
@@ -83,11 +89,7 @@ impl Layer<Registry> for LiveLayers {
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        let current = self.current.load().routed.register_callsite(callsite);
-        match self.current.next() {
-            None => current,
-            Some(next) => either(current, next.routed.register_callsite(callsite)),
-        }
+        self.current.load().routed.register_callsite(callsite)
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, Registry>) -> bool {
@@ -141,14 +143,6 @@ impl fmt::Debug for LiveLayers {
     }
 }
 
-/// Returns the interest of two layers together.
-fn either(first: Interest, second: Interest) -> Interest {
-    match first.is_always() && second.is_always() {
-        true => first,
-        false => Interest::sometimes(),
-    }
-}
-
 impl Layer<Registry> for SharedLayers {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.0
@@ -161,7 +155,13 @@ impl Layer<Registry> for SharedLayers {
             .0
             .iter()
             .map(|layers| layers.register_callsite(callsite));
-        interests.fold(Interest::always(), either)
+        interests.fold(Interest::always(), |all, interest| {
+            if all.is_always() && interest.is_always() {
+                all
+            } else {
+                Interest::sometimes()
+            }
+        })
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, Registry>) -> bool {

@@ -12,10 +12,7 @@ use spanwise_core::{
     },
 };
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_core::{
-    Interest,
-    span::{Attributes, Id, Record},
-};
+use tracing_core::span::{Attributes, Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
@@ -70,6 +67,17 @@ impl<L> Routed<L> {
             router,
             plans: CallsitePlans::default(),
             record_plans: RecordPlans::default(),
+        }
+    }
+
+    /// Plans the callsites of an earlier router, so that their next events do not wait for the
+    /// plans. The first event for the last resort is reported when it comes, so its callsite is
+    /// planned then.
+    pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
+        for callsite in earlier.plans.callsites() {
+            if !self.router.has_last_resort(callsite) {
+                self.plan(callsite);
+            }
         }
     }
 
@@ -244,15 +252,6 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
     L: Layer<S>,
 {
-    /// Plans the callsite, so that its first event after a reload does not wait for the plan. The
-    /// first event for the last resort is reported when it comes, so its callsite is planned then.
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        if callsite.is_event() && !self.router.has_last_resort(callsite) {
-            self.plan(callsite);
-        }
-        self.inner.register_callsite(callsite)
-    }
-
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
@@ -280,7 +279,7 @@ where
         self.inner.on_record(id, values, ctx);
     }
 
-    forward!(inner: on_register_dispatch, on_layer, enabled, max_level_hint);
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
     forward!(inner: event_enabled, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 }
