@@ -26,6 +26,7 @@ fn concurrent_unthrottled_faults_are_all_printed() {
         .lines()
         .filter(|line| line.starts_with("spanwise: lines lost: "));
     assert_eq!(printed.count(), THREADS * ROUNDS, "{stderr}");
+    assert!(!stderr.contains("(0 since"), "{stderr}");
 }
 
 fn report() {
