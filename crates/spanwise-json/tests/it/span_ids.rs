@@ -296,7 +296,10 @@ fn late_ids_replace_fields_of_the_span() {
         span.in_scope(|| info!("event"));
         span.in_scope(|| info_span!("inner", m = 3).in_scope(|| info!("event")));
     });
-    for line in lines.objects() {
+    let objects = lines.objects();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(lines.text().matches("\"trace_id\":").count(), 2);
+    for line in objects {
         assert_eq!(ids(&line)[0].len(), 32, "{line}");
         assert_eq!((&line["n"], &line["late"]), (&json!(1), &json!(2)));
         assert_eq!(line.get("truncated"), None, "{line}");
