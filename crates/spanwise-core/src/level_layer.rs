@@ -37,8 +37,9 @@ use crate::{
 ///
 /// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
 /// little as in plain `tracing`. A target that no directive names uses the default level of the
-/// current [`Levels`]. If these have no default level, the levels of [`LevelLayer::new`] complete
-/// them. If those have none either, the default level is `info`.
+/// current [`Levels`]. If these have no default level, the configured levels complete them. These
+/// are the levels of [`LevelLayer::new`], or of the last reload of the configuration. If they have
+/// none either, the default level is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost. A new span directive applies only to spans that
@@ -122,8 +123,8 @@ enum SpanRule {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. They also complete later levels that have no
-    /// default level: see [`LevelHandle::set_levels`].
+    /// Creates a layer that enables these levels. Until the configuration is reloaded, they also
+    /// complete later levels that have no default level: see [`LevelHandle::set_levels`].
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = with_default_level(levels);
@@ -248,8 +249,9 @@ impl LevelHandle {
     }
 
     /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
-    /// level and the targets of [`LevelLayer::new`] stay in force, and `levels` overrides single
-    /// targets: after `new("info,hyper=off")`, `set_levels("shop=debug")` keeps `hyper=off`.
+    /// level and the targets of [`LevelLayer::new`], or of the last reload of the configuration,
+    /// apply. `levels` then overrides single targets: after `new("info,hyper=off")`,
+    /// `set_levels("shop=debug")` keeps `hyper=off`.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive. If there is an error, the
@@ -283,8 +285,9 @@ impl LevelHandle {
         }
     }
 
-    /// Sets the levels for this duration, then restores the levels of the last
-    /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
+    /// Sets the levels for this duration, then restores the permanent levels. These are the levels
+    /// of [`LevelLayer::new`], of the last [`set_levels`](Self::set_levels), or of the last reload
+    /// of the configuration, whichever came last.
     ///
     /// A later call of this method or of `set_levels` ends this change early. A change does not end
     /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
