@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -24,8 +24,8 @@ use crate::internal::log_bridge;
 use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
-        FilterInterop, Visibility, panic_safe,
-        sync::{Condvar, Mutex, RwLock},
+        FilterInterop, Visibility, forks, panic_safe,
+        sync::{Mutex, RwLock},
     },
 };
 
@@ -37,8 +37,9 @@ use crate::{
 ///
 /// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
 /// little as in plain `tracing`. A target that no directive names uses the default level of the
-/// current [`Levels`]. If these have no default level, the levels of [`LevelLayer::new`] complete
-/// them. If those have none either, the default level is `info`.
+/// current [`Levels`]. If these have no default level, the configured levels complete them. These
+/// are the levels of [`LevelLayer::new`], or of the last reload of the configuration. If they have
+/// none either, the default level is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost. A new span directive applies only to spans that
@@ -87,7 +88,6 @@ struct LevelState {
     /// Defaults to [`SpanRule::default`].
     span_rule: OnceLock<SpanRule>,
     changes: Mutex<LevelChanges>,
-    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -96,9 +96,6 @@ struct LevelChanges {
     defaults: Levels,
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// The number of times that levels were applied. A pending restore does nothing if levels were
-    /// applied again.
-    generation: u64,
     /// The temporary change that is in force.
     temporary: Option<TemporaryChange>,
 }
@@ -107,6 +104,13 @@ struct LevelChanges {
 struct TemporaryChange {
     /// `None` if the end is beyond the range of [`Instant`].
     deadline: Option<Instant>,
+    /// Whether the change has ended. Written under the lock of [`LevelState::changes`].
+    has_ended: Arc<AtomicBool>,
+    /// The thread that ends the change at its deadline. It waits without a lock, because a forked
+    /// child may inherit a lock of a thread that it does not have.
+    restoring_thread: Thread,
+    /// The [`generation`](forks::generation) of the process that has this thread.
+    process: u32,
 }
 
 /// Decides which spans are enabled without span directives.
@@ -119,8 +123,8 @@ enum SpanRule {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. They also complete later levels that have no
-    /// default level: see [`LevelHandle::set_levels`].
+    /// Creates a layer that enables these levels. Until the configuration is reloaded, they also
+    /// complete later levels that have no default level: see [`LevelHandle::set_levels`].
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = with_default_level(levels);
@@ -134,10 +138,8 @@ impl LevelLayer {
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 defaults,
-                generation: 0,
                 temporary: None,
             }),
-            changed: Condvar::new(),
         };
         Self {
             state: Arc::new(state),
@@ -247,8 +249,9 @@ impl LevelHandle {
     }
 
     /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
-    /// level and the targets of [`LevelLayer::new`] stay in force, and `levels` overrides single
-    /// targets: after `new("info,hyper=off")`, `set_levels("shop=debug")` keeps `hyper=off`.
+    /// level and the targets of [`LevelLayer::new`], or of the last reload of the configuration,
+    /// apply. `levels` then overrides single targets: after `new("info,hyper=off")`,
+    /// `set_levels("shop=debug")` keeps `hyper=off`.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive. If there is an error, the
@@ -259,7 +262,7 @@ impl LevelHandle {
         let levels = changes.complete(levels)?;
         changes.permanent = levels.clone();
         changes.temporary = None;
-        self.state.apply(levels, &mut changes);
+        self.state.apply(levels);
         Ok(())
     }
 
@@ -278,12 +281,13 @@ impl LevelHandle {
         };
         if changes.temporary.as_ref().is_none_or(is_over) {
             changes.temporary = None;
-            self.state.apply(levels, &mut changes);
+            self.state.apply(levels);
         }
     }
 
-    /// Sets the levels for this duration, then restores the levels of the last
-    /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
+    /// Sets the levels for this duration, then restores the permanent levels. These are the levels
+    /// of [`LevelLayer::new`], of the last [`set_levels`](Self::set_levels), or of the last reload
+    /// of the configuration, whichever came last.
     ///
     /// A later call of this method or of `set_levels` ends this change early. A change does not end
     /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
@@ -296,15 +300,17 @@ impl LevelHandle {
         let levels = levels.parse::<Levels>()?;
         let mut changes = self.state.changes.lock();
         let levels = changes.complete(levels)?;
-        let generation = changes.generation + 1;
         let deadline = Instant::now().checked_add(duration);
-        let state = Arc::clone(&self.state);
-        let restore = move || {
-            if let Some(deadline) = deadline {
-                state.restore_at(deadline, generation);
+        let has_ended = Arc::<AtomicBool>::default();
+        let restore = {
+            let (state, has_ended) = (Arc::clone(&self.state), Arc::clone(&has_ended));
+            move || {
+                if let Some(deadline) = deadline {
+                    state.restore_at(deadline, &has_ended);
+                }
             }
         };
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("spanwise-levels".to_owned())
             .spawn(restore)
             .map_err(|error| {
@@ -312,8 +318,13 @@ impl LevelHandle {
                     "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
-        changes.temporary = Some(TemporaryChange { deadline });
-        self.state.apply(levels, &mut changes);
+        changes.temporary = Some(TemporaryChange {
+            deadline,
+            has_ended,
+            restoring_thread: thread.thread().clone(),
+            process: forks::generation(),
+        });
+        self.state.apply(levels);
         Ok(())
     }
 
@@ -402,34 +413,43 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    fn apply(&self, levels: Levels, changes: &mut LevelChanges) {
-        changes.generation += 1;
+    /// Replaces the levels. The caller holds the lock of `changes`.
+    fn apply(&self, levels: Levels) {
         let active = Arc::new(ActiveLevels::new(levels, &self.active().span_directives));
         let has_span_directives = !active.span_directives.is_empty();
         *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
-        self.changed.notify_all();
         #[cfg(feature = "log")]
         log_bridge::rebuild_and_set_log_level(callsite::rebuild_interest_cache);
         #[cfg(not(feature = "log"))]
         callsite::rebuild_interest_cache();
     }
 
-    fn restore_at(&self, deadline: Instant, generation: u64) {
-        let mut changes = self.changes.lock();
-        // At first, the generations are equal: `set_levels_for` holds this lock from before it
-        // starts this thread until `apply` has incremented `changes.generation`.
-        while changes.generation == generation {
+    /// Waits until the deadline of a temporary change, and then ends the change.
+    fn restore_at(&self, deadline: Instant, has_ended: &AtomicBool) {
+        while !has_ended.load(Ordering::Acquire) {
             let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                let permanent = changes.permanent.clone();
-                changes.temporary = None;
-                self.apply(permanent, &mut changes);
-                return;
+            if !remaining.is_zero() {
+                thread::park_timeout(remaining);
+                continue;
             }
-            changes = self.changed.wait_timeout(changes, remaining).0;
+            let mut changes = self.changes.lock();
+            // The change may have ended while this thread waited for the lock.
+            if !has_ended.load(Ordering::Acquire) {
+                changes.temporary = None;
+                self.apply(changes.permanent.clone());
+            }
+        }
+    }
+}
+
+impl Drop for TemporaryChange {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::Release);
+        if self.process == forks::generation() {
+            self.restoring_thread.unpark();
         }
     }
 }

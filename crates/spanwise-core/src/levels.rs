@@ -7,11 +7,11 @@ use std::{fmt, mem, str::FromStr};
 
 use tracing_core::LevelFilter;
 
-use self::{directive::Directive, span_directive::SpanDirective};
+use self::directive::Directive;
 use crate::{ParseError, Problem, TargetPattern, words::Word};
 
 pub use directive::parse_level;
-pub(crate) use span_directive::span_filter;
+pub(crate) use span_directive::{SpanDirective, span_filter};
 
 /// The levels of a whole application: `info,sqlx=warn,shop::db=trace`, and span directives such as
 /// `[request{tenant_id="acme"}]=debug`.

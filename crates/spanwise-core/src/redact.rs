@@ -342,17 +342,22 @@ const MAX_GROUPS: usize = 9;
 /// A longer word is not a group of a number.
 const MAX_GROUP_LEN: usize = 8;
 
-/// Formats `value`, of the field `key`, and returns the redacted text. It is whole if the policy
-/// reads no texts. If a caller cuts the text, it must do so afterwards, because a policy does not
-/// recognize half a secret.
+/// Formats `value`, of the field `key`, and returns the redacted text. It has up to
+/// [`MAX_UNREAD_LEN`] bytes if the policy reads no texts. If a caller cuts the text, it must do so
+/// afterwards, because a policy does not recognize half a secret.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,
     value: fmt::Arguments<'_>,
 ) -> String {
     if !policy.reads_text() {
-        return panic_safe::format_text(value, usize::MAX);
+        return panic_safe::format_text(value, MAX_UNREAD_LEN);
     }
     let text = panic_safe::format_text(value, <dyn Redact>::MAX_COLLECT_LEN);
     policy.replacement_for(Some(key), &text).unwrap_or(text)
 }
+
+/// Collect at most this many bytes of a value that no policy reads, because the output of a `Debug`
+/// may be endless. This is 16 MiB, the largest `max_field` of a sink, and one character more, so
+/// that the sink detects truncation.
+pub(crate) const MAX_UNREAD_LEN: usize = 16 * 1024 * 1024 + 4;

@@ -263,14 +263,15 @@ impl SelfReport {
         let Some(mut last_printed) = last_printed else {
             return;
         };
-        let unreported = match *last_printed {
+        let last_count = match *last_printed {
             Some(last) if now.saturating_duration_since(last.at) < interval => return,
-            Some(last) => count.saturating_sub(last.count),
-            None => count,
+            Some(last) => last.count,
+            None => 0,
         };
         let text = escaped(text);
-        let repeats = match unreported {
-            1 => String::new(),
+        let repeats = match count.saturating_sub(last_count) {
+            // 0 if another thread has reported this fault, with a later one.
+            0 | 1 => String::new(),
             count => format!(" ({count} since the last report)"),
         };
         let (_, name) = Fault::ALL[fault as usize];
@@ -279,7 +280,10 @@ impl SelfReport {
         // again.
         let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            *last_printed = Some(LastPrinted { at: now, count });
+            *last_printed = Some(LastPrinted {
+                at: now,
+                count: count.max(last_count),
+            });
         }
     }
 

@@ -28,6 +28,15 @@ fn redirect_stderr(file: &impl AsRawFd) {
     assert_eq!(replaced, libc::STDERR_FILENO);
 }
 
+/// Sets the flag when it is dropped.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn child_prints_faults_that_the_parent_was_printing() {
     redirect_stderr(&File::options().write(true).open("/dev/null").unwrap());
@@ -36,6 +45,8 @@ fn child_prints_faults_that_the_parent_was_printing() {
     let print = || report.fault_unthrottled(Fault::Shed, &"of the parent");
     print();
     thread::scope(|scope| {
+        // A panic below also ends the thread. Otherwise the scope would wait for it forever.
+        let _end = SetOnDrop(&is_done);
         scope.spawn(|| {
             while !is_done.load(Ordering::SeqCst) {
                 print();
@@ -53,8 +64,6 @@ fn child_prints_faults_that_the_parent_was_printing() {
             reader.read_to_string(&mut line).unwrap();
             printed.push(line.contains("spanwise: shed: of the child"));
         }
-        // Before the assertion, so that the thread ends in any case.
-        is_done.store(true, Ordering::SeqCst);
         assert_eq!(printed, [true; FORKS]);
     });
 }

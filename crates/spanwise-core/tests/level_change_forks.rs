@@ -16,9 +16,10 @@ use spanwise_core::{LevelLayer, Levels};
 fn reload_in_a_child_ends_a_temporary_change() {
     let handle = LevelLayer::new("info".parse().unwrap()).handle();
     handle
-        .set_levels_for(Duration::from_millis(200), "trace")
+        .set_levels_for(Duration::from_secs(2), "trace")
         .unwrap();
     in_child(|| {
+        assert_eq!(handle.levels().to_string(), "trace");
         let configured: Levels = "warn".parse().unwrap();
         while handle.levels() != configured {
             handle.set_configured(&configured);

@@ -221,6 +221,7 @@ where
             pinned: plan.pinned(*fields),
             altered: altered.as_deref().unwrap_or(&UNALTERED),
             trace_ids: b"",
+            nested_ids_len: 0,
             error: error.and_then(|index| index.try_into().ok()),
         });
         scratch.put_back();
@@ -581,6 +582,7 @@ fn with_trace_ids<R>(
         bits,
         altered: &altered,
         trace_ids: if is_flat { &ids } else { b"" },
+        nested_ids_len: if is_flat { 0 } else { ids.len() },
         ..*own
     })
 }

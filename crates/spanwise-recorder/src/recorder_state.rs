@@ -164,8 +164,8 @@ impl Counters {
             suppressed: self.suppressed.get(),
             failed: self.failed.get(),
             memory: pool.used_bytes(),
-            // Read last, so that it is seldom less than the sum of the others. It can be less until
-            // a record on the fast path is counted, because that comes after it was buffered.
+            // Read last, so that the count is seldom less than the sum of the others. On the fast
+            // path, a record is counted only after it was buffered.
             captured: self.captured.total(),
         }
     }

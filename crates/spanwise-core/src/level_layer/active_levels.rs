@@ -6,7 +6,11 @@ use tracing::Subscriber;
 use tracing_core::{Interest, LevelFilter, Metadata, callsite::Identifier};
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
-use crate::{Levels, internal::sync::RwLock, levels};
+use crate::{
+    Levels,
+    internal::sync::RwLock,
+    levels::{self, SpanDirective},
+};
 
 /// The current levels, with their span directives.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(super) struct ActiveLevels {
 #[derive(Debug, Clone)]
 pub(super) struct ActiveSpanDirective {
     matcher: String,
+    /// See [`SpanDirective::required_fields`].
+    required_fields: Vec<String>,
     pub(super) level: LevelFilter,
     pub(super) filter: Arc<EnvFilter>,
     /// The callsites of spans that the matcher names. The filter must receive their spans at every
@@ -32,17 +38,18 @@ impl ActiveLevels {
     /// Creates the active levels. Reuses the filters of the `previous` directives, because they
     /// track open spans.
     pub(super) fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
-        let activate = |level: LevelFilter, matcher: &str| match previous
+        let activate = |directive: &SpanDirective, matcher: &str| match previous
             .iter()
             .find(|old| old.matcher == matcher)
         {
             Some(old) => Some(ActiveSpanDirective {
-                level,
+                level: directive.level,
                 ..old.clone()
             }),
             None => Some(ActiveSpanDirective {
                 matcher: matcher.to_owned(),
-                level,
+                required_fields: directive.required_fields.clone(),
+                level: directive.level,
                 filter: Arc::new(levels::span_filter(matcher)?),
                 named_spans: Arc::default(),
             }),
@@ -52,10 +59,10 @@ impl ActiveLevels {
         // checked each matcher with `span_filter`.
         let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
-            variants.map(|matcher| (directive.level, matcher))
+            variants.map(move |matcher| (directive, matcher))
         });
         let span_directives = matchers
-            .filter_map(|(level, matcher)| activate(level, matcher))
+            .filter_map(|(directive, matcher)| activate(directive, matcher))
             .collect();
         Self {
             levels,
@@ -72,6 +79,7 @@ impl ActiveLevels {
     ) -> bool {
         self.span_directives.iter().any(|directive| {
             (*metadata.level() <= directive.level || directive.names(metadata))
+                && !directive.excludes(metadata)
                 && directive.filter.enabled(metadata, ctx.clone())
         })
     }
@@ -81,11 +89,20 @@ impl ActiveSpanDirective {
     /// Registers a callsite. Returns whether the directive may enable its events or spans.
     pub(super) fn register<S: Subscriber>(&self, callsite: &'static Metadata<'static>) -> bool {
         let interest: Interest = Layer::<S>::register_callsite(&*self.filter, callsite);
+        if self.excludes(callsite) {
+            return false;
+        }
         if callsite.is_span() && interest.is_always() {
             self.named_spans.write().insert(callsite.callsite());
             return true;
         }
         !interest.is_never() && *callsite.level() <= self.level
+    }
+
+    /// Returns whether this is a span that lacks a required field.
+    fn excludes(&self, metadata: &Metadata<'_>) -> bool {
+        let lacks = |name: &String| metadata.fields().field(name).is_none();
+        metadata.is_span() && self.required_fields.iter().any(lacks)
     }
 
     /// Returns whether the matcher names spans of this callsite.

@@ -12,6 +12,9 @@ pub(crate) struct SpanDirective {
     pub(crate) matcher: String,
     /// Matchers for [`EnvFilter`]. The directive matches if any of these matches.
     pub(crate) variants: Vec<String>,
+    /// The fields that a span must declare, if the directive has neither a name nor a value. Then
+    /// `EnvFilter` does not check the fields of spans.
+    pub(crate) required_fields: Vec<String>,
     pub(crate) level: LevelFilter,
 }
 
@@ -41,9 +44,15 @@ pub(super) fn parse(directive: &str) -> Result<SpanDirective, String> {
     {
         return Err(malformed());
     }
+    let has_only_fields = name.is_empty() && fields.iter().all(|field| field.value.is_none());
+    let required_fields = match has_only_fields {
+        true => fields.iter().map(|field| field.name.to_owned()).collect(),
+        false => Vec::new(),
+    };
     Ok(SpanDirective {
         matcher: matcher.to_owned(),
         variants,
+        required_fields,
         level,
     })
 }

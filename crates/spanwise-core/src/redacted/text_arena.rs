@@ -5,7 +5,7 @@ use std::{cell::Cell, error::Error, fmt, mem::ManuallyDrop, ops::Range};
 use tracing_core::field::Value;
 
 use super::with_state;
-use crate::{Redact, internal::panic_safe};
+use crate::{Redact, internal::panic_safe, redact::MAX_UNREAD_LEN};
 
 /// The texts, bytes and errors of one event's values. The next event of the thread reuses the
 /// memory.
@@ -152,7 +152,7 @@ impl TextArena {
         let limit = if reads_text {
             <dyn Redact>::MAX_COLLECT_LEN
         } else {
-            usize::MAX
+            MAX_UNREAD_LEN
         };
         let value = format_args!("{value:?}");
         let formatted = panic_safe::format_value_into(&mut self.text, value, limit);

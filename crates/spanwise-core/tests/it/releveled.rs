@@ -1,9 +1,17 @@
 //! Copies of events at another level.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
-use spanwise_core::internal::with_level;
-use tracing::{Event, Level, Subscriber, info};
+use crate::support::redaction::no_hunter;
+use spanwise_core::{LayerExt, internal::with_level};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    info,
+};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
 /// Collects the name, the target and the level of the copies at WARN.
@@ -48,4 +56,59 @@ fn copy_has_the_name_of_its_event() {
             ("order.sent", "shop", Level::WARN)
         ]
     );
+}
+
+/// Its text has 64 MiB, unless the writer ends it.
+struct Endless;
+
+impl fmt::Debug for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = "x".repeat(1024 * 1024);
+        (0..64).try_for_each(|_| f.write_str(&part))
+    }
+}
+
+/// Collects the lengths of the values of `trusted`, in events, or in their copies if `is_copying`.
+#[derive(Clone, Default)]
+struct Lengths {
+    seen: Arc<Mutex<Vec<usize>>>,
+    is_copying: bool,
+}
+
+impl Visit for &Lengths {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "trusted" {
+            self.seen.lock().unwrap().push(format!("{value:?}").len());
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lengths {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut visitor = self;
+        if self.is_copying {
+            with_level(event, Level::WARN, &mut |copy, _| copy.record(&mut visitor));
+        } else {
+            event.record(&mut visitor);
+        }
+    }
+}
+
+#[test]
+fn endless_value_is_cut_in_copies_and_if_trusted() {
+    // The policy redacts a copy of the event, because of `secret`.
+    let log = || info!(trusted = ?Endless, secret = 1);
+    let copies = Lengths {
+        is_copying: true,
+        ..Lengths::default()
+    };
+    let trusted = Lengths::default();
+    let stack = tracing_subscriber::registry().with(copies.clone());
+    tracing::subscriber::with_default(stack, log);
+    let layer = trusted.clone().redacted(no_hunter());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+    for lengths in [copies, trusted] {
+        // The largest `max_field` of a sink, and one character more.
+        assert_eq!(*lengths.seen.lock().unwrap(), [16 * 1024 * 1024 + 4]);
+    }
 }

@@ -183,7 +183,8 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 /// Returns the value of `_aws`.
 fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
     let options = shown.options;
-    // The clock is read again: the timestamp of the line is text in the layer's precision and zone.
+    // An event without a stored time reads the clock again, because the timestamp of the line is
+    // text in the layer's precision and zone.
     let now = || options.clock.since_epoch();
     let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
     let millis = seconds.max(0) * 1_000 + i64::from(nanos / 1_000_000);

@@ -39,6 +39,9 @@ pub(crate) struct OwnMembers<'a> {
     /// The members `trace_id`, `span_id` and `trace_flags`, if a flat line shows them. Then
     /// `members` has no such keys.
     pub(crate) trace_ids: &'a [u8],
+    /// The length of the trace ids at the end of the first part of `members`, if a nested line
+    /// shows them. No field has their keys.
+    pub(crate) nested_ids_len: usize,
     /// See [`Fragment::error`].
     pub(crate) error: Option<u8>,
 }
@@ -116,12 +119,13 @@ impl Fragment {
     /// ones. A value with a key that the span pins is renamed, unless it is pinned, too.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
-        let Some(renamed) = self
-            .span_plan
-            .rename_pinned(pinned, recorded.members[0].text)
-        else {
+        let new = recorded.members[0].text;
+        // The span may pin trace ids of a request. Those of its identity keep their keys.
+        let (fields, nested_ids) = new.split_at(new.len() - recorded.nested_ids_len);
+        let Some(mut renamed) = self.span_plan.rename_pinned(pinned, fields) else {
             return self.with_recorded(recorded, parent);
         };
+        renamed.text.extend_from_slice(nested_ids);
         let mut altered = recorded.altered.clone();
         renamed.rename_listed(&mut altered);
         // As in `build_shared`, the renamed keys have neither key ids nor bits.
@@ -178,6 +182,7 @@ impl Fragment {
                 b"" => self.trace_ids(),
                 ids => ids,
             },
+            nested_ids_len: 0,
             error: self.error.or(recorded.error),
         };
         Self::new(self.span_plan.clone(), &own, parent)
@@ -524,6 +529,7 @@ impl Inherit for Fragment {
             pinned: self.own_pinned,
             altered: self.own_altered(),
             trace_ids: self.trace_ids(),
+            nested_ids_len: 0,
             error: self.error,
         };
         Self::new(self.span_plan.clone(), &own, parent)

@@ -166,6 +166,32 @@ fn nested_spans_have_their_own_ids() {
 }
 
 #[test]
+fn late_record_keeps_ids_of_a_nested_request() {
+    let nested = |json: JsonLayer| json.format(Format::JsonNested);
+    let mut expected = Vec::new();
+    let lines = lines(Identities::default(), nested, || {
+        // The HTTP layer pins the ids of the caller.
+        let request = info_span!(
+            target: "spanwise_http::server",
+            "request",
+            trace_id = "x",
+            span_id = "y",
+            n = Empty
+        );
+        request.record("n", 1);
+        let _request = request.entered();
+        expected.extend(context_ids());
+        info!("event");
+    });
+    let span = &lines.objects()[0]["span"];
+    let keys: Vec<&String> = span.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["n", "name", "span_id", "trace_flags", "trace_id"]);
+    let [trace_id, span_id, _] = ids(span);
+    assert_eq!([trace_id, span_id], *expected);
+    assert_eq!(span["n"], 1);
+}
+
+#[test]
 fn moved_span_shows_its_new_ids() {
     for format in [Format::Json, Format::JsonNested] {
         let is_flat = format == Format::Json;
@@ -270,7 +296,10 @@ fn late_ids_replace_fields_of_the_span() {
         span.in_scope(|| info!("event"));
         span.in_scope(|| info_span!("inner", m = 3).in_scope(|| info!("event")));
     });
-    for line in lines.objects() {
+    let objects = lines.objects();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(lines.text().matches("\"trace_id\":").count(), 2);
+    for line in objects {
         assert_eq!(ids(&line)[0].len(), 32, "{line}");
         assert_eq!((&line["n"], &line["late"]), (&json!(1), &json!(2)));
         assert_eq!(line.get("truncated"), None, "{line}");
