@@ -92,7 +92,9 @@ use crate::{
 /// reports this and keeps using the old file.
 ///
 /// On Unix, it keeps the directory open, so it does not follow a link or a directory of another
-/// user that replaces the directory, or a link that replaces one of its parents.
+/// user that replaces the directory, or a link that replaces one of its parents. A deleted
+/// directory is created again. Except on Linux, Android, FreeBSD and the systems of Apple, this
+/// requires the permission to list the parents.
 ///
 /// On other systems, it follows links in the path of the directory, and the only untrusted file
 /// that it recognizes is a link.

@@ -122,10 +122,18 @@ pub(crate) struct Dir {
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-// With `O_PATH`, a directory that the process may not list can be opened, too.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+// With `O_PATH` or `O_SEARCH`, a directory that the process may not list can be opened, too.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
+const DIRECTORY_PATH: OFlags =
+    DIRECTORY.union(OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()));
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+)))]
 const DIRECTORY_PATH: OFlags = DIRECTORY;
 
 impl Dir {
