@@ -3,6 +3,8 @@
 //! No safe wrapper of `atexit` exists, so this module contains that `unsafe` call.
 
 use std::{
+    cell::Cell,
+    mem::ManuallyDrop,
     sync::{Arc, Once, Weak},
     thread,
     time::{Duration, Instant},
@@ -13,10 +15,13 @@ use spanwise_core::internal::{forks, forks::generation, panic_safe, sync::Mutex}
 /// Actions of an output when the process forks or ends.
 pub(crate) trait ProcessHooks: Send + Sync {
     /// Before a fork: completes work in progress, by `deadline`, so that the child can continue
-    /// from a consistent state.
-    fn before_fork(&self, _deadline: Instant) {}
+    /// from a consistent state. Returns whether [`after_fork`](Self::after_fork) must be called.
+    fn before_fork(&self, _deadline: Instant) -> bool {
+        false
+    }
 
-    /// After a fork: resumes work in the parent.
+    /// After a fork: resumes work in the parent. Called once for each call of
+    /// [`before_fork`](Self::before_fork) that returned true.
     fn after_fork(&self) {}
 
     /// Starts the shutdown. Does not wait.
@@ -27,6 +32,18 @@ pub(crate) trait ProcessHooks: Send + Sync {
 }
 
 static HOOKS: Mutex<Vec<Weak<dyn ProcessHooks>>> = Mutex::new(Vec::new());
+
+/// The hooks to call after a fork, and the [`generation`] of the process that collected them.
+type Prepared = (u32, ManuallyDrop<Vec<Weak<dyn ProcessHooks>>>);
+
+thread_local! {
+    /// The hooks that this thread prepared for its current fork. The same thread calls them after
+    /// the fork, even if [`HOOKS`] is locked or has changed since.
+    ///
+    /// It has no destructor, so it can be used until the thread ends. After a fork the list is
+    /// empty, so nothing leaks.
+    static PREPARED: Cell<Prepared> = const { Cell::new((0, ManuallyDrop::new(Vec::new()))) };
+}
 
 /// A callback for [`before_exit`].
 pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
@@ -84,7 +101,7 @@ fn run_exit_callbacks(deadline: Instant) {
     }
 }
 
-fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
+fn for_each_hook(mut act: impl FnMut(&Arc<dyn ProcessHooks>)) {
     // Waits at most 10 ms, because in a forked child the thread that locked `HOOKS` may not exist.
     let mut tries = 0;
     let all = loop {
@@ -99,7 +116,7 @@ fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
     // be shut down before it.
     for hooks in all.iter().rev().filter_map(Weak::upgrade) {
         // A panic must not unwind into C.
-        let _ = panic_safe::catch_panic(|| act(&*hooks));
+        let _ = panic_safe::catch_panic(|| act(&hooks));
     }
 }
 
@@ -111,11 +128,30 @@ fn install() {
 
 fn before_fork() {
     let deadline = Instant::now() + FORK_TIMEOUT;
-    for_each_hook(|hooks| hooks.before_fork(deadline));
+    let Ok((owner, mut prepared)) = PREPARED.try_with(Cell::take) else {
+        return;
+    };
+    if owner != generation() {
+        // This process inherited the list of the thread that forked it.
+        prepared.clear();
+    }
+    for_each_hook(|hooks| {
+        if hooks.before_fork(deadline) {
+            prepared.push(Arc::downgrade(hooks));
+        }
+    });
+    PREPARED.set((generation(), prepared));
 }
 
 fn after_fork() {
-    for_each_hook(|hooks| hooks.after_fork());
+    let Ok((_, prepared)) = PREPARED.try_with(Cell::take) else {
+        return;
+    };
+    let prepared = ManuallyDrop::into_inner(prepared);
+    for hooks in prepared.iter().filter_map(Weak::upgrade) {
+        // A panic must not unwind into C.
+        let _ = panic_safe::catch_panic(|| hooks.after_fork());
+    }
 }
 
 #[cfg_attr(
@@ -147,5 +183,50 @@ fn install_exit_hook() {
     // the registration. In that case the hooks do not run.
     unsafe {
         libc::atexit(at_exit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    use super::*;
+
+    /// Counts the forks that it was prepared for and that have not ended.
+    #[derive(Default)]
+    struct ForkCount(AtomicI32);
+
+    impl ProcessHooks for ForkCount {
+        fn before_fork(&self, _: Instant) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+
+        fn after_fork(&self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+
+        fn shutdown(&self, _: Instant) {}
+    }
+
+    fn registered() -> Arc<ForkCount> {
+        let count = Arc::new(ForkCount::default());
+        let hooks: Weak<dyn ProcessHooks> = Arc::<ForkCount>::downgrade(&count);
+        register(hooks);
+        count
+    }
+
+    #[test]
+    fn fork_ends_for_exactly_the_prepared_hooks() {
+        let early = registered();
+        before_fork();
+        let late = registered();
+        assert_eq!(early.0.load(Ordering::Relaxed), 1);
+        // Another thread registers an output for a long time.
+        let registering = HOOKS.lock();
+        after_fork();
+        drop(registering);
+        assert_eq!(early.0.load(Ordering::Relaxed), 0);
+        assert_eq!(late.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -89,9 +89,15 @@ use crate::{
 /// `RollingFile` does not write to an untrusted file: a symbolic link, a file of another user
 /// (except root), a file that every user may write to, or a file with other hard links. At the
 /// start, such a file is an error. If an untrusted file replaces the log file later, `RollingFile`
-/// reports this and keeps using the old file. It keeps the directory open, so it does not follow a
-/// link or a directory of another user that replaces the directory, or a link that replaces one of
-/// its parents.
+/// reports this and keeps using the old file.
+///
+/// On Unix, it keeps the directory open, so it does not follow a link or a directory of another
+/// user that replaces the directory, or a link that replaces one of its parents. A deleted
+/// directory is created again. Except on Linux, Android, FreeBSD and the systems of Apple, this
+/// requires the permission to list the parents.
+///
+/// On other systems, it follows links in the path of the directory, and the only untrusted file
+/// that it recognizes is a link.
 ///
 /// # Failures
 ///

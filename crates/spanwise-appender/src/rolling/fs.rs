@@ -1,7 +1,7 @@
 //! Operations on files and directories that differ between systems.
 //!
-//! A log keeps its directory open and accesses files relative to it. So it does not write to a
-//! directory or link that later replaces this directory.
+//! On Unix, a log keeps its directory open and accesses files relative to it. So it does not write
+//! to a directory or link that later replaces this directory.
 
 use std::{ffi::OsStr, fs::File, io, sync::Arc};
 

@@ -223,17 +223,18 @@ impl LineQueue {
 }
 
 impl ProcessHooks for ProcessQueue {
-    fn before_fork(&self, deadline: Instant) {
-        if let Some(queue) = self.created_for_this_process() {
+    fn before_fork(&self, deadline: Instant) -> bool {
+        let queue = self.created_for_this_process();
+        if let Some(queue) = queue {
             queue.prepare_fork(deadline);
         }
+        queue.is_some()
     }
 
     fn after_fork(&self) {
         if let Some(queue) = self.created_for_this_process() {
             let mut state = queue.state.lock();
-            // Saturates, because the queue may have been created during the fork.
-            state.lifecycle.forking = state.lifecycle.forking.saturating_sub(1);
+            state.lifecycle.forking -= 1;
             drop(state);
             queue.progress.notify_all();
         }

@@ -303,3 +303,24 @@ impl State {
         self.loss_events.due(counters, is_calm, is_last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abandoned_lines_have_no_older_reason() {
+        let mut state = State::new(&Options {
+            capacity: 4096,
+            ..Options::default()
+        });
+        // The output failed, and has recovered.
+        state.health.last_error = Some(io::ErrorKind::StorageFull);
+        assert_eq!(state.abandon(), 0);
+        assert_eq!(state.health.last_error, Some(io::ErrorKind::StorageFull));
+        state.push(b"line\n");
+        assert_eq!(state.abandon(), 1);
+        assert_eq!(state.health.last_error, Some(io::ErrorKind::TimedOut));
+        assert_eq!((state.counts.failed, state.counts.unsettled()), (1, 0));
+    }
+}

@@ -122,10 +122,18 @@ pub(crate) struct Dir {
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-// With `O_PATH`, a directory that the process may not list can be opened, too.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+// With `O_PATH` or `O_SEARCH`, a directory that the process may not list can be opened, too.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
+const DIRECTORY_PATH: OFlags =
+    DIRECTORY.union(OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()));
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+)))]
 const DIRECTORY_PATH: OFlags = DIRECTORY;
 
 impl Dir {
@@ -154,6 +162,7 @@ impl Dir {
     ///
     /// # Errors
     /// * If a symbolic link took the place of the old directory, or of one of its parents.
+    /// * If a symbolic link in the path was changed or removed, so that the path leads elsewhere.
     /// * If it belongs neither to this user, nor to root, nor to the owner of the old directory.
     /// * If every user may write to it, and not every user may write to the old directory.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
@@ -166,9 +175,17 @@ impl Dir {
             ))
         };
         let old = self.own_meta()?;
-        // The path leads to a directory elsewhere, through a new link. So creates none.
-        if self.path.exists() && !self.resolved.exists() {
-            return refuse(LINK);
+        // The path leads elsewhere, so creates no directory at the old place.
+        let target = resolve(&self.path)?;
+        if target != self.resolved {
+            let (resolved, target) = (self.resolved.display(), target.display());
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "{path} leads to {target} instead of {resolved}, because a symbolic link was \
+                     added, changed or removed"
+                ),
+            ));
         }
         let fd = match open_or_create_without_links(&self.resolved) {
             Err(Errno::LOOP) => return refuse(LINK),
@@ -410,6 +427,23 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
 pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(DIRECTORY_MODE).create(dir)
+}
+
+/// Returns the path without symbolic links, even if it or some of its parents do not exist.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let missing = match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        resolved => return resolved,
+    };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(missing);
+    };
+    let parent = resolve(parent)?;
+    match path.read_link() {
+        // The target of the link does not exist.
+        Ok(target) => resolve(&parent.join(target)),
+        Err(_) => Ok(parent.join(name)),
+    }
 }
 
 /// Opens a directory by its absolute path, and creates it and its parents. Opens each directory

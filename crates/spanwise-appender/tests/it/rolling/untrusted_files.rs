@@ -191,6 +191,14 @@ impl Log {
         }
     }
 
+    /// Opens the log in `disk/logs`, and `link` leads to `disk`.
+    fn behind_a_link() -> Self {
+        Self::at_path("link/logs/app.log", |outer| {
+            fs::create_dir(outer.join("disk")).unwrap();
+            symlink(outer.join("disk"), outer.join("link")).unwrap();
+        })
+    }
+
     fn at(&self, name: &str) -> PathBuf {
         self.outer.path().join(name)
     }
@@ -268,25 +276,21 @@ fn link_in_place_of_a_parent_is_not_followed() {
 
 #[test]
 fn deleted_directory_behind_an_old_link_is_created() {
-    let log = Log::at_path("link/logs/app.log", |outer| {
-        fs::create_dir(outer.join("disk")).unwrap();
-        symlink(outer.join("disk"), outer.join("link")).unwrap();
-    });
-    fs::remove_dir_all(log.at("disk/logs")).unwrap();
-    log.lines();
-    assert_eq!(
-        all_lines(&log.at("disk/logs")),
-        ["a", "b", "c", "d", "e", "f"]
-    );
-    assert_eq!(log.report.stats().faults, []);
+    for deleted in ["disk/logs", "disk"] {
+        let log = Log::behind_a_link();
+        fs::remove_dir_all(log.at(deleted)).unwrap();
+        log.lines();
+        assert_eq!(
+            all_lines(&log.at("disk/logs")),
+            ["a", "b", "c", "d", "e", "f"]
+        );
+        assert_eq!(log.report.stats().faults, []);
+    }
 }
 
 #[test]
 fn directory_behind_a_changed_link_is_not_used() {
-    let log = Log::at_path("link/logs/app.log", |outer| {
-        fs::create_dir(outer.join("disk")).unwrap();
-        symlink(outer.join("disk"), outer.join("link")).unwrap();
-    });
+    let log = Log::behind_a_link();
     fs::rename(log.at("disk"), log.at("moved")).unwrap();
     fs::remove_file(log.at("link")).unwrap();
     fs::create_dir_all(log.at("other/logs")).unwrap();
@@ -298,6 +302,39 @@ fn directory_behind_a_changed_link_is_not_used() {
         all_lines(&log.at("moved/logs")),
         ["a", "b", "c", "d", "e", "f"]
     );
+}
+
+#[test]
+fn changed_link_to_nothing_creates_no_directory() {
+    for new_target in [None, Some("other")] {
+        let log = Log::behind_a_link();
+        fs::rename(log.at("disk"), log.at("moved")).unwrap();
+        fs::remove_file(log.at("link")).unwrap();
+        let leads_to = match new_target {
+            Some(other) => {
+                fs::create_dir(log.at(other)).unwrap();
+                symlink(other, log.at("link")).unwrap();
+                "other/logs"
+            }
+            None => "link/logs",
+        };
+        log.lines();
+        for needless in ["disk", "link/logs"] {
+            assert!(!log.at(needless).exists(), "created needlessly: {needless}");
+        }
+        assert_eq!(
+            all_lines(&log.at("moved/logs")),
+            ["a", "b", "c", "d", "e", "f"]
+        );
+        let error = log.file.reopen().unwrap_err().to_string();
+        let outer = log.outer.path().canonicalize().unwrap();
+        let expected = format!(
+            "leads to {} instead of {}, because a symbolic link was added, changed or removed",
+            outer.join(leads_to).display(),
+            outer.join("disk/logs").display()
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[test]
