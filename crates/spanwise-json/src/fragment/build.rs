@@ -119,30 +119,25 @@ impl Fragment {
     /// ones. A value with a key that the span pins is renamed, unless it is pinned, too.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
-        let new = recorded.members[0].text;
-        // The span may pin trace ids of a request. Those of its identity keep their keys.
-        let (fields, nested_ids) = new.split_at(new.len() - recorded.nested_ids_len);
-        let Some(mut renamed) = self.span_plan.rename_pinned(pinned, fields) else {
-            return self.with_recorded(recorded, parent);
+        let renamed = match pinned {
+            0 => None,
+            _ => self.rename_recorded(pinned, recorded),
         };
-        renamed.text.extend_from_slice(nested_ids);
-        let mut altered = recorded.altered.clone();
-        renamed.rename_listed(&mut altered);
-        // As in `build_shared`, the renamed keys have neither key ids nor bits.
-        let renamed = OwnMembers {
-            members: [
-                KeyedMembers::from_text(&renamed.text),
-                KeyedMembers::default(),
-            ],
-            has_key_ids: false,
-            bits: u128::MAX,
-            altered: &altered,
-            ..*recorded
+        let with_new_keys;
+        let recorded = match &renamed {
+            None => recorded,
+            // As in `build_shared`, the renamed keys have neither key ids nor bits.
+            Some((members, altered)) => {
+                with_new_keys = OwnMembers {
+                    members: [KeyedMembers::from_text(members), KeyedMembers::default()],
+                    has_key_ids: false,
+                    bits: u128::MAX,
+                    altered,
+                    ..*recorded
+                };
+                &with_new_keys
+            }
         };
-        self.with_recorded(&renamed, parent)
-    }
-
-    fn with_recorded(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
         let own_part = self.own();
         let earlier = own_part.as_members();
@@ -186,6 +181,24 @@ impl Fragment {
             error: self.error.or(recorded.error),
         };
         Self::new(self.span_plan.clone(), &own, parent)
+    }
+
+    /// Renames the recorded members whose keys are `pinned`, and lists their altered fields under
+    /// the new keys. Returns `None` if there are none.
+    #[inline(never)] // Kept out of line: few spans pin context.
+    fn rename_recorded(
+        &self,
+        pinned: ContextBits,
+        recorded: &OwnMembers<'_>,
+    ) -> Option<(Vec<u8>, AlteredFields)> {
+        let members = recorded.members[0].text;
+        // The span may pin trace ids of a request. Those of its identity keep their keys.
+        let (fields, nested_ids) = members.split_at(members.len() - recorded.nested_ids_len);
+        let mut renamed = self.span_plan.rename_pinned(pinned, fields)?;
+        renamed.text.extend_from_slice(nested_ids);
+        let mut altered = recorded.altered.clone();
+        renamed.rename_listed(&mut altered);
+        Some((renamed.text, altered))
     }
 
     /// Returns the bits of the span's own keys, and possibly others.
