@@ -402,6 +402,10 @@ fn literals_in_sql_expressions_are_hidden() {
         "'«hunter»' || '«2»'",
         "CAST('«hunter2»' AS text)",
         "«0x68756e74657232»",
+        "md5(«4821»)",
+        "sha2(«482913», 256)",
+        "«4821»::text",
+        "-«4821»",
         " «4821» ",
         // Nothing is a secret here.
         "crypt($2, gen_salt('bf'))",
