@@ -263,6 +263,13 @@ fn elements_inside_cdata_are_hidden() {
         "<payload><![CDATA[<password>«tulip»</password><na",
         r#"{"body":"<payload><![CDATA[<password>«tulip»</password>]]></payload>","n":1}"#,
         "<payload><![CDATA[<name>ada</name>]]></payload>",
+        // Sections that are truncated, divided, or a part of the text.
+        "<password><![CDATA[«tulip»",
+        "<password><![CDATA[«tulip»]]>",
+        "<password><![CDATA[«tul]]><![CDATA[ip99»]]></password>",
+        "<password><![CDATA[«tul]]><![CDATA[ip99»",
+        "<password>«tul<![CDATA[ip99]]>»</password>",
+        "<password><![CDATA[tulip]]> <user>ada</user>",
     ] {
         check(text);
     }
