@@ -21,8 +21,7 @@ mod word_shapes;
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        contains_text, ends_with_word, is_boundary, is_space, line_from, run_end, run_start,
-        skip_space,
+        contains_text, is_boundary, is_space, line_from, run_end, run_start, skip_space,
     },
     scan_cost,
     word_lists::{
@@ -247,7 +246,8 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     is_key(&["pass"]) && is_number && has_test_count(line_from(rest, 0, 48))
 }
 
-/// Returns whether the text has a count of failed or skipped tests: `fail=0`, `"skipped": 2`.
+/// Returns whether the text has a count of failed or skipped tests: `fail=0`, `"skipped": 2`,
+/// `(0 failed)`.
 fn has_test_count(text: &[u8]) -> bool {
     let is_gap = |byte| b" \"'\\".contains(&byte);
     let is_count = |separator_at: usize| {
@@ -255,22 +255,48 @@ fn has_test_count(text: &[u8]) -> bool {
         let name = &text[ByteClass::KEY.run_start(text, name_end, name_end)..name_end];
         let start = run_end(text, separator_at + 1, is_gap);
         let end = ByteClass::DIGIT.run_end(text, start);
-        // `failed: 401 Unauthorized` is a status, but `failed: 2 skipped: 1` are counts.
-        let next = run_end(text, end, |byte| byte == b' ');
-        let next_end = ByteClass::KEY.run_end(text, next);
-        let is_sentence = text[separator_at] == b':'
-            && next_end > next
-            && !matches!(text.get(next_end), Some(b':' | b'='));
-        TEST_COUNTS
-            .iter()
-            .any(|count| ends_with_word(name, count.as_bytes()))
+        // Not `auth_failed=1`, which is about a login.
+        let name = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+        contains_word(TEST_COUNTS, name)
             && end > start
             && is_boundary(text, end)
-            && !is_sentence
+            && (text[separator_at] == b'=' || !is_status(text, start, end))
     };
-    let mut separators = (0..text.len()).filter(|at| matches!(text[*at], b'=' | b':'));
-    separators.any(is_count)
+    // `12, 0 failed`, but not `, 3 failed attempts`.
+    let is_count_before = |mark_at: usize| {
+        let start = run_end(text, mark_at + 1, |byte| byte == b' ');
+        let end = ByteClass::DIGIT.run_end(text, start);
+        let word_start = skip_space(text, end);
+        let word_end = run_end(text, word_start, |byte| byte.is_ascii_alphabetic());
+        let after = text.get(skip_space(text, word_end));
+        end > start
+            && word_start > end
+            && contains_word(TEST_COUNTS, &text[word_start..word_end])
+            && after.is_none_or(|byte| b"),;.".contains(byte))
+    };
+    (0..text.len()).any(|at| match text[at] {
+        b'=' | b':' => is_count(at),
+        b',' | b'(' => is_count_before(at),
+        _ => false,
+    })
+}
+
+/// Returns whether the number in `text[start..end]`, after `failed: `, is a status such as
+/// `401 Unauthorized`. It is a count in `2 skipped: 1` and `2 of 14`.
+fn is_status(text: &[u8], start: usize, end: usize) -> bool {
+    let next = run_end(text, end, |byte| byte == b' ');
+    let next_end = ByteClass::KEY.run_end(text, next);
+    if next_end > next {
+        return !matches!(text.get(next_end), Some(b':' | b'='))
+            && !contains_word(&["of", "total"], &text[next..next_end]);
+    }
+    let is_error = end - start == 3 && matches!(text[start], b'4' | b'5');
+    is_error && text[end..].iter().all(|byte| b" .".contains(byte))
 }
 
 /// Names of the counts of tests that did not pass.
-const TEST_COUNTS: &[&str] = &["fail", "failed", "failures", "skip", "skipped"];
+#[rustfmt::skip]
+const TEST_COUNTS: &[&str] = &[
+    "fail", "failed", "failing", "fails", "failure", "failures", "skip", "skipped", "skips",
+    "tests_failed", "tests_skipped",
+];

@@ -119,9 +119,13 @@ fn row_at(text: &[u8], at: usize) -> Option<usize> {
     (text.get(open_at) == Some(&b'(')).then_some(open_at + 1)
 }
 
+/// The minimum length of a number in an expression that is a literal. A shorter one may be the
+/// length of a hash: `sha2(?, 256)`.
+const MIN_NUMBER_LEN: usize = 4;
+
 /// Calls `found` with the start and the end of each literal in `text[start..end]`, the expression
-/// of a value: `crypt('…', gen_salt('bf'))`, `X'…'`. A number is a literal only if it is the whole
-/// value.
+/// of a value: `crypt('…', gen_salt('bf'))`, `X'…'`. Numbers are literals only in an expression
+/// without quotes.
 fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(usize, usize)) {
     let mut at = start;
     let mut is_argument = false;
@@ -134,13 +138,22 @@ fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(
         }
         at = after;
     }
+    if at > start {
+        return;
+    }
     let number_start = skip_space(text, start).min(end);
     let number = text[number_start..end].trim_ascii_end();
-    if at == start
-        && number.first().is_some_and(u8::is_ascii_digit)
-        && ByteClass::ALNUM.has_all(number)
-    {
-        found(number_start, number_start + number.len());
+    if number.first().is_some_and(u8::is_ascii_digit) && ByteClass::ALNUM.has_all(number) {
+        return found(number_start, number_start + number.len());
+    }
+    // `md5(4821)`
+    while at < end {
+        let word_end = ByteClass::WORD.run_end(&text[..end], at);
+        let word = &text[at..word_end];
+        if word.len() >= MIN_NUMBER_LEN && ByteClass::DIGIT.has_all(word) {
+            found(at, word_end);
+        }
+        at = word_end + 1;
     }
 }
 

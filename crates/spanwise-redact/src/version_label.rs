@@ -14,8 +14,11 @@ use crate::{
 #[rustfmt::skip]
 const LINKS: &[&str] = &[
     "to", "from", "and", "or", "than", "is", "was", "got", "expected", "found", "number", "string",
-    "available", "mismatch",
+    "available", "mismatch", "required", "too", "old",
 ];
+
+/// Names without a mark before `ver`, unlike `app_ver`. `server` announces no version.
+const VER_NAMES: &[&str] = &["ver", "appver", "osver", "fwver", "swver", "hwver", "dbver"];
 
 /// Words between `version` and a `to` or `from`: `version changed to 1.2.3.4`.
 const CHANGES: &[&str] = &["bumped", "changed", "raised", "set", "updated"];
@@ -33,56 +36,89 @@ pub(crate) fn is_before(text: &[u8], start: usize, end: usize) -> bool {
     scan_cost::add(line.len());
     let line_break_at = line.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let mut words = WordsBefore(&line[line_break_at.map_or(0, |at| at + 1)..]);
-    let last = words.next_over(b" \t:='\"`\\([{<>~^*-");
-    if is_label(last) {
+    words.skip_option();
+    let last = words.next_over(DIRECT_GAP);
+    if is_label(last) || last.is_empty() && words.are_versions() {
         return true;
     }
+    let numbers = &text[start..end];
     // After `mismatch: ` there may be the address of the other side.
-    let is_link = contains_word(LINKS, last) && last != b"mismatch";
+    let is_link = contains_word(LINKS, last) && !last.eq_ignore_ascii_case(b"mismatch");
+    if !is_version(last) && !is_link {
+        // `upgraded nginx 1.2.3.4 to 1.2.3.5`
+        return target(&text[end..]).is_some_and(|target| is_near(numbers, target))
+            && is_upgrade([last, words.next(), words.next()]);
+    }
     let is_source = last.eq_ignore_ascii_case(b"from");
-    if !is_version(last) && !is_link || is_source && !is_target(&text[end..]) {
+    if is_source && target(&text[end..]).is_none() {
         return false;
     }
     let mut has_version = is_version(last);
+    let mut has_near_version = has_version && is_near(last, numbers) && is_full(last);
     let mut word = words.next();
+    let mut after = last;
     while is_version(word) || contains_word(LINKS, word) {
-        has_version |= is_version(word);
+        if is_version(word) {
+            if after.eq_ignore_ascii_case(b"from") {
+                // `version 1.18.0 from 203.0.113.7`: the version of a client and its address.
+                return false;
+            }
+            has_version = true;
+            has_near_version |= is_near(word, numbers) && is_full(word);
+        }
+        after = word;
         word = words.next();
     }
     let is_change = contains_word(&["to", "from"], last);
-    let needs_version = is_change || contains_word(&["and", "or", "than"], last);
-    if is_label(word) && (has_version || !needs_version) {
+    let needs_version =
+        is_change || is_version(last) || contains_word(&["and", "or", "than"], last);
+    if names_version(word) && (has_near_version || !needs_version) {
         // `version is 1.2.3.4`, `version 1.2.3.4 to 1.2.3.5`
         return true;
     }
     let before = words.next();
-    if contains_word(CHANGES, word) && is_label(before) {
+    if contains_word(CHANGES, word) && names_version(before) {
         // `version changed to 1.2.3.4`
         return is_change;
     }
-    // `upgraded to 1.2.3.4`, `upgraded nginx to 1.2.3.4`
-    let is_upgrade = |verb| matches_at(verb, 0, b"upgrad") || matches_at(verb, 0, b"downgrad");
-    let subjects = if is_upgrade(word) {
+    // `upgraded to 1.2.3.4`, `upgraded nginx to 1.2.3.4`, `upgrade available: 1.2.3.4`
+    (is_change || has_version || last.eq_ignore_ascii_case(b"available"))
+        && is_upgrade([word, before, words.next()])
+}
+
+/// Returns whether a key or a word directly before numbers announces a version: `app_version`,
+/// `versions`, `firmware`.
+fn is_label(word: &[u8]) -> bool {
+    let endings = ["release", "build", "firmware", "revision"];
+    let ends_in = |ending: &&str| ends_with_word(word, ending.as_bytes());
+    names_version(word) || endings.iter().any(ends_in)
+}
+
+/// Returns whether a word announces a version also with words between: `version is 1.2.3.4`. After
+/// other labels, there may be an address: `pushed firmware to 203.0.113.7`.
+fn names_version(word: &[u8]) -> bool {
+    let last_part = word.rsplit(|byte| b"_-.".contains(byte)).next();
+    let ends_name = |part: &[u8]| {
+        let stem = part.strip_suffix(b"Ver");
+        contains_word(VER_NAMES, part)
+            || stem.is_some_and(|stem| stem.last().is_some_and(u8::is_ascii_lowercase))
+    };
+    contains_text(word, b"version") || last_part.is_some_and(ends_name)
+}
+
+/// Returns whether these words, the last one first, are an upgrade of a program: `upgraded`,
+/// `upgraded nginx`.
+fn is_upgrade([last, before, further]: [&[u8]; 3]) -> bool {
+    let is_verb = |verb| matches_at(verb, 0, b"upgrad") || matches_at(verb, 0, b"downgrad");
+    let subjects = if is_verb(last) {
         [before, b""]
-    } else if is_upgrade(before) {
-        [word, words.next()]
+    } else if is_verb(before) {
+        [last, further]
     } else {
         return false;
     };
     let is_connection = |subject: &&[u8]| contains_word(CONNECTIONS, subject);
-    (is_change || has_version) && !subjects.iter().any(is_connection)
-}
-
-/// Returns whether a key or a word announces a version: `app_version`, `versions`, `firmware`.
-fn is_label(word: &[u8]) -> bool {
-    let endings = ["release", "build", "firmware", "revision"];
-    // `server` announces no version.
-    let last_part = word.rsplit(|byte| b"_-.".contains(byte)).next();
-    contains_text(word, b"version")
-        || last_part.is_some_and(|part| part.eq_ignore_ascii_case(b"ver"))
-        || endings
-            .iter()
-            .any(|ending| ends_with_word(word, ending.as_bytes()))
+    !subjects.iter().any(is_connection)
 }
 
 /// Returns whether a word is a version of three or more numbers.
@@ -93,16 +129,40 @@ fn is_version(word: &[u8]) -> bool {
         && parts.all(|part| !part.is_empty() && ByteClass::DIGIT.has_all(part))
 }
 
-/// Returns whether ` to 1.2.3.5` follows `from 1.2.3.4`.
-fn is_target(text: &[u8]) -> bool {
-    let word_start = run_end(text, 0, |byte| b" ->".contains(&byte));
+/// Returns whether a version has four numbers.
+fn is_full(version: &[u8]) -> bool {
+    version.iter().filter(|byte| **byte == b'.').count() == 3
+}
+
+/// Returns whether two versions may be of the same program: their first numbers are equal or
+/// successive. Those of a version and an address hardly ever are.
+fn is_near(version: &[u8], other: &[u8]) -> bool {
+    let first_number = |version: &[u8]| {
+        let numbers = version.strip_prefix(b"v").unwrap_or(version);
+        let digits = &numbers[..ByteClass::DIGIT.run_end(numbers, 0)];
+        std::str::from_utf8(digits).ok()?.parse::<u32>().ok()
+    };
+    let numbers = first_number(version).zip(first_number(other));
+    numbers.is_some_and(|(number, other)| number.abs_diff(other) <= 1)
+}
+
+/// Returns the text from the version on if ` to 1.2.3.5` or ` -> 1.2.3.5` follows `from 1.2.3.4`.
+fn target(text: &[u8]) -> Option<&[u8]> {
+    let word_start = run_end(text, 0, |byte| b" -=>".contains(&byte));
     let after_word = match matches_at(text, word_start, b"to ") {
         true => word_start + "to ".len(),
         false => word_start,
     };
     let number_start = after_word + usize::from(text.get(after_word) == Some(&b'v'));
-    word_start > 0 && text.get(number_start).is_some_and(u8::is_ascii_digit)
+    let is_number = text.get(number_start).is_some_and(u8::is_ascii_digit);
+    (word_start > 0 && is_number).then(|| &text[number_start..])
 }
+
+/// The marks between a word and the numbers that it announces.
+const DIRECT_GAP: &[u8] = b" \t:='\"`\\([{<>~^*-";
+
+/// The marks between a version and a `,` in a list.
+const QUOTES: &[u8] = b" \t'\"`\\";
 
 /// The words of a text, the last one first.
 struct WordsBefore<'t>(&'t [u8]);
@@ -114,10 +174,38 @@ impl<'t> WordsBefore<'t> {
 
     /// Returns the word before the marks of `gap`. It is empty if another mark precedes them.
     fn next_over(&mut self, gap: &[u8]) -> &'t [u8] {
+        self.skip(gap);
         let text = self.0;
-        let end = run_start(text, text.len(), text.len(), |byte| gap.contains(&byte));
-        let start = ByteClass::KEY.run_start(text, end, end);
+        let start = ByteClass::KEY.run_start(text, text.len(), text.len());
         self.0 = &text[..start];
-        &text[start..end]
+        &text[start..]
+    }
+
+    fn skip(&mut self, marks: &[u8]) {
+        let text = self.0;
+        let end = run_start(text, text.len(), text.len(), |byte| marks.contains(&byte));
+        self.0 = &text[..end];
+    }
+
+    /// Skips the `Some(` of `version: Some("1.2.3.4")`.
+    fn skip_option(&mut self) {
+        self.skip(QUOTES);
+        let text = self.0;
+        let before = text.strip_suffix(b"Some(").or(text.strip_suffix(b"Ok("));
+        self.0 = before.unwrap_or(text);
+    }
+
+    /// Returns whether a list of versions precedes, with a `,` after each: `versions: 1.2.3.4, `.
+    fn are_versions(&mut self) -> bool {
+        let mut has_version = false;
+        while let Some(before) = self.0.strip_suffix(b",") {
+            self.0 = before;
+            if !is_version(self.next_over(QUOTES)) {
+                return false;
+            }
+            has_version = true;
+            self.skip(QUOTES);
+        }
+        has_version && ends_with_word(self.next_over(DIRECT_GAP), b"versions")
     }
 }

@@ -22,16 +22,21 @@ pub(crate) struct Elements<'t> {
     section: SectionEnd,
 }
 
-/// The end of a CDATA section.
+/// The end of a CDATA section, or of the last of several adjacent sections.
 #[derive(Debug, Clone, Copy, Default)]
 struct SectionEnd {
     /// The position of the `]]>`, or the end of the text.
     close_at: usize,
     /// The end of the text in the section, without white space.
     text_end: usize,
+    /// The end of the `]]>`.
+    end: usize,
     /// The position of the tag after the section, if there is one.
     tag_at: usize,
 }
+
+/// The start of a CDATA section.
+const SECTION_START: &[u8] = b"<![CDATA[";
 
 /// The maximum length of a tag after its name, in bytes.
 const MAX_TAG_LEN: usize = 256;
@@ -50,11 +55,18 @@ impl<'t> Elements<'t> {
         // Not searched again for each section in a section, so that the time is linear.
         if start > self.section.close_at {
             let bytes = self.text.as_bytes();
-            let close_at = find_text(bytes, b"]]>", start).unwrap_or(bytes.len());
+            let end_of_section = |from| find_text(bytes, b"]]>", from).unwrap_or(bytes.len());
+            let mut close_at = end_of_section(start);
+            // A `]]>` in a text is written as `]]]]><![CDATA[>`.
+            while bytes[close_at..].starts_with(b"]]><![CDATA[") {
+                close_at = end_of_section(close_at + 3);
+            }
+            let end = bytes.len().min(close_at + 3);
             self.section = SectionEnd {
                 close_at,
                 text_end: run_start(bytes, close_at, close_at - start, is_space),
-                tag_at: skip_space(bytes, bytes.len().min(close_at + 3)),
+                end,
+                tag_at: skip_space(bytes, end),
             };
         }
         self.section
@@ -84,20 +96,27 @@ impl<'t> Iterator for Elements<'t> {
                 continue;
             }
             let mut start = skip_space(bytes, close_at + 1);
-            let data = b"<![CDATA[";
+            let mark_at = find(bytes, b'<', start)?;
+            let is_section = bytes[mark_at..].starts_with(SECTION_START);
             let (end, end_tag_at, next_at);
-            if bytes[start..].starts_with(data) {
-                start += data.len();
-                let section = self.section_end(start);
-                (end, end_tag_at, next_at) = (section.text_end, section.tag_at, start);
+            if is_section {
+                next_at = mark_at + SECTION_START.len();
+                let section = self.section_end(next_at);
+                end_tag_at = section.tag_at;
+                if mark_at == start {
+                    (start, end) = (next_at, section.text_end);
+                } else {
+                    // `tul<![CDATA[ip99]]>`
+                    end = section.end;
+                }
             } else {
-                end_tag_at = find(bytes, b'<', start)?;
-                next_at = end_tag_at;
+                (end_tag_at, next_at) = (mark_at, mark_at);
                 end = run_start(bytes, end_tag_at, end_tag_at - start, is_space);
             }
-            let name = &bytes[tag_at + 1..name_end];
-            let is_closed =
-                bytes[end_tag_at..].starts_with(b"</") && matches_at(bytes, end_tag_at + 2, name);
+            let is_closed = bytes[end_tag_at..].starts_with(b"</")
+                && matches_at(bytes, end_tag_at + 2, &bytes[tag_at + 1..name_end])
+                // A text that is truncated in the section.
+                || is_section && end_tag_at == bytes.len();
             if !is_closed || end <= start {
                 continue;
             }

@@ -106,7 +106,12 @@ impl Deduplicator {
             Some(entry) => Some(mem::replace(entry, Entry::new(until))),
             None => {
                 if seen.by_key.len() == MAX_ERRORS {
-                    let is_needed = |entry: &Entry| entry.repetitions > 0 || now < entry.until;
+                    // An entry whose sample never comes, because a thread has panicked, would take
+                    // its room for ever.
+                    let is_needed = |entry: &Entry| {
+                        let may_complete = entry.is_complete() || now < entry.until + self.window;
+                        now < entry.until || entry.repetitions > 0 && may_complete
+                    };
                     seen.by_key.retain(|_, entry| is_needed(entry));
                 }
                 if seen.by_key.len() < MAX_ERRORS {
@@ -237,5 +242,18 @@ mod tests {
         // A sample that is never stored does not hide the error.
         let (dedup, now) = repeated();
         assert_eq!(dedup.check(1, now + 2 * WINDOW).0, Occurrence::First);
+    }
+
+    #[test]
+    fn missing_samples_take_no_room_for_ever() {
+        let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
+        for key in 0..MAX_ERRORS as u64 {
+            dedup.check(key, now);
+            dedup.check(key, now);
+        }
+        let later = now + 2 * WINDOW;
+        assert!(dedup.take_expired(Some(later)).is_empty());
+        assert_eq!(dedup.check(1000, later).0, Occurrence::First);
+        assert_eq!(dedup.check(1000, later).0, Occurrence::Second);
     }
 }

@@ -4,7 +4,6 @@
 //! direct calls of the client may add data. This module redacts the additions.
 
 use sentry_core::protocol::Value;
-use serde_json::Map;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
@@ -48,9 +47,9 @@ pub(crate) fn redact_envelope(
             ty => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
                 let redacted = redacted.filter(|_| ty == "event");
-                match (ty, &mut value) {
-                    ("session", Value::Object(members)) => redact_session(members, policy),
-                    (_, value) => redact_value(value, redacted, policy),
+                match ty {
+                    "session" | "sessions" => redact_session(&mut value, policy),
+                    _ => redact_value(&mut value, redacted, policy),
                 }
                 serde_json::to_vec(&value).ok()?
             }
@@ -76,13 +75,37 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
 }
 
-/// Redacts a session of the release health. Its `did` is the id of the user, or else the e-mail
-/// address or the name of the user.
-fn redact_session(members: &mut Map<String, Value>, policy: &dyn Redact) {
-    // The random id of the session. Under this key, other items have the secret of a login.
-    let id = members.remove("sid");
-    members.retain(|key, value| keep_member(key, value, None, policy));
-    members.extend(id.map(|id| ("sid".to_owned(), id)));
+/// Redacts what may be personal in a session of the release health, or in a list of sessions.
+/// Sentry cannot parse a session with a replaced status or time.
+fn redact_session(session: &mut Value, policy: &dyn Redact) {
+    // The id of the user, or else the e-mail address or the name.
+    redact_member(session, "did", policy);
+    if let Some(Value::Array(sessions)) = session.get_mut("aggregates") {
+        for session in sessions {
+            redact_member(session, "did", policy);
+        }
+    }
+    if let Some(attributes) = session.get_mut("attrs") {
+        redact_member(attributes, "user_agent", policy);
+        let before = attributes.get("ip_address").cloned();
+        redact_member(attributes, "ip_address", policy);
+        if let Value::Object(members) = attributes
+            && members.get("ip_address") != before.as_ref()
+        {
+            // Only a valid address can be parsed.
+            members.remove("ip_address");
+        }
+    }
+}
+
+/// Redacts the value of a key of an object, if there is one.
+fn redact_member(object: &mut Value, key: &str, policy: &dyn Redact) {
+    if let Value::Object(members) = object
+        && let Some(value) = members.get_mut(key)
+        && !keep_member(key, value, None, policy)
+    {
+        members.remove(key);
+    }
 }
 
 /// Redacts a value, except for the members and elements that `redacted` also has.

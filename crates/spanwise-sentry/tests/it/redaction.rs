@@ -133,15 +133,18 @@ fn secrets_given_to_the_client_are_redacted() {
 }
 
 #[test]
-fn user_of_a_session_is_redacted() {
+fn only_personal_data_of_a_session_is_redacted() {
+    let attributes = serde_json::json!({
+        "release": "shop@1.2.3", "environment": "prod", "ip_address": "203.0.113.7",
+        "user_agent": "agent of ada@example.org",
+    });
     let session = serde_json::json!({
         "sid": "4d7f1d4c-9c1b-4f4e-8e0e-2f1b5a0c9d3e", "did": "ada@example.org", "init": true,
-        "started": "2026-11-28T10:00:00Z", "status": "exited", "errors": 0,
-        "attrs": { "release": "shop@1.2.3", "environment": "prod" },
+        "started": "2026-11-28T10:00:00Z", "status": "exited", "errors": 0, "attrs": attributes,
     });
     let sessions = serde_json::json!({
         "aggregates": [{ "started": "2026-11-28T10:00:00Z", "did": "ada@example.org", "exited": 2 }],
-        "attrs": { "release": "shop@1.2.3", "environment": "prod" },
+        "attrs": attributes,
     });
     let item = |ty, payload: &Value| format!("{{\"type\":\"{ty}\"}}\n{payload}\n");
     let envelope = format!(
@@ -149,20 +152,33 @@ fn user_of_a_session_is_redacted() {
         item("session", &session),
         item("sessions", &sessions)
     );
-    let receiver = Receiver::start();
-    let (_layer, guard) = redacting(crate::support::builder(&receiver))
-        .build()
-        .unwrap();
-    let envelope = Envelope::from_slice(envelope.as_bytes()).unwrap();
-    guard.sentry().client().send_envelope(envelope);
-    guard.shutdown(std::time::Duration::from_secs(60));
-    let mut expected = [session, sessions];
-    expected[0]["did"] = "[REDACTED]".into();
-    expected[1]["aggregates"][0]["did"] = "[REDACTED]".into();
-    for (ty, expected) in ["session", "sessions"].into_iter().zip(expected) {
-        let received = receiver.items(ty).remove(0);
-        for (key, value) in expected.as_object().unwrap() {
-            assert_eq!(&received[key], value, "{key} of {received}");
+    let builtin = Policy::secrets_and_pii();
+    let hiding = Policy::secrets_and_pii().hide("status").unwrap();
+    let allowing = Policy::allow_only(["order_id"]).unwrap();
+    let policies = [
+        (builtin, "agent of [REDACTED]"),
+        (hiding, "agent of [REDACTED]"),
+        (allowing, "[REDACTED]"),
+    ];
+    for (policy, agent) in policies {
+        let receiver = Receiver::start();
+        let builder = crate::support::builder(&receiver).redact(Arc::new(policy));
+        let (_layer, guard) = builder.build().unwrap();
+        let envelope = Envelope::from_slice(envelope.as_bytes()).unwrap();
+        guard.sentry().client().send_envelope(envelope);
+        guard.shutdown(std::time::Duration::from_secs(60));
+        let mut expected = [session.clone(), sessions.clone()];
+        expected[0]["did"] = "[REDACTED]".into();
+        expected[1]["aggregates"][0]["did"] = "[REDACTED]".into();
+        for (ty, mut expected) in ["session", "sessions"].into_iter().zip(expected) {
+            // A text that is not an address could not be parsed.
+            expected["attrs"] = serde_json::json!({
+                "release": "shop@1.2.3", "environment": "prod", "user_agent": agent,
+            });
+            let received = receiver.items(ty).remove(0);
+            for (key, value) in expected.as_object().unwrap() {
+                assert_eq!(&received[key], value, "{key} of {received}");
+            }
         }
     }
 }
