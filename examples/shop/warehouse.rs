@@ -76,7 +76,7 @@ impl Warehouse {
         let stderr = process.stderr.take().ok_or("the warehouse has no stderr")?;
         let mut said = BufReader::new(stderr).lines();
         // Warnings of the start may come before the address.
-        let own_address = loop {
+        let opened_at = loop {
             let line = said.next_line().await?;
             let line = line.ok_or("the warehouse did not open")?;
             match line.parse() {
@@ -90,7 +90,7 @@ impl Warehouse {
             }
         });
         Ok(Self {
-            address: own_address,
+            address: opened_at,
             process,
         })
     }

@@ -106,8 +106,8 @@ impl Deduplicator {
             Some(entry) => Some(mem::replace(entry, Entry::new(until))),
             None => {
                 if seen.by_key.len() == MAX_ERRORS {
-                    // An entry whose sample never comes, because a thread has panicked, would take
-                    // its room for ever.
+                    // An entry whose sample never comes, because a thread has panicked, would keep
+                    // its room until the process ends.
                     let is_needed = |entry: &Entry| {
                         let may_complete = entry.is_complete() || now < entry.until + self.window;
                         now < entry.until || entry.repetitions > 0 && may_complete
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_samples_take_no_room_for_ever() {
+    fn entry_without_a_sample_is_dropped_at_last() {
         let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
         for key in 0..MAX_ERRORS as u64 {
             dedup.check(key, now);

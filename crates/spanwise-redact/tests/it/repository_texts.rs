@@ -108,7 +108,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/src/connection.rs", "|address: IpAddr|"),
     ("spanwise-sentry/src/http_transport.rs", "auth: "),
     ("spanwise-core/src/error_view.rs", "last.address"),
-    ("shop/warehouse.rs", "own_address"),
 ];
 
 #[test]
