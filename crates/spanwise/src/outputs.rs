@@ -527,8 +527,8 @@ fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> St
         let per_process = config.name_of(&LOG_FILE_PER_PROCESS.def);
         return format!(
             "{name}: cannot log to {path:?}: another logger has it open already; name another \
-             path, or give each process a file of its own with {per_process}=1 or \
-             `Builder::file_per_process()`"
+             path, or give each process a file of its own with {per_process}=1, with per_process = \
+             true in the sink of a configuration file, or with `Builder::file_per_process()`"
         );
     }
     not_usable(name, path, &error.to_string())

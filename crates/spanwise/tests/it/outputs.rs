@@ -242,7 +242,7 @@ fn each_process_has_files_of_its_own() {
     };
     match Builder::from_vars(vars()).unwrap().init() {
         Err(InitError::Settings(problems)) => {
-            let advice = "give each process a file of its own with LOG_FILE_PER_PROCESS=1 or `Builder::file_per_process()`";
+            let advice = "give each process a file of its own with LOG_FILE_PER_PROCESS=1, with per_process = true in the sink of a configuration file, or with `Builder::file_per_process()`";
             assert!(
                 problems.len() == 1 && problems[0].ends_with(advice),
                 "{problems:?}"
