@@ -399,8 +399,13 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
         return Ok(FieldWord::Omit(checked(text, name)?));
     }
     let Some(sign) = text.find(['>', '=']) else {
+        let is_on_request = ShownPart::ALL.iter().any(|part| part.name() == text);
+        let shown = match is_on_request {
+            true => format!("`+{text}` to show it, "),
+            false => String::new(),
+        };
         return Err(Problem::new(format!(
-            "`{text}` has no sign: write `-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
+            "`{text}` has no sign: write {shown}`-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
         )));
     };
     let (name, value) = (text[..sign].trim(), text[sign + 1..].trim());

@@ -39,8 +39,12 @@ pub(crate) fn size_within(
     text: &str,
     limits: &RangeInclusive<usize>,
 ) -> Result<ByteSize, ParseError> {
-    let size: ByteSize = text.parse()?;
     let [min, max] = [limits.start(), limits.end()].map(|limit| ByteSize(*limit as u64));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let hint = format!("write `{text}B` for bytes, or a size from {min} to {max}");
+        return Err(ParseError::word(text, "has no unit", hint));
+    }
+    let size: ByteSize = text.parse()?;
     if (min..=max).contains(&size) {
         return Ok(size);
     }

@@ -477,6 +477,13 @@ fn rest_of_a_text_with_a_comma_is_not_quoted() {
 }
 
 #[test]
+fn part_without_a_sign_is_offered_with_a_plus() {
+    let error = "location".parse::<FieldList>().unwrap_err().to_string();
+    let advice = "has no sign: write `+location` to show it, `-location`";
+    assert!(error.contains(advice), "{error}");
+}
+
+#[test]
 fn renamed_part_of_logfmt_is_one_word() {
     let renamed = |layer: JsonLayer| {
         layer

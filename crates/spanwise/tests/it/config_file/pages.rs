@@ -60,7 +60,10 @@ fn page_shows_real_output() {
             "{line:?} in:\n{text}"
         );
     }
-    let wrong = block("toml", 1);
+    let filters = block("toml", 1);
+    let none: [String; 0] = [];
+    assert_eq!(super::problems(&filters, &[("LOG_PRESET", "prod")]), none);
+    let wrong = block("toml", 2);
     let found = super::problems(&wrong, &[("LOG_PRESET", "prod")]).join("\n");
     let found = found.replace("config:", "log.toml:");
     assert_eq!(block("text", 1).trim_end(), found);

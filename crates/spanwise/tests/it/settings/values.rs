@@ -81,6 +81,11 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ),
     ("LOG_MAX_LINE", "2GiB", Wrong("is out of range")),
     ("LOG_MAX_LINE", "65536", Wrong("has no unit")),
+    (
+        "LOG_MAX_LINE",
+        "256",
+        Wrong("`256` has no unit: write `256B` for bytes, or a size from 256B to 1GiB"),
+    ),
     ("LOG_FORMAT", "\"json\"", QUOTES),
     ("LOG_FORMAT", "json\"", QUOTES),
     ("LOG_OUTPUT", "STDERR", Is("stderr")),
