@@ -30,6 +30,9 @@ pub(super) struct ActiveFile {
     ends_mid_line: bool,
 }
 
+/// The maximum number of looks at the end of a file that other processes write to.
+const MAX_LOOKS: u32 = 10;
+
 /// The reason why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
@@ -83,10 +86,41 @@ impl ActiveFile {
     /// were written, returns the error and the number of written bytes, without that newline.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
-            self.write_all(b"\n").map_err(|(_, error)| (0, error))?;
-            self.ends_mid_line = false;
+            self.end_partial_line().map_err(|(_, error)| (0, error))?;
         }
         self.write_all(bytes)
+    }
+
+    /// Appends a newline if the file still ends with a partial line.
+    #[cold]
+    fn end_partial_line(&mut self) -> Result<(), (usize, io::Error)> {
+        if self.is_still_mid_line() {
+            self.write_all(b"\n")?;
+        }
+        self.ends_mid_line = false;
+        Ok(())
+    }
+
+    /// Returns whether the file ends with a partial line that no process is still writing. The
+    /// child or the parent of this process may have been in the middle of a write when the end was
+    /// read.
+    fn is_still_mid_line(&mut self) -> bool {
+        for _ in 0..MAX_LOOKS {
+            let Ok(len) = self.actual_len() else {
+                return true;
+            };
+            self.len = len;
+            if !self.is_mid_line_at(len) {
+                return false;
+            }
+            // Most file systems lock a file during a write, so that this empty write, or the read
+            // above, waits for a write in progress.
+            let _ = self.file.write(&[]);
+            if self.actual_len().ok() == Some(len) {
+                return true;
+            }
+        }
+        true
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {

@@ -318,3 +318,33 @@ fn latest_link_points_to_the_active_file() {
     );
     assert_eq!(read(log.at("app.latest.log")), "b\n");
 }
+
+/// Only Linux is known to show the first part of a write while the rest is being written.
+#[cfg(target_os = "linux")]
+#[test]
+fn line_in_progress_gets_no_newline() {
+    use std::thread;
+
+    const ROUNDS: usize = 5;
+    let log = Log::new(Rotation::never());
+    let path = log.at("app.log");
+    let len = || fs::metadata(&path).unwrap().len();
+    // The write of so many bytes takes long enough to observe it.
+    let line = "x".repeat(8 * 1024 * 1024) + "\n";
+    for _ in 0..ROUNDS {
+        let before = len();
+        let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        let written = thread::scope(|scope| {
+            let written = scope.spawn(|| other.write(line.as_bytes()).unwrap());
+            while len() == before && !written.is_finished() {
+                thread::yield_now();
+            }
+            log.file.reopen().unwrap();
+            log.lines(&["a"]);
+            written.join().unwrap()
+        });
+        assert_eq!(written, line.len());
+    }
+    let is_as_written = read(path) == (line + "a\n").repeat(ROUNDS);
+    assert!(is_as_written);
+}
