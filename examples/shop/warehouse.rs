@@ -11,9 +11,9 @@ use std::{
 
 use axum::{Router, extract::Path, routing::post};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
     net::TcpListener,
-    process::{Child, Command},
+    process::{Child, ChildStderr, Command},
 };
 use tracing::{debug, info};
 
@@ -75,29 +75,32 @@ impl Warehouse {
             .spawn()?;
         let stderr = process.stderr.take().ok_or("the warehouse has no stderr")?;
         let mut said = BufReader::new(stderr).lines();
-        // Warnings of the start may come before the address.
-        let opened_at = loop {
-            let line = said.next_line().await?;
-            let line = line.ok_or("the warehouse did not open")?;
-            match line.parse() {
-                Ok(address) => break address,
-                Err(_) => writeln!(io::stderr(), "{line}")?,
-            }
-        };
+        let address = read_address(&mut said).await?;
         tokio::spawn(async move {
             while let Ok(Some(line)) = said.next_line().await {
                 let _ = writeln!(io::stderr(), "{line}");
             }
         });
-        Ok(Self {
-            address: opened_at,
-            process,
-        })
+        Ok(Self { address, process })
     }
 
     /// Ends the process, and returns the lines that it wrote to a pipe.
     pub(crate) async fn close(mut self) -> io::Result<Vec<u8>> {
         drop(self.process.stdin.take());
         Ok(self.process.wait_with_output().await?.stdout)
+    }
+}
+
+/// Reads the address of the warehouse. Warnings of its start may come before.
+async fn read_address(
+    said: &mut Lines<BufReader<ChildStderr>>,
+) -> Result<SocketAddr, Box<dyn Error>> {
+    loop {
+        let line = said.next_line().await?;
+        let line = line.ok_or("the warehouse did not open")?;
+        match line.parse() {
+            Ok(address) => return Ok(address),
+            Err(_) => writeln!(io::stderr(), "{line}")?,
+        }
     }
 }

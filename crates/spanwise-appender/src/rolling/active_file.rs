@@ -31,7 +31,7 @@ pub(super) struct ActiveFile {
 }
 
 /// The maximum number of looks at the end of a file that other processes write to.
-const MAX_LOOKS: u32 = 10;
+const MAX_CHECKS: u32 = 10;
 
 /// The reason why a file was not opened.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl ActiveFile {
     /// child or the parent of this process may have been in the middle of a write when the end was
     /// read.
     fn is_still_mid_line(&mut self) -> bool {
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_CHECKS {
             let Ok(len) = self.actual_len() else {
                 return true;
             };

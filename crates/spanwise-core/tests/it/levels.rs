@@ -473,13 +473,13 @@ fn span_directive_matches_any_way_of_recording() {
 #[test]
 fn directive_with_only_fields_enables_their_spans() {
     let (_, handle, _default) = install("info,[{id}]=debug");
-    assert!(debug_span!("other").is_none());
-    assert!(trace_span!("other", n = 1).is_none());
-    assert!(!debug_span!("request", id = 1).is_none());
-    assert!(!trace_span!("request", id = Empty).is_none());
+    assert!(debug_span!("other").is_disabled());
+    assert!(trace_span!("other", n = 1).is_disabled());
+    assert!(!debug_span!("request", id = 1).is_disabled());
+    assert!(!trace_span!("request", id = Empty).is_disabled());
     handle.set_levels("info,[{id,tenant}]=debug").unwrap();
-    assert!(debug_span!("request", id = 1).is_none());
-    assert!(!debug_span!("request", tenant = "acme", id = 1).is_none());
+    assert!(debug_span!("request", id = 1).is_disabled());
+    assert!(!debug_span!("request", tenant = "acme", id = 1).is_disabled());
 }
 
 #[test]

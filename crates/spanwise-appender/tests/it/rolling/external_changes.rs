@@ -329,7 +329,7 @@ fn line_in_progress_gets_no_newline() {
     let log = Log::new(Rotation::never());
     let path = log.at("app.log");
     let len = || fs::metadata(&path).unwrap().len();
-    // The write of so many bytes takes long enough to observe it.
+    // The write of these bytes takes long enough to observe it.
     let line = "x".repeat(8 * 1024 * 1024) + "\n";
     for _ in 0..ROUNDS {
         let before = len();
