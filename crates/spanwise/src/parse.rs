@@ -41,7 +41,12 @@ pub(crate) fn size_within(
 ) -> Result<ByteSize, ParseError> {
     let [min, max] = [limits.start(), limits.end()].map(|limit| ByteSize(*limit as u64));
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let hint = format!("write `{text}B` for bytes, or a size from {min} to {max}");
+        let bytes = text.parse().map(ByteSize).ok();
+        let in_bytes = match bytes.is_some_and(|bytes| (min..=max).contains(&bytes)) {
+            true => format!("`{text}B` for bytes, or "),
+            false => String::new(),
+        };
+        let hint = format!("write {in_bytes}a size from {min} to {max}");
         return Err(ParseError::word(text, "has no unit", hint));
     }
     let size: ByteSize = text.parse()?;

@@ -41,7 +41,7 @@ const SETTERS: &[Setter] = setters! {
     span_levels: "LOG_SPANS", "info,hyper=off", "close" => ": `close` is not a level";
     format: "LOG_FORMAT", "Json-Nested", "jsn" => " is unknown: did you mean json? accepts json, json-nested, ecs";
     fields: "LOG_FIELDS", "+location,level>severity", "+locaton" => ": `+locaton` is not a part of a line: did you mean `+location`?";
-    max_line: "LOG_MAX_LINE", "64KiB", "64" => " has no unit: write `64MiB`";
+    max_line: "LOG_MAX_LINE", "64KiB", "64" => " has no unit: write a size from 256B to 1GiB";
     time: "LOG_TIME", "LOCAL", "CET" => " is unknown: accepts local, utc";
     output: "LOG_OUTPUT", "stderr", "stdot" => " is unknown: did you mean stdout? accepts stdout, stderr, none";
     output_level: "LOG_OUTPUT_LEVEL", "WARNING", "off" => " is unknown: accepts error, warn, info, debug, trace";

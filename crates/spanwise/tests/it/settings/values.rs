@@ -84,7 +84,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     (
         "LOG_MAX_LINE",
         "256",
-        Wrong("`256` has no unit: write `256B` for bytes, or a size from 256B to 1GiB"),
+        Wrong("has no unit: write `256B` for bytes, or a size from 256B to 1GiB"),
     ),
     ("LOG_FORMAT", "\"json\"", QUOTES),
     ("LOG_FORMAT", "json\"", QUOTES),
