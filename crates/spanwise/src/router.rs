@@ -262,6 +262,7 @@ impl Router {
     }
 
     /// Returns whether the events of a callsite go to the last resort.
+    #[cfg(feature = "config")]
     fn has_last_resort(&self, callsite: &Metadata<'_>) -> bool {
         let reached = self.reached(callsite.target(), *callsite.level());
         reached.last_resort.is_some()

@@ -73,6 +73,7 @@ impl<L> Routed<L> {
     /// Plans the callsites of an earlier router, so that their next events do not wait for the
     /// plans. The first event for the last resort is reported when it comes, so its callsite is
     /// planned then.
+    #[cfg(feature = "config")]
     pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
         for callsite in earlier.plans.callsites() {
             if !self.router.has_last_resort(callsite) {
