@@ -21,6 +21,7 @@ mod choose_routing;
 mod command;
 mod interpolation;
 mod json_schema;
+mod key_row;
 mod keys;
 mod load;
 mod merge;

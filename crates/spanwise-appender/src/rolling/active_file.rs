@@ -30,7 +30,7 @@ pub(super) struct ActiveFile {
     ends_mid_line: bool,
 }
 
-/// The maximum number of looks at the end of a file that other processes write to.
+/// The maximum number of checks of the end of a file that another process writes to.
 const MAX_CHECKS: u32 = 10;
 
 /// The reason why a file was not opened.

@@ -5,9 +5,10 @@ use spanwise_core::internal::suggest::closest;
 
 use super::{
     interpolation::is_whole,
+    key_row::{Key, KeyKind},
     keys::{
-        CONDITIONS, KEYS, Key, KeyKind, NOT_IN_PROFILES, PROFILES, RESERVED_KEYS, RESERVED_KINDS,
-        otel_key, otel_settings,
+        CONDITIONS, KEYS, NOT_IN_PROFILES, PROFILES, RESERVED_KEYS, RESERVED_KINDS, otel_key,
+        otel_settings,
     },
     syntax::{Entry, FileValue, Node, Place, Table},
 };

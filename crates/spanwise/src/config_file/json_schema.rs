@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{
-    CONDITIONS, KEYS, Key, KeyKind, NOT_IN_PROFILES, PROFILES, otel_key, otel_settings,
+use super::{
+    key_row::{Key, KeyKind},
+    keys::{CONDITIONS, KEYS, NOT_IN_PROFILES, PROFILES, otel_key, otel_settings},
 };
 
 /// Returns the JSON Schema of a configuration file, draft 2020-12, for editors and validators. A

@@ -1,11 +1,12 @@
-//! The keys of a configuration file, one row each. The check of names and kinds, `explain()` and
-//! the JSON Schema read these rows. The key of a setting has the help text of that setting.
+//! The keys of a configuration file, one [`Key`] each. The check of names and kinds, `explain()`
+//! and the JSON Schema read these rows. The key of a setting has the help text of that setting.
 //!
 //! Not in the rows: most keys of OTLP sinks, which [`otel_key`] derives from variables, and the
 //! keys inside a condition, which are in [`CONDITIONS`].
 
 use spanwise_core::Setting;
 
+use super::key_row::{Key, KeyKind, SWITCH, Sinks};
 use crate::settings::{
     APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FIELDS, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
     LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT, LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST,
@@ -15,134 +16,6 @@ use crate::settings::{
     SENTRY_ENVIRONMENT, SENTRY_EVENT_LEVEL, SENTRY_GROUPING, SENTRY_RELEASE, SENTRY_SAMPLE_RATE,
     SENTRY_TRACES_SAMPLE_RATE, SERVICE_NAME, SERVICE_NODE, SERVICE_VERSION,
 };
-
-/// The definition of a key.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    /// The path, such as `sink.*.rotate`. A star matches any name.
-    pub(super) path: &'static str,
-    pub(super) kind: KeyKind,
-    /// The accepted values, as the JSON Schema shows them. An error about a value of the wrong kind
-    /// shows them only for texts and numbers.
-    pub(super) accepts: &'static str,
-    pub(super) help: &'static str,
-    /// The only accepted texts, if they can be listed.
-    pub(super) words: &'static [&'static str],
-    /// The kinds of sinks that have the key, if it is a key of a sink.
-    pub(super) sinks: Sinks,
-}
-
-/// The kind of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyKind {
-    Text,
-    Integer,
-    /// An integer or a float.
-    Number,
-    Bool,
-    /// A list of texts.
-    List,
-    /// A table with the keys below this path.
-    Table,
-    /// A table of tables, each with a name that the file chooses.
-    NamedTables,
-    /// A condition of a filter, which is a table.
-    Condition,
-}
-
-/// The kinds of sinks that have a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sinks {
-    All,
-    /// Sinks that write lines.
-    Lines,
-    Streams,
-    Files,
-    Sentry,
-    Otlp,
-}
-
-impl Sinks {
-    pub(super) fn contain(self, kind: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Lines => ["stdout", "stderr", "file"].contains(&kind),
-            Self::Streams => ["stdout", "stderr"].contains(&kind),
-            Self::Files => kind == "file",
-            Self::Sentry => kind == "sentry",
-            Self::Otlp => kind == "otlp",
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::All => "all sinks",
-            Self::Lines => "stdout, stderr and file",
-            Self::Streams => "stdout and stderr",
-            Self::Files => "file",
-            Self::Sentry => "sentry",
-            Self::Otlp => "otlp",
-        }
-    }
-}
-
-impl Key {
-    const fn new(
-        path: &'static str,
-        kind: KeyKind,
-        accepts: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self {
-            path,
-            kind,
-            accepts,
-            help,
-            words: &[],
-            sinks: Sinks::All,
-        }
-    }
-
-    /// Creates a key at `path` with the help text of a setting. The accepted values are those of
-    /// the variable, except for kinds that a file writes in another way.
-    const fn with_texts_of(path: &'static str, kind: KeyKind, def: &Setting) -> Self {
-        let accepts = match kind {
-            Bool => SWITCH,
-            List => "a list of texts",
-            _ => def.accepts,
-        };
-        Self::new(path, kind, accepts, def.help)
-    }
-
-    /// Creates the key of a setting, at the path that the setting has in a file.
-    const fn for_setting(kind: KeyKind, def: &Setting) -> Self {
-        match def.key {
-            Some(path) => Self::with_texts_of(path, kind, def),
-            // This fails the build, because the list of keys is a constant.
-            None => panic!("the setting has no key"),
-        }
-    }
-
-    const fn accepts(mut self, accepts: &'static str) -> Self {
-        self.accepts = accepts;
-        self
-    }
-
-    const fn words(mut self, words: &'static [&'static str]) -> Self {
-        self.words = words;
-        self
-    }
-
-    const fn only_for(mut self, sinks: Sinks) -> Self {
-        self.sinks = sinks;
-        self
-    }
-
-    /// Returns the last part of the path.
-    pub(super) fn name(&self) -> &'static str {
-        self.path.rsplit('.').next().unwrap_or(self.path)
-    }
-}
 
 use KeyKind::{Bool, Condition, Integer, List, NamedTables, Number, Table, Text};
 
@@ -170,7 +43,6 @@ pub(super) const BUILT_IN_FILTERS: [&str; 3] = ["debug_only", "not_debug", "prod
 pub(super) const RESERVED_KEYS: [&str; 1] = ["control"];
 
 const LEVEL: &str = "off, error, warn, info, debug, trace";
-const SWITCH: &str = "true or false";
 const LIST_OF_NAMES: &str = "a list of names";
 const SIZE: &str = "a size with a unit, such as `8MiB`";
 const VALUES: &str = "a text, a number, true or false, or a list of them";

@@ -9,7 +9,8 @@ use spanwise_core::{
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    keys::{KEYS, Key, Sinks},
+    key_row::{Key, Sinks},
+    keys::KEYS,
     merge::{self, Merged, as_bool},
     syntax::{FileValue, Node, Place, Table},
 };

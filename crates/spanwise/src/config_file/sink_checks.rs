@@ -6,7 +6,8 @@ use spanwise_core::Setting;
 use super::{
     MAX_SINKS,
     check::joined,
-    keys::{KEYS, RESERVED_VARIABLES, SINK_KINDS, Sinks, otel_key, otel_settings},
+    key_row::Sinks,
+    keys::{KEYS, RESERVED_VARIABLES, SINK_KINDS, otel_key, otel_settings},
     read_sinks::{PlacedSink, SinkReader},
     syntax::Table,
 };
