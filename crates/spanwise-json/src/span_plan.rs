@@ -19,7 +19,7 @@ use crate::{
     format_table::{FormatTable, Kind},
     json_lexer::{Member, members},
     line_template::{FieldSource, LineTemplate, opening_of, push_member},
-    member_keys::KeyId,
+    member_keys::{KeyId, KeyedMembers, NO_KEY_ID},
     name_limits::limit_name,
     plan::{Key, quoted_key},
     span_ids::TraceIdKeys,
@@ -137,6 +137,14 @@ impl SpanPlan {
                 .iter()
                 .any(|key_id| known.key_ids.contains(key_id))
         })
+    }
+
+    /// Returns whether one of the members may have one of the `pinned` keys. Members without
+    /// entries may.
+    pub(crate) fn may_rename_one_of(&self, pinned: ContextBits, members: KeyedMembers<'_>) -> bool {
+        let may_have = |key_id: &KeyId| *key_id == NO_KEY_ID || members.contains(*key_id);
+        let mut pinned = self.pinned_keys(pinned);
+        pinned.any(|known| members.count() == 0 || known.key_ids.iter().any(may_have))
     }
 
     /// Returns the context keys with these bits.

@@ -119,8 +119,13 @@ impl Fragment {
     /// ones. A value with a key that the span pins is renamed, unless it is pinned, too.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
+        let may_rename = |members| match recorded.has_key_ids {
+            true => self.span_plan.may_rename_one_of(pinned, members),
+            false => true,
+        };
         let renamed = match pinned {
             0 => None,
+            _ if !may_rename(recorded.members[0]) => None,
             _ => self.rename_recorded(pinned, recorded),
         };
         let with_new_keys;
