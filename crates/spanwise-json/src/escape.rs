@@ -71,7 +71,8 @@ pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
 
 /// Returns `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
-    let mut line = LineBuffer::default();
+    // Mostly a short name. A buffer grows to the length of a line, and clears all of it.
+    let mut line = LineBuffer::with_room(2 * BLOCK + 2);
     push_quoted(&mut line, text);
     line.as_bytes().to_vec()
 }

@@ -26,6 +26,14 @@ pub(crate) struct PaddedBytes<const N: usize> {
 pub(crate) const MAX_RETAINED_LEN: usize = 64 * 1024;
 
 impl LineBuffer {
+    /// Creates a buffer with room for `len` bytes, for a text that is shorter than a line.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self {
+            bytes: vec![0; len],
+            ..Self::default()
+        }
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len

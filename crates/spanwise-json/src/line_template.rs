@@ -8,6 +8,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use once_cell::race::OnceBox;
 use spanwise_core::{
     CONTEXT_KEYS, KeyVerdict, Redact,
     internal::{MAX_CONTEXT_VALUE_LEN, forks, sync::Mutex},
@@ -26,7 +27,7 @@ use crate::{
     member_keys::{KeyId, NO_KEY_ID},
     name_limits::limit_name,
     plan::{Key, Role},
-    span_plan::PinnedKeys,
+    span_plan::{PinnedKeys, SpanKeys},
     spelling::Spell,
     timestamp::Timestamp,
     value_starts::ValueStarts,
@@ -69,6 +70,8 @@ pub(crate) struct LineTemplate {
     openings: Mutex<HashMap<Box<[u8]>, KnownOpening>>,
     next_bit: AtomicU32,
     pub(crate) pinned_keys: PinnedKeys,
+    /// Not a `OnceLock`: a forked child would wait for a thread of its parent.
+    span_keys: OnceBox<SpanKeys>,
 }
 
 /// The key id and the bits of an opening.
@@ -202,7 +205,14 @@ impl LineTemplate {
             openings: Mutex::default(),
             next_bit: AtomicU32::new(0),
             pinned_keys: PinnedKeys::new(options),
+            span_keys: OnceBox::new(),
         }
+    }
+
+    /// Returns the keys that all spans have in common. `options` are those of the template.
+    pub(crate) fn span_keys(&self, options: &Options) -> &SpanKeys {
+        self.span_keys
+            .get_or_init(|| Box::new(SpanKeys::new(options, self)))
     }
 
     /// Returns the part from the end of the timestamp to the first field. It begins with the

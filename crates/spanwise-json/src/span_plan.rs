@@ -39,9 +39,29 @@ pub(crate) struct SpanPlan {
     pub(crate) list: Option<Box<[u8]>>,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
-    pub(crate) context: Box<[ContextKey]>,
+    pub(crate) context: Arc<[ContextKey]>,
     pinned_keys: PinnedKeys,
-    pub(crate) trace_ids: TraceIdKeys,
+    pub(crate) trace_ids: Arc<TraceIdKeys>,
+}
+
+/// The keys of spans that do not depend on the callsite.
+#[derive(Debug)]
+pub(crate) struct SpanKeys {
+    context: Arc<[ContextKey]>,
+    trace_ids: Arc<TraceIdKeys>,
+}
+
+impl SpanKeys {
+    pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
+        let configured = options.context_keys.iter().map(String::as_str);
+        let context = CONTEXT_KEYS.into_iter().chain(configured);
+        Self {
+            context: context
+                .map(|name| ContextKey::new(options, template, name))
+                .collect(),
+            trace_ids: Arc::new(TraceIdKeys::new(options, template)),
+        }
+    }
 }
 
 /// A key of the context, such as `request_id`. The opening of a member is `,"key":`.
@@ -103,9 +123,7 @@ impl SpanPlan {
         options: &Options,
         template: &LineTemplate,
     ) -> Self {
-        let configured = options.context_keys.iter().map(String::as_str);
-        let context = CONTEXT_KEYS.into_iter().chain(configured);
-        let key = |name| ContextKey::new(options, template, name);
+        let SpanKeys { context, trace_ids } = template.span_keys(options);
         let name = escape::quoted(&limit_name(callsite.name()));
         let mut tail = Vec::new();
         if options.span_name {
@@ -124,9 +142,9 @@ impl SpanPlan {
             tail: tail.into(),
             list,
             max_len: options.max_line,
-            context: context.map(key).collect(),
+            context: Arc::clone(context),
             pinned_keys: template.pinned_keys.clone(),
-            trace_ids: TraceIdKeys::new(options, template),
+            trace_ids: Arc::clone(trace_ids),
         }
     }
 

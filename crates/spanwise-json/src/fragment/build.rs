@@ -402,7 +402,7 @@ fn build_shared(
     };
     pieces.push_own(members);
     if let Some(parent) = parent {
-        let trace_ids = (!own.trace_ids.is_empty()).then_some(&span_plan.trace_ids);
+        let trace_ids = (!own.trace_ids.is_empty()).then_some(&*span_plan.trace_ids);
         push_inherited(span_plan, members, trace_ids, parent, built, &mut pieces);
     }
     built.shared = Shared::from_pieces(std::mem::take(&mut pieces.pieces));
