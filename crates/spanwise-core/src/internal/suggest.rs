@@ -46,12 +46,19 @@ fn closest_within<'a>(
     word: &str,
     candidates: &mut dyn Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    let found = LetterSet::of_ascii(word);
     let word: Vec<char> = lowercase(word).collect();
     let mut letters = Vec::new();
     let mut rows = Rows::default();
     let edits = candidates.filter_map(|candidate| {
-        // Excludes most candidates without a copy.
+        // Excludes nearly all candidates without a copy and a comparison.
         if candidate.is_ascii() && candidate.len().abs_diff(word.len()) > max_edits {
+            return None;
+        }
+        let wanted = LetterSet::of_ascii(candidate);
+        if let (Some(found), Some(wanted)) = (found, wanted)
+            && found.min_edits(wanted) > max_edits
+        {
             return None;
         }
         letters.clear();
@@ -92,6 +99,25 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
 }
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The letters of a word, ignoring case: a bit each. Some letters share a bit.
+#[derive(Debug, Clone, Copy)]
+struct LetterSet(u32);
+
+impl LetterSet {
+    /// Returns `None` if the word is not ASCII, because its lower case may have other letters.
+    fn of_ascii(word: &str) -> Option<Self> {
+        let bits = word
+            .bytes()
+            .fold(0, |bits, letter| bits | 1 << (letter & 31));
+        word.is_ascii().then_some(Self(bits))
+    }
+
+    /// Returns a lower bound of the edits between two words: an edit changes at most two bits.
+    fn min_edits(self, other: Self) -> usize {
+        (self.0 ^ other.0).count_ones().div_ceil(2) as usize
+    }
+}
 
 /// The last three rows of the table that compares two words. Each comparison reuses their memory.
 #[derive(Debug, Default)]
@@ -141,7 +167,7 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::Rows;
+    use super::{Rows, closest_within};
 
     /// The definition, without an early end.
     fn distance(a: &[char], b: &[char]) -> usize {
@@ -192,5 +218,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn closest_has_the_smallest_distance() {
+        let words = words();
+        let texts: Vec<String> = words.iter().map(|word| word.iter().collect()).collect();
+        for (word, text) in words.iter().zip(&texts) {
+            for max_edits in 0..3 {
+                let others = || words.iter().zip(&texts).filter(|(other, _)| *other != word);
+                let smallest = others().map(|(other, _)| distance(word, other)).min();
+                let upper_case: Vec<String> =
+                    others().map(|(_, text)| text.to_uppercase()).collect();
+                let mut candidates = upper_case.iter().map(String::as_str);
+                let found = closest_within(max_edits, text, &mut candidates);
+                let found = found.map(|found| {
+                    let found: Vec<char> = found.to_lowercase().chars().collect();
+                    distance(word, &found)
+                });
+                assert_eq!(
+                    found,
+                    smallest.filter(|edits| *edits <= max_edits),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn closest_ignores_the_case_of_other_alphabets() {
+        let found = closest_within(1, "\u{212a}ET", &mut ["key", "ket"].into_iter());
+        assert_eq!(found, Some("ket"));
     }
 }
