@@ -15,12 +15,13 @@ use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
 use crate::{
     Output, Preset, Stack, conceal,
     config::Config,
+    line_output::LineOutput,
     rendering::{Rendering, add_lines},
-    router::{GateBits, Router},
+    router::Router,
     settings::LOG_FILE_PER_PROCESS,
     sink_settings::{FileSettings, Routing, SinkKind, SinkSettings},
     sinks,
-    tee::{RoutedOutput, RoutedTee, Tee},
+    tee::{RoutedOutput, Tee},
 };
 
 /// The open outputs, while the program logs.
@@ -164,20 +165,11 @@ impl Outputs {
     pub(crate) fn add_layers(&self, mut stack: Stack, config: &Config, has_routes: bool) -> Stack {
         for (rendering, outputs) in self.by_rendering() {
             let levels = stack.handle();
-            let outputs = outputs.into_iter();
-            if has_routes {
-                let tee = RoutedTee::new(outputs.map(OpenOutput::routed).collect());
-                let sink = rendering.line_sink(config, tee.level(), Arc::new(tee.bits().into()));
-                stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
-            } else {
-                let tee = Tee::new(
-                    outputs
-                        .map(|output| (output.level(), output.background.clone()))
-                        .collect(),
-                );
-                let sink = rendering.line_sink(config, tee.level(), GateBits::default());
-                stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
-            }
+            let outputs = outputs.into_iter().map(OpenOutput::routed).collect();
+            let tee = Tee::new(outputs, has_routes);
+            let sink = rendering.line_sink(config, tee.level(), Arc::new(tee.bits().into()));
+            let output = LineOutput::Tee(tee);
+            stack = add_lines(stack, config, levels, rendering, sink, output, &silent());
         }
         stack
     }
@@ -253,7 +245,8 @@ pub(crate) fn add_writer_layer(
     };
     let sink = rendering.line_sink(config, level, Arc::new(bit.into()));
     let levels = stack.handle();
-    add_lines(stack, config, levels, &rendering, sink, writer, report)
+    let output = LineOutput::Other(writer);
+    add_lines(stack, config, levels, &rendering, sink, output, report)
 }
 
 impl OpenOutput {

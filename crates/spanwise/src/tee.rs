@@ -7,78 +7,22 @@ use spanwise_core::internal::SinkMask;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Forwards a line to each output whose level admits it, in a stack without a router.
-/// [`level`](Self::level) returns the most verbose level of the outputs. Lines that are more
-/// verbose need not be encoded.
+/// The level of a line without metadata. A full buffer sheds lines at WARN last.
+pub(crate) const UNKNOWN_LEVEL: Level = Level::WARN;
+
+/// Forwards a line to each output whose sink is in the current [`SinkMask`]. An output is the open
+/// file or stream of a sink. Without a router, and if the mask is empty, the levels of the outputs
+/// decide: see [`write_routed`].
 ///
 /// A write never fails, because the writer of a [`Background`] always returns `Ok`. `Background`
 /// itself counts the lines that it loses.
 #[derive(Debug, Clone)]
-pub(crate) struct Tee(Vec<(LevelFilter, Background)>);
-
-impl Tee {
-    pub(crate) fn new(outputs: Vec<(LevelFilter, Background)>) -> Self {
-        Self(outputs)
-    }
-
-    pub(crate) fn level(&self) -> LevelFilter {
-        let levels = self.0.iter().map(|(level, _)| *level);
-        levels.max().unwrap_or(LevelFilter::OFF)
-    }
+pub(crate) struct Tee {
+    outputs: Vec<RoutedOutput>,
+    has_router: bool,
 }
 
-/// The level of a line without metadata. A full buffer sheds lines at WARN last.
-pub(crate) const UNKNOWN_LEVEL: Level = Level::WARN;
-
-/// The writer of one line.
-#[derive(Debug)]
-pub(crate) struct TeeWriter<'a> {
-    tee: &'a Tee,
-    level: Level,
-}
-
-impl<'a> MakeWriter<'a> for Tee {
-    type Writer = TeeWriter<'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        TeeWriter {
-            tee: self,
-            level: UNKNOWN_LEVEL,
-        }
-    }
-
-    #[inline]
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        TeeWriter {
-            tee: self,
-            level: *metadata.level(),
-        }
-    }
-}
-
-impl Write for TeeWriter<'_> {
-    #[inline]
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        for (max_level, background) in &self.tee.0 {
-            if self.level <= *max_level {
-                background.writer(self.level).write_all(line)?;
-            }
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Forwards a line to each output whose sink is in the current [`SinkMask`]. An output is the open
-/// file or stream of a sink. If the mask is empty, the levels of the outputs decide: see
-/// [`write_routed`].
-#[derive(Debug, Clone)]
-pub(crate) struct RoutedTee(Vec<RoutedOutput>);
-
-/// An open output of a stack with a router.
+/// An open output.
 #[derive(Debug, Clone)]
 pub(crate) struct RoutedOutput {
     /// The [router bit](crate::router) of the sink.
@@ -89,55 +33,70 @@ pub(crate) struct RoutedOutput {
     pub(crate) background: Background,
 }
 
-impl RoutedTee {
-    pub(crate) fn new(outputs: Vec<RoutedOutput>) -> Self {
-        Self(outputs)
+impl Tee {
+    pub(crate) fn new(outputs: Vec<RoutedOutput>, has_router: bool) -> Self {
+        Self {
+            outputs,
+            has_router,
+        }
     }
 
+    /// Returns the most verbose level of the outputs. Lines that are more verbose need not be
+    /// encoded.
     pub(crate) fn level(&self) -> LevelFilter {
-        let levels = self.0.iter().map(|output| output.level);
+        let levels = self.outputs.iter().map(|output| output.level);
         levels.max().unwrap_or(LevelFilter::OFF)
     }
 
-    /// Returns the router bits of all outputs.
+    /// Returns the router bits of all outputs. 0 without a router.
     pub(crate) fn bits(&self) -> u64 {
-        self.0.iter().fold(0, |bits, output| bits | output.bit)
+        match self.has_router {
+            true => self
+                .outputs
+                .iter()
+                .fold(0, |bits, output| bits | output.bit),
+            false => 0,
+        }
+    }
+
+    #[inline]
+    fn writer(&self, level: Level) -> TeeWriter<'_> {
+        TeeWriter {
+            tee: self,
+            level,
+            sinks: match self.has_router {
+                true => SinkMask::current(),
+                false => SinkMask::default(),
+            },
+        }
     }
 }
 
 /// The writer of one line, with the sinks to which the router sends the event of this line.
 #[derive(Debug)]
-pub(crate) struct RoutedTeeWriter<'a> {
-    tee: &'a RoutedTee,
+pub(crate) struct TeeWriter<'a> {
+    tee: &'a Tee,
     level: Level,
     sinks: SinkMask,
 }
 
-impl<'a> MakeWriter<'a> for RoutedTee {
-    type Writer = RoutedTeeWriter<'a>;
+impl<'a> MakeWriter<'a> for Tee {
+    type Writer = TeeWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        RoutedTeeWriter {
-            tee: self,
-            level: UNKNOWN_LEVEL,
-            sinks: SinkMask::current(),
-        }
+        self.writer(UNKNOWN_LEVEL)
     }
 
     #[inline]
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        RoutedTeeWriter {
-            tee: self,
-            level: *metadata.level(),
-            sinks: SinkMask::current(),
-        }
+        self.writer(*metadata.level())
     }
 }
 
-impl Write for RoutedTeeWriter<'_> {
+impl Write for TeeWriter<'_> {
     #[inline]
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _has_output = write_routed(&self.tee.0, self.level, self.sinks, line)?;
+        let _has_output = write_routed(&self.tee.outputs, self.level, self.sinks, line)?;
         Ok(line.len())
     }
 

@@ -12,6 +12,7 @@ use super::{LiveTee, SharedLayer};
 use crate::{
     Stack,
     config::Config,
+    line_output::LineOutput,
     outputs::{OpenOutput, Outputs, silent},
     rendering::{Rendering, add_lines},
     stack::{LineSink, Wrappers},
@@ -50,8 +51,8 @@ impl Outputs {
                 };
                 let levels = levels.clone();
                 let (_, layers) = Stack::new(LevelFilter::OFF).collect(|stack| {
-                    let writer = tee.clone();
-                    add_lines(stack, config, levels, rendering, sink, writer, &silent())
+                    let output = LineOutput::Live(tee.clone());
+                    add_lines(stack, config, levels, rendering, sink, output, &silent())
                 });
                 LineGroup {
                     rendering: rendering.clone(),
