@@ -240,7 +240,7 @@ impl<'a> Choices<'a> {
         let name = &raw.name;
         if row.is_shared && parse::is_on(&text).is_some() {
             self.warn(format!(
-                "{name}=true and the like have no effect here: write one of {}",
+                "{name}={text:?} has no effect: write one of {}",
                 row.def.accepts
             ));
             return false;

@@ -39,10 +39,7 @@ impl Environment {
     fn foreign(others: &[&String]) -> Option<Warning> {
         let (about, warning) = match others {
             [] => return None,
-            [only] => (
-                format!("{only} is not a setting here"),
-                ", and is left alone",
-            ),
+            [only] => (format!("{only} is not a setting here"), ", and is ignored"),
             _ => {
                 let shown: Vec<&str> = others
                     .iter()
@@ -55,7 +52,7 @@ impl Environment {
                 };
                 (
                     format!("{}{more} are not settings here", shown.join(", ")),
-                    ", and are left alone",
+                    ", and are ignored",
                 )
             }
         };
@@ -148,7 +145,7 @@ const MAX_NAMES: usize = 12;
 
 /// Groups of settings. Each pair has the beginning of a name that is probably meant for the group,
 /// and the beginning of the names in the group, both without the prefix.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 12] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),
     ("_REDACT", "_REDACT"),
@@ -156,6 +153,11 @@ const GROUPS: [(&str, &str); 7] = [
     ("_RECORD", "_RECORDER"),
     ("_FLIGHT", "_RECORDER"),
     ("_HTTP", "_HTTP"),
+    ("_TIMEZONE", "_TIME"),
+    ("_TIME_ZONE", "_TIME"),
+    ("_TZ", "_TIME"),
+    ("_STATIC", "_STATIC_FIELDS"),
+    ("_LABEL", "_STATIC_FIELDS"),
 ];
 
 /// Returns whether Kubernetes sets this variable for a service: `LOG_STORE_SERVICE_HOST` or

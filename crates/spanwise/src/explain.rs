@@ -17,7 +17,7 @@ use crate::warning::Warning;
 /// assert!(text.contains("LOG_FORMAT = compact (LOG_FORMAT)"), "{text}");
 /// assert!(text.contains("LOG_OUTPUT = stdout (preset prod)"), "{text}");
 /// assert!(text.contains("SERVICE_NAME = shop (code)"), "{text}");
-/// assert!(text.contains("warning: LOG_DRIVER is not a setting here, and is left alone"), "{text}");
+/// assert!(text.contains("warning: LOG_DRIVER is not a setting here, and is ignored"), "{text}");
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 #[derive(Debug, Clone, Default)]

@@ -89,6 +89,6 @@ fn valid_start_writes_json_to_stdout() {
     assert_eq!(line["service"], serde_json::json!({ "name": "programs" }));
     // There is one warning, without the value.
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let warning = "LOG_DRIVER is not a setting here, and is left alone";
+    let warning = "LOG_DRIVER is not a setting here, and is ignored";
     assert_eq!(stderr, format!("spanwise: setup: {warning}\n"));
 }

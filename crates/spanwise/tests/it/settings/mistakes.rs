@@ -174,7 +174,7 @@ fn strict_names_what_to_do_about_foreign_names() {
         for problems in [by_variable, by_code] {
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].starts_with(begin), "{problems:?}");
-            assert!(!problems[0].contains("left alone"), "{problems:?}");
+            assert!(!problems[0].contains("ignored"), "{problems:?}");
         }
     }
 }

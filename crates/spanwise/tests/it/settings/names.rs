@@ -54,6 +54,9 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
             "LOG_HTTP_BODY",
             "there are LOG_HTTP_TRUST, LOG_HTTP_CLIENT_ADDRESS",
         ),
+        ("LOG_TIMEZONE", "there is LOG_TIME"),
+        ("LOG_TZ", "there is LOG_TIME"),
+        ("LOG_LABELS", "there is LOG_STATIC_FIELDS"),
     ] {
         let warnings = explained(&[(name, "mossy7")]);
         let warning = format!("{name} is not a setting: {there}");
@@ -81,7 +84,7 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
     }
     assert_eq!(
         explained(&[("LOG_DRIVER", "x"), ("LOG_GROUP_NAME", "y")]),
-        ["LOG_DRIVER, LOG_GROUP_NAME are not settings here, and are left alone"]
+        ["LOG_DRIVER, LOG_GROUP_NAME are not settings here, and are ignored"]
     );
 }
 
@@ -89,10 +92,9 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
 fn color_of_another_program_does_not_count() {
     for value in ["true", "1", "off", "No"] {
         let warnings = explained(&[("LOG_COLOR", value)]);
-        assert_eq!(
-            warnings,
-            ["LOG_COLOR=true and the like have no effect here: write one of auto, always, never"]
-        );
+        let expected =
+            format!("LOG_COLOR=\"{value}\" has no effect: write one of auto, always, never");
+        assert_eq!(warnings, [expected]);
     }
     assert_eq!(explained(&[("LOG_TIME", "true")]).len(), 1);
 }
