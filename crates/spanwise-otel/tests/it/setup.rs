@@ -457,6 +457,7 @@ fn configured_attributes_win() {
             .service_version("1.4.0")
             .service_instance_id("shop-7")
             .environment("prod")
+            .service_name("")
             .resource_attribute("service.name", "ignored")
             .resource_attribute("host.name", "box")
             .resource_attribute("team", "first")
