@@ -187,7 +187,12 @@ impl Span for OtelSpan {
         });
     }
 
+    /// Omits a link to no span, such as that of a message without headers, as the builder of a span
+    /// does.
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        if !span_context.is_valid() {
+            return;
+        }
         self.with_open(|pipeline, span| {
             let link = encode_link(pipeline, Link::new(span_context, attributes, 0));
             span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));

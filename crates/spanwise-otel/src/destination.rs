@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use spanwise_core::{
     Clock, Fault, SelfReport,
     export::{Deliver, Delivery, ExportItem},
-    internal::sync::Mutex,
+    internal::{forks::PerProcess, sync::Mutex},
 };
 use ureq::http::{HeaderName, HeaderValue};
 
@@ -32,9 +32,26 @@ pub(crate) struct Destination {
     pub(crate) last_failure: LastFailure,
 }
 
-/// The last request that failed or was refused.
-#[derive(Debug, Default)]
-pub(crate) struct LastFailure(Mutex<Option<SendFailure>>);
+/// The last request of this process that failed or was refused.
+#[derive(Debug)]
+pub(crate) struct LastFailure(PerProcess<Mutex<Option<SendFailure>>>);
+
+impl LastFailure {
+    fn set(&self, failure: SendFailure) {
+        let last = self.0.for_this_process(|_| Mutex::default());
+        *last.lock() = Some(failure);
+    }
+
+    fn get(&self) -> Option<SendFailure> {
+        self.0.created_for_this_process()?.lock().clone()
+    }
+}
+
+impl Default for LastFailure {
+    fn default() -> Self {
+        Self(PerProcess::new(Mutex::default()))
+    }
+}
 
 /// An item that is sent as one request.
 pub(crate) trait ExportRequest: ExportItem {
@@ -126,19 +143,15 @@ impl Destination {
             | Delivery::TooLarge(reason)
             | Delivery::RateLimited(reason) => reason,
         };
-        let failure = SendFailure {
+        self.last_failure.set(SendFailure {
             at: self.clock.now(),
             reason: reason.clone(),
-        };
-        // After a fork, the lock may be held by a thread that the child does not have.
-        if let Some(mut last) = self.last_failure.0.try_lock() {
-            *last = Some(failure);
-        }
+        });
     }
 
-    /// Returns the last failure. Also returns `None` while a thread is storing a failure.
+    /// Returns the last failure of this process.
     pub(crate) fn last_failure(&self) -> Option<SendFailure> {
-        self.last_failure.0.try_lock()?.clone()
+        self.last_failure.get()
     }
 
     fn item_noun(&self) -> &'static str {

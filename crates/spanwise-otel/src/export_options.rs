@@ -126,7 +126,8 @@ impl ExportOptions {
     }
 
     /// Sets how many bytes of spans or log records may wait in the queue of a signal. Log records
-    /// at INFO and below may take half of them. Has no effect on metrics. Defaults to 16 MiB.
+    /// at INFO and below may take half of them, and a batch a quarter. Has no effect on metrics.
+    /// Defaults to 16 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes);
         self

@@ -12,6 +12,7 @@ use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::{
         carry_otel_context,
+        forks::PerProcess,
         request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
         sync::Mutex,
     },
@@ -49,7 +50,7 @@ struct Inner {
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
     /// The export of metrics that [`SinkControl::hurry`] has requested before a shutdown.
-    hurried: Mutex<Option<RequestedExport>>,
+    hurried: PerProcess<Mutex<Option<RequestedExport>>>,
 }
 
 /// A signal that is exported.
@@ -187,7 +188,7 @@ impl Otel {
             log_options: builder.log_options.or(builder.clock, builder.report),
             policy: builder.policy,
             propagator: builder.propagator,
-            hurried: Mutex::default(),
+            hurried: PerProcess::new(Mutex::default()),
         };
         let otel = Self {
             inner: Arc::new(inner),
@@ -368,6 +369,11 @@ impl Otel {
         self.running_metrics()?.hurry()
     }
 
+    fn hurried(&self) -> &Mutex<Option<RequestedExport>> {
+        let Inner { hurried, .. } = &*self.inner;
+        hurried.for_this_process(|_| Mutex::default())
+    }
+
     fn signals(&self) -> impl Iterator<Item = &Signal> {
         let Inner { traces, logs, .. } = &*self.inner;
         let exported = [traces, logs].into_iter().flatten();
@@ -449,14 +455,15 @@ impl SinkControl for Otel {
     }
 
     fn hurry(&self) {
-        *self.inner.hurried.lock() = self.hurry_all();
+        let export = self.hurry_all();
+        *self.hurried().lock() = export;
     }
 
     fn shutdown_by(&self, deadline: Instant) {
         if let Some(spans) = &self.inner.spans {
             spans.end_unfinished();
         }
-        let hurried = self.inner.hurried.lock().take();
+        let hurried = self.hurried().lock().take();
         let export = match hurried {
             Some(export) => {
                 // Start to send the unfinished spans, which `end_unfinished` has just added.

@@ -265,7 +265,7 @@ fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
 }
 
 /// Returns the gRPC status for the HTTP status of a proxy that answered instead of the server. The
-/// gRPC specification defines this mapping.
+/// gRPC specification defines this mapping, except for a request that is too large.
 fn status_of_http(status: StatusCode) -> Status {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,
@@ -276,11 +276,21 @@ fn status_of_http(status: StatusCode) -> Status {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
         _ => Code::Unknown,
     };
     Status::new(code, format!("HTTP status {}", status.as_u16()))
 }
 
+/// Returns whether a server or a proxy refuses a call because its message is too large. gRPC has no
+/// code for that, so each implementation has a text.
 fn is_too_large(message: &str) -> bool {
-    message.contains("larger than max") || message.contains("message length too large")
+    const TEXTS: [&str; 5] = [
+        "larger than max",          // Go, C++ and Node
+        "message length too large", // tonic
+        "message exceeds",          // Java and .NET
+        "exceeds maximum:",         // Armeria
+        "HTTP status 413",          // a proxy: see `status_of_http`
+    ];
+    TEXTS.iter().any(|text| message.contains(text))
 }

@@ -115,6 +115,7 @@ mod open_span;
 mod option_checks;
 mod otel_settings;
 mod plan;
+mod process_counter;
 mod propagator;
 mod protocol;
 mod resource;

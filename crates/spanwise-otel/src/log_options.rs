@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::ShardedCounter};
+use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels};
 use tracing_core::Level;
 
-use crate::limits::AttributeLimits;
+use crate::{limits::AttributeLimits, process_counter::ProcessCounter};
 
 /// Options of [`OtelLogs`](crate::OtelLogs): the events that become records, the additions to their
 /// fields, and limits.
@@ -32,7 +32,7 @@ pub struct LogOptions {
     /// `None` for the report of the builder.
     pub(crate) report: Option<SelfReport>,
     /// The number of events that `only_sampled_traces` dropped.
-    pub(crate) sampled_out: Arc<ShardedCounter>,
+    pub(crate) sampled_out: Arc<ProcessCounter>,
 }
 
 /// The span fields that the record of an event has, besides the context keys. They come from the

@@ -37,8 +37,7 @@ pub(crate) struct OpenSpan {
     last_exit_nanos: AtomicU64,
     /// The time that threads spent inside, in nanoseconds. 0 if busy times are not measured.
     busy_nanos: AtomicU64,
-    /// The [generation](forks::generation) of the process that opened the span. Only that process
-    /// exports the span, because a forked child has copies of open spans.
+    /// The [generation](forks::generation) of the process that opened the span.
     generation: u32,
     /// Whether this layer has seen that the identity is [frozen](SpanIdentity::freeze): it cannot
     /// change any more. Other readers may freeze it earlier.
@@ -164,6 +163,11 @@ impl OpenSpan {
                 recorded,
             }),
         }
+    }
+
+    /// Returns whether this process opened the span. A forked child has copies of open spans.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.generation == forks::generation()
     }
 
     /// Stores that the identity is frozen. Returns true on the first call. The caller must then
@@ -315,7 +319,7 @@ impl OpenSpan {
         to: &mut Vec<u8>,
     ) -> EndedSpan {
         self.is_recording.store(false, Ordering::Relaxed);
-        if self.generation != forks::generation() {
+        if !self.is_of_this_process() {
             return EndedSpan::ExportedElsewhere;
         }
         let mut state = self.state.lock();

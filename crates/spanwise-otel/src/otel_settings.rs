@@ -112,7 +112,8 @@ impl OtelSetting {
     fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
         // `OTEL_TRACES_EXPORTER` and its siblings set the option `off`.
         let (signal, option) = self.option;
-        let is_named = || text.split(',').any(|word| word.trim() == exporter);
+        let is_exporter = |word: &str| word.trim().eq_ignore_ascii_case(exporter);
+        let is_named = || text.split(',').any(is_exporter);
         signal.filter(|_| option == "off" && is_named())
     }
 

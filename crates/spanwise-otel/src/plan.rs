@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use spanwise_core::internal::log_record;
+use spanwise_core::internal::{is_critical, log_record};
 use tracing_core::Metadata;
 
 use crate::{
@@ -122,8 +122,8 @@ pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
         callsite.file() == Some(file) && line.parse().ok() == callsite.line()
     });
     // Bridges of the `log` crate and callsites made at run time, such as that of the panic hook,
-    // use these names for all their events.
-    let is_generic = matches!(name, "event" | "log event");
+    // use these names for all their events. The name of a critical event only marks its severity.
+    let is_generic = matches!(name, "event" | "log event") || is_critical(callsite);
     (!is_of_macro && !is_generic).then_some(name)
 }
 

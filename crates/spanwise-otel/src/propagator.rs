@@ -10,7 +10,7 @@ use opentelemetry::{
 };
 use spanwise_core::{
     TraceParent,
-    internal::{percent_decode, propagators},
+    internal::{parse_tracestate, percent_decode, propagators},
 };
 
 /// A propagator of [`traceparent`, `tracestate`][trace context] and [`baggage`], for
@@ -145,8 +145,9 @@ fn inject_trace(span: &SpanContext, injector: &mut dyn Injector) {
 
 fn extract_trace(extractor: &dyn Extractor) -> Option<SpanContext> {
     let parent = TraceParent::parse(extractor.get(TRACEPARENT)?.trim().as_bytes())?;
-    let state = extractor.get_all(TRACESTATE).map(|all| all.join(","));
-    // An invalid `tracestate` does not make the `traceparent` invalid.
+    // An invalid `tracestate` does not make the `traceparent` invalid. `TraceState` alone accepts
+    // control characters, repeated keys and empty keys.
+    let state = extractor.get_all(TRACESTATE).and_then(parse_tracestate);
     let state = state.and_then(|state| state.parse::<TraceState>().ok());
     Some(SpanContext::new(
         TraceId::from_bytes(parent.trace_id()),
@@ -271,11 +272,14 @@ mod tests {
             let context = received(&[("traceparent", parent), ("tracestate", "a=b")]);
             assert!(!context.has_active_span(), "{parent}");
         }
-        let context = received(&[("traceparent", PARENT), ("tracestate", "no list")]);
-        assert_eq!(
-            context.span().span_context().trace_state(),
-            &TraceState::NONE
-        );
+        let state = |state: &str| {
+            let context = received(&[("traceparent", PARENT), ("tracestate", state)]);
+            context.span().span_context().trace_state().header()
+        };
+        for invalid in ["no list", "a=1\r\nevil: yes", "a=\u{7F}", "a=ä", "=1", "a="] {
+            assert_eq!(state(invalid), "", "{invalid:?}");
+        }
+        assert_eq!(state(" a=1 ,,b=2,a=3"), "a=1,b=2");
         let context = received(&[("baggage", "no pair,a=%FF,b=%zz,c=1;meta=x")]);
         let mut kept: Vec<_> = context
             .baggage()

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::ParseError;
 
+use crate::setting_texts::word_value;
+
 /// One of the three kinds of data that are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignalKind {
@@ -107,32 +109,31 @@ impl RequestCompression {
 impl FromStr for Protocol {
     type Err = ParseError;
 
+    /// Parses `http/protobuf` or `grpc`, in upper or lower case.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text {
-            "http/protobuf" => Ok(Self::HttpProtobuf),
-            "grpc" => Ok(Self::Grpc),
-            _ => Err(ParseError::word(
+        let protocols = [("http/protobuf", Self::HttpProtobuf), ("grpc", Self::Grpc)];
+        word_value(text, &protocols).ok_or_else(|| {
+            ParseError::word(
                 text,
                 "is not a protocol that spanwise has",
                 "write http/protobuf or grpc",
-            )),
-        }
+            )
+        })
     }
 }
 
 impl FromStr for RequestCompression {
     type Err = ParseError;
 
+    /// Parses `none` or `gzip`, in upper or lower case.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text {
-            "none" => Ok(Self::None),
-            "gzip" => Ok(Self::Gzip),
-            _ => Err(ParseError::word(
+        word_value(text, &[("none", Self::None), ("gzip", Self::Gzip)]).ok_or_else(|| {
+            ParseError::word(
                 text,
                 "is not a compression that spanwise has",
                 "write none or gzip",
-            )),
-        }
+            )
+        })
     }
 }
 

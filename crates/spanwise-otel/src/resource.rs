@@ -35,7 +35,7 @@ pub(crate) const ENVIRONMENT: &str = "deployment.environment.name";
 
 impl Resource {
     /// Creates the resource. The last value of a key in `configured` counts, and replaces the
-    /// detected value.
+    /// detected value. An empty name of the service counts as not set.
     pub(crate) fn new(configured: Vec<(String, String)>) -> Self {
         let process_attributes = PerProcess::new(ProcessAttributes::new(&configured));
         Self(Arc::new(ResourceParts {
@@ -65,8 +65,10 @@ impl Resource {
 impl ProcessAttributes {
     fn new(configured: &[(String, String)]) -> Self {
         let mut attributes: Vec<(String, ResourceValue)> = Vec::new();
+        let is_set = |(key, value): &&(String, String)| key != SERVICE_NAME || !value.is_empty();
         let configured = configured
             .iter()
+            .filter(is_set)
             .map(|(key, value)| (key.clone(), ResourceValue::Text(value.clone())));
         for (key, value) in detected().into_iter().chain(configured) {
             match attributes.iter_mut().find(|(other, _)| *other == key) {

@@ -5,7 +5,6 @@ use std::{fs, time::Duration};
 use spanwise_core::{
     ParseError, Problem,
     internal::{parse_level, percent_decode_strictly},
-    words,
 };
 use ureq::http::HeaderName;
 
@@ -18,17 +17,18 @@ pub(crate) fn level(text: &str) -> Result<(), ParseError> {
     Err(ParseError::word(text, "is not a level", hint))
 }
 
+/// Returns the value of a word, which may be in upper or lower case.
+pub(crate) fn word_value<T: Copy>(text: &str, values: &[(&str, T)]) -> Option<T> {
+    let named = values
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text));
+    named.map(|(_, value)| *value)
+}
+
 /// Parses `true` or `false`, in upper or lower case.
 pub(crate) fn boolean(text: &str) -> Result<bool, ParseError> {
-    match () {
-        () if text.eq_ignore_ascii_case("true") => Ok(true),
-        () if text.eq_ignore_ascii_case("false") => Ok(false),
-        () => Err(ParseError::word(
-            text,
-            "is neither true nor false",
-            "write one of them",
-        )),
-    }
+    word_value(text, &[("true", true), ("false", false)])
+        .ok_or_else(|| ParseError::word(text, "is neither true nor false", "write one of them"))
 }
 
 pub(crate) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
@@ -62,41 +62,66 @@ pub(crate) fn file(path: &str) -> Result<Vec<u8>, ParseError> {
     })
 }
 
-/// How [`pairs`] treats `key=`.
+/// The content of a list of pairs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EmptyValues {
-    Accepted,
-    Refused,
+pub(crate) enum PairKind {
+    /// Headers. They need values.
+    Headers,
+    /// Attributes of the resource. Their keys are percent-encoded, too.
+    ResourceAttributes,
 }
 
 /// Parses `key=value` pairs. No error shows a value, which may be secret.
-pub(crate) fn pairs(text: &str, empty: EmptyValues) -> Result<Vec<(String, String)>, ParseError> {
-    words::parse_each(text, |pair| {
-        let Some((key, value)) = pair.split_once('=') else {
-            return Err(Problem::new(format!(
-                "a pair of {} bytes has no `=`: write `key=value`",
-                pair.len()
-            )));
-        };
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(Problem::new("a pair has no key: write `key=value`"));
+///
+/// Unlike in other lists, each comma ends a pair: quotes and brackets have no meaning in a value.
+pub(crate) fn pairs(text: &str, kind: PairKind) -> Result<Vec<(String, String)>, ParseError> {
+    let (mut pairs, mut problems) = (Vec::new(), Vec::new());
+    let mut next_start = 0;
+    for part in text.split(',') {
+        let word = part.trim();
+        let start = next_start + (part.len() - part.trim_start().len());
+        next_start += part.len() + 1;
+        if word.is_empty() {
+            continue;
         }
-        let value = value.trim();
-        if value.is_empty() && empty == EmptyValues::Refused {
-            return Err(Problem::new(format!(
-                "{} has no value: write `key=value`",
-                shown_key(key)
-            )));
+        match parse_pair(word, kind) {
+            Ok(pair) => pairs.push(pair),
+            Err(problem) => problems.push(problem.at(start..start + word.len())),
         }
-        match percent_decode_strictly(value) {
-            Some(value) => Ok((key.to_owned(), value)),
-            None => Err(Problem::new(format!(
-                "the value of {} is not percent-encoded: write `%25` for a percent sign",
-                shown_key(key)
-            ))),
-        }
-    })
+    }
+    ParseError::check(problems).map(|()| pairs)
+}
+
+fn parse_pair(pair: &str, kind: PairKind) -> Result<(String, String), Problem> {
+    let Some((key, value)) = pair.split_once('=') else {
+        return Err(Problem::new(format!(
+            "a pair of {} bytes has no `=`: write `key=value`",
+            pair.len()
+        )));
+    };
+    let (key, value) = (key.trim(), value.trim());
+    if key.is_empty() {
+        return Err(Problem::new("a pair has no key: write `key=value`"));
+    }
+    if value.is_empty() && kind == PairKind::Headers {
+        return Err(Problem::new(format!(
+            "{} has no value: write `key=value`",
+            shown_key(key)
+        )));
+    }
+    let decoded_key = match kind {
+        PairKind::Headers => Some(key.to_owned()),
+        PairKind::ResourceAttributes => percent_decode_strictly(key),
+    };
+    let not_encoded = |part: &str| {
+        Problem::new(format!(
+            "{part} is not percent-encoded: write `%25` for a percent sign"
+        ))
+    };
+    let decoded_key = decoded_key.ok_or_else(|| not_encoded(&shown_key(key)))?;
+    let decoded_value = percent_decode_strictly(value)
+        .ok_or_else(|| not_encoded(&format!("the value of {}", shown_key(key))))?;
+    Ok((decoded_key, decoded_value))
 }
 
 /// Returns the key of a pair as errors show it. If the key is not a valid header name, this is only

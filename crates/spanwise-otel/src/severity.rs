@@ -1,5 +1,6 @@
 //! The severity of a log record.
 
+use spanwise_core::internal::is_critical;
 use tracing_core::{Level, Metadata};
 
 /// A severity, by its number in the data model of OpenTelemetry.
@@ -18,7 +19,8 @@ impl Severity {
     /// Returns the severity of the events of a callsite.
     pub(crate) fn from_callsite(callsite: &Metadata<'_>) -> Self {
         // With `panic = "abort"`, a panic ends the process.
-        if cfg!(panic = "abort") && is_panic(callsite) {
+        let ends_process = cfg!(panic = "abort") && is_panic(callsite);
+        if ends_process || is_critical(callsite) {
             return Self::Fatal;
         }
         match *callsite.level() {

@@ -42,6 +42,8 @@ pub(crate) struct Signal {
     /// pushed nothing has nothing to send or to count.
     exporter: Exporter<Batch, OpenBatches>,
     max_batch_len: usize,
+    /// A batch is queued before its request exceeds this length.
+    max_request_len: usize,
     /// The capacity of the queue, in records.
     max_records: u64,
     delay: Duration,
@@ -88,8 +90,7 @@ enum Pushed {
     Ended,
 }
 
-/// The maximum length of a request, which is the limit of most gRPC servers. A batch is queued
-/// before its request exceeds this.
+/// The maximum length of a request, which is the limit of most gRPC servers.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
 
 /// The length in a request that is reserved for the resource.
@@ -113,6 +114,9 @@ impl Signal {
             kind,
             exporter: Exporter::new(exporter, new_transport, OpenBatches::new),
             max_batch_len: options.max_batch_len,
+            // A batch must fit into the queue: otherwise it is shed as a whole. Ordinary batches
+            // may take half of the queue, and a batch takes more memory than its request.
+            max_request_len: (MAX_REQUEST_LEN - RESOURCE_LEN).min(options.queue.bytes / 4),
             max_records: options.queue.events,
             delay: options.delay,
             clock: options.clock.clone(),
@@ -156,7 +160,7 @@ impl Signal {
         }
         let open = &mut state.lanes[self.lane(level)];
         let mut full = None;
-        if open.batch.request_len_with(scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
+        if open.batch.request_len_with(scope, record) > self.max_request_len {
             full = open.take();
         }
         open.batch.push(scope, record, level);

@@ -116,9 +116,7 @@ impl SpanExt for Span {
     }
 
     fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>) {
-        if cx.is_valid() {
-            change(self, |span| span.add_link(cx, attributes));
-        }
+        change(self, |span| span.add_link(cx, attributes));
     }
 
     fn context(&self) -> Context {

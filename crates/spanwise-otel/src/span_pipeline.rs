@@ -9,7 +9,7 @@ use std::sync::{
 use spanwise_core::{
     Fault, Redact,
     internal::{
-        CallsitePlans, LayerId, ShardedCounter, SpanIdentity, SpanTable,
+        CallsitePlans, LayerId, SpanIdentity, SpanTable, forks,
         span_identity::{RANDOM, SAMPLED},
     },
 };
@@ -19,6 +19,7 @@ use crate::{
     logs::is_opentelemetry_target,
     open_span::{EndedSpan, OpenSpan, SpanEnd, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions},
+    process_counter::ProcessCounter,
     signal::Signal,
     span_encoding::SPAN_ATTRIBUTES,
     span_options::{EventsInSpans, SpanOptions},
@@ -43,8 +44,10 @@ pub(crate) struct SpanPipeline {
     /// The open spans of the OpenTelemetry API, by an id from `next_api_id`.
     open_api_spans: SpanTable<Arc<OpenSpan>>,
     next_api_id: AtomicU64,
-    unsampled: ShardedCounter,
+    unsampled: ProcessCounter,
     has_reported_set_parent_failure: AtomicBool,
+    /// The [generation](forks::generation) of the process that created the pipeline.
+    generation: u32,
 }
 
 impl SpanPipeline {
@@ -64,8 +67,9 @@ impl SpanPipeline {
             open: SpanTable::default(),
             open_api_spans: SpanTable::default(),
             next_api_id: AtomicU64::new(1),
-            unsampled: ShardedCounter::default(),
+            unsampled: ProcessCounter::default(),
             has_reported_set_parent_failure: AtomicBool::new(false),
+            generation: forks::generation(),
         })
     }
 
@@ -106,14 +110,21 @@ impl SpanPipeline {
         self.policy.as_deref()
     }
 
-    /// Returns how many spans were not exported because their traces are not sampled.
+    /// Returns how many spans this process did not export because their traces are not sampled.
     pub(crate) fn unsampled(&self) -> u64 {
         self.unsampled.total()
     }
 
-    /// Returns how many spans of `tracing` and of the OpenTelemetry API are open.
+    /// Returns how many spans of `tracing` and of the OpenTelemetry API this process has opened and
+    /// not closed.
     pub(crate) fn open_spans(&self) -> usize {
-        self.open.len() + self.open_api_spans.len()
+        let tables = [&self.open, &self.open_api_spans];
+        if forks::generation() == self.generation {
+            return tables.iter().map(|table| table.len()).sum();
+        }
+        // A forked child has copies of the open spans of its parent.
+        let spans = tables.iter().flat_map(|table| table.values());
+        spans.filter(|span| span.is_of_this_process()).count()
     }
 
     /// Adds an open span of the OpenTelemetry API. Returns its id in `open_api_spans`.

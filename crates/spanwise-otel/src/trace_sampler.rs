@@ -92,16 +92,18 @@ impl TraceSampler {
 
     /// Returns the sampler for the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
     /// The names are `always_on`, `always_off` and `traceidratio`, and each of them after
-    /// `parentbased_`. Only `traceidratio` takes an argument: the ratio, which defaults to 1.
+    /// `parentbased_`, in upper or lower case. Only `traceidratio` takes an argument: the ratio,
+    /// which defaults to 1.
     ///
     /// # Errors
     /// * If the name is another one.
     /// * If the argument is not a ratio.
     /// * If the sampler takes no argument.
     pub fn from_name(name: &str, argument: Option<&str>) -> Result<Self, ParseError> {
-        let (root_name, follows_parent) = match name.strip_prefix("parentbased_") {
+        let lower_name = name.to_ascii_lowercase();
+        let (root_name, follows_parent) = match lower_name.strip_prefix("parentbased_") {
             Some(root) => (root, true),
-            None => (name, false),
+            None => (&*lower_name, false),
         };
         let root = match root_name {
             "always_on" => RootDecision::All,

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use opentelemetry::KeyValue;
+use opentelemetry::{InstrumentationScope, KeyValue};
 
 use super::{
     distributions::{Buckets, Distribution, ExponentialDistribution, Summary},
@@ -253,10 +253,7 @@ impl TextWriter {
         let mut is_complete = true;
         let mut labels_of = |attributes: &[KeyValue]| {
             let scope = scope.map(|scope| &scope.scope);
-            let name = scope.map(|scope| ("otel_scope_name", scope.name().to_owned()));
-            let version = scope.and_then(|scope| scope.version());
-            let version = version.map(|version| ("otel_scope_version", version.to_owned()));
-            let labels = Labels::new(attributes, [name, version].into_iter().flatten());
+            let labels = Labels::new(attributes, scope.into_iter().flat_map(scope_labels));
             // Different keys of attributes may become the same label, so series may have the same
             // labels. Only the first of them is written.
             let is_first = written.insert(labels.to_string());
@@ -377,15 +374,33 @@ impl TextWriter {
     }
 }
 
+/// Returns the labels of a scope, by the [specification] of the compatibility with Prometheus.
+///
+/// [specification]: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+fn scope_labels(scope: &InstrumentationScope) -> impl Iterator<Item = (String, String)> {
+    const OWN: [&str; 3] = ["name", "version", "schema_url"];
+    let own = [Some(scope.name()), scope.version(), scope.schema_url()];
+    let own = OWN.into_iter().zip(own);
+    let own = own.filter_map(|(key, value)| Some((key, value?.to_owned())));
+    let attributes = scope
+        .attributes()
+        .map(|attribute| {
+            (
+                attribute.key.as_str(),
+                attribute.value.as_str().into_owned(),
+            )
+        })
+        .filter(|(key, _)| !OWN.contains(key));
+    own.chain(attributes)
+        .map(|(key, value)| (label_name(&format!("otel_scope_{key}")), value))
+}
+
 /// Labels by name, in order.
 struct Labels(BTreeMap<String, String>);
 
 impl Labels {
     /// Creates labels. The values of attributes that become one label are joined by `;`.
-    fn new(
-        attributes: &[KeyValue],
-        further: impl IntoIterator<Item = (&'static str, String)>,
-    ) -> Self {
+    fn new(attributes: &[KeyValue], further: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut labels: BTreeMap<String, String> = BTreeMap::new();
         let attributes = attributes.iter().map(|attribute| {
             let name = match label_name(attribute.key.as_str()) {
@@ -395,9 +410,6 @@ impl Labels {
             };
             (name, attribute.value.as_str().into_owned())
         });
-        let further = further
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
         for (name, value) in attributes.chain(further) {
             labels
                 .entry(name)

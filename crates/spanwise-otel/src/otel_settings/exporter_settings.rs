@@ -7,7 +7,7 @@ use super::OtelSetting;
 use crate::{
     OtelBuilder, Protocol, SignalKind,
     endpoint::{Endpoint, SetFor},
-    setting_texts::{EmptyValues, boolean, file, millis, pairs},
+    setting_texts::{PairKind, boolean, file, millis, pairs},
 };
 
 pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
@@ -45,7 +45,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Headers of each request. Those of a signal replace those of all signals.",
         sensitivity: Secret,
         apply: |builder, signal, text| {
-            let headers = pairs(text, EmptyValues::Refused)?;
+            let headers = pairs(text, PairKind::Headers)?;
             builder.change_signal(signal, |options| {
                 headers.into_iter().fold(options, |options, (name, value)| options.header(name, value))
             });

@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Sensitivity, Setting};
 use super::{OtelSetting, batch_settings::export_timeout};
 use crate::{
     HistogramAggregation, MetricTemporality, SignalKind,
-    setting_texts::{millis, number},
+    setting_texts::{millis, number, word_value},
 };
 
 pub(super) const METRICS: &[OtelSetting] = rows! {
@@ -30,12 +30,13 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "`cumulative`, `delta` or `lowmemory`",
         help: "Whether exported values count from the start or from the last export.",
         apply: |builder, text| {
-            let temporality = match () {
-                () if text.eq_ignore_ascii_case("cumulative") => MetricTemporality::Cumulative,
-                () if text.eq_ignore_ascii_case("delta") => MetricTemporality::Delta,
-                () if text.eq_ignore_ascii_case("lowmemory") => MetricTemporality::LowMemory,
-                () => return Err(ParseError::word(text, "is not a temporality", "write cumulative, delta or lowmemory")),
-            };
+            let temporalities = [
+                ("cumulative", MetricTemporality::Cumulative),
+                ("delta", MetricTemporality::Delta),
+                ("lowmemory", MetricTemporality::LowMemory),
+            ];
+            let temporality = word_value(text, &temporalities)
+                .ok_or_else(|| ParseError::word(text, "is not a temporality", "write cumulative, delta or lowmemory"))?;
             builder.change(|builder| builder.metrics_options(|options| options.temporality(temporality)));
             Ok(())
         },
@@ -45,11 +46,12 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "`explicit_bucket_histogram` or `base2_exponential_bucket_histogram`",
         help: "The buckets of histograms.",
         apply: |builder, text| {
-            let histograms = match () {
-                () if text.eq_ignore_ascii_case("explicit_bucket_histogram") => HistogramAggregation::Explicit,
-                () if text.eq_ignore_ascii_case("base2_exponential_bucket_histogram") => HistogramAggregation::Base2Exponential,
-                () => return Err(ParseError::word(text, "is not an aggregation", "write explicit_bucket_histogram or base2_exponential_bucket_histogram")),
-            };
+            let aggregations = [
+                ("explicit_bucket_histogram", HistogramAggregation::Explicit),
+                ("base2_exponential_bucket_histogram", HistogramAggregation::Base2Exponential),
+            ];
+            let histograms = word_value(text, &aggregations)
+                .ok_or_else(|| ParseError::word(text, "is not an aggregation", "write explicit_bucket_histogram or base2_exponential_bucket_histogram"))?;
             builder.change(|builder| builder.metrics_options(|options| options.histograms(histograms)));
             Ok(())
         },
@@ -77,9 +79,9 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         default: "trace_based",
         accepts: "`always_on`, `always_off` or `trace_based`",
         help: "Has no effect: there are no exemplars.",
-        apply: |_, text| match text {
-            "always_on" | "always_off" | "trace_based" => Ok(()),
-            _ => Err(ParseError::word(text, "is not a filter", "write always_on, always_off or trace_based")),
+        apply: |_, text| {
+            word_value(text, &[("always_on", ()), ("always_off", ()), ("trace_based", ())])
+                .ok_or_else(|| ParseError::word(text, "is not a filter", "write always_on, always_off or trace_based"))
         },
     }
 };

@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, wor
 use super::OtelSetting;
 use crate::{
     ExportOptions, OtelBuilder, SignalKind, TraceSampler, W3cPropagator,
-    setting_texts::{EmptyValues, boolean, level, pairs},
+    setting_texts::{PairKind, boolean, level, pairs, word_value},
 };
 
 pub(super) const SIGNALS: &[OtelSetting] = rows! {
@@ -44,12 +44,8 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "`otlp`, `prometheus`, both joined by a comma, or `none`",
         help: "Whether metrics are exported, and whether they are served for Prometheus.",
         apply: |builder, text| {
-            let exporters = words::parse_each(text, |word| match word {
-                "otlp" | "prometheus" => Ok(word),
-                "none" if text == "none" => Ok(word),
-                _ => Err(Problem::new(format!(
-                    "`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone"
-                ))),
+            let exporters = choices(text, ["otlp", "prometheus"], |word| {
+                format!("`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone")
             })?;
             builder.change_named_listener(|listener| {
                 listener.is_requested = exporters.contains(&"prometheus");
@@ -62,10 +58,10 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     }
     "OTEL_RESOURCE_ATTRIBUTES" => (None, "resource_attribute") {
         default: "none",
-        accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; values are percent-decoded",
+        accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; both are percent-decoded",
         help: "Attributes of the source of all data. The name, version and environment of the service have settings of their own.",
         apply: |builder, text| {
-            let attributes = pairs(text, EmptyValues::Accepted)?;
+            let attributes = pairs(text, PairKind::ResourceAttributes)?;
             builder.change(|builder| {
                 attributes.into_iter().fold(builder, |builder, (key, value)| {
                     builder.resource_attribute(key, value)
@@ -100,14 +96,11 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
         help: "The headers that HTTP requests and code that uses the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
         apply: |builder, text| {
-            let words = words::parse_each(text, |word| match word {
-                "tracecontext" | "baggage" => Ok(word),
-                "none" if text == "none" => Ok(word),
-                _ => Err(Problem::new(format!(
-                    "`{word}` is not a propagator that spanwise has: write tracecontext, baggage, both, or none alone"
-                ))),
+            let propagators = choices(text, ["tracecontext", "baggage"], |word| {
+                format!("`{word}` is not a propagator that spanwise has: write tracecontext, baggage, both, or none alone")
             })?;
-            let propagator = match (words.contains(&"tracecontext"), words.contains(&"baggage")) {
+            let has = |propagator| propagators.contains(&propagator);
+            let propagator = match (has("tracecontext"), has("baggage")) {
                 (true, true) => W3cPropagator::default(),
                 (true, false) => W3cPropagator::trace_context(),
                 (false, true) => W3cPropagator::baggage(),
@@ -154,10 +147,10 @@ fn config_file(path: &str) -> Result<(), ParseError> {
 }
 
 fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
-    match text {
-        "otlp" => {}
-        "none" => builder.change_signal(Some(signal), ExportOptions::off),
-        _ => {
+    match word_value(text, &[("otlp", true), ("none", false)]) {
+        Some(true) => {}
+        Some(false) => builder.change_signal(Some(signal), ExportOptions::off),
+        None => {
             let hint = "write otlp or none";
             return Err(ParseError::word(
                 text,
@@ -167,4 +160,20 @@ fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result
         }
     }
     Ok(())
+}
+
+/// Parses a list of these words, or `none` alone. The result is in lower case, and empty for
+/// `none`. `problem` returns the problem of another word.
+fn choices(
+    text: &str,
+    accepted: [&'static str; 2],
+    problem: impl Fn(&str) -> String,
+) -> Result<Vec<&'static str>, ParseError> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Vec::new());
+    }
+    words::parse_each(text, |word| {
+        word_value(word, &accepted.map(|accepted| (accepted, accepted)))
+            .ok_or_else(|| Problem::new(problem(word)))
+    })
 }

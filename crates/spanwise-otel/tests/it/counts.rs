@@ -241,3 +241,27 @@ fn full_queues_shed_the_newest_spans() {
     let stats = guard.shutdown(Duration::ZERO);
     assert_settled(&stats.traces);
 }
+
+/// A batch that does not fit into the queue would be shed as a whole, even if nothing else waits.
+#[test]
+fn batches_fit_into_small_queues() {
+    let receiver = Receiver::start();
+    let builder = builder(&receiver)
+        .metrics(ExportOptions::off)
+        .all_signals(|signal| {
+            let signal = signal.delay(Duration::from_secs(3600));
+            signal.queue_bytes(64 * 1024)
+        });
+    let (otel, guard) = builder.build().unwrap();
+    let text = "x".repeat(1024);
+    tracing::dispatcher::with_default(&subscriber(&otel), || {
+        (0..200).for_each(|_| info_span!("a span", text).in_scope(|| info!(text, "an event")));
+    });
+    otel.flush_by(Instant::now() + GUARD).unwrap();
+    let stats = guard.shutdown(GUARD);
+    for signal in [&stats.traces, &stats.logs] {
+        assert_settled(signal);
+        // Some of the other batches may find the queue full.
+        assert!(signal.outcomes.delivered > 0, "{signal:?}");
+    }
+}

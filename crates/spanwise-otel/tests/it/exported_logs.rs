@@ -10,7 +10,7 @@ use spanwise_core::{ContextLayer, Redact};
 use spanwise_otel::{LogOptions, Otel, OtelLogs, TraceSampler};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
-use tracing::{Dispatch, debug, error, info, info_span};
+use tracing::{Dispatch, Level, debug, error, event, info, info_span};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 use crate::support::receiver::{Receiver, body, text};
@@ -217,4 +217,24 @@ fn signal_that_is_off_has_no_layer() {
         .build()
         .unwrap();
     assert!(otel.logs().is_none() && otel.log_writer().is_none());
+}
+
+/// `spanwise::critical!` makes such an event.
+#[test]
+fn critical_events_are_fatal() {
+    let receiver = Receiver::start();
+    let (otel, guard) = Otel::builder(receiver.endpoint()).build().unwrap();
+    let stack = tracing_subscriber::registry().with(otel.logs().unwrap());
+    tracing::subscriber::with_default(stack, || {
+        event!(name: "critical", Level::ERROR, "no database");
+        event!(name: "critical", Level::WARN, "a warning of this name");
+    });
+    guard.shutdown(LONG);
+    let logs = receiver.logs();
+    let item = |number: usize| &logs[number].item;
+    assert_eq!(item(0).severity_number, 21);
+    assert_eq!(item(0).severity_text, "FATAL");
+    assert_eq!(item(0).event_name, "");
+    assert_eq!(item(1).severity_number, 13);
+    assert_eq!(item(1).event_name, "critical");
 }

@@ -7,12 +7,12 @@ use std::{
 
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use spanwise_core::{Flush as _, SinkControl};
-use spanwise_otel::{ExportOptions, Protocol};
-use tracing::{info, info_span};
+use spanwise_otel::{ExportOptions, LogOptions, Protocol, TraceSampler};
+use tracing::{info, info_span, warn};
 
 use crate::support::{
     GUARD, builder, output_alone,
-    receiver::{Receiver, attribute, body, text},
+    receiver::{Behaviour, Receiver, attribute, body, text},
     subscriber,
 };
 
@@ -119,4 +119,45 @@ fn child_leaves_open_spans_to_its_parent() {
     let mut names: Vec<&str> = spans.iter().map(|span| &*span.item.name).collect();
     names.sort_unstable();
     assert_eq!(names, ["closed in both", "of api", "of the child", "open"]);
+}
+
+#[test]
+fn child_counts_nothing_of_its_parent() {
+    if output_alone("forks::child_counts_nothing_of_its_parent").is_some() {
+        return;
+    }
+    let receiver = Receiver::behaving(Behaviour::status(400));
+    let builder = builder(&receiver)
+        .metrics(ExportOptions::off)
+        .span_options(|spans| spans.sampler(TraceSampler::always_off()))
+        .log_options(LogOptions::only_sampled_traces);
+    let (otel, guard) = builder.build().unwrap();
+    let _default = tracing::dispatcher::set_default(&subscriber(&otel));
+    let counts = || {
+        let stats = otel.stats();
+        let unsampled = (stats.unsampled_spans, stats.unsampled_logs);
+        (
+            unsampled,
+            stats.open_spans,
+            stats.logs.last_failure.is_some(),
+        )
+    };
+    info_span!("closed").in_scope(|| info!("unsampled"));
+    let of_parent = info_span!("open");
+    warn!("refused");
+    otel.flush_by(Instant::now() + GUARD).unwrap();
+    assert_eq!(counts(), ((1, 1), 1, true));
+    in_child(|| {
+        assert_eq!(counts(), ((0, 0), 0, false));
+        for _ in 0..2 {
+            info_span!("closed").in_scope(|| info!("unsampled"));
+        }
+        let _open = info_span!("open");
+        warn!("refused");
+        otel.flush_by(Instant::now() + GUARD).unwrap();
+        assert_eq!(counts(), ((2, 2), 1, true));
+    });
+    assert_eq!(counts(), ((1, 1), 1, true));
+    drop(of_parent);
+    guard.shutdown(GUARD);
 }

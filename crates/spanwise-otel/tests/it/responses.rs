@@ -371,6 +371,34 @@ mod grpc {
         assert_eq!(receiver.logs().len(), 10);
     }
 
+    /// The texts of servers that do not consist of the code of `support::grpc`.
+    #[test]
+    fn calls_too_large_for_other_servers_are_split() {
+        const JAVA: &str = "gRPC message exceeds maximum size 4194304: 4194999";
+        const DOT_NET: &str = "Received message exceeds the maximum configured message size.";
+        const ARMERIA: &str = "Frame size 4194999 exceeds maximum: 4194304.";
+        const PAIRS: [&[(&str, &str)]; 3] = [
+            &[("grpc-message", JAVA)],
+            &[("grpc-message", DOT_NET)],
+            &[("grpc-message", ARMERIA)],
+        ];
+        for pairs in PAIRS {
+            let receiver = grpc::start();
+            let stats = send_ten(&receiver, Behaviour::Answer(8, pairs, Vec::new()));
+            assert_eq!(counts(&stats), (10, 0, 0), "{pairs:?}");
+            assert_eq!(receiver.requests().len(), 3, "{pairs:?}");
+        }
+    }
+
+    /// A proxy for gRPC answers with a status of HTTP.
+    #[test]
+    fn calls_too_large_for_a_proxy_are_split() {
+        let receiver = grpc::start();
+        let stats = send_ten(&receiver, Behaviour::Http(413));
+        assert_eq!(counts(&stats), (10, 0, 0), "{stats:?}");
+        assert_eq!(receiver.requests().len(), 3);
+    }
+
     #[test]
     fn connections_without_answers_are_replaced() {
         let receiver = grpc::start();

@@ -180,6 +180,78 @@ fn headers_have_values_and_attributes_may_be_empty() {
     apply(&mut builder, "OTEL_RESOURCE_ATTRIBUTES", "a=1,b=").unwrap();
 }
 
+/// Quotes and brackets have a meaning in other lists.
+#[test]
+fn each_comma_ends_a_pair() {
+    let receiver = Receiver::start();
+    let mut builder = builder(&receiver).metrics(ExportOptions::off);
+    let headers = "api-key=a[b,x-team=\"shop, x-zone = {eu%2C1}";
+    apply(&mut builder, "OTEL_EXPORTER_OTLP_HEADERS", headers).unwrap();
+    let (otel, guard) = builder.build().unwrap();
+    record(&otel, 1);
+    guard.shutdown(GUARD);
+    let request = receiver.requests().remove(0);
+    let header = |name| request.header(name);
+    assert_eq!(header("api-key"), Some("a[b"));
+    assert_eq!(header("x-team"), Some("\"shop"));
+    assert_eq!(header("x-zone"), Some("{eu,1}"));
+}
+
+#[test]
+fn keys_of_attributes_are_percent_decoded() {
+    let attributes = resource(|mut builder| {
+        let text = "a%2Cb%3D=1%2C2,c={d";
+        apply(&mut builder, "OTEL_RESOURCE_ATTRIBUTES", text).unwrap();
+        builder
+    });
+    assert_eq!(text(&attributes, "a,b="), Some("1,2"));
+    assert_eq!(text(&attributes, "c"), Some("{d"));
+
+    let mut builder = silent("http://collector:4318");
+    let error = apply(&mut builder, "OTEL_RESOURCE_ATTRIBUTES", "k=v,100%=secret").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`100%` is not percent-encoded: write `%25` for a percent sign"
+    );
+    assert_eq!(error.problems()[0].range, Some(4..15));
+}
+
+/// By the specification, upper and lower case are alike in values that name a choice.
+#[test]
+fn words_may_be_in_upper_case() {
+    for (name, text) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/Protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "None"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "TRUE"),
+        ("OTEL_TRACES_EXPORTER", "OTLP"),
+        ("OTEL_METRICS_EXPORTER", "Otlp,Prometheus"),
+        ("OTEL_METRICS_EXPORTER", "NONE"),
+        ("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio"),
+        ("OTEL_PROPAGATORS", "TraceContext, BAGGAGE"),
+        ("OTEL_PROPAGATORS", "None"),
+        ("OTEL_LOG_LEVEL", "INFO"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+            "LowMemory",
+        ),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "Always_On"),
+    ] {
+        let applied = apply(&mut silent("http://collector:4318"), name, text);
+        assert_eq!(applied, Ok(()), "{name}={text}");
+    }
+
+    let mut builder = silent("http://collector:4318").metrics(ExportOptions::off);
+    apply(&mut builder, "OTEL_TRACES_EXPORTER", "None").unwrap();
+    apply(&mut builder, "OTEL_LOGS_EXPORTER", "NONE").unwrap();
+    assert!(errors(builder)[0].starts_with("endpoint: no signal"));
+    let exporters = OtelSetting::all().find(|it| it.def.name == "OTEL_METRICS_EXPORTER");
+    assert!(exporters.unwrap().enables("otlp, Prometheus"));
+    assert_eq!(
+        exporters.unwrap().exports("OTLP"),
+        Some(SignalKind::Metrics)
+    );
+}
+
 /// Errors of the builder name the variable of each option that has one.
 #[test]
 fn options_have_variables() {
@@ -385,6 +457,7 @@ fn configured_attributes_win() {
             .service_version("1.4.0")
             .service_instance_id("shop-7")
             .environment("prod")
+            .service_name("")
             .resource_attribute("service.name", "ignored")
             .resource_attribute("host.name", "box")
             .resource_attribute("team", "first")

@@ -9,7 +9,7 @@ use std::{
 use opentelemetry::{
     KeyValue,
     trace::{
-        Link, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer as _,
+        Link, Span as _, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer as _,
         TracerProvider as _,
     },
 };
@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{span::SpanKind, status::StatusCode},
 };
 use spanwise_core::Clock;
-use spanwise_otel::{EventsInSpans, SpanOptions};
+use spanwise_otel::{EventsInSpans, SpanExt as _, SpanOptions};
 use tracing::{Level, field::Empty};
 
 use crate::support::traces::{Traces, event_text, named};
@@ -416,6 +416,22 @@ fn attributes_that_a_link_lost_are_counted() {
     let spans = traces.finish();
     // One exceeds the limit, and three were dropped before.
     assert_eq!(spans[0].links[0].dropped_attributes_count, 4);
+}
+
+/// As from a message without headers.
+#[test]
+fn links_to_no_span_are_omitted() {
+    let traces = Traces::start(SpanOptions::default());
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
+    let mut span = tracer.start("consume");
+    span.add_link(SpanContext::empty_context(), vec![KeyValue::new("a", 1)]);
+    drop(span);
+    let span = tracing::info_span!("consume");
+    span.add_link(SpanContext::empty_context());
+    drop(span);
+    for span in traces.finish() {
+        assert_eq!((span.links.len(), span.dropped_links_count), (0, 0));
+    }
 }
 
 #[test]

@@ -364,6 +364,12 @@ fn scopes_are_labels_only_where_they_clash() {
         add(scope("a").build(), "shared", 1);
         add(scope("b").with_version("2").build(), "shared", 2);
         add(scope("a").build(), "alone", 3);
+        let part = |part: &'static str| {
+            let attributes = [KeyValue::new("part.name", part), KeyValue::new("name", "x")];
+            scope("c").with_attributes(attributes).build()
+        };
+        add(part("left"), "parts", 4);
+        add(part("right"), "parts", 5);
     });
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
         let families = collected.families(format);
@@ -381,6 +387,13 @@ fn scopes_are_labels_only_where_they_clash() {
         let a = r#"{"otel_scope_name": "a"}"#.to_owned();
         let b = r#"{"otel_scope_name": "b", "otel_scope_version": "2"}"#.to_owned();
         assert_eq!(samples("shared"), [(a, 1.0), (b, 2.0)]);
+        let part =
+            |part| format!(r#"{{"otel_scope_name": "c", "otel_scope_part_name": "{part}"}}"#);
+        assert_eq!(
+            samples("parts"),
+            [(part("left"), 4.0), (part("right"), 5.0)]
+        );
+        assert_eq!(collected.text(format).omitted, Vec::<String>::new());
     }
 }
 

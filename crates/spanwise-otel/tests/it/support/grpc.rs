@@ -143,6 +143,11 @@ async fn answer(mut respond: SendResponse<Bytes>, behaviour: Behaviour) {
             }
             (code, Vec::new())
         }
+        Behaviour::Http(status) => {
+            let head = Response::builder().status(status).body(()).unwrap();
+            respond.send_response(head, true).ok();
+            return;
+        }
         Behaviour::Hang => {
             poll_fn(|context| respond.poll_reset(context)).await.ok();
             return;

@@ -36,6 +36,8 @@ pub enum Behaviour {
     Partial(i64, &'static str),
     /// Answers with a status, further headers and a body.
     Answer(u16, &'static [(&'static str, &'static str)], Vec<u8>),
+    /// Answers with a status of HTTP alone, as a proxy answers a gRPC call.
+    Http(u16),
     /// Answers 413 to a request with more items than this.
     MaxItems(usize),
     /// Reads the request and never answers.
@@ -391,6 +393,7 @@ fn answer(stream: &mut Box<dyn Stream>, behaviour: Behaviour) -> io::Result<()> 
         Behaviour::Accept | Behaviour::MaxItems(_) => (200, &[][..], Vec::new()),
         Behaviour::Partial(rejected, reason) => (200, &[][..], partial_success(rejected, reason)),
         Behaviour::Answer(status, headers, body) => (status, headers, body),
+        Behaviour::Http(status) => (status, &[][..], Vec::new()),
         Behaviour::Hang => {
             let mut rest = [0; 64];
             while stream.read(&mut rest).is_ok_and(|read| read > 0) {}
