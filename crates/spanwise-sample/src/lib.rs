@@ -89,9 +89,9 @@
 //!   of callsite and value per rule.
 //! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
 //!   [`SamplerStats`] counts them.
-//! * **A summary waits for an event.** It is emitted before the next event after its period, or by
-//!   [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer that is
-//!   dropped with a pending summary reports the loss, by default on stderr.
+//! * **A summary waits for an event.** When its period is over, it is emitted before the next
+//!   event, or by [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer
+//!   that is dropped with a pending summary reports the loss, by default on stderr.
 //! * **Sinks that share a sampler agree.** An event that reaches several sinks is decided once, and
 //!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
 //!   filter may hide events from one sink only.
