@@ -140,7 +140,7 @@
 //! # Secrets
 //!
 //! Every output hides passwords, tokens, keys and card numbers. With [`Preset::Prod`] and
-//! [`Preset::Test`] it also hides PII. Secrets are recognised by their key at any depth, by their
+//! [`Preset::Test`] it also hides PII. Secrets are recognized by their key at any depth, by their
 //! format, and by their type.
 //!
 //! ```
