@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     });
 
-    eprintln!("# the matches of each rule (a field redacted by its name counts once per callsite):");
+    eprintln!(
+        "# the matches of each rule (a field redacted by its name counts once per callsite):"
+    );
     for (rule, count) in telemetry.handle().stats().redacted {
         eprintln!("#   {rule}: {count}");
     }
