@@ -97,8 +97,8 @@
 //!   filter may hide events from one sink only.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
 //!   with a limit. Only the first events of a callsite, a rule or a span allocate memory.
-//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late if the period of a
-//!   [`First`], or the time in which a [`Rate`] regains its burst, is 100 ms or more.
+//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late for periods of 100
+//!   ms or more: the period of a [`First`], or the time in which a [`Rate`] regains its burst.
 //!
 //! # Settings
 //!

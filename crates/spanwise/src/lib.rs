@@ -223,8 +223,8 @@
 //!   with [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is
 //!   disabled by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
 //!   `RUST_LOG=warn` does not disable spans at INFO.
-//! * *A line has the context of another request:* the guard of an entered span was leaked or held
-//!   across an `await`, so later spans of the thread became children of that span. Open the span of
+//! * *A line has the context of another request:* the guard of an entered span was leaked, or held
+//!   across an `await`. So later spans of the thread became children of that span. Open the span of
 //!   a request as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped too early, or a signal ended the
 //!   program. Handle SIGTERM.
