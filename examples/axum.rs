@@ -1,4 +1,5 @@
-//! A service with axum: one event per request when it truly ends, and its id on all lines.
+//! A service with axum: one access event per request, at its real end, and the id of the request on
+//! all lines.
 //!
 //! `tonic.rs` is a gRPC service, and `reqwest.rs` calls other services.
 //!

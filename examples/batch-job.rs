@@ -5,8 +5,8 @@
 //! LOG_RECORDER=debug cargo run --example batch-job    # the DEBUG lines of the item that fails
 //! ```
 //!
-//! The collector of a cluster reads its stdout, as for a service. `cron.rs` is a job that mails its
-//! errors.
+//! The collector of a cluster reads its stdout, as for a service. `cron.rs` is a job that cron
+//! starts.
 
 use std::process::ExitCode;
 

@@ -17,7 +17,7 @@ use spanwise::Preset;
 use tracing::{debug, info, warn};
 
 fn main() -> ExitCode {
-    // A parser such as clap gives both counts: `#[arg(short, action = ArgAction::Count)]`.
+    // A parser such as clap counts for you: `#[arg(short, action = ArgAction::Count)]`.
     let (options, mut files): (Vec<_>, Vec<_>) =
         env::args().skip(1).partition(|arg| arg.starts_with('-'));
     let count = |letter| options.iter().map(|arg| arg.matches(letter).count()).sum();

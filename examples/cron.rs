@@ -1,4 +1,4 @@
-//! A cron job: prints nothing on success, since cron mails its output, and logs to a file.
+//! A cron job: it logs to a file, and prints nothing on success, because cron mails all output.
 //!
 //! ```text
 //! cargo run --example cron

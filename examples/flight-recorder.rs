@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             debug!(order_id, rows = 43 - order_id, "stock read");
             if order_id == 42 {
                 error!(order_id, "payment failed");
-                debug!(order_id, "from here on the request is shown as it goes");
+                debug!(order_id, "after the error, written immediately");
             } else {
                 info!(order_id, "order paid");
             }

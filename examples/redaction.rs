@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let order = BTreeMap::from([("sku", "book"), ("apiKey", "k-123")]);
         info!(order = %as_json(&order), body = r#"{"card_number":"4242"}"#, "order created");
 
-        eprintln!("# by the form of a text, anywhere:");
+        eprintln!("# by the format of a text, anywhere:");
         info!(
             url = "postgres://shop:s3cr3t@db.example/shop",
             "paid with 4111 1111 1111 1111"
@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     });
 
-    eprintln!("# the hits of each rule (a field redacted by its name counts once per callsite):");
+    eprintln!(
+        "# the matches of each rule (a field redacted by its name counts once per callsite):"
+    );
     for (rule, count) in telemetry.handle().stats().redacted {
         eprintln!("#   {rule}: {count}");
     }

@@ -1,10 +1,12 @@
-//! A service that calls another one with `reqwest`, which receives its ids.
+//! A service that calls another one with `reqwest`. The other service receives the ids of the
+//! request.
 //!
 //! ```text
 //! cargo run --example reqwest
 //! ```
 //!
-//! The warehouse gets the id of the request, and its trace. A listed host also gets the tenant.
+//! The warehouse receives the id and the trace of the request. Only a listed host also receives the
+//! tenant.
 //! With the client of `hyper-util`, or any other `tower` service, use
 //! `.layer(telemetry.http_client())`.
 
@@ -56,7 +58,7 @@ async fn order(client: &ClientWithMiddleware, url: &str) -> Result<(), reqwest_m
     Ok(())
 }
 
-/// The other service.
+/// The handler of the other service.
 async fn stock(headers: HeaderMap) -> &'static str {
     let host = headers.get("host").and_then(|host| host.to_str().ok());
     eprintln!("# the warehouse got, as {}:", host.unwrap_or_default());

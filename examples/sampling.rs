@@ -15,13 +15,13 @@ use tracing::{error, info};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::from_env()?.default_preset(Preset::Prod);
     if builder.explain().to_string().contains("LOG_SAMPLE = none") {
-        // Per callsite in `cache` the first three, then every hundredth; 10 % of requests at INFO.
+        // Per callsite in `cache`, the first three, then every 100th; 10 % of other INFO events.
         builder = builder.sampler("cache=first:3/100,info=0.1");
     }
     let telemetry = builder.init()?;
 
     eprintln!(
-        "# a thousand look-ups: a few are logged, each with its sample rate, and so is every error"
+        "# a thousand look-ups: a few are logged, with their sample rates, and so is every error"
     );
     for key in 0..1000 {
         info!(target: "cache", key, "looked up");

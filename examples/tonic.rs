@@ -1,4 +1,5 @@
-//! A gRPC service with tonic: its status is in the trailers, and in the event of the call.
+//! A gRPC service with tonic: the access event of a call has the gRPC status, which is in the
+//! trailers.
 //!
 //! ```text
 //! cargo run --example tonic

@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Stdio::piped()
     };
     let warehouse = Warehouse::start(stdout).await?;
-    // Each call carries the ids; only the named hosts get the tenant.
+    // Each call sends the ids. Only the named hosts receive the tenant.
     let client = telemetry
         .http_client()
         .baggage(["tenant_id"])
@@ -66,8 +66,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .reqwest(reqwest::Client::builder())
         .build()?;
 
-    // Each task that outlives its request holds a clone. When all clones are dropped, the work is
-    // done.
+    // Each task that outlives its request owns a clone of `work`. When all clones are dropped, all
+    // tasks have ended.
     let (work, mut all_done) = mpsc::channel::<()>(1);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -91,7 +91,7 @@ impl Warehouse {
     }
 }
 
-/// Reads the address of the warehouse. Warnings of its start may come before.
+/// Reads the address of the warehouse. Warnings of its start may precede the address.
 async fn read_address(
     said: &mut Lines<BufReader<ChildStderr>>,
 ) -> Result<SocketAddr, Box<dyn Error>> {

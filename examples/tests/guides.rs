@@ -241,7 +241,7 @@ mod blocks {
 
         spanwise_http::record("order.id", 42);     // a field of the event
         let order = load().await;
-        spanwise_http::record_timing("db");        // timing.db_ms: since the last timing, or since the request came
+        spanwise_http::record_timing("db");        // timing.db_ms: since the last timing, or since the start of the request
         if let Some(query) = request.uri().query() {
             spanwise_http::record("url.query", query);
         }

@@ -108,7 +108,7 @@ async fn request_and_its_task_have_the_user() {
     let logs = capture();
     let request = Request::get("/orders/42").body(Body::empty()).unwrap();
     let response: Result<Response, Infallible> = app().oneshot(request).await;
-    // The event of a request comes when its body was read.
+    // The access event is logged when the body of the response has been read.
     let body = response.unwrap().into_body();
     axum::body::to_bytes(body, usize::MAX).await.unwrap();
 

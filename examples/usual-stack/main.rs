@@ -35,7 +35,7 @@ use writers::{Disk, Lines};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// The lines that a fault logs into a pipe. A pipe of Linux holds about 500 of them.
+/// The number of lines that are logged into a pipe. A pipe of Linux has room for about 500.
 const LINES: usize = 10_000;
 
 /// The argument of a child process: the stack that it logs with.
@@ -179,7 +179,7 @@ fn stalled_reader() -> Outcome {
     Ok(())
 }
 
-/// The guard of `tracing_appender` gives up after about a second, and reports nothing.
+/// The guard of `tracing_appender` stops waiting after about a second, and reports nothing.
 fn exit() -> Outcome {
     let (received, stderr) = run_child("usual-stack")?;
     let lost = LINES - received;

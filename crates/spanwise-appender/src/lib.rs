@@ -47,8 +47,8 @@
 //! # Behaviour and limits
 //!
 //! * **Order:** the lines of each thread keep their order, and no line is split over two files.
-//! * **Memory:** the buffer has 8 MiB by default. One line may exceed it, and each line needs eight
-//!   bytes beside its text. The memory of the buffer is reused.
+//! * **Memory:** the buffer has 8 MiB by default. A single line may exceed it. Each line counts its
+//!   text and eight more bytes. The memory of the buffer is reused.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
 //! * **A failing output:** the buffered lines are tried again until the output accepts them.
 //!   [`WhenFull`] applies to new lines. If the reader has closed the pipe, the lines are lost at

@@ -140,8 +140,8 @@
 //!   [`RequestId`].
 //! * **Callsites:** field names are static in `tracing`, so each new recorded name adds callsites,
 //!   up to 128 names and 774 callsites. A per-callsite sampler counts these callsites separately.
-//! * **Subscriber:** it must be based on `Registry`, so that [`record`], [`record_timing`] and
-//!   [`fail`] find the request in spawned tasks.
+//! * **Subscriber:** [`record`], [`record_timing`] and [`fail`] find the request in spawned tasks
+//!   only if the subscriber is based on `Registry`.
 //!
 //! # Features
 //!

@@ -34,9 +34,9 @@ const EVENT_NAME: u32 = 12;
 /// The length that is reserved for the field with the number of dropped attributes.
 const DROPPED_ATTRIBUTES_LEN: usize = 8;
 
-/// The maximum length of all parts of a record that are not application data: the times, the ids,
-/// `sample_rate`, `buffered`, the number of dropped attributes, and the header of the body. They
-/// have at most 109 bytes.
+/// The length that is reserved for the parts of a record that are not application data: the times,
+/// the ids, `sample_rate`, `buffered`, the number of dropped attributes, and the header of the
+/// body. They need at most 109 bytes.
 const MAX_SHORT_PARTS_LEN: usize = 128;
 
 /// The field number of a `ScopeLogs` in a `ResourceLogs`.

@@ -234,10 +234,10 @@
 //!
 //! An event below the captured levels costs nothing. An immediately written event costs 14 % more
 //! than without a recorder. Without redaction, a buffered event of a `JsonLayer` costs nearly as
-//! much as a written one. With redaction, it costs a quarter less than a written one. In other
-//! layers, it costs as much as the encoding of its line, plus 30 % for the buffer. A dump adds the
-//! cost of encoding each buffered event of a `JsonLayer`. So capture DEBUG instead of TRACE. `cargo
-//! bench -p benches --bench recorder` measures these costs, without redaction.
+//! much as a written one. With redaction, it costs a quarter less than a written one. Other layers
+//! encode a buffered line at once, and the recorder copies it. A dump adds the cost of encoding
+//! each buffered event of a `JsonLayer`. So capture DEBUG instead of TRACE. `cargo bench -p benches
+//! --bench recorder` measures these costs for a `JsonLayer`, with and without redaction.
 //!
 //! # Settings
 //!

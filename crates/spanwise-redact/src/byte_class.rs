@@ -21,14 +21,17 @@ impl ByteClass {
     pub(crate) const BASE64URL_DOT: Self = Self(Self::BASE64URL.0 | DOT);
     pub(crate) const BASE64: Self = Self(Self::ALNUM.0 | PLUS | SLASH);
     pub(crate) const BASE64_PADDED: Self = Self(Self::BASE64.0 | EQUALS);
+    /// Base64, and the `_` of base64url.
     pub(crate) const BASE64_ANY: Self = Self(Self::BASE64.0 | UNDERSCORE);
     pub(crate) const BASE64_ANY_PADDED: Self = Self(Self::BASE64_ANY.0 | EQUALS);
+    /// Base64 and base64url, which are also the characters of a plain path.
     pub(crate) const PATH: Self = Self(Self::BASE64.0 | UNDERSCORE | DASH);
     pub(crate) const BASE64URL_DOT_PADDED: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
     /// `token68` of RFC 7235, without the padding.
     pub(crate) const TOKEN68: Self = Self(Self::PATH.0 | DOT | TILDE);
     /// The characters of a key before `=`.
     pub(crate) const KEY: Self = Self(Self::BASE64URL_DOT.0);
+    /// The characters in front of the `@` of an e-mail address.
     pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
     pub(crate) const DIGIT: Self = Self(DIGIT);
     pub(crate) const LOWER_ALNUM: Self = Self(LOWER_HEX | LOWER | DIGIT);

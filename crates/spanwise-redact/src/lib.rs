@@ -64,8 +64,7 @@
 //!   strings, forms, XML, command-line options, SQL, percent-encoded pairs. Path rules apply inside
 //!   a text that is JSON, from its root.
 //! * **A value in a text ends** at its closing quote or bracket, or at white space. A punctuation
-//!   mark, such as `,` or `&`, ends the value only if the text after the mark looks like a new
-//!   part, such as the next key.
+//!   mark, such as `,` or `&`, ends the value only if a new part follows, such as the next key.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes, only booleans, absent values and placeholders
 //!   are shown. Your rules hide every value except an absent one.

@@ -23,7 +23,8 @@ const VER_NAMES: &[&str] = &["ver", "appver", "osver", "fwver", "swver", "hwver"
 /// Words between `version` and a `to` or `from`: `version changed to 1.2.3.4`.
 const CHANGES: &[&str] = &["bumped", "changed", "raised", "set", "updated"];
 
-/// Connections are upgraded, too: `websocket upgrade from 203.0.113.7`.
+/// Names of connections. These are upgraded, too, but to no version: `websocket upgrade from
+/// 203.0.113.7`.
 #[rustfmt::skip]
 const CONNECTIONS: &[&str] = &[
     "connection", "connections", "websocket", "ws", "wss", "socket", "protocol", "http", "https",
@@ -146,7 +147,8 @@ fn is_near(version: &[u8], other: &[u8]) -> bool {
     numbers.is_some_and(|(number, other)| number.abs_diff(other) <= 1)
 }
 
-/// Returns the text from the version on if ` to 1.2.3.5` or ` -> 1.2.3.5` follows `from 1.2.3.4`.
+/// Returns the text from the second version on, if ` to 1.2.3.5` or ` -> 1.2.3.5` follows the
+/// first.
 fn target(text: &[u8]) -> Option<&[u8]> {
     let word_start = run_end(text, 0, |byte| b" -=>".contains(&byte));
     let after_word = match matches_at(text, word_start, b"to ") {

@@ -89,16 +89,16 @@
 //!   of callsite and value per rule.
 //! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
 //!   [`SamplerStats`] counts them.
-//! * **A summary waits for an event.** It is emitted before the next event after its period, or by
-//!   [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer that is
-//!   dropped with a pending summary reports the loss, by default on stderr.
+//! * **A summary waits for an event.** When its period is over, it is emitted before the next
+//!   event, or by [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer
+//!   that is dropped with a pending summary reports the loss, by default on stderr.
 //! * **Sinks that share a sampler agree.** An event that reaches several sinks is decided once, and
 //!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
 //!   filter may hide events from one sink only.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
 //!   with a limit. Only the first events of a callsite, a rule or a span allocate memory.
-//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late if the period of a
-//!   [`First`], or the time in which a [`Rate`] regains its burst, is 100 ms or more.
+//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late for periods of 100
+//!   ms or more: the period of a [`First`], or the time in which a [`Rate`] regains its burst.
 //!
 //! # Settings
 //!

@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A failure shows the location of the assertion and the events that it is about.
+//! A failed assertion shows its location in the test, and the events that it is about.
 //! `logs.assert_never_logged("tok_4242424242")` fails with:
 //!
 //! ```text

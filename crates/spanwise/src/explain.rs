@@ -51,7 +51,7 @@ pub(crate) enum Origin {
     Over(String, FilePlace),
     /// The preset of this name.
     Preset(&'static str),
-    /// Whether stderr is a terminal.
+    /// Derived from whether stderr is a terminal.
     Terminal,
     /// The application's crate.
     Crate,
@@ -91,7 +91,8 @@ impl Origin {
         matches!(self, Self::File(place) if place.is_hidden)
     }
 
-    /// Adds the overridden origin, if that is a position in a file.
+    /// Returns the origin of a value that overrides `other`. Keeps the position of `other` if a
+    /// variable overrides a file.
     pub(crate) fn over(self, other: &Self) -> Self {
         match (self, other) {
             (Self::Variable(name), Self::File(place)) => Self::Over(name, place.clone()),

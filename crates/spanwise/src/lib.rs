@@ -33,7 +33,7 @@
 //! * It writes files in the background, and with [`Preset::Prod`] also stdout. So a stalled reader
 //!   or a full disk does not stop your program. Lost lines are counted and reported.
 //! * It turns records of the `log` crate into events, with their key-values as fields. A key that
-//!   the event itself uses is prefixed with `kv.`, so `message` becomes `kv.message`. An error in a
+//!   the event already has is prefixed with `kv.`, so `message` becomes `kv.message`. An error in a
 //!   key-value shows its message, but not its causes.
 //! * It logs panics with their location and a short backtrace, even if `RUST_BACKTRACE` is not set.
 //!   [`Builder::panic_backtrace`] describes the exceptions. With [`Preset::Prod`] and
@@ -140,7 +140,7 @@
 //! # Secrets
 //!
 //! Every output hides passwords, tokens, keys and card numbers. With [`Preset::Prod`] and
-//! [`Preset::Test`] it also hides PII. Secrets are recognised by their key at any depth, by their
+//! [`Preset::Test`] it also hides PII. Secrets are recognized by their key at any depth, by their
 //! format, and by their type.
 //!
 //! ```
@@ -170,9 +170,9 @@
 //!
 //! # Sampling and the flight recorder
 //!
-//! `LOG_SAMPLE=info=0.1,sqlx=5/s` keeps a tenth of the INFO events, and at most five events of
-//! `sqlx` per second. Dropped events are counted. `LOG_RECORDER=debug` buffers the DEBUG events of
-//! each request. If the request fails, these events are written before the error.
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` keeps a tenth of the INFO events, and from `sqlx` at most five
+//! events per second of each callsite. Dropped events are counted. `LOG_RECORDER=debug` buffers the
+//! DEBUG events of each request. If the request fails, these events are written before the error.
 //!
 //! ```
 //! use spanwise::{Builder, Preset, record::Recorder};
@@ -223,9 +223,9 @@
 //!   with [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is
 //!   disabled by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
 //!   `RUST_LOG=warn` does not disable spans at INFO.
-//! * *A line has the context of another request:* an entered guard of the other request's span was
-//!   leaked, so later spans of the thread became children of that span. Open the span of a request
-//!   as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
+//! * *A line has the context of another request:* the guard of an entered span was leaked, or held
+//!   across an `await`. So later spans of the thread became children of that span. Open the span of
+//!   a request as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped too early, or a signal ended the
 //!   program. Handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault. [`Handle::stats`] counts faults.

@@ -58,12 +58,12 @@ pub(crate) enum DefaultValue<T> {
     ByPreset(fn(Preset) -> T),
 }
 
-/// The treatment of a value from the environment or a file by the preset test.
+/// Whether the preset test uses a value from the environment or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InTests {
     Used,
-    /// Ignored, so that tests on a machine with a configured service do not write the files of that
-    /// service, and lose no lines.
+    /// Ignored, so that tests lose no lines, and do not write the files of a service that is
+    /// configured on the same machine.
     Ignored,
 }
 

@@ -12,8 +12,8 @@ pub enum WhenFull {
     /// Once the buffer is more than half full, TRACE and DEBUG are shed until it is a quarter full.
     /// Once it is more than four fifths full, INFO is shed until it is two fifths full. WARN and
     /// ERROR wait for room in a full buffer for at most this duration, and are then shed. No line
-    /// waits while the output fails. After a timeout, no line waits until a line was delivered or
-    /// lost. With a duration of zero, no line waits.
+    /// waits while the output fails. After a timeout, lines skip the wait until a line has been
+    /// delivered or lost. With a duration of zero, no line waits.
     ShedByLevel(Duration),
     /// Makes lines of every level wait for room in a full buffer. After this duration, they are
     /// shed.
@@ -23,7 +23,7 @@ pub enum WhenFull {
 }
 
 impl WhenFull {
-    /// The longest wait of a line.
+    /// Returns the longest wait of a line.
     pub(crate) const fn max_wait(self) -> Duration {
         match self {
             Self::ShedByLevel(timeout) | Self::Block(timeout) => timeout,
@@ -113,12 +113,12 @@ impl AdmissionControl {
         self.sheds_debug || self.sheds_info
     }
 
-    /// DEBUG and TRACE are shed above this many bytes.
+    /// Returns the number of bytes above which DEBUG and TRACE are shed.
     const fn debug_limit(&self) -> usize {
         self.capacity / 2
     }
 
-    /// INFO is shed above this many bytes.
+    /// Returns the number of bytes above which INFO is shed.
     const fn info_limit(&self) -> usize {
         self.capacity / 5 * 4
     }

@@ -45,8 +45,8 @@ struct State<T> {
     /// The number of threads that wait for a flush. Until the server fails, their items are sent
     /// without a back-off.
     flushing: u32,
-    /// The number of flushes so far: of the calls of `flush`, `hurry` and `shutdown_by`. A shutdown
-    /// directly after `hurry` is not counted again. The value also identifies the last flush.
+    /// The number of calls of `flush`, `hurry` and `shutdown_by` so far. A shutdown directly after
+    /// `hurry` is not counted again. The value also identifies the last of these calls.
     flushes: u64,
     /// The value of `flushes` after the last call of `hurry`.
     hurried_flush: u64,

@@ -20,7 +20,7 @@ use std::{ops::RangeInclusive, time::Duration};
 pub struct Backoff {
     min: Duration,
     max: Duration,
-    /// The last delay. Zero after a success.
+    /// The last delay. Zero at first, and after a success.
     delay: Duration,
 }
 

@@ -27,7 +27,8 @@ pub(crate) enum ErrorReply {
 /// The part of the thread's state that this module owns.
 pub(crate) struct QueryState {
     query: Cell<Option<ErrorQuery>>,
-    /// Set by [`answer`], and removed by [`query`].
+    /// Set by [`answer`], and taken by [`query`]. `ManuallyDrop`, because the state of a thread
+    /// must have no destructor.
     reply: Cell<Option<ManuallyDrop<ErrorReply>>>,
 }
 

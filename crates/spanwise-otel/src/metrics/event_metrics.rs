@@ -267,7 +267,7 @@ impl FieldMetrics {
             return KeyValue::new(key, text.to_owned());
         }
         let shown = match &self.policy {
-            // Redact before cutting: the policy may not recognise a part of a secret. A decision
+            // Redact before cutting: the policy may not recognize a part of a secret. A decision
             // that depends on the key alone can wait, because it does not need the whole text.
             Some(policy) => match policy.verdicts(key.as_str()).text {
                 KeyVerdict::Pass | KeyVerdict::Text => policy.redact_value(key.as_str(), text),

@@ -26,14 +26,14 @@ pub(crate) fn is_absent(value: &[u8]) -> bool {
 fn is_mask(value: &[u8]) -> bool {
     let star_count = value.iter().take_while(|byte| **byte == b'*').count();
     scan_cost::add(star_count + 1);
-    let is_dots =
+    let is_bullets =
         std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
-    star_count == value.len() || value.len() <= 96 && is_dots
+    star_count == value.len() || value.len() <= 96 && is_bullets
 }
 
 /// Returns whether a value is absent, a placeholder or already masked: `?`, `$1`, `:password`,
-/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`. A scheme
-/// such as `Bearer` may precede the placeholder. A value of more than 64 bytes is none.
+/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`. A scheme such as
+/// `Bearer` may precede the placeholder. A value of more than 64 bytes is never a placeholder.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
