@@ -108,6 +108,7 @@ mod confusables;
 mod context_tracker;
 mod credential;
 mod detector;
+mod form_data;
 mod json_paths;
 mod json_strings;
 mod key_pattern;

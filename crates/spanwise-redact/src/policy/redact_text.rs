@@ -14,7 +14,7 @@ use crate::{
     char_stats::CharStats,
     commands,
     context_tracker::ContextTracker,
-    credential,
+    credential, form_data,
     json_strings::JsonStrings,
     key_rules::{KeyDecision, Origin},
     matches::{Match, Matches, Rule},
@@ -269,6 +269,16 @@ impl Policy {
                 continue;
             }
             let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
+            if let Some((name, name_end)) = assigned_name.filter(|(_, end)| *end > hidden_end)
+                && form_data::has_attribute_at(bytes, pair.name_start)
+                && let Some(found) = self.rule(text, name)
+                && let Some((start, end)) = form_data::value(bytes, name_end)
+                && let Some(found) = found.match_in(text, start, end)
+            {
+                matches.push(found);
+                (hidden_end, is_hidden_header) = (end, false);
+                continue;
+            }
             let Some(found) = self.rule_of_pair(text, &mut pair, name) else {
                 continue;
             };
