@@ -25,6 +25,7 @@ use crate::{
     scan::{self, Survey},
     scan_cost, sql_inserts,
     value_end::ValueSpan,
+    version_label,
     xml_elements::Elements,
 };
 
@@ -153,6 +154,11 @@ impl Policy {
         let mut matches = Matches::new();
         let wanted = self.rules.enabled_detectors;
         let stats = scan::detect(text.as_bytes(), survey, wanted, &mut matches);
+        if let [found] = &*matches
+            && key.is_some_and(|key| is_version(key, text, found))
+        {
+            return false;
+        }
         if !matches.is_empty() || stats.may_have_keys() || self.has_paths_into(text) {
             self.complete(key, text, stats, &mut matches);
         }
@@ -469,6 +475,14 @@ impl Policy {
             Rule::Key { rule, .. } => &self.rules.rule_states[rule],
         }
     }
+}
+
+/// Returns whether a match is the whole text, and is a version because of its key:
+/// `app_version="1.2.3.4"`.
+fn is_version(key: &str, text: &str, found: &Match) -> bool {
+    found.rule == Rule::Detector(Detector::Ipv4)
+        && text.trim_matches('"').len() == found.end - found.start
+        && version_label::is_key_of_version(key)
 }
 
 /// Returns whether the value of a key may be a number in several groups, such as a phone number.
