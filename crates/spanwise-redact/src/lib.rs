@@ -103,6 +103,7 @@ mod byte_class;
 mod byte_search;
 mod char_stats;
 mod classified;
+mod color_codes;
 mod commands;
 mod confusables;
 mod context_tracker;

@@ -10,6 +10,39 @@ use spanwise_redact::Policy;
 use crate::text_grammar::check;
 
 #[test]
+fn colors_do_not_separate_a_key_from_its_value() {
+    check(&[
+        // The output of `tracing_subscriber::fmt`.
+        "\x1b[3muser\x1b[0m\x1b[2m=\x1b[0m\"ada\" \x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0m\"«tulip 9»\" \x1b[3mn\x1b[0m=3",
+        "\x1b[3mpassword\x1b[0m\x1b[2m=\x1b[0m«tulip» \x1b[3mn\x1b[0m\x1b[2m=\x1b[0m3",
+        "{\"log\":\"\\u001b[3mpassword\\u001b[0m\\u001b[2m=\\u001b[0m\\\"«tulip 9»\\\" n=3\"}",
+        "\"\\u{1b}[3mpassword\\u{1b}[0m\\u{1b}[2m=\\u{1b}[0m«tulip9931» n=3\"",
+        "\\x1b[1mpin\\x1b[0m: «4821»",
+        // The output of `jq`.
+        "\x1b[34;1m\"password\"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m\"«tulip 9»\"\x1b[0m",
+        // The output of `grep`.
+        "\x1b[01;31m\x1b[Kpassword\x1b[m\x1b[K=«tulip9931»",
+        "password=«tu\x1b[01;31m\x1b[Kli\x1b[m\x1b[Kp9931»",
+        "\x1b[1mAuthorization\x1b[0m: «Bearer tulip9931»",
+        "password=«tulip9931»\x1b[0m x",
+        "\x1b[1mpin=«4821» x",
+        "\x1b[38;5;2mauth=«tulip9931» x",
+    ]);
+}
+
+#[test]
+fn colors_of_harmless_texts_stay() {
+    check(&[
+        "\x1b[3muser\x1b[0m\x1b[2m=\x1b[0mada \x1b[3mtokens\x1b[0m\x1b[2m=\x1b[0m3",
+        "\x1b[1msession\x1b[0m: \x1b[33mexpired\x1b[0m",
+        "{\"log\":\"\\u001b[1msession\\u001b[0m: \\u001b[33mexpired\\u001b[0m\"}",
+        "\x1b[0m=tulip",
+        "[0m=tulip x10m=tulip item=3",
+        "pin[3m=tulip",
+    ]);
+}
+
+#[test]
 fn passwords_in_forms_with_several_parts() {
     check(&[
         "--B\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nada\r\n--B\r\n\
