@@ -43,6 +43,39 @@ fn colors_of_harmless_texts_stay() {
 }
 
 #[test]
+fn secrets_after_their_owner() {
+    check(&[
+        "A temporary password is generated for root@localhost: «hT;dk9Xq#pQ2»",
+        "The generated password for root is «hT;dk9Xq,pQ2»",
+        "password for user ada: «tulip9931»",
+        "Your password is: «tulip9931».",
+        "verification code for ada: «483920»",
+        "api key of tenant acme was set to «Xk9-42-Lp»",
+        "Unseal Key 1: «tulip9931abcdefghijkl=»",
+        "could not read token for ada: InvalidSignature",
+        "password for user ada: expired at 2026-12-01T10:00:00Z",
+        "session for tenant: acme-prod-17",
+        "cache key 1: user42",
+        "API key 2: expired",
+        "10:12:45 worker 12: started",
+    ]);
+}
+
+#[test]
+fn numbered_words_after_names_of_variables() {
+    check(&[
+        "ENV PGPASSWORD «tulip9931»",
+        "setenv DB_PASSWORD «tulip9931»;",
+        "x-api-key «tulip9931»",
+        "reading DB_PASSWORD from vault1",
+        "API_TOKEN version345 is active",
+        "GITHUB_TOKEN user5512 found",
+        "DB_PASSWORD row12 is null",
+        "column api_key row5512 is null",
+    ]);
+}
+
+#[test]
 fn passwords_in_forms_with_several_parts() {
     check(&[
         "--B\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nada\r\n--B\r\n\
