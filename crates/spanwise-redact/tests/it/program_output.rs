@@ -90,6 +90,29 @@ fn passwords_in_forms_with_several_parts() {
 }
 
 #[test]
+fn compared_passwords_are_both_hidden() {
+    check(&[
+        "wrong password: «got tulip9931, want rose8820,» 3 attempts left",
+        "invalid password: «expected \"tulip9931\", got \"rose8820\"»",
+        "password: «got tulip9931 instead of rose8820»",
+        "password: «got tulip9931,» order=rose8820",
+    ]);
+}
+
+#[test]
+fn ids_in_reasons_about_a_password_stay() {
+    check(&[
+        "password: expired for user4711 of tenant17",
+        "password: expired at 2026-12-01T10:00:00Z",
+        "wrong password: attempt from host db1.internal:5432",
+        "password: could not be read from /run/secrets/db1pw",
+        "password: not found for 0190a3c4-7d2e-7b1a-9f00-3c2b1a0d4e5f",
+        "password: too short (8 < 12), request_id=abc123de",
+        "password: «must not be tulip-31»",
+    ]);
+}
+
+#[test]
 fn version_of_four_numbers_is_shown_by_its_key() {
     let policy = Policy::secrets_and_pii();
     let shown = |key, text: &'static str| policy.value(key, text);
