@@ -6,6 +6,8 @@
 //! pair      = key gap separator gap value
 //! key       = name [ " (" remark ")" ]      ; password, db.password, X-Api-Key, --token, -Dtoken
 //!           | word " key " number         ; Unseal Key 1
+//!           | "`" name "`" | "[" name "]" ; a column of SQL
+//!           | "(" name { ", " name } ")"  ; before "=(": Key (token)=(…)
 //!           | quote text quote            ; "password", 'password', \"password\"
 //!           | name { "[" index "]" }      ; password[], password[0]
 //!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
@@ -188,6 +190,11 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     }
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
+        if text[separator_at..].starts_with(b"=(")
+            && let Some(found) = column_key(text, end)
+        {
+            return Some(found);
+        }
         let remark_start = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
         });
@@ -215,8 +222,12 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
         }
         // Only JSON has line breaks between a key and its separator, and quotes around the key.
         _ if !is_one_line => None,
+        // A column of MySQL.
+        Some(b'`') => plain_key(text, end - 1).filter(|key| text[..key.start].ends_with(b"`")),
         Some(b']' | b'd' | b'D')
-            if (gap.is_empty() || text.get(separator_at + 1) == Some(&b'>'))
+            if (gap.is_empty()
+                || text.get(separator_at + 1) == Some(&b'>')
+                || is_column(&text[..end]))
                 && text[separator_at] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
@@ -234,6 +245,37 @@ fn ends_with_number(text: &[u8]) -> bool {
     let start = run_start(text, text.len(), MAX_KEY_LEN, is_number_byte);
     let is_before_word = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
     start < text.len() && text[..start].last().is_none_or(is_before_word)
+}
+
+/// Returns whether a text ends with a column of SQL Server: `SET [password]`, but not
+/// `names[token]`.
+fn is_column(text: &[u8]) -> bool {
+    let end = text.len().saturating_sub(1);
+    let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
+    matches!(
+        &text[..start],
+        [b'['] | [.., b' ' | b'(' | b',' | b'.', b'[']
+    )
+}
+
+/// Returns the key of `Key (token)=(…)`, the report of PostgreSQL about a value that exists. The
+/// names of several columns are in the brackets that end at `end`: the last one is the key, and the
+/// first one is its outer name.
+fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
+    const MAX_LEN: usize = 256;
+    let list_end = run_start(text, end, 3, |byte| b")\"".contains(&byte));
+    let list_start = run_start(text, list_end, MAX_LEN, |byte| {
+        ByteClass::KEY.has(byte) || b", \"(".contains(&byte)
+    });
+    let list_start = list_start
+        + text[list_start..list_end]
+            .iter()
+            .position(|byte| *byte == b'(')?;
+    let first_start = run_end(text, list_start, |byte| b"(\"".contains(&byte));
+    let first_end = ByteClass::KEY.run_end(&text[..list_end], first_start);
+    let mut found = plain_key(text, list_end)?;
+    found.outer_name = (first_end < found.start).then_some((first_start, first_end));
+    Some(found)
 }
 
 /// Returns the key of `Unseal Key 1: …`, whose number has at most two digits.

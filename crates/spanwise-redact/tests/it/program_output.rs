@@ -139,3 +139,21 @@ fn version_of_four_numbers_is_shown_by_its_key() {
         Cow::Borrowed(_)
     ));
 }
+
+#[test]
+fn columns_in_statements_and_errors_of_databases() {
+    check(&[
+        "UPDATE `users` SET `password`='«tulip 9»', `name`='ada' WHERE `id`=1",
+        "UPDATE [users] SET [password] = '«tulip 9»' WHERE [id] = 1",
+        "SELECT * FROM `users` WHERE `users`.`token` = '«tulip 9»'",
+        "Key (token)=«(tulip9931)» already exists.",
+        "DETAIL: Key (tenant, token)=«(7, tulip 9)» already exists.",
+        "Key (token, tenant)=«(tulip9931, 7)» already exists.",
+        "Key (\"apiKey\")=«(tulip9931)» already exists.",
+        "Key (lower(token))=«(tulip9931)» already exists.",
+        "Key (tenant, name)=(7, ada) already exists.",
+        "invalid value for `password`: must have at least 12 characters",
+        "`token`: InvalidSignature, `session`: expired",
+        "f (12)=(x) f()=(x) )=(x)",
+    ]);
+}
