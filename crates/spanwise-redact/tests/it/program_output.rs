@@ -157,3 +157,18 @@ fn columns_in_statements_and_errors_of_databases() {
         "f (12)=(x) f()=(x) )=(x)",
     ]);
 }
+
+#[test]
+fn options_at_the_start_and_in_compact_lists() {
+    check(&[
+        "--password «tulip»",
+        "--token «Mo0nRi55» --verbose",
+        "{\"args\":[\"--user\",\"ada\",\"--password\",\"«tulip 9»\",\"-v\"]}",
+        "{\"m\":\"[\\\"--password\\\",\\\"«tulip»\\\"]\"}",
+        "{\"args\":[\"--password\",\"«tulip 9»\"]}",
+        "['mysql','-u','root','-p«tulip»']",
+        "--password is required",
+        "-- no option",
+        "[\"--password\",\"--token\"]",
+    ]);
+}
