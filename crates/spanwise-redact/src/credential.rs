@@ -135,11 +135,11 @@ fn end_of_credential(
     end
 }
 
-/// Words directly before a credential that is compared with another.
+/// Words directly before a credential, also one that looks like a name: `got rose-42`.
 #[rustfmt::skip]
 const COMPARISONS: &[&str] = &[
-    "actual", "be", "expected", "found", "given", "got", "instead", "not", "received", "vs", "want",
-    "wanted", "was",
+    "actual", "be", "expected", "found", "given", "got", "instead", "is", "not", "received", "vs",
+    "want", "wanted", "was", "with",
 ];
 
 /// Returns whether a word of a sentence about a password is a credential, and not a time, a name or

@@ -109,6 +109,7 @@ fn ids_in_reasons_about_a_password_stay() {
         "password: not found for 0190a3c4-7d2e-7b1a-9f00-3c2b1a0d4e5f",
         "password: too short (8 < 12), request_id=abc123de",
         "password: «must not be tulip-31»",
+        "wrong password: «attempt with tulip-31»",
     ]);
 }
 
