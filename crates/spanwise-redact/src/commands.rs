@@ -108,8 +108,27 @@ pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, us
         if start >= bytes.len() {
             return;
         }
-        let end = run_end(bytes, start, |byte| !is_space(byte));
+        let end = end_of_word(bytes, start);
         at = reader.word(start, end).max(end);
+    }
+}
+
+/// Returns the end of the word at `start`: white space, or the start of the next string of a list
+/// without spaces, as in `["--password","x"]`.
+fn end_of_word(text: &[u8], start: usize) -> usize {
+    let is_quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'\''));
+    let mut end = start;
+    loop {
+        end = run_end(text, end, |byte| !is_space(byte) && !b",[".contains(&byte));
+        let ends_string = end > start && is_quote(text.get(end - 1));
+        match text.get(end) {
+            Some(b',') if !ends_string => {}
+            Some(b',' | b'[') if is_quote(text.get(end + 1)) => return end + 1,
+            Some(b',' | b'[') if text.get(end + 1) == Some(&b'\\') => return end + 1,
+            Some(b',' | b'[') => {}
+            _ => return end,
+        }
+        end += 1;
     }
 }
 

@@ -93,16 +93,13 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
         return ValueReading::Value;
     }
-    // In `wrong password: got tulip9931`, the credential follows the first word.
-    let through_credential = |max_words: usize| {
-        let mut words = words_of(line).skip(1).take(max_words);
-        let (at, word) = words.find(|(_, word)| is_credential(word))?;
-        Some(ValueReading::Through(at + word.len()))
-    };
     if is_prose(line, subject) {
+        // In `wrong password: got tulip9931`, the credential follows the first word.
         let is_password = subject == KeySubject::Password;
-        let found = is_password.then(|| through_credential(16)).flatten();
-        return found.unwrap_or(ValueReading::Prose);
+        let end = is_password.then(|| end_of_credential(line, 16, is_credential_in_prose));
+        return end
+            .flatten()
+            .map_or(ValueReading::Prose, ValueReading::Through);
     }
     let mut words = words_of(line).map(|(_, word)| word);
     let first = words.next().map_or(&line[..0], trim);
@@ -111,12 +108,55 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
         .is_some_and(|second| b"({[".contains(&second[0]));
     let begins_sentence =
         !is_struct && any_contains(&[SENTENCE_OPENERS, SENTENCE_STARTS, STATES], first);
-    let found = if begins_sentence {
-        through_credential(4)
-    } else {
-        None
-    };
-    found.unwrap_or(ValueReading::Value)
+    let end = begins_sentence.then(|| end_of_credential(line, 4, is_credential));
+    end.flatten()
+        .map_or(ValueReading::Value, ValueReading::Through)
+}
+
+/// Returns the end of the first credential after the first word of a line, among `max_words` words.
+/// If others are compared with it, as in `got tulip9931, want rose8820`, returns the end of the
+/// last.
+fn end_of_credential(
+    line: &[u8],
+    max_words: usize,
+    is_likely: impl Fn(&[u8]) -> bool,
+) -> Option<usize> {
+    let mut end = None;
+    let mut is_compared = false;
+    for (index, (at, word)) in words_of(line).take(1 + max_words).enumerate() {
+        let is_match = is_compared && is_credential(word) && !word.contains(&b'=')
+            || end.is_none() && is_likely(word);
+        if index > 0 && is_match {
+            end = Some(at + word.len());
+        }
+        let is_instead_of = is_compared && word == b"of";
+        is_compared = is_instead_of || contains_word(COMPARISONS, trim(word));
+    }
+    end
+}
+
+/// Words directly before a credential, also one that looks like a name: `got rose-42`.
+#[rustfmt::skip]
+const COMPARISONS: &[&str] = &[
+    "actual", "be", "expected", "found", "given", "got", "instead", "is", "not", "received", "vs",
+    "want", "wanted", "was", "with",
+];
+
+/// Returns whether a word of a sentence about a password is a credential, and not a time, a name or
+/// an id: `expired for user4711 at 2026-12-01T10:00:00Z`.
+fn is_credential_in_prose(word: &[u8]) -> bool {
+    const UUID_LEN: usize = 36;
+    let word = trim(word);
+    let host = word.iter().rposition(|byte| *byte == b':');
+    let is_host = host.is_some_and(|at| {
+        let port = &word[at + 1..];
+        is_name(&word[..at]) && !port.is_empty() && ByteClass::DIGIT.has_all(port)
+    });
+    let letters = &word[..ByteClass::ALPHA.run_end(word, 0)];
+    let is_id = ByteClass::DIGIT.has_all(&word[letters.len()..])
+        && any_contains(&[SENTENCE_STARTS, STATES], letters);
+    let is_uuid = word.len() == UUID_LEN && ByteClass::HEX_DASH.has_all(word);
+    is_credential_alone(word) && !is_host && !is_id && !is_uuid
 }
 
 /// Returns whether a quoted text is a sentence: several words that read as prose.

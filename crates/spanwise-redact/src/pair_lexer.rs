@@ -5,6 +5,9 @@
 //! ```text
 //! pair      = key gap separator gap value
 //! key       = name [ " (" remark ")" ]      ; password, db.password, X-Api-Key, --token, -Dtoken
+//!           | word " key " number         ; Unseal Key 1
+//!           | "`" name "`" | "[" name "]" ; a column of SQL
+//!           | "(" name { ", " name } ")"  ; before "=(": Key (token)=(…)
 //!           | quote text quote            ; "password", 'password', \"password\"
 //!           | name { "[" index "]" }      ; password[], password[0]
 //!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
@@ -15,7 +18,7 @@
 //! index     = digits, or nothing
 //! remark    = letters, digits, spaces, "-" and "_"        ; seed phrase (12 words)
 //! separator = "=" | ":" | "=>" | "==" | ":=" | "?=" | "+=" | "||="
-//! gap       = { space | tab }             ; after a key in quotes also line breaks
+//! gap       = { space | tab | color-code }        ; after a key in quotes also line breaks
 //! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
 //!           | "|" line-break { indented-line }     ; a block of YAML
 //!           | line-break indent run       ; alone on the next line, which is indented more
@@ -26,6 +29,8 @@
 //!           | scheme space run            ; Bearer …, Basic …: an authentication scheme
 //!           | run
 //! ```
+//!
+//! A `color-code` is a code of a terminal ([`color_codes`](crate::color_codes)).
 //!
 //! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
@@ -49,7 +54,11 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, backslashes_before, find2, is_space, rfind, run_end, run_start},
+    byte_search::{
+        after_escape, backslashes_before, ends_with_word, find2, is_space, rfind, run_end,
+        run_start,
+    },
+    color_codes,
     normalized_key::MAX_KEY_LEN,
     scan_cost,
     value_end::Quote,
@@ -65,7 +74,7 @@ pub(crate) struct Pair<'t> {
     /// The start of the name that contains the key, such as `user[password]`.
     pub(crate) name_start: usize,
     /// The position of the `=` or `:`.
-    separator_at: usize,
+    pub(crate) separator_at: usize,
     /// The end of the separator.
     pub(crate) separator_end: usize,
     /// Whether the separator begins with `:`.
@@ -163,11 +172,12 @@ impl KeySpan {
 /// Returns the key before the separator at `separator_at`.
 fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     if ends_with_number(&text[..separator_at]) {
-        return None;
+        return numbered_key(text, separator_at);
     }
     // This white space contains no separator, so each byte is read only once.
-    let mut end = run_start(text, separator_at, separator_at, is_space);
-    let gap = &text[end..separator_at];
+    let gap_start = run_start(text, separator_at, separator_at, is_space);
+    let gap = &text[gap_start..separator_at];
+    let mut end = color_codes::before(text, gap_start);
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
     // An escaped tab: `key\\t=\\tvalue`.
     while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
@@ -180,6 +190,11 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     }
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
+        if text[separator_at..].starts_with(b"=(")
+            && let Some(found) = column_key(text, end)
+        {
+            return Some(found);
+        }
         let remark_start = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
         });
@@ -207,8 +222,12 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
         }
         // Only JSON has line breaks between a key and its separator, and quotes around the key.
         _ if !is_one_line => None,
+        // A column of MySQL.
+        Some(b'`') => plain_key(text, end - 1).filter(|key| text[..key.start].ends_with(b"`")),
         Some(b']' | b'd' | b'D')
-            if (gap.is_empty() || text.get(separator_at + 1) == Some(&b'>'))
+            if (gap.is_empty()
+                || text.get(separator_at + 1) == Some(&b'>')
+                || is_column(&text[..end]))
                 && text[separator_at] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
@@ -226,6 +245,47 @@ fn ends_with_number(text: &[u8]) -> bool {
     let start = run_start(text, text.len(), MAX_KEY_LEN, is_number_byte);
     let is_before_word = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
     start < text.len() && text[..start].last().is_none_or(is_before_word)
+}
+
+/// Returns whether a text ends with a column of SQL Server: `SET [password]`, but not
+/// `names[token]`.
+fn is_column(text: &[u8]) -> bool {
+    let end = text.len().saturating_sub(1);
+    let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
+    matches!(
+        &text[..start],
+        [b'['] | [.., b' ' | b'(' | b',' | b'.', b'[']
+    )
+}
+
+/// Returns the key of `Key (token)=(…)`, the report of PostgreSQL about a value that exists. The
+/// names of several columns are in the brackets that end at `end`: the last one is the key, and the
+/// first one is its outer name.
+fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
+    const MAX_LEN: usize = 256;
+    let list_end = run_start(text, end, 3, |byte| b")\"".contains(&byte));
+    let list_start = run_start(text, list_end, MAX_LEN, |byte| {
+        ByteClass::KEY.has(byte) || b", \"(".contains(&byte)
+    });
+    let list_start = list_start
+        + text[list_start..list_end]
+            .iter()
+            .position(|byte| *byte == b'(')?;
+    let first_start = run_end(text, list_start, |byte| b"(\"".contains(&byte));
+    let first_end = ByteClass::KEY.run_end(&text[..list_end], first_start);
+    let mut found = plain_key(text, list_end)?;
+    found.outer_name = (first_end < found.start).then_some((first_start, first_end));
+    Some(found)
+}
+
+/// Returns the key of `Unseal Key 1: …`, whose number has at most two digits.
+fn numbered_key(text: &[u8], separator_at: usize) -> Option<KeySpan> {
+    let number_start = ByteClass::DIGIT.run_start(text, separator_at, 2);
+    let before = &text[..number_start];
+    let is_match = text[separator_at] == b':' && ends_with_word(before, b"key ");
+    is_match
+        .then(|| plain_key(text, number_start - 1))
+        .flatten()
 }
 
 /// Returns the key of a form field, whose brackets may be encoded: `user[password]=`,
@@ -283,7 +343,7 @@ fn start_of_form_name(text: &[u8], bracket_at: usize) -> usize {
 
 /// Returns the key that ends at `end`, if it has at least two letters.
 fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
-    let mut start = start_of_key(text, end);
+    let mut start = color_codes::after_parameters(text, start_of_key(text, end)).min(end);
     // `\\u0026sig=` contains an escape, not a path.
     let escape_end = after_escape(text, start);
     if escape_end > start + 1 {

@@ -7,6 +7,7 @@ use crate::{
     byte_search::{
         contains_text, ends_with_word, find2, is_boundary, is_space, run_end, run_start,
     },
+    color_codes,
     context_tracker::ContextTracker,
     credential::{self, KeySubject, ValueReading},
     json_strings::JsonStrings,
@@ -81,6 +82,7 @@ impl Pair<'_> {
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
+        start = color_codes::after(text, start);
         let notation = self.value_context(text, context);
         while let Some(tab_end) = value_end::after_tab(text, start, context.open_string()) {
             start = tab_end;
@@ -184,8 +186,13 @@ impl Pair<'_> {
             if self.is_parser_token(text, word) {
                 return None;
             }
-            match credential::read_after_colon(until_string_end(text, start, open_string), subject)
-            {
+            let mut line = until_string_end(text, start, open_string);
+            // The text after a colored key, or after a code before the value, may have more codes.
+            let may_end_code = |at: usize| matches!(text[at - 1], b'm' | b'K');
+            if may_end_code(self.separator_at) || may_end_code(start) {
+                line = color_codes::until(line);
+            }
+            match credential::read_after_colon(line, subject) {
                 ValueReading::Prose => return None,
                 ValueReading::Through(length) => return Some(span(start, start + length)),
                 ValueReading::Value => {}

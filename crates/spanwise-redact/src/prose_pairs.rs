@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! pair    = key blanks value                     ; ENV PGPASSWORD Qz81kkw
-//!         | key [ owner ] verb value             ; the new password for ada is Xk9-42-Lp
+//!         | key [ owner ] verb [ ":" ] value     ; the new password for ada is Xk9-42-Lp
 //!         | key participle ":" value             ; refresh_token rotated: 1//0gXyz
+//!         | key [ be ] [ participle ] owner ":" value     ; password for ada: Xk9-42-Lp
 //! key     = name | word " " name                 ; password, one-time code
-//! owner   = ( "for" | "of" ) word
+//! owner   = ( "for" | "of" ) [ word ] word
 //! verb    = be | [ be ] ("set" | "changed" | "reset" | "updated") "to"
 //! be      = "is" | "was" | "are"
 //! ```
 //!
 //! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
 //! word, name, path, count or time. After a key of plain words and blanks, it must be long and have
-//! small and capital letters and digits.
+//! small and capital letters and digits. After an identifier and blanks, it must not be a numbered
+//! word such as `row5512`, unless the identifier is that of a variable or a header.
 
 use crate::{
     byte_class::ByteClass,
@@ -20,7 +22,7 @@ use crate::{
     credential::{self, KeySubject},
     normalized_key::MAX_KEY_LEN,
     scan_cost,
-    word_lists::{UNITS, contains_word},
+    word_lists::{SENTENCE_OPENERS, SENTENCE_STARTS, STATES, UNITS, any_contains, contains_word},
 };
 
 /// The words between a key and its value.
@@ -43,7 +45,7 @@ pub(crate) struct ProsePair<'t> {
 }
 
 /// The ranges of the words before the current word, the nearest first.
-pub(crate) type PrecedingWords = [(usize, usize); 6];
+pub(crate) type PrecedingWords = [(usize, usize); 8];
 
 /// Returns the next word that has a digit and follows a name, from `*at` on. `before` has the words
 /// before `*at`.
@@ -79,9 +81,9 @@ pub(crate) fn next<'t>(
         let start = run_end(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
         let end = start
             + run_end(&bytes[start..end], 0, |byte| {
-                !b"\"'`\\,;)]}<>".contains(&byte)
+                !b"\"'`\\)]}<>".contains(&byte)
             });
-        let end = run_start(bytes, end, end - start, |byte| b".:!?".contains(&byte));
+        let end = run_start(bytes, end, end - start, |byte| b".,:;!?".contains(&byte));
         return Some(ProsePair {
             link,
             keys,
@@ -94,11 +96,15 @@ pub(crate) fn next<'t>(
 /// Returns how a word is linked to the key before it, and the index of the key among `words`.
 fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
     let word = |index: usize| &text[words[index].0..words[index].1];
-    // In `password for ada is`, the key is two words before `ada`.
-    let key_index = |index: usize| match word(index + 1) {
-        b"for" | b"of" => index + 2,
-        _ => index,
+    // Returns the index of the word before an owner whose last word has this index. In
+    // `password for ada is`, the key is two words before `ada`.
+    let before_owner = |index: usize| {
+        let mut prepositions = [index + 1, index + 2].into_iter();
+        let found = prepositions.find(|index| matches!(word(*index), b"for" | b"of"));
+        found.map(|index| index + 1)
     };
+    let key_index = |index: usize| before_owner(index).unwrap_or(index);
+    let is_participle = |word: &[u8]| contains_word(PARTICIPLES, word);
     let nearest = word(0);
     if contains_word(VERBS, nearest) {
         return Some((Link::Verb, key_index(1)));
@@ -109,11 +115,20 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
         let key = key_index(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, key));
     }
-    match nearest.strip_suffix(b":") {
-        Some(participle) if contains_word(PARTICIPLES, participle) => Some((Link::Participle, 1)),
-        Some(_) => None,
-        None => Some((Link::Blanks, 0)),
+    let Some(last) = nearest.strip_suffix(b":") else {
+        return Some((Link::Blanks, 0));
+    };
+    if contains_word(VERBS, last) {
+        return Some((Link::Verb, key_index(1)));
     }
+    if is_participle(last) {
+        return Some((Link::Participle, 1));
+    }
+    // `password is generated for ada: …`
+    let mut key = before_owner(0)?;
+    key += usize::from(is_participle(word(key)));
+    key += usize::from(contains_word(VERBS, word(key)));
+    Some((Link::Participle, key))
 }
 
 /// The forms of `be` in the grammar.
@@ -162,7 +177,9 @@ impl<'t> ProsePair<'t> {
         let is_match = credential::is_credential_alone(content)
             && match self.link {
                 Link::Verb | Link::Participle => true,
-                Link::Blanks if is_identifier(key) => !is_numbered(content),
+                Link::Blanks if is_identifier(key) => {
+                    !is_numbered(content) || is_variable_or_header(key) && is_password(content)
+                }
                 Link::Blanks => is_random(content),
             };
         is_match.then_some((self.start, self.end))
@@ -209,10 +226,28 @@ fn is_identifier(key: &str) -> bool {
     !key.contains(' ') && (key.contains(['_', '-']) || is_upper)
 }
 
+/// Returns whether `key` is the name of an environment variable or of a header: `DB_PASSWORD`,
+/// `x-api-key`. In a sentence, it is followed by a word without digits.
+fn is_variable_or_header(key: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    key.bytes().all(is_part) || matches!(key.as_bytes(), [b'x' | b'X', b'-', ..])
+}
+
 /// Returns whether `word` consists of letters and then digits: `row5512`.
 fn is_numbered(word: &[u8]) -> bool {
-    let letters_end = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
-    word[letters_end..].iter().all(u8::is_ascii_digit)
+    word[letters_end(word)..].iter().all(u8::is_ascii_digit)
+}
+
+/// Returns whether a numbered word may be a password: `tulip9931`, but not `vault1` or `user5512`.
+fn is_password(word: &[u8]) -> bool {
+    const MIN_DIGITS: usize = 3;
+    let (letters, digits) = word.split_at(letters_end(word));
+    let lists = [SENTENCE_STARTS, SENTENCE_OPENERS, STATES, UNITS];
+    letters.len() > 3 && digits.len() >= MIN_DIGITS && !any_contains(&lists, letters)
+}
+
+fn letters_end(word: &[u8]) -> usize {
+    run_end(word, 0, |byte| byte.is_ascii_alphabetic())
 }
 
 /// Returns whether `word` is long, has small and capital letters and digits, and has no other marks

@@ -59,7 +59,7 @@ impl Survey {
         let may_match = !stats.has_tokens_only()
             || stats.may_have_keys()
             || stats.digits > 0 && starts_with_prose_key(text)
-            || stats.seen & DASH != 0 && ends_with_option(text);
+            || stats.seen & DASH != 0 && begins_or_ends_with_option(text);
         let literals = &TOKEN_FILTERS.literals;
         !may_match && !literals.may_begin_in(text, *token_starts, token_positions(text, *stats).1)
     }
@@ -190,7 +190,7 @@ fn find_tokens(
     wanted: u32,
     matches: &mut Matches,
 ) {
-    stats.command_line = stats.seen & DASH != 0 && ends_with_option(text);
+    stats.command_line = stats.seen & DASH != 0 && begins_or_ends_with_option(text);
     stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
     let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
     let (token_end, key_end) = token_positions(text, *stats);
@@ -241,6 +241,13 @@ fn is_prose_key(text: &[u8], at: usize) -> bool {
         let token = &filters.tokens[index];
         matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
     })
+}
+
+/// Returns whether a text begins with an option, which no literal matches, or
+/// [ends](ends_with_option) with one.
+#[inline]
+fn begins_or_ends_with_option(text: &[u8]) -> bool {
+    text.starts_with(b"--") || ends_with_option(text)
 }
 
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.

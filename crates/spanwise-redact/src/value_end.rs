@@ -10,6 +10,7 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{backslashes_before, find, find2, is_space, run_end},
+    color_codes::{self, ESC},
     scan_cost,
     value_boundary::{Boundary, key_follows},
     word_lists::contains_word,
@@ -245,6 +246,7 @@ impl UnquotedValue<'_> {
             }
             b' ' => self.space(),
             byte if is_space(byte) => Step::End,
+            ESC if color_codes::ends_value(text, at) => Step::End,
             b'#' if notation == (Query { is_web: true }) && is_fragment(text, at) => Step::End,
             b',' if matches!(notation, Query { .. } | ConnectionString | Form) => Step::Next,
             b'&' if notation == ConnectionString => Step::Next,

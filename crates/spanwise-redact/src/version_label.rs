@@ -87,6 +87,15 @@ pub(crate) fn is_before(text: &[u8], start: usize, end: usize) -> bool {
         && is_upgrade([word, before, words.next()])
 }
 
+/// Returns whether the key of a field is the name of a version: `app_version`, but not
+/// `version_peer`.
+pub(crate) fn is_key_of_version(key: &str) -> bool {
+    let key = key.as_bytes();
+    let endings = [&b"version"[..], b"versions"];
+    let ends_in_version = || endings.iter().any(|ending| ends_with_word(key, ending));
+    is_label(key) && (!contains_text(key, b"version") || ends_in_version())
+}
+
 /// Returns whether a key or a word directly before numbers announces a version: `app_version`,
 /// `versions`, `firmware`.
 fn is_label(word: &[u8]) -> bool {

@@ -47,8 +47,9 @@ impl fmt::Display for SentryError {
             }
             Self::Tag(tag) => write!(
                 f,
-                "`{tag}` is not a tag that Sentry accepts: write 1 to 32 ASCII letters, digits, \
-                 `_`, `.`, `:` and `-`, but not release, dist, user, filename or function"
+                "`{tag}` is not a tag that Sentry accepts: write a name of 1 to 32 ASCII letters, \
+                 digits, `_`, `.`, `:` and `-`, but not release, dist, user, filename, function \
+                 or `sentry:…`, and a value that is not empty"
             ),
             Self::Certificates => f.write_str(
                 "the root certificates cannot be read: write them in PEM, with `-----BEGIN \

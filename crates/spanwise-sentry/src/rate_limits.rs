@@ -30,8 +30,8 @@ impl RateLimits {
         self.until[category as usize].is_none_or(|until| now >= until)
     }
 
-    /// Applies the limits of a response, from `X-Sentry-Rate-Limits`, or else from `Retry-After`
-    /// for the status 429.
+    /// Applies the limits of a response, from `X-Sentry-Rate-Limits`. If that has none that can be
+    /// read, applies `Retry-After` for the status 429.
     pub(crate) fn update(
         &mut self,
         status: u16,
@@ -39,21 +39,20 @@ impl RateLimits {
         rate_limits: Option<&str>,
         now: Instant,
     ) {
-        if let Some(groups) = rate_limits {
-            let groups = groups.split(',');
-            groups.for_each(|group| self.apply_group(group, now));
-        } else if status == 429 {
+        let groups = rate_limits.unwrap_or_default().split(',');
+        let applied_count = groups.filter(|group| self.apply_group(group, now)).count();
+        if applied_count == 0 && status == 429 {
             let wait = retry_after.and_then(parse_wait).unwrap_or(DEFAULT_WAIT);
             self.until = [Some(now + wait); 4];
         }
     }
 
     /// Applies a group, such as `60:error;transaction:organization:quota_exceeded`. A group without
-    /// categories applies to all categories.
-    fn apply_group(&mut self, group: &str, now: Instant) {
+    /// categories applies to all categories. Returns whether the group can be read.
+    fn apply_group(&mut self, group: &str, now: Instant) -> bool {
         let mut parts = group.trim().split(':');
         let Some(wait) = parts.next().and_then(parse_wait) else {
-            return;
+            return false;
         };
         let until = Some(now + wait);
         let categories = parts.next().unwrap_or_default();
@@ -66,6 +65,7 @@ impl RateLimits {
                 _ => {}
             }
         }
+        true
     }
 }
 
@@ -118,5 +118,22 @@ mod tests {
         assert!(!limits.allow(Category::Error, later) && !limits.allow(Category::Other, later));
         limits.update(200, Some("7"), None, later);
         assert!(limits.allow(Category::Error, now + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn refusal_without_readable_limits_is_a_limit() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(8);
+        for header in ["", "nonsense", ":error:key"] {
+            let mut limits = RateLimits::default();
+            limits.update(429, Some("9"), Some(header), now);
+            assert!(!limits.allow(Category::Error, later), "{header}");
+            limits = RateLimits::default();
+            limits.update(200, Some("9"), Some(header), now);
+            assert!(limits.allow(Category::Error, now), "{header}");
+        }
+        let mut limits = RateLimits::default();
+        limits.update(429, Some("9"), Some("60:attachment:key"), now);
+        assert!(limits.allow(Category::Error, now));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     char_stats::CharStats,
     commands,
     context_tracker::ContextTracker,
-    credential,
+    credential, form_data,
     json_strings::JsonStrings,
     key_rules::{KeyDecision, Origin},
     matches::{Match, Matches, Rule},
@@ -25,6 +25,7 @@ use crate::{
     scan::{self, Survey},
     scan_cost, sql_inserts,
     value_end::ValueSpan,
+    version_label,
     xml_elements::Elements,
 };
 
@@ -153,6 +154,11 @@ impl Policy {
         let mut matches = Matches::new();
         let wanted = self.rules.enabled_detectors;
         let stats = scan::detect(text.as_bytes(), survey, wanted, &mut matches);
+        if let [found] = &*matches
+            && key.is_some_and(|key| is_version(key, text, found))
+        {
+            return false;
+        }
         if !matches.is_empty() || stats.may_have_keys() || self.has_paths_into(text) {
             self.complete(key, text, stats, &mut matches);
         }
@@ -269,6 +275,16 @@ impl Policy {
                 continue;
             }
             let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
+            if let Some((name, name_end)) = assigned_name.filter(|(_, end)| *end > hidden_end)
+                && form_data::has_attribute_at(bytes, pair.name_start)
+                && let Some(found) = self.rule(text, name)
+                && let Some((start, end)) = form_data::value(bytes, name_end)
+                && let Some(found) = found.match_in(text, start, end)
+            {
+                matches.push(found);
+                (hidden_end, is_hidden_header) = (end, false);
+                continue;
+            }
             let Some(found) = self.rule_of_pair(text, &mut pair, name) else {
                 continue;
             };
@@ -459,6 +475,14 @@ impl Policy {
             Rule::Key { rule, .. } => &self.rules.rule_states[rule],
         }
     }
+}
+
+/// Returns whether a match is the whole text, and is a version because of its key:
+/// `app_version="1.2.3.4"`.
+fn is_version(key: &str, text: &str, found: &Match) -> bool {
+    found.rule == Rule::Detector(Detector::Ipv4)
+        && text.trim_matches('"').len() == found.end - found.start
+        && version_label::is_key_of_version(key)
 }
 
 /// Returns whether the value of a key may be a number in several groups, such as a phone number.

@@ -20,6 +20,7 @@ mod harmless_numbers;
 mod key_corpus;
 mod key_spellings;
 mod keys;
+mod program_output;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;
 mod repository_texts;

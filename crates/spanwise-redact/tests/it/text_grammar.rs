@@ -32,7 +32,7 @@ fn check_with(policy: &Policy, cases: &[&str]) {
 }
 
 #[track_caller]
-fn check(cases: &[&str]) {
+pub(crate) fn check(cases: &[&str]) {
     check_with(&Policy::secrets(), cases);
     check_with(&Policy::secrets_and_pii(), cases);
 }

@@ -200,9 +200,8 @@ fn masked_value_is_not_redacted_again() {
     assert!(shown.starts_with("***") && shown.len() == 7, "{shown}");
 }
 
-#[test]
-fn attachment_without_secrets_is_unchanged() {
-    const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe";
+/// Returns the body of the envelope with this attachment.
+fn sent_attachment(buffer: Vec<u8>) -> Vec<u8> {
     let receiver = Receiver::start();
     let (_layer, guard) = redacting(crate::support::builder(&receiver))
         .build()
@@ -214,14 +213,28 @@ fn attachment_without_secrets_is_unchanged() {
     Hub::run(hub, || {
         Hub::current().configure_scope(|scope| {
             scope.add_attachment(protocol::Attachment {
-                buffer: PICTURE.to_vec(),
+                buffer,
                 filename: "screen.png".to_owned(),
                 ..protocol::Attachment::default()
             });
         });
-        sentry_core::capture_message("with a picture", sentry_core::Level::Error);
+        sentry_core::capture_message("with an attachment", sentry_core::Level::Error);
     });
     guard.shutdown(std::time::Duration::from_secs(60));
-    let body = receiver.bodies().remove(0);
+    receiver.bodies().remove(0)
+}
+
+#[test]
+fn attachment_without_secrets_is_unchanged() {
+    const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe";
+    let body = sent_attachment(PICTURE.to_vec());
     assert!(body.windows(PICTURE.len()).any(|bytes| bytes == PICTURE));
+}
+
+#[test]
+fn long_attachment_is_cut() {
+    let text = "line\n".repeat(20_000) + "the end";
+    let body = String::from_utf8(sent_attachment(text.into_bytes())).unwrap();
+    assert!(body.contains("line\n[REDACTED]"), "{} bytes", body.len());
+    assert!(!body.contains("the end") && body.len() < 70_000);
 }

@@ -1,4 +1,4 @@
-//! Warnings at the start about a server without TLS and about the wrong proxy.
+//! Warnings at the start about a server without TLS and about the wrong proxy, and errors.
 
 use spanwise_core::{Fault, SelfReport};
 use spanwise_sentry::Sentry;
@@ -99,5 +99,21 @@ fn http_proxy_used_for_https_warns() {
         &[("HTTP_PROXY", proxy), ("NO_PROXY", "o1.example.com")],
     ] {
         assert_eq!(stderr(fine), "", "{fine:?}");
+    }
+}
+
+#[test]
+fn refused_static_tag_is_explained() {
+    for (tag, value) in [("region", ""), ("sentry:x", "1"), ("release", "1")] {
+        let builder = Sentry::builder("https://public@localhost/1".parse().unwrap());
+        let error = builder.static_tag(tag, value).build().unwrap_err();
+        let expected =
+            format!("`{tag}` is not a tag that Sentry accepts: write a name of 1 to 32 ");
+        let text = error.to_string();
+        assert!(text.starts_with(&expected), "{text}");
+        assert!(
+            text.ends_with("`sentry:…`, and a value that is not empty"),
+            "{text}"
+        );
     }
 }
