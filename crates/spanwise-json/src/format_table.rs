@@ -51,6 +51,9 @@ pub(crate) struct FormatTable {
     /// The keys that the receiver requires: they are neither renamed nor omitted.
     pub(crate) required: &'static [&'static str],
     pub(crate) process: ProcessKeys,
+    /// The key of the member with the name of the service, if it is the dimension of metrics.
+    /// `None` if options omit the member.
+    pub(crate) dimension: Option<&'static str>,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
     /// Further keys, as lines spell them. A field has one of them only if an option renames the
