@@ -390,12 +390,22 @@ pub(crate) fn text(value: &str) -> Option<Vec<u8>> {
 
 pub(crate) fn target(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let is_shown = inputs.options.target;
-    is_shown.then(|| text(&limit_name(inputs.target))).flatten()
+    is_shown.then(|| module(inputs)).flatten()
+}
+
+/// The target, whether or not lines show it. In a source location, it has the place of a function.
+pub(crate) fn module(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(&limit_name(inputs.target))
 }
 
 pub(crate) fn file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
-    let file = inputs.file.filter(|_| inputs.options.source_location)?;
-    text(&limit_path(file))
+    let is_shown = inputs.options.source_location;
+    is_shown.then(|| source_file(inputs)).flatten()
+}
+
+/// The source file, whether or not lines show it.
+pub(crate) fn source_file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(&limit_path(inputs.file?))
 }
 
 pub(crate) fn line(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
