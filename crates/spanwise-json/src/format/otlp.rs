@@ -6,7 +6,7 @@
 
 use crate::{
     builder::Options,
-    conversion::{kind_of, unquoted},
+    conversion::{is_int64, kind_of, unquoted},
     escape,
     format::{TRUNCATED, json},
     format_table::{
@@ -425,11 +425,6 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
 
 /// The maximum depth of nested values. It bounds the recursion here and in receivers.
 const MAX_DEPTH: usize = 64;
-
-fn is_int64(digits: &[u8]) -> bool {
-    let text = || std::str::from_utf8(digits).unwrap_or_default();
-    digits.len() < 19 || text().parse::<i64>().is_ok()
-}
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,33 @@ macro_rules! check_value {
 }
 
 #[test]
+fn number_of_64_bits_suits_a_reader_of_63() {
+    let shown = |format: Format| {
+        let log = || {
+            info!(
+                a = u64::MAX,
+                file.size = i64::MAX as u64 + 1,
+                b = i64::MAX as u64
+            )
+        };
+        lines(|layer| layer.format(format), log).only()
+    };
+    let json = shown(Format::Json);
+    assert_eq!(json["a"], u64::MAX);
+    assert_eq!(json["file.size"], i64::MAX as u64 + 1);
+    let gelf = shown(Format::Gelf);
+    assert_eq!(gelf["_a.text"], u64::MAX.to_string());
+    assert_eq!(gelf["_file.size.text"], "9223372036854775808");
+    assert_eq!(gelf["_b"], i64::MAX);
+    assert_eq!(gelf.get("_a"), None);
+    // Elasticsearch refuses a document with such a number in a leaf.
+    let ecs = shown(Format::Ecs);
+    assert_eq!(ecs["numeric_labels.a"], u64::MAX);
+    assert_eq!(ecs["numeric_labels.file_size"], i64::MAX as u64 + 1);
+    assert_eq!(ecs.get("file.size"), None);
+}
+
+#[test]
 fn integers_past_64_bits_are_strings() {
     assert_eq!(check_value!(u64::MAX), json!(u64::MAX));
     assert_eq!(check_value!(i64::MIN), json!(i64::MIN));
