@@ -257,7 +257,7 @@ impl LineTemplate {
         let verdicts = options.redact.verdicts(name);
         let role = |verdict: KeyVerdict| match verdict {
             _ if is_message && options.message => Role::Message,
-            _ if !shown => Role::Omitted,
+            _ if is_message || !shown => Role::Omitted,
             KeyVerdict::Pass => Role::Field,
             KeyVerdict::Text => Role::ScannedText,
             KeyVerdict::Trust => Role::Trusted,
