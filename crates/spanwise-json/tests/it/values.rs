@@ -221,6 +221,31 @@ fn raw_json_neither_breaks_line_nor_repeats_key() {
 }
 
 #[test]
+fn raw_json_has_no_half_of_a_surrogate_pair() {
+    for (json, expected) in [
+        (r#"["\ud83d\ude80"]"#, r#"["\ud83d\ude80"]"#),
+        (r#"["\ud83d"]"#, r#"["\ufffd"]"#),
+        (r#"["\uDE80\uD83D\uDE80"]"#, r#"["\ufffd\uD83D\uDE80"]"#),
+        (
+            r#"["\ud83d\ud83d\ude80\ud83d"]"#,
+            r#"["\ufffd\ud83d\ude80\ufffd"]"#,
+        ),
+        (
+            r#"["\\ud83d\u0041\ud83d\n"]"#,
+            r#"["\\ud83d\u0041\ufffd\n"]"#,
+        ),
+        (r#"{"\ud83d":1,"\ufffd":2}"#, r#"{"\ufffd":2}"#),
+    ] {
+        let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        let shown = lines(default, || info!(body = %as_json(&raw), "got"));
+        let body = format!("\"body\":{expected}}}\n");
+        assert!(shown.text().ends_with(&body), "{}", shown.text());
+        // serde_json refuses a half of a pair.
+        let _ = shown.only();
+    }
+}
+
+#[test]
 fn repeated_keys_keep_the_last_at_any_depth() {
     for (json, expected) in [
         (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
