@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 use serde_core::Serialize;
 use spanwise_core::internal::nested_json;
 
-use crate::{json_lexer::string_end, work};
+use crate::{
+    json_lexer::{MAX_DEPTH, nesting_depth, string_end},
+    work,
+};
 
 /// Shows `value` as nested JSON in the sinks of spanwise, and as compact JSON text in other layers.
 ///
@@ -21,8 +24,9 @@ use crate::{json_lexer::string_end, work};
 ///
 /// A value that fails to serialize becomes a string with the error. If an object repeats a key, its
 /// last member with this key is kept. Half of a surrogate pair becomes U+FFFD. Within other text
-/// (`"items: {json}"`), the JSON is text. JSON longer than 1 MiB becomes a string: its first 1 MiB,
-/// and `<cut: the JSON is longer than 1 MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
+/// (`"items: {json}"`), the JSON is text. So is JSON with more than 64 levels of nesting, because
+/// readers refuse deep lines. JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut:
+/// the JSON is longer than 1 MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
 /// [`max_field`](crate::JsonLayer::max_field), and shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
@@ -43,6 +47,7 @@ impl<T: Serialize + ?Sized> fmt::Display for AsJson<'_, T> {
                 f.write_str(&text)?;
                 f.write_str(nested_json::end())
             }
+            Ok(JsonText::Deep(text)) => f.write_str(&text),
             Ok(JsonText::Truncated(text)) => write!(f, "{text}{TRUNCATION_MARK}"),
             Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
         }
@@ -59,6 +64,8 @@ impl<T: Serialize + ?Sized> fmt::Debug for AsJson<'_, T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonText {
     Complete(String),
+    /// JSON that is nested deeper than [`MAX_DEPTH`].
+    Deep(String),
     /// The start of longer JSON.
     Truncated(String),
 }
@@ -89,9 +96,11 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serd
     }
     outcome?;
     let text = without_lone_surrogates(strip_whitespace(text));
-    Ok(JsonText::Complete(
-        without_repeated_keys(&text).unwrap_or(text),
-    ))
+    let text = without_repeated_keys(&text).unwrap_or(text);
+    Ok(match nesting_depth(text.as_bytes()) > MAX_DEPTH {
+        true => JsonText::Deep(text),
+        false => JsonText::Complete(text),
+    })
 }
 
 /// Accepts bytes up to a limit, then fails, which stops the serializer.

@@ -14,7 +14,7 @@ use crate::{
         ThreadKeys, TimeText, environment, file, line, service_name, service_node, service_version,
         target, text,
     },
-    json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
+    json_lexer::{MAX_DEPTH, Member, items, members, nesting_depth, string_end, value_end},
     line_buffer::LineBuffer,
     member_keys::KeyedMembers,
     plan::quoted_key,
@@ -433,9 +433,6 @@ fn is_beyond_f64(number: &[u8]) -> bool {
     let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
     has_exponent && !parsed().is_some_and(f64::is_finite)
 }
-
-/// The maximum depth of nested values. It bounds the recursion here and in receivers.
-const MAX_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -246,6 +246,25 @@ fn raw_json_has_no_half_of_a_surrogate_pair() {
 }
 
 #[test]
+fn deep_json_is_text() {
+    let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let raw = |depth| serde_json::value::RawValue::from_string(deep(depth)).unwrap();
+    let shown = |depth| {
+        let (field, added) = (raw(depth), raw(depth));
+        let log = || info!(body = %as_json(&field), "got");
+        lines(|layer| layer.add("added", &added), log).only()
+    };
+    let nested: serde_json::Value = serde_json::from_str(&deep(64)).unwrap();
+    let line = shown(64);
+    assert_eq!((&line["body"], &line["added"]), (&nested, &nested));
+    for depth in [65, 5_000] {
+        let line = shown(depth);
+        assert_eq!(line["body"], deep(depth));
+        assert_eq!(line["added"], deep(depth));
+    }
+}
+
+#[test]
 fn repeated_keys_keep_the_last_at_any_depth() {
     for (json, expected) in [
         (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
