@@ -5,7 +5,10 @@ use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 use serde_core::Serialize;
 use spanwise_core::internal::nested_json;
 
-use crate::{json_lexer::string_end, work};
+use crate::{
+    json_lexer::{MAX_DEPTH, nesting_depth, string_end},
+    work,
+};
 
 /// Shows `value` as nested JSON in the sinks of spanwise, and as compact JSON text in other layers.
 ///
@@ -20,10 +23,11 @@ use crate::{json_lexer::string_end, work};
 /// ```
 ///
 /// A value that fails to serialize becomes a string with the error. If an object repeats a key, its
-/// last member with this key is kept. Within other text (`"items: {json}"`), the JSON is text. JSON
-/// longer than 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
-/// A [`JsonLayer`](crate::JsonLayer) also cuts it at [`max_field`](crate::JsonLayer::max_field),
-/// and shows JSON that was cut as a string.
+/// last member with this key is kept. Half of a surrogate pair becomes U+FFFD. Within other text
+/// (`"items: {json}"`), the JSON is text. So is JSON with more than 64 levels of nesting, because
+/// readers refuse deep lines. JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut:
+/// the JSON is longer than 1 MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
+/// [`max_field`](crate::JsonLayer::max_field), and shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
 }
@@ -43,6 +47,7 @@ impl<T: Serialize + ?Sized> fmt::Display for AsJson<'_, T> {
                 f.write_str(&text)?;
                 f.write_str(nested_json::end())
             }
+            Ok(JsonText::Deep(text)) => f.write_str(&text),
             Ok(JsonText::Truncated(text)) => write!(f, "{text}{TRUNCATION_MARK}"),
             Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
         }
@@ -59,6 +64,8 @@ impl<T: Serialize + ?Sized> fmt::Debug for AsJson<'_, T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonText {
     Complete(String),
+    /// JSON that is nested deeper than [`MAX_DEPTH`].
+    Deep(String),
     /// The start of longer JSON.
     Truncated(String),
 }
@@ -66,10 +73,11 @@ pub(crate) enum JsonText {
 /// [`as_json()`] writes at most this many bytes: 1 MiB.
 const MAX_JSON_LEN: usize = 1024 * 1024;
 
-/// Serializes `value` to compact JSON in which no object repeats a key.
+/// Serializes `value` to compact JSON in which no object repeats a key, and no text has half of a
+/// surrogate pair.
 ///
-/// serde_json alone does not ensure this: a `RawValue` may contain white space, and a `RawValue`,
-/// `#[serde(flatten)]` or a hand-written map may repeat a key.
+/// serde_json alone does not ensure this: a `RawValue` may contain white space and such a half, and
+/// a `RawValue`, `#[serde(flatten)]` or a hand-written map may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
     let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
@@ -87,10 +95,12 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serd
         return Ok(JsonText::Truncated(text));
     }
     outcome?;
-    let text = strip_whitespace(text);
-    Ok(JsonText::Complete(
-        without_repeated_keys(&text).unwrap_or(text),
-    ))
+    let text = without_lone_surrogates(strip_whitespace(text));
+    let text = without_repeated_keys(&text).unwrap_or(text);
+    Ok(match nesting_depth(text.as_bytes()) > MAX_DEPTH {
+        true => JsonText::Deep(text),
+        false => JsonText::Complete(text),
+    })
 }
 
 /// Accepts bytes up to a limit, then fails, which stops the serializer.
@@ -141,6 +151,46 @@ fn strip_whitespace(text: String) -> String {
     kept.extend_from_slice(&bytes[run_start..]);
     // Only ASCII was removed.
     String::from_utf8(kept).unwrap_or(text)
+}
+
+/// Replaces each escape of half a surrogate pair by that of U+FFFD, which has the same length. Some
+/// readers refuse a whole line with such a half.
+fn without_lone_surrogates(text: String) -> String {
+    if !text.contains(r"\u") {
+        return text;
+    }
+    let mut bytes = text.into_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        work::step(1);
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        let unit = |at: usize| escaped_unit(bytes.get(at..at + ESCAPE_LEN)?);
+        at += match unit(at) {
+            None => 2,
+            Some(0xD800..0xDC00) if matches!(unit(at + ESCAPE_LEN), Some(0xDC00..0xE000)) => {
+                2 * ESCAPE_LEN
+            }
+            Some(0xD800..0xE000) => {
+                bytes[at..at + ESCAPE_LEN].copy_from_slice(br"\ufffd");
+                ESCAPE_LEN
+            }
+            Some(_) => ESCAPE_LEN,
+        };
+    }
+    // Only ASCII was replaced by ASCII.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The length of `\u0000`.
+const ESCAPE_LEN: usize = 6;
+
+/// Returns the UTF-16 code unit of an escape such as `\ud83d`.
+fn escaped_unit(escape: &[u8]) -> Option<u16> {
+    let digits = std::str::from_utf8(escape.strip_prefix(br"\u")?).ok()?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// Keeps the last of an object's members with the same key. Returns `None` if no key is repeated.

@@ -128,6 +128,7 @@ pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
             escape::push_json(&mut line, &json);
             line.as_bytes().to_vec()
         }
+        Ok(JsonText::Deep(text)) => escape::quoted(&text),
         Ok(JsonText::Truncated(text)) => escape::quoted(&(text + TRUNCATION_MARK)),
         Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
     }

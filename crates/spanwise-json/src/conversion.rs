@@ -170,6 +170,9 @@ impl Conversion {
         let actual = kind_of(value);
         let mut nanos = itoa::Buffer::new();
         let (opening, value): (&[u8], Option<&[u8]>) = match self.rule {
+            Rule::Leaf(_) if actual == Kind::Integer && !is_int64(value) => {
+                (&self.openings.number, None)
+            }
             Rule::Leaf(leaf) if actual.fits(leaf) => (&self.openings.fitting, None),
             Rule::Nanos if let Some(count) = millis_to_nanos(value) => {
                 let digits = nanos.format(count).as_bytes();
@@ -276,6 +279,12 @@ impl Kind {
     pub(crate) fn fits(self, accepted: Self) -> bool {
         self == accepted || (self == Self::Integer && accepted == Self::Number)
     }
+}
+
+/// Returns whether a whole number fits in 63 bits and a sign. Many receivers read no more.
+pub(crate) fn is_int64(digits: &[u8]) -> bool {
+    let text = || std::str::from_utf8(digits).unwrap_or_default();
+    digits.len() < 19 || text().parse::<i64>().is_ok()
 }
 
 /// Converts a JSON number of milliseconds to nanoseconds. `None` if it is not a number, is

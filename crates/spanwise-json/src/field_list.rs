@@ -277,8 +277,15 @@ impl FieldList {
         let table = resolved.options.table;
         for (from, to) in &resolved.options.rename {
             let is_nested_message = from == "message" && !parts.contains(from);
+            // `only` does not hide the message, which is a field in a nested line.
+            let is_hidden = |only: &[String]| from != "message" && !only.contains(from);
             if parts.contains(&table.spell(to)) && !is_nested_message {
                 problems.push(taken(&format!("{from}>{to}"), to));
+            } else if resolved.options.include.as_deref().is_some_and(is_hidden) {
+                problems.push(format!(
+                    "`{from}>{to}`: `only` hides the field `{from}`: add `{from}` to the names of \
+                     `only`, or remove the word"
+                ));
             }
         }
         for (key, _) in self.added() {
@@ -538,6 +545,9 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
             ))
         }
         (Show(part), Omit(name)) | (Omit(name), Show(part)) if part.name() == name => Some(
+            format!("`{name}` is both shown and omitted: write one of the two"),
+        ),
+        (Only(names), Omit(name)) | (Omit(name), Only(names)) if names.contains(name) => Some(
             format!("`{name}` is both shown and omitted: write one of the two"),
         ),
         _ if first == second => Some("it is there twice: write it once".to_owned()),

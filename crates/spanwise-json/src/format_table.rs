@@ -51,6 +51,9 @@ pub(crate) struct FormatTable {
     /// The keys that the receiver requires: they are neither renamed nor omitted.
     pub(crate) required: &'static [&'static str],
     pub(crate) process: ProcessKeys,
+    /// The key of the member with the name of the service, if it is the dimension of metrics.
+    /// `None` if options omit the member.
+    pub(crate) dimension: Option<&'static str>,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
     /// Further keys, as lines spell them. A field has one of them only if an option renames the
@@ -387,12 +390,22 @@ pub(crate) fn text(value: &str) -> Option<Vec<u8>> {
 
 pub(crate) fn target(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let is_shown = inputs.options.target;
-    is_shown.then(|| text(&limit_name(inputs.target))).flatten()
+    is_shown.then(|| module(inputs)).flatten()
+}
+
+/// The target, whether or not lines show it. In a source location, it has the place of a function.
+pub(crate) fn module(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(&limit_name(inputs.target))
 }
 
 pub(crate) fn file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
-    let file = inputs.file.filter(|_| inputs.options.source_location)?;
-    text(&limit_path(file))
+    let is_shown = inputs.options.source_location;
+    is_shown.then(|| source_file(inputs)).flatten()
+}
+
+/// The source file, whether or not lines show it.
+pub(crate) fn source_file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(&limit_path(inputs.file?))
 }
 
 pub(crate) fn line(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {

@@ -122,6 +122,10 @@ fn bare_value_end(json: &[u8], start: usize) -> usize {
     }
 }
 
+/// The maximum depth of nested values. It bounds the recursion of this crate, and that of readers:
+/// serde_json, for example, refuses a line with 128 levels.
+pub(crate) const MAX_DEPTH: usize = 64;
+
 /// Returns the maximum number of objects and arrays that are inside one another.
 pub(crate) fn nesting_depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);

@@ -373,10 +373,12 @@ where
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite, context, None);
         let mut members = Vec::new();
-        members.push(b',');
-        members.extend(line_parts::message_key(&self.options));
-        members.push(b':');
-        members.extend(escape::quoted(change.message()));
+        if self.options.message {
+            members.push(b',');
+            members.extend(line_parts::message_key(&self.options));
+            members.push(b':');
+            members.extend(escape::quoted(change.message()));
+        }
         // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.*` if it shows no
         // timestamp.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();

@@ -92,7 +92,7 @@
 //! | path of a source file | 1,024 bytes; a longer one is `…` and its end |
 //! | fields of a span | 64; `truncated` does not list the others |
 //! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"`, and `spans_omitted` counts further spans |
-//! | [`as_json()`] | 1 MiB |
+//! | [`as_json()`] | 1 MiB, and 64 levels of nesting; deeper JSON is a string |
 //!
 //! A line lists the fields that these limits cut or dropped: `"truncated":["body"]`.
 //!

@@ -22,11 +22,11 @@ use crate::{
     format::{SAMPLE_RATE, json},
     format_table::{
         EventLevel, FormatTable, Kind, MessageKey, PartInputs, ProcessKeys, ThreadKeys, TimeText,
-        environment, host, process_id, service_name, service_node, service_version, target, text,
+        environment, host, process_id, service_name, service_node, service_version, source_file,
+        target,
     },
     json_lexer::members,
     line_buffer::LineBuffer,
-    name_limits::limit_path,
     rewrite::Rewrite,
 };
 
@@ -145,7 +145,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     },
     span: SPAN,
     spans: SPANS,
-    origin: &[(FILE, file), (LINE, line_number)],
+    origin: &[(FILE, source_file), (LINE, line_number)],
     thread: ThreadKeys {
         name: THREAD,
         id: THREAD_ID,
@@ -194,10 +194,6 @@ pub(crate) const TABLE: FormatTable = FormatTable {
 
 fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.by_level(["0", "1", "2", "3", "4", "5"]).into())
-}
-
-fn file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
-    text(&limit_path(inputs.file?))
 }
 
 fn line_number(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {

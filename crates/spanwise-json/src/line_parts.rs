@@ -515,6 +515,7 @@ fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> F
             always: base.thread.always && is_kept(base.thread.name),
         },
         tail: parts(&[base.tail, process].concat()),
+        dimension: base.dimension.filter(|key| is_kept(key)).map(renamed),
         constants: constants.leak(),
         ..*base
     }

@@ -257,7 +257,7 @@ impl LineTemplate {
         let verdicts = options.redact.verdicts(name);
         let role = |verdict: KeyVerdict| match verdict {
             _ if is_message && options.message => Role::Message,
-            _ if !shown => Role::Omitted,
+            _ if is_message || !shown => Role::Omitted,
             KeyVerdict::Pass => Role::Field,
             KeyVerdict::Text => Role::ScannedText,
             KeyVerdict::Trust => Role::Trusted,
@@ -337,13 +337,13 @@ impl LineTemplate {
             Layout::Flat => {
                 let is_taken_by_part = match renamed {
                     Some(_) => self.is_shown(options, key),
-                    None => self.is_taken(options, key),
+                    // The table may have another key for the field.
+                    None => self.is_taken(options, key) && self.table.known(key).is_none(),
                 };
                 is_taken_by_part
                     || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
             }
-            // Event fields have an object of their own; span fields share theirs with the span's
-            // name.
+            // Event fields have an object of their own. The object of a span has its name, too.
             Layout::Nested => {
                 !source.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
             }

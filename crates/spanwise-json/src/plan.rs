@@ -185,7 +185,11 @@ impl Plan {
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
         let has_addition = table.addition.is_some_and(|addition| {
             let mut fields = callsite.fields().iter();
-            fields.any(|field| (addition.applies)(plain_name(field.name())))
+            fields.any(|field| {
+                let name = plain_name(field.name());
+                let (name, _) = template.field_name(options, name, FieldSource::Event);
+                (addition.applies)(&name)
+            })
         });
         // The location comes after the addition and before the thread. Without either, it is part
         // of `close`.

@@ -185,6 +185,10 @@ const MAX_START_LEN: usize = 64;
 /// the program chooses are longer.
 const MAX_OPEN_LEN: usize = MAX_START_LEN - 40;
 
+/// The last second whose nanoseconds since 1970 fit in 64 bits, which is all that readers of
+/// [`Notation::EpochDigits`] accept: in the year 2554.
+const LAST_NANOS_SECOND: i64 = (u64::MAX / 1_000_000_000 - 1) as i64;
+
 impl Default for LastSecond {
     fn default() -> Self {
         Self {
@@ -236,8 +240,10 @@ impl LastSecond {
         }
         match timestamp.notation {
             Notation::Rfc3339 => self.append(&rfc3339::date_time(local)),
-            Notation::Epoch | Notation::EpochDigits => {
-                self.append(itoa::Buffer::new().format(second.max(0)).as_bytes());
+            Notation::Epoch => self.append(itoa::Buffer::new().format(second.max(0)).as_bytes()),
+            Notation::EpochDigits => {
+                let second = second.clamp(0, LAST_NANOS_SECOND);
+                self.append(itoa::Buffer::new().format(second).as_bytes());
             }
         }
         if timestamp.digits > 0 && timestamp.notation != Notation::EpochDigits {

@@ -202,6 +202,12 @@ impl<'a> Encoder<'a> {
         self.begin(field, wanted, |key| (key.role, &key.starts.text.opening))
     }
 
+    #[cold]
+    fn is_converted(&self, field: &Field) -> bool {
+        let key = self.keys.get(field.index());
+        key.is_some_and(|key| key.role == Role::Converted)
+    }
+
     /// Notes that a member of the field is written next.
     #[inline]
     fn note_member(&mut self, index: usize) {
@@ -372,6 +378,10 @@ impl<'a> Encoder<'a> {
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
+        // Receivers may read only 63 bits, which is for the conversion to decide.
+        if i64::try_from(value).is_err() && self.is_converted(field) {
+            return self.skip(field, FieldValue::U64(value));
+        }
         if self
             .begin_number(field, |key| &key.starts.integer)
             .is_some()

@@ -4,7 +4,7 @@ use crate::{
     format::json,
     format_table::{
         ErrorPart, ErrorShape, FormatTable, Known, MessageKey, PartInputs, ProcessKeys, TimeText,
-        environment, file, host, line, object, process_id, service_name, service_node,
+        environment, file, host, line, module, object, process_id, service_name, service_node,
         service_version, target, text,
     },
 };
@@ -58,6 +58,6 @@ fn source(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     object(&[
         ("file", Some(file)),
         ("line", line(inputs)),
-        ("func", text(inputs.target)),
+        ("func", module(inputs)),
     ])
 }

@@ -23,6 +23,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     reserved: &["_aws"],
     // CloudWatch reads `_aws`, and would refuse another value.
     required: &["_aws"],
+    dimension: Some("service"),
     addition: Some(Addition {
         applies: |name| name.starts_with(METRIC_PREFIX) || name == METRIC_VALUE,
         make: metrics,
@@ -64,7 +65,12 @@ fn metrics(shown: &Shown<'_>) -> Added {
     };
     let event_members = &shown.members[..shown.event_count];
     for (index, member) in event_members.iter().enumerate() {
-        let key = String::from_utf8_lossy(unquoted(member.quoted_key()));
+        let quoted = member.quoted_key();
+        if !unquoted(quoted).starts_with(METRIC_PREFIX.as_bytes()) {
+            continue;
+        }
+        // The name without the escapes of JSON.
+        let key: String = serde_json::from_slice(quoted).unwrap_or_default();
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
             continue;
         };
@@ -187,20 +193,21 @@ fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
     // text in the layer's precision and zone.
     let now = || options.clock.since_epoch();
     let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
-    let millis = seconds.max(0) * 1_000 + i64::from(nanos / 1_000_000);
+    let millis = seconds.max(0).saturating_mul(1_000);
+    let millis = millis.saturating_add(i64::from(nanos / 1_000_000));
     let service = options.service.name.as_deref().unwrap_or_default();
     let mut names = Vec::new();
     for Metric { name, unit } in metrics {
         let metric = object(&[("Name", text(name)), ("Unit", text(unit))]);
         names.push(metric.unwrap_or_default());
     }
-    let dimensions: &[u8] = match is_dimension(service) {
-        true => b"[[\"service\"]]",
-        false => b"[[]]",
-    };
+    // CloudWatch has the same rules for the name of a dimension.
+    let is_accepted = |key: &&str| is_dimension(key) && is_dimension(service);
+    let dimension = options.table.dimension.filter(is_accepted);
+    let dimensions = dimension.map(escape::quoted).unwrap_or_default();
     let metrics = object(&[
         ("Namespace", text(&namespace(service))),
-        ("Dimensions", Some(dimensions.to_vec())),
+        ("Dimensions", Some(array(&[array(&[dimensions])]))),
         ("Metrics", Some(array(&names))),
     ]);
     let description = object(&[

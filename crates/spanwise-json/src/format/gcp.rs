@@ -7,7 +7,8 @@ use crate::{
     format::json,
     format_table::{
         EventLevel, FormatTable, Kind, Known, MessageKey, PartInputs, ThreadKeys, TimeText,
-        environment, file, line, object, service_name, service_node, service_version, target, text,
+        environment, file, line, module, object, service_name, service_node, service_version,
+        source_file, target, text,
     },
 };
 
@@ -86,7 +87,7 @@ fn source_location(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     object(&[
         ("file", Some(file)),
         ("line", line),
-        ("function", text(inputs.target)),
+        ("function", module(inputs)),
     ])
 }
 
@@ -102,12 +103,12 @@ fn error_type(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
 fn report_context(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     error_type(inputs)?;
     let location = object(&[
-        ("filePath", inputs.file.and_then(text)),
+        ("filePath", source_file(inputs)),
         (
             "lineNumber",
             inputs.line.map(|line| line.to_string().into_bytes()),
         ),
-        ("functionName", text(inputs.target)),
+        ("functionName", module(inputs)),
     ]);
     object(&[("reportLocation", location)])
 }

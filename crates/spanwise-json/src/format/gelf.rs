@@ -60,7 +60,19 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         "_host",
         "_version",
         "_id",
+        "_streams",
+        // Without the underscore of a field, these are the names of Elasticsearch for the metadata
+        // of a document.
+        "__id",
+        "__ttl",
+        "__source",
+        "__all",
+        "__index",
+        "__type",
+        "__score",
     ],
+    // Graylog describes how it has received a message with these fields.
+    reserved_prefixes: &["_gl2_"],
     required: &["version", "host", "short_message"],
     process: ProcessKeys {
         host: "host",

@@ -39,6 +39,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         host: "host",
         pid: "pid",
     },
+    dimension: None,
     constants: &[],
     reserved_prefixes: &[],
     listed_names: &[],

@@ -35,8 +35,24 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("environment", environment),
         ("service_node", service_node),
     ],
-    // Logstash itself writes to these.
-    reserved: &["tags", "@metadata"],
+    reserved: &[
+        // Logstash itself writes to these.
+        "tags",
+        "@metadata",
+        // Elasticsearch refuses a document with a name that it has for metadata.
+        "_id",
+        "_index",
+        "_source",
+        "_type",
+        "_routing",
+        "_field_names",
+        "_ignored",
+        "_nested_path",
+        "_seq_no",
+        "_version",
+        "_tier",
+        "_doc_count",
+    ],
     error: ErrorShape::Members(&[
         (ErrorPart::Message, "error"),
         (ErrorPart::Stack, "stack_trace"),

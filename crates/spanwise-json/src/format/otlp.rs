@@ -6,7 +6,7 @@
 
 use crate::{
     builder::Options,
-    conversion::{kind_of, unquoted},
+    conversion::{is_int64, kind_of, unquoted},
     escape,
     format::{TRUNCATED, json},
     format_table::{
@@ -14,7 +14,7 @@ use crate::{
         ThreadKeys, TimeText, environment, file, line, service_name, service_node, service_version,
         target, text,
     },
-    json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
+    json_lexer::{MAX_DEPTH, Member, items, members, nesting_depth, string_end, value_end},
     line_buffer::LineBuffer,
     member_keys::KeyedMembers,
     plan::quoted_key,
@@ -405,6 +405,10 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
             to.push_block(b"{\"boolValue\":", 13);
             to.push_short(value);
         }
+        // Only nested JSON has such a number. Receivers refuse a line with it.
+        Kind::Number if is_beyond_f64(value) => {
+            push_all(to, &[b"{\"stringValue\":\"", value, b"\""]);
+        }
         Kind::Number => {
             to.push_block(b"{\"doubleValue\":", 15);
             to.push_short(value);
@@ -423,12 +427,11 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
     to.push_byte(b'}');
 }
 
-/// The maximum depth of nested values. It bounds the recursion here and in receivers.
-const MAX_DEPTH: usize = 64;
-
-fn is_int64(digits: &[u8]) -> bool {
-    let text = || std::str::from_utf8(digits).unwrap_or_default();
-    digits.len() < 19 || text().parse::<i64>().is_ok()
+/// Returns whether a number with an exponent is too large for a float.
+fn is_beyond_f64(number: &[u8]) -> bool {
+    let has_exponent = number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    has_exponent && !parsed().is_some_and(f64::is_finite)
 }
 
 #[cfg(test)]

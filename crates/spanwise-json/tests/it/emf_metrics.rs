@@ -1,7 +1,10 @@
 //! The metrics of an event in `emf`.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
-use spanwise_json::{Format, JsonLayer};
+use spanwise_core::Clock;
+use spanwise_json::{FieldList, Format, JsonLayer};
 use tracing::{info, info_span};
 
 use crate::support::lines;
@@ -159,6 +162,57 @@ fn service_is_dimension_and_namespace_if_it_can_be() {
     assert_eq!(without, (json!("unknown_service"), json!([[]])));
     let odd = directive(|layer| layer.service_name("café & co"));
     assert_eq!(odd, (json!("caf____co"), json!([[]])));
+}
+
+#[test]
+fn dimension_is_the_shown_key_of_the_service() {
+    for (list, key, dimensions) in [
+        ("-target", "service", json!([["service"]])),
+        ("service>svc", "svc", json!([["svc"]])),
+        ("service>dienst\u{fc}", "dienst\u{fc}", json!([[]])),
+    ] {
+        let list: FieldList = list.parse().unwrap();
+        let layer = |layer: JsonLayer| layer.format(Format::Emf).service_name("shop").fields(&list);
+        let shown = lines(layer, || info!(metric.a = 1)).only();
+        let directive = &shown["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(shown[key], "shop", "{list}");
+        assert_eq!(directive["Dimensions"], dimensions, "{list}");
+    }
+    let list: FieldList = "-service".parse().unwrap();
+    let layer = |layer: JsonLayer| layer.format(Format::Emf).service_name("shop").fields(&list);
+    let shown = lines(layer, || info!(metric.a = 1)).only();
+    let directive = &shown["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(shown["service"], Value::Null);
+    assert_eq!(directive["Dimensions"], json!([[]]));
+}
+
+#[test]
+fn metric_has_its_name_without_escapes() {
+    let shown = line(|| info!("metric.a\"b" = 1, "metric.c\u{85}d" = 2, "m"));
+    assert_eq!(metrics(&shown), [("a\"b", "None")]);
+    assert_eq!(shown["a\"b"], 1);
+    // CloudWatch accepts only ASCII.
+    assert_eq!(shown["metric.c\u{85}d"], 2);
+}
+
+#[test]
+fn field_that_is_renamed_to_a_metric_is_one() {
+    let rename = |layer: JsonLayer| layer.format(Format::Emf).rename("took", "metric.took_ms");
+    let shown = lines(rename, || info!(took = 5, "m")).only();
+    assert_eq!(metrics(&shown), [("took_ms", "Milliseconds")]);
+    assert_eq!(shown["took_ms"], 5);
+    let rename = |layer: JsonLayer| layer.format(Format::Emf).rename("metric.took_ms", "took");
+    let shown = lines(rename, || info!(metric.took_ms = 5, "m")).only();
+    assert_eq!(shown["took"], 5);
+    assert_eq!(shown["_aws"], Value::Null);
+}
+
+#[test]
+fn time_of_a_metric_does_not_overflow() {
+    let far = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::MAX / 2 - 1);
+    let layer = |layer: JsonLayer| layer.format(Format::Emf).clock(Clock::manual(far));
+    let shown = lines(layer, || info!(metric.a = 1)).only();
+    assert_eq!(shown["_aws"]["Timestamp"], i64::MAX);
 }
 
 #[test]

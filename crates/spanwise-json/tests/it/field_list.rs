@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use spanwise_core::{Fault, SelfReport};
-use spanwise_json::{FieldList, Format, JsonLayer};
+use spanwise_json::{FieldList, Format, JsonLayer, SpanEvents};
 use tracing::{info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -75,6 +75,8 @@ fn wrong_words_are_all_reported() {
         ("x=1,x=2", "`x=…`: `x=…` has the same key"),
         ("-a,a>b", "both omitted and renamed"),
         ("+thread,-thread", "both shown and omitted"),
+        ("only=a|b,-b", "`-b`: `b` is both shown and omitted"),
+        ("-b,only=a|b", "`only=a|b`: `b` is both shown and omitted"),
         ("-a,-a", "it is there twice"),
         ("only=a,only=b", "`only` is there twice"),
         ("@millis,@nanos", "`@millis` is there too"),
@@ -132,6 +134,49 @@ fn parts_and_fields_are_omitted_by_name() {
     let mut keys = keys.map(str::to_owned).to_vec();
     keys.sort();
     assert_eq!(shown, keys);
+}
+
+#[test]
+fn message_is_omitted_by_its_key_in_the_format() {
+    for (format, key) in [
+        (Format::Logfmt, "msg"),
+        (
+            Format::custom("acme").message("text").build().unwrap(),
+            "text",
+        ),
+    ] {
+        for words in [format!("-{key}"), "-message".to_owned()] {
+            assert_eq!(problems(&format, &words), "");
+            let shown = text(&format, &words, log);
+            assert!(!shown.contains("created"), "{words}: {shown}");
+            assert!(shown.contains("42"), "{words}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn line_about_a_span_has_no_omitted_message() {
+    for format in [Format::Json, Format::JsonNested] {
+        let set = |layer: JsonLayer| {
+            let layer = layer.format(format).span_events(SpanEvents::NEW);
+            layer.fields(&list("-message"))
+        };
+        let shown = lines(set, || drop(info_span!("s", a = 1))).text();
+        assert!(shown.contains("\"a\":1"), "{shown}");
+        assert!(!shown.contains("new"), "{shown}");
+    }
+}
+
+#[test]
+fn renamed_field_must_not_be_hidden() {
+    let found = problems(&Format::Json, "only=order,order_id>order");
+    let expected = "`order_id>order`: `only` hides the field `order_id`";
+    assert!(found.starts_with(expected), "{found}");
+    let words = "only=order_id,order_id>order,level>severity";
+    assert_eq!(problems(&Format::Json, words), "");
+    assert_eq!(line(&Format::Json, words, log)["order"], 42);
+    let words = "only=order_id,message>text";
+    assert_eq!(problems(&Format::JsonNested, words), "");
 }
 
 #[test]

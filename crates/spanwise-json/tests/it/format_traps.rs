@@ -71,12 +71,32 @@ fn gelf_has_only_text_and_numbers() {
 #[test]
 fn gelf_moves_names_that_graylog_drops() {
     let shown = line(Format::Gelf, || {
-        info!(source = "a", level = 1, id = "b", "m")
+        info!(
+            source = "a",
+            level = 1,
+            id = "b",
+            _id = "c",
+            gl2_source_node = "d",
+            "m"
+        );
     });
     assert_eq!(shown["level"], 6);
     assert_eq!(shown["_fields.level"], 1);
     assert_eq!(shown["_fields.source"], "a");
     assert_eq!(shown["_fields.id"], "b");
+    // Graylog removes one underscore, and then refuses `_id`.
+    assert_eq!(shown["__id"], Value::Null);
+    assert_eq!(shown["_fields._id"], "c");
+    assert_eq!(shown["_fields.gl2_source_node"], "d");
+}
+
+#[test]
+fn logstash_moves_names_of_metadata() {
+    let shown = line(Format::Logstash, || info!(_id = "a", tags = "b", id = "c"));
+    assert_eq!(shown["_id"], Value::Null);
+    assert_eq!(shown["fields._id"], "a");
+    assert_eq!(shown["fields.tags"], "b");
+    assert_eq!(shown["id"], "c");
 }
 
 #[test]

@@ -516,3 +516,23 @@ fn bytes_of_a_nested_span_are_cut() {
     assert_eq!(line["span"]["short"], json!([255, 255]));
     assert_eq!(line["truncated"], json!(["long"]));
 }
+
+#[test]
+fn names_in_a_source_location_are_limited() {
+    let (target, file) = ("t".repeat(5_000), "f".repeat(5_000));
+    for format in [Format::Gcp, Format::Bunyan] {
+        let shown = lines(
+            |layer| layer.format(format.clone()).with_source_location(),
+            || {
+                let mut record = log::Record::builder();
+                record.level(log::Level::Error).target(&target);
+                record.file(Some(&file)).line(Some(1));
+                tracing_log::format_trace(&record.args(format_args!("m")).build()).unwrap();
+            },
+        );
+        let text = shown.text();
+        assert!(text.contains("ttt…"), "{format}: {text}");
+        // Two paths of 1,024 bytes, three names of 256 bytes, and the rest of the line.
+        assert!(text.len() < 3_500, "{format}: {}", text.len());
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use spanwise_core::Clock;
-use spanwise_json::Timestamp;
+use spanwise_json::{Format, Timestamp};
 use tracing::info;
 
 use crate::support::lines;
@@ -58,4 +58,22 @@ fn clock_outside_the_calendar_has_a_timestamp() {
     check(seconds, 951_782_400_000_000_000, "2000-02-29T00:00:00Z");
     let far = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
     check_at(seconds, far, "9999-12-31T00:00:00Z");
+}
+
+#[test]
+fn nanoseconds_since_1970_fit_in_64_bits() {
+    for (seconds, expected) in [
+        (18_446_744_072, "18446744072000000000"),
+        (18_446_744_074, "18446744072000000000"),
+        (u64::MAX / 2 - 1, "18446744072000000000"),
+    ] {
+        let clock = Clock::manual(UNIX_EPOCH + Duration::from_secs(seconds));
+        let shown = lines(
+            |layer| layer.clock(clock).format(Format::Otlp),
+            || info!("m"),
+        )
+        .only();
+        let record = &shown["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+        assert_eq!(record["timeUnixNano"], expected);
+    }
 }

@@ -16,6 +16,33 @@ macro_rules! check_value {
 }
 
 #[test]
+fn number_of_64_bits_suits_a_reader_of_63() {
+    let shown = |format: Format| {
+        let log = || {
+            info!(
+                a = u64::MAX,
+                file.size = i64::MAX as u64 + 1,
+                b = i64::MAX as u64
+            )
+        };
+        lines(|layer| layer.format(format), log).only()
+    };
+    let json = shown(Format::Json);
+    assert_eq!(json["a"], u64::MAX);
+    assert_eq!(json["file.size"], i64::MAX as u64 + 1);
+    let gelf = shown(Format::Gelf);
+    assert_eq!(gelf["_a.text"], u64::MAX.to_string());
+    assert_eq!(gelf["_file.size.text"], "9223372036854775808");
+    assert_eq!(gelf["_b"], i64::MAX);
+    assert_eq!(gelf.get("_a"), None);
+    // Elasticsearch refuses a document with such a number in a leaf.
+    let ecs = shown(Format::Ecs);
+    assert_eq!(ecs["numeric_labels.a"], u64::MAX);
+    assert_eq!(ecs["numeric_labels.file_size"], i64::MAX as u64 + 1);
+    assert_eq!(ecs.get("file.size"), None);
+}
+
+#[test]
 fn integers_past_64_bits_are_strings() {
     assert_eq!(check_value!(u64::MAX), json!(u64::MAX));
     assert_eq!(check_value!(i64::MIN), json!(i64::MIN));
@@ -191,6 +218,50 @@ fn raw_json_neither_breaks_line_nor_repeats_key() {
         "{}",
         line.text()
     );
+}
+
+#[test]
+fn raw_json_has_no_half_of_a_surrogate_pair() {
+    for (json, expected) in [
+        (r#"["\ud83d\ude80"]"#, r#"["\ud83d\ude80"]"#),
+        (r#"["\ud83d"]"#, r#"["\ufffd"]"#),
+        (r#"["\uDE80\uD83D\uDE80"]"#, r#"["\ufffd\uD83D\uDE80"]"#),
+        (
+            r#"["\ud83d\ud83d\ude80\ud83d"]"#,
+            r#"["\ufffd\ud83d\ude80\ufffd"]"#,
+        ),
+        (
+            r#"["\\ud83d\u0041\ud83d\n"]"#,
+            r#"["\\ud83d\u0041\ufffd\n"]"#,
+        ),
+        (r#"{"\ud83d":1,"\ufffd":2}"#, r#"{"\ufffd":2}"#),
+    ] {
+        let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        let shown = lines(default, || info!(body = %as_json(&raw), "got"));
+        let body = format!("\"body\":{expected}}}\n");
+        assert!(shown.text().ends_with(&body), "{}", shown.text());
+        // serde_json refuses a half of a pair.
+        let _ = shown.only();
+    }
+}
+
+#[test]
+fn deep_json_is_text() {
+    let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let raw = |depth| serde_json::value::RawValue::from_string(deep(depth)).unwrap();
+    let shown = |depth| {
+        let (field, added) = (raw(depth), raw(depth));
+        let log = || info!(body = %as_json(&field), "got");
+        lines(|layer| layer.add("added", &added), log).only()
+    };
+    let nested: serde_json::Value = serde_json::from_str(&deep(64)).unwrap();
+    let line = shown(64);
+    assert_eq!((&line["body"], &line["added"]), (&nested, &nested));
+    for depth in [65, 5_000] {
+        let line = shown(depth);
+        assert_eq!(line["body"], deep(depth));
+        assert_eq!(line["added"], deep(depth));
+    }
 }
 
 #[test]

@@ -190,6 +190,16 @@ impl Visit for Reader<'_> {
         self.add(field, format_args!("{value}"), number);
     }
 
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        let number = ValueKind::Number(value as f64);
+        self.add(field, format_args!("{value}"), number);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        let number = ValueKind::Number(value as f64);
+        self.add(field, format_args!("{value}"), number);
+    }
+
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let backtrace = errors::short_backtrace(value).map(|backtrace| {
             let backtrace = panic_safe::truncate_at(&backtrace, MAX_VALUE_LEN);

@@ -175,6 +175,8 @@ fn numbers_with_a_unit_are_durations() {
     info!(target: "shop", duration_ms = 0.679, wait_s = 134, lock_us = 12_u64, "done");
     info!(target: "shop", bytes_per_s = 900, note_ms = "soon", skew_ms = -3, "done");
     info!(target: "shop", wait = 1, wait_ms = 2, "done");
+    // The type of `Duration::as_millis`.
+    info!(target: "shop", took_ms = 5_u128, lag_ms = 7_i128, "done");
     let text = lines.text();
     let shown: Vec<&str> = text
         .lines()
@@ -186,6 +188,7 @@ fn numbers_with_a_unit_are_durations() {
             " done duration=679µs wait=2m14s lock=12µs",
             " done bytes_per_s=900 note_ms=soon skew_ms=-3",
             " done wait=1 wait_ms=2",
+            " done took=5ms lag=7ms",
         ]
         .map(str::trim_start)
     );
