@@ -13,6 +13,7 @@ use spanwise_core::{
     internal::{
         Counter, LayerId, ShardedCounter, SpanTable,
         consistent_sampling::{SampleRng, Threshold},
+        forks,
         sync::{Mutex, RwLock},
     },
 };
@@ -128,6 +129,7 @@ impl SinkState {
     }
 
     pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
+        let _no_fork = forks::defer();
         let mut callsites = self.callsites.write();
         callsites.push(callsite);
         // Less than 2³⁰, because the two high bits of a `RecordTag` are flags. No program has as
@@ -136,6 +138,7 @@ impl SinkState {
     }
 
     pub(crate) fn callsite(&self, number: u32) -> Option<&'static Metadata<'static>> {
+        let _no_fork = forks::defer();
         let callsites = self.callsites.read();
         callsites.get(number as usize).copied()
     }

@@ -14,10 +14,7 @@ use std::{
 
 use spanwise_core::{
     Fault,
-    internal::{
-        SpanValue,
-        sync::{Mutex, MutexGuard},
-    },
+    internal::{SpanValue, forks::ForkAwareMutex, sync::MutexGuard},
 };
 use tracing_core::{Level, span::Id};
 
@@ -49,7 +46,7 @@ pub(crate) struct Unit {
     /// [`SpanValue`].
     closed_spans: AtomicU32,
     /// The state, locked only while a line is copied, never while one is formatted or written.
-    state: Mutex<State>,
+    state: ForkAwareMutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -137,7 +134,7 @@ impl Unit {
             has_expired: AtomicBool::new(false),
             passes_through: AtomicBool::new(false),
             closed_spans: AtomicU32::new(0),
-            state: Mutex::default(),
+            state: ForkAwareMutex::default(),
         })
     }
 
@@ -279,7 +276,9 @@ impl Unit {
     /// Ends the unit, and drops its buffer.
     pub(crate) fn end(&self) {
         self.clear_dump_request();
-        let mut state = self.state();
+        let Some(mut state) = self.state() else {
+            return;
+        };
         state.phase = Phase::Ended;
         let Some(trigger) = state.suppressed_trigger else {
             self.discard(&mut state, DiscardReason::UnitEnded);
@@ -300,7 +299,7 @@ impl Unit {
 
     /// Returns whether a dump would write nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.state().is_empty()
+        self.state().is_none_or(|state| state.is_empty())
     }
 
     /// Drops the buffer, counts its records, and returns their number.
@@ -318,8 +317,10 @@ impl Unit {
         records
     }
 
+    /// Locks the state. Returns `None` in a forked child that cannot use the state: see
+    /// [`ForkAwareMutex`].
     #[inline]
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
         self.state.lock()
     }
 }

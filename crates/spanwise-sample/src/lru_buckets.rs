@@ -15,7 +15,7 @@ use std::{
 };
 
 use spanwise_core::internal::{
-    LinkedSlots, SampleDecision as Decision, SlotId, SlotList, sync::Mutex,
+    LinkedSlots, SampleDecision as Decision, SlotId, SlotList, forks::ForkAwareMutex,
 };
 
 use crate::limiter::RateLimiter;
@@ -25,8 +25,9 @@ use crate::limiter::RateLimiter;
 #[derive(Debug)]
 pub(crate) struct LruBuckets {
     random: RandomState,
-    shards: [Mutex<LruShard>; SHARDS],
-    /// The shared bucket for values that replaced a value in use.
+    shards: [ForkAwareMutex<LruShard>; SHARDS],
+    /// The shared bucket for values that replaced a value in use, and for those of a shard that a
+    /// forked child cannot use.
     overflow: AtomicU64,
 }
 
@@ -51,7 +52,9 @@ impl LruBuckets {
     pub(crate) fn take_token(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
         // Middle bits, because the hash table uses the bits at both ends.
         let shard_index = (key >> 32) as usize % SHARDS;
-        let mut shard = self.shards[shard_index].lock();
+        let Some(mut shard) = self.shards[shard_index].lock() else {
+            return limit.take_shared_token(&self.overflow, now);
+        };
         let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
             Origin::Own => limit.take_token(bucket, now),
@@ -65,7 +68,9 @@ impl LruBuckets {
     #[cfg(test)]
     fn len(&self) -> usize {
         let shards = self.shards.iter();
-        shards.map(|shard| shard.lock().entries.slots()).sum()
+        shards
+            .map(|shard| shard.lock().unwrap().entries.slots())
+            .sum()
     }
 }
 
@@ -73,7 +78,7 @@ impl Default for LruBuckets {
     fn default() -> Self {
         Self {
             random: RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: std::array::from_fn(|_| ForkAwareMutex::default()),
             overflow: AtomicU64::new(0),
         }
     }
@@ -280,7 +285,7 @@ mod tests {
         }
         assert_eq!(buckets.len(), MAX_KEYS);
         for shard in &buckets.shards {
-            let shard = shard.lock();
+            let shard = shard.lock().unwrap();
             assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
             // A table of 4,096 slots keeps an eighth of them empty.
             assert!(shard.slot_by_key.capacity() <= 3584);

@@ -34,7 +34,7 @@ impl FromStr for SamplerBuilder {
         let mut previous = "";
         for word in text.split(',').map(str::trim) {
             match parse(word, previous) {
-                Ok((matcher, _)) if rules.iter().any(|(other, _)| *other == matcher) => {
+                Ok((matcher, _)) if rules.iter().any(|(other, _)| repeats(&matcher, other)) => {
                     problems.push(format!(
                         "`{word}`: `{matcher}` is there twice: write it once"
                     ));
@@ -58,6 +58,16 @@ impl FromStr for SamplerBuilder {
                 builder.rule(matcher, limit)
             }))
     }
+}
+
+/// Returns whether two matchers without conditions on values match the same events. In a target, a
+/// hyphen also matches an underscore.
+fn repeats(matcher: &EventMatcher, other: &EventMatcher) -> bool {
+    let target = |matcher: &EventMatcher| {
+        let target = matcher.target.as_ref();
+        target.map(|target| target.as_str().replace('-', "_"))
+    };
+    matcher.level == other.level && target(matcher) == target(other)
 }
 
 impl TextSetting for Sampler {}
@@ -210,7 +220,8 @@ fn parse_percentage(text: &str) -> Option<f64> {
 
 /// Parses `5/s`, `5/s/20`, `5/s/20@tenant_id`.
 fn parse_rate(text: &str) -> Result<Limit, String> {
-    let (text, key) = match text.split_once('@') {
+    let text_and_key = text.split_once('@');
+    let (text, key) = match text_and_key.map(|(text, key)| (text, key.trim())) {
         Some((_, "")) => {
             return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
         }

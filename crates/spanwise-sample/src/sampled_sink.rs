@@ -18,7 +18,7 @@ use spanwise_core::{
     Fault, SelfReport,
     internal::{
         CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
-        TraceCache, sync::Mutex,
+        TraceCache, forks::PerProcess, sync::Mutex,
     },
 };
 use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
@@ -44,13 +44,23 @@ pub(crate) struct SampledSink {
     report: Mutex<SelfReport>,
     pub(crate) kept: ShardedCounter,
     pub(crate) sampled_out: ShardedCounter,
+    /// The suppressed events of this process. A forked child starts without any, because its parent
+    /// reports the earlier ones.
+    suppressed: PerProcess<SuppressedEvents>,
+    /// The time at which the next pending summary is due. In a child, it may be that of its parent.
+    next_due: AtomicU64,
+}
+
+/// Counts of the suppressed events of one process.
+#[derive(Debug, Default)]
+struct SuppressedEvents {
+    /// The events that this process inherited. They count only in the totals.
+    inherited: u64,
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
     /// Callsites with a pending summary, and the time at which the summary is due.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
-    /// The time at which the next pending summary is due.
-    next_due: AtomicU64,
 }
 
 /// Counts of the suppressed events of one callsite. Only the first suppressed event of a period
@@ -106,9 +116,7 @@ impl SampledSink {
             report: Mutex::default(),
             kept: ShardedCounter::default(),
             sampled_out: ShardedCounter::default(),
-            represented: AtomicU64::new(0),
-            callsites: CallsitePlans::default(),
-            pending: Mutex::default(),
+            suppressed: PerProcess::new(SuppressedEvents::default()),
             next_due: AtomicU64::new(NEVER),
         }
     }
@@ -135,13 +143,14 @@ impl SampledSink {
     /// Counts a suppressed event. Its summary is due at `due`.
     #[inline]
     pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, due: u64) {
-        let counts = self.callsite(callsite);
+        let events = self.suppressed();
+        let counts = events.callsite(callsite);
         counts.last.store(now, Ordering::Relaxed);
         counts.suppressed.fetch_add(1, Ordering::AcqRel);
         // `settle` resets `due` before it reads the count. So if it does not count this event,
         // `due` is already reset here.
         if counts.due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
-            self.schedule_summary(callsite, counts, now, due);
+            self.schedule_summary(callsite, &events.pending, counts, now, due);
         }
     }
 
@@ -151,6 +160,7 @@ impl SampledSink {
     fn schedule_summary(
         &self,
         callsite: &'static Metadata<'static>,
+        pending: &Mutex<Vec<(&'static Metadata<'static>, u64)>>,
         counts: &CallsiteSuppression,
         now: u64,
         due: u64,
@@ -166,11 +176,11 @@ impl SampledSink {
             unreported.first = now;
         }
         match unreported.pending_due {
-            None => self.pending.lock().push((callsite, due)),
+            None => pending.lock().push((callsite, due)),
             // The pending summary would wait for `emit_summaries`, because its rule keeps no event.
             // But another rule suppressed the current event, so the summary becomes due at `due`.
             Some(ON_FLUSH) if due < ON_FLUSH => {
-                let mut pending = self.pending.lock();
+                let mut pending = pending.lock();
                 let of_callsite = pending
                     .iter_mut()
                     .filter(|(pending, _)| ptr::eq(*pending, callsite));
@@ -188,9 +198,10 @@ impl SampledSink {
     /// events, if another thread has not yet counted its event, or if a filter hid some from this
     /// sink.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, max: u32) -> u64 {
-        let counts = self.callsite(callsite);
+        let events = self.suppressed();
+        let counts = events.callsite(callsite);
         let represented = counts.settle(&mut counts.unreported.lock(), max.into());
-        self.represented.fetch_add(represented, Ordering::Relaxed);
+        events.represented.fetch_add(represented, Ordering::Relaxed);
         represented
     }
 
@@ -210,9 +221,10 @@ impl SampledSink {
     /// Removes and returns a summary that is due by `until`. The caller emits it without a lock.
     #[cold]
     pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
+        let events = self.suppressed();
         loop {
             let callsite = {
-                let mut pending = self.pending.lock();
+                let mut pending = events.pending.lock();
                 let index = pending.iter().position(|(_, due)| *due <= until);
                 let removed = index.map(|index| pending.remove(index));
                 let next_due = pending.iter().map(|(_, due)| *due).min();
@@ -221,7 +233,7 @@ impl SampledSink {
                 let (callsite, _) = removed?;
                 callsite
             };
-            let counts = self.callsite(callsite);
+            let counts = events.callsite(callsite);
             let (suppressed, first) = {
                 let mut unreported = counts.unreported.lock();
                 unreported.pending_due = None;
@@ -273,10 +285,7 @@ impl SampledSink {
     }
 
     pub(crate) fn stats(&self) -> SamplerStats {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counts = self.callsites.iter();
-        let suppressed = counts.map(|counts| load(&counts.suppressed)).sum();
-        let represented = load(&self.represented).min(suppressed);
+        let (suppressed, represented) = self.suppressed().totals();
         SamplerStats {
             kept: self.kept.total(),
             sampled_out: self.sampled_out.total() + represented,
@@ -285,9 +294,36 @@ impl SampledSink {
     }
 
     #[inline]
+    fn suppressed(&self) -> &SuppressedEvents {
+        self.suppressed
+            .for_this_process(SuppressedEvents::for_child)
+    }
+}
+
+impl SuppressedEvents {
+    /// Creates the counts of a forked child.
+    fn for_child(parent: &Self) -> Self {
+        let (suppressed, represented) = parent.totals();
+        Self {
+            inherited: suppressed,
+            represented: AtomicU64::new(represented),
+            ..Self::default()
+        }
+    }
+
+    #[inline]
     fn callsite(&self, callsite: &'static Metadata<'static>) -> &CallsiteSuppression {
         self.callsites
             .get(callsite, |_| CallsiteSuppression::default())
+    }
+
+    /// Returns the number of all suppressed events, and how many of them are represented.
+    fn totals(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = self.callsites.iter();
+        let counted: u64 = counts.map(|counts| load(&counts.suppressed)).sum();
+        let suppressed = self.inherited + counted;
+        (suppressed, load(&self.represented).min(suppressed))
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) struct FileWriter {
     pub(super) path_checked_at: Instant,
     /// The minute in which the period was last computed, and this period.
     minute_and_period: (i64, Period),
-    /// Records of deleted files that must be rewritten.
+    /// Records of deleted files that must be rewritten, in their order. A file that was deleted
+    /// before they were rewritten has the first ones, so it is added to the front.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
 }
 
@@ -113,7 +114,7 @@ impl FileWriter {
         // again.
         let ready = self
             .check_path(self.write_retry.is_failing())
-            .and_then(|_| self.write_deleted_tails());
+            .and_then(|_| self.write_deleted_tails(0));
         let (delivered, error) = match ready {
             Ok(()) => self.append(records),
             Err(error) => (0, Some(error)),
@@ -138,15 +139,17 @@ impl FileWriter {
     /// rest.
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
         let (mut done, mut was_retried) = (0, false);
+        // There are such tails only if the records are those of another deleted file.
+        let later_tails = self.deleted_tails.len();
         while done < records.len() {
             let run_start = records.start_of(done);
             let record_len = records.start_of(done + 1) - run_start;
             if let Err(error) = self.roll_if_due(record_len as u64) {
                 return (done, Some(error));
             }
-            if !self.deleted_tails.is_empty() {
+            if self.deleted_tails.len() > later_tails {
                 // The roll found that the file was deleted.
-                match self.write_deleted_tails() {
+                match self.write_deleted_tails(later_tails) {
                     Ok(()) => continue,
                     Err(error) => return (done, Some(error)),
                 }

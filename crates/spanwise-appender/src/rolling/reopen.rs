@@ -86,7 +86,7 @@ impl FileWriter {
     fn try_to_flush(&mut self) -> io::Result<()> {
         let is_forced = true;
         self.check_path(is_forced)?;
-        self.write_deleted_tails()
+        self.write_deleted_tails(0)
     }
 
     /// If the file was deleted, rewrites the records since the last check of the path. If its
@@ -172,9 +172,13 @@ impl FileWriter {
         settings.restore_latest_link(&self.dir);
     }
 
-    /// Writes the records of deleted files to the active file.
-    pub(super) fn write_deleted_tails(&mut self) -> io::Result<()> {
-        while let Some(mut tail) = self.deleted_tails.pop_front() {
+    /// Writes the records of deleted files to the active file, in their order. Leaves those of the
+    /// last `kept` files.
+    pub(super) fn write_deleted_tails(&mut self, kept: usize) -> io::Result<()> {
+        while self.deleted_tails.len() > kept
+            && let Some(mut tail) = self.deleted_tails.pop_front()
+        {
+            let later = self.deleted_tails.len();
             loop {
                 let (bytes, ends) = match tail.lines() {
                     Ok(lines) => lines,
@@ -191,7 +195,9 @@ impl FileWriter {
                 let written = records.start_of(delivered);
                 tail.remove_written(written);
                 if let Some(error) = error {
-                    self.deleted_tails.push_front(tail);
+                    // A file that was deleted during the write has earlier records of this tail.
+                    let earlier = self.deleted_tails.len() - later;
+                    self.deleted_tails.insert(earlier, tail);
                     return Err(error);
                 }
             }
@@ -215,5 +221,37 @@ impl FileWriter {
         );
         let why = DisplayIoError(error);
         format!("log file {path} was deleted, and {bytes} with it: {why}")
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use spanwise_testing::support::fixed_clock;
+
+    use crate::{RollingFile, Rotation};
+
+    #[test]
+    fn records_of_deleted_files_keep_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let file = RollingFile::builder(&path)
+            .rotation(Rotation::never())
+            .clock(fixed_clock())
+            .build()
+            .unwrap();
+        let mut writer = file.0.lock().unwrap();
+        // The file of the last records is deleted first, and its records cannot be rewritten. The
+        // file with the first of them is deleted later.
+        for record in ["4\n", "2\n3\n", "1\n"] {
+            writer.active.append(record.as_bytes()).unwrap();
+            fs::remove_file(&path).unwrap();
+            let is_forced = true;
+            assert!(writer.check_path(is_forced).unwrap());
+        }
+        assert_eq!(writer.deleted_tails.len(), 3);
+        writer.flush().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n4\n");
     }
 }

@@ -13,9 +13,11 @@ use std::sync::{
 };
 
 mod deferral;
+mod fork_aware_mutex;
 mod per_process;
 
 pub use deferral::{Deferral, defer};
+pub use fork_aware_mutex::ForkAwareMutex;
 pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);

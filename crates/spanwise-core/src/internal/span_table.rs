@@ -9,10 +9,7 @@ use std::{
 
 use tracing_core::span::Id;
 
-use crate::internal::{
-    SpanValue,
-    sync::{Mutex, MutexGuard},
-};
+use crate::internal::{SpanValue, forks::ForkAwareMutex, sync::MutexGuard};
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
@@ -20,6 +17,8 @@ use crate::internal::{
 /// grows. The owner must remove a span in `on_close`, before the registry reuses the id. Values are
 /// not dropped under a lock. But [`get`](Self::get) clones a value under the lock, so use a `T`
 /// that is cheap to clone, such as an `Arc`.
+///
+/// If another thread used a shard at a fork, the table of the child stores no span of this shard.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -40,7 +39,7 @@ pub struct SpanTable<T> {
 /// Aligned to two cache lines, which the processor fetches together. So threads in neighbouring
 /// shards do not contend for a cache line.
 #[repr(align(128))]
-struct PaddedShard<T>(Mutex<Shard<T>>);
+struct PaddedShard<T>(ForkAwareMutex<Shard<T>>);
 
 type Shard<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
 
@@ -49,20 +48,23 @@ const SHARDS: usize = 32;
 impl<T> SpanTable<T> {
     /// Stores `value` for a new span.
     pub fn insert(&self, id: &Id, value: T) {
-        let replaced = self.shard(id).insert(id.into_u64(), value);
-        // Dropped here, after the lock was released.
-        drop(replaced);
+        // The old value, or `value` itself, is dropped after the lock was released.
+        let _dropped = match self.shard(id) {
+            Some(mut shard) => shard.insert(id.into_u64(), value),
+            None => Some(value),
+        };
     }
 
     /// Removes a closed span and returns its value.
     pub fn remove(&self, id: &Id) -> Option<T> {
-        self.shard(id).remove(&id.into_u64())
+        self.shard(id)?.remove(&id.into_u64())
     }
 
     /// Returns the number of open spans.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.lock().len()).sum()
+        let shards = self.shards.iter().filter_map(|shard| shard.0.lock());
+        shards.map(|shard| shard.len()).sum()
     }
 
     /// Returns whether no span is open.
@@ -71,7 +73,9 @@ impl<T> SpanTable<T> {
         self.len() == 0
     }
 
-    fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
+    /// Locks the shard of a span. Returns `None` in a child that cannot use the shard.
+    #[inline]
+    fn shard(&self, id: &Id) -> Option<MutexGuard<'_, Shard<T>>> {
         let shard = spread(id.into_u64()) >> 59;
         // The top five bits are a number below `SHARDS`. The `%` only removes the bounds check.
         self.shards[shard as usize % SHARDS].0.lock()
@@ -83,8 +87,8 @@ impl<T: Clone> SpanTable<T> {
     #[must_use]
     pub fn values(&self) -> Vec<T> {
         let mut values = Vec::new();
-        for shard in &self.shards {
-            values.extend(shard.0.lock().values().cloned());
+        for shard in self.shards.iter().filter_map(|shard| shard.0.lock()) {
+            values.extend(shard.values().cloned());
         }
         values
     }
@@ -92,7 +96,7 @@ impl<T: Clone> SpanTable<T> {
     /// Returns the value of an open span.
     #[must_use]
     pub fn get(&self, id: &Id) -> Option<T> {
-        self.shard(id).get(&id.into_u64()).cloned()
+        self.shard(id)?.get(&id.into_u64()).cloned()
     }
 }
 
@@ -101,7 +105,7 @@ impl<T: SpanValue> SpanTable<T> {
     /// [`SpanValue`]. So each [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value
     /// looks it up again.
     pub fn close(&self, id: &Id) -> Option<T> {
-        let mut shard = self.shard(id);
+        let mut shard = self.shard(id)?;
         let value = shard.remove(&id.into_u64())?;
         // Increments under the lock, which `get_counted` takes, too. So a thread that still finds
         // this id reads the count from before this increment, and later looks the id up again.
@@ -116,7 +120,7 @@ impl<T: SpanValue> SpanTable<T> {
     where
         T: Clone,
     {
-        let shard = self.shard(id);
+        let shard = self.shard(id)?;
         let value = shard.get(&id.into_u64())?;
         let closed = value.closed_spans().load(Ordering::Relaxed);
         Some((value.clone(), closed))
@@ -156,7 +160,7 @@ impl Hasher for IdHasher {
 impl<T> Default for SpanTable<T> {
     fn default() -> Self {
         Self {
-            shards: std::array::from_fn(|_| PaddedShard(Mutex::default())),
+            shards: std::array::from_fn(|_| PaddedShard(ForkAwareMutex::default())),
         }
     }
 }

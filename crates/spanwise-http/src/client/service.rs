@@ -9,6 +9,7 @@ use std::{
 
 use http::{Request, Response, Uri, uri::Authority};
 use pin_project_lite::pin_project;
+use spanwise_core::internal::panic_safe;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -60,7 +61,10 @@ where
             let _entered = call.span().enter();
             self.inner.call(Request::from_parts(parts, body))
         };
-        ClientFuture { inner, call }
+        ClientFuture {
+            inner: Some(inner),
+            call,
+        }
     }
 }
 
@@ -85,9 +89,21 @@ pin_project! {
     /// The response future of a [`ClientService`].
     #[derive(Debug)]
     pub struct ClientFuture<F> {
+        // `None` after completion.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         call: Call,
+    }
+
+    impl<F> PinnedDrop for ClientFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.inner.is_some() {
+                // On an exiting thread, entering a span may panic.
+                let _entered = panic_safe::catch_panic(|| this.call.span().enter());
+                this.inner.set(None);
+            }
+        }
     }
 }
 
@@ -99,10 +115,17 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let result = {
             let _entered = this.call.span().enter();
-            ready!(this.inner.poll(cx))
+            let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+                // An async block also panics in this case.
+                panic!("`ClientFuture` polled after completion");
+            };
+            let result = ready!(inner.poll(cx));
+            // Dropped here, in the span of the call.
+            this.inner.set(None);
+            result
         };
         match &result {
             Ok(response) => {

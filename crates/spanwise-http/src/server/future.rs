@@ -11,6 +11,7 @@ use std::{
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use spanwise_core::internal::panic_safe;
 
 use super::{
     body::ResponseBody,
@@ -103,14 +104,16 @@ where
                 Poll::Ready(Err(error))
             }
             Err(panic) => {
-                guard.in_span(|| inner.set(None));
+                let text = panic_text(&*panic).into_owned();
+                // The destructor may panic, too. The first panic is the reason of the failure.
+                let _ = guard.in_span(|| panic_safe::catch_panic(|| inner.set(None)));
                 let answer = guard.options.answers_panics.then(|| {
                     let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     guard.begin_response(&mut response);
                     response
                 });
-                guard.end(Completion::Panic(&panic_text(&*panic)));
+                guard.end(Completion::Panic(&text));
                 *this.guard = None;
                 match answer {
                     Some(answer) => Poll::Ready(Ok(answer)),

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderName, StatusCode, request::Parts};
+use http::{HeaderName, StatusCode, request::Parts, uri::PathAndQuery};
 use spanwise_core::Clock;
 use tracing::Level;
 
@@ -61,8 +61,12 @@ impl QuietPath {
             Some(root) => (root, Self::Below),
             None => (path, Self::Path),
         };
-        let is_path =
-            path.starts_with('/') && !root.contains(['*', '?']) && plain_path::is_plain(path);
+        // The parser refuses characters that a request cannot have, and removes a fragment.
+        let parsed = PathAndQuery::try_from(path);
+        let is_path = path.starts_with('/')
+            && !root.contains(['*', '?'])
+            && parsed.is_ok_and(|parsed| parsed.as_str() == path)
+            && plain_path::is_plain(path);
         is_path.then(|| variant(root.to_owned()))
     }
 

@@ -125,7 +125,7 @@ impl ServerLayer {
     ///
     /// # Panics
     /// If no request can match, because `path` does not start with `/`, has a `*` except in a final
-    /// `/*`, has a query, or is ambiguous.
+    /// `/*`, has a query, a fragment or a space, or is ambiguous.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = QuietPath::new(path) else {

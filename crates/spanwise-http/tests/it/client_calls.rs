@@ -1,6 +1,11 @@
 //! The span of a call and the ids that are sent, over real connections.
 
-use std::{collections::HashSet, future};
+use std::{
+    collections::HashSet,
+    future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use crate::support::client::*;
 use axum::response::{IntoResponse, Response};
@@ -254,6 +259,47 @@ async fn dropped_call_records_it() {
     drop(call);
     logs.one_span("http.client.request")
         .assert_field("error", "given up before there was a response");
+}
+
+/// A call that logs when it is dropped.
+struct LogsItsDrop<F>(F);
+
+impl<F: Future + Unpin> Future for LogsItsDrop<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<F> Drop for LogsItsDrop<F> {
+    fn drop(&mut self) {
+        tracing::info!("connection returned");
+    }
+}
+
+#[tokio::test]
+async fn destructor_of_a_call_runs_in_its_span() {
+    type Answer = Result<http::Response<()>, std::io::Error>;
+
+    let answer = || future::ready(Answer::Ok(http::Response::new(())));
+    let answered = tower::service_fn(|_: Request<()>| LogsItsDrop(answer()));
+    let given_up = tower::service_fn(|_: Request<()>| LogsItsDrop(future::pending::<Answer>()));
+
+    let logs = crate::support::capture();
+    let mut client = ServiceBuilder::new().layer(client()).service(answered);
+    let mut call = tower::Service::call(&mut client, Request::new(()));
+    (&mut call).await.unwrap();
+    logs.one("connection returned")
+        .assert_in_span("http.client.request");
+    drop(call);
+
+    let logs = crate::support::capture();
+    let layer = spanwise_http::client();
+    let mut client = ServiceBuilder::new().layer(layer).service(given_up);
+    drop(tower::Service::call(&mut client, Request::new(())));
+    logs.one("connection returned")
+        .assert_in_span("http.client.request");
 }
 
 #[tokio::test]

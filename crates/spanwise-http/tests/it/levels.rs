@@ -180,6 +180,8 @@ fn impossible_quiet_path_panics() {
         "/*/health",
         "/a/*/*",
         "/a?b=1",
+        "/a#b",
+        "/a b",
         "/a/../b",
         "/a/%2e/*",
     ] {
@@ -191,7 +193,11 @@ fn impossible_quiet_path_panics() {
             "{message}"
         );
     }
-    let _ = server().quiet("/").quiet("/*").quiet("/health/");
+    let _ = server()
+        .quiet("/")
+        .quiet("/*")
+        .quiet("/health/")
+        .quiet("/größe/%7B1%7D");
 }
 
 #[cfg(feature = "axum")]

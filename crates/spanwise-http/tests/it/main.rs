@@ -40,6 +40,7 @@ mod late_field_name;
 mod levels;
 mod observed_requests;
 mod outcomes;
+mod panicking_destructors;
 mod plain_paths;
 mod propagation;
 mod recorded_fields;

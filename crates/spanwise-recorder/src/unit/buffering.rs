@@ -96,10 +96,10 @@ impl Unit {
     #[inline]
     pub(crate) fn try_buffer_fast(&self, tag: RecordTag, content: Content<'_>) -> bool {
         // `try_push` finds no room unless the phase is `Buffering`.
-        let is_buffered = !tag.is_shown() && {
-            let mut state = self.state();
-            state.ring.try_push(tag.key(), content)
-        };
+        let is_buffered = !tag.is_shown()
+            && self
+                .state()
+                .is_some_and(|mut state| state.ring.try_push(tag.key(), content));
         if is_buffered {
             self.recorder.counters.captured.count();
         }
@@ -116,7 +116,9 @@ impl Unit {
         let fits = content.bytes().len() <= options.max_record_bytes;
         let key = tag.key();
         for _ in 0..MAX_ATTEMPTS {
-            let mut state = self.state();
+            let Some(mut state) = self.state() else {
+                break;
+            };
             let size = state.ring.new_record(key, content).size;
             let passes_through = match state.phase {
                 Phase::PassThrough => true,
@@ -153,10 +155,13 @@ impl Unit {
             drop(state);
             self.evict_largest(size);
         }
-        // After each eviction, other threads were faster to use the memory. Drop the line.
+        // Drop the line. After each eviction, other threads were faster to use the memory. Or this
+        // is a forked child that cannot use the state.
         counters.captured.count();
         counters.evicted.add(1);
-        self.state().dropped_records += 1;
+        if let Some(mut state) = self.state() {
+            state.dropped_records += 1;
+        }
         BufferOutcome::Taken
     }
 
@@ -225,7 +230,9 @@ impl Unit {
     /// does not fit even then, gives back all memory of the unit. Returns the number of dropped
     /// lines.
     fn make_room_within(&self, size: RecordSize) -> u64 {
-        let mut state = self.state();
+        let Some(mut state) = self.state() else {
+            return 0;
+        };
         let records_before = state.ring.record_count;
         while state.ring.missing(size).is_some() {
             if !state.ring.drop_oldest() {
@@ -241,7 +248,9 @@ impl Unit {
 
     /// Drops all lines, so that other units can use the memory. Returns the number of lines.
     fn evict(&self) -> u64 {
-        let mut state = self.state();
+        let Some(mut state) = self.state() else {
+            return 0;
+        };
         let records = self.discard(&mut state, DiscardReason::Evicted);
         state.dropped_records += records;
         records

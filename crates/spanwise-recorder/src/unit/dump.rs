@@ -57,7 +57,7 @@ impl Unit {
         trigger: Trigger,
         limit: &Arc<DumpLimit>,
     ) -> Option<Box<Dump>> {
-        let mut state = self.state();
+        let mut state = self.state()?;
         // Expiry ends only tail sampling. Captured events are still buffered afterwards.
         let is_expiry = trigger == Trigger::Expired;
         if state.phase != Phase::Buffering {
@@ -105,7 +105,7 @@ impl Unit {
     /// Removes the buffered lines. If there are none, or if this is the last round, ends the dump.
     /// Returns `None` if there are none.
     fn next_round(&self, is_last: bool) -> Option<RecordRing> {
-        let mut state = self.state();
+        let mut state = self.state()?;
         state.dropped_records = 0;
         let ring = (state.ring.record_count > 0).then(|| self.take_ring(&mut state));
         if ring.is_none() || is_last {
@@ -166,10 +166,9 @@ impl Drop for Dump {
         if self.progress == Progress::Done {
             return;
         }
-        let mut state = unit.state();
-        if state.phase != Phase::Dumping {
+        let Some(mut state) = unit.state().filter(|state| state.phase == Phase::Dumping) else {
             return;
-        }
+        };
         if self.progress == Progress::Begun {
             // The sink did not write the header, because a filter hid it or the sink was already
             // writing. The next trigger tries again.

@@ -103,6 +103,10 @@ fn each_mistake_has_word_problem_and_accepted_form() {
             "`shop::=5/s`: `shop` is there twice: write it once",
         ),
         (
+            "my-shop=0.1,my_shop=5/s",
+            "`my_shop=5/s`: `my_shop` is there twice: write it once",
+        ),
+        (
             "info=0.1,",
             "an empty word: write a level or a target and what is kept of it, such as \
              `info=0.1`, joined by commas",
@@ -204,8 +208,9 @@ fn displayed_rules_parse_to_the_same() {
         let sampler: Sampler = text.parse().unwrap();
         assert_eq!(sampler.to_string(), text);
     }
-    let odd: Sampler = " INFO = 0.10 , sqlx=5/1000ms,x=first:5/s ".parse().unwrap();
-    assert_eq!(odd.to_string(), "sqlx=5/s,x=first:5,info=0.1");
+    let odd = " INFO = 0.10 , sqlx=5/1000ms@ user_id,x=first:5/s ";
+    let odd: Sampler = odd.parse().unwrap();
+    assert_eq!(odd.to_string(), "sqlx=5/s@user_id,x=first:5,info=0.1");
 }
 
 #[test]

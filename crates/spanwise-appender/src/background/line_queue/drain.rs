@@ -136,6 +136,11 @@ impl LineQueue {
             state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
         }
+        if was_refused {
+            // Reset together with the count of the failed attempt. A flush that begins after this
+            // makes `wait_for_retry` return early.
+            state.wakeups.urgent = false;
+        }
         // In this phase, callers take turns. Their lines must come after the rest, so the rest goes
         // back to the front of the buffer.
         let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
@@ -159,7 +164,6 @@ impl LineQueue {
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
-        state.wakeups.urgent = false;
         if state.lifecycle.is_forking() {
             self.progress.notify_all();
         }

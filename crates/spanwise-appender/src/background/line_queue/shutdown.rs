@@ -29,11 +29,7 @@ impl LineQueue {
         }
         let mut state = self.state.lock();
         let (target, failed_before) = (state.counts.accepted, state.counts.failed);
-        let attempts_before = state
-            .health
-            .failing
-            .as_ref()
-            .map(|failing| failing.attempts);
+        let attempts_before = state.health.failed_attempts;
         match state.lifecycle.phase {
             Phase::Direct => self.begin_closing(&mut state),
             Phase::Running | Phase::Closing => self.wake_worker(&mut state),
@@ -41,9 +37,7 @@ impl LineQueue {
         while state.counts.settled < target && Instant::now() < deadline {
             // An output that already failed before the flush has one more attempt. After a failed
             // attempt, the flush does not wait.
-            if let Some(failing) = &state.health.failing
-                && attempts_before.is_none_or(|before| failing.attempts > before)
-            {
+            if state.health.failing.is_some() && state.health.failed_attempts > attempts_before {
                 return Err(self.refusal(&state));
             }
             state = match state.lifecycle.phase {
@@ -250,5 +244,90 @@ impl ProcessHooks for ProcessQueue {
         if let Some(queue) = self.created_for_this_process() {
             queue.shutdown(deadline);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            mpsc::{Receiver, Sender, channel},
+        },
+        thread,
+    };
+
+    use spanwise_core::{SelfReport, internal::deadline_after};
+    use spanwise_testing::support::wait_until;
+    use tracing::Level;
+
+    use super::*;
+    use crate::{
+        background::Options,
+        record_sink::{RecordSink, Records, StopFlag, WriteOutcome},
+    };
+
+    /// Reports each write, and returns the next outcome of the test: the number of written records,
+    /// and an error.
+    struct Scripted {
+        began: Sender<()>,
+        outcomes: Receiver<(usize, Option<io::ErrorKind>)>,
+    }
+
+    impl RecordSink for Scripted {
+        fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+            let _ = self.began.send(());
+            match self.outcomes.recv() {
+                Ok((delivered, Some(kind))) => {
+                    WriteOutcome::stopped_at(records, delivered, kind.into())
+                }
+                Ok((delivered, None)) => WriteOutcome::partial(delivered),
+                // The test has ended.
+                Err(_) => WriteOutcome::all(records),
+            }
+        }
+    }
+
+    #[test]
+    fn flush_reports_a_failure_after_a_recovery() {
+        let (began_sender, began) = channel();
+        let (outcomes, outcome_receiver) = channel();
+        let sink = Scripted {
+            began: began_sender,
+            outcomes: outcome_receiver,
+        };
+        let options = Options {
+            capacity: 4096,
+            ..Options::default()
+        };
+        let report = SelfReport::silent();
+        let counters = report.sink("test");
+        let handle = LineQueue::start(options, Box::new(sink), counters, report).unwrap();
+        let queue = handle.created_for_this_process().unwrap();
+        queue.append(Level::ERROR, b"a\n");
+        began.recv().unwrap();
+        queue.append(Level::ERROR, b"b\n");
+        outcomes
+            .send((0, Some(io::ErrorKind::StorageFull)))
+            .unwrap();
+        // The second attempt. The failure of the first one is counted.
+        began.recv().unwrap();
+        let flushing = thread::spawn({
+            let handle = Arc::clone(&handle);
+            move || {
+                let queue = handle.created_for_this_process().unwrap();
+                queue.flush(deadline_after(Duration::from_secs(20)))
+            }
+        });
+        wait_until("the flush waits", || {
+            queue.state.lock().wakeups.waiters == 1
+        });
+        // The output recovers, and fails again at the other line.
+        outcomes.send((1, None)).unwrap();
+        outcomes
+            .send((0, Some(io::ErrorKind::QuotaExceeded)))
+            .unwrap();
+        let error = flushing.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Health {
     pub(super) admission: AdmissionControl,
     /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
+    /// The number of attempts that failed, over all failures.
+    pub(super) failed_attempts: u64,
     /// The reason why records were last refused or abandoned, if it is known.
     pub(super) last_error: Option<io::ErrorKind>,
     /// `Counts::settled` when a line last waited until its timeout: for room, or for its write
@@ -67,7 +69,6 @@ pub(super) struct Health {
 #[derive(Debug)]
 pub(super) struct Failing {
     since: Instant,
-    pub(super) attempts: u64,
     /// The number of records that were lost during the failure.
     lost: u64,
     /// The first error.
@@ -110,15 +111,14 @@ impl Health {
         };
         let now = Instant::now();
         self.last_error = Some(kind);
+        self.failed_attempts += 1;
         let failing = self.failing.get_or_insert(Failing {
             since: now,
-            attempts: 0,
             lost: 0,
             error: text,
             backoff: BACKOFF,
             retry_at: now,
         });
-        failing.attempts += 1;
         failing.lost += refused as u64;
         if delivered > 0 {
             failing.backoff.reset();
@@ -217,6 +217,7 @@ impl State {
             health: Health {
                 admission: AdmissionControl::new(options.when_full, options.capacity),
                 failing: None,
+                failed_attempts: 0,
                 last_error: None,
                 last_failed_wait: None,
                 last_failed_panic_flush: None,

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::internal::sync::{Mutex, MutexGuard};
@@ -141,11 +142,17 @@ fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
         return Some(mutex.lock());
     }
     // If a thread of this process has the lock, the thread releases it soon.
-    (0..MAX_TRIES).find_map(|_| {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let mut tries = (0..MAX_TRIES).take_while(|_| Instant::now() < deadline);
+    tries.find_map(|_| {
         thread::yield_now();
         mutex.try_lock()
     })
 }
 
-/// The number of attempts to lock in a child, one after each yield of the thread.
+/// The maximum number of attempts to lock in a child, one after each yield of the thread.
 const MAX_TRIES: u32 = 1000;
+
+/// The longest wait for a lock in a child. On a busy machine, a yield may take milliseconds, and a
+/// thread that has the lock may not run for tens of milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
