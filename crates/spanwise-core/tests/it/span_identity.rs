@@ -14,7 +14,7 @@ use spanwise_core::{
 use tracing::{Span, info, info_span, span::Id};
 use tracing_subscriber::{Registry, prelude::*, registry, registry::LookupSpan};
 
-use crate::identities::{Identities, move_to};
+use crate::identities::{Identities, UNKNOWN, move_to};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -82,6 +82,24 @@ fn provisional_identity_is_replaced() {
     let (trace_id, span_id) = span.in_scope(ids);
     assert_eq!(trace_id, format!("{:032x}", 0xdef));
     assert_eq!(span_id, format!("{:016x}", 2));
+}
+
+#[test]
+fn replaced_ids_do_not_reach_the_parent() {
+    let _default = registry()
+        .with(Identities::default())
+        .with(ContextLayer::default())
+        .set_default();
+    // The parent has no identity, as a span that is not exported.
+    let parent = info_span!(target: UNKNOWN, "request", request_id = "r-1");
+    for child in [
+        info_span!(parent: &parent, "consume"),
+        info_span!(parent: &parent, "consume", user_id = "ada"),
+    ] {
+        assert_eq!(move_to(&child, 0xabc, 1), Ok(()));
+        assert_eq!(child.in_scope(ids).0, format!("{:032x}", 0xabc));
+        assert_eq!(parent.in_scope(ids), ("none".to_owned(), "none".to_owned()));
+    }
 }
 
 #[test]
