@@ -141,6 +141,29 @@ fn span_without_identity_is_not_moved() {
     assert_eq!(SpanIdentity::find_and_freeze(&Span::none()), None);
 }
 
+#[test]
+fn message_keeps_its_flags_without_an_exporter() {
+    let _default = registry().with(ContextLayer::default()).set_default();
+    for flags in ["00", "01", "02", "03"] {
+        let parent: TraceParent = format!("00-{TRACE}-00f067aa0ba902b7-{flags}")
+            .parse()
+            .unwrap();
+        let consume = parent.unit(|| info_span!(parent: None, "consume"));
+        let sent = consume.in_scope(|| info_span!("inner").in_scope(TraceParent::current));
+        assert_eq!(sent.unwrap().flags(), parent.flags());
+        // Another trace begins inside.
+        let other = info_span!(parent: &consume, "other", trace_id = "1", span_id = "2");
+        assert_eq!(
+            other.in_scope(TraceParent::current),
+            sent,
+            "the ids are pinned"
+        );
+    }
+    let begun = format!("{:032x}", 7);
+    let begins = info_span!("begins", trace_id = begun, span_id = "00f067aa0ba902b7");
+    assert_eq!(begins.in_scope(TraceParent::current).unwrap().flags(), 1);
+}
+
 fn client(span_id: u8) -> Announced {
     Announced {
         span_id: [span_id; 8],
