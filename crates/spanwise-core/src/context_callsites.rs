@@ -123,6 +123,11 @@ pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
 /// Returns the callsite with the fields `trace_id` and `span_id`.
 pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
     static CREATED: OnceLock<&Metadata<'static>> = OnceLock::new();
+    if let Some(created) = CREATED.get() {
+        return created;
+    }
+    // A forked child would wait for a thread of its parent that was creating the callsite.
+    let _no_fork = forks::defer();
     CREATED.get_or_init(|| new_callsite(&["trace_id", "span_id"]))
 }
 

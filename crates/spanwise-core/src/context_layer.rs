@@ -1,6 +1,6 @@
 //! The layer that collects the [`Context`](crate::Context) of each span.
 
-use std::{cell::Cell, fmt, ops::Range, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range, ptr, sync::Arc};
 
 use tracing::{Dispatch, Subscriber};
 use tracing_core::{
@@ -51,6 +51,15 @@ struct KeyField {
     index: usize,
     key: &'static str,
     verdicts: KeyVerdicts,
+}
+
+impl Plan {
+    /// Returns whether a span of the callsite has a node of its own. The first span of a unit of
+    /// work always has one, which `context::set` changes. Any other span without context fields has
+    /// none: readers fall back to its ancestors.
+    fn has_own_node(&self, has_parent: bool) -> bool {
+        !self.keys.is_empty() || self.begins_unit || !has_parent
+    }
 }
 
 impl ContextLayer {
@@ -132,10 +141,7 @@ where
             .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span.parent();
-        // The first span of a unit of work always stores a node, which `context::set` changes. Any
-        // other span without context fields has no node of its own: readers fall back to its
-        // ancestors.
-        let stores_nothing = recorded.is_none() && !plan.begins_unit && parent.is_some();
+        let stores_nothing = !plan.has_own_node(parent.is_some());
         if stores_nothing && !stores_shortcut(id) {
             return;
         }
@@ -156,9 +162,18 @@ where
         let Some(span) = ctx.span(id) else {
             return;
         };
-        let plan = self.plan(recorded_callsite(values, span.metadata()));
+        let callsite = recorded_callsite(values, span.metadata());
+        let plan = self.plan(callsite);
         if plan.keys.is_empty() {
             return;
+        }
+        // Without a node of its own, the ids of a span would be recorded into that of an ancestor.
+        // Such a span has an identity, which has the ids.
+        if !ptr::eq(callsite, span.metadata()) {
+            let own_plan = self.plan(span.metadata());
+            if !own_plan.has_own_node(span.parent().is_some()) {
+                return;
+            }
         }
         let recorded = self.collect(&plan.keys, |visitor| values.record(visitor));
         if !recorded.entries.is_empty()

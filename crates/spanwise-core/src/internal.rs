@@ -18,6 +18,7 @@ pub mod errors;
 pub mod forks;
 mod hex_digits;
 pub mod inherited_context;
+pub(crate) mod interest_rebuild;
 mod layer_id;
 pub(crate) mod layer_values;
 mod limiter_clock;

@@ -1,30 +1,37 @@
 //! The layer that enables events and spans by level. The levels can change at run time.
 
 mod active_levels;
+mod level_changes;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{self, Thread},
+    thread,
     time::{Duration, Instant},
 };
 
 use tracing::{Dispatch, Subscriber};
 use tracing_core::{
-    Interest, Level, LevelFilter, Metadata, callsite,
+    Interest, Level, LevelFilter, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
-use self::active_levels::ActiveLevels;
+use self::{
+    active_levels::ActiveLevels,
+    level_changes::{LevelChanges, TemporaryChange, with_default_level},
+};
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
 use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
-        FilterInterop, Visibility, forks, panic_safe,
+        FilterInterop, Visibility, forks,
+        interest_rebuild::StackOfLayer,
+        panic_safe,
         sync::{Mutex, RwLock},
     },
 };
@@ -87,30 +94,8 @@ struct LevelState {
     captured: OnceLock<TargetLevels>,
     /// Defaults to [`SpanRule::default`].
     span_rule: OnceLock<SpanRule>,
+    stack: StackOfLayer,
     changes: Mutex<LevelChanges>,
-}
-
-#[derive(Debug)]
-struct LevelChanges {
-    /// The configured levels, which complete levels that have no default level.
-    defaults: Levels,
-    /// The levels that are restored after a temporary change.
-    permanent: Levels,
-    /// The temporary change that is in force.
-    temporary: Option<TemporaryChange>,
-}
-
-#[derive(Debug)]
-struct TemporaryChange {
-    /// `None` if the end is beyond the range of [`Instant`].
-    deadline: Option<Instant>,
-    /// Whether the change has ended. Written under the lock of [`LevelState::changes`].
-    has_ended: Arc<AtomicBool>,
-    /// The thread that ends the change at its deadline. It waits without a lock, because a forked
-    /// child may inherit a lock of a thread that it does not have.
-    restoring_thread: Thread,
-    /// The [`generation`](forks::generation) of the process that has this thread.
-    process: u32,
 }
 
 /// Decides which spans are enabled without span directives.
@@ -135,6 +120,7 @@ impl LevelLayer {
             version: AtomicU64::new(0),
             captured: OnceLock::new(),
             span_rule: OnceLock::new(),
+            stack: StackOfLayer::default(),
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 defaults,
@@ -258,12 +244,12 @@ impl LevelHandle {
     /// levels stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
-        let mut changes = self.state.changes.lock();
-        let levels = changes.complete(levels)?;
-        changes.permanent = levels.clone();
-        changes.temporary = None;
-        self.state.apply(levels);
-        Ok(())
+        self.state.change(|changes| {
+            let levels = changes.complete(levels)?;
+            changes.permanent = levels.clone();
+            changes.temporary = None;
+            Ok(Some(levels))
+        })
     }
 
     /// Sets the levels of a changed configuration, in place of those of [`LevelLayer::new`]. While
@@ -271,18 +257,22 @@ impl LevelHandle {
     #[doc(hidden)]
     pub fn set_configured(&self, levels: &Levels) {
         let levels = with_default_level(levels.clone());
-        let mut changes = self.state.changes.lock();
-        changes.defaults = levels.clone();
-        changes.permanent = levels.clone();
-        // A forked child has no thread that ends the change at its deadline.
-        let is_over = |change: &TemporaryChange| {
-            let deadline = change.deadline;
-            deadline.is_some_and(|deadline| deadline <= Instant::now())
-        };
-        if changes.temporary.as_ref().is_none_or(is_over) {
+        let Ok(()) = self.state.change(|changes| {
+            changes.defaults = levels.clone();
+            changes.permanent = levels.clone();
+            if changes.temporary.as_ref().is_some_and(|it| !it.is_over()) {
+                return Ok::<_, Infallible>(None);
+            }
             changes.temporary = None;
-            self.state.apply(levels);
-        }
+            Ok(Some(levels))
+        });
+    }
+
+    /// Makes `tracing` ask all layers again which callsites they enable. For layers that change
+    /// while the levels stay the same.
+    #[doc(hidden)]
+    pub fn rebuild_interests(&self) {
+        self.state.stack.rebuild_interests();
     }
 
     /// Sets the levels for this duration, then restores the permanent levels. These are the levels
@@ -298,34 +288,34 @@ impl LevelHandle {
     /// thread could not be started. If there is an error, the levels stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
-        let mut changes = self.state.changes.lock();
-        let levels = changes.complete(levels)?;
-        let deadline = Instant::now().checked_add(duration);
-        let has_ended = Arc::<AtomicBool>::default();
-        let restore = {
-            let (state, has_ended) = (Arc::clone(&self.state), Arc::clone(&has_ended));
-            move || {
-                if let Some(deadline) = deadline {
-                    state.restore_at(deadline, &has_ended);
+        self.state.change(|changes| {
+            let levels = changes.complete(levels)?;
+            let deadline = Instant::now().checked_add(duration);
+            let has_ended = Arc::<AtomicBool>::default();
+            let restore = {
+                let (state, has_ended) = (Arc::clone(&self.state), Arc::clone(&has_ended));
+                move || {
+                    if let Some(deadline) = deadline {
+                        state.restore_at(deadline, &has_ended);
+                    }
                 }
-            }
-        };
-        let thread = thread::Builder::new()
-            .name("spanwise-levels".to_owned())
-            .spawn(restore)
-            .map_err(|error| {
-                ParseError::new(format!(
-                    "levels unchanged: cannot start the thread that would restore them: {error}"
-                ))
-            })?;
-        changes.temporary = Some(TemporaryChange {
-            deadline,
-            has_ended,
-            restoring_thread: thread.thread().clone(),
-            process: forks::generation(),
-        });
-        self.state.apply(levels);
-        Ok(())
+            };
+            let thread = thread::Builder::new()
+                .name("spanwise-levels".to_owned())
+                .spawn(restore)
+                .map_err(|error| {
+                    ParseError::new(format!(
+                        "levels unchanged: cannot start the thread that would restore them: {error}"
+                    ))
+                })?;
+            changes.temporary = Some(TemporaryChange {
+                deadline,
+                has_ended,
+                restoring_thread: thread.thread().clone(),
+                process: forks::generation(),
+            });
+            Ok(Some(levels))
+        })
     }
 
     /// Returns the most verbose level at which the current levels can enable an event. The levels
@@ -365,20 +355,6 @@ impl LevelHandle {
     }
 }
 
-/// Adds the default level `info`, unless the levels have a default level.
-fn with_default_level(levels: Levels) -> Levels {
-    levels.or(&LevelFilter::INFO.into())
-}
-
-impl LevelChanges {
-    /// Completes levels that have no default level.
-    fn complete(&self, levels: Levels) -> Result<Levels, ParseError> {
-        let levels = levels.or(&self.defaults);
-        levels.check_spans()?;
-        Ok(levels)
-    }
-}
-
 impl LevelState {
     fn captures(&self, active: &ActiveLevels, metadata: &Metadata<'_>) -> bool {
         let Some(captured) = self.captured.get() else {
@@ -413,18 +389,34 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
+    /// Calls `change`, and applies the levels that it returns, if it returns any.
+    ///
+    /// The layers are asked about callsites only after the lock is released, since that takes long
+    /// and runs foreign code. If two threads change levels at the same time, the last question
+    /// comes after both changes.
+    fn change<E>(
+        &self,
+        change: impl FnOnce(&mut LevelChanges) -> Result<Option<Levels>, E>,
+    ) -> Result<(), E> {
+        // A forked child would inherit the locks.
+        let no_fork = forks::defer();
+        let mut changes = self.changes.lock();
+        if let Some(levels) = change(&mut changes)? {
+            self.activate(levels);
+        }
+        drop((changes, no_fork));
+        self.stack.rebuild_interests();
+        Ok(())
+    }
+
     /// Replaces the levels. The caller holds the lock of `changes`.
-    fn apply(&self, levels: Levels) {
+    fn activate(&self, levels: Levels) {
         let active = Arc::new(ActiveLevels::new(levels, &self.active().span_directives));
         let has_span_directives = !active.span_directives.is_empty();
         *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
-        #[cfg(feature = "log")]
-        log_bridge::rebuild_and_set_log_level(callsite::rebuild_interest_cache);
-        #[cfg(not(feature = "log"))]
-        callsite::rebuild_interest_cache();
     }
 
     /// Waits until the deadline of a temporary change, and then ends the change.
@@ -435,21 +427,14 @@ impl LevelState {
                 thread::park_timeout(remaining);
                 continue;
             }
-            let mut changes = self.changes.lock();
-            // The change may have ended while this thread waited for the lock.
-            if !has_ended.load(Ordering::Acquire) {
-                changes.temporary = None;
-                self.apply(changes.permanent.clone());
-            }
-        }
-    }
-}
-
-impl Drop for TemporaryChange {
-    fn drop(&mut self) {
-        self.has_ended.store(true, Ordering::Release);
-        if self.process == forks::generation() {
-            self.restoring_thread.unpark();
+            let Ok(()) = self.change(|changes| {
+                // The change may have ended while this thread waited for the lock.
+                let levels = (!has_ended.load(Ordering::Acquire)).then(|| {
+                    changes.temporary = None;
+                    changes.permanent.clone()
+                });
+                Ok::<_, Infallible>(levels)
+            });
         }
     }
 }
@@ -506,6 +491,7 @@ impl Default for SpanRule {
 impl<S: Subscriber> Layer<S> for LevelLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.filter_interop.detect(dispatch);
+        self.state.stack.set(dispatch);
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {

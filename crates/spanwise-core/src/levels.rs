@@ -119,11 +119,14 @@ impl Levels {
     pub fn check_spans(&self) -> Result<(), ParseError> {
         let min_level = self.targets.least_verbose();
         let redundant = self.spans.iter().filter(|span| span.level <= min_level);
+        let enabled = match min_level {
+            LevelFilter::OFF => String::new(),
+            level => format!(", and `{level}` is enabled everywhere already"),
+        };
         let problems = redundant.map(|SpanDirective { matcher, level, .. }| {
             format!(
-                "`{matcher}={level}` changes nothing: a span directive can only enable more, and \
-                 `{min_level}` is enabled everywhere already; to show less of a target, write \
-                 `target={level}`"
+                "`{matcher}={level}` changes nothing: a span directive can only enable \
+                 more{enabled}; to show less of a target, write `target={level}`"
             )
         });
         ParseError::check(problems)

@@ -161,7 +161,7 @@ impl<L> Redacted<L> {
 /// The part of the thread's state that this module owns.
 pub(crate) struct RedactionState {
     /// The number of calls of `enabled` on redacted layers. An increase while values are formatted
-    /// shows that a value logged an event.
+    /// shows that a value logged an event or opened a span.
     enabled_calls: Cell<u64>,
     /// The [`Originals`](redacted_error::Originals) of the innermost event, span or record that is
     /// being forwarded, and their id. An error of other originals finds a different id, and does
@@ -231,7 +231,12 @@ where
         }
         let callsite = attrs.metadata();
         let record = |visitor: &mut dyn Visit| attrs.record(visitor);
+        let calls_before = enabled_calls();
         self.with_shown_values(callsite, Formatting::Eager, &record, &mut |values| {
+            if enabled_calls() != calls_before {
+                // As in `on_event`.
+                let _ = self.inner.enabled(callsite, ctx.clone());
+            }
             let Some(values) = values else {
                 return self.inner.on_new_span(attrs, id, ctx.clone());
             };
@@ -277,8 +282,8 @@ where
         let calls_before = enabled_calls();
         self.with_shown_event(event, Formatting::Eager, |event| {
             if enabled_calls() != calls_before {
-                // A value logged an event, and an inner filter has stored its decision about that
-                // event. These calls make the filter decide about this event again.
+                // A value logged an event or opened a span, and an inner filter has stored its
+                // decision about that one. These calls make it decide about this event again.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
             }

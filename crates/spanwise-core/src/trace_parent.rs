@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use tracing::{Dispatch, Span};
+use tracing::{Dispatch, Span, Subscriber as _};
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{
@@ -48,6 +48,9 @@ pub struct TraceParent {
     flags: u8,
 }
 
+/// The parent of a unit of work whose trace is not exported, in the extensions of its first span.
+struct ReceivedParent(TraceParent);
+
 /// The length of the text in version 00, in bytes.
 const LEN: usize = 55;
 
@@ -87,7 +90,8 @@ impl TraceParent {
     ///
     /// If traces are exported, every enabled span has a position. If they are not, the position
     /// consists of the `trace_id` and the `span_id` of the current [`Context`](crate::Context), as
-    /// in a request.
+    /// in a request. Its flags are those of the request, of the message ([`unit`](Self::unit)) or
+    /// of the parent process that the trace comes from, or else 1.
     #[must_use]
     pub fn current() -> Option<Self> {
         if let Some(identity) = SpanIdentity::current() {
@@ -96,9 +100,41 @@ impl TraceParent {
         let context = Context::current();
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
         let span_id = parse_hex(context.get("span_id")?.as_bytes())?;
-        let inherited = InheritedContext::for_trace(trace_id);
-        let flags = inherited.map_or(SAMPLED, |inherited| inherited.parent.flags());
-        Self::new(trace_id, span_id, flags)
+        Self::new(trace_id, span_id, Self::received_flags(trace_id))
+    }
+
+    /// Returns the flags with which the trace of the current span was received, if traces are not
+    /// exported. For a trace that begins here, the flag for a sampled trace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn received_flags(trace_id: [u8; 16]) -> u8 {
+        let of_unit = tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let current = registry.current_span();
+            let mut spans = registry.span(current.id()?)?.scope();
+            spans.find_map(|span| {
+                let extensions = span.extensions();
+                let ReceivedParent(parent) = extensions.get()?;
+                (parent.trace_id == trace_id).then_some(parent.flags)
+            })
+        });
+        let of_process = || InheritedContext::for_trace(trace_id).map(|it| it.parent.flags);
+        of_unit.or_else(of_process).unwrap_or(SAMPLED)
+    }
+
+    /// Makes [`received_flags`](Self::received_flags) return the flags of this position in `span`
+    /// and in the spans inside it. Call it only for a span without an identity.
+    #[doc(hidden)]
+    pub fn store_flags(self, span: &Span) {
+        if self.flags == SAMPLED {
+            return; // these are the flags of a span that stores none
+        }
+        span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let span = registry.span(id)?;
+            span.extensions_mut().replace(ReceivedParent(self));
+            Some(())
+        });
     }
 
     /// Returns the id of the trace.
@@ -144,7 +180,7 @@ impl TraceParent {
             }),
         };
         let span = announce(announced, open);
-        span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+        let needs_ids = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let data = registry.span(id)?;
             // If traces are not exported, the ids become context values of the span.
@@ -155,8 +191,11 @@ impl TraceParent {
                 let span_id = HexDigits::<16>::from_bytes(&span_id);
                 record_ids(dispatch, id, trace_id.as_str(), span_id.as_str());
             }
-            Some(())
+            Some(needs_ids)
         });
+        if needs_ids.flatten() == Some(true) {
+            self.store_flags(&span);
+        }
         span
     }
 

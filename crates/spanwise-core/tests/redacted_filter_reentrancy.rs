@@ -12,13 +12,24 @@ use std::{
 
 use spanwise_core::LayerExt;
 use support::redaction::NoHunter;
-use tracing::{Event, Level, Subscriber, error, info};
+use tracing::{
+    Event, Level, Subscriber, error, error_span, info, info_span,
+    span::{Attributes, Id},
+};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*};
 
 #[derive(Clone, Default)]
-struct SeenMessages(Arc<Mutex<Vec<(Level, u32)>>>);
+struct SeenCalls(Arc<Mutex<Vec<(Level, u32)>>>);
 
-impl<S: Subscriber> Layer<S> for SeenMessages {
+impl<S: Subscriber> Layer<S> for SeenCalls {
+    fn on_new_span(&self, attrs: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let place = attrs.metadata().line().unwrap();
+        self.0
+            .lock()
+            .unwrap()
+            .push((*attrs.metadata().level(), place));
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let place = event.metadata().line().unwrap();
         self.0
@@ -38,12 +49,12 @@ impl fmt::Debug for Does {
 }
 
 #[test]
-fn redacted_filter_gets_only_enabled_events() {
-    let seen = SeenMessages::default();
+fn redacted_filter_gets_only_what_it_enables() {
+    let seen = SeenCalls::default();
     let filtered = seen.clone().with_filter(LevelFilter::ERROR);
     let stack = tracing_subscriber::registry()
         .with(filtered.redacted(Arc::new(NoHunter)))
-        .with(SeenMessages::default());
+        .with(SeenCalls::default());
     tracing::subscriber::set_global_default(stack).unwrap();
     let take = || std::mem::take(&mut *seen.0.lock().unwrap());
 
@@ -58,6 +69,20 @@ fn redacted_filter_gets_only_enabled_events() {
     for _ in 0..3 {
         error!("plain");
         info!("plain");
+    }
+    assert_eq!(take().len(), 3);
+
+    drop(info_span!("not wanted", v = ?Does(|| info!("inner"))));
+    assert_eq!(take(), []);
+    drop(info_span!("not wanted", v = ?Does(|| error!("inner"))));
+    assert_eq!(take().len(), 1, "the inner event");
+    drop(error_span!("wanted", v = ?Does(|| info!("inner"))));
+    assert_eq!(take().len(), 1, "the span");
+    drop(info_span!("not wanted", v = ?Does(|| drop(error_span!("inner", v = 1)))));
+    assert_eq!(take().len(), 1, "the inner span");
+    for _ in 0..3 {
+        drop(error_span!("plain"));
+        drop(info_span!("plain"));
     }
     assert_eq!(take().len(), 3);
 }

@@ -68,19 +68,24 @@ impl TraceContext {
 
     /// Starts a trace. The id must not be zero.
     pub(crate) fn new_trace(trace_id: [u8; 16]) -> Self {
-        let span = TraceParent::new(trace_id, new_span_id(), SAMPLED);
+        Self::with_flags(trace_id, SAMPLED)
+    }
+
+    fn with_flags(trace_id: [u8; 16], flags: u8) -> Self {
+        let span = TraceParent::new(trace_id, new_span_id(), flags);
         Self {
             span: span.unwrap_or_else(|| unreachable!("neither id is zero")),
             state: None,
         }
     }
 
-    /// Starts a span in the trace with this id. The span is a child of the inherited span if the
-    /// parent process passed this trace to this process. The id must not be zero.
+    /// Starts a span in the trace with this id, with the flags of the message that it comes from.
+    /// The span is a child of the inherited span if the parent process passed this trace to this
+    /// process. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
         match InheritedContext::for_trace(trace_id) {
             Some(inherited) => Self::from_inherited(inherited).child(),
-            None => Self::new_trace(trace_id),
+            None => Self::with_flags(trace_id, TraceParent::received_flags(trace_id)),
         }
     }
 

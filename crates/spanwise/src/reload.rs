@@ -29,7 +29,6 @@ use spanwise_core::{
     },
 };
 use tracing::dispatcher;
-use tracing_core::callsite;
 
 use crate::{
     Builder, Handle,
@@ -408,16 +407,11 @@ impl Reloader {
         let replaced = self.current.replace(generation);
         live.report_changed(&change);
         let is_drained = replaced.wait(DRAIN_TIMEOUT);
-        // If there is only one subscriber, `tracing` asks the default subscriber of this thread
-        // about interests. So make the stack the default here, because it may be the default of
-        // other threads only.
-        live.in_stack(|| {
-            if config.levels.events == state.levels {
-                callsite::rebuild_interest_cache();
-            } else {
-                live.levels.set_configured(&config.levels.events);
-            }
-        });
+        if config.levels.events == state.levels {
+            live.levels.rebuild_interests();
+        } else {
+            live.levels.set_configured(&config.levels.events);
+        }
         for (group, outputs) in groups.iter().zip(&outputs_by_group) {
             group.set_outputs(outputs);
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt, io,
+    fmt, io, mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -241,16 +241,20 @@ impl<T: ExportItem> ExportQueue<T> {
             return;
         }
         let lost = state.held_events();
-        *state = State {
+        let ended = State {
             has_ended: true,
             has_lost: lost > 0,
             flushing: state.flushing,
             ..State::default()
         };
+        let before = mem::replace(&mut *state, ended);
+        // Counts under the lock, as in `settle`.
+        self.counters.add_lost_at_shutdown(lost);
         drop(state);
         self.work.notify_all();
         self.settled.notify_all();
-        self.counters.add_lost_at_shutdown(lost);
+        // Drops the items without the lock, because their destructors may use the queue.
+        drop(before);
         if !is_flushed && lost > 0 {
             let reason = format_args!(
                 "{lost} events were not sent to {} before the shutdown",

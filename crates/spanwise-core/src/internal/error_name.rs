@@ -31,9 +31,10 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<io::Error>() {
         return Some(IO_ERROR.to_owned());
     }
-    let mut prefix = DebugPrefix(String::new());
-    let is_whole = panic_safe::catch_panic(|| write!(prefix, "{error:?}"))?.is_ok();
-    let DebugPrefix(debug) = prefix;
+    let mut prefix = DebugPrefix::default();
+    let is_written = panic_safe::catch_panic(|| write!(prefix, "{error:?}"))?.is_ok();
+    let DebugPrefix { debug, is_stopped } = prefix;
+    let is_whole = is_written && !is_stopped;
     let is_name_char = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
     let (name, after_name) =
         debug.split_at(debug.find(|c| !is_name_char(c)).unwrap_or(debug.len()));
@@ -57,13 +58,22 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// Collects a `Debug` up to the start of its fields.
-struct DebugPrefix(String);
+#[derive(Default)]
+struct DebugPrefix {
+    debug: String,
+    /// Whether the `Debug` was stopped. If it ignores the error, its further output is dropped.
+    is_stopped: bool,
+}
 
 impl fmt::Write for DebugPrefix {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        self.0
-            .push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));
-        if self.0.contains(['(', '{', ' ', '"', '\n']) || self.0.len() > MAX_NAME_LEN {
+        if !self.is_stopped {
+            let debug = &mut self.debug;
+            debug.push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));
+            self.is_stopped =
+                debug.contains(['(', '{', ' ', '"', '\n']) || debug.len() > MAX_NAME_LEN;
+        }
+        if self.is_stopped {
             return Err(fmt::Error);
         }
         Ok(())

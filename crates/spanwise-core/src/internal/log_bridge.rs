@@ -47,6 +47,7 @@ use tracing_log::{AsLog as _, AsTrace as _};
 use crate::{
     Redact,
     internal::{
+        interest_rebuild::rebuild_interests,
         panic_safe,
         runtime_callsite::{Origin, RuntimeCallsite, UNNAMED_EVENT},
     },
@@ -62,7 +63,7 @@ pub fn install() -> Result<(), OtherLogger> {
         log::set_logger(&Bridge).map_err(|_| OtherLogger(()))?;
         callsite::register(&PROBE);
         IS_INSTALLED.store(true, Ordering::SeqCst);
-        rebuild_and_set_log_level(callsite::rebuild_interest_cache);
+        rebuild_interests();
         Ok(())
     });
     outcome.clone()

@@ -46,10 +46,11 @@ pub fn since_epoch(time: SystemTime) -> (i64, u32) {
 #[cold]
 fn before_epoch(before: &SystemTimeError) -> (i64, u32) {
     let before = before.duration();
-    let second = -before.as_secs().cast_signed();
+    // The earliest time of a system is i64::MIN seconds from 1970, which no positive `i64` is.
+    let second = 0_i64.saturating_sub_unsigned(before.as_secs());
     match before.subsec_nanos() {
         0 => (second, 0),
-        nanos => (second - 1, 1_000_000_000 - nanos),
+        nanos => (second.saturating_sub(1), 1_000_000_000 - nanos),
     }
 }
 

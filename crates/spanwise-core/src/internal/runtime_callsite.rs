@@ -21,7 +21,7 @@ use tracing_core::{
     field::FieldSet, identify_callsite, subscriber::Interest,
 };
 
-use crate::self_report::severity;
+use crate::{internal::forks, self_report::severity};
 
 /// The maximum number of callsites for events. Further origins have no callsite. Threads that
 /// create callsites at the same time may exceed it by one each.
@@ -237,6 +237,8 @@ fn insert(
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
     let new = make(Kind::EVENT, origin, hash);
+    // A forked child would wait for a slot that a thread of its parent was filling.
+    let _no_fork = forks::defer();
     loop {
         // Another thread may have filled the slot, with this origin or with another one.
         let stored = *slot.get_or_init(|| new);

@@ -235,6 +235,24 @@ fn unknown_type_is_named_from_its_debug() {
     ] {
         assert_eq!(name(&Text(display, debug)).as_deref(), expected, "{debug}");
     }
+    // A `Debug` that ignores that it was stopped.
+    struct Unstoppable(&'static str);
+    impl fmt::Debug for Unstoppable {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for piece in self.0.split_inclusive('(') {
+                let _ = f.write_str(piece);
+            }
+            Ok(())
+        }
+    }
+    impl fmt::Display for Unstoppable {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl Error for Unstoppable {}
+    let message = "refused(a text that is much longer than the name of the type of any error is)";
+    assert_eq!(name(&Unstoppable(message)), None);
     for io in [
         io::Error::other("x"),
         io::ErrorKind::NotFound.into(),

@@ -23,6 +23,7 @@ use spanwise_core::{
     },
     internal::{Step, SteppedSender},
 };
+use spanwise_testing::support::bounded;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -710,6 +711,51 @@ fn item_in_flight_at_shutdown_is_counted_once() {
         assert_eq!((stats.lost_at_shutdown, stats.lost()), (3, 3), "{answer:?}");
         assert_eq!(stats.delivered, 0, "{answer:?}");
     }
+}
+
+/// An item whose destructor uses the queue, as that of an item that logs does.
+struct UsesQueue(Weak<ExportQueue<Self>>);
+
+impl Drop for UsesQueue {
+    fn drop(&mut self) {
+        let queue = self.0.upgrade();
+        assert_eq!(queue.map(|queue| queue.held_bytes()), Some(0));
+    }
+}
+
+impl ExportItem for UsesQueue {
+    fn events(&self) -> u64 {
+        1
+    }
+
+    fn bytes(&self) -> usize {
+        1
+    }
+
+    fn level(&self) -> Level {
+        Level::INFO
+    }
+}
+
+struct DeliversAll;
+
+impl Deliver<UsesQueue> for DeliversAll {
+    fn deliver(&mut self, _: &UsesQueue) -> Delivery {
+        Delivery::Delivered
+    }
+}
+
+#[test]
+fn item_lost_at_shutdown_may_use_the_queue() {
+    bounded(|| {
+        let mut options = ExporterOptions::new("test", "the test");
+        options.report = SelfReport::silent();
+        let sender = SteppedSender::new(&options, |_| Box::new(DeliversAll), None);
+        let queue = sender.queue();
+        queue.push(UsesQueue(Arc::downgrade(queue)));
+        queue.shutdown_by(Instant::now());
+        assert_eq!(queue.counters().stats().lost_at_shutdown, 1);
+    });
 }
 
 /// Tasks whose next run a test sets.

@@ -500,6 +500,14 @@ fn redundant_span_directive_is_rejected() {
         let set = handle.set_levels_for(Duration::from_secs(3600), levels);
         assert_eq!(set.is_ok(), changes, "{levels}: {set:?}");
     }
+    assert_eq!(
+        handle
+            .set_levels("off,[health]=off")
+            .unwrap_err()
+            .to_string(),
+        "`[health]=off` changes nothing: a span directive can only enable more; to show less of a \
+         target, write `target=off`"
+    );
 }
 
 #[test]

@@ -76,4 +76,9 @@ fn utc_shows_microseconds() {
         UNIX_EPOCH - Duration::from_nanos(1),
         "1969-12-31T23:59:59.999999Z",
     );
+    let earliest = UNIX_EPOCH.checked_sub(Duration::from_secs(1 << 63));
+    check(
+        earliest.unwrap_or(UNIX_EPOCH - Duration::from_secs(1 << 36)),
+        "0000-01-01T00:00:00.000000Z",
+    );
 }

@@ -14,7 +14,7 @@ use spanwise_core::{
 use tracing::{Span, info, info_span, span::Id};
 use tracing_subscriber::{Registry, prelude::*, registry, registry::LookupSpan};
 
-use crate::identities::{Identities, move_to};
+use crate::identities::{Identities, UNKNOWN, move_to};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -85,6 +85,24 @@ fn provisional_identity_is_replaced() {
 }
 
 #[test]
+fn replaced_ids_do_not_reach_the_parent() {
+    let _default = registry()
+        .with(Identities::default())
+        .with(ContextLayer::default())
+        .set_default();
+    // The parent has no identity, as a span that is not exported.
+    let parent = info_span!(target: UNKNOWN, "request", request_id = "r-1");
+    for child in [
+        info_span!(parent: &parent, "consume"),
+        info_span!(parent: &parent, "consume", user_id = "ada"),
+    ] {
+        assert_eq!(move_to(&child, 0xabc, 1), Ok(()));
+        assert_eq!(child.in_scope(ids).0, format!("{:032x}", 0xabc));
+        assert_eq!(parent.in_scope(ids), ("none".to_owned(), "none".to_owned()));
+    }
+}
+
+#[test]
 fn visible_identity_is_frozen() {
     let identities = Identities::default();
     let _default = registry().with(identities).set_default();
@@ -121,6 +139,29 @@ fn span_without_identity_is_not_moved() {
     assert_eq!(move_to(&span, 0xabc, 1), Err(NotReplaced::NoIdentity));
     assert_eq!(SpanIdentity::find_and_freeze(&span), None);
     assert_eq!(SpanIdentity::find_and_freeze(&Span::none()), None);
+}
+
+#[test]
+fn message_keeps_its_flags_without_an_exporter() {
+    let _default = registry().with(ContextLayer::default()).set_default();
+    for flags in ["00", "01", "02", "03"] {
+        let parent: TraceParent = format!("00-{TRACE}-00f067aa0ba902b7-{flags}")
+            .parse()
+            .unwrap();
+        let consume = parent.unit(|| info_span!(parent: None, "consume"));
+        let sent = consume.in_scope(|| info_span!("inner").in_scope(TraceParent::current));
+        assert_eq!(sent.unwrap().flags(), parent.flags());
+        // Another trace begins inside.
+        let other = info_span!(parent: &consume, "other", trace_id = "1", span_id = "2");
+        assert_eq!(
+            other.in_scope(TraceParent::current),
+            sent,
+            "the ids are pinned"
+        );
+    }
+    let begun = format!("{:032x}", 7);
+    let begins = info_span!("begins", trace_id = begun, span_id = "00f067aa0ba902b7");
+    assert_eq!(begins.in_scope(TraceParent::current).unwrap().flags(), 1);
 }
 
 fn client(span_id: u8) -> Announced {

@@ -168,7 +168,10 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     // sets the flags and the state. Nested calls send the changed identity.
     let identity = SpanIdentity::find_and_freeze(&span);
     let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
-    let trace = identity.unwrap_or(trace);
+    let trace = identity.unwrap_or_else(|| {
+        trace.span.store_flags(&span);
+        trace
+    });
     let observation = RequestObservation::begin(|| ObservedRequest {
         side: RequestSide::Server,
         method,

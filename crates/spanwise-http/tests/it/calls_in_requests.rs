@@ -5,7 +5,7 @@ use std::{cell::RefCell, convert::Infallible};
 use crate::support::client::text;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
-use spanwise_core::{Context, ContextLayer};
+use spanwise_core::{Context, ContextLayer, TraceParent};
 use spanwise_http::{ClientLayer, Trust, client, server};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tracing::{Instrument, Level, level_filters::LevelFilter};
@@ -15,6 +15,15 @@ type Body = Empty<&'static [u8]>;
 
 /// Runs `handler` during a request of a trusted sender, with [`PARENT`] and these headers.
 async fn serve<T>(received: &[(&'static str, &str)], handler: impl AsyncFn() -> T) -> T {
+    serve_below(PARENT, received, handler).await
+}
+
+/// Like [`serve`], with this `traceparent`.
+async fn serve_below<T>(
+    parent: &str,
+    received: &[(&'static str, &str)],
+    handler: impl AsyncFn() -> T,
+) -> T {
     let result = RefCell::new(None);
     let service = service_fn(|_: Request<Body>| async {
         let value = handler().await;
@@ -25,7 +34,7 @@ async fn serve<T>(received: &[(&'static str, &str)], handler: impl AsyncFn() -> 
     let always = [
         ("x-request-id", "r-1"),
         ("x-tenant-id", "acme"),
-        ("traceparent", PARENT),
+        ("traceparent", parent),
     ];
     for (name, value) in always.iter().chain(received) {
         let value = HeaderValue::from_str(value).unwrap();
@@ -46,6 +55,28 @@ async fn call(layer: &ClientLayer) -> HeaderMap {
     let request = Request::get("http://warehouse/stock").body(()).unwrap();
     let response = layer.layer(network).oneshot(request).await;
     response.unwrap().into_body()
+}
+
+fn flags_sent(headers: &HeaderMap) -> u8 {
+    let parent: TraceParent = text(headers, "traceparent").unwrap().parse().unwrap();
+    parent.flags()
+}
+
+#[tokio::test]
+async fn flags_of_requests_and_messages_are_sent() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let _default = stack.set_default();
+    for (digits, flags) in [("00", 0), ("01", 1), ("02", 2), ("03", 3)] {
+        let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{digits}");
+        let sent = async || {
+            let message = TraceParent::current().unwrap().flags();
+            [message, flags_sent(&call(&client()).await)]
+        };
+        assert_eq!(serve_below(&parent, &[], sent).await, [flags; 2]);
+        let parent: TraceParent = parent.parse().unwrap();
+        let consume = parent.unit(|| tracing::info_span!(parent: None, "consume"));
+        assert_eq!(sent().instrument(consume).await, [flags; 2]);
+    }
 }
 
 fn to_warehouse<const N: usize>(keys: [&str; N]) -> ClientLayer {

@@ -1,0 +1,81 @@
+//! Two stacks of one process whose levels change at the same time.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use spanwise_core::{LevelHandle, LevelLayer, internal::log_bridge};
+use support::SeenMessages;
+use tracing::{Dispatch, Metadata, Subscriber, dispatcher, subscriber::Interest};
+use tracing_subscriber::{Layer, Registry, layer::Layered, prelude::*};
+
+/// Lets another thread change its levels while `tracing` asks the layers about their callsites.
+#[derive(Clone, Default)]
+struct Pause(Arc<Mutex<Option<Signals>>>);
+
+/// The signal that the pause begins, and the signal that the other thread is ready.
+type Signals = (Sender<()>, Receiver<()>);
+
+impl<S: Subscriber> Layer<S> for Pause {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        let armed = self.0.lock().unwrap().take();
+        if let Some((begun, ready)) = armed {
+            begun.send(()).unwrap();
+            // Gives up, because the other thread may wait for this one.
+            let _ = ready.recv_timeout(Duration::from_millis(200));
+        }
+        Interest::always()
+    }
+}
+
+fn stack<L>(layer: L) -> (Dispatch, LevelHandle)
+where
+    L: Layer<Layered<LevelLayer, Registry>> + Send + Sync,
+{
+    let levels = LevelLayer::new("warn".parse().unwrap());
+    let handle = levels.handle();
+    let stack = tracing_subscriber::registry().with(levels).with(layer);
+    (Dispatch::new(stack), handle)
+}
+
+#[test]
+fn levels_of_two_stacks_change_at_once() {
+    let (seen, pause) = (SeenMessages::default(), Pause::default());
+    let (_other, other_levels) = stack(pause.clone());
+    let (stack, levels) = stack(seen.clone());
+    log_bridge::install().unwrap();
+    let log = || {
+        dispatcher::with_default(&stack, || {
+            tracing::debug!("event");
+            log::debug!("record");
+        });
+    };
+    levels.set_levels("debug").unwrap();
+    log();
+    assert_eq!(seen.take(), ["event", "record"]);
+    levels.set_levels("warn").unwrap();
+    log();
+    assert_eq!(seen.take(), [""; 0]);
+
+    let (begins, begun) = channel();
+    let (is_ready, ready) = channel();
+    *pause.0.lock().unwrap() = Some((begins, ready));
+    thread::scope(|scope| {
+        scope.spawn(|| other_levels.set_levels("error"));
+        begun.recv().unwrap();
+        levels.set_levels("debug").unwrap();
+        // The pause may have ended.
+        let _ = is_ready.send(());
+    });
+    log();
+    assert_eq!(seen.take(), ["event", "record"]);
+}
