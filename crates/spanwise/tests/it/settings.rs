@@ -510,8 +510,8 @@ fn wrong_sampling_and_recorder_stop_the_start() {
     );
     let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
     for part in [
-        "`slow=1`: `1` is not a time",
-        "`tail=1%`: `1%` is not a ratio",
+        "`slow=1`: `1` has no unit: write `1s` for seconds",
+        "`tail=1%`: `1%` is a percentage: write 0.01",
         "`tail=0.1`: `tail` is there twice",
         "`shop=inof`",
         "; accepts off, or a level",
