@@ -277,6 +277,7 @@ settings! {
         accepts: SWITCH,
         help: "Whether the warnings of the start, such as those about names of variables, are errors, like invalid values.",
         parse: parse::switch,
+        show: |is_on| if *is_on { "1" } else { "0" }.to_owned(),
     };
     SERVICE_NAME: String = {
         key: "service.name",
