@@ -142,7 +142,7 @@ impl ExportOptions {
             "compression" => self.compression.is_some(),
             "header" => !self.headers.is_empty(),
             "root_certificates" => self.root_certificates.is_some(),
-            "client_certificate" | "client_key" => {
+            "client_key" | "client_certificate" => {
                 self.client_certificate.is_some() || self.client_key.is_some()
             }
             "max_queue_len" | "max_batch_len" => {
