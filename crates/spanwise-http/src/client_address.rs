@@ -74,7 +74,7 @@ impl FromStr for ClientAddress {
         let all = [Self::Full, Self::Network, Self::Omitted];
         all.into_iter()
             .find(|choice| text.trim().eq_ignore_ascii_case(&choice.to_string()))
-            .ok_or_else(|| ParseError::new("unknown: accepts full, network, none"))
+            .ok_or_else(|| ParseError::word(text, "is unknown", "accepts full, network, none"))
     }
 }
 

@@ -1,13 +1,15 @@
 //! The list of `LOG_FIELDS`: fields and parts of a line to show, omit, rename or add.
 
+mod word_problems;
+
 use std::{collections::HashSet, fmt, str::FromStr};
 
-use spanwise_core::{
-    ParseError, Problem,
-    internal::{TextSetting, suggest::closest},
-    words,
-};
+use spanwise_core::{ParseError, Problem, internal::TextSetting, words};
 
+use self::word_problems::{
+    FIXED_PARTS, JOINED_BY_COMMAS, OTHER_PARTS, OTHER_PRECISIONS, arrow, is_separator, no_name,
+    unknown,
+};
 use crate::{
     Format,
     builder::Options,
@@ -353,6 +355,8 @@ impl FromStr for FieldList {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut seen: Vec<FieldWord> = Vec::new();
         let mut text_key = None;
+        // The word `only` in front of words without a sign, followed by these words.
+        let mut only = String::new();
         words::parse_each(text, |text| {
             let has_sign = text.starts_with(SIGNS) || text.contains(['>', '=']);
             if let Some(key) = text_key.filter(|_| !has_sign) {
@@ -363,6 +367,18 @@ impl FromStr for FieldList {
                 )));
             }
             text_key = added_key(text);
+            if has_sign {
+                only = if is_only(text) {
+                    text.to_owned()
+                } else {
+                    String::new()
+                };
+            } else if !only.is_empty() {
+                only.extend(["|", text]);
+                return Err(Problem::new(format!(
+                    "`{text}` has no sign: bars separate the names of `only`: write `{only}`"
+                )));
+            }
             let word = parse(text)?;
             if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
                 return Err(Problem::new(format!("{}: {problem}", shown(&word))));
@@ -372,6 +388,12 @@ impl FromStr for FieldList {
         })
         .map(Self)
     }
+}
+
+/// Returns whether a word lists the names to show.
+fn is_only(word: &str) -> bool {
+    let name = word.split_once(['>', '=']).map(|(name, _)| name.trim());
+    name == Some("only") && !word.contains('>')
 }
 
 /// The first characters of words without `>` or `=`.
@@ -389,27 +411,47 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     if let Some(name) = text.strip_prefix('+') {
         let part = ShownPart::ALL.into_iter().find(|part| part.name() == name);
         let names = || ShownPart::ALL.into_iter().map(ShownPart::name);
+        let reason = match FIXED_PARTS.contains(&name) {
+            true => "is not a part that `+` shows, because the format decides about it",
+            false => "is not a part of a line",
+        };
         return part
             .map(FieldWord::Show)
-            .ok_or_else(|| unknown(text, '+', "is not a part of a line", name, names()));
+            .ok_or_else(|| unknown(text, '+', reason, name, &OTHER_PARTS, names()));
     }
     if let Some(name) = text.strip_prefix('@') {
         let found = Precision::ALL
             .into_iter()
             .find(|known| known.name() == name);
         let names = || Precision::ALL.into_iter().map(Precision::name);
-        return found
-            .map(FieldWord::Precision)
-            .ok_or_else(|| unknown(text, '@', "is not a precision", name, names()));
+        return found.map(FieldWord::Precision).ok_or_else(|| {
+            unknown(
+                text,
+                '@',
+                "is not a precision",
+                name,
+                &OTHER_PRECISIONS,
+                names(),
+            )
+        });
     }
     if let Some(name) = text.strip_prefix('-') {
+        if name.contains('|') {
+            let words = name.replace('|', ",-");
+            return Err(Problem::new(format!(
+                "`{text}`: a word omits one name: write `-{words}`"
+            )));
+        }
         return Ok(FieldWord::Omit(checked(text, name)?));
     }
     let Some(sign) = text.find(['>', '=']) else {
         let is_on_request = ShownPart::ALL.iter().any(|part| part.name() == text);
-        let shown = match is_on_request {
-            true => format!("`+{text}` to show it, "),
-            false => String::new(),
+        let shown = match (is_on_request, text.split_once(':')) {
+            (true, _) => format!("`+{text}` to show it, "),
+            (false, Some((from, to))) if !from.is_empty() && !to.is_empty() => {
+                format!("`{from}>{to}` to rename `{from}`, ")
+            }
+            (false, _) => String::new(),
         };
         return Err(Problem::new(format!(
             "`{text}` has no sign: write {shown}`-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
@@ -443,49 +485,6 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
 }
 
-/// Returns the problem with a word that has `->` or `=>` in place of `>`. `None` if the word has
-/// neither. Without this check, the word would rename or add something else. `before` is the text
-/// in front of the sign `>` or `=`, and `from_sign` is the text from the sign on.
-fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
-    let name = before.trim_end_matches(['-', '=']).trim();
-    let arrow = if from_sign.starts_with("=>") {
-        "=>"
-    } else if from_sign.starts_with('>') && before.ends_with('-') {
-        "->"
-    } else {
-        return None;
-    };
-    // The text behind `=` is not quoted, because it may be a secret.
-    let new = match from_sign.strip_prefix('>') {
-        Some(new) => new.trim(),
-        None => "name",
-    };
-    Some(Problem::new(format!(
-        "`{name}{arrow}…` has the sign `{arrow}`: write `{name}>{new}` to rename `{name}`"
-    )))
-}
-
-/// Returns the problem with a word whose `name` is none of `names`.
-fn unknown<'n>(
-    text: &str,
-    sign: char,
-    reason: &str,
-    name: &str,
-    names: impl Iterator<Item = &'n str> + Clone,
-) -> Problem {
-    let accepts: Vec<String> = names
-        .clone()
-        .map(|name| format!("`{sign}{name}`"))
-        .collect();
-    let accepts = accepts.join(", ");
-    Problem::new(match closest(name, names) {
-        Some(suggestion) => {
-            format!("`{text}` {reason}: did you mean `{sign}{suggestion}`? accepts {accepts}")
-        }
-        None => format!("`{text}` {reason}: accepts {accepts}"),
-    })
-}
-
 /// Returns the name in a word, if it is valid.
 fn checked(word: &str, name: &str) -> Result<String, Problem> {
     if name.contains('*') {
@@ -493,10 +492,17 @@ fn checked(word: &str, name: &str) -> Result<String, Problem> {
             "`{word}`: `*` is not a wildcard: write each name"
         )));
     }
+    if name.is_empty() {
+        return Err(no_name(word));
+    }
     let is_allowed = |c: char| c.is_alphanumeric() || "_.-@/:$".contains(c);
-    if name.is_empty() || name.len() > MAX_NAME_LEN || !name.chars().all(is_allowed) {
+    if name.len() > MAX_NAME_LEN || !name.chars().all(is_allowed) {
+        let joined = match name.contains(is_separator) {
+            true => format!("; {JOINED_BY_COMMAS}"),
+            false => String::new(),
+        };
         return Err(Problem::new(format!(
-            "`{word}`: `{name}` is not a name: write at most {MAX_NAME_LEN} letters, digits, and `_ . - @ / : $`"
+            "`{word}`: `{name}` is not a name: write at most {MAX_NAME_LEN} letters, digits, and `_ . - @ / : $`{joined}"
         )));
     }
     Ok(name.to_owned())

@@ -15,10 +15,10 @@ use crate::{
     line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits, or has none left to drop. A flat line loses first the fields
-/// of the spans from the outermost, then the list of spans, then fields of the event from the last.
-/// A nested line loses `spans`, then `span`, then fields of the event. The message stays. The line
-/// lists the keys that were dropped.
+/// Drops fields until the line fits, or has none left to drop. First it loses the fields that no
+/// line has room for. Then a flat line loses the fields of the spans from the outermost, then the
+/// list of spans, then fields of the event from the last. A nested line loses `spans`, then `span`,
+/// then fields of the event. The message stays. The line lists the keys that were dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
@@ -42,23 +42,24 @@ pub(crate) fn truncate_line(
     let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
-            let spans = excess.drop_from_end(members(spans).collect(), message);
+            let spans = excess.drop_longer_than(max_line, members(spans), message);
+            let fields = excess.drop_longer_than(max_line, members(fields), message);
+            let spans = excess.drop_from_end(spans, message);
             tail = excess.drop_span_list(tail, table);
-            (
-                spans,
-                excess.drop_from_end(members(fields).collect(), message),
-            )
+            (spans, excess.drop_from_end(fields, message))
         }
         Layout::Nested => {
             // In a nested line, `{` has replaced the comma of the first field.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
             let (before, span_members) = spans.split_at(members_start(spans, table));
-            let kept = excess.drop_from_end(members(span_members).collect(), message);
-            let mut fields = match fields.len() {
+            let span_members = excess.drop_longer_than(max_line, members(span_members), message);
+            let fields = match fields.len() {
                 1 => Vec::new(),
-                _ => excess.drop_from_end(members(&fields).collect(), message),
+                _ => excess.drop_longer_than(max_line, members(&fields), message),
             };
+            let kept = excess.drop_from_end(span_members, message);
+            let mut fields = excess.drop_from_end(fields, message);
             match fields.first_mut() {
                 Some(comma) => *comma = b'{',
                 None => fields.push(b'{'),
@@ -86,6 +87,25 @@ struct Excess {
 }
 
 impl Excess {
+    /// Drops the members that are longer than a whole line may be, except one with the quoted key
+    /// `keep`. Returns the others. Without this step, such a member would be dropped after all
+    /// members that would have fitted.
+    fn drop_longer_than<'m>(
+        &mut self,
+        max_line: usize,
+        all: impl Iterator<Item = Member<'m>>,
+        keep: &[u8],
+    ) -> Vec<Member<'m>> {
+        let fits = |member: &Member<'m>| {
+            let fits = member.bytes.len() <= max_line || member.quoted_key() == keep;
+            if !fits {
+                self.dropped(member.quoted_key(), member.bytes.len());
+            }
+            fits
+        };
+        all.filter(fits).collect()
+    }
+
     /// Drops members from the end, except one with the quoted key `keep`. Returns the others.
     fn drop_from_end(&mut self, all: Vec<Member<'_>>, keep: &[u8]) -> Vec<u8> {
         let mut kept = Vec::new();

@@ -402,8 +402,8 @@ impl OtelBuilder {
         let insecure = options.is_insecure.unwrap_or_default();
         let endpoint = Endpoint::parse(url, signal, set_for, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
-        // The other options may be set for this signal alone. `add_invalid` merges the errors of an
-        // option that is set for all signals.
+        // The other options may be set for this signal alone. `add_invalid` merges the errors of
+        // all other options.
         checks.signal = Some(signal);
         checks.valid("protocol", protocol.check());
         checks.valid("compression", compression.check());
@@ -439,16 +439,13 @@ impl OtelBuilder {
         Some((Arc::new(destination), signal_options))
     }
 
-    /// Adds an option that is not valid. An option that is invalid for several signals, with the
-    /// same error, was usually set for all signals, so it is listed once.
-    fn add_invalid(&mut self, invalid: InvalidOption) {
-        let known = self
-            .invalid
-            .iter_mut()
-            .find(|known| (known.option, &known.error) == (invalid.option, &invalid.error));
-        match known {
-            Some(known) => known.signal = None,
-            None => self.invalid.push(invalid),
+    /// Adds an option that is not valid. An option that the signal does not set itself is an option
+    /// of all signals, so it is listed once.
+    fn add_invalid(&mut self, mut invalid: InvalidOption) {
+        let is_own = |signal: &SignalKind| self.options(*signal).sets(invalid.option);
+        invalid.signal = invalid.signal.filter(is_own);
+        if !self.invalid.contains(&invalid) {
+            self.invalid.push(invalid);
         }
     }
 

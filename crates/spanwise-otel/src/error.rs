@@ -23,8 +23,7 @@ pub enum OtelError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidOption {
-    /// The signal for which the option is not valid. `None` for an option of all signals, or for
-    /// several signals with the same error.
+    /// The signal that sets the option. `None` for an option of all signals.
     pub signal: Option<SignalKind>,
     /// The name of the setter, such as `endpoint`. Only variables set the options
     /// `sampler_argument`, `prometheus_host` and `prometheus_port`.

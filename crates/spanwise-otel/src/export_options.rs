@@ -133,6 +133,25 @@ impl ExportOptions {
         self
     }
 
+    /// Returns whether these options decide about an option that is checked. `option` is the name
+    /// of its setter. Options that are only valid together count as one.
+    pub(crate) fn sets(&self, option: &str) -> bool {
+        match option {
+            "endpoint" => self.endpoint.is_some(),
+            "protocol" => self.protocol.is_some(),
+            "compression" => self.compression.is_some(),
+            "header" => !self.headers.is_empty(),
+            "root_certificates" => self.root_certificates.is_some(),
+            "client_key" | "client_certificate" => {
+                self.client_certificate.is_some() || self.client_key.is_some()
+            }
+            "max_queue_len" | "max_batch_len" => {
+                self.max_queue_len.is_some() || self.max_batch_len.is_some()
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the options of a signal. An option that is not set is taken from `all`, the options
     /// for all signals.
     pub(crate) fn or(&self, all: &Self) -> Self {

@@ -13,7 +13,7 @@ use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND}
 ///
 /// | word | |
 /// | --- | --- |
-/// | a directive of `RUST_LOG`, such as `hyper=info` | [`capture`](RecorderBuilder::capture); without one, `debug` |
+/// | a level, or a directive such as `hyper=info` | [`capture`](RecorderBuilder::capture); without one, `debug` |
 /// | `slow=1s` | [`slow`](RecorderBuilder::slow) |
 /// | `tail=0.01` | [`tail`](RecorderBuilder::tail) |
 /// | `lines=10000/s` | [`max_lines_per_second`](RecorderBuilder::max_lines_per_second) |
@@ -27,7 +27,7 @@ use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND}
 ///
 /// assert_eq!(
 ///     "debug,slow=1".parse::<Recorder>().unwrap_err().to_string(),
-///     "`slow=1`: `1` is not a time: write s, m, h or ms, or a number of them, such as 10s"
+///     "`slow=1`: `1` has no unit: write `1s` for seconds, or one of m, h and ms after it"
 /// );
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
@@ -39,7 +39,10 @@ impl FromStr for RecorderBuilder {
         let (mut levels, mut names, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         for word in text.split(',').map(str::trim) {
             let Some((name, value)) = split_option(word) else {
-                levels.push(word);
+                match meant(word) {
+                    Some(advice) => problems.push(format!("`{word}`: {advice}")),
+                    None => levels.push(word),
+                }
                 continue;
             };
             if names.contains(&name) {
@@ -78,9 +81,57 @@ impl FromStr for Recorder {
 fn split_option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());
-    let is_level = value.starts_with(|first: char| first.is_ascii_alphabetic())
-        && (parse_level(value).is_some() || suggest::closest_level(value).is_some());
-    (matches!(name, "slow" | "tail" | "lines") && !is_level).then_some((name, value))
+    let is_option = OPTIONS.iter().any(|(option, _)| *option == name);
+    (is_option && missing_comma(word).is_none() && !is_like_level(value)).then_some((name, value))
+}
+
+/// The options, each with an example.
+const OPTIONS: [(&str, &str); 3] = [
+    ("slow", "slow=1s"),
+    ("tail", "tail=0.01"),
+    ("lines", "lines=10000/s"),
+];
+
+fn is_like_level(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && (parse_level(text).is_some() || suggest::closest_level(text).is_some())
+}
+
+/// Returns the advice about a word that is neither an option nor a directive, if it is probably
+/// meant as an option.
+fn meant(word: &str) -> Option<String> {
+    if let Some(words) = missing_comma(word) {
+        return Some(format!("words are joined by commas: write `{words}`"));
+    }
+    let Some((name, value)) = word.split_once(['=', ':']) else {
+        let (name, example) = OPTIONS.iter().find(|(name, _)| *name == word)?;
+        return Some(format!(
+            "it has no value: write one, such as `{example}`; if `{name}` is a target, write \
+             `{name}=trace`"
+        ));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    // Such a word is a directive, even if its target resembles an option.
+    let is_directive = parse_level(value).is_some() || is_like_level(value);
+    if is_directive || value.is_empty() || value.starts_with(':') {
+        return None;
+    }
+    let meant = suggest::closest(name, OPTIONS.iter().map(|(name, _)| *name))?;
+    Some(format!("did you mean `{meant}={value}`?"))
+}
+
+/// Returns the words in a text that has blanks or semicolons in place of commas, joined by commas.
+fn missing_comma(text: &str) -> Option<String> {
+    let is_separator = |c: char| c.is_whitespace() || c == ';';
+    let words: Vec<&str> = text
+        .split(is_separator)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_word = |word: &&str| match word.split_once('=') {
+        Some((name, value)) => !name.is_empty() && !value.is_empty(),
+        None => parse_level(word).is_some(),
+    };
+    (words.len() > 1 && words.iter().all(is_word)).then(|| words.join(","))
 }
 
 fn set_option(
@@ -100,9 +151,14 @@ fn set_option(
 fn parse_ratio(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(ratio) if ratio.is_finite() => Ok(ratio),
-        _ => Err(format!(
-            "`{text}` is not a ratio: write one from 0 to 1, such as 0.01"
-        )),
+        _ => {
+            let percent = text.strip_suffix('%').map(|percent| percent.trim_end());
+            let ratio = percent.and_then(|percent| Some(percent.parse::<f64>().ok()? / 100.0));
+            Err(match ratio.filter(|ratio| (0.0..=1.0).contains(ratio)) {
+                Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
+                None => format!("`{text}` is not a ratio: write one from 0 to 1, such as 0.01"),
+            })
+        }
     }
 }
 
@@ -110,10 +166,13 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
 fn parse_lines(text: &str) -> Result<u32, String> {
     match text.strip_suffix("/s").map(str::parse) {
         Some(Ok(lines @ 1..)) => Ok(lines),
-        _ => Err(format!(
-            "`{text}` is not a number of lines per second: write at least 1, such as \
-             {DEFAULT_LINES_PER_SECOND}/s"
-        )),
+        _ => Err(match text.parse::<u32>() {
+            Ok(1..) => format!("`{text}` has no period: write {text}/s"),
+            _ => format!(
+                "`{text}` is not a number of lines per second: write at least 1, such as \
+                 {DEFAULT_LINES_PER_SECOND}/s"
+            ),
+        }),
     }
 }
 

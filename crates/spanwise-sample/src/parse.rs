@@ -94,12 +94,36 @@ fn parse(word: &str, previous: &str) -> Result<(EventMatcher, Limit), String> {
             "`{word}`: words are joined by commas: write `{first_rule},…`"
         ));
     }
+    let mut parts = word.split_whitespace();
+    if parts.clone().count() > 1 && parts.all(|part| part.split_once('=').is_some_and(is_complete))
+    {
+        let joined = word.split_whitespace().collect::<Vec<_>>().join(",");
+        return Err(format!(
+            "`{word}`: words are joined by commas: write `{joined}`"
+        ));
+    }
     let Some((matcher, limit)) = word.split_once('=') else {
         return Err(missing_limit(word, previous));
     };
     let matcher = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     Ok((matcher?, limit?))
+}
+
+/// Returns whether neither the matcher nor the limit of a rule is empty.
+fn is_complete((matcher, limit): (&str, &str)) -> bool {
+    !matcher.is_empty() && !limit.is_empty()
+}
+
+/// Returns the rule that a word without `=` means, if it has a colon in place of the `=`.
+fn with_equals_sign(word: &str) -> Option<String> {
+    let mut splits = word.match_indices(':').map(|(at, _)| {
+        let matcher = word[..at].trim_end_matches([':', ' ']);
+        (matcher, word[at + 1..].trim_start())
+    });
+    let (matcher, limit) = splits
+        .find(|(matcher, limit)| parse_matcher(matcher).is_ok() && parse_limit(limit).is_ok())?;
+    Some(format!("{matcher}={limit}"))
 }
 
 /// Words that are probably meant as an on/off switch, and not as a target.
@@ -113,8 +137,12 @@ fn missing_limit(word: &str, previous: &str) -> String {
         .filter(|(_, ratio)| is_number(ratio));
     if ratio.is_some() && is_number(word) {
         format!("`{previous},{word}`: a ratio is written with a point: write `{previous}.{word}`")
+    } else if let Some(ratio) = parse_percentage(word) {
+        format!("`{word}` has no level or target: write one before it, such as `info={ratio}`")
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
         format!("`{word}` has no level or target: write one before it, such as `info={word}`")
+    } else if let Some(rule) = with_equals_sign(word) {
+        format!("`{word}` has no `=`: write `{rule}`")
     } else if parse_matcher(word).is_ok()
         && !SWITCHES
             .iter()
@@ -154,6 +182,12 @@ fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
             "there is no word for all levels: write each, such as `info=0.1,debug=0.1`".to_owned(),
         );
     }
+    if name.contains('@') {
+        return Err(format!(
+            "`{name}` is neither a level nor a target: write a field behind a rate, such as \
+             `info=5/s@tenant_id`"
+        ));
+    }
     if !target.chars().all(is_allowed) {
         return Err(format!("`{name}` is neither a level nor a target"));
     }
@@ -183,13 +217,21 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     if let Some(first) = text.strip_prefix("first:") {
         return parse_first(first);
     }
+    if let Some(meant) = misspelled_first(text) {
+        return Err(format!(
+            "`{text}` is not {ACCEPTED_LIMITS}: did you mean `{meant}`?"
+        ));
+    }
     if text.contains('/') {
         return parse_rate(text);
     }
     if let Some((count, key)) = text.split_once('@') {
-        return Err(format!(
-            "`{text}` has no period: write {count}/s@{key}, or another period"
-        ));
+        return Err(match parse_count(count) {
+            Ok(_) => format!("`{text}` has no period: write {count}/s@{key}, or another period"),
+            Err(_) => {
+                format!("`{text}`: `@{key}` belongs to a rate: write one such as 5/s@{key}")
+            }
+        });
     }
     match text.parse::<f64>() {
         Ok(1.0) => Ok(Limit::keep()),
@@ -212,6 +254,17 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
+/// Returns the limit that a text means, if it begins with a misspelled `first` or has another sign
+/// in place of the colon: `frist:10`, `first=10`, `First 10/100`.
+fn misspelled_first(text: &str) -> Option<String> {
+    let name_len = text.find(|c: char| !c.is_alphabetic())?;
+    let (name, counts) = text.split_at(name_len);
+    suggest::closest(name, ["first"])?;
+    let counts = counts.trim_start_matches([':', '=', ' ', '/']);
+    parse_first(counts).ok()?;
+    Some(format!("first:{counts}"))
+}
+
 /// Parses `10%` as a ratio.
 fn parse_percentage(text: &str) -> Option<f64> {
     let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
@@ -225,7 +278,19 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         Some((_, "")) => {
             return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
         }
-        Some((text, key)) => (text, Some(key)),
+        Some((rate, key)) => match key.split_once('/') {
+            Some((key, burst)) => {
+                return Err(format!(
+                    "`@{key}` is the last part of a rate: write {rate}/{burst}@{key}"
+                ));
+            }
+            None if key.chars().all(is_key_char) => (rate, Some(key)),
+            None => {
+                return Err(format!(
+                    "`{key}` is not the name of a field: write one, such as {rate}@tenant_id"
+                ));
+            }
+        },
         None => (text, None),
     };
     let mut parts = text.split('/');
@@ -263,6 +328,11 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         limit = limit.per_value_of(key);
     }
     Ok(limit.into())
+}
+
+/// Returns whether the name of a field may have this character.
+fn is_key_char(c: char) -> bool {
+    c.is_alphanumeric() || "_.-:$#".contains(c)
 }
 
 /// Parses `10`, `10/100`, `10/m`, `10/100/m`.

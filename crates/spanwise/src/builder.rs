@@ -153,6 +153,14 @@ impl Builder {
         self
     }
 
+    /// Stores a text that needs no parser. An empty text changes nothing.
+    pub(crate) fn put_text(self, row: &SettingRow<String>, text: impl Into<String>) -> Self {
+        match text.into().trim() {
+            "" => self,
+            text => self.put(row, text.to_owned()),
+        }
+    }
+
     /// Sets the preset.
     pub fn preset(self, preset: impl Into<SettingValue<Preset>>) -> Self {
         self.set("preset", &LOG_PRESET, preset)
@@ -408,16 +416,16 @@ impl Builder {
     }
 
     /// Sets the name and the version of the service, on each line of `json`. `json-nested` does not
-    /// show them.
-    pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
-        self.code.put(&SERVICE_NAME, name.into());
-        self.put(&SERVICE_VERSION, version.into())
+    /// show them. An empty text changes nothing.
+    pub fn service(self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.put_text(&SERVICE_NAME, name)
+            .put_text(&SERVICE_VERSION, version)
     }
 
     /// Sets the name of this instance of the service, such as that of the pod, on each line of
     /// `json`. Defaults to none.
     pub fn service_node(self, node: impl Into<String>) -> Self {
-        self.put(&SERVICE_NODE, node.into())
+        self.put_text(&SERVICE_NODE, node)
     }
 
     /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show

@@ -292,7 +292,7 @@ impl<'a> Choices<'a> {
         if text.is_empty() {
             return None;
         }
-        if let Some(mistake) = leftover_syntax(text) {
+        if let Some(mistake) = leftover_syntax(name, text) {
             self.add_invalid_value(format!("{name}: {mistake}"));
             return None;
         }

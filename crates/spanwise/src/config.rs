@@ -164,9 +164,7 @@ impl Config {
             lines.output = Output::None;
             choices.explain_other_sinks();
         }
-        let is_strict = choices
-            .explicit_value(&LOG_STRICT)
-            .is_some_and(|strict| strict.value);
+        let is_strict = choices.value(&LOG_STRICT).unwrap_or_default();
         let preset = choices.preset;
         #[cfg_attr(
             not(feature = "config"),
@@ -373,10 +371,13 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
         ([], None) => Origin::Default,
         _ => Origin::Code,
     };
-    let keys = sourced.map(|keys| keys.value).unwrap_or_default();
-    let is_new = |key: &String| !CONTEXT_KEYS.contains(&key.as_str());
-    let mut keys: Vec<String> = keys.into_iter().filter(is_new).collect();
-    keys.extend(builder.context.iter().cloned());
+    let sourced = sourced.map(|keys| keys.value).unwrap_or_default();
+    let mut keys: Vec<String> = Vec::new();
+    for key in sourced.into_iter().chain(builder.context.iter().cloned()) {
+        if !CONTEXT_KEYS.contains(&key.as_str()) && !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
     let shown = CONTEXT_KEYS.iter().copied();
     let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
     choices.add_explanation(&LOG_CONTEXT.def, shown.join(", "), &origin);

@@ -85,9 +85,14 @@ pub(crate) fn resolve(
         accepts.push_str(", ");
         accepts.push_str(name);
     }
+    accepts.push_str(", or a template such as `text:{level} {message} {fields}`");
     let names = Format::NAMES.iter().copied().chain(registered_names);
+    let is_text = ["text", "txt", "plain", "plaintext"]
+        .iter()
+        .any(|text| word.eq_ignore_ascii_case(text));
     let hint = match closest(word, names) {
         _ if word.contains('{') => "a template begins with `text:`".to_owned(),
+        _ if is_text => format!("did you mean compact, or a template? accepts {accepts}"),
         Some(meant) => format!("did you mean {meant}? accepts {accepts}"),
         None => format!("accepts {accepts}"),
     };

@@ -1,12 +1,10 @@
 //! Text of a shell or of a file format that was left in a value by mistake.
 
-use spanwise_core::Setting;
-
 use crate::settings::SETTINGS;
 
-/// Returns the mistake if a value contains text that a shell or a file format should have removed:
-/// quotes, control characters, or the name of a variable in front.
-pub(crate) fn leftover_syntax(value: &str) -> Option<&'static str> {
+/// Returns the mistake if the value of `name` contains text that a shell or a file format should
+/// have removed: quotes, control characters, or the name of a variable in front.
+pub(crate) fn leftover_syntax(name: &str, value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     // A template such as `text:{level} msg="{message}"` may end in a quote of its own.
     let template = value.get(..TEMPLATE_PREFIX.len());
@@ -20,11 +18,16 @@ pub(crate) fn leftover_syntax(value: &str) -> Option<&'static str> {
     if value.contains(char::is_control) {
         return Some("the value has a line break or another control character; write one without");
     }
-    let is_assignment_of = |setting: &Setting| {
-        let after_name = value.strip_prefix(setting.name);
+    let is_assignment_of = |name: &str| {
+        let after_name = value.strip_prefix(name);
         after_name.is_some_and(|after_name| after_name.starts_with('='))
     };
-    let is_assignment = SETTINGS.iter().any(is_assignment_of) || value.starts_with("export ");
+    // The variable may have another prefix, or be one of OpenTelemetry.
+    let is_assignment = is_assignment_of(name)
+        || SETTINGS
+            .iter()
+            .any(|setting| is_assignment_of(setting.name))
+        || value.starts_with("export ");
     is_assignment.then_some(
         "the value begins with the name of a variable; write what comes after the `=` alone",
     )

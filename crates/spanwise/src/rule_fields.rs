@@ -3,8 +3,8 @@
 use spanwise_core::{CONTEXT_KEYS, Fault, SelfReport, internal::suggest::closest};
 use spanwise_sample::Sampler;
 
-/// Warns of each field that is nearly a context key, because it is probably misspelled. `variable`
-/// is the name of the setting. `context` has the declared keys.
+/// Warns of each field that is nearly a context key, or a context key without `_id`, because it is
+/// probably misspelled. `variable` is the name of the setting. `context` has the declared keys.
 pub(crate) fn warn_of_misspelled(
     sampler: &Sampler,
     variable: &str,
@@ -20,11 +20,38 @@ pub(crate) fn warn_of_misspelled(
         if keys().any(|key| key == name) {
             continue;
         }
-        if let Some(key) = closest(name, keys()) {
+        let with_id = keys().find(|key| key.strip_suffix("_id") == Some(name));
+        if let Some(key) = with_id.or_else(|| closest(name, keys())) {
             let why = format_args!(
                 "a rule of {variable} uses the field `{name}`: did you mean the context key `{key}`?"
             );
             report.fault(Fault::Setup, &why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A unit test, because a start reports to stderr.
+    #[test]
+    fn fields_like_context_keys_are_reported() {
+        let faults = |rules: &str| {
+            let report = SelfReport::silent();
+            let sampler = rules.parse().unwrap();
+            warn_of_misspelled(&sampler, "LOG_SAMPLE", &["order_id".to_owned()], &report);
+            report.stats().faults
+        };
+        for key in ["tenant", "tenantid", "user", "order"] {
+            assert_eq!(
+                faults(&format!("info=5/s@{key}")),
+                [(Fault::Setup, 1)],
+                "{key}"
+            );
+        }
+        for key in ["tenant_id", "order_id", "region"] {
+            assert_eq!(faults(&format!("info=5/s@{key}")), [], "{key}");
         }
     }
 }

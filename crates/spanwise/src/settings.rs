@@ -110,7 +110,7 @@ settings! {
         key: "sink.main.max_line",
         default: "256KiB",
         accepts: "a size from `256B` to `1GiB`",
-        help: "The length up to which a line keeps all of its fields. A longer line of JSON, `logfmt` or `otlp` loses fields, those of the outermost span first. The message and the parts of the line itself stay, so a line with a long message is longer. In the formats gcp, datadog and emf, the length is at most what their receivers accept. Formats for people ignore it.",
+        help: "The length up to which a line keeps all of its fields. A longer line of JSON, `logfmt` or `otlp` loses fields: first each field that is longer than the limit, then those of the outermost span. The message and the parts of the line itself stay, so a line with a long message is longer. In the formats gcp, datadog and emf, the length is at most what their receivers accept. Formats for people ignore it.",
         parse: parse::max_line,
     };
     LOG_OUTPUT: Output = {
@@ -225,7 +225,7 @@ settings! {
         key: "recorder",
         default: "off",
         accepts: "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s`, `tail=0.01` and `lines=10000/s`",
-        help: "The flight recorder: buffers events of these levels per request and writes them if the request fails, or is slower than `slow`. With `tail`, INFO is buffered too and written for that ratio of other requests. The preset test ignores it.",
+        help: "The flight recorder: buffers events of these levels per request, those at DEBUG if there is no level, and writes them if the request fails, or is slower than `slow`. With `tail`, INFO is buffered too and written for that ratio of other requests. The preset test ignores it.",
         parse: parse::recorder,
         show: |recorder| recorder.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string),
     }.or(Unset("off")).ignored_in_tests();
@@ -277,6 +277,7 @@ settings! {
         accepts: SWITCH,
         help: "Whether the warnings of the start, such as those about names of variables, are errors, like invalid values.",
         parse: parse::switch,
+        show: |is_on| if *is_on { "1" } else { "0" }.to_owned(),
     };
     SERVICE_NAME: String = {
         key: "service.name",

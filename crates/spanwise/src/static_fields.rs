@@ -101,6 +101,10 @@ impl StaticFields {
         context: &[String],
     ) -> impl Iterator<Item = (&str, String)> {
         let problem = move |name: &str, value: &str| match check(name, value) {
+            // The text is not shown, because it may be a secret.
+            Err(problem) if Format::is_reserved(name) => {
+                Some(format!("{problem}, or write `{name}>name` to rename it"))
+            }
             Err(problem) => Some(problem),
             Ok(()) if others.has(name) => Some(format!(
                 "`{name}` is a static field already: choose another name"

@@ -50,8 +50,24 @@ const ZONE_DIRS: [&str; 4] = [
 /// Returns whether `zone` is the name of a zone file, a name of UTC, or a rule such as `CET-1CEST`.
 fn is_known(zone: &str) -> bool {
     let zone = zone.strip_prefix(':').unwrap_or(zone);
-    let is_utc = ["", "UTC", "UTC0", "GMT", "GMT0", "UCT", "Zulu"].contains(&zone);
-    is_utc || is_rule(zone) || is_file(zone)
+    is_utc(zone) || is_rule(zone) || is_file(zone)
+}
+
+/// Returns whether `zone` is a name of UTC. An unknown zone is UTC, too, so such a name is correct
+/// even on a system without zone files.
+fn is_utc(zone: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "",
+        "GMT",
+        "GMT0",
+        "Greenwich",
+        "UCT",
+        "UTC",
+        "UTC0",
+        "Universal",
+        "Zulu",
+    ];
+    NAMES.contains(&zone.strip_prefix("Etc/").unwrap_or(zone))
 }
 
 #[expect(
@@ -96,6 +112,8 @@ mod tests {
         for zone in [
             "",
             "UTC",
+            "Etc/UTC",
+            ":Etc/Universal",
             "CET-1CEST,M3.5.0,M10.5.0/3",
             "<+0545>-5:45",
             ":UTC",

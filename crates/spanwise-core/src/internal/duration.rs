@@ -21,25 +21,84 @@ pub fn deadline_after(duration: Duration) -> Instant {
 /// The maximum timeout: a year.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Names of units in other programs, each with the unit.
+const OTHER_UNITS: [(&str, &str); 13] = [
+    ("hour", "h"),
+    ("hours", "h"),
+    ("hr", "h"),
+    ("min", "m"),
+    ("mins", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("msec", "ms"),
+    ("millis", "ms"),
+];
+
 /// Parses a unit with an optional factor.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use spanwise_core::internal::parse_duration;
+///
+/// assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
+/// assert_eq!(parse_duration("m"), Ok(Duration::from_secs(60)));
+/// let error = parse_duration("5").unwrap_err();
+/// assert_eq!(error, "`5` has no unit: write `5s` for seconds, or one of m, h and ms after it");
+/// assert_eq!(parse_duration("1.5s").unwrap_err(), "`1.5s` is not a time: write `1500ms`");
+/// assert_eq!(parse_duration("2 min").unwrap_err(), "`2 min` is not a time: write `2m`");
+/// ```
 ///
 /// # Errors
 /// Returns a sentence with the mistake and the accepted values.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let lacks_unit = || is_number(text) && known_duration(&format!("{text}s")).is_some();
+    known_duration(text).ok_or_else(|| match meant(text) {
+        _ if lacks_unit() => format!(
+            "`{text}` has no unit: write `{text}s` for seconds, or one of m, h and ms after it"
+        ),
+        Some(meant) => format!("`{text}` is not a time: write `{meant}`"),
+        None => {
+            format!("`{text}` is not a time: write s, m, h or ms, or a number of them, such as 10s")
+        }
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn known_duration(text: &str) -> Option<Duration> {
     let factor_len = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (factor, unit_name) = text.split_at(factor_len);
-    let unit = UNITS.iter().find(|(name, _)| *name == unit_name);
-    let factor = if factor.is_empty() {
-        Ok(1)
-    } else {
-        factor.parse::<u32>()
+    let (factor, name) = text.split_at(factor_len);
+    let (_, unit) = UNITS.iter().find(|(known, _)| *known == name)?;
+    let factor = match factor {
+        "" => 1,
+        factor => factor.parse::<u32>().ok().filter(|factor| *factor > 0)?,
     };
-    match (unit, factor) {
-        (Some((_, unit)), Ok(factor)) if factor > 0 => Ok(*unit * factor),
-        _ => Err(format!(
-            "`{text}` is not a time: write s, m, h or ms, or a number of them, such as 10s"
-        )),
+    Some(*unit * factor)
+}
+
+/// Returns the time that a text probably means: with a blank, with another name of the unit, or
+/// with a decimal point.
+fn meant(text: &str) -> Option<String> {
+    let number_len = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, name) = text.split_at(number_len);
+    let name = name.trim().to_ascii_lowercase();
+    let other = OTHER_UNITS.iter().find(|(other, _)| *other == name);
+    let name = other.map_or(&*name, |(_, unit)| unit);
+    let (_, unit) = UNITS.iter().find(|(known, _)| *known == name)?;
+    if !number.contains('.') {
+        let meant = format!("{number}{name}");
+        return known_duration(&meant).map(|_| meant);
     }
+    let millis = number.parse::<f64>().ok()? * unit.as_millis() as f64;
+    let is_whole = millis.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&millis);
+    is_whole.then(|| format!("{millis}ms"))
 }
 
 /// Displays a duration of whole milliseconds in the largest unit that leaves a whole number,

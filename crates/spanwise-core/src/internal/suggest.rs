@@ -81,6 +81,7 @@ fn lowercase(word: &str) -> impl Iterator<Item = char> {
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("verbose"), Some("debug"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("fatl"), Some("error"));
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("shop"), None);
 /// ```
 #[must_use]
@@ -93,9 +94,21 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
         "verbose" | "dbg" | "fine" => "debug",
         "finest" | "trc" | "all" => "trace",
         "none" | "silent" => "off",
-        _ => return closest(word, LEVELS),
+        _ => return closest(word, LEVELS).or_else(|| closest_alias(word)),
     };
     Some(foreign)
+}
+
+/// Returns the level whose other name is within one edit of `word`.
+fn closest_alias(word: &str) -> Option<&'static str> {
+    const ALIASES: [(&str, &str); 3] = [
+        ("warning", "warn"),
+        ("fatal", "error"),
+        ("critical", "error"),
+    ];
+    let alias = closest_within(1, word, &mut ALIASES.into_iter().map(|(alias, _)| alias))?;
+    let level = ALIASES.into_iter().find(|(name, _)| *name == alias);
+    level.map(|(_, level)| level)
 }
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

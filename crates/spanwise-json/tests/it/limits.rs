@@ -17,6 +17,29 @@ use spanwise_testing::support::{Lines, parse_json};
 
 use crate::support::lines;
 
+#[test]
+fn field_longer_than_the_limit_goes_first() {
+    for (format, fields, span) in [
+        (Format::Json, "", ""),
+        (Format::JsonNested, "/fields", "/span"),
+    ] {
+        let line = lines(
+            |layer| layer.max_line(1024).format(format),
+            || {
+                let _request = info_span!("request", request_id = "r-1").entered();
+                info!(order_id = 7, body = "x".repeat(2000), items = 2, "received");
+            },
+        )
+        .only();
+        let value = |path: &str, key: &str| line.pointer(&format!("{path}/{key}")).cloned();
+        assert_eq!(value(fields, "order_id"), Some(json!(7)), "{line}");
+        assert_eq!(value(fields, "items"), Some(json!(2)), "{line}");
+        assert_eq!(value(span, "request_id"), Some(json!("r-1")), "{line}");
+        assert_eq!(value(fields, "body"), None, "{line}");
+        assert_eq!(line["truncated"], json!(["body"]), "{line}");
+    }
+}
+
 /// Creates a callsite with names known at run time.
 fn callsite(
     kind: Kind,

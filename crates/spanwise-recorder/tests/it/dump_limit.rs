@@ -286,7 +286,7 @@ fn limit_is_parsed_from_the_setting() {
     assert_eq!(default.to_string(), "debug");
     let level: Recorder = "lines=debug".parse().unwrap();
     assert_eq!(level.to_string(), "lines=debug", "a target of that name");
-    for wrong in ["0/s", "-1/s", "200", "5/m", "x/s", "4294967296/s", ""] {
+    for wrong in ["0/s", "-1/s", "5/m", "x/s", "4294967296/s", ""] {
         let error = format!("debug,lines={wrong}").parse::<Recorder>();
         let error = error.unwrap_err().to_string();
         assert!(error.contains("such as 10000/s"), "{wrong}: {error}");

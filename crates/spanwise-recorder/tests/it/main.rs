@@ -23,6 +23,7 @@ mod entered_spans;
 mod recorded_forwards;
 mod routed_lines;
 mod sampler_inside;
+mod setting_errors;
 mod tail_sampling;
 mod triggers;
 mod unencoded_events;

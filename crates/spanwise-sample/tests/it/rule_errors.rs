@@ -27,6 +27,52 @@ fn each_mistake_has_word_problem_and_accepted_form() {
             "shop=5/x",
             "`shop=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s",
         ),
+        ("shop=5/min", "`shop=5/min`: `min` is not a time: write `m`"),
+        ("info:0.1", "`info:0.1` has no `=`: write `info=0.1`"),
+        (
+            "shop::cache:first:10/100",
+            "`shop::cache:first:10/100` has no `=`: write `shop::cache=first:10/100`",
+        ),
+        ("sqlx::5/s", "`sqlx::5/s` has no `=`: write `sqlx=5/s`"),
+        (
+            "info=0.1 sqlx=5/s@tenant_id  shop=1",
+            "`info=0.1 sqlx=5/s@tenant_id  shop=1`: words are joined by commas: write \
+             `info=0.1,sqlx=5/s@tenant_id,shop=1`",
+        ),
+        (
+            "shop=frist:10/100",
+            "`shop=frist:10/100`: `frist:10/100` is not a ratio such as 0.1, a rate such as 5/s, \
+             or first:10/100: did you mean `first:10/100`?",
+        ),
+        (
+            "shop=first=10",
+            "`shop=first=10`: `first=10` is not a ratio such as 0.1, a rate such as 5/s, or \
+             first:10/100: did you mean `first:10`?",
+        ),
+        (
+            "info=0.1@tenant_id",
+            "`info=0.1@tenant_id`: `0.1@tenant_id`: `@tenant_id` belongs to a rate: write one \
+             such as 5/s@tenant_id",
+        ),
+        (
+            "info@tenant_id=5/s",
+            "`info@tenant_id=5/s`: `info@tenant_id` is neither a level nor a target: write a \
+             field behind a rate, such as `info=5/s@tenant_id`",
+        ),
+        (
+            "sqlx=5/s@tenant_id/20",
+            "`sqlx=5/s@tenant_id/20`: `@tenant_id` is the last part of a rate: write \
+             5/s/20@tenant_id",
+        ),
+        (
+            "sqlx=5/s@tenant id",
+            "`sqlx=5/s@tenant id`: `tenant id` is not the name of a field: write one, such as \
+             5/s@tenant_id",
+        ),
+        (
+            "10%",
+            "`10%` has no level or target: write one before it, such as `info=0.1`",
+        ),
         (
             "shop=5/0s",
             "`shop=5/0s`: `0s` is not a time: write s, m, h or ms, or a number of them, such as \

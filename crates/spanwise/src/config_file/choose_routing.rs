@@ -39,6 +39,7 @@ pub(crate) fn choose_routing(
     let mut root = reader.root(&settings, &filter_names);
     let routes = reader.routes(&settings, &filter_names);
     reader.check_reached(&mut root, &routes, &sinks);
+    reader.explain_reload();
     reader.explain_sinks();
     for table in ["filter", "format", "root", "route"] {
         reader.explain(merged.root.table(table), table);

@@ -204,7 +204,7 @@ impl FileReader<'_, '_> {
         }
     }
 
-    fn explain_node(&mut self, node: &Node, path: &str) {
+    pub(super) fn explain_node(&mut self, node: &Node, path: &str) {
         match &node.value {
             FileValue::Table(table) => self.explain(table, path),
             FileValue::List(nodes) if nodes.iter().any(|node| node.table().is_some()) => {

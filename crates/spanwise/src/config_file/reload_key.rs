@@ -69,4 +69,11 @@ impl FileReader<'_, '_> {
         let merged = self.merged;
         let _: Option<Reload> = self.parsed(&merged.root, "reload", "", str::parse);
     }
+
+    /// Adds the value of `reload` to `explain()`, if the file sets it.
+    pub(super) fn explain_reload(&mut self) {
+        if let Some(node) = self.merged.root.get("reload") {
+            self.explain_node(node, "reload");
+        }
+    }
 }

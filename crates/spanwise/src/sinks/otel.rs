@@ -171,8 +171,11 @@ impl OtelSink {
             let set = variables.find(|(variable, _)| variable.def.name == setting.def.name);
             set.map(|(_, name)| name.clone())
         };
-        // If no variable sets the option, another variable makes it necessary.
-        let needed = OtelSetting::for_option(&for_all_signals).filter(|_| !self.is_changed);
+        // If no variable sets the option, another variable makes it necessary. The error of an
+        // option of one signal needs the variable of this signal.
+        let needed =
+            OtelSetting::for_option(invalid).or_else(|| OtelSetting::for_option(&for_all_signals));
+        let needed = needed.filter(|_| !self.is_changed);
         // If a configuration file makes the variable necessary, name the position in the file, too.
         // Only names from a file contain `: `.
         let needed = needed.map(|setting| {
@@ -282,7 +285,7 @@ impl crate::Builder {
     ///     .otel(|otel| otel.service_instance_id("shop-1"));
     /// ```
     pub fn otlp_endpoint(self, endpoint: impl Into<String>) -> Self {
-        self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
+        self.put_text(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint)
     }
 
     /// Changes the options of OpenTelemetry, after the settings of the environment were applied.

@@ -152,7 +152,8 @@ fn all_mistakes_are_reported_together() {
 #[test]
 fn text_with_a_key_of_the_line_is_one_mistake() {
     let found = problems(from_vars(&[("LOG_FIELDS", "level=x")]));
-    let expected = "LOG_FIELDS: `level` is a key of the line itself: choose another name";
+    let expected = "LOG_FIELDS: `level` is a key of the line itself: choose another name, or write \
+                    `level>name` to rename it";
     assert_eq!(found, [expected]);
     let vars = [("LOG_FIELDS", "hostname=x"), ("LOG_FORMAT", "datadog")];
     let found = problems(from_vars(&vars));
@@ -248,7 +249,7 @@ fn unknown_format_lists_the_registered_ones() {
     );
     let found = problems(builder);
     assert!(
-        found[0].starts_with(expected) && found[0].ends_with("short, acme"),
+        found[0].starts_with(expected) && found[0].contains(" short, acme, or a template such as"),
         "{found:?}"
     );
     let found = problems(Builder::new(Preset::Prod).format("acmee"));
@@ -318,6 +319,16 @@ fn template_without_its_prefix_gets_a_hint() {
     let found = problems(from_vars(&[("LOG_FORMAT", "{level} {message}")]));
     let expected = "LOG_FORMAT=\"{level} {message}\" is unknown: a template begins with `text:`";
     assert_eq!(found, [expected]);
+}
+
+#[test]
+fn text_as_format_offers_a_template() {
+    let found = problems(from_vars(&[("LOG_FORMAT", "text")]));
+    let expected =
+        "LOG_FORMAT=\"text\" is unknown: did you mean compact, or a template? accepts json,";
+    assert!(found[0].starts_with(expected), "{found:?}");
+    let template = ", short, or a template such as `text:{level} {message} {fields}`";
+    assert!(found[0].ends_with(template), "{found:?}");
 }
 
 #[test]

@@ -478,6 +478,13 @@ fn contradictions_name_the_variable_that_is_set() {
             "OTEL_TRACES_SAMPLER_ARG: `0.5` has no meaning for `parentbased_always_on`",
         ),
         (
+            &[(
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "OTEL_EXPORTER_OTLP_HEADERS=api=mossy7",
+            )],
+            "OTEL_EXPORTER_OTLP_HEADERS: the value begins with the name of a variable",
+        ),
+        (
             &[("OTEL_EXPORTER_OTLP_HEADERS", "host=mossy7")],
             "OTEL_EXPORTER_OTLP_HEADERS: `host` is a header that the exporter sets: remove it",
         ),
@@ -489,6 +496,10 @@ fn contradictions_name_the_variable_that_is_set() {
                 ("OTEL_METRICS_EXPORTER", "none"),
             ],
             "OTEL_EXPORTER_OTLP_HEADERS: a key of 3 bytes is not the name of a header",
+        ),
+        (
+            &[https, ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", key)],
+            "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: the client key has no certificate: set",
         ),
         (
             &[https, ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)],
@@ -522,6 +533,16 @@ fn contradictions_name_the_variable_that_is_set() {
         assert!(problem.starts_with(begin), "{more:?}: {problem}");
         assert!(!problem.contains("mossy7"), "{problem}");
     }
+    // Variables of single signals with the same mistake are all named.
+    let all = problems(&vars(&[
+        ("OTEL_EXPORTER_OTLP_HEADERS", "host=mossy7"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "host=mossy7"),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "host=mossy7"),
+    ]));
+    let mistake = "`host` is a header that the exporter sets: remove it";
+    let names = ["_TRACES", "_LOGS", ""];
+    let expected = names.map(|name| format!("OTEL_EXPORTER_OTLP{name}_HEADERS: {mistake}"));
+    assert_eq!(all, expected);
     // Without an endpoint, the signal cannot be exported.
     let traces = (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

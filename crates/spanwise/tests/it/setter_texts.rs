@@ -56,7 +56,7 @@ const SETTERS: &[Setter] = setters! {
     #[cfg(feature = "http")]
     http_trust: "LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1", "10.0.0.0/64" => ": `10.0.0.0/64`";
     #[cfg(feature = "http")]
-    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts full, network, none";
+    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => " is unknown: accepts full, network, none";
     #[cfg(feature = "sentry")]
     sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
 };
@@ -130,7 +130,7 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
     ),
     (
         "LOG_STRICT",
-        "`strict`, which the explanation omits: see the tests of it",
+        "`strict` has no argument: see the tests of it",
     ),
     (
         "SENTRY_ENVIRONMENT",
@@ -467,6 +467,24 @@ fn strict_explanation_lists_warnings_as_wrong() {
         "{text}"
     );
     assert!(!text.contains("warning: "), "{text}");
+}
+
+#[test]
+fn empty_service_in_code_changes_nothing() {
+    let vars = [
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+        ("SERVICE_NODE", "shop-0"),
+    ];
+    let builder = Builder::from_vars(vars).unwrap().service("", " \n");
+    let text = builder.service_node("").explain().to_string();
+    for line in [
+        "SERVICE_NAME = shop (SERVICE_NAME)",
+        "SERVICE_VERSION = 1.4.0 (SERVICE_VERSION)",
+        "SERVICE_NODE = shop-0 (SERVICE_NODE)",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{text}");
+    }
 }
 
 /// The explanation lists `off` in code, which beats the variable.

@@ -203,6 +203,13 @@ fn context_keys_are_added_to_the_five() {
         &text,
         "LOG_CONTEXT = request_id, tenant_id, user_id, trace_id, span_id, order_id, job_id (LOG_CONTEXT)",
     );
+    // A key that several sources name is listed once.
+    let builder = Builder::from_vars([("LOG_CONTEXT", "order_id")]).unwrap();
+    let builder = builder.context_key("tenant_id").context_key("order_id");
+    assert_line(
+        &builder.explain().to_string(),
+        "LOG_CONTEXT = request_id, tenant_id, user_id, trace_id, span_id, order_id (code)",
+    );
     assert!(problems([("LOG_CONTEXT", "order id")])[0].contains("`order id` is not a field name"));
 }
 
@@ -510,8 +517,8 @@ fn wrong_sampling_and_recorder_stop_the_start() {
     );
     let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
     for part in [
-        "`slow=1`: `1` is not a time",
-        "`tail=1%`: `1%` is not a ratio",
+        "`slow=1`: `1` has no unit: write `1s` for seconds",
+        "`tail=1%`: `1%` is a percentage: write 0.01",
         "`tail=0.1`: `tail` is there twice",
         "`shop=inof`",
         "; accepts off, or a level",
@@ -567,7 +574,7 @@ fn http_settings_are_explained() {
         ]),
         [
             "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`",
-            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\" is unknown: accepts full, network, none",
         ]
     );
 }

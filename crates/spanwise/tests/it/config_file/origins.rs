@@ -117,6 +117,12 @@ fn file_of_code_is_under_that_of_the_variable() {
 }
 
 #[test]
+fn reload_is_explained() {
+    let text = Builder::from_file_text("preset = 'prod'\nreload = '5s'\n").unwrap();
+    assert_line(&text.explain().to_string(), "reload = 5s (config:2)");
+}
+
+#[test]
 fn secret_of_a_file_is_shown_nowhere() {
     let secret = "s3cr3t-canary-0123456789";
     let files = Files::new(&[

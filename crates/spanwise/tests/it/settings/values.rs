@@ -173,6 +173,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
         "password=mossy7",
         Is("password=[REDACTED]"),
     ),
+    ("LOG_STRICT", "on", Is("1")),
     (
         "LOG_STRICT",
         "sometimes",
@@ -270,6 +271,8 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ("SENTRY_TRACES_SAMPLE_RATE", "NaN", Wrong("is out of range")),
     #[cfg(feature = "sentry")]
     ("SENTRY_EVENT_LEVEL", "fatal", Is("error")),
+    #[cfg(feature = "sentry")]
+    ("SENTRY_EVENT_LEVEL", "fatl", Wrong("did you mean `error`?")),
     #[cfg(feature = "sentry")]
     ("SENTRY_BREADCRUMB_LEVEL", "'info'", QUOTES),
     #[cfg(feature = "sentry")]
