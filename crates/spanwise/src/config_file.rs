@@ -43,7 +43,7 @@ pub use command::{check, command};
 pub use json_schema::json_schema;
 use load::{Document, Loader};
 pub(crate) use merge::Merged;
-pub(crate) use named_formats::{NamedFormat, named_formats};
+pub(crate) use named_formats::{NamedFormat, complete_lines, named_formats};
 pub(crate) use read_sinks::Program;
 pub(crate) use reload_key::Reload;
 pub(crate) use sink_checks::reserved_settings;
