@@ -35,7 +35,7 @@ mod sink_checks;
 mod sink_texts;
 mod syntax;
 
-pub(crate) use changes::FileKeys;
+pub(crate) use changes::KeyVersions;
 pub use changes::{ConfigChange, ReloadError};
 use check::Check;
 pub(crate) use choose_routing::choose_routing;
