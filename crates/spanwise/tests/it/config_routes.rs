@@ -1,6 +1,7 @@
 //! Routes, filters and sinks of configuration files, as a program starts them.
 
 mod filtered_fields;
+mod last_resort;
 mod named_formats;
 
 use std::{
