@@ -1,6 +1,9 @@
 //! The tables `[sink.NAME]`, with the variables that set a part of a sink or add a sink.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use spanwise_appender::WhenFull;
 use spanwise_core::{ParseError, Redact, TargetLevels, internal::suggest::closest};
@@ -15,7 +18,7 @@ use super::{
     named_formats::{self, NamedFormat, bytes, max_line},
     reader::{FileReader, suggested},
     sink_texts,
-    syntax::{Place, Table},
+    syntax::{Node, Place, Table},
 };
 use crate::{
     Color, Output, Preset,
@@ -368,8 +371,25 @@ impl SinkReader<'_, '_> {
             if let Some(problem) = options.path_problem(&shown, &file) {
                 self.reader.choices.add_invalid_value(problem);
             }
+            self.explain_path(name, node, &file);
         }
         Some(SinkKind::File(options.into_settings(file, mode)))
+    }
+
+    /// Under the preset test, which ignores the settings of two paths, shows the paths of a file from
+    /// code in `explain()`.
+    fn explain_path(&mut self, name: &str, node: &Node, path: &Path) {
+        let def = match name {
+            "file" => &LOG_FILE.def,
+            "error_file" => &LOG_ERROR_FILE.def,
+            _ => return,
+        };
+        if self.program.is_in_code {
+            let shown = self.reader.choices.name_of(def);
+            let origin = merge::origin(node, &format!("sink.{name}.path"));
+            let choices = &mut self.reader.choices;
+            choices.explain_instead(&shown, path.display(), &origin);
+        }
     }
 
     /// Returns whether a missing path is already explained: by a problem of its own, such as a
@@ -479,13 +499,12 @@ impl SinkReader<'_, '_> {
             "error_file" => LevelFilter::ERROR,
             _ => LevelFilter::TRACE,
         };
-        if let Some(level) = by_variable {
-            return level.into();
-        }
+        // Also read beneath a variable, so that its mistakes are reported.
         let levels = self.reader.parsed(table, "level", path, |text| {
             sink_texts::levels(text, default)
         });
-        levels.unwrap_or_else(|| default.into())
+        let by_variable = by_variable.map(TargetLevels::from);
+        by_variable.or(levels).unwrap_or_else(|| default.into())
     }
 
     fn redaction(&mut self, table: &Table, path: &str) -> SinkRedaction {
