@@ -35,8 +35,8 @@ mod sink_checks;
 mod sink_texts;
 mod syntax;
 
-pub(crate) use changes::KeyVersions;
 pub use changes::{ConfigChange, ReloadError};
+pub(crate) use changes::{KeyVersions, remove_mistakes};
 use check::Check;
 pub(crate) use choose_routing::choose_routing;
 pub use command::{check, command};
@@ -101,7 +101,7 @@ pub(crate) struct FileSources {
 impl ConfigFiles {
     /// Reads all files.
     pub(crate) fn read(sources: FileSources) -> Self {
-        let mut loader = Loader::default();
+        let mut loader = Loader::new(&sources.vars);
         for file in &sources.code {
             match file {
                 CodeFile::Path(path) => loader.file(path, "the configuration file"),

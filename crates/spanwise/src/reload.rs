@@ -34,7 +34,7 @@ use tracing_core::callsite;
 use crate::{
     Builder, Handle,
     config::Config,
-    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError},
+    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_mistakes},
     level_sources::LevelSources,
     live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
     outputs::{OpenOptions, OpenOutput, Outputs},
@@ -297,6 +297,7 @@ impl Reloader {
     fn try_apply(&self, state: &mut State) -> Result<ConfigChange, ReloadError> {
         let live = &self.live;
         let mut config = Config::choose(&state.builder);
+        live.keep_sampler(&mut config);
         let keys = KeyVersions::new(&state.builder.files, &config.file, &state.file);
         let change = keys.changes().with_overrides(&config.findings.explanation);
         let mut problems = config.problems();
@@ -317,13 +318,7 @@ impl Reloader {
         let mut restarts = keys.restarts();
         restarts.extend(state.changed_writer(&config));
         restarts.extend(state.changed_files(&routing, &keys));
-        // If the key also has another problem, it is a mistake that a restart would not accept
-        // either.
-        let is_mistake = |restart: &String| {
-            let line = line_of(restart);
-            line.is_some_and(|line| problems.iter().any(|it| line_of(it) == Some(line)))
-        };
-        restarts.retain(|restart| !is_mistake(restart));
+        remove_mistakes(&mut restarts, &problems);
         problems.extend(restarts);
         // Checks the filters, and the number of sinks, before anything is opened.
         if let Err(wrong) = routing
@@ -455,13 +450,6 @@ impl Reloader {
     }
 }
 
-/// Returns the file and the line with which a problem begins: `log.toml:12`.
-fn line_of(problem: &str) -> Option<&str> {
-    let (place, _) = problem.split_once(": ")?;
-    let (line, _column) = place.rsplit_once(':')?;
-    line.contains(':').then_some(line)
-}
-
 impl State {
     /// Returns the problems of changed options of open files. Such changes need a restart.
     fn changed_files(&self, routing: &Routing, keys: &KeyVersions<'_>) -> Vec<String> {
@@ -534,6 +522,17 @@ impl Live {
         let layers = groups.iter().map(|group| &group.layer);
         let layers = layers.chain([&self.fixed]).map(Arc::clone);
         Generation::new(layers.collect(), router, self.wrappers.shown_filter())
+    }
+
+    /// Keeps the running sampler of the program if its text is the same, so that new layers share it
+    /// with those that stay.
+    fn keep_sampler(&self, config: &mut Config) {
+        let running = self.running.read().sampler.clone();
+        if let (Some(new), Some(running)) = (&mut config.sampler, running)
+            && new.to_string() == running.to_string()
+        {
+            *new = running;
+        }
     }
 
     /// Emits the pending summaries of the samplers of removed layers. If a layer is removed, also

@@ -1,6 +1,9 @@
 //! The differences between two versions of the files, and which of them need a restart.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use super::{
     ConfigFiles,
@@ -267,6 +270,20 @@ impl<'a> KeyVersions<'a> {
             (None, None) => Some(format!("{path} {why}")),
         }
     }
+}
+
+/// Removes the restarts of keys that also have another problem. Such a key is a mistake that a
+/// restart would not accept either.
+pub(crate) fn remove_mistakes(restarts: &mut Vec<String>, problems: &[String]) {
+    let lines: HashSet<&str> = problems.iter().filter_map(|it| line_of(it)).collect();
+    restarts.retain(|restart| line_of(restart).is_none_or(|line| !lines.contains(line)));
+}
+
+/// Returns the file and the line with which a problem begins: `log.toml:12`.
+fn line_of(problem: &str) -> Option<&str> {
+    let (place, _) = problem.split_once(": ")?;
+    let (line, _column) = place.rsplit_once(':')?;
+    line.contains(':').then_some(line)
 }
 
 /// The keys and tables that can change while the program runs.
