@@ -3,6 +3,7 @@
 mod filtered_fields;
 mod last_resort;
 mod named_formats;
+mod warn_outputs;
 
 use std::{
     collections::BTreeMap,
