@@ -524,8 +524,8 @@ impl Live {
         Generation::new(layers.collect(), router, self.wrappers.shown_filter())
     }
 
-    /// Keeps the running sampler of the program if its text is the same, so that new layers share it
-    /// with those that stay.
+    /// Keeps the running sampler of the program if its text is the same, so that new layers share
+    /// it with those that stay.
     fn keep_sampler(&self, config: &mut Config) {
         let running = self.running.read().sampler.clone();
         if let (Some(new), Some(running)) = (&mut config.sampler, running)

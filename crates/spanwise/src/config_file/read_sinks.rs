@@ -376,8 +376,8 @@ impl SinkReader<'_, '_> {
         Some(SinkKind::File(options.into_settings(file, mode)))
     }
 
-    /// Under the preset test, which ignores the settings of two paths, shows the paths of a file from
-    /// code in `explain()`.
+    /// Shows the path of a sink in `explain()`, if the file is in code and the preset test ignores
+    /// the setting of this path.
     fn explain_path(&mut self, name: &str, node: &Node, path: &Path) {
         let def = match name {
             "file" => &LOG_FILE.def,
