@@ -50,7 +50,8 @@ fn output_at_warn_follows_set_levels() {
     assert_eq!(messages("all"), ["slow", HEADER, "a step", "failed"]);
     // Without buffered lines, there is no header.
     assert_eq!(messages("warnings"), ["slow", "failed"]);
-    handle.set_levels("error").unwrap();
+    // Inside the stack, because `tracing` evaluates the callsites for the current subscriber.
+    dispatcher::with_default(&dispatch, || handle.set_levels("error").unwrap());
     request();
     assert_eq!(messages("all")[4..], [HEADER, "a step", "slow", "failed"]);
     assert_eq!(messages("warnings")[2..], [HEADER, "slow", "failed"]);
