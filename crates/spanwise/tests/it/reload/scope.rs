@@ -189,6 +189,22 @@ fn changed_sink_takes_over_its_file() {
 }
 
 #[test]
+fn open_file_keeps_the_spelling_of_its_path() {
+    let program = Program::start(MAIN);
+    fs::create_dir(program.path("sub")).unwrap();
+    let found = program.refused("[sink.app]\nkind = 'file'\npath = 'DIR/sub/../main.log'\n");
+    assert_eq!(
+        found,
+        [
+            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open as \"main.log\": write this path, \
+             or restart the program"
+        ]
+    );
+    program.log(|| info!("still logged"));
+    assert_eq!(program.messages("main"), ["still logged"]);
+}
+
+#[test]
 fn no_reload_without_the_key() {
     let builder = Builder::new(Preset::Prod).output(spanwise::Output::None);
     let (_, telemetry) = spanwise::__private::without_installing(builder).unwrap();
