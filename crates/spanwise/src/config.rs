@@ -129,6 +129,15 @@ impl Config {
             &mut choices,
         );
         lines.max_line = choose_max_line(&mut choices);
+        #[cfg(feature = "config")]
+        config_file::complete_lines(
+            &mut lines,
+            &file_formats,
+            &static_fields,
+            &context,
+            policy,
+            &mut choices,
+        );
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
         lines.color = choose_color(&mut choices);

@@ -35,15 +35,15 @@ mod sink_checks;
 mod sink_texts;
 mod syntax;
 
-pub(crate) use changes::FileKeys;
 pub use changes::{ConfigChange, ReloadError};
+pub(crate) use changes::{KeyVersions, remove_mistakes};
 use check::Check;
 pub(crate) use choose_routing::choose_routing;
 pub use command::{check, command};
 pub use json_schema::json_schema;
 use load::{Document, Loader};
 pub(crate) use merge::Merged;
-pub(crate) use named_formats::{NamedFormat, named_formats};
+pub(crate) use named_formats::{NamedFormat, complete_lines, named_formats};
 pub(crate) use read_sinks::Program;
 pub(crate) use reload_key::Reload;
 pub(crate) use sink_checks::reserved_settings;
@@ -101,7 +101,7 @@ pub(crate) struct FileSources {
 impl ConfigFiles {
     /// Reads all files.
     pub(crate) fn read(sources: FileSources) -> Self {
-        let mut loader = Loader::default();
+        let mut loader = Loader::new(&sources.vars);
         for file in &sources.code {
             match file {
                 CodeFile::Path(path) => loader.file(path, "the configuration file"),

@@ -116,7 +116,7 @@ impl SinkSettings {
             enabled: true,
             format: config.lines.format.clone(),
             fields: config.lines.fields.clone(),
-            max_field: None,
+            max_field: config.lines.max_field,
             max_line: config.lines.max_line,
             color: config.lines.color,
             level: LevelFilter::TRACE.into(),

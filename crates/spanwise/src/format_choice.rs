@@ -39,12 +39,12 @@ impl FormatChoice {
     }
 }
 
-/// Chooses the format of lines.
+/// Chooses the format of lines. Also returns its name, if it is not a built-in format.
 pub(crate) fn choose(
     registered: &[RegisteredFormat],
     in_file: &[RegisteredFormat],
     choices: &mut Choices<'_>,
-) -> Format {
+) -> (Format, Option<String>) {
     for problem in problems(registered) {
         choices.add_problem(problem);
     }
@@ -52,7 +52,11 @@ pub(crate) fn choose(
         match resolve(&set, &[registered, in_file].concat()) {
             Ok(format) => {
                 choices.add_explanation(&LOG_FORMAT.def, set.value.name(), &set.origin);
-                return format;
+                let name = match set.value {
+                    FormatChoice::Known(_) => None,
+                    FormatChoice::Word(word) => Some(word),
+                };
+                return (format, name);
             }
             // Code that sets a format by name also registers the format, so a missing name is a
             // mistake.
@@ -63,7 +67,7 @@ pub(crate) fn choose(
     let preset = choices.preset;
     let format = preset.format();
     choices.add_explanation(&LOG_FORMAT.def, &format, &Origin::Preset(preset.name()));
-    format
+    (format, None)
 }
 
 /// Returns the format that a choice means, or the problem of an unknown name.

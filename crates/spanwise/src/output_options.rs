@@ -21,8 +21,19 @@ use crate::{
 /// The choices about the lines of all outputs.
 pub(crate) struct OutputOptions {
     pub(crate) format: Format,
+    /// The name of the format, if it is not a built-in format.
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(
+            dead_code,
+            reason = "only the formats of a file have options of their own"
+        )
+    )]
+    pub(crate) format_name: Option<String>,
     /// Chosen later, because it depends on the policy.
     pub(crate) fields: FieldList,
+    /// The maximum length of the text of a value, in bytes. `None` means that of the format.
+    pub(crate) max_field: Option<usize>,
     /// The maximum length of a line, in bytes. `None` means that of the format.
     pub(crate) max_line: Option<usize>,
     pub(crate) time: TimeZone,
@@ -47,11 +58,14 @@ impl OutputOptions {
     ) -> Self {
         let has_writer = builder.writer.is_some();
         let when_full = builder.when_full;
-        let (format, time) = choose_format(&builder.formats, in_file, choices);
+        let (format, format_name) = format_choice::choose(&builder.formats, in_file, choices);
+        let time = choose_time(&format, choices);
         let google_cloud_project = choose_google_cloud_project(&format, choices);
         Self {
             format,
+            format_name,
             fields: FieldList::default(),
+            max_field: None,
             max_line: None,
             time,
             output: choices.preset.output(),
@@ -99,13 +113,8 @@ fn is_project_id(text: &str) -> bool {
     text.len() <= 128 && text.chars().all(is_id_char)
 }
 
-/// Chooses the format of lines and the time zone of their timestamps.
-fn choose_format(
-    registered: &[RegisteredFormat],
-    in_file: &[RegisteredFormat],
-    choices: &mut Choices<'_>,
-) -> (Format, TimeZone) {
-    let format = format_choice::choose(registered, in_file, choices);
+/// Chooses the time zone of timestamps in lines of this format.
+fn choose_time(format: &Format, choices: &mut Choices<'_>) -> TimeZone {
     let preset = choices.preset;
     let time = choices.choose_or(&LOG_TIME, || match format.is_human_readable() {
         true => Chosen::new(preset.time(), Origin::Preset(preset.name())),
@@ -125,7 +134,7 @@ fn choose_format(
             conceal::shown_unquoted(&zone)
         ));
     }
-    (format, time)
+    time
 }
 
 /// Chooses the maximum length of a line.

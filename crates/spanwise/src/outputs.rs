@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
 use crate::{
     Output, Preset, Stack, conceal,
     config::Config,
+    file_paths,
     line_output::LineOutput,
     rendering::{Rendering, add_lines},
     router::Router,
@@ -377,6 +378,15 @@ impl<'a> Opener<'a> {
             return;
         }
         if already_open.is_none()
+            && let Some(open) = self.open_path_of(path)
+        {
+            self.problem(format!(
+                "{}: {path:?} is open as {open:?}: write this path, or restart the program",
+                sink.shown_name
+            ));
+            return;
+        }
+        if already_open.is_none()
             && let Err(error) = file.check()
         {
             self.problem(not_usable(&sink.shown_name, path, &error));
@@ -398,6 +408,15 @@ impl<'a> Opener<'a> {
                 self.problem(problem);
             }
         }
+    }
+
+    /// Returns the path by which the file at `path` is open since before a reload.
+    fn open_path_of(&self, path: &Path) -> Option<&'a Path> {
+        let mut previous = self.options.previous.iter();
+        previous.find_map(|output| match &output.sink.kind {
+            SinkKind::File(open) if file_paths::are_same(&open.path, path) => Some(&*open.path),
+            _ => None,
+        })
     }
 
     /// Opens a standard stream, unless code sets a writer in place of the sink `main`.

@@ -33,7 +33,7 @@ use tracing::dispatcher;
 use crate::{
     Builder, Handle,
     config::Config,
-    config_file::{ConfigChange, FileKeys, Merged, Reload, ReloadError},
+    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_mistakes},
     level_sources::LevelSources,
     live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
     outputs::{OpenOptions, OpenOutput, Outputs},
@@ -296,9 +296,9 @@ impl Reloader {
     fn try_apply(&self, state: &mut State) -> Result<ConfigChange, ReloadError> {
         let live = &self.live;
         let mut config = Config::choose(&state.builder);
-        let (keys, old_keys) = (config.file.keys(), state.file.keys());
-        let change = keys.changes_from(&old_keys);
-        let change = change.with_overrides(&config.findings.explanation);
+        live.keep_sampler(&mut config);
+        let keys = KeyVersions::new(&state.builder.files, &config.file, &state.file);
+        let change = keys.changes().with_overrides(&config.findings.explanation);
         let mut problems = config.problems();
         let set_in_code = state
             .outputs
@@ -314,15 +314,10 @@ impl Reloader {
             self.report_unchanged();
             return Ok(change);
         }
-        let mut restarts = state.restarts(&config, &keys, &old_keys);
-        restarts.extend(state.changed_files(&routing, &keys, &old_keys));
-        // If the key also has another problem, it is a mistake that a restart would not accept
-        // either.
-        let is_mistake = |restart: &String| {
-            let line = line_of(restart);
-            line.is_some_and(|line| problems.iter().any(|it| line_of(it) == Some(line)))
-        };
-        restarts.retain(|restart| !is_mistake(restart));
+        let mut restarts = keys.restarts();
+        restarts.extend(state.changed_writer(&config));
+        restarts.extend(state.changed_files(&routing, &keys));
+        remove_mistakes(&mut restarts, &problems);
         problems.extend(restarts);
         // Checks the filters, and the number of sinks, before anything is opened.
         if let Err(wrong) = routing
@@ -449,16 +444,9 @@ impl Reloader {
     }
 }
 
-/// Returns the file and the line with which a problem begins: `log.toml:12`.
-fn line_of(problem: &str) -> Option<&str> {
-    let (place, _) = problem.split_once(": ")?;
-    let (line, _column) = place.rsplit_once(':')?;
-    line.contains(':').then_some(line)
-}
-
 impl State {
     /// Returns the problems of changed options of open files. Such changes need a restart.
-    fn changed_files(&self, routing: &Routing, keys: &FileKeys, old: &FileKeys) -> Vec<String> {
+    fn changed_files(&self, routing: &Routing, keys: &KeyVersions<'_>) -> Vec<String> {
         let mut problems = Vec::new();
         for sink in routing.sinks.iter().filter(|sink| sink.enabled) {
             let SinkKind::File(new) = &sink.kind else {
@@ -470,7 +458,7 @@ impl State {
                 {
                     let options = new.differences(open);
                     problems.extend(
-                        options.map(|option| keys.open_file_problem(old, &sink.name, option)),
+                        options.filter_map(|option| keys.open_file_problem(&sink.name, option)),
                     );
                 }
             }
@@ -478,21 +466,16 @@ impl State {
         problems
     }
 
-    /// Returns the problems of changes that need a restart.
-    fn restarts(&self, config: &Config, keys: &FileKeys, old_keys: &FileKeys) -> Vec<String> {
-        // If a file is broken, some of its keys are missing, which does not mean that they were
-        // removed.
-        let is_complete = self.builder.files.problems().is_empty();
-        let mut problems = keys.restarts(&config.file, old_keys, &self.file, is_complete);
-        if let Some(writer) = &self.writer
-            && !writer.is_same(&Rendering::for_writer(&config.main_sink(), config))
-        {
-            let problem = "the sink main has changed; the writer that the program sets in code \
-                           uses its settings, and cannot change while the program runs: undo the \
-                           change, or restart the program";
-            problems.push(problem.to_owned());
-        }
-        problems
+    /// Returns the problem of a changed sink `main`, if the program has set a writer in code.
+    fn changed_writer(&self, config: &Config) -> Option<String> {
+        let rendering = Rendering::for_writer(&config.main_sink(), config);
+        let is_same = self.writer.as_ref()?.is_same(&rendering);
+        (!is_same).then(|| {
+            "the sink main has changed; the writer that the program sets in code uses its \
+             settings, and cannot change while the program runs: undo the change, or restart the \
+             program"
+                .to_owned()
+        })
     }
 
     /// Returns the router bit that the sink keeps: the bit of the output that its output
@@ -533,6 +516,17 @@ impl Live {
         let layers = groups.iter().map(|group| &group.layer);
         let layers = layers.chain([&self.fixed]).map(Arc::clone);
         Generation::new(layers.collect(), router, self.wrappers.shown_filter())
+    }
+
+    /// Keeps the running sampler of the program if its text is the same, so that new layers share
+    /// it with those that stay.
+    fn keep_sampler(&self, config: &mut Config) {
+        let running = self.running.read().sampler.clone();
+        if let (Some(new), Some(running)) = (&mut config.sampler, running)
+            && new.to_string() == running.to_string()
+        {
+            *new = running;
+        }
     }
 
     /// Emits the pending summaries of the samplers of removed layers. If a layer is removed, also

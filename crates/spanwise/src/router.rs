@@ -98,11 +98,21 @@ struct CompiledRoute {
 struct Reached<'r> {
     /// The route with the longest target that matches, or else the root.
     longest_route: &'r CompiledRoute,
-    /// The bits of the named sinks that are not switched off, or else the bit of `last_resort`.
+    /// The bits of the named sinks that are not switched off.
     sinks: u64,
-    /// The sink that gets a warning or error because all sinks that the routes name are switched
-    /// off.
-    last_resort: Option<&'r RoutedSink>,
+    /// The bit of the sink that gets the warnings and errors because all sinks that the routes name
+    /// are switched off. 0 in all other cases.
+    last_resort: u64,
+}
+
+impl Reached<'_> {
+    /// Returns the bits of the sinks to which events of a level go.
+    fn at(&self, level: Level) -> u64 {
+        match level <= Level::WARN {
+            true => self.sinks | self.last_resort,
+            false => self.sinks,
+        }
+    }
 }
 
 /// What a router needs besides the routes.
@@ -204,13 +214,11 @@ impl Router {
             longest_route,
             sinks: reached,
             last_resort,
-        } = self.reached(target, level);
-        if let Some(sink) = last_resort {
-            self.report_last_resort(target, sink);
-        }
+        } = self.reached(target);
         let by_level = LEVELS.map(|level| self.accepting(target, level));
         let mut details = PlanDetails {
             reached,
+            last_resort,
             by_level,
             level,
             route: self
@@ -226,8 +234,15 @@ impl Router {
             End::Level(level) => Some(level),
             End::AnyLevel | End::Dropped => None,
         };
+        // If a filter raises the level of a single event, that event reports the last resort.
+        if last_resort != 0
+            && details.route.end() != End::Dropped
+            && level.unwrap_or(details.level) <= Level::WARN
+        {
+            self.report_last_resort(target, last_resort);
+        }
         for sink in &self.sinks {
-            if reached & sink.bit != 0 && !sink.filters.is_empty() {
+            if (reached | last_resort) & sink.bit != 0 && !sink.filters.is_empty() {
                 let steps = self.filters.steps(&sink.filters, target, level);
                 details.sinks.push((sink.bit, steps));
             }
@@ -248,33 +263,34 @@ impl Router {
 
     /// Returns the route of a target, and the sinks to which this route and the routes of shorter
     /// targets lead.
-    fn reached(&self, target: &str, level: Level) -> Reached<'_> {
+    fn reached(&self, target: &str) -> Reached<'_> {
         let (longest_route, named_sinks) = self.route_and_named_sinks(target);
         let enabled = named_sinks & self.enabled();
-        let is_lost = enabled == 0 && named_sinks != 0 && level <= Level::WARN;
+        let is_lost = enabled == 0 && named_sinks != 0;
         let last_resort = self.last_resort.filter(|_| is_lost);
-        let last_resort = last_resort.map(|index| &self.sinks[index]);
         Reached {
             longest_route,
-            sinks: last_resort.map_or(enabled, |sink| sink.bit),
-            last_resort,
+            sinks: enabled,
+            last_resort: last_resort.map_or(0, |index| self.sinks[index].bit),
         }
     }
 
-    /// Returns whether the events of a callsite go to the last resort.
+    /// Returns whether the warnings and errors of a target go to the last resort.
     #[cfg(feature = "config")]
-    fn has_last_resort(&self, callsite: &Metadata<'_>) -> bool {
-        let reached = self.reached(callsite.target(), *callsite.level());
-        reached.last_resort.is_some()
+    fn has_last_resort(&self, target: &str) -> bool {
+        self.reached(target).last_resort != 0
     }
 
-    /// Reports the first event that goes to the last resort.
+    /// Reports the first event that goes to the last resort, which has this bit.
     #[cold]
-    fn report_last_resort(&self, target: &str, sink: &RoutedSink) {
+    fn report_last_resort(&self, target: &str, bit: u64) {
         if self.has_reported_last_resort.swap(true, Ordering::Relaxed) {
             return;
         }
-        let name = &sink.name;
+        let mut sinks = self.sinks.iter();
+        let Some(RoutedSink { name, .. }) = sinks.find(|sink| sink.bit == bit) else {
+            return;
+        };
         let why = format_args!(
             "all sinks of {target} are switched off, so its warnings and errors go to {name}: \
              switch one on, or set the level of its route to off"

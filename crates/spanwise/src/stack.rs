@@ -112,8 +112,6 @@ pub(crate) struct Wrappers {
     /// The recorder, and the filter that selects the events to show. Other events are enabled only
     /// for the recorder.
     recorder: Option<(Recorder, SinkFilter)>,
-    /// Whether WARN events are enabled only for the recorder, with the levels of the start.
-    captures_warnings: bool,
 }
 
 impl Stack {
@@ -271,11 +269,7 @@ impl Stack {
     /// Returns the wrappers of the layers.
     pub(crate) fn wrappers(&self) -> Wrappers {
         let filter = || SinkFilter::from(self.handle());
-        let levels = self.handle().levels();
-        let captures_warnings =
-            |recorder: &Recorder| recorder.levels().exceed_at(&levels, LevelFilter::WARN);
         Wrappers {
-            captures_warnings: self.recorder.as_ref().is_some_and(captures_warnings),
             policy: self.policy.clone(),
             sampler: self.sampler.clone(),
             recorder: self.recorder.clone().map(|recorder| (recorder, filter())),
@@ -458,16 +452,10 @@ impl Wrappers {
         let (recorder, shown) = self.recorder.as_ref().filter(|_| sink.is_recorded)?;
         match sink.limit() {
             None => Some((recorder, shown.clone())),
-            // The recorder buffers no ERROR, and a WARN only if the levels hide it. An output that
-            // gets no buffered lines has no connection to the recorder, so that it has no header
-            // without lines.
-            Some(level)
-                if level >= LevelFilter::INFO
-                    || level == LevelFilter::WARN && self.captures_warnings =>
-            {
-                Some((recorder, shown.clone().with_levels(level.into())))
-            }
-            Some(_) => None,
+            // The recorder buffers no ERROR, so an output for errors needs no connection to it. It
+            // buffers a WARN while the levels hide it, which `Handle::set_levels` can change.
+            Some(LevelFilter::OFF | LevelFilter::ERROR) => None,
+            Some(level) => Some((recorder, shown.clone().with_levels(level.into()))),
         }
     }
 

@@ -1,8 +1,12 @@
 //! The differences between two versions of the files, and which of them need a restart.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use super::{
+    ConfigFiles,
     check::joined,
     keys::KEYS,
     merge::{Merged, kind_of_sink},
@@ -105,7 +109,7 @@ impl std::error::Error for ReloadError {}
 
 /// The keys of all files with their values, after the merge.
 #[derive(Default)]
-pub(crate) struct FileKeys(BTreeMap<String, KeyValue>);
+struct FileKeys(BTreeMap<String, KeyValue>);
 
 struct KeyValue {
     /// The value, for comparison only.
@@ -115,15 +119,16 @@ struct KeyValue {
 
 impl Merged {
     /// Returns all keys with their values.
-    pub(crate) fn keys(&self) -> FileKeys {
+    fn keys(&self) -> FileKeys {
         let mut keys = FileKeys::default();
         keys.add_table(&self.root, "");
         for (name, table, place) in &self.disabled {
             let path = joined("sink", name);
             keys.add_table(table, &path);
+            let enabled = table.get("enabled").map(|node| &node.place);
             let off = KeyValue {
                 text: "false".to_owned(),
-                place: place.clone(),
+                place: enabled.unwrap_or(place).clone(),
             };
             keys.0.insert(format!("{path}.enabled"), off);
         }
@@ -144,32 +149,74 @@ impl Merged {
 
 impl FileKeys {
     fn add_table(&mut self, table: &Table, path: &str) {
+        // A sink or a route exists even if its table is empty.
+        let may_be_empty = ["sink", "route"].contains(&path);
         for entry in &table.0 {
             let path = match path {
                 "" => entry.key.clone(),
                 path => joined(path, &entry.key),
             };
-            match entry.node.table() {
-                Some(table) => self.add_table(table, &path),
-                None => {
-                    let place = entry.node.place.clone();
-                    let text = comparison_text(&entry.node);
-                    self.0.insert(path, KeyValue { text, place });
+            let place = match entry.node.table() {
+                Some(table) if may_be_empty && table.0.is_empty() => &entry.place,
+                Some(table) => {
+                    self.add_table(table, &path);
+                    continue;
                 }
-            }
+                None => &entry.node.place,
+            };
+            let value = KeyValue {
+                text: comparison_text(&entry.node),
+                place: place.clone(),
+            };
+            self.0.insert(path, value);
         }
     }
 
-    /// Returns the differences from `old`.
-    pub(crate) fn changes_from(&self, old: &Self) -> ConfigChange {
+    /// Returns whether there is a key at this path, or inside the table at this path.
+    fn has(&self, path: &str) -> bool {
+        let inside = format!("{path}.");
+        let mut keys_inside = self.0.range(inside.clone()..);
+        self.0.contains_key(path)
+            || keys_inside
+                .next()
+                .is_some_and(|(first, _)| first.starts_with(&inside))
+    }
+}
+
+/// The keys of two versions of the files.
+pub(crate) struct KeyVersions<'a> {
+    files: &'a Merged,
+    old_files: &'a Merged,
+    keys: FileKeys,
+    old_keys: FileKeys,
+    /// Whether the new files have no error because of which a key may be missing.
+    is_complete: bool,
+}
+
+impl<'a> KeyVersions<'a> {
+    /// Creates the comparison of `files` with the files before a reload. `sources` are the texts of
+    /// the new files.
+    pub(crate) fn new(sources: &ConfigFiles, files: &'a Merged, old_files: &'a Merged) -> Self {
+        Self {
+            files,
+            old_files,
+            keys: files.keys(),
+            old_keys: old_files.keys(),
+            is_complete: sources.problems().is_empty() && files.problems().is_empty(),
+        }
+    }
+
+    /// Returns the differences.
+    pub(crate) fn changes(&self) -> ConfigChange {
+        let (keys, old) = (&self.keys, &self.old_keys);
         let shown =
             |(path, value): (&String, &KeyValue)| format!("{path} ({})", value.place.shown_line());
-        let added = self.0.iter().filter(|(path, _)| !old.0.contains_key(*path));
-        let changed = self.0.iter().filter(|(path, value)| {
+        let added = keys.0.iter().filter(|(path, _)| !old.has(path));
+        let changed = keys.0.iter().filter(|(path, value)| {
             let old = old.0.get(*path);
             old.is_some_and(|old| old.text != value.text)
         });
-        let removed = old.0.iter().filter(|(path, _)| !self.0.contains_key(*path));
+        let removed = old.0.iter().filter(|(path, _)| !keys.has(path));
         ConfigChange {
             added: added.map(shown).collect(),
             changed: changed.map(shown).collect(),
@@ -177,57 +224,67 @@ impl FileKeys {
         }
     }
 
-    /// Returns the problems of the changes from `old` that need a restart. Reports removed keys
-    /// only if the new files are complete. Otherwise a key may be missing because of an error.
-    pub(crate) fn restarts(
-        &self,
-        new: &Merged,
-        old: &Self,
-        old_files: &Merged,
-        is_complete: bool,
-    ) -> Vec<String> {
-        let exporters: Vec<String> = new.exporters().chain(old_files.exporters()).collect();
+    /// Returns the problems of the changes that need a restart.
+    pub(crate) fn restarts(&self) -> Vec<String> {
+        let exporters: Vec<String> = self
+            .files
+            .exporters()
+            .chain(self.old_files.exporters())
+            .collect();
         let differs = |path: &String| {
-            let text = |keys: &Self| keys.0.get(path).map(|value| value.text.clone());
-            text(self) != text(old)
+            let text = |keys: &FileKeys| keys.0.get(path).map(|value| value.text.clone());
+            text(&self.keys) != text(&self.old_keys)
         };
-        let mut paths: Vec<&String> = self.0.keys().chain(old.0.keys()).collect();
+        let mut paths: Vec<&String> = self.keys.0.keys().chain(self.old_keys.0.keys()).collect();
         paths.sort();
         paths.dedup();
         let paths = paths
             .into_iter()
             .filter(|path| differs(path) && needs_restart(path, &exporters));
-        let problems = paths.filter_map(|path| {
-            if let Some(KeyValue { place, .. }) = self.0.get(path) {
-                return Some(format!("{place}: {path} {NEEDS_RESTART}"));
-            }
-            let KeyValue { place, .. } = old.0.get(path).filter(|_| is_complete)?;
-            let line = place.shown_line();
-            Some(format!("{path} (it was at {line}) {NEEDS_RESTART}"))
-        });
-        problems.collect()
+        let why = "needs a restart: undo this change, or restart the program";
+        paths
+            .filter_map(|path| self.problem_at(path, why))
+            .collect()
     }
-}
 
-impl FileKeys {
     /// Returns the problem of a changed option of a file sink while its file is open.
-    pub(crate) fn open_file_problem(&self, old: &Self, sink: &str, option: &str) -> String {
+    pub(crate) fn open_file_problem(&self, sink: &str, option: &str) -> Option<String> {
         let path = joined(&joined("sink", sink), option);
         let why =
             "needs a restart while the file is open: undo this change, or restart the program";
-        match (self.0.get(&path), old.0.get(&path)) {
-            (Some(KeyValue { place, .. }), _) => format!("{place}: {path} {why}"),
+        self.problem_at(&path, why)
+    }
+
+    /// Returns the problem of the key at `path`, with its place. Reports a missing key only if the
+    /// new files are complete. Otherwise the key may be missing because of an error.
+    fn problem_at(&self, path: &str, why: &str) -> Option<String> {
+        match (self.keys.0.get(path), self.old_keys.0.get(path)) {
+            (Some(KeyValue { place, .. }), _) => Some(format!("{place}: {path} {why}")),
+            (None, _) if !self.is_complete => None,
             (None, Some(KeyValue { place, .. })) => {
-                format!("{path} (it was at {}) {why}", place.shown_line())
+                let line = place.shown_line();
+                Some(format!("{path} (it was at {line}) {why}"))
             }
             // Neither version has the key. Its default has changed: the value of a setting such as
             // `LOG_FILE_ROTATE`.
-            (None, None) => format!("{path} {why}"),
+            (None, None) => Some(format!("{path} {why}")),
         }
     }
 }
 
-const NEEDS_RESTART: &str = "needs a restart: undo this change, or restart the program";
+/// Removes the restarts of keys that also have another problem. Such a key is a mistake that a
+/// restart would not accept either.
+pub(crate) fn remove_mistakes(restarts: &mut Vec<String>, problems: &[String]) {
+    let lines: HashSet<&str> = problems.iter().filter_map(|it| line_of(it)).collect();
+    restarts.retain(|restart| line_of(restart).is_none_or(|line| !lines.contains(line)));
+}
+
+/// Returns the file and the line with which a problem begins: `log.toml:12`.
+fn line_of(problem: &str) -> Option<&str> {
+    let (place, _) = problem.split_once(": ")?;
+    let (line, _column) = place.rsplit_once(':')?;
+    line.contains(':').then_some(line)
+}
 
 /// The keys and tables that can change while the program runs.
 const RELOADABLE: [&str; 8] = [

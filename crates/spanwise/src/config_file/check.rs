@@ -241,10 +241,7 @@ fn find(pattern: &str, name: &str) -> Option<&'static Key> {
         let path = joined_plain(pattern, name);
         KEYS.iter().find(|key| key.path == path)
     };
-    match name {
-        "*" => None,
-        _ => find(name).or_else(|| find("*")),
-    }
+    find(name).or_else(|| find("*"))
 }
 
 /// Returns a path and a name, joined by a dot. The name is not quoted.

@@ -61,7 +61,15 @@ pub(super) struct Interpolation<'a> {
     pub(super) concealed: Vec<String>,
 }
 
-impl Interpolation<'_> {
+impl<'a> Interpolation<'a> {
+    pub(super) fn new(vars: &'a HashMap<String, OsString>) -> Self {
+        Self {
+            vars,
+            problems: Vec::new(),
+            concealed: Vec::new(),
+        }
+    }
+
     pub(super) fn table(&mut self, table: &mut Table) {
         for entry in &mut table.0 {
             self.node(&mut entry.node);
@@ -138,6 +146,11 @@ impl Interpolation<'_> {
             return Err(format!(
                 "${{{shown}}} is not a reference: write `${{NAME}}`, `${{NAME:-default}}`, \
                  `${{file:/path}}`, or `$$` for a dollar sign"
+            ));
+        }
+        if default.is_some_and(|default| default.contains("${")) {
+            return Err(format!(
+                "${{{name}:-…}} has a reference in its default: write a text without one"
             ));
         }
         // As everywhere, an empty variable counts as unset.

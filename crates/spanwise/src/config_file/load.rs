@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ffi::OsString,
     fs::{self, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Read as _},
@@ -11,6 +12,7 @@ use std::{
 
 use super::{
     MAX_FILE_LEN, MAX_INCLUDE_DEPTH,
+    interpolation::Interpolation,
     syntax::{self, FileValue, Node, Place, Table},
 };
 use crate::conceal;
@@ -22,13 +24,14 @@ pub(super) struct Document {
 }
 
 /// Reads files, and collects the problems.
-#[derive(Default)]
-pub(super) struct Loader {
+pub(super) struct Loader<'a> {
+    /// The variables to which paths of includes may refer.
+    vars: &'a HashMap<String, OsString>,
     /// The files in the order in which they are merged: each overrides the earlier ones.
     pub(super) documents: Vec<Document>,
     pub(super) problems: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// The lines with a syntax error. Values from these lines have no further problems.
+    /// The lines whose keys and values have no further problems: see [`syntax::Parsed`].
     pub(super) broken_lines: HashMap<Arc<str>, HashSet<usize>>,
     /// A hash of the names and texts of the files.
     texts: DefaultHasher,
@@ -37,7 +40,19 @@ pub(super) struct Loader {
     including: Vec<PathBuf>,
 }
 
-impl Loader {
+impl<'a> Loader<'a> {
+    pub(super) fn new(vars: &'a HashMap<String, OsString>) -> Self {
+        Self {
+            vars,
+            documents: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            broken_lines: HashMap::new(),
+            texts: DefaultHasher::new(),
+            including: Vec::new(),
+        }
+    }
+
     /// Reads a file. `shown` is the source of its path, such as `LOG_CONFIG`, and begins the error
     /// if the file cannot be read.
     pub(super) fn file(&mut self, path: &Path, shown: &str) {
@@ -91,11 +106,33 @@ impl Loader {
         let table = parsed.table;
         let include = table.get("include").cloned();
         self.documents.push(Document { file, table });
-        // The check of the keys reports a value that is not a list.
-        if let Some(FileValue::List(patterns)) = include.map(|node| node.value) {
-            for pattern in patterns {
-                self.include(&pattern);
+        if let Some(include) = include {
+            self.includes(include);
+        }
+    }
+
+    /// Reads the files of the list `include`.
+    fn includes(&mut self, mut include: Node) {
+        let mut interpolation = Interpolation::new(self.vars);
+        interpolation.node(&mut include);
+        self.problems.append(&mut interpolation.problems);
+        match include.value {
+            FileValue::List(patterns) => {
+                for pattern in &patterns {
+                    self.include(pattern);
+                }
             }
+            FileValue::Text(paths) if include.is_interpolated => {
+                for path in paths.split(',') {
+                    self.include(&Node {
+                        value: FileValue::Text(path.trim().to_owned()),
+                        place: include.place.clone(),
+                        ..include
+                    });
+                }
+            }
+            // The check of the keys reports other values.
+            _ => {}
         }
     }
 
@@ -105,13 +142,20 @@ impl Loader {
             return;
         };
         let place = &pattern.place;
+        if pattern.is_interpolated && text.is_empty() {
+            return;
+        }
+        if pattern.is_hidden {
+            let problem = "${file:…} is not a path of an include: write the path".to_owned();
+            self.problems.push(format!("{place}: {problem}"));
+            return;
+        }
         if self.including.len() > MAX_INCLUDE_DEPTH {
             self.problem(place, text, "is too deep: nest at most 3 includes");
             return;
         }
         let directory = Path::new(&*place.file).parent().unwrap_or(Path::new(""));
-        let path = directory.join(text);
-        let paths = match matching(&path) {
+        let paths = match matching(directory, text) {
             Ok(paths) => paths,
             Err(problem) => return self.problem(place, text, &problem),
         };
@@ -130,7 +174,7 @@ impl Loader {
             if let Err(problem) = result {
                 let path = path.strip_prefix(directory).unwrap_or(&path);
                 let path = path.to_string_lossy();
-                let shown = if text.contains('*') { &path } else { &**text };
+                let shown = if is_pattern(text) { &path } else { &**text };
                 self.problem(place, shown, &problem);
             }
         }
@@ -152,21 +196,26 @@ fn shown_path(path: &Path) -> String {
     }
 }
 
-/// Returns the sorted paths that a pattern matches. Only the name of the file, and no directory,
-/// may have `*` and `?`.
-fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
-    let is_pattern = |text: &str| text.contains(['*', '?']);
-    let name = pattern
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    let directory = pattern.parent().unwrap_or(Path::new(""));
-    if is_pattern(&directory.to_string_lossy()) {
-        return Err("has `*` in a directory: only the name of a file may have it".to_owned());
+/// Returns whether a path is a pattern for several files.
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?'])
+}
+
+/// Returns the sorted paths that a pattern matches, which is relative to `base`. Only the name of
+/// the file, and no directory in the pattern, may have `*` and `?`.
+fn matching(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let path = base.join(pattern);
+    if !is_pattern(pattern) {
+        return Ok(vec![path]);
     }
-    if !is_pattern(&name) {
-        return Ok(vec![pattern.to_owned()]);
+    let parent = Path::new(pattern).parent();
+    if parent.is_some_and(|parent| is_pattern(&parent.to_string_lossy())) {
+        return Err(
+            "has `*` or `?` in a directory: only the name of a file may have it".to_owned(),
+        );
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let directory = path.parent().unwrap_or(Path::new(""));
     let listed = match directory.as_os_str().is_empty() {
         true => Path::new("."),
         false => directory,

@@ -74,11 +74,7 @@ impl Merged {
             overlay(&mut root, table);
         }
         root.remove("include");
-        let mut interpolation = Interpolation {
-            vars,
-            problems: Vec::new(),
-            concealed: Vec::new(),
-        };
+        let mut interpolation = Interpolation::new(vars);
         let disabled = remove_disabled(&mut root, &mut interpolation);
         interpolation.table(&mut root);
         Self {
@@ -289,6 +285,10 @@ fn recorder(node: &Node) -> Option<Raw> {
     let table = node.table()?;
     let capture = table.entry("capture")?;
     let mut raw = raw(&capture.node, "recorder.capture")?;
+    if raw.text.to_str().is_some_and(|text| text.trim().is_empty()) {
+        // Counts as unset, so limits alone do not switch the recorder on.
+        return None;
+    }
     for key in RECORDER_LIMITS {
         if let Some(limit) = table
             .get(key)

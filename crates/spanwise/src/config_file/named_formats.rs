@@ -1,17 +1,21 @@
 //! The tables `[format.NAME]`: formats with changes, which sinks use by name.
 
+use std::sync::Arc;
+
 use spanwise_appender::ByteSize;
-use spanwise_core::ParseError;
+use spanwise_core::{ParseError, Redact};
 use spanwise_json::{FieldList, Format, JsonLayer};
 
 use super::{merge::Merged, reader::FileReader, syntax::Table};
 use crate::{
     choices::Choices,
     explain::Origin,
+    field_options::{self, ListContext},
     format_choice::{self, FormatChoice, RegisteredFormat},
-    output_options::bytes_of,
+    output_options::{OutputOptions, bytes_of},
     parse,
     settings::{LOG_FIELDS, LOG_FORMAT, LOG_MAX_LINE},
+    static_fields::StaticFields,
 };
 
 /// A format of a file, with its changes.
@@ -31,6 +35,46 @@ impl NamedFormat {
     pub(crate) fn registered(&self) -> RegisteredFormat {
         (self.name.clone(), self.format.clone())
     }
+
+    /// Returns the format of this name, unless the program has registered another `format` by the
+    /// name. The case of the name does not matter, as for registered formats.
+    pub(super) fn find<'f>(formats: &'f [Self], name: &str, format: &Format) -> Option<&'f Self> {
+        let mut formats = formats.iter();
+        let named = formats.find(|named| named.name.eq_ignore_ascii_case(name));
+        named.filter(|named| named.format == *format)
+    }
+}
+
+/// If a file defines the format of lines, adds the options in its table that no setting has set.
+pub(crate) fn complete_lines(
+    lines: &mut OutputOptions,
+    formats: &[NamedFormat],
+    static_fields: &StaticFields,
+    context: &[String],
+    policy: Option<&Arc<dyn Redact>>,
+    choices: &mut Choices<'_>,
+) {
+    let name = lines.format_name.as_deref();
+    let named = name.and_then(|name| NamedFormat::find(formats, name, &lines.format));
+    let Some(named) = named else {
+        return;
+    };
+    lines.max_field = named.max_field;
+    lines.max_line = lines.max_line.or(named.max_line);
+    if lines.fields.is_empty() {
+        let context = ListContext {
+            format: &named.format,
+            static_fields,
+            context,
+            policy,
+        };
+        let (list, problems) =
+            field_options::check(&named.fields, &named.fields_name, &context, true);
+        problems
+            .into_iter()
+            .for_each(|problem| choices.add_problem(problem));
+        lines.fields = list;
+    }
 }
 
 /// Reads the formats of a file. A base may be a format that the program registers.
@@ -45,7 +89,9 @@ pub(crate) fn named_formats(
         let table = entry.node.table()?;
         let name = &entry.key;
         let path = super::check::joined("format", name);
-        if name.parse::<Format>().is_ok() {
+        let mut registered_names = registered.iter().map(|(name, _)| name);
+        let is_registered = registered_names.any(|other| other.eq_ignore_ascii_case(name));
+        if is_registered || name.parse::<Format>().is_ok() {
             let problem = format!("{path} is a format already: choose another name");
             reader.problem(&entry.place, problem);
         }

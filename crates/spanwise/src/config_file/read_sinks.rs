@@ -1,6 +1,9 @@
 //! The tables `[sink.NAME]`, with the variables that set a part of a sink or add a sink.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use spanwise_appender::WhenFull;
 use spanwise_core::{ParseError, Redact, TargetLevels, internal::suggest::closest};
@@ -15,7 +18,7 @@ use super::{
     named_formats::{self, NamedFormat, bytes, max_line},
     reader::{FileReader, suggested},
     sink_texts,
-    syntax::{Place, Table},
+    syntax::{Node, Place, Table},
 };
 use crate::{
     Color, Output, Preset,
@@ -368,8 +371,25 @@ impl SinkReader<'_, '_> {
             if let Some(problem) = options.path_problem(&shown, &file) {
                 self.reader.choices.add_invalid_value(problem);
             }
+            self.explain_path(name, node, &file);
         }
         Some(SinkKind::File(options.into_settings(file, mode)))
+    }
+
+    /// Shows the path of a sink in `explain()`, if the file is in code and the preset test ignores
+    /// the setting of this path.
+    fn explain_path(&mut self, name: &str, node: &Node, path: &Path) {
+        let def = match name {
+            "file" => &LOG_FILE.def,
+            "error_file" => &LOG_ERROR_FILE.def,
+            _ => return,
+        };
+        if self.program.is_in_code {
+            let shown = self.reader.choices.name_of(def);
+            let origin = merge::origin(node, &format!("sink.{name}.path"));
+            let choices = &mut self.reader.choices;
+            choices.explain_instead(&shown, path.display(), &origin);
+        }
     }
 
     /// Returns whether a missing path is already explained: by a problem of its own, such as a
@@ -395,49 +415,50 @@ impl SinkReader<'_, '_> {
             "main" => lines.max_line,
             _ => max_line(reader, table, path),
         };
-        let node = table.get("format").filter(|_| name != "main");
-        let main = reader.merged.root.table("sink").table("main");
-        let word = table.get("format").or_else(|| main.get("format"));
-        let word = word.and_then(|node| node.text());
-        let mut formats = self.program.formats.iter();
-        let named = formats.find(|format| Some(&format.name) == word.as_ref());
-        let choice = match (node, named) {
-            (Some(node), None) => {
-                let choice = reader.setting(&LOG_FORMAT, table, "format", path);
-                let origin = merge::origin(node, &format!("{path}.format"));
-                let registered = self.program.registered.iter().cloned();
-                let formats_of_file = self.program.formats.iter();
-                let formats_of_file = formats_of_file.map(NamedFormat::registered);
-                let known: Vec<_> = registered.chain(formats_of_file).collect();
-                choice.and_then(|it| named_formats::format(reader, it, origin, &known))
-            }
-            (Some(_), Some(named)) => Some(named.format.clone()),
-            // The setting `LOG_FORMAT` has already chosen the format of `main` and of sinks without
-            // a format.
-            (None, _) => None,
+        // The setting `LOG_FORMAT` has already chosen the format of `main`, which sinks without a
+        // format inherit with its options.
+        let own = table.get("format").filter(|_| name != "main");
+        let own = own.and_then(|node| {
+            let choice = reader.setting(&LOG_FORMAT, table, "format", path)?;
+            let word = choice.name().to_owned();
+            let origin = merge::origin(node, &format!("{path}.format"));
+            let in_file = self.program.formats.iter().map(NamedFormat::registered);
+            let known: Vec<_> = self
+                .program
+                .registered
+                .iter()
+                .cloned()
+                .chain(in_file)
+                .collect();
+            let format = named_formats::format(reader, choice, origin, &known)?;
+            let named = NamedFormat::find(self.program.formats, &word, &format);
+            Some((format, named))
+        });
+        let named = own.as_ref().and_then(|(_, named)| *named);
+        let (max_field, inherited_max_line) = match &own {
+            Some(_) => (
+                named.and_then(|named| named.max_field),
+                named.and_then(|named| named.max_line),
+            ),
+            None => (lines.max_field, lines.max_line),
         };
-        let is_inherited = choice.is_none();
-        let format = choice.unwrap_or_else(|| lines.format.clone());
-        let named = named.filter(|named| named.format == format);
-        let has_fields = name != "main" && table.get("fields").is_some();
-        let fields = match (has_fields, named) {
-            (true, _) => {
-                let list = reader.setting(&LOG_FIELDS, table, "fields", path);
-                let place = table.get("fields").map(|node| node.place.to_string());
-                let shown = format!("{}: {path}.fields", place.unwrap_or_default());
-                list.map(|list| self.checked_fields(&list, &shown, &format))
-            }
-            (false, Some(named)) if lines.fields.is_empty() || !is_inherited => {
-                Some(self.checked_fields(&named.fields, &named.fields_name, &format))
-            }
-            (false, _) => is_inherited.then(|| lines.fields.clone()),
+        let max_line = max_line.or(inherited_max_line);
+        // The setting `LOG_FIELDS` has already read the fields of `main`.
+        let own_fields = match table.get("fields").filter(|_| name != "main") {
+            Some(node) => reader
+                .setting(&LOG_FIELDS, table, "fields", path)
+                .map(|list| (list, format!("{}: {path}.fields", node.place))),
+            None => None,
         };
-        let max_field = named.and_then(|named| named.max_field);
-        let of_main = lines.max_line.filter(|_| is_inherited);
-        let max_line = max_line
-            .or(of_main)
-            .or(named.and_then(|named| named.max_line));
-        (format, fields.unwrap_or_default(), max_field, max_line)
+        let inherits = own.is_none();
+        let format = own.map_or_else(|| lines.format.clone(), |(format, _)| format);
+        let fields = match (own_fields, named) {
+            (Some((list, shown)), _) => self.checked_fields(&list, &shown, &format),
+            (None, Some(named)) => self.checked_fields(&named.fields, &named.fields_name, &format),
+            (None, None) if inherits => lines.fields.clone(),
+            (None, None) => FieldList::default(),
+        };
+        (format, fields, max_field, max_line)
     }
 
     fn checked_fields(&mut self, list: &FieldList, shown: &str, format: &Format) -> FieldList {
@@ -478,13 +499,12 @@ impl SinkReader<'_, '_> {
             "error_file" => LevelFilter::ERROR,
             _ => LevelFilter::TRACE,
         };
-        if let Some(level) = by_variable {
-            return level.into();
-        }
+        // Also read beneath a variable, so that its mistakes are reported.
         let levels = self.reader.parsed(table, "level", path, |text| {
             sink_texts::levels(text, default)
         });
-        levels.unwrap_or_else(|| default.into())
+        let by_variable = by_variable.map(TargetLevels::from);
+        by_variable.or(levels).unwrap_or_else(|| default.into())
     }
 
     fn redaction(&mut self, table: &Table, path: &str) -> SinkRedaction {

@@ -148,19 +148,20 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Reads a list of names.
+    /// Reads a list of names. A reference to an empty text counts as unset.
     pub(super) fn names(&mut self, table: &Table, key: &str) -> Option<Vec<Name>> {
         let entry = table.entry(key)?;
         let place = &entry.place;
         match &entry.node.value {
             FileValue::List(nodes) => {
                 let texts = nodes.iter().filter_map(|node| match &node.value {
+                    FileValue::Text(text) if node.is_interpolated && text.trim().is_empty() => None,
                     FileValue::Text(text) => Some((text.clone(), place.clone())),
                     _ => None,
                 });
                 Some(texts.collect())
             }
-            FileValue::Text(text) if entry.node.is_interpolated => {
+            FileValue::Text(text) if entry.node.is_interpolated && !text.trim().is_empty() => {
                 let texts = text
                     .split(',')
                     .map(str::trim)

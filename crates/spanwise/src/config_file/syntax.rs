@@ -169,11 +169,18 @@ pub(super) struct SyntaxError {
     pub(super) message: String,
 }
 
+impl SyntaxError {
+    fn line(&self) -> usize {
+        self.place.line
+    }
+}
+
 /// A file after its syntax was checked.
 pub(super) struct Parsed {
     pub(super) table: Table,
     pub(super) errors: Vec<SyntaxError>,
-    /// The lines with errors, including errors beyond [`MAX_ERRORS`].
+    /// The lines with errors, including errors beyond [`MAX_ERRORS`], and the lines below a header
+    /// of a table that is not understood.
     pub(super) broken_lines: HashSet<usize>,
 }
 
@@ -183,38 +190,91 @@ const MAX_ERRORS: usize = 100;
 /// Parses a file. After a syntax error, the rest is still parsed.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     let lines = Lines::new(file, text);
-    let (table, all) = DeTable::parse_recoverable(text);
-    let starts = all
-        .iter()
-        .map(|error| error.span().map_or(0, |it| it.start));
-    let broken_lines = starts.clone().map(|start| lines.number(start)).collect();
-    let mut advised = HashSet::new();
-    let mut errors = Vec::new();
-    for (error, start) in all.iter().zip(starts).take(MAX_ERRORS) {
-        let place = lines.place(start);
-        let mut message = error.message().to_owned();
-        // One mistake may cause several errors.
-        if !advised.contains(&place.line)
-            && let Some(advice) = advice(lines.line(place.line))
-        {
-            message.push_str(": ");
-            message.push_str(&advice);
-            advised.insert(place.line);
-        }
-        errors.push(SyntaxError { place, message });
+    let (mut table, mut errors) = parse_once(&lines);
+    let mut broken_headers: HashSet<usize> = errors.iter().map(SyntaxError::line).collect();
+    broken_headers.retain(|line| lines.is_header(*line));
+    if let Some(closed) = closed_headers(&lines, &errors) {
+        let (closed_table, other_errors) = parse_once(&Lines::new(file, &closed));
+        table = closed_table;
+        // A header that is closed now, and still has an error, is not understood.
+        let still_broken: HashSet<usize> = other_errors.iter().map(SyntaxError::line).collect();
+        let is_in_header = |error: &SyntaxError| broken_headers.contains(&error.line());
+        errors.retain(is_in_header);
+        errors.extend(other_errors.into_iter().filter(|it| !is_in_header(it)));
+        errors.sort_by_key(|error| (error.line(), error.place.column));
+        broken_headers.retain(|line| still_broken.contains(line));
     }
-    let unshown_count = all.len() - errors.len();
+    let mut broken_lines: HashSet<usize> = errors.iter().map(SyntaxError::line).collect();
+    for header in broken_headers {
+        // The keys below belong to a table that is not known.
+        let below = header + 1..=lines.starts.len();
+        broken_lines.extend(below.take_while(|line| !lines.is_header(*line)));
+    }
+    Parsed {
+        table,
+        errors: advised(&lines, errors),
+        broken_lines,
+    }
+}
+
+/// Parses a text, and returns all syntax errors with the parser's messages.
+fn parse_once(lines: &Lines<'_>) -> (Table, Vec<SyntaxError>) {
+    let (table, errors) = DeTable::parse_recoverable(lines.text);
+    let errors = errors.iter().map(|error| SyntaxError {
+        place: lines.place(error.span().map_or(0, |span| span.start)),
+        message: error.message().to_owned(),
+    });
+    (lines.table(table.get_ref()), errors.collect())
+}
+
+/// Closes the headers of tables without their last bracket, such as `[sink.main`. Otherwise the
+/// keys below would belong to the table before. Places stay the same, because brackets are added
+/// only at the ends of lines. Returns `None` if there are no such headers.
+fn closed_headers(lines: &Lines<'_>, errors: &[SyntaxError]) -> Option<String> {
+    let mut closed = String::new();
+    let mut start = 0;
+    for error in errors {
+        // The parser has no codes for its errors.
+        let about = error.message.strip_prefix("unclosed ").unwrap_or_default();
+        let about = about.strip_prefix("array ").unwrap_or(about);
+        if !about.starts_with("table") {
+            continue;
+        }
+        let end = lines.offset(&error.place);
+        let rest = lines.text[end..].lines().next().unwrap_or_default().trim();
+        if end > start && (rest.is_empty() || rest.starts_with('#')) {
+            closed.push_str(&lines.text[start..end]);
+            closed.push_str(if about.contains("]]") { "]]" } else { "]" });
+            start = end;
+        }
+    }
+    closed.push_str(&lines.text[start..]);
+    (start > 0).then_some(closed)
+}
+
+/// Adds advice to syntax errors, and limits their number.
+fn advised(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> {
+    let unshown_count = errors.len().saturating_sub(MAX_ERRORS);
+    errors.truncate(MAX_ERRORS);
+    let mut advised = HashSet::new();
+    for error in &mut errors {
+        let line = error.line();
+        // One mistake may cause several errors.
+        if !advised.contains(&line)
+            && let Some(advice) = advice(lines.line(line))
+        {
+            error.message.push_str(": ");
+            error.message.push_str(&advice);
+            advised.insert(line);
+        }
+    }
     if unshown_count > 0
         && let Some(last) = errors.last_mut()
     {
         last.message
             .push_str(&format!(" (and {unshown_count} more errors of syntax)"));
     }
-    Parsed {
-        table: lines.table(table.get_ref()),
-        errors,
-        broken_lines,
-    }
+    errors
 }
 
 /// Returns what to write instead of a line with a common mistake. Does not show the value, which
@@ -279,6 +339,19 @@ impl<'a> Lines<'a> {
         let end = self.starts.get(number).copied();
         let end = end.unwrap_or(self.text.len());
         start.map_or("", |start| &self.text[start..end])
+    }
+
+    /// Returns whether a line begins like the header of a table.
+    fn is_header(&self, number: usize) -> bool {
+        self.line(number).trim_start().starts_with('[')
+    }
+
+    /// Returns the offset of a place in this text.
+    fn offset(&self, place: &Place) -> usize {
+        let start = self.starts.get(place.line - 1).copied().unwrap_or_default();
+        let mut characters = self.text[start..].char_indices();
+        let character = characters.nth(place.column - 1);
+        character.map_or(self.text.len(), |(at, _)| start + at)
     }
 
     fn place(&self, offset: usize) -> Place {

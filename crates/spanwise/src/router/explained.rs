@@ -5,7 +5,7 @@ use std::fmt;
 use spanwise_core::{Levels, TargetLevels};
 use tracing::{Level, level_filters::LevelFilter};
 
-use super::{Reached, Router, max_level};
+use super::{Router, max_level};
 use crate::level_sources::LevelSources;
 
 /// Where the events of a target and level go, from
@@ -84,18 +84,15 @@ impl Router {
         level: Level,
         levels: &EventLevels<'_>,
     ) -> ExplainedEvent {
-        let Reached {
-            longest_route,
-            sinks,
-            ..
-        } = self.reached(target, level);
+        let reached = self.reached(target);
         let mut explained = levels.explain(target, level, self.route_level(target));
         let (own_route, _) = self.chain(target).next().unzip();
         explained.route = own_route.flatten().map(|route| route.as_str().to_owned());
-        let route_filters = longest_route.filters.iter();
+        let route_filters = reached.longest_route.filters.iter();
         explained.filters = route_filters
             .map(|filter| self.filters.name(*filter).to_owned())
             .collect();
+        let sinks = reached.at(level);
         for sink in self.sinks.iter().filter(|sink| sink.bit & sinks != 0) {
             if explained.add_sink(&sink.name, max_level(&sink.level, target)) {
                 let names = sink.filters.iter().map(|filter| self.filters.name(*filter));

@@ -23,6 +23,9 @@ pub(crate) struct Plan {
 pub(super) struct PlanDetails {
     /// The bits of the sinks to which the routes lead.
     pub(super) reached: u64,
+    /// The bit of the sink that gets the warnings and errors, because all sinks that the routes
+    /// name are switched off. 0 in all other cases.
+    pub(super) last_resort: u64,
     /// For each level, the bits of the sinks whose own levels accept it.
     pub(super) by_level: [u64; 5],
     pub(super) level: Level,
@@ -75,10 +78,10 @@ impl PlanDetails {
     ) -> Destination {
         let mut destination = Destination::default();
         let Some(level) = run(&self.route, self.level) else {
-            destination.filtered = self.reached & self.accepting(self.level);
+            destination.filtered = self.accepting(self.level);
             return destination;
         };
-        let mut at_level = self.reached & self.accepting(level);
+        let mut at_level = self.accepting(level);
         for (bit, steps) in &self.sinks {
             if at_level & bit == 0 {
                 continue;
@@ -87,7 +90,7 @@ impl PlanDetails {
                 Some(new) if new == level => {}
                 Some(new) => {
                     at_level &= !bit;
-                    destination.by_level[index_of(new)] |= bit & self.accepting(new);
+                    destination.by_level[index_of(new)] |= bit & self.by_level[index_of(new)];
                 }
                 None => {
                     at_level &= !bit;
@@ -113,15 +116,21 @@ impl PlanDetails {
         }
     }
 
+    /// Returns the bits of the sinks to which the routes lead, and whose own levels accept `level`.
     fn accepting(&self, level: Level) -> u64 {
-        self.by_level[index_of(level)]
+        let reached = match level <= Level::WARN {
+            true => self.reached | self.last_resort,
+            false => self.reached,
+        };
+        reached & self.by_level[index_of(level)]
     }
 
     /// Returns the destination of an event that reports on other events: all sinks that accept its
     /// level.
     pub(super) fn forced(&self) -> Destination {
         let mut destination = Destination::default();
-        destination.by_level[index_of(self.level)] = self.accepting(self.level);
+        let index = index_of(self.level);
+        destination.by_level[index] = self.by_level[index];
         destination
     }
 }
@@ -136,6 +145,11 @@ pub(super) fn run_fixed(steps: &Steps, level: Level) -> Option<Level> {
 }
 
 impl Destination {
+    /// Returns whether a sink with one of these bits gets the event.
+    pub(super) fn reaches(&self, bits: u64) -> bool {
+        self.by_level.iter().any(|sinks| sinks & bits != 0)
+    }
+
     /// Returns the bits of the sinks that get the event, if no filter drops the event or changes
     /// its level. Returns 0 otherwise.
     pub(super) fn only_at(&self, level: Level) -> u64 {

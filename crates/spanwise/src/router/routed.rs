@@ -76,7 +76,7 @@ impl<L> Routed<L> {
     #[cfg(feature = "config")]
     pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
         for callsite in earlier.plans.callsites() {
-            if !self.router.has_last_resort(callsite) {
+            if !self.router.has_last_resort(callsite.target()) {
                 self.plan(callsite);
             }
         }
@@ -166,7 +166,22 @@ impl<L> Routed<L> {
         }
     }
 
+    /// Returns the destination of an event. Reports the first one that goes to the last resort.
     fn destination<S: SpanSubscriber>(
+        &self,
+        plan: &PlanDetails,
+        target: &str,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Destination {
+        let destination = self.destination_by_filters(plan, target, event, ctx);
+        if destination.reaches(plan.last_resort) {
+            self.router.report_last_resort(target, plan.last_resort);
+        }
+        destination
+    }
+
+    fn destination_by_filters<S: SpanSubscriber>(
         &self,
         plan: &PlanDetails,
         target: &str,

@@ -1,6 +1,9 @@
 //! Routes, filters and sinks of configuration files, as a program starts them.
 
 mod filtered_fields;
+mod last_resort;
+mod named_formats;
+mod warn_outputs;
 
 use std::{
     collections::BTreeMap,

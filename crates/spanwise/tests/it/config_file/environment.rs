@@ -230,3 +230,40 @@ fn empty_variables_do_not_hide_the_file() {
     assert!(!text.contains("wrong"), "{text}");
     assert_eq!(text, explain(file, &set));
 }
+
+#[test]
+fn recorder_that_is_off_has_no_limits() {
+    let recorder = |text: &str| {
+        let mut lines = text.lines().map(str::to_owned);
+        lines.find(|line| line.starts_with("LOG_RECORDER")).unwrap()
+    };
+    let prod = ("LOG_PRESET", "prod");
+    let file = "[recorder]\ncapture = '${SHOP_CAPTURE:-off}'\nslow = '1s'\nlines = '10/s'\n";
+    assert_eq!(
+        recorder(&explain(file, &[prod])),
+        "LOG_RECORDER = off (config:2)"
+    );
+    let empty = file.replace(":-off", ":-");
+    assert_eq!(
+        recorder(&explain(&empty, &[prod])),
+        "LOG_RECORDER = off (not set)"
+    );
+    for (value, shown) in [
+        ("off,slow=1s,lines=10/s", "off"),
+        ("off,tail=0.5", "off,tail=0.5"),
+        ("off,slow=debug", "off,slow=debug"),
+    ] {
+        let text = explain("", &[prod, ("LOG_RECORDER", value)]);
+        assert_eq!(
+            recorder(&text),
+            format!("LOG_RECORDER = {shown} (LOG_RECORDER)")
+        );
+    }
+}
+
+#[test]
+fn preset_test_shows_the_path_of_a_file_in_code() {
+    let file = "[sink.main]\n[sink.file]\npath = 'a.log'\n";
+    let vars = [("LOG_PRESET", "test"), ("LOG_FILE", "b.log")];
+    assert_line(&explain(file, &vars), "LOG_FILE = a.log (config:3)");
+}

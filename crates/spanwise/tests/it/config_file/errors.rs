@@ -393,3 +393,114 @@ fn kind_of_the_main_sink_is_suggested() {
         ]
     );
 }
+
+#[test]
+fn unclosed_header_has_one_problem() {
+    let prod = [("LOG_PRESET", "prod")];
+    let text = "[sink.a # the first\nkind = 'stdout'\n[sink.b]\nkind='stdot'\n\
+                [route.\"x::y\"\r\nsinks = ['a']\nlevl = 'warn'\n[root]\nsinks = ['a']\n";
+    assert_eq!(
+        problems(text, &prod),
+        [
+            "config:1:8: unclosed table, expected `]`",
+            "config:4:6: sink.b.kind=\"stdot\" is unknown: did you mean stdout?",
+            "config:5:14: unclosed table, expected `]`",
+            "config:7:1: route.\"x::y\".levl is not a setting: did you mean level?",
+        ]
+    );
+    let text = "[[sink.a\nkind = 'stdout'\n";
+    let found = problems(text, &prod);
+    assert_eq!(found, ["config:1:9: unclosed array table, expected `]]`"]);
+    // The names of these tables are not known, so their keys are not checked.
+    for header in ["[sink main]", "[sink.a = 1", "[sink.\"a]"] {
+        let text =
+            format!("[sink.b]\nkind = 'stdout'\n{header}\nkind = 'x'\n[root]\nlevl = 'off'\n");
+        let found = problems(&text, &prod);
+        let (last, of_header) = found.split_last().unwrap();
+        assert_eq!(
+            last,
+            "config:6:1: root.levl is not a setting: did you mean level?"
+        );
+        for problem in of_header {
+            assert!(problem.starts_with("config:3:"), "{found:#?}");
+        }
+    }
+}
+
+#[test]
+fn unclosed_headers_take_linear_time() {
+    let found = problems(&"[route.a\n".repeat(100_000), &[]);
+    assert_eq!(found.len(), 100);
+}
+
+#[test]
+fn places_count_characters() {
+    let prod = [("LOG_PRESET", "prod")];
+    for (text, place) in [
+        ("sink.'größe' = { kind = 'stdout', formt = 'x' }\n", "1:35"),
+        ("\u{feff}servise = 1\r\n", "1:1"),
+        ("context = [\r\n  'ä', # ü\r\n]\r\nservise = 1\r\n", "4:1"),
+        (
+            "service = { name = \"\"\"\nä\"\"\", versoin = '1' }\n",
+            "2:7",
+        ),
+        ("sink.a.kind = 'stdout'\nsink . a . formt = 'x'\n", "2:12"),
+        (
+            "[sink.a]\nkind = 'stdout'\n[[route.shop]]\nlevel = 'off'\n",
+            "3:1",
+        ),
+    ] {
+        let found = problems(text, &prod);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(
+            found[0].starts_with(&format!("config:{place}: ")),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn problem_of_a_reference_has_no_second() {
+    let sink = "[sink.a]\nkind = 'stdout'\n";
+    let prod = [("LOG_PRESET", "prod")];
+    for names in ["'${NO_SUCH}'", "['a', '${NO_SUCH}']"] {
+        let found = problems(&format!("{sink}[route.x]\nsinks = {names}\n"), &prod);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains("${NO_SUCH} is not set"), "{found:#?}");
+    }
+    for names in ["'${NO_SUCH:-}'", "['a', '${NO_SUCH:-}']"] {
+        let found = problems(&format!("{sink}[root]\nsinks = {names}\n"), &prod);
+        assert_eq!(found, [""; 0], "an empty reference counts as unset");
+    }
+    let found = problems("[service]\nname = '${A:-${B:-shop}}'\n", &prod);
+    let problem = "config:2:8: ${A:-…} has a reference in its default: write a text without one";
+    assert_eq!(found, [problem]);
+}
+
+#[test]
+fn level_beneath_a_variable_is_checked() {
+    let text = "[sink.main]\nlevel = 'inof'\n[sink.file]\npath = 'a.log'\nlevel = 'inof'\n";
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_OUTPUT_LEVEL", "info"),
+        ("LOG_FILE_LEVEL", "info"),
+    ];
+    let found = problems(text, &vars);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found[0].starts_with("config:2:9: sink.main.level=\"inof\""),
+        "{found:#?}"
+    );
+    assert!(
+        found[1].starts_with("config:5:9: sink.file.level=\"inof\""),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn star_is_no_target() {
+    let text = "[sink.a]\nkind = 'stdout'\n[route.'*']\nlevel = 'warn'\n";
+    let problem = "config:3:8: route.\"*\" is not a target: write a module, such as \
+                   route.\"shop::payments\"";
+    assert_eq!(problems(text, &[("LOG_PRESET", "prod")]), [problem]);
+}

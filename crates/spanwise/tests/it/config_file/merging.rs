@@ -36,7 +36,7 @@ fn include_of_nothing_is_no_mistake_with_a_star() {
         files.problems("plain.toml"),
         [
             "plain.toml:1:12: include \"none.toml\" cannot be read: No such file or directory (os error 2)",
-            "plain.toml:1:25: include \"*/a.toml\" has `*` in a directory: only the name of a file may have it",
+            "plain.toml:1:25: include \"*/a.toml\" has `*` or `?` in a directory: only the name of a file may have it",
         ]
     );
 }
@@ -152,5 +152,52 @@ fn reference_that_cannot_be_read_is_a_mistake() {
             "config:7:10: ${a b} is not a reference: write `${NAME}`, `${NAME:-default}`, `${file:/path}`, or `$$` for a dollar sign",
             "config:9:11: `${` has no `}`: write `${NAME}`, or `$$` for a dollar sign",
         ]
+    );
+}
+
+#[test]
+fn include_may_refer_to_variables() {
+    let files = Files::new(&[
+        (
+            "list.toml",
+            "include = ['${SHOP_STAGE:-base}.toml', '${SHOP_EXTRA:-}', '${SHOP_PARTS}/*.toml']\n",
+        ),
+        (
+            "text.toml",
+            "include = '${SHOP_LIST:-base.toml,parts/b.toml}'\n",
+        ),
+        ("base.toml", "levels = 'warn'\n"),
+        ("parts/b.toml", "spans = 'debug'\n"),
+        ("secret.toml", "include = ['${file:base.toml}']\n"),
+    ]);
+    let vars = [("LOG_PRESET", "prod"), ("SHOP_PARTS", "parts")];
+    for name in ["list.toml", "text.toml"] {
+        let text = files.explain(name, &vars);
+        assert_line(&text, "RUST_LOG = warn (base.toml:1)");
+        assert_line(&text, "LOG_SPANS = debug (parts/b.toml:1)");
+    }
+    let found = files.problems("list.toml");
+    let problem = "list.toml:1:59: ${SHOP_PARTS} is not set, and has no default: set it, or write \
+                   `${SHOP_PARTS:-default}`";
+    assert_eq!(found, [problem]);
+    let problem = "secret.toml:1:12: ${file:…} is not a path of an include: write the path";
+    assert_eq!(files.problems("secret.toml"), [problem]);
+}
+
+#[test]
+fn include_works_beside_odd_directories() {
+    let files = Files::new(&[
+        ("what?/log.toml", "include = ['a.toml', 'b?.toml']\n"),
+        ("what?/a.toml", "levels = 'warn'\n"),
+        ("what?/b1.toml", "levls = 'warn'\n"),
+        ("what?/b2.toml/x", ""),
+    ]);
+    let found = files.problems("what?/log.toml");
+    assert_eq!(found.len(), 2, "{found:#?}");
+    let problem = "what?/log.toml:1:22: include \"b2.toml\" cannot be read: ";
+    assert!(found[0].starts_with(problem), "{found:#?}");
+    assert!(
+        found[1].starts_with("what?/b1.toml:1:1: levls"),
+        "{found:#?}"
     );
 }

@@ -69,3 +69,18 @@ fn sampler_of_the_program_changes() {
         spanwise::sample::SamplerStats::default()
     );
 }
+
+#[test]
+fn sampler_of_a_new_rendering_is_counted() {
+    let sample = "[sample]\nrules = 'it=0'\n";
+    let program = Program::start(&format!("{MAIN}{sample}"));
+    let suppressed = || program.telemetry.handle().sampler_stats().suppressed;
+    program.log(|| info!("dropped"));
+    assert_eq!(suppressed(), 1);
+    program
+        .reload(&format!("{MAIN}{AUDIT}format = 'logfmt'\n{sample}"))
+        .unwrap();
+    // It is dropped once for each format.
+    program.log(|| info!("dropped"));
+    assert_eq!(suppressed(), 3);
+}

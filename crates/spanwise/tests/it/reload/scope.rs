@@ -98,6 +98,85 @@ fn options_of_an_open_file_need_a_restart() {
 }
 
 #[test]
+fn misspelled_option_of_an_open_file_is_named() {
+    let error_file = "[sink.error_file]\npath = 'DIR/error.log'\n";
+    let program = Program::start(&format!(
+        "{error_file}[sink.file]\npath = 'DIR/main.log'\nkeep = '3 files'\n"
+    ));
+    // The sink `error_file` also loses its default for `keep`, by the same mistake.
+    for (keep, problem) in [
+        (
+            "kep = '3 files'",
+            "log.toml:6:1: sink.file.kep is not a setting: did you mean keep?",
+        ),
+        (
+            "keep = '${NO_SUCH}'",
+            "log.toml:6:8: ${NO_SUCH} is not set, and has no default",
+        ),
+    ] {
+        let found = program.refused(&format!(
+            "{error_file}[sink.file]\npath = 'DIR/main.log'\n{keep}\n"
+        ));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with(problem), "{found:#?}");
+    }
+}
+
+#[test]
+fn empty_tables_are_changes() {
+    let program = Program::start(MAIN);
+    let keys = |keys: &[String]| -> Vec<String> {
+        let path = |key: &String| key.split(' ').next().unwrap().to_owned();
+        keys.iter().map(path).collect()
+    };
+    let names = || -> Vec<String> {
+        let stats = program.telemetry.handle().stats();
+        stats.sinks.into_iter().map(|sink| sink.name).collect()
+    };
+    let main = format!("[sink.main]\n{MAIN}");
+    let change = program.reload(&main).unwrap();
+    assert_eq!(keys(&change.added), ["sink.main"], "{change}");
+    assert!(names().contains(&"stdout".to_owned()));
+    // A key in the table is the only change.
+    let change = program.reload(&format!("[sink.main]\nlevel = 'off'\n{MAIN}"));
+    let change = change.unwrap();
+    assert_eq!(keys(&change.added), ["sink.main.level"], "{change}");
+    assert_eq!(change.removed, [""; 0]);
+    let change = program.reload(&main).unwrap();
+    assert_eq!(keys(&change.removed), ["sink.main.level"], "{change}");
+    assert_eq!(change.added, [""; 0]);
+    let change = program.reload(MAIN).unwrap();
+    assert_eq!(keys(&change.removed), ["sink.main"], "{change}");
+}
+
+#[test]
+fn empty_route_hides_events_from_filters_of_root() {
+    let root = "[root]\nfilters = ['none']\n[filter]\nnone = { drop = { level = 'trace' } }\n";
+    let program = Program::start(&format!("{MAIN}{root}"));
+    program.log(|| info!(target: "shop", "one"));
+    program
+        .reload(&format!("{MAIN}{root}[route.shop]\n"))
+        .unwrap();
+    program.log(|| info!(target: "shop", "two"));
+    assert_eq!(program.messages("main"), ["two"]);
+}
+
+#[test]
+fn switched_off_sink_is_listed_with_its_line() {
+    let program = Program::start(&format!("{MAIN}{AUDIT}enabled = true\n"));
+    let change = program.reload(&format!("{MAIN}{AUDIT}enabled = false\n"));
+    let change = change.unwrap();
+    assert!(change.changed[0].ends_with("log.toml:8)"), "{change}");
+    program.reload(&format!("{MAIN}{AUDIT}")).unwrap();
+    let profile = "[profile.prod.sink.audit]\nenabled = false\n";
+    let change = program.reload(&format!("{MAIN}{AUDIT}{profile}")).unwrap();
+    assert!(
+        change.added[0].ends_with("log.toml:9, profile prod)"),
+        "{change}"
+    );
+}
+
+#[test]
 fn changed_sink_takes_over_its_file() {
     let program = Program::start(MAIN);
     program.log(|| info!("one"));
@@ -107,6 +186,22 @@ fn changed_sink_takes_over_its_file() {
     program.reload(&renamed).unwrap();
     program.log(|| info!("three"));
     assert_eq!(program.messages("main"), ["one", "two", "three"]);
+}
+
+#[test]
+fn open_file_keeps_the_spelling_of_its_path() {
+    let program = Program::start(MAIN);
+    fs::create_dir(program.path("sub")).unwrap();
+    let found = program.refused("[sink.app]\nkind = 'file'\npath = 'DIR/sub/../main.log'\n");
+    assert_eq!(
+        found,
+        [
+            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open as \"main.log\": write this path, \
+             or restart the program"
+        ]
+    );
+    program.log(|| info!("still logged"));
+    assert_eq!(program.messages("main"), ["still logged"]);
 }
 
 #[test]
