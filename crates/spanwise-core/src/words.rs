@@ -31,6 +31,11 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
         }
         c == ',' && depth == 0 && !is_quoted
     });
+    words(parts)
+}
+
+/// Returns the words of the parts between commas.
+fn words<'a>(parts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Word<'a>> {
     let mut part_start = 0;
     parts.map(move |part| {
         let text = part.trim();
@@ -43,7 +48,8 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Parses each word of a list. Omits empty words, and collects the problems of all words.
+/// Parses each word of a list, as [`split`] returns them. Omits empty words, and collects the
+/// problems of all words.
 ///
 /// # Errors
 /// Returns the problems of every word that `parse` refuses.
@@ -58,11 +64,34 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
 /// ```
 pub fn parse_each<'a, T>(
     list: &'a str,
+    parse: impl FnMut(&'a str) -> Result<T, Problem>,
+) -> Result<Vec<T>, ParseError> {
+    parse_words(split(list), parse)
+}
+
+/// Like [`parse_each`], but each comma ends a word: brackets and quotes have no meaning.
+///
+/// # Errors
+/// Returns the problems of every word that `parse` refuses.
+///
+/// ```
+/// let words = spanwise_core::words::parse_each_between_commas("key=a[b, team=\"shop", Ok);
+/// assert_eq!(words, Ok(vec!["key=a[b", "team=\"shop"]));
+/// ```
+pub fn parse_each_between_commas<'a, T>(
+    list: &'a str,
+    parse: impl FnMut(&'a str) -> Result<T, Problem>,
+) -> Result<Vec<T>, ParseError> {
+    parse_words(words(list.split(',')), parse)
+}
+
+fn parse_words<'a, T>(
+    words: impl Iterator<Item = Word<'a>>,
     mut parse: impl FnMut(&'a str) -> Result<T, Problem>,
 ) -> Result<Vec<T>, ParseError> {
     let mut problems = Vec::new();
     let mut values = Vec::new();
-    for word in split(list).filter(|word| !word.text.is_empty()) {
+    for word in words.filter(|word| !word.text.is_empty()) {
         match parse(word.text) {
             Ok(value) => values.push(value),
             Err(problem) => problems.push(problem.at(word.range)),

@@ -187,15 +187,11 @@ impl Span for OtelSpan {
         });
     }
 
-    /// Omits a link to no span, such as that of a message without headers, as the builder of a span
-    /// does.
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        if !span_context.is_valid() {
-            return;
-        }
         self.with_open(|pipeline, span| {
-            let link = encode_link(pipeline, Link::new(span_context, attributes, 0));
-            span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));
+            if let Some(link) = encode_link(pipeline, Link::new(span_context, attributes, 0)) {
+                span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));
+            }
         });
     }
 
@@ -214,14 +210,22 @@ impl Drop for OtelSpan {
     }
 }
 
-/// Encodes a `Link`.
-pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Vec<u8> {
+/// Encodes a `Link`. Returns `None` for a link without content: its span context is invalid, as
+/// from a message without headers, and it has neither attributes nor a `tracestate`.
+pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Option<Vec<u8>> {
+    let Link {
+        span_context: linked,
+        attributes,
+        ..
+    } = link;
+    let state = linked.trace_state().header();
+    if !linked.is_valid() && attributes.is_empty() && state.is_empty() {
+        return None;
+    }
     let limits = pipeline.options.limits.link_attributes;
     let mut encoded_attributes = Attributes::new(LINK_ATTRIBUTES, limits);
-    set_attributes(&mut encoded_attributes, pipeline.policy(), link.attributes);
+    set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
     encoded_attributes.add_dropped(link.dropped_attributes_count);
-    let linked = &link.span_context;
-    let state = linked.trace_state().header();
     let mut encoded = Vec::new();
     LinkedSpan {
         trace_id: linked.trace_id().to_bytes(),
@@ -231,7 +235,7 @@ pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Vec<u8> {
         is_remote: linked.is_remote(),
     }
     .encode(Some(&encoded_attributes), &mut encoded);
-    encoded
+    Some(encoded)
 }
 
 /// Returns the identity of a new span below `parent`, a span of this or of another process, and

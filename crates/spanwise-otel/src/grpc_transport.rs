@@ -285,12 +285,14 @@ fn status_of_http(status: StatusCode) -> Status {
 /// Returns whether a server or a proxy refuses a call because its message is too large. gRPC has no
 /// code for that, so each implementation has a text.
 fn is_too_large(message: &str) -> bool {
-    const TEXTS: [&str; 5] = [
-        "larger than max",          // Go, C++ and Node
-        "message length too large", // tonic
-        "message exceeds",          // Java and .NET
-        "exceeds maximum:",         // Armeria
-        "HTTP status 413",          // a proxy: see `status_of_http`
+    const TEXTS: [&str; 7] = [
+        "larger than max",                        // Go, C++ and Node
+        "message length too large",               // tonic
+        "message exceeds maximum size",           // Java
+        "message exceeds the maximum configured", // .NET
+        "exceeds maximum: ",                      // Armeria
+        "frame exceeds maximum frame size: ",     // Armeria, of a compressed message
+        "HTTP status 413",                        // a proxy: see `status_of_http`
     ];
     TEXTS.iter().any(|text| message.contains(text))
 }

@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use spanwise_core::{
     ParseError, Problem,
     internal::{parse_level, percent_decode_strictly},
+    words,
 };
 use ureq::http::HeaderName;
 
@@ -75,21 +76,7 @@ pub(crate) enum PairKind {
 ///
 /// Unlike in other lists, each comma ends a pair: quotes and brackets have no meaning in a value.
 pub(crate) fn pairs(text: &str, kind: PairKind) -> Result<Vec<(String, String)>, ParseError> {
-    let (mut pairs, mut problems) = (Vec::new(), Vec::new());
-    let mut next_start = 0;
-    for part in text.split(',') {
-        let word = part.trim();
-        let start = next_start + (part.len() - part.trim_start().len());
-        next_start += part.len() + 1;
-        if word.is_empty() {
-            continue;
-        }
-        match parse_pair(word, kind) {
-            Ok(pair) => pairs.push(pair),
-            Err(problem) => problems.push(problem.at(start..start + word.len())),
-        }
-    }
-    ParseError::check(problems).map(|()| pairs)
+    words::parse_each_between_commas(text, |pair| parse_pair(pair, kind))
 }
 
 fn parse_pair(pair: &str, kind: PairKind) -> Result<(String, String), Problem> {

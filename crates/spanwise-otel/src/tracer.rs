@@ -149,8 +149,9 @@ impl OtelTracer {
             encode_event(&name, event.timestamp, &attributes, &mut encoded);
             recorded.add_event(&encoded, limits);
         }
-        for link in builder.links.into_iter().flatten() {
-            recorded.add_link(&encode_link(&self.pipeline, link), limits);
+        let links = builder.links.into_iter().flatten();
+        for link in links.filter_map(|link| encode_link(&self.pipeline, link)) {
+            recorded.add_link(&link, limits);
         }
         recorded
     }

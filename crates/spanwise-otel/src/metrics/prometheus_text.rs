@@ -400,6 +400,7 @@ struct Labels(BTreeMap<String, String>);
 
 impl Labels {
     /// Creates labels. The values of attributes that become one label are joined by `;`.
+    /// Omits empty labels: to Prometheus, a series with such a label is equal to one without it.
     fn new(attributes: &[KeyValue], further: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut labels: BTreeMap<String, String> = BTreeMap::new();
         let attributes = attributes.iter().map(|attribute| {
@@ -416,6 +417,7 @@ impl Labels {
                 .and_modify(|joined| *joined = format!("{joined};{value}"))
                 .or_insert(value);
         }
+        labels.retain(|_, value| !value.is_empty());
         Self(labels)
     }
 }

@@ -78,7 +78,10 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
 
 fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
-    let request = read_request(&mut stream, deadline)?;
+    let request = read_request(|buffer| {
+        stream.set_read_timeout(Some(time_left(deadline)?))?;
+        stream.read(buffer)
+    })?;
     let response = match &request {
         Some(request) => respond(request, text),
         None => plain("431 Request Header Fields Too Large", "", "too large\n"),
@@ -102,25 +105,28 @@ fn time_left(deadline: Instant) -> io::Result<Duration> {
     Ok(time_left)
 }
 
-/// Reads the head of a request. Returns `None` if it is too long.
-fn read_request(stream: &mut TcpStream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+/// Reads the head of a request with `read`, which reads bytes into a buffer and returns their
+/// number. Returns `None` if the head is too long.
+pub(super) fn read_request(
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<Option<Vec<u8>>> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
-    // The bytes before this index are not the start of the end. They are not searched again, so
-    // that a client which sends byte by byte costs little.
-    let mut searched = 0;
-    while !request[searched..].windows(4).any(|end| end == b"\r\n\r\n") {
-        searched = request.len().saturating_sub(3);
-        if request.len() > MAX_REQUEST_LEN {
-            return Ok(None);
-        }
-        stream.set_read_timeout(Some(time_left(deadline)?))?;
-        match stream.read(&mut buffer)? {
+    while request.len() <= MAX_REQUEST_LEN {
+        let read = match read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => request.extend_from_slice(&buffer[..read]),
+            len => &buffer[..len],
+        };
+        // The end may begin in the last three bytes of the earlier reads. The bytes before them are
+        // not searched again, so that a client which sends byte by byte costs little.
+        let unsearched = request.len().saturating_sub(3);
+        request.extend_from_slice(read);
+        let mut ends = request[unsearched..].windows(4);
+        if ends.any(|end| end == b"\r\n\r\n") {
+            return Ok(Some(request));
         }
     }
-    Ok(Some(request))
+    Ok(None)
 }
 
 fn respond(request: &[u8], text: &MakeText) -> String {

@@ -371,23 +371,36 @@ mod grpc {
         assert_eq!(receiver.logs().len(), 10);
     }
 
-    /// The texts of servers that do not consist of the code of `support::grpc`.
     #[test]
     fn calls_too_large_for_other_servers_are_split() {
         const JAVA: &str = "gRPC message exceeds maximum size 4194304: 4194999";
         const DOT_NET: &str = "Received message exceeds the maximum configured message size.";
-        const ARMERIA: &str = "Frame size 4194999 exceeds maximum: 4194304.";
-        const PAIRS: [&[(&str, &str)]; 3] = [
+        const ARMERIA: &str =
+            "ArmeriaMessageDeframer: Frame size 4194999 exceeds maximum: 4194304.";
+        const ARMERIA_GZIP: &str = "ArmeriaMessageDeframer: Compressed frame exceeds maximum frame \
+            size: 4194304. Bytes read: 4194999.";
+        const ANSWERS: [&[(&str, &str)]; 4] = [
             &[("grpc-message", JAVA)],
             &[("grpc-message", DOT_NET)],
             &[("grpc-message", ARMERIA)],
+            &[("grpc-message", ARMERIA_GZIP)],
         ];
-        for pairs in PAIRS {
+        for headers in ANSWERS {
             let receiver = grpc::start();
-            let stats = send_ten(&receiver, Behaviour::Answer(8, pairs, Vec::new()));
-            assert_eq!(counts(&stats), (10, 0, 0), "{pairs:?}");
-            assert_eq!(receiver.requests().len(), 3, "{pairs:?}");
+            let stats = send_ten(&receiver, Behaviour::Answer(8, headers, Vec::new()));
+            assert_eq!(counts(&stats), (10, 0, 0), "{headers:?}");
+            assert_eq!(receiver.requests().len(), 3, "{headers:?}");
         }
+    }
+
+    /// Each half would be refused, too, and cost the server another call.
+    #[test]
+    fn calls_beyond_a_quota_are_not_split() {
+        const QUOTA: &[(&str, &str)] = &[("grpc-message", "this message exceeds the quota")];
+        let receiver = grpc::start();
+        let stats = send_ten(&receiver, Behaviour::Answer(8, QUOTA, Vec::new()));
+        assert_eq!(counts(&stats), (0, 10, 0), "{stats:?}");
+        assert_eq!(receiver.requests().len(), 1);
     }
 
     /// A proxy for gRPC answers with a status of HTTP.

@@ -418,19 +418,50 @@ fn attributes_that_a_link_lost_are_counted() {
     assert_eq!(spans[0].links[0].dropped_attributes_count, 4);
 }
 
-/// As from a message without headers.
+/// As from a message without headers. By the specification, a link with content is exported, such
+/// as the attributes of that message.
 #[test]
-fn links_to_no_span_are_omitted() {
+fn links_to_no_span_need_content() {
     let traces = Traces::start(SpanOptions::default());
     let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
-    let mut span = tracer.start("consume");
-    span.add_link(SpanContext::empty_context(), vec![KeyValue::new("a", 1)]);
+    let no_span = SpanContext::empty_context;
+    let message = |id| vec![KeyValue::new("message.id", id)];
+    let with_state = SpanContext::new(
+        TraceId::INVALID,
+        SpanId::INVALID,
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::from_key_value([("a", "1")]).unwrap(),
+    );
+
+    let mut span = tracer.start("of the API");
+    span.add_link(no_span(), Vec::new());
+    span.add_link(no_span(), message(1));
+    span.add_link(with_state.clone(), Vec::new());
     drop(span);
-    let span = tracing::info_span!("consume");
-    span.add_link(SpanContext::empty_context());
+    let span = tracing::info_span!("of tracing");
+    span.add_link(no_span());
+    span.add_link_with_attributes(no_span(), message(1));
+    span.add_link(with_state.clone());
     drop(span);
-    for span in traces.finish() {
-        assert_eq!((span.links.len(), span.dropped_links_count), (0, 0));
+    let mut built = tracer.span_builder("built");
+    built.links = Some(vec![
+        Link::with_context(no_span()),
+        Link::new(no_span(), message(1), 0),
+        Link::with_context(with_state),
+    ]);
+    drop(built.start(&tracer));
+
+    let spans = traces.finish();
+    assert_eq!(spans.len(), 3);
+    for span in spans {
+        let [of_message, with_state] = &span.links[..] else {
+            panic!("{span:?}");
+        };
+        assert_eq!(of_message.trace_id, [0; 16]);
+        assert_eq!(of_message.attributes.len(), 1);
+        assert_eq!(with_state.trace_state, "a=1");
+        assert_eq!(span.dropped_links_count, 0);
     }
 }
 

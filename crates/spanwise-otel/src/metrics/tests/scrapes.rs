@@ -10,7 +10,10 @@ use opentelemetry::metrics::MeterProvider as _;
 use spanwise_core::SelfReport;
 
 use super::{hourly, setup, text_parser::parse};
-use crate::metrics::{Metrics, scrape_listener::ScrapeListener};
+use crate::metrics::{
+    Metrics,
+    scrape_listener::{ScrapeListener, read_request},
+};
 
 fn serving() -> Metrics {
     let options = hourly().prometheus("127.0.0.1", 0);
@@ -82,6 +85,17 @@ fn other_requests_are_refused() {
         let is_refused = head.starts_with(&format!("HTTP/1.1 {status} "));
         assert!(is_refused || status == "431" && head.is_empty(), "{head}");
         assert!(!body.contains("served"), "{body}");
+    }
+}
+
+/// The end of the head may be spread over reads.
+#[test]
+fn end_of_a_request_is_found_in_short_reads() {
+    let request = b"GET /metrics HTTP/1.1\r\n\r\n";
+    for read_len in 1..=request.len() {
+        let mut unread = &request[..];
+        let read = read_request(|buffer| unread.read(&mut buffer[..read_len])).unwrap();
+        assert_eq!(read.as_deref(), Some(&request[..]), "{read_len}");
     }
 }
 

@@ -412,13 +412,16 @@ fn names_that_clash_are_written_once_and_reported() {
         let labels = [[KeyValue::new("x.y", 1)], [KeyValue::new("x_y", 1)]];
         let gauge = meter.i64_gauge("e").build();
         labels.iter().for_each(|labels| gauge.record(9, labels));
+        let gauge = meter.i64_gauge("f").build();
+        gauge.record(10, &[KeyValue::new("empty", "")]);
+        gauge.record(10, &[]);
     });
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
         collected.families(format);
         // The first of equal series is written.
         assert_eq!(
             collected.text(format).omitted,
-            ["a", "b.count", "target.info", "c/d", "e"]
+            ["a", "b.count", "target.info", "c/d", "e", "f"]
         );
     }
 }
