@@ -31,9 +31,9 @@ impl CharStats {
     /// each position of the block where one of the literals may begin.
     #[inline(always)] // See `Survey::new`.
     pub(crate) fn from_block(block: &[u8], literals: &PrefixFilter) -> (Self, u64) {
-        match literals.find_with_classes(&CLASSES, block) {
+        match literals.classes_and_starts(&CLASSES, block) {
             Some((seen, found)) => (Self::from_seen(seen), found),
-            None => (Self::from_text(block), literals.last_block(block, 0)),
+            None => (Self::from_text(block), literals.starts_in_block(block, 0)),
         }
     }
 

@@ -236,7 +236,7 @@ fn ends_with_digit(text: &[u8]) -> bool {
 #[cold]
 fn is_prose_key(text: &[u8], at: usize) -> bool {
     let filters = &*TOKEN_FILTERS;
-    let mut literals = filters.literals.candidates_at(&text[at..]);
+    let mut literals = filters.literals.literals_at_start(&text[at..]);
     literals.any(|index| {
         let token = &filters.tokens[index];
         matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
@@ -298,7 +298,7 @@ impl TokenScan<'_> {
     /// announces a pair.
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
-        literals.candidates_at(&text[at..]).find_map(|index| {
+        literals.literals_at_start(&text[at..]).find_map(|index| {
             let token = &self.tokens[index];
             scan_cost::add(token.literal.len());
             if !token.is_at(text, at) {
