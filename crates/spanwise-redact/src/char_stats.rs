@@ -1,7 +1,7 @@
 //! Counts of characters in a text, and hints at what the text may contain.
 
 use crate::{
-    byte_blocks::{self, ClassTables, Seen},
+    byte_blocks::{self, ClassCounts, ClassTables},
     prefix_filter::PrefixFilter,
 };
 
@@ -38,7 +38,7 @@ impl CharStats {
     }
 
     #[inline(always)] // See `Survey::new`.
-    fn from_seen(seen: Seen) -> Self {
+    fn from_seen(seen: ClassCounts) -> Self {
         Self {
             seen: seen.classes,
             digits: seen.last_class,
@@ -90,8 +90,8 @@ impl CharStats {
     }
 }
 
-fn classes_by_byte(text: &[u8]) -> Seen {
-    let mut seen = Seen::default();
+fn classes_by_byte(text: &[u8]) -> ClassCounts {
+    let mut seen = ClassCounts::default();
     for byte in text {
         let classes = CLASSES.classes_of(*byte);
         seen.classes |= classes;

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::{
-    byte_blocks::{self, BLOCK_LEN, ClassTables, PREFIX_LEN, PrefixTables, Seen, WINDOW_LEN},
+    byte_blocks::{
+        self, BLOCK_LEN, ClassCounts, ClassTables, PREFIX_LEN, PrefixTables, WINDOW_LEN,
+    },
     byte_class::ByteClass,
     scan_cost,
 };
@@ -109,8 +111,8 @@ impl PrefixFilter {
         }
     }
 
-    /// Like [`candidates`](Self::candidates), for a text of at most one block. `starts` has a bit for
-    /// each position where a literal may begin. It is a result of
+    /// Like [`candidates`](Self::candidates), for a text of at most one block. `starts` has a bit
+    /// for each position where a literal may begin. It is a result of
     /// [`classes_and_starts`](Self::classes_and_starts) or
     /// [`starts_in_block`](Self::starts_in_block).
     #[inline]
@@ -152,7 +154,7 @@ impl PrefixFilter {
         &self,
         classes: &ClassTables,
         block: &[u8],
-    ) -> Option<(Seen, u64)> {
+    ) -> Option<(ClassCounts, u64)> {
         byte_blocks::classes_and_prefixes(classes, self.tables.as_ref()?, block)
     }
 
@@ -199,13 +201,13 @@ impl PrefixFilter {
         self.bits[hash >> 6] >> (hash & 63) & 1 != 0
     }
 
-    /// Returns a bit for each of the 64 positions from `base` on: whether a literal may begin there.
-    /// Uses AVX2 only if fewer than [`WINDOW_LEN`] bytes are left.
+    /// Returns a bit for each of the 64 positions from `base` on: whether a literal may begin
+    /// there. Uses AVX2 only if fewer than [`WINDOW_LEN`] bytes are left.
     #[inline]
     pub(crate) fn starts_in_block(&self, text: &[u8], base: usize) -> u64 {
         let rest = &text[base..];
         let tables = self.tables.as_ref().filter(|_| rest.len() < WINDOW_LEN);
-        let found = tables.and_then(|tables| tables.find_in_last(rest));
+        let found = tables.and_then(|tables| tables.find_in_short(rest));
         found.unwrap_or_else(|| self.starts_by_byte(text, base))
     }
 
