@@ -30,7 +30,7 @@
 //!           | run
 //! ```
 //!
-//! A `color-code` is a code of a terminal ([`color_codes`](crate::color_codes)).
+//! A `color-code` is a code of a terminal ([`color_codes`]).
 //!
 //! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
