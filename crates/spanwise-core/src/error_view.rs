@@ -1,10 +1,12 @@
 //! `err`: errors of any type as a field.
 //!
 //! `tracing` records only a `&dyn Error` as an error. `anyhow::Error`, `eyre::Report` and
-//! `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as an error. The view
-//! keeps two facts that `&dyn Error` loses: the name of the type, and the backtrace that only the
-//! `Debug` of an `anyhow::Error` or an `eyre::Report` shows. `internal::errors` reads both through
-//! `error_query`.
+//! `Box<dyn Error>` do not implement `Error`, so [`err`] turns each of them into one.
+//!
+//! A view keeps a fact that `&dyn Error` loses. The view of a concrete error keeps the name of its
+//! type. The view of an `anyhow::Error` or an `eyre::Report` keeps the backtrace, which only the
+//! `Debug` of these types shows. For a `Box<dyn Error>`, [`err`] returns the error inside, without
+//! a view. `internal::errors` reads these facts through `error_query`.
 //!
 //! Formatting a backtrace takes milliseconds, and the first one of a process takes more than 100
 //! ms. So this module formats the `Debug` of an error only if it must.
@@ -90,14 +92,16 @@ impl<T: Error + 'static> AsError<Concrete> for T {
     }
 }
 
-// `DerefMut`, since an `Arc` of an error has only `Deref` and is an `Error` itself.
+// `DerefMut`, because with `Deref` an `Arc` of an error would match two implementations: the `Arc`
+// is an `Error` itself. Then `Kind` could not be inferred.
 impl<T> AsError<Pointer> for T
 where
     T: DerefMut<Target: AsError<Dynamic>> + fmt::Debug + 'static,
 {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // Only the errors of anyhow and eyre may have a backtrace, so only they need a view. Their
-        // types cannot be named here. They have one word, and a `Box<dyn Error>` has two.
+        // Only the errors of anyhow and eyre may have a backtrace, so only they need a view. This
+        // crate does not depend on anyhow and eyre, so it recognizes their types by the size: one
+        // word, while a `Box<dyn Error>` has two.
         if size_of::<Self>() > size_of::<usize>() {
             return (**self).as_error();
         }
@@ -139,7 +143,8 @@ trait Viewed<Kind>: fmt::Debug {
     fn type_name(&self) -> Option<&'static str>;
 
     /// Returns whether the error is an `io::Error`, perhaps in a `Box` or an `Arc`. The short name
-    /// of an `io::Error` is fixed, because its `Debug` shows a private type.
+    /// of an `io::Error` is always [`error_name::IO_ERROR`], because its `Debug` shows a private
+    /// type.
     fn is_io(&self) -> bool;
 
     fn backtrace(&self) -> Option<Arc<str>>;

@@ -425,7 +425,7 @@ where
                 offsets.spans_end = line.len();
                 line.push(fragment.tail());
             }
-            Overlap::Text => push_unshadowed(draft, fragment, self.template.table),
+            Overlap::Text => push_unshadowed_by_text(draft, fragment, self.template.table),
             Overlap::Nothing => {
                 self.push_nested(line, fragment);
                 offsets.spans_end = line.len();
@@ -491,7 +491,7 @@ where
 /// Appends the spans' members whose keys the event does not have, and the tail. First removes or
 /// renames the fields of the event that the spans do not allow.
 #[cold]
-fn push_unshadowed(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
+fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
     let Draft {
         scratch: Scratch { line, .. },
         plan,

@@ -93,8 +93,8 @@ const WINDOW: usize = 2 * WIDE;
 /// The longest result of a piece: six bytes (`\u001b`) for each byte, and blocks written ahead.
 const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE) + WIDE;
 
-/// Appends a text of at most two blocks, which may overlap, if it needs no escape. Returns whether
-/// it was appended.
+/// Appends a text of at most two blocks if it needs no escape. Copies it as two blocks, which may
+/// overlap. Returns whether it was appended.
 #[inline(always)] // The short texts of every line are copied without a call.
 fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
@@ -118,8 +118,8 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     clean
 }
 
-/// Appends a text of any length. If not `ALL`, escapes only what serde_json does not escape: DEL
-/// and the characters beyond ASCII.
+/// Appends a text of any length. Without `ALL`, escapes only characters that serde_json does not
+/// escape: DEL and those beyond ASCII.
 #[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
@@ -341,7 +341,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     are_plain && plain_len(&small_block(rest)) >= rest.len()
 }
 
-/// SSE2, which every x86-64 has. Needs 4× fewer instructions than [`words`] on a long text.
+/// SSE2, which every x86-64 has. Needs 4× fewer instructions than `words` on a long text.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod vector {
     use std::arch::x86_64::{

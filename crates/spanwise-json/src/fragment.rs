@@ -39,8 +39,8 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 ///
 /// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..text_len]`,
 ///   which has the trace ids, the name of the span and the list of spans. The rest of `bytes` is
-///   the table of the keys of the members before `split`. If a key has no key id, the rest is the
-///   bits of the own keys instead;
+///   the table of the keys of the members before `split`. If a key has no key id, the rest is a
+///   [set](Bits) of the span's own keys instead;
 /// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
 ///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
 ///   `shared`, and `bytes` is empty.
@@ -84,8 +84,8 @@ pub(crate) struct Fragment {
     has_key_ids: bool,
     /// Whether a flat line shows trace ids.
     has_trace_ids: bool,
-    /// The index of the field that is the span's error. `None` if no field is, or if the callsite
-    /// has only one field that can be.
+    /// The index of the field that was chosen as the span's error. `None` if there is none, or if
+    /// the callsite has only one candidate.
     error: Option<u8>,
 }
 
@@ -114,7 +114,8 @@ struct Extras {
     /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
     /// first line that has them, unless spans share members.
     rewritten: Option<RewrittenPart>,
-    /// The same, for a span that has altered fields. It has these from its start.
+    /// The same, for a span with altered fields. Its `Extras` exist before its first line, so
+    /// `rewritten` can no longer be set.
     rewritten_later: OnceBox<RewrittenPart>,
 }
 
@@ -126,7 +127,7 @@ impl Extras {
     }
 }
 
-/// The truncated and redacted fields of a span and its parents.
+/// The truncated and redacted fields of a span and its ancestors.
 #[derive(Debug)]
 struct SpanAlteredFields {
     own: AlteredFields,
@@ -138,11 +139,11 @@ struct SpanAlteredFields {
 /// `spans` lists at most this many spans.
 const MAX_LISTED_SPANS: usize = 64;
 
-/// A fragment has members or objects of at most this many bytes in `bytes`. Spans share the others,
-/// and do not copy them.
+/// The maximum length in bytes of the members or objects in [`Fragment::bytes`]. Any others are in
+/// [`Fragment::shared`], so that inner spans share them instead of copying them.
 const MAX_COPIED_LEN: usize = 512;
 
-/// The own members of a span.
+/// The own members of a fragment: borrowed from `bytes`, or collected from several pieces.
 enum OwnPart<'a> {
     Borrowed(KeyedMembers<'a>),
     Collected(MemberList),
@@ -216,8 +217,8 @@ impl Fragment {
         }
     }
 
-    /// Returns the fields of an event as lines of the span show them, and changes the lists of
-    /// these fields.
+    /// Returns the fields of an event as lines of the span show them. Also updates `altered`, which
+    /// lists those of these fields that were truncated or redacted.
     ///
     /// An event shadows neither trace ids nor pinned context (see
     /// [`Context`](spanwise_core::Context)). So fields with the keys of trace ids are removed

@@ -30,7 +30,7 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// Returns the member at the start of `members`, which is `len` bytes long.
+    /// Returns the first of `members`. It is `len` bytes long.
     #[inline]
     pub(crate) fn with_len(members: &'a [u8], len: usize) -> Option<Self> {
         Some(Self {
@@ -57,7 +57,7 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The keys of some members, as sorted JSON strings. With the key of an error's message, the set
+/// The keys of some members, as sorted JSON strings. A set that has the key of an error's message
 /// also has the keys of the error's other parts. So no line has parts of two errors.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);

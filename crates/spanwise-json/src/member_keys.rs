@@ -1,4 +1,5 @@
-//! Ids of keys. Members with equal ids have the same key, so their text is not compared.
+//! Ids of keys. Members with equal ids, except [`NO_KEY_ID`], have the same key, so their text is
+//! not compared.
 
 use crate::{
     json_lexer::{Member, members},
@@ -116,8 +117,8 @@ impl<'a> KeyedMembers<'a> {
         })
     }
 
-    /// Returns each member with its key and its value. With entries, only the key is searched for
-    /// its end.
+    /// Returns each member with its key and its value. With entries, the lexer searches only for
+    /// the end of each key.
     pub(crate) fn members(self) -> impl Iterator<Item = Member<'a>> {
         let mut entries = self.entries.iter();
         let mut rest = self.text;

@@ -20,16 +20,17 @@ pub(crate) struct RewrittenPlan {
     pub(crate) keys: Box<[RewrittenKey]>,
     /// The index of the message.
     pub(crate) message: Option<usize>,
-    /// For a line without rare members, and without members that spans share: the bytes between the
-    /// fields and the end of the list of fields, and the bytes behind that end. Those of the spans
-    /// are in front of each. Without a list of fields, the first has all bytes.
+    /// The end of a line whose part after the fields depends only on the callsite and on the spans,
+    /// if the spans share no members. The first half is in the list of fields, the last half behind
+    /// the list. The line has the same half of the spans' part in front of each. If the format has
+    /// no list of fields, the first half has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
-    /// The end of any other line, behind its rewritten tail.
+    /// The end of any other line, behind the rewritten members of its tail.
     pub(crate) end: Vec<u8>,
-    /// The maximum length of a line with `close`, up to the end of its fields, with the part of the
-    /// spans as flat JSON.
+    /// For a line that ends with `close`: the maximum length of its start and its fields together
+    /// with the part of the spans as flat JSON.
     pub(crate) max_plain: usize,
-    /// The maximum length of any other line while everything behind its fields is flat JSON.
+    /// For any other line: its maximum length while everything behind its fields is flat JSON.
     pub(crate) max_mixed: usize,
 }
 
@@ -60,7 +61,8 @@ pub(crate) struct ValueFrame {
 const CLOSING_LEN: usize = 16;
 
 /// Returns the bytes in front of a value of this kind, and those behind it, in a line that is not
-/// flat JSON. `opening` is `,"key":`, as flat JSON has it. `None` if such a value is rewritten.
+/// flat JSON. `opening` is `,"key":`, as flat JSON has it. `None` if such a value is encoded as
+/// flat JSON and then rewritten.
 pub(crate) type AroundValue =
     fn(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
 

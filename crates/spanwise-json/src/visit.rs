@@ -50,8 +50,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) clean_texts: &'a [CleanTexts],
 }
 
-/// The [`Role`]s that one pass writes directly: see [`Encoder::skip`] for the others. Two passes
-/// are needed if the message comes after other fields.
+/// The [`Role`]s that one pass writes directly: see [`Encoder::encode_special`] for the others. Two
+/// passes are needed if the message comes after other fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
@@ -90,7 +90,7 @@ struct Encoder<'a> {
     pass: Pass,
     encoding: Encoding<'a>,
     encoded: &'a mut Encoded,
-    /// Copies of the parts of `encoded` that each field changes.
+    /// Copies of the two parts of `encoded` that each field changes: `fields` and `member_count`.
     fields: FieldSet,
     member_count: u32,
     /// The index of the field being encoded.
@@ -138,7 +138,7 @@ impl<'a> Encoder<'a> {
 
     /// Appends the bytes in front of a value, and returns its key. `start` returns the role of the
     /// value and these bytes, and `wanted` has the bits of the roles to write. Appends nothing and
-    /// returns `None` for a value that [`skip`](Self::skip) must handle.
+    /// returns `None` for a value that [`encode_special`](Self::encode_special) must handle.
     #[inline]
     fn begin(
         &mut self,
@@ -174,7 +174,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Returns the roles of the numbers that this pass writes. Numbers under keys whose texts are
-    /// scanned are redacted by [`skip`](Self::skip).
+    /// scanned are redacted by [`encode_special`](Self::encode_special).
     #[inline]
     fn numbers(&self) -> u8 {
         self.pass as u8 & !(Role::ScannedText as u8)
@@ -195,8 +195,8 @@ impl<'a> Encoder<'a> {
         self.begin_value(field, self.pass as u8, |key| &key.starts.text)
     }
 
-    /// Like [`begin`](Self::begin), for a value that [`skip`](Self::skip) converts if its field has
-    /// a conversion.
+    /// Like [`begin`](Self::begin), for a value that [`encode_special`](Self::encode_special)
+    /// converts if its field has a conversion.
     #[inline]
     fn begin_plain(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
         self.begin(field, wanted, |key| (key.role, &key.starts.text.opening))
@@ -216,10 +216,11 @@ impl<'a> Encoder<'a> {
         self.starts[index % MAX_SPAN_FIELDS] = self.line.len();
     }
 
-    /// Handles a field for which [`begin`](Self::begin) returned `None`: it is omitted, redacted,
-    /// replaced or converted, or this pass does not write it.
+    /// Handles a field for which [`begin`](Self::begin) returned `None`: writes it redacted,
+    /// replaced or converted. Writes nothing if the field is omitted, or if this pass does not
+    /// write it.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn skip(&mut self, field: &Field, value: FieldValue<'_>) {
+    fn encode_special(&mut self, field: &Field, value: FieldValue<'_>) {
         let Some(key) = self.keys.get(field.index()) else {
             return;
         };
@@ -359,14 +360,14 @@ impl<'a> Encoder<'a> {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
             self.end(alteration);
         } else {
-            self.skip(field, FieldValue::BigNumber(value));
+            self.encode_special(field, FieldValue::BigNumber(value));
         }
     }
 
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn non_finite(&mut self, field: &Field, value: f64) {
         if self.begin_plain(field, self.numbers()).is_none() {
-            return self.skip(field, FieldValue::F64(value));
+            return self.encode_special(field, FieldValue::F64(value));
         }
         let name = match self.encoding.layout {
             Layout::Nested => "null",
@@ -380,7 +381,7 @@ impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         // Receivers may read only 63 bits, which is for the conversion to decide.
         if i64::try_from(value).is_err() && self.is_converted(field) {
-            return self.skip(field, FieldValue::U64(value));
+            return self.encode_special(field, FieldValue::U64(value));
         }
         if self
             .begin_number(field, |key| &key.starts.integer)
@@ -388,7 +389,7 @@ impl Visit for Encoder<'_> {
         {
             push_u64(self.line, value);
         } else {
-            self.skip(field, FieldValue::U64(value));
+            self.encode_special(field, FieldValue::U64(value));
         }
     }
 
@@ -399,7 +400,7 @@ impl Visit for Encoder<'_> {
         {
             push_i64(self.line, value);
         } else {
-            self.skip(field, FieldValue::I64(value));
+            self.encode_special(field, FieldValue::I64(value));
         }
     }
 
@@ -428,7 +429,7 @@ impl Visit for Encoder<'_> {
             let mut digits = zmij::Buffer::new();
             self.line.push_small(digits.format_finite(value).as_bytes());
         } else {
-            self.skip(field, FieldValue::F64(value));
+            self.encode_special(field, FieldValue::F64(value));
         }
     }
 
@@ -443,7 +444,7 @@ impl Visit for Encoder<'_> {
             let closing_len = usize::from(key.starts.bool_closing_len);
             self.line.push_block(block, len + closing_len);
         } else {
-            self.skip(field, FieldValue::Bool(value));
+            self.encode_special(field, FieldValue::Bool(value));
         }
     }
 
@@ -454,13 +455,13 @@ impl Visit for Encoder<'_> {
             let alteration = text_value::push_str(self.line, value, key.max_len, text_policy);
             self.end(alteration);
         } else {
-            self.skip(field, FieldValue::Str(value));
+            self.encode_special(field, FieldValue::Str(value));
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         let Some(key) = self.begin_plain(field, self.pass as u8) else {
-            return self.skip(field, FieldValue::Bytes(value));
+            return self.encode_special(field, FieldValue::Bytes(value));
         };
         // The policy scans the bytes as text, not their hexadecimal digits.
         let replacement = self
@@ -486,7 +487,7 @@ impl Visit for Encoder<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let Some(key) = self.begin_plain(field, self.pass as u8) else {
-            return self.skip(field, FieldValue::Error(value));
+            return self.encode_special(field, FieldValue::Error(value));
         };
         let (max_len, text_policy) = (key.max_len, self.text_policy(key.role, field));
         if self.encoding.layout == Layout::Nested {
@@ -505,7 +506,7 @@ impl Visit for Encoder<'_> {
             let alteration = text_value::push_display(self.line, value, key.max_len, text_policy);
             self.end(alteration);
         } else {
-            self.skip(field, FieldValue::Text(value));
+            self.encode_special(field, FieldValue::Text(value));
         }
     }
 }

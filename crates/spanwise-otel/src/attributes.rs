@@ -1,7 +1,7 @@
 //! Attributes, encoded when they are set.
 
 use crate::{
-    limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
+    limits::{AttributeLimits, MAX_ITEM_LEN},
     wire::{WireValue, WireWriter as _, fields, take_varint, varint_len},
 };
 
@@ -43,7 +43,7 @@ pub(crate) struct Attributes {
 /// The maximum length of [`Attributes::bytes`] after [`Attributes::append_last`]. The appended
 /// attributes have no entries, so [`Attributes::truncate`] cannot remove them one by one. This
 /// limit leaves enough room for the body of a record, so they are never truncated.
-const MAX_LAST_LEN: usize = MAX_ATTRIBUTES_LEN / 2;
+const MAX_LAST_LEN: usize = MAX_ITEM_LEN / 2;
 
 /// The prefix of a field's key if another attribute, such as a pinned context key, takes the key.
 /// JSON lines use the same prefix.
@@ -222,7 +222,7 @@ impl Attributes {
     /// Returns whether every value under `key` would be dropped.
     #[inline]
     pub(crate) fn is_full_for(&self, key: &Key) -> bool {
-        (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ATTRIBUTES_LEN)
+        (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ITEM_LEN)
             && self.find(LookupKey::Encoded(&key.0)).is_none()
     }
 
@@ -328,7 +328,7 @@ impl Attributes {
             return self.add_dropped(1);
         }
         let entry = self.encode(key, value);
-        if entry.end as usize > MAX_ATTRIBUTES_LEN {
+        if entry.end as usize > MAX_ITEM_LEN {
             self.bytes.truncate(entry.start as usize);
             return self.add_dropped(1);
         }
@@ -343,7 +343,7 @@ impl Attributes {
             key_end,
         } = attribute;
         let start = self.bytes.len();
-        if self.entries.len() >= self.limits.count || start + field.len() > MAX_ATTRIBUTES_LEN {
+        if self.entries.len() >= self.limits.count || start + field.len() > MAX_ITEM_LEN {
             return self.add_dropped(1);
         }
         self.bytes.extend_from_slice(field);
@@ -399,7 +399,7 @@ impl Attributes {
             let start = self.bytes.len();
             let encoded = &other.bytes[entry.start as usize..entry.end as usize];
             let end = start + encoded.len();
-            if self.entries.len() >= self.limits.count || end > MAX_ATTRIBUTES_LEN {
+            if self.entries.len() >= self.limits.count || end > MAX_ITEM_LEN {
                 self.add_dropped(1);
                 continue;
             }
@@ -507,7 +507,7 @@ impl Attributes {
         for entry in &mut self.entries[at + 1..] {
             *entry = entry.moved_to(entry.start + new_len - old_len);
         }
-        if self.bytes.len() > MAX_ATTRIBUTES_LEN {
+        if self.bytes.len() > MAX_ITEM_LEN {
             self.remove(at);
             self.add_dropped(1);
         }

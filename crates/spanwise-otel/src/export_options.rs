@@ -126,8 +126,8 @@ impl ExportOptions {
     }
 
     /// Sets how many bytes of spans or log records may wait in the queue of a signal. Log records
-    /// at INFO and below may take half of them, and a batch a quarter. Has no effect on metrics.
-    /// Defaults to 16 MiB.
+    /// of the levels INFO, DEBUG and TRACE together may take half of them. A batch may take a
+    /// quarter. Has no effect on metrics. Defaults to 16 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes);
         self

@@ -116,7 +116,7 @@ pub struct SignalStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendFailure {
-    /// When it failed.
+    /// The time of the failure.
     pub at: SystemTime,
     /// The reason.
     pub reason: String,

@@ -5,9 +5,9 @@ use spanwise_core::internal::panic_safe;
 /// The maximum length of a value in bytes. It applies in addition to the limit in characters.
 pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The maximum length in bytes of the attributes, events and links of one span together, and of one
-/// log record.
-pub(crate) const MAX_ATTRIBUTES_LEN: usize = 64 * 1024;
+/// The maximum length in bytes of one exported item: of a log record, or of the attributes, events
+/// and links of a span together.
+pub(crate) const MAX_ITEM_LEN: usize = 64 * 1024;
 
 /// The limits of the attributes of one span, event, link or record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,14 +2,15 @@
 //!
 //! The bytes that a writer gets for one event are a `ResourceLogs` with one scope and one record.
 //! Messages of Protocol Buffers merge if they are concatenated. So the concatenated bytes of
-//! several events are a `ResourceLogs`, too.
+//! several events are a `ResourceLogs`, too. Only a `LogWriter` gets the scope and the record
+//! without the messages around them.
 
 use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
 
 use crate::{
     attributes::AnyValue,
-    limits::MAX_ATTRIBUTES_LEN,
+    limits::MAX_ITEM_LEN,
     log_scratch::LogScratch,
     severity::Severity,
     wire::{WireWriter as _, short_header, take_varint, varint_len},
@@ -20,7 +21,7 @@ pub(crate) const ATTRIBUTES: u32 = 6;
 
 const TIME: u32 = 1;
 const SEVERITY_NUMBER: u32 = 2;
-/// The first byte of a record: the tag of the severity number, whose value is one more byte.
+/// The first byte of a record: the tag of the severity number. The number is in the next byte.
 const SEVERITY_TAG: u8 = (SEVERITY_NUMBER << 3) as u8;
 const SEVERITY_TEXT: u32 = 3;
 const BODY: u32 = 5;
@@ -32,7 +33,7 @@ const OBSERVED_TIME: u32 = 11;
 const EVENT_NAME: u32 = 12;
 
 /// The length that is reserved for the field with the number of dropped attributes.
-const DROPPED_ATTRIBUTES_LEN: usize = 8;
+const DROPPED_COUNT_FIELD_LEN: usize = 8;
 
 /// The length that is reserved for the parts of a record that are not application data: the times,
 /// the ids, `sample_rate`, `buffered`, the number of dropped attributes, and the header of the
@@ -45,9 +46,9 @@ const SCOPE_LOGS: u32 = 2;
 const SCOPE: u32 = 1;
 const LOG_RECORDS: u32 = 2;
 
-/// The fields of a record besides its body and its attributes.
+/// The fields that [`encode_head`] encodes, without the body, which is in the [`LogScratch`].
 #[derive(Debug)]
-pub(crate) struct RecordHead<'a> {
+pub(crate) struct HeadFields<'a> {
     /// The result of [`encode_callsite`].
     pub(crate) callsite_fields: &'a [u8],
     /// The time in nanoseconds since 1970. 0 means unknown.
@@ -96,22 +97,22 @@ impl From<&SpanIdentity> for RecordIds {
     }
 }
 
-/// Encodes the fields that precede the attributes of a record into `scratch.head`. The body and the
-/// attributes are in `scratch`. Drops the last attributes until the record has at most 64 KiB.
-pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
+/// Encodes all fields of a record but the attributes into `scratch.head`: those of `fields`, and
+/// `scratch.body`. Drops the last of `scratch.attributes` until the record has at most 64 KiB.
+pub(crate) fn encode_head(scratch: &mut LogScratch, fields: &HeadFields<'_>) {
     let LogScratch {
         attributes,
         body,
         head,
         ..
     } = scratch;
-    head.extend_from_slice(record.callsite_fields);
-    push_times(head, record.unix_nanos);
+    head.extend_from_slice(fields.callsite_fields);
+    push_times(head, fields.unix_nanos);
     let RecordIds {
         trace_id,
         span_id,
         flags,
-    } = record.ids;
+    } = fields.ids;
     if let Some(trace_id) = trace_id {
         head.bytes(TRACE_ID, &trace_id);
     }
@@ -126,17 +127,17 @@ pub(crate) fn encode_head(scratch: &mut LogScratch, record: &RecordHead<'_>) {
         let value = AnyValue::Text(body);
         value.encode_field(BODY, value.encoded_len(), head);
     }
-    attributes.truncate(MAX_ATTRIBUTES_LEN.saturating_sub(DROPPED_ATTRIBUTES_LEN + head.len()));
+    attributes.truncate(MAX_ITEM_LEN.saturating_sub(DROPPED_COUNT_FIELD_LEN + head.len()));
     if attributes.dropped() > 0 {
         head.uint(DROPPED_ATTRIBUTES_COUNT, attributes.dropped().into());
     }
 }
 
-/// Returns the length that attributes may have next to `sample_rate`, `buffered` and all other
-/// parts of a record with these callsite fields and this body.
-pub(crate) fn max_attributes_len(callsite_fields: &[u8], body: &str) -> usize {
+/// Returns the length that is left for attributes in a record with these callsite fields and this
+/// body. Reserves room for `sample_rate`, `buffered` and all other parts.
+pub(crate) fn attributes_room(callsite_fields: &[u8], body: &str) -> usize {
     let reserved = callsite_fields.len() + body.len() + MAX_SHORT_PARTS_LEN;
-    MAX_ATTRIBUTES_LEN.saturating_sub(reserved)
+    MAX_ITEM_LEN.saturating_sub(reserved)
 }
 
 /// Encodes the record in `scratch`, after [`encode_head`], into `scratch.output`.
@@ -180,7 +181,7 @@ pub(crate) struct DecodedRecord<'a> {
 }
 
 impl<'a> DecodedRecord<'a> {
-    /// Returns `None` if the bytes are not a record.
+    /// Decodes the first record of `output`. Returns `None` if `output` does not begin with one.
     pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
         let mut behind = output;
         let scope_logs = take_message(&mut behind, SCOPE_LOGS)?;

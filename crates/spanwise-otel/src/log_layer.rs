@@ -28,8 +28,8 @@ use crate::{
     attributes::{AnyValue, Attributes, Key, encoded_attributes},
     limits::MAX_VALUE_LEN,
     log_encoding::{
-        ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_head, encode_output,
-        max_attributes_len,
+        ATTRIBUTES, HeadFields, RecordIds, attributes_room, encode_callsite, encode_head,
+        encode_output,
     },
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
@@ -236,7 +236,7 @@ where
                 ids.get_or_insert(span.ids());
             });
         }
-        let head = RecordHead {
+        let head = HeadFields {
             callsite_fields: &plan.record_fields,
             unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
@@ -536,7 +536,7 @@ fn push_facts(scratch: &mut LogScratch, record_fields: &[u8], facts: EventContex
     for (key, _) in facts.iter().flatten() {
         attributes.displace(key);
     }
-    attributes.truncate(max_attributes_len(record_fields, &scratch.body));
+    attributes.truncate(attributes_room(record_fields, &scratch.body));
     for (key, value) in facts.into_iter().flatten() {
         attributes.push_unlimited(key, value);
     }

@@ -18,7 +18,7 @@ use tracing_core::Metadata;
 
 use crate::{
     attributes::{AnyValue, Attributes, Key},
-    limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
+    limits::{AttributeLimits, MAX_ITEM_LEN},
     span_encoding::{
         EncodedItems, HAS_IS_REMOTE, IS_REMOTE, SPAN_ATTRIBUTES, WriteCount as _, field,
         push_flags, push_ids, push_kind_and_times,
@@ -470,7 +470,7 @@ impl RecordedSpan {
     /// Sets attributes. They replace earlier values.
     pub(crate) fn set_attributes(&mut self, attributes: &Attributes) {
         let others = self.events.bytes.len() + self.links.bytes.len();
-        let max_len = MAX_ATTRIBUTES_LEN.saturating_sub(others);
+        let max_len = MAX_ITEM_LEN.saturating_sub(others);
         self.attributes.merge(attributes, max_len);
     }
 
@@ -508,7 +508,7 @@ impl RecordedSpan {
             self.events.bytes.len(),
             self.links.bytes.len(),
         ];
-        MAX_ATTRIBUTES_LEN.saturating_sub(taken.iter().sum())
+        MAX_ITEM_LEN.saturating_sub(taken.iter().sum())
     }
 
     /// Encodes the span into `to`, except for its attributes, which are encoded already.

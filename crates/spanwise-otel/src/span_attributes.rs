@@ -4,7 +4,7 @@ use spanwise_core::internal::Inherit;
 
 use crate::{
     attributes::{Attributes, EncodedAttribute, KeyBits, encoded_attributes},
-    limits::MAX_ATTRIBUTES_LEN,
+    limits::MAX_ITEM_LEN,
     log_encoding::RecordIds,
 };
 
@@ -58,7 +58,7 @@ impl SpanAttributes {
         let mut dropped = own.dropped.saturating_add(inherited_dropped);
         let mut inherit = |bytes: &mut Vec<u8>, own: &[u8], inherited: &[u8]| {
             for attribute in encoded_attributes(inherited).filter(|it| !has_key(own, *it)) {
-                if bytes.len() + attribute.field().len() > MAX_ATTRIBUTES_LEN {
+                if bytes.len() + attribute.field().len() > MAX_ITEM_LEN {
                     dropped = dropped.saturating_add(1);
                 } else {
                     bytes.extend_from_slice(attribute.field());
@@ -175,7 +175,7 @@ fn merged(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let added = encoded_attributes(new).filter(|new| !has_key(old, *new));
     let mut all = Vec::with_capacity(old.len() + new.len());
     for attribute in kept.chain(added) {
-        if all.len() + attribute.field().len() > MAX_ATTRIBUTES_LEN {
+        if all.len() + attribute.field().len() > MAX_ITEM_LEN {
             *dropped = dropped.saturating_add(1);
         } else {
             all.extend_from_slice(attribute.field());

@@ -122,10 +122,10 @@ impl SpanCollector {
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let span = ctx.event_span(event)?;
-        let open = |span: &SpanRef<'_, S>| self.pipeline.open.get(&span.id());
+        let find_open = |span: &SpanRef<'_, S>| self.pipeline.open.get(&span.id());
         // Try the span itself first: it is nearly always in the table, and `scope()` costs a
         // registry look-up per span.
-        open(&span).or_else(|| span.scope().skip(1).find_map(|span| open(&span)))
+        find_open(&span).or_else(|| span.scope().skip(1).find_map(|span| find_open(&span)))
     }
 }
 

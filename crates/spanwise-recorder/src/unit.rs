@@ -65,7 +65,8 @@ struct State {
 }
 
 impl State {
-    /// Returns whether a dump has neither a line to write, nor a dropped line to report.
+    /// Returns whether a dump would write nothing: no line is buffered, and the header would report
+    /// no dropped line.
     fn is_empty(&self) -> bool {
         self.ring.record_count == 0 && self.dropped_records == 0
     }

@@ -1,7 +1,7 @@
 //! Classifies many bytes of a text at once.
 //!
 //! The functions use AVX2 if the processor has it, which is detected at run time. Without AVX2,
-//! callers read byte by byte, with the same results.
+//! texts are read byte by byte, and the matches are the same.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -23,9 +23,9 @@ const HALF_WINDOW_LEN: usize = BLOCK_LEN / 2 + PREFIX_LEN - 1;
 /// Tables that recognize all added prefixes, and some other bytes. Prefixes must be ASCII.
 ///
 /// Each prefix is in one of 16 buckets. A table has an entry for each value of a half byte, with a
-/// bit for each of eight buckets. The bit is set if a prefix in the bucket has this half byte. So
-/// three bytes may be a prefix if the entries of their six halves share a bit. Two sets of tables
-/// have 16 buckets.
+/// bit for each of eight buckets. The bit is set if a prefix in the bucket has this half byte at
+/// the position of the table. So three bytes may be a prefix if the entries of their six halves
+/// share a bit. Two sets of tables have 16 buckets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrefixTables {
     /// For each byte of a prefix: the tables of its lower half, one for each set of buckets.
@@ -63,7 +63,7 @@ impl PrefixTables {
     /// Like [`find_in`](Self::find_in), for a text that is shorter than a window. `None` without
     /// AVX2.
     #[inline]
-    pub(crate) fn find_in_last(&self, text: &[u8]) -> Option<u64> {
+    pub(crate) fn find_in_short(&self, text: &[u8]) -> Option<u64> {
         #[cfg(target_arch = "x86_64")]
         if avx2::is_available() {
             if text.len() <= HALF_WINDOW_LEN {
@@ -79,16 +79,16 @@ impl PrefixTables {
     }
 }
 
-/// The digits, capitals and marks of a block, with one bit for each position.
+/// Masks of the digits, capitals and marks of a block, with one bit for each position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Digits {
+pub(crate) struct DigitMasks {
     pub(crate) digits: u64,
     pub(crate) capitals: u64,
     /// Dashes and dots.
     pub(crate) marks: u64,
 }
 
-impl Digits {
+impl DigitMasks {
     /// Reads the blocks that begin every `step` bytes. Zeros follow the text. Returns the number of
     /// blocks.
     pub(crate) fn find_in(text: &[u8], step: usize, found: &mut [Self]) -> usize {
@@ -167,9 +167,9 @@ impl ClassTables {
     }
 }
 
-/// The classes of the characters of a text.
+/// The classes of the characters of a text, and the number of characters of the last two classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ClassCounts {
     /// A bit for each class in the text.
     pub(crate) classes: u8,
     /// The number of characters of the last class, which has bit 7.
@@ -180,7 +180,7 @@ pub(crate) struct Seen {
 
 /// Returns the classes of the characters of a text. `None` without AVX2.
 #[inline]
-pub(crate) fn classes(tables: &ClassTables, text: &[u8]) -> Option<Seen> {
+pub(crate) fn classes(tables: &ClassTables, text: &[u8]) -> Option<ClassCounts> {
     #[cfg(target_arch = "x86_64")]
     if avx2::is_available() {
         return Some(avx2::classes(tables, text));
@@ -196,10 +196,10 @@ pub(crate) fn classes_and_prefixes(
     classes: &ClassTables,
     prefixes: &PrefixTables,
     text: &[u8],
-) -> Option<(Seen, u64)> {
+) -> Option<(ClassCounts, u64)> {
     #[cfg(target_arch = "x86_64")]
     if avx2::is_available() {
-        let mut seen = Seen::default();
+        let mut seen = ClassCounts::default();
         let found = avx2::short(classes, prefixes, text, &mut seen);
         return Some((seen, found));
     }

@@ -1,7 +1,7 @@
 //! Counts of characters in a text, and hints at what the text may contain.
 
 use crate::{
-    byte_blocks::{self, ClassTables, Seen},
+    byte_blocks::{self, ClassCounts, ClassTables},
     prefix_filter::PrefixFilter,
 };
 
@@ -31,14 +31,14 @@ impl CharStats {
     /// each position of the block where one of the literals may begin.
     #[inline(always)] // See `Survey::new`.
     pub(crate) fn from_block(block: &[u8], literals: &PrefixFilter) -> (Self, u64) {
-        match literals.find_with_classes(&CLASSES, block) {
+        match literals.classes_and_starts(&CLASSES, block) {
             Some((seen, found)) => (Self::from_seen(seen), found),
-            None => (Self::from_text(block), literals.last_block(block, 0)),
+            None => (Self::from_text(block), literals.starts_in_block(block, 0)),
         }
     }
 
     #[inline(always)] // See `Survey::new`.
-    fn from_seen(seen: Seen) -> Self {
+    fn from_seen(seen: ClassCounts) -> Self {
         Self {
             seen: seen.classes,
             digits: seen.last_class,
@@ -90,8 +90,8 @@ impl CharStats {
     }
 }
 
-fn classes_by_byte(text: &[u8]) -> Seen {
-    let mut seen = Seen::default();
+fn classes_by_byte(text: &[u8]) -> ClassCounts {
+    let mut seen = ClassCounts::default();
     for byte in text {
         let classes = CLASSES.classes_of(*byte);
         seen.classes |= classes;

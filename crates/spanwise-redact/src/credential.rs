@@ -115,7 +115,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
 
 /// Returns the end of the first credential after the first word of a line, among `max_words` words.
 /// If others are compared with it, as in `got tulip9931, want rose8820`, returns the end of the
-/// last.
+/// last. `is_likely` decides about a word that no comparison such as `got` precedes.
 fn end_of_credential(
     line: &[u8],
     max_words: usize,
@@ -322,7 +322,7 @@ fn has_test_count(text: &[u8]) -> bool {
 }
 
 /// Returns whether the number in `text[start..end]`, after `failed: `, is a status such as
-/// `401 Unauthorized`. It is a count in `2 skipped: 1` and `2 of 14`.
+/// `401 Unauthorized`. In `failed: 2 skipped: 1` and `failed: 2 of 14`, the number is a count.
 fn is_status(text: &[u8], start: usize, end: usize) -> bool {
     let next = run_end(text, end, |byte| byte == b' ');
     let next_end = ByteClass::KEY.run_end(text, next);

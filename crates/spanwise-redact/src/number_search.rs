@@ -6,7 +6,7 @@
 
 use crate::{
     Detector, addresses,
-    byte_blocks::{BLOCK_LEN, Digits},
+    byte_blocks::{BLOCK_LEN, DigitMasks},
     byte_class::ByteClass,
     byte_search::{ends_escape, find},
     char_stats::{CharStats, DASH},
@@ -26,14 +26,14 @@ pub(crate) fn each_number(
         backslash_at: 0,
     };
     let (mut base, mut digit_before) = (0, 0);
-    let mut blocks = [Digits::default(); MAX_BLOCKS];
+    let mut blocks = [DigitMasks::default(); MAX_BLOCKS];
     scan_cost::add(text.len());
     while let Some(rest) = text.get(base..).filter(|rest| !rest.is_empty()) {
-        let count = Digits::find_in(rest, OWN_LEN, &mut blocks);
+        let count = DigitMasks::find_in(rest, BLOCK_STEP, &mut blocks);
         for block in &blocks[..count] {
             search.block(base, *block, digit_before, found);
-            digit_before = block.digits >> (OWN_LEN - 1) & 1;
-            base += OWN_LEN;
+            digit_before = block.digits >> (BLOCK_STEP - 1) & 1;
+            base += BLOCK_STEP;
         }
     }
 }
@@ -47,9 +47,9 @@ const MIN_CARD_LEN: usize = 13;
 /// The number of positions in a block at which a number is searched. Blocks overlap: the bytes
 /// after these positions are also the start of the next block. They are enough to recognize a card
 /// that begins at the last position.
-const OWN_LEN: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
+const BLOCK_STEP: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
 /// The bits of these positions.
-const OWN: u64 = (1 << OWN_LEN) - 1;
+const STEP_MASK: u64 = (1 << BLOCK_STEP) - 1;
 
 /// Returns whether a card may begin with a run of this many digits: the first group, or the whole
 /// card. For a run that ends beyond its block, `digits` counts only the part in the block, which is
@@ -72,11 +72,11 @@ impl NumberSearch<'_> {
     fn block(
         &mut self,
         base: usize,
-        block: Digits,
+        block: DigitMasks,
         digit_before: u64,
         found: &mut impl FnMut(Detector, Option<(usize, usize)>),
     ) {
-        let Digits {
+        let DigitMasks {
             digits,
             capitals,
             marks,
@@ -88,7 +88,7 @@ impl NumberSearch<'_> {
         let four = two & two >> 2;
         let seven = four & four >> 3;
         // Two capitals for the country, and two check digits.
-        let ibans = capitals & capitals >> 1 & digits >> 2 & digits >> 3 & OWN;
+        let ibans = capitals & capitals >> 1 & digits >> 2 & digits >> 3 & STEP_MASK;
         if seven | ibans == 0 {
             return;
         }
@@ -96,7 +96,7 @@ impl NumberSearch<'_> {
         let cards = seven & seven >> (MIN_CARD_LEN - 7);
         // An address or a social security number has a mark after one to three digits.
         let marked = seven & (marks >> 1 | marks >> 2 | marks >> 3);
-        let mut numbers = digits & (cards | marked) & OWN;
+        let mut numbers = digits & (cards | marked) & STEP_MASK;
         // A number begins at the start of a run of digits. It may also begin inside a run, after
         // an escape such as `\u0031`.
         if numbers != 0 && !self.may_have_escape(base) {
@@ -167,6 +167,6 @@ impl NumberSearch<'_> {
         if self.backslash_at < from || self.backslash_at == 0 {
             self.backslash_at = find(self.text, b'\\', from).unwrap_or(usize::MAX);
         }
-        self.backslash_at < base + OWN_LEN
+        self.backslash_at < base + BLOCK_STEP
     }
 }

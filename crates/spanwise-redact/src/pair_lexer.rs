@@ -30,7 +30,7 @@
 //!           | run
 //! ```
 //!
-//! A `color-code` is a code of a terminal ([`color_codes`](crate::color_codes)).
+//! A `color-code` is a code of a terminal ([`color_codes`]).
 //!
 //! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
@@ -50,7 +50,7 @@
 //! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes it. There
 //! must be no white space in between. A name after `::` is a module, not a key before `:`. A
 //! backslash before a name may begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so
-//! both are tried.
+//! both readings are tried.
 
 use crate::{
     byte_class::ByteClass,
@@ -151,7 +151,8 @@ struct KeySpan {
     end: usize,
     /// The start of the name that contains the key, such as `user[password]`.
     name_start: usize,
-    /// The range of the name before the brackets, such as `user`.
+    /// The range of a second name to read as the key: the one before the brackets, such as `user`,
+    /// or the first of several columns.
     outer_name: Option<(usize, usize)>,
     /// The quotes around the key, and the number of backslashes before each.
     quote: Option<Quote>,
@@ -220,7 +221,7 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
                 None => plain_key(text, end),
             }
         }
-        // Only JSON has line breaks between a key and its separator, and quotes around the key.
+        // A line break before the separator occurs only in JSON, where the key would have quotes.
         _ if !is_one_line => None,
         // A column of MySQL.
         Some(b'`') => plain_key(text, end - 1).filter(|key| text[..key.start].ends_with(b"`")),
@@ -377,9 +378,9 @@ impl<'t> Pair<'t> {
         let (start, end) = (self.name_start, self.name_start + self.key.len());
         let may_be_second_word = self.key_quote.is_none()
             && text.get(start..end) == Some(self.key)
-            && NOUNS
+            && SECOND_WORDS
                 .iter()
-                .chain(&ATTRIBUTES)
+                .chain(&AMBIGUOUS_SECOND_WORDS)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
         let first_word_starts = move || {
             may_be_second_word
@@ -455,7 +456,7 @@ impl<'t> Pair<'t> {
 }
 
 /// Second words of two-word keys that name a secret: `API key`, `seed phrase`.
-pub(crate) const NOUNS: [&str; 12] = [
+pub(crate) const SECOND_WORDS: [&str; 12] = [
     "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
     "data",
 ];
@@ -464,7 +465,7 @@ pub(crate) const NOUNS: [&str; 12] = [
 /// reading with such a second word is rejected if a rule hides the first word alone: see
 /// `Policy::rule_of_reading`.
 #[rustfmt::skip]
-const ATTRIBUTES: [&str; 10] = [
+const AMBIGUOUS_SECOND_WORDS: [&str; 10] = [
     "number", "name", "address", "words", "card", "date", "secret", "security", "assertion",
     "verifier",
 ];

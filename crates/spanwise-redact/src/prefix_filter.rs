@@ -3,25 +3,31 @@
 use std::ops::Range;
 
 use crate::{
-    byte_blocks::{self, BLOCK_LEN, ClassTables, PREFIX_LEN, PrefixTables, Seen, WINDOW_LEN},
+    byte_blocks::{
+        self, BLOCK_LEN, ClassCounts, ClassTables, PREFIX_LEN, PrefixTables, WINDOW_LEN,
+    },
     byte_class::ByteClass,
     scan_cost,
 };
 
-/// Literals of at least three bytes, found by their first four bytes.
+/// Finds the positions where one of many literals may begin, by their first four bytes. If a
+/// literal has only three bytes, any byte that may follow it is the fourth.
 ///
-/// The filter ignores case. Callers compare the whole literal.
+/// The filter has false positives, such as literals in the wrong case. Callers compare the whole
+/// literal.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixFilter {
-    /// Finds the first three bytes of literals, and some others. `None` if a literal is not ASCII.
+    /// Finds the first three bytes of literals, with false positives. `None` if a literal is not
+    /// ASCII.
     tables: Option<PrefixTables>,
     /// One bit for each hash of the first four bytes of a literal.
     bits: Box<[u64; WORDS]>,
-    /// The first three bytes of each literal with its index, sorted.
-    known: Vec<(u32, u16)>,
-    /// For each third byte, the index of the first entry of `known` with this third byte or a
+    /// The first three bytes of each literal with its index, sorted. The bytes are a little-endian
+    /// number (see [`three`]), so they are sorted by the third byte first.
+    prefixes: Vec<(u32, u16)>,
+    /// For each third byte, the index of the first entry of `prefixes` with this third byte or a
     /// greater one.
-    begins: Box<[u16; 257]>,
+    by_third_byte: Box<[u16; 257]>,
 }
 
 /// A literal that a filter searches for.
@@ -30,19 +36,22 @@ pub(crate) struct Literal<'l> {
     pub(crate) text: &'l str,
     /// The class of the byte after the literal, if that byte must be in one.
     pub(crate) next: Option<ByteClass>,
+    /// Whether the filter must also find the literal in other cases.
     pub(crate) any_case: bool,
-    /// The bucket of the first three bytes of the literal, modulo [`PrefixTables::BUCKETS`].
+    /// Selects the bucket in [`PrefixTables`]. Any number: the tables take it modulo
+    /// [`PrefixTables::BUCKETS`].
     pub(crate) bucket: usize,
 }
 
 const WORDS: usize = 512;
 
 impl PrefixFilter {
-    /// Creates a filter from literals with their indices. A literal has at least three bytes.
-    /// Literals of three bytes are found only before a byte of their class, if they have a class.
+    /// Creates a filter from literals with their indices. Skips literals of fewer than three bytes.
+    /// A literal of exactly three bytes with a class `next` is found only before a byte of that
+    /// class.
     pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (usize, Literal<'l>)>) -> Self {
         let mut bits = Box::new([0; WORDS]);
-        let mut known = Vec::new();
+        let mut prefixes = Vec::new();
         let mut tables = PrefixTables::default();
         let mut is_ascii = true;
         for (index, literal) in literals {
@@ -51,7 +60,7 @@ impl PrefixFilter {
             };
             is_ascii &= literal.text.is_ascii();
             let first = three(*a, *b, *c);
-            known.push((first, index as u16));
+            prefixes.push((first, index as u16));
             let bucket = literal.bucket;
             tables.add([*a, *b, *c], bucket);
             if literal.any_case {
@@ -69,16 +78,16 @@ impl PrefixFilter {
                     .for_each(set),
             }
         }
-        known.sort_unstable();
-        let mut begins = Box::new([0; 257]);
-        for (third, begin) in (0_u32..).zip(begins.iter_mut()) {
-            *begin = known.partition_point(|(three, _)| three >> 16 < third) as u16;
+        prefixes.sort_unstable();
+        let mut by_third_byte = Box::new([0; 257]);
+        for (third, start) in (0_u32..).zip(by_third_byte.iter_mut()) {
+            *start = prefixes.partition_point(|(three, _)| three >> 16 < third) as u16;
         }
         Self {
             tables: is_ascii.then_some(tables),
             bits,
-            known,
-            begins,
+            prefixes,
+            by_third_byte,
         }
     }
 
@@ -96,27 +105,29 @@ impl PrefixFilter {
             end: positions.end,
             // The block before the first one.
             base: positions.start.wrapping_sub(BLOCK_LEN),
-            block: 0,
+            starts: 0,
             ahead: [0; MAX_AHEAD],
             left: 0,
         }
     }
 
-    /// Like [`candidates`](Self::candidates), for a text that is one block. `block` is the result
-    /// of [`find_with_classes`](Self::find_with_classes) or [`last_block`](Self::last_block).
+    /// Like [`candidates`](Self::candidates), for a text of at most one block. `starts` has a bit
+    /// for each position where a literal may begin. It is a result of
+    /// [`classes_and_starts`](Self::classes_and_starts) or
+    /// [`starts_in_block`](Self::starts_in_block).
     #[inline]
     pub(crate) fn candidates_in_block<'f>(
         &'f self,
         text: &'f [u8],
         end: usize,
-        block: u64,
+        starts: u64,
     ) -> Candidates<'f> {
         Candidates {
             filter: self,
             text,
             end,
             base: 0,
-            block: block & first_positions(end),
+            starts: starts & first_positions(end),
             ahead: [0; MAX_AHEAD],
             left: 0,
         }
@@ -124,11 +135,11 @@ impl PrefixFilter {
 
     /// Returns whether [`candidates_in_block`](Self::candidates_in_block) would return a position.
     #[inline]
-    pub(crate) fn may_begin_in(&self, text: &[u8], block: u64, end: usize) -> bool {
-        let mut block = block & first_positions(end);
-        while block != 0 {
-            let at = block.trailing_zeros() as usize;
-            block &= block - 1;
+    pub(crate) fn may_begin_in(&self, text: &[u8], starts: u64, end: usize) -> bool {
+        let mut starts = starts & first_positions(end);
+        while starts != 0 {
+            let at = starts.trailing_zeros() as usize;
+            starts &= starts - 1;
             if self.may_begin(four(text, at)) {
                 return true;
             }
@@ -137,13 +148,13 @@ impl PrefixFilter {
     }
 
     /// Returns the classes of the characters of a block, and a bit for each position where a
-    /// literal may begin. `None` without AVX2.
+    /// literal may begin. `None` without AVX2, or if a literal is not ASCII.
     #[inline]
-    pub(crate) fn find_with_classes(
+    pub(crate) fn classes_and_starts(
         &self,
         classes: &ClassTables,
         block: &[u8],
-    ) -> Option<(Seen, u64)> {
+    ) -> Option<(ClassCounts, u64)> {
         byte_blocks::classes_and_prefixes(classes, self.tables.as_ref()?, block)
     }
 
@@ -159,7 +170,7 @@ impl PrefixFilter {
         let mut from = positions.start;
         let mut candidates = self.candidates(text, positions);
         while let Some(at) = candidates.next_from(from) {
-            let mut literals = self.candidates_at(&text[at..]);
+            let mut literals = self.literals_at_start(&text[at..]);
             if let Some(found) = literals.find_map(|literal| check(literal, at)) {
                 return Some(found);
             }
@@ -169,18 +180,18 @@ impl PrefixFilter {
     }
 
     /// Returns the indices of the literals that `text` may begin with.
-    pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+    pub(crate) fn literals_at_start(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let first = match text {
             [a, b, c, ..] => three(*a, *b, *c),
             _ => u32::MAX,
         };
         let third = (first >> 16 & 0xFF) as usize;
-        let (from, to) = (self.begins[third], self.begins[third + 1]);
-        let known = &self.known[usize::from(from)..usize::from(to)];
-        let from = known.partition_point(|(known, _)| *known < first);
-        known[from..]
+        let (from, to) = (self.by_third_byte[third], self.by_third_byte[third + 1]);
+        let prefixes = &self.prefixes[usize::from(from)..usize::from(to)];
+        let from = prefixes.partition_point(|(prefix, _)| *prefix < first);
+        prefixes[from..]
             .iter()
-            .take_while(move |(known, _)| *known == first)
+            .take_while(move |(prefix, _)| *prefix == first)
             .map(|(_, index)| usize::from(*index))
     }
 
@@ -190,17 +201,18 @@ impl PrefixFilter {
         self.bits[hash >> 6] >> (hash & 63) & 1 != 0
     }
 
-    /// Returns a bit for each of the 64 positions from `base` on where a literal may begin.
+    /// Returns a bit for each of the 64 positions from `base` on: whether a literal may begin
+    /// there. Uses AVX2 only if fewer than [`WINDOW_LEN`] bytes are left.
     #[inline]
-    pub(crate) fn last_block(&self, text: &[u8], base: usize) -> u64 {
+    pub(crate) fn starts_in_block(&self, text: &[u8], base: usize) -> u64 {
         let rest = &text[base..];
         let tables = self.tables.as_ref().filter(|_| rest.len() < WINDOW_LEN);
-        let found = tables.and_then(|tables| tables.find_in_last(rest));
-        found.unwrap_or_else(|| self.block_by_byte(text, base))
+        let found = tables.and_then(|tables| tables.find_in_short(rest));
+        found.unwrap_or_else(|| self.starts_by_byte(text, base))
     }
 
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    pub(crate) fn block_by_byte(&self, text: &[u8], base: usize) -> u64 {
+    pub(crate) fn starts_by_byte(&self, text: &[u8], base: usize) -> u64 {
         let positions = base..text.len().min(base + BLOCK_LEN);
         positions.rev().fold(0, |found, at| {
             found << 1 | u64::from(self.may_begin(four(text, at)))
@@ -216,11 +228,12 @@ pub(crate) struct Candidates<'f> {
     end: usize,
     /// The start of the current block.
     base: usize,
-    /// A bit for each position of the current block that is not yet returned.
-    block: u64,
-    /// The current block and those after it, the last one first.
+    /// A bit for each position of the current block where a literal may begin, without the
+    /// positions that were returned.
+    starts: u64,
+    /// These bits for the current block and for those after it, the last one first.
     ahead: [u64; MAX_AHEAD],
-    /// The number of blocks after the current one.
+    /// The number of blocks in `ahead` after the current one, which is at this index.
     left: usize,
 }
 
@@ -231,12 +244,12 @@ impl Candidates<'_> {
     /// Returns the next position that is not before `from`.
     #[inline]
     pub(crate) fn next_from(&mut self, from: usize) -> Option<usize> {
-        // `from` is mostly right after the last position.
-        self.block &= positions_from(from, self.base);
+        // Usually clears nothing: `from` is mostly the position after the one returned last.
+        self.starts &= positions_from(from, self.base);
         loop {
-            while self.block != 0 {
-                let at = self.base + self.block.trailing_zeros() as usize;
-                self.block &= self.block - 1;
+            while self.starts != 0 {
+                let at = self.base + self.starts.trailing_zeros() as usize;
+                self.starts &= self.starts - 1;
                 if self.filter.may_begin(four(self.text, at)) {
                     return Some(at);
                 }
@@ -254,8 +267,8 @@ impl Candidates<'_> {
             None => self.read(from)?,
         }
         // `left` is always less than `MAX_AHEAD`. The remainder only removes a bounds check.
-        self.block = self.ahead[self.left % MAX_AHEAD] & positions_from(from, self.base);
-        self.block &= first_positions(self.end.saturating_sub(self.base));
+        self.starts = self.ahead[self.left % MAX_AHEAD] & positions_from(from, self.base);
+        self.starts &= first_positions(self.end.saturating_sub(self.base));
         Some(())
     }
 
@@ -271,7 +284,7 @@ impl Candidates<'_> {
         let tables = tables.filter(|_| rest.len() >= WINDOW_LEN);
         let count = tables.map_or(0, |tables| tables.find_in(rest, &mut self.ahead));
         if count == 0 {
-            self.ahead[0] = self.filter.last_block(self.text, self.base);
+            self.ahead[0] = self.filter.starts_in_block(self.text, self.base);
         }
         self.left = count.saturating_sub(1);
         Some(())
@@ -314,8 +327,8 @@ const fn three(a: u8, b: u8, c: u8) -> u32 {
     u32::from_le_bytes([a, b, c, 0]) | (CASE & 0x00FF_FFFF)
 }
 
-/// The case bits of four letters. They are also set in other bytes, both of a text and of a
-/// literal, so equal bytes stay equal.
+/// The case bits of four letters. [`hash`] and [`three`] set them in all bytes, letters or not.
+/// Equal bytes stay equal, and some unequal bytes become equal.
 const CASE: u32 = 0x2020_2020;
 
 /// Hashes four bytes, ignoring case.

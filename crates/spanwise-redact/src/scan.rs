@@ -61,14 +61,14 @@ impl Survey {
             || stats.digits > 0 && starts_with_prose_key(text)
             || stats.seen & DASH != 0 && begins_or_ends_with_option(text);
         let literals = &TOKEN_FILTERS.literals;
-        !may_match && !literals.may_begin_in(text, *token_starts, token_positions(text, *stats).1)
+        !may_match && !literals.may_begin_in(text, *token_starts, search_ends(text, *stats).1)
     }
 }
 
-/// Returns the end of the positions where a token may begin, and of those where a key in prose may
-/// begin.
+/// Returns two ends: that of the positions where a token may begin, and that of the positions where
+/// a key in prose may begin.
 #[inline]
-fn token_positions(text: &[u8], stats: CharStats) -> (usize, usize) {
+fn search_ends(text: &[u8], stats: CharStats) -> (usize, usize) {
     // One position more, for a key that ends the text.
     let end = |shortest| (text.len() + 2).saturating_sub(shortest).min(text.len());
     let token_end = if stats.seen & COLON == 0 {
@@ -152,8 +152,8 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Matches) {
     }
 }
 
-/// Calls `found` with each run of characters that may contain an IPv6 address. A run has at most 48
-/// bytes before its first colon. Further bytes are cut off.
+/// Calls `found` with each run of characters that may contain an IPv6 address. If a run has more
+/// than 48 bytes before its first colon, the first bytes are cut off.
 fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     const MAX_LEN_BEFORE: usize = 48;
     // An address has two colons with at most a group of four digits between them. Most colons are
@@ -193,7 +193,7 @@ fn find_tokens(
     stats.command_line = stats.seen & DASH != 0 && begins_or_ends_with_option(text);
     stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
     let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
-    let (token_end, key_end) = token_positions(text, *stats);
+    let (token_end, key_end) = search_ends(text, *stats);
     let mut scan = TokenScan {
         tokens,
         wanted,
@@ -236,7 +236,7 @@ fn ends_with_digit(text: &[u8]) -> bool {
 #[cold]
 fn is_prose_key(text: &[u8], at: usize) -> bool {
     let filters = &*TOKEN_FILTERS;
-    let mut literals = filters.literals.candidates_at(&text[at..]);
+    let mut literals = filters.literals.literals_at_start(&text[at..]);
     literals.any(|index| {
         let token = &filters.tokens[index];
         matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
@@ -258,7 +258,8 @@ fn ends_with_option(text: &[u8]) -> bool {
     has_two_dashes(text) && near.windows(OPTION_LEN).any(is_option)
 }
 
-/// Returns whether two dashes may be in a row in the last 16 bytes.
+/// Returns whether two dashes may be in a row in the last 16 bytes. Returns true for a shorter
+/// text.
 #[inline]
 fn has_two_dashes(text: &[u8]) -> bool {
     const LOW: u128 = u128::from_le_bytes([0x7F; 16]);
@@ -298,7 +299,7 @@ impl TokenScan<'_> {
     /// announces a pair.
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
-        literals.candidates_at(&text[at..]).find_map(|index| {
+        literals.literals_at_start(&text[at..]).find_map(|index| {
             let token = &self.tokens[index];
             scan_cost::add(token.literal.len());
             if !token.is_at(text, at) {

@@ -26,7 +26,8 @@ impl Trigrams {
         self.add(rarest.unwrap_or_default());
     }
 
-    /// Adds the first three letters, or if there are two, all trigrams that end in them.
+    /// Adds the trigram of the first three letters. For two letters, adds all trigrams that end in
+    /// them. For fewer letters, adds nothing.
     pub(crate) fn add(&mut self, letters: &[u8]) {
         let mut set = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
         match *letters {
@@ -79,20 +80,20 @@ impl TrigramCounts {
             .split_whitespace()
         {
             for letters in word.as_bytes().windows(3) {
-                counts[Self::at(letters)] += 1;
+                counts[Self::index_of(letters)] += 1;
             }
         }
         Self(counts)
     }
 
-    fn at(letters: &[u8]) -> usize {
+    fn index_of(letters: &[u8]) -> usize {
         letters
             .iter()
             .fold(0, |before, letter| code(before, *letter))
     }
 
     fn count(&self, letters: &[u8]) -> u16 {
-        self.0[Self::at(letters)]
+        self.0[Self::index_of(letters)]
     }
 }
 

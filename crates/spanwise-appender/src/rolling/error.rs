@@ -4,8 +4,8 @@ use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
 
-/// The reason why a [`RollingFile`](crate::RollingFile) cannot be opened. The text names the path
-/// and the cause, and how to correct it where the cause is known.
+/// The reason why a [`RollingFile`](crate::RollingFile) cannot be opened. The text names the path,
+/// the cause and, for most causes, a remedy.
 #[derive(Debug)]
 pub struct OpenError {
     kind: OpenErrorKind,
@@ -23,8 +23,9 @@ pub enum OpenErrorKind {
     NotAFile,
     /// The path is a symbolic link, which is not followed.
     SymbolicLink,
-    /// The existing file belongs to another user, is writable by every user, or has other hard
-    /// links.
+    /// The existing file belongs to another user (except root), is writable by every user, or has
+    /// hard links that this log did not create. An owner or a mode that each new file in the
+    /// directory would get is accepted.
     Untrusted,
     /// The name or the path of the log file, or of a rolled, compressed or lock file beside it,
     /// would be longer than the file system allows.

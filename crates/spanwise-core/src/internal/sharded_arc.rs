@@ -74,8 +74,8 @@ impl<T> SharedValue<T> {
 }
 
 impl<T> WeakValue<T> {
-    /// Returns the value if an owner with the reference count of this reference exists: the
-    /// `ShardedArc`, or a shared value of the same group of threads. Other owners do not matter.
+    /// Returns the value if an owner exists that uses the same reference count: the `ShardedArc`,
+    /// or a shared value of the same group of threads. Shared values of other groups do not matter.
     #[inline]
     #[must_use]
     pub fn upgrade(&self) -> Option<SharedValue<T>> {

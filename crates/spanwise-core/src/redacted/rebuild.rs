@@ -210,7 +210,7 @@ impl Rebuilder<'_> {
         self.slots[field.index()] = slot;
     }
 
-    /// Stores a value that its key hides.
+    /// Hides a value because of its key: stores its replacement, or that it is absent.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
         // The values also differ if `handling` is `None`: the field of another callsite is omitted.
         self.differs = true;

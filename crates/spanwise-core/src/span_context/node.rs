@@ -1,9 +1,10 @@
-//! The context values that a span recorded, in the tree of its unit of work.
+//! The node that holds the context values of a span. The nodes of a unit of work form a tree.
 //!
-//! A span stores only its own values. The first read of its context joins them with those of its
-//! ancestors, and stores the result for later reads. So a span costs little if its context is never
-//! read, and a late record only stores the recorded value. The tree of the spans
-//! (`internal/span_tree.rs`) shows whether the result is still valid.
+//! A node stores only the values that its own span recorded. The first read of the context joins
+//! them with those of the ancestors, and stores the result for later reads. So a span costs little
+//! if its context is never read, and a *late record* (a record after the span was opened) only
+//! stores the recorded value. The tree counts late records, and so shows whether a result is still
+//! valid; see `internal/span_tree.rs`.
 
 use std::{
     mem,
@@ -26,34 +27,36 @@ use crate::{
     },
 };
 
-/// The context of a span in the tree of spans.
+/// The node of a span in the tree of its unit of work.
 pub(crate) struct ContextNode {
     position: TreePosition<Self>,
-    /// The number of late records of this span: records after it was opened.
-    records: AtomicU32,
-    /// Whether the layer of the node is the first that stored a node in the root of the tree.
-    is_first: bool,
+    /// The number of late records of this span.
+    late_records: AtomicU32,
+    /// Whether this node belongs to the first context layer: the one that stored its node in the
+    /// root span before any other layer did.
+    is_of_first_layer: bool,
     /// No user code runs under the lock.
     values: Mutex<Values>,
 }
 
 struct Values {
-    own: OwnValues,
+    own: OwnEntriesState,
     /// The values of this span and of its ancestors, if they have been read.
     joined: Option<Joined>,
 }
 
 /// The values that a span recorded.
-enum OwnValues {
-    Unread(Entries),
-    /// Readers share the values.
-    Read(Arc<OwnEntries>),
+enum OwnEntriesState {
+    /// No reader has a reference, so entries with new keys are added in place.
+    Mutable(Entries),
+    /// Readers may have references, so a late record creates a new list.
+    Shared(Arc<OwnEntries>),
 }
 
 struct Joined {
     entries: Arc<ReadableEntries>,
-    /// The number of late records, from this span to the root, when the values were joined.
-    records: u64,
+    /// The number of late records of this span and its ancestors when the values were joined.
+    late_records_to_root: u64,
     /// An epoch of the tree in which the values were up to date.
     epoch: u64,
 }
@@ -65,23 +68,23 @@ impl ContextNode {
         parent: Option<Arc<Self>>,
         own: Entries,
     ) -> Arc<Self> {
-        let is_first = match &parent {
+        let is_of_first_layer = match &parent {
             None => !StoredNodes::exist(span),
-            Some(parent) => parent.is_first,
+            Some(parent) => parent.is_of_first_layer,
         };
         Arc::new(Self {
             position: TreePosition::below(parent),
-            records: AtomicU32::new(0),
-            is_first,
+            late_records: AtomicU32::new(0),
+            is_of_first_layer,
             values: Mutex::new(Values {
-                own: OwnValues::Unread(own),
+                own: OwnEntriesState::Mutable(own),
                 joined: None,
             }),
         })
     }
 
-    /// Adds `recorded` to the values of the span, in place of earlier values of these keys. A value
-    /// that is not pinned replaces no pinned value.
+    /// Adds `recorded` to the values of the span, in place of earlier values of these keys. But
+    /// only a pinned value replaces a pinned value; see [`Entry::is_pinned`].
     pub(crate) fn record<'a>(
         &self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,
@@ -91,7 +94,7 @@ impl ContextNode {
         let replaced = values.own.record(recorded, policy);
         drop(values);
         drop(replaced);
-        self.records.fetch_add(1, Ordering::Release);
+        self.late_records.fetch_add(1, Ordering::Release);
         self.epoch().fetch_add(1, Ordering::Release);
     }
 
@@ -107,8 +110,8 @@ impl ContextNode {
         joined.unwrap_or_else(|| self.join(now))
     }
 
-    /// Joins the values of this node again, and first those of the ancestors below the nearest one
-    /// whose joined values are still valid.
+    /// Finds the nearest node, from this one to the root, whose joined values are still valid.
+    /// Joins the values of all nodes below it, outermost first, down to this one.
     ///
     /// Iterative, because a tree may be ten thousand spans deep.
     fn join(&self, now: u64) -> Arc<ReadableEntries> {
@@ -117,7 +120,7 @@ impl ContextNode {
         let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
             if let Some(joined) = &mut step.node.values.lock().joined
-                && joined.records == step.records_above.wrapping_add(step.own_records)
+                && joined.late_records_to_root == step.records_above.wrapping_add(step.own_records)
             {
                 joined.epoch = now;
                 (outer, stale_count) = (Some(Arc::clone(&joined.entries)), index);
@@ -130,7 +133,7 @@ impl ContextNode {
             let entries = ReadableEntries::join(outer.as_ref(), &own_entries);
             let replaced = values.joined.replace(Joined {
                 entries: Arc::clone(&entries),
-                records: step.records_above.wrapping_add(step.own_records),
+                late_records_to_root: step.records_above.wrapping_add(step.own_records),
                 epoch: now,
             });
             drop(values);
@@ -141,9 +144,8 @@ impl ContextNode {
     }
 
     /// Returns the node that `layer` stored in `span`, or else in the nearest ancestor. If `layer`
-    /// is `None`, returns the node of the first layer of the stack.
-    ///
-    /// Another layer never answers for the first one, because its policy may show more.
+    /// is `None`, finds the node of the first context layer. Never returns the node of another
+    /// layer instead, because the policy of that layer may hide less.
     pub(crate) fn find<R: for<'s> LookupSpan<'s>>(
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
@@ -151,7 +153,7 @@ impl ContextNode {
         let find = |span: &SpanRef<'_, R>| {
             StoredNodes::find(span, |owner, node| match layer {
                 Some(layer) => owner == layer,
-                None => node.is_first,
+                None => node.is_of_first_layer,
             })
         };
         // The scope is the slow path, because it looks up each span.
@@ -168,35 +170,35 @@ impl ContextNode {
     }
 }
 
-impl OwnValues {
-    /// Adds `recorded`, in place of earlier values of these keys. Returns the replaced values. The
-    /// caller drops them after it has released the lock.
+impl OwnEntriesState {
+    /// Adds `recorded`, in place of earlier values of these keys. Returns the previous list if a
+    /// new one has replaced it. The caller drops it after it has released the lock.
     fn record<'a>(
         &mut self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,
         policy: &Arc<dyn Redact>,
     ) -> Option<Self> {
-        // Nearly always the values are unread and the keys are new.
-        if let Self::Unread(entries) = self
+        // Nearly always no reader has the values, and the keys are new.
+        if let Self::Mutable(entries) = self
             && entries.add_new(recorded.clone(), policy)
         {
             return None;
         }
         let before = match self {
-            Self::Unread(entries) => entries,
-            Self::Read(shared) => shared.latest(),
+            Self::Mutable(entries) => entries,
+            Self::Shared(shared) => shared.latest(),
         };
         let changed = before.with(recorded, policy);
-        Some(mem::replace(self, Self::Unread(changed)))
+        Some(mem::replace(self, Self::Mutable(changed)))
     }
 
     /// Returns the values for readers.
     fn share(&mut self) -> Arc<OwnEntries> {
         let shared = match self {
-            Self::Read(shared) => return Arc::clone(shared),
-            Self::Unread(entries) => OwnEntries::new(mem::take(entries)),
+            Self::Shared(shared) => return Arc::clone(shared),
+            Self::Mutable(entries) => OwnEntries::new(mem::take(entries)),
         };
-        *self = Self::Read(Arc::clone(&shared));
+        *self = Self::Shared(Arc::clone(&shared));
         shared
     }
 }
@@ -213,7 +215,7 @@ impl TreeNode for ContextNode {
     }
 
     fn records(&self) -> &AtomicU32 {
-        &self.records
+        &self.late_records
     }
 }
 

@@ -26,8 +26,8 @@ use crate::{
 /// The own members of a span: from a visit of its fields, or from its earlier fragment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// The members in the order of the line. The second part is empty, except for a late `record`:
-    /// it has the members that the `record` adds.
+    /// The members in the order of the line. After a `record`, the second part has the members that
+    /// it adds. Otherwise, the second part is empty.
     pub(crate) members: [KeyedMembers<'a>; 2],
     /// Whether all keys have [ids](crate::member_keys).
     pub(crate) has_key_ids: bool,
@@ -53,7 +53,8 @@ struct Built {
     shared: Option<Arc<Shared>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
-    /// The lists of the own members after own members were renamed.
+    /// The lists of truncated and redacted own fields, if own members were renamed. The lists in
+    /// [`OwnMembers`] have the old names.
     renamed_altered: Option<Box<AlteredFields>>,
     /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds those of the parent.
     bits: u128,
@@ -116,7 +117,7 @@ impl Fragment {
     }
 
     /// Returns the span's fragment with the recorded values: they are added, or replace earlier
-    /// ones. A value with a key that the span pins is renamed, unless it is pinned, too.
+    /// ones. A value with a key that the span pins is renamed, unless the value itself is pinned.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
         let may_rename = |members| match recorded.has_key_ids {
@@ -424,32 +425,34 @@ fn push_inherited(
     let altered = built.altered();
     let trace_key_ids = trace_ids.map_or(&[][..], TraceIdKeys::key_ids);
     let own_keys = OnceCell::new();
-    let is_own_text = |quoted: &[u8]| {
+    let is_own_key = |quoted: &[u8]| {
         let keys = own_keys.get_or_init(|| KeySet::new(own.text, span_plan.table));
         keys.contains(quoted) || trace_ids.is_some_and(|ids| ids.contains(quoted))
     };
-    let is_own = |key_id: KeyId, member: &[u8]| match has_key_ids {
+    let is_shadowed = |key_id: KeyId, member: &[u8]| match has_key_ids {
         true => own.contains(key_id) || trace_key_ids.contains(&key_id),
-        false => is_own_text(quoted_key(member)),
+        false => is_own_key(quoted_key(member)),
     };
-    let has_own = |part: KeyedMembers<'_>| match has_key_ids {
+    let has_shadowed = |part: KeyedMembers<'_>| match has_key_ids {
         true => part.has_key_of(own) || trace_key_ids.iter().any(|key_id| part.contains(*key_id)),
-        false => part.iter().any(|(key_id, member)| is_own(key_id, member)),
+        false => part
+            .iter()
+            .any(|(key_id, member)| is_shadowed(key_id, member)),
     };
     // The keys that an outer span lists as truncated or redacted stay listed, unless this span has
     // a value of its own for the key.
-    altered.add(parent.altered(), |name| !is_own_text(name));
+    altered.add(parent.altered(), |name| !is_own_key(name));
     let mut room = span_plan.max_len.saturating_sub(own.text.len());
     // Returns the members of a part that this span inherits, or `None` if it inherits all of them.
     let mut take = |part: KeyedMembers<'_>| -> Option<MemberList> {
-        if part.text.len() <= room && !has_own(part) {
+        if part.text.len() <= room && !has_shadowed(part) {
             room -= part.text.len();
             return None;
         }
         let mut kept = MemberList::default();
         for (key_id, member) in part
             .iter()
-            .filter(|(key_id, member)| !is_own(*key_id, member))
+            .filter(|(key_id, member)| !is_shadowed(*key_id, member))
         {
             if member.len() <= room {
                 room -= member.len();

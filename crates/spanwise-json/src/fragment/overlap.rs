@@ -8,12 +8,12 @@ use crate::{
     visit::FieldSet,
 };
 
-/// The members of the spans that an event shadows.
+/// The way to find the members of the spans that an event shadows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
-    /// None: no key of the event is one of the spans'.
+    /// There are none: no key of the event is one of the spans'.
     Nothing,
-    /// The members with the key ids in [`ShadowedKeys`].
+    /// They are the members with the key ids in [`ShadowedKeys`].
     KeyIds,
     /// Keys must be compared as text: a member has no key id, or the span removes or renames a
     /// field of the event.

@@ -79,8 +79,8 @@ impl MemberPieces {
         }
     }
 
-    /// Appends the own members of a span, split so that a long one is a piece by itself. A span
-    /// inside that overrides one key then copies only that key's piece, and shares the others.
+    /// Appends the own members of a span, split so that a long one is a piece by itself. An inner
+    /// span that overrides one key then copies only that key's piece, and shares the others.
     pub(super) fn push_own(&mut self, own: KeyedMembers<'_>) {
         if own.text.len() <= MAX_COPIED_LEN {
             return self.push(own);

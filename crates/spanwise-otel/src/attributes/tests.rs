@@ -96,7 +96,7 @@ proptest! {
             Owned::Text(text) => key.len() + text.len() + 20,
             _ => key.len() + 80,
         }).sum();
-        let fits = total < MAX_ATTRIBUTES_LEN;
+        let fits = total < MAX_ITEM_LEN;
         for (key, value, by_name) in &values {
             let is_known = expected.iter().any(|(known, _)| known == key);
             prop_assert!(attributes.get(key).is_some() == is_known || !fits);
@@ -113,7 +113,7 @@ proptest! {
                 None => dropped += 1,
             }
         }
-        let is_within = attributes.as_bytes().len() <= MAX_ATTRIBUTES_LEN;
+        let is_within = attributes.as_bytes().len() <= MAX_ITEM_LEN;
         prop_assert!(is_within);
         if fits {
             prop_assert_eq!(decode(&attributes), expected);
@@ -140,7 +140,7 @@ proptest! {
         let mut appended = first.clone();
         appended.append(&second);
         let mut updated = first.clone();
-        updated.merge(&second, MAX_ATTRIBUTES_LEN);
+        updated.merge(&second, MAX_ITEM_LEN);
         for (joined, winner) in [(&appended, &own), (&updated, &others)] {
             let decoded = decode(joined);
             let mut keys: Vec<&str> = decoded.iter().map(|(key, _)| &**key).collect();
@@ -148,7 +148,7 @@ proptest! {
             let len = keys.len();
             keys.dedup();
             prop_assert_eq!(keys.len(), len);
-            prop_assert!(joined.as_bytes().len() <= MAX_ATTRIBUTES_LEN);
+            prop_assert!(joined.as_bytes().len() <= MAX_ITEM_LEN);
             for (key, value) in &decoded {
                 let won = winner.iter().find(|(known, _)| known == key);
                 let of_other = own.iter().chain(&others).find(|(known, _)| known == key);
@@ -197,7 +197,7 @@ fn values_of_an_owner_have_64_kib() {
     // Three long values, and the small one.
     assert_eq!(decode(&attributes).len(), 4);
     assert_eq!(attributes.dropped(), 7);
-    assert!(attributes.as_bytes().len() <= MAX_ATTRIBUTES_LEN);
+    assert!(attributes.as_bytes().len() <= MAX_ITEM_LEN);
     // A value that no longer fits is not shown with its old value.
     attributes.set(&Key::new("small"), AnyValue::Text(&long));
     assert_eq!(attributes.get("small"), None);

@@ -8,8 +8,8 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    BLOCK_LEN, ClassTables, Digits, HALF_WINDOW_LEN, MAX_CLOSE_DISTANCE, PREFIX_LEN, PrefixTables,
-    Seen, WINDOW_LEN,
+    BLOCK_LEN, ClassCounts, ClassTables, DigitMasks, HALF_WINDOW_LEN, MAX_CLOSE_DISTANCE,
+    PREFIX_LEN, PrefixTables, WINDOW_LEN,
 };
 
 /// The length of a vector.
@@ -49,14 +49,14 @@ with_avx2!(
 with_avx2!(
     digits,
     find_digits,
-    (text: &[u8], step: usize, found: &mut [Digits]) -> usize
+    (text: &[u8], step: usize, found: &mut [DigitMasks]) -> usize
 );
-with_avx2!(classes, find_classes, (tables: &ClassTables, text: &[u8]) -> Seen);
+with_avx2!(classes, find_classes, (tables: &ClassTables, text: &[u8]) -> ClassCounts);
 with_avx2!(close, find_close, (text: &[u8], byte: u8) -> bool);
 with_avx2!(
     short,
     find_short,
-    (classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen: &mut Seen) -> u64
+    (classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen: &mut ClassCounts) -> u64
 );
 
 #[target_feature(enable = "avx2,popcnt")]
@@ -103,7 +103,7 @@ fn prefixes_from<const WINDOW: usize>(
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-fn find_digits(text: &[u8], step: usize, found: &mut [Digits]) -> usize {
+fn find_digits(text: &[u8], step: usize, found: &mut [DigitMasks]) -> usize {
     let mut count = 0;
     for found in found {
         let block = text.get(count * step..).and_then(<[u8]>::first_chunk);
@@ -118,7 +118,7 @@ fn find_digits(text: &[u8], step: usize, found: &mut [Digits]) -> usize {
 
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
-fn digits_in(block: &[u8; BLOCK_LEN]) -> Digits {
+fn digits_in(block: &[u8; BLOCK_LEN]) -> DigitMasks {
     let find = |from: usize| {
         let bytes = load_from(block, from);
         let within = |first: u8, last: u8| {
@@ -130,7 +130,7 @@ fn digits_in(block: &[u8; BLOCK_LEN]) -> Digits {
         (within(b'0', b'9'), within(b'A', b'Z'), within(b'-', b'.'))
     };
     let (low, high) = (find(0), find(LEN));
-    Digits {
+    DigitMasks {
         digits: low.0 | high.0 << LEN,
         capitals: low.1 | high.1 << LEN,
         marks: low.2 | high.2 << LEN,
@@ -138,7 +138,7 @@ fn digits_in(block: &[u8; BLOCK_LEN]) -> Digits {
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-fn find_classes(tables: &ClassTables, text: &[u8]) -> Seen {
+fn find_classes(tables: &ClassTables, text: &[u8]) -> ClassCounts {
     let mut counter = ClassCounter::new(tables);
     let (blocks, rest) = text.as_chunks::<LEN>();
     for block in blocks {
@@ -151,7 +151,12 @@ fn find_classes(tables: &ClassTables, text: &[u8]) -> Seen {
 }
 
 #[target_feature(enable = "avx2,popcnt")]
-fn find_short(classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen: &mut Seen) -> u64 {
+fn find_short(
+    classes: &ClassTables,
+    prefixes: &PrefixTables,
+    text: &[u8],
+    seen: &mut ClassCounts,
+) -> u64 {
     let mut counter = ClassCounter::new(classes);
     let found = if text.len() <= LEN {
         let window = padded::<HALF_WINDOW_LEN>(text);
@@ -236,7 +241,7 @@ impl ClassCounter {
 
     #[inline]
     #[target_feature(enable = "avx2,popcnt")]
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> ClassCounts {
         let all = self.all;
         let halves = _mm256_extract_epi64::<0>(all)
             | _mm256_extract_epi64::<1>(all)
@@ -244,7 +249,7 @@ impl ClassCounter {
             | _mm256_extract_epi64::<3>(all);
         let halves = halves | halves >> 32;
         let halves = halves | halves >> 16;
-        Seen {
+        ClassCounts {
             classes: (halves | halves >> 8) as u8,
             last_class: self.last_class,
             second_last_class: self.second_last_class,

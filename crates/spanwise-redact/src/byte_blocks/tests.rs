@@ -51,7 +51,7 @@ fn prefixes_are_found_in_blocks_of_any_length() {
             }
         }
         if text.len() < WINDOW_LEN
-            && let Some(bits) = tables.find_in_last(&text)
+            && let Some(bits) = tables.find_in_short(&text)
         {
             for at in 0..text.len().saturating_sub(PREFIX_LEN - 1) {
                 assert!(bits >> at & 1 != 0 || !is_prefix(at), "{at} of {text:?}");
@@ -81,14 +81,14 @@ fn digits_of_blocks_are_those_of_bytes() {
     let mut random = Random(2);
     for length in (0..400).chain(0..400) {
         let text = random.text(ALPHABET, length);
-        let mut found = [Digits::default(); 4];
+        let mut found = [DigitMasks::default(); 4];
         let step = 50;
-        let count = Digits::find_in(&text, step, &mut found);
+        let count = DigitMasks::find_in(&text, step, &mut found);
         assert_eq!(count, length.div_ceil(step).min(4));
         for (at, found) in found[..count].iter().enumerate() {
             let mut room = [0; BLOCK_LEN];
             let block = block_at(&text, at * step, &mut room);
-            assert_eq!(*found, Digits::find_by_byte(block), "{text:?}");
+            assert_eq!(*found, DigitMasks::find_by_byte(block), "{text:?}");
         }
     }
 }
@@ -101,7 +101,7 @@ fn classes_of_a_text_are_those_of_its_bytes() {
     for length in (0..200).chain(0..200) {
         for alphabet in [ALPHABET, b"abc1", b"ab.", b"a\xFF"] {
             let text = random.text(alphabet, length);
-            let mut expected = Seen::default();
+            let mut expected = ClassCounts::default();
             for byte in &text {
                 let class = b"@:=-%<.0"
                     .iter()

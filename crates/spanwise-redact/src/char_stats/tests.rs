@@ -37,9 +37,9 @@ fn blocks_of_any_length_are_those_of_bytes() {
             assert_eq!(stats.seen, classes_by_byte(part).classes);
             assert_eq!(stats.digits, classes_by_byte(part).last_class);
             assert_eq!(stats.dots, classes_by_byte(part).second_last_class);
-            let by_byte = literals.block_by_byte(part, 0);
+            let by_byte = literals.starts_by_byte(part, 0);
             for at in 0..part.len() {
-                let begins = literals.candidates_at(&part[at..]).next().is_some();
+                let begins = literals.literals_at_start(&part[at..]).next().is_some();
                 let is_needed = begins && by_byte >> at & 1 != 0;
                 assert!(!is_needed || found >> at & 1 != 0, "{at} of {part:?}");
             }

@@ -224,10 +224,10 @@ impl Policy {
     /// `password name` describes the key `password`.
     fn rule_of_reading(&self, text: &str, key: &str) -> Option<HidingRule> {
         if let Some((first, last)) = key.split_once(' ') {
-            let is_noun = pair_lexer::NOUNS
+            let is_second_word = pair_lexer::SECOND_WORDS
                 .iter()
-                .any(|noun| last.eq_ignore_ascii_case(noun));
-            if !is_noun && self.rule(text, first).is_some() {
+                .any(|word| last.eq_ignore_ascii_case(word));
+            if !is_second_word && self.rule(text, first).is_some() {
                 return None;
             }
         }

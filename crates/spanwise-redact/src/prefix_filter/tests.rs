@@ -69,7 +69,7 @@ fn filter_finds_what_a_naive_search_finds() {
             assert!(at >= next, "{at} before {next}");
             found.extend(
                 filter
-                    .candidates_at(&text[at..])
+                    .literals_at_start(&text[at..])
                     .filter(|index| tokens[*index].is_at(text, at))
                     .map(|index| (index, at)),
             );
@@ -92,12 +92,15 @@ fn blocks_of_vectors_miss_nothing_that_bytes_show() {
     let text = "the order of a customer with a token, key-ghp_ and ssword ".repeat(9);
     let text = text.as_bytes();
     for base in 0..text.len() {
-        let by_byte = filter.block_by_byte(text, base);
+        let by_byte = filter.starts_by_byte(text, base);
         let mut ahead = [0];
         let tables = filter.tables.as_ref().unwrap();
         if tables.find_in(&text[base..], &mut ahead) == 1 {
             for at in 0..BLOCK_LEN {
-                let exact = filter.candidates_at(&text[base + at..]).next().is_some();
+                let exact = filter
+                    .literals_at_start(&text[base + at..])
+                    .next()
+                    .is_some();
                 let both = by_byte >> at & 1 != 0 && exact;
                 assert!(!both || ahead[0] >> at & 1 != 0, "{at} from {base}");
             }

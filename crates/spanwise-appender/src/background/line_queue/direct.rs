@@ -1,9 +1,9 @@
 //! Writes lines on the logging threads, without a writer thread.
 //!
-//! A line is added to the buffer as usual. One caller at a time has the *turn*: it passes the
-//! oldest lines to the sink, for at most as long as its own line may wait. Lines that were not
-//! written in this time stay in the buffer. The next caller writes them, or they are written when
-//! the process ends.
+//! A line is added to the buffer as usual. One thread at a time has the *turn*: only this thread
+//! calls the sink. A caller with the turn passes the oldest lines to the sink, for at most as long
+//! as its own line may wait. Lines that were not written in this time stay in the buffer. The next
+//! caller writes them, or they are written when the process ends.
 
 use std::{
     thread,
@@ -22,7 +22,7 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// The result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum TurnResult {
     /// The output accepted records, and may accept more.
     Progress,
     /// The reader did not read in time.
@@ -95,11 +95,11 @@ impl LineQueue {
             }
             let turn;
             (state, turn) = self.write_chunk(state, until);
-            if turn == Turn::TimedOut && state.counts.settled == settled {
+            if turn == TurnResult::TimedOut && state.counts.settled == settled {
                 state.health.last_failed_wait = Some(settled);
                 break;
             }
-            if turn == Turn::Over || Instant::now() >= until {
+            if turn == TurnResult::Over || Instant::now() >= until {
                 break;
             }
         }
@@ -111,9 +111,9 @@ impl LineQueue {
         &'a self,
         mut state: MutexGuard<'a, State>,
         until: Instant,
-    ) -> (MutexGuard<'a, State>, Turn) {
+    ) -> (MutexGuard<'a, State>, TurnResult) {
         let Some(mut chunk) = state.take_turn() else {
-            return (state, Turn::Over);
+            return (state, TurnResult::Over);
         };
         let epoch = state.lifecycle.epoch;
         drop(state);
@@ -121,9 +121,9 @@ impl LineQueue {
         let attempt = self.attempt(&mut chunk, &StopFlag::with_deadline(until));
         self.report_failure(&attempt);
         let turn = match (&attempt.error, attempt.timed_out) {
-            (Some(_), _) => Turn::Over,
-            (None, true) => Turn::TimedOut,
-            (None, false) => Turn::Progress,
+            (Some(_), _) => TurnResult::Over,
+            (None, true) => TurnResult::TimedOut,
+            (None, false) => TurnResult::Progress,
         };
         drop(in_role);
         let mut state = self.state.lock();

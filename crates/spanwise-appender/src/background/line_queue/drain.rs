@@ -18,6 +18,7 @@ pub(crate) enum Job {
     Log(LossEvent),
     /// Finish the sink.
     Finish,
+    /// End the writer thread.
     End,
 }
 

@@ -28,15 +28,15 @@ impl LineQueue {
             return Err(io::Error::other("the writer cannot wait for itself"));
         }
         let mut state = self.state.lock();
-        let (target, failed_before) = (state.counts.accepted, state.counts.failed);
+        let (target, lost_before) = (state.counts.accepted, state.counts.lost);
         let attempts_before = state.health.failed_attempts;
         match state.lifecycle.phase {
             Phase::Direct => self.begin_closing(&mut state),
             Phase::Running | Phase::Closing => self.wake_worker(&mut state),
         }
         while state.counts.settled < target && Instant::now() < deadline {
-            // An output that already failed before the flush has one more attempt. After a failed
-            // attempt, the flush does not wait.
+            // If the output already failed before the flush, it gets one more attempt. Once an
+            // attempt has failed during the flush, the flush does not wait.
             if state.health.failing.is_some() && state.health.failed_attempts > attempts_before {
                 return Err(self.refusal(&state));
             }
@@ -51,7 +51,7 @@ impl LineQueue {
             let why = format!("{}: {left} lines are still held", self.options.name);
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
-        if state.counts.failed > failed_before {
+        if state.counts.lost > lost_before {
             return Err(self.refusal(&state));
         }
         Ok(())

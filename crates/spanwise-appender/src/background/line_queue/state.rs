@@ -34,7 +34,7 @@ pub(super) struct Counts {
     /// Accepted records that were delivered or lost.
     pub(super) settled: u64,
     /// Accepted records that were lost.
-    pub(super) failed: u64,
+    pub(super) lost: u64,
     /// The bytes of records that are not settled. They are in the buffer, or in a chunk that is
     /// being written.
     pub(super) held: usize,
@@ -198,7 +198,8 @@ pub(super) enum Phase {
     Running,
     /// The writer thread ends after all records are settled.
     Closing,
-    /// The logging threads write. There is no writer thread, unless it is stuck in the sink.
+    /// The logging threads write. There is no writer thread, except one that did not return from
+    /// the sink before its records were abandoned.
     #[default]
     Direct,
 }
@@ -268,7 +269,7 @@ impl State {
         counters.add_write_failed(refused);
         self.counts.held -= attempt.settled_len;
         self.counts.settled += delivered + refused;
-        self.counts.failed += refused;
+        self.counts.lost += refused;
         self.health.admission.drained(self.counts.held);
         if let Some(recovery) = self.health.update(attempt) {
             self.loss_events.recovered(recovery);
@@ -280,11 +281,11 @@ impl State {
     pub(super) fn abandon(&mut self) -> u64 {
         let lost = self.counts.unsettled();
         self.counts.settled = self.counts.accepted;
-        self.counts.failed += lost;
+        self.counts.lost += lost;
         self.counts.held = 0;
         self.buffer.clear();
         self.health.admission.drained(0);
-        // The error of a failing output is the reason. That of an earlier failure is not.
+        // If the output is failing, its error is the reason. The error of an old failure is not.
         if lost > 0 && self.health.failing.is_none() {
             self.health.last_error = Some(io::ErrorKind::TimedOut);
         }
@@ -322,6 +323,6 @@ mod tests {
         state.push(b"line\n");
         assert_eq!(state.abandon(), 1);
         assert_eq!(state.health.last_error, Some(io::ErrorKind::TimedOut));
-        assert_eq!((state.counts.failed, state.counts.unsettled()), (1, 0));
+        assert_eq!((state.counts.lost, state.counts.unsettled()), (1, 0));
     }
 }
