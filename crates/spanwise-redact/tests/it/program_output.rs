@@ -156,6 +156,7 @@ fn columns_in_statements_and_errors_of_databases() {
         "invalid value for `password`: must have at least 12 characters",
         "`token`: InvalidSignature, `session`: expired",
         "f (12)=(x) f()=(x) )=(x)",
+        "len(token)=(12), count(session)=(3)",
     ]);
 }
 
