@@ -84,7 +84,10 @@ fn passwords_in_forms_with_several_parts() {
         "{\"body\":\"Content-Disposition: form-data; name=\\\"password\\\"\\r\\n\\r\\n«tulip 9»\\r\\n--B--\",\"n\":1}",
         "{\"body\":\"Content-Disposition: form-data; name=\\\"password\\\"\\r\\n\\r\\n«tulip 9»\",\"n\":1}",
         "form-data; name=\"password\"\n\n«tulip»\n--B\nform-data; name=\"n\"\n\n3\n--B--",
+        "form-data; name=\"user[password]\"; filename=\"a\"\r\n\r\n«tulip»\r\n--B--",
+        "{\"body\":\"form-data; name=\\\"pins[0]\\\"\\r\\n\\r\\n«4821»\\r\\n--B--\"}",
         "form-data; name=\"note\"\n\ntulip\n--B--",
+        "form-data; name=\"password\" is required\n\nrequest failed\n",
         "name=\"password\"\n\ntulip\n--B--",
     ]);
 }
