@@ -99,6 +99,8 @@ fn compared_passwords_are_both_hidden() {
         "invalid password: «expected \"tulip9931\", got \"rose8820\"»",
         "password: «got tulip9931 instead of rose8820»",
         "password: «got tulip9931,» order=rose8820",
+        "password: «changed from tulip9931 to rose8820»",
+        "wrong password: «tried session4711»",
     ]);
 }
 
