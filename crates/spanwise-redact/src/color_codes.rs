@@ -85,10 +85,7 @@ pub(crate) fn ends_value(text: &[u8], at: usize) -> bool {
 
 /// Returns the text before its first code.
 pub(crate) fn until(text: &[u8]) -> &[u8] {
-    let starts = (0..text.len()).filter(|at| matches!(text[*at], ESC | b'\\'));
-    let code_start = starts
-        .into_iter()
-        .find(|at| end_of_code(text, *at).is_some());
+    let code_start = (0..text.len()).find(|at| end_of_code(text, *at).is_some());
     scan_cost::add(text.len());
     &text[..code_start.unwrap_or(text.len())]
 }

@@ -130,7 +130,9 @@ fn end_of_credential(
             end = Some(at + word.len());
         }
         let is_instead_of = is_compared && word == b"of";
-        is_compared = is_instead_of || contains_word(COMPARISONS, trim(word));
+        // `changed from tulip9931 to rose8820`
+        let is_change = end.is_some() && word == b"to";
+        is_compared = is_instead_of || is_change || contains_word(COMPARISONS, trim(word));
     }
     end
 }
@@ -138,8 +140,8 @@ fn end_of_credential(
 /// Words directly before a credential, also one that looks like a name: `got rose-42`.
 #[rustfmt::skip]
 const COMPARISONS: &[&str] = &[
-    "actual", "be", "expected", "found", "given", "got", "instead", "is", "not", "received", "vs",
-    "want", "wanted", "was", "with",
+    "actual", "be", "entered", "expected", "found", "given", "got", "instead", "is", "not",
+    "received", "tried", "typed", "used", "using", "vs", "want", "wanted", "was", "with",
 ];
 
 /// Returns whether a word of a sentence about a password is a credential, and not a time, a name or

@@ -272,6 +272,10 @@ fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
         + text[list_start..list_end]
             .iter()
             .position(|byte| *byte == b'(')?;
+    // `len(token)=(…)` is a call.
+    if list_start > 0 && ByteClass::KEY.has(text[list_start - 1]) {
+        return None;
+    }
     let first_start = run_end(text, list_start, |byte| b"(\"".contains(&byte));
     let first_end = ByteClass::KEY.run_end(&text[..list_end], first_start);
     let mut found = plain_key(text, list_end)?;

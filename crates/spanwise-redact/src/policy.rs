@@ -452,8 +452,15 @@ impl Redact for Policy {
         let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
         let keys = rules.rule_states.iter();
         let keys = keys.map(|rule| (format!("key {}", rule.name), count(rule)));
-        let all = detectors.chain(keys);
-        all.filter(|(_, count)| *count > 0).collect()
+        let mut counts: Vec<(String, u64)> = Vec::new();
+        for (name, count) in detectors.chain(keys).filter(|(_, count)| *count > 0) {
+            // A user rule may have the name of a built-in rule.
+            match counts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += count,
+                None => counts.push((name, count)),
+            }
+        }
+        counts
     }
 
     fn replace(&self, key: &str, value: &str) -> String {

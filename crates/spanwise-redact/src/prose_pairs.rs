@@ -37,8 +37,9 @@ enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The possible keys: a name together with the word before it, and the name alone.
-    keys: [Option<&'t str>; 2],
+    /// The possible keys: a name together with the word before it, and the name alone. Two names
+    /// are possible if it is unclear where an owner begins.
+    keys: [Option<&'t str>; 4],
     /// The range of the word without the marks around it.
     start: usize,
     end: usize,
@@ -71,11 +72,15 @@ pub(crate) fn next<'t>(
         if words[0].1 == 0 || !bytes[start..end].iter().any(u8::is_ascii_digit) {
             continue;
         }
-        let Some((link, key)) = link(bytes, words) else {
+        let Some((link, names)) = link(bytes, words, &bytes[start..end]) else {
             continue;
         };
-        let keys = keys(text, words[key], words.get(key + 1).copied());
-        if keys[1].is_none() {
+        let [(first, second), (third, fourth)] = names.map(|name| {
+            let keys = |index| keys(text, words[index], words.get(index + 1).copied());
+            name.map_or((None, None), keys)
+        });
+        let keys = [first, second, third, fourth];
+        if second.is_none() && fourth.is_none() {
             continue;
         }
         let start = run_end(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
@@ -93,8 +98,9 @@ pub(crate) fn next<'t>(
     }
 }
 
-/// Returns how a word is linked to the key before it, and the index of the key among `words`.
-fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
+/// Returns how `value` is linked to the key before it, and the indices of the possible names of the
+/// key among `words`, the most likely first.
+fn link(text: &[u8], words: PrecedingWords, value: &[u8]) -> Option<(Link, [Option<usize>; 2])> {
     let word = |index: usize| &text[words[index].0..words[index].1];
     // Returns the index of the word before an owner whose last word has this index. In
     // `password for ada is`, the key is two words before `ada`.
@@ -103,33 +109,52 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
         let found = prepositions.find(|index| matches!(word(*index), b"for" | b"of"));
         found.map(|index| index + 1)
     };
-    let key_index = |index: usize| before_owner(index).unwrap_or(index);
+    // In `value of the password is`, the words after `of` are not an owner.
+    let names = |index: usize| match before_owner(index) {
+        Some(key) => [Some(key), (key == index + 3).then_some(index)],
+        None => [Some(index), None],
+    };
     let is_participle = |word: &[u8]| contains_word(PARTICIPLES, word);
     let nearest = word(0);
     if contains_word(VERBS, nearest) {
-        return Some((Link::Verb, key_index(1)));
+        return Some((Link::Verb, names(1)));
     }
     if nearest.eq_ignore_ascii_case(b"to") {
         let is_change = contains_word(&["set", "changed", "reset", "updated"], word(1));
         let is_passive = contains_word(VERBS, word(2));
-        let key = key_index(2 + usize::from(is_passive));
-        return is_change.then_some((Link::Verb, key));
+        let names = names(2 + usize::from(is_passive));
+        return is_change.then_some((Link::Verb, names));
     }
     let Some(last) = nearest.strip_suffix(b":") else {
-        return Some((Link::Blanks, 0));
+        return Some((Link::Blanks, [Some(0), None]));
     };
     if contains_word(VERBS, last) {
-        return Some((Link::Verb, key_index(1)));
+        return Some((Link::Verb, names(1)));
     }
     if is_participle(last) {
-        return Some((Link::Participle, 1));
+        return Some((Link::Participle, [Some(1), None]));
     }
     // `password is generated for ada: …`
     let mut key = before_owner(0)?;
     key += usize::from(is_participle(word(key)));
     key += usize::from(contains_word(VERBS, word(key)));
-    Some((Link::Participle, key))
+    // `token refreshed for tenant: t-9981`, `password for ada: ORA-28001: expired`
+    let is_about_owner = contains_word(OWNERS, last) || value.ends_with(b":");
+    let link = match is_about_owner {
+        true => Link::Blanks,
+        false => Link::Participle,
+    };
+    Some((link, [Some(key), None]))
 }
+
+/// Nouns directly before the id of an owner: `password for user: u-10042`.
+#[rustfmt::skip]
+const OWNERS: &[&str] = &[
+    "account", "app", "application", "client", "cluster", "customer", "device", "domain", "group",
+    "host", "id", "instance", "job", "member", "namespace", "node", "order", "organization",
+    "project", "region", "request", "resource", "role", "scope", "site", "team", "tenant", "type",
+    "user", "username", "workspace",
+];
 
 /// The forms of `be` in the grammar.
 const VERBS: &[&str] = &["is", "was", "are"];
@@ -142,7 +167,11 @@ const PARTICIPLES: &[&str] = &[
 ];
 
 /// Returns the name at the end of a word: together with the word before it, and alone.
-fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
+fn keys(
+    text: &str,
+    word: (usize, usize),
+    before: Option<(usize, usize)>,
+) -> (Option<&str>, Option<&str>) {
     let bytes = text.as_bytes();
     let name_start = |(start, end): (usize, usize)| {
         let name_at = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN.min(end - start));
@@ -151,13 +180,13 @@ fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Op
         (is_whole && !is_option && end > name_at + 1).then(|| after_escape(bytes, name_at).min(end))
     };
     let Some(second_start) = name_start(word) else {
-        return [None; 2];
+        return (None, None);
     };
     let two_words = before
         .filter(|(_, end)| end + 1 == word.0 && second_start == word.0)
         .and_then(name_start)
         .and_then(|first_start| text.get(first_start..word.1));
-    [two_words, text.get(second_start..word.1)]
+    (two_words, text.get(second_start..word.1))
 }
 
 impl<'t> ProsePair<'t> {

@@ -13,6 +13,7 @@ use crate::{
     byte_search::{after_escape, find, matches_at},
     char_stats::{AT, COLON, CharStats, DASH},
     matches::{Match, Matches, Rule},
+    normalized_key::MAX_KEY_LEN,
     number_search::each_number,
     prefix_filter::{Literal, PrefixFilter},
     scan_cost,
@@ -247,7 +248,17 @@ fn is_prose_key(text: &[u8], at: usize) -> bool {
 /// [ends](ends_with_option) with one.
 #[inline]
 fn begins_or_ends_with_option(text: &[u8]) -> bool {
-    text.starts_with(b"--") || ends_with_option(text)
+    text.starts_with(b"--") && begins_with_option(text) || ends_with_option(text)
+}
+
+/// Returns whether a text that begins with two dashes begins with an option and its value, and not
+/// with a comment of SQL or the boundary of a form.
+#[cold]
+fn begins_with_option(text: &[u8]) -> bool {
+    let near = &text[..text.len().min(MAX_KEY_LEN)];
+    let name_end = ByteClass::KEY.run_end(near, "--".len());
+    scan_cost::add(name_end);
+    matches!(near.get(name_end), Some(b' ' | b'\t')) && near[2].is_ascii_alphabetic()
 }
 
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.

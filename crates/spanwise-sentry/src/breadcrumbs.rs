@@ -232,7 +232,7 @@ impl StoredBreadcrumb {
             timestamp: self.at,
             ty: "log".to_owned(),
             category: Some(target.unwrap_or(self.callsite.target()).to_owned()),
-            level: level_of(*self.callsite.level()),
+            level: level_of(self.callsite),
             message: (!message.is_empty()).then(|| message.to_owned()),
             data: fields
                 .map(|(name, value)| ((*name).to_owned(), json(value)))

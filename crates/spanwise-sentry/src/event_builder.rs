@@ -8,7 +8,7 @@ use sentry_core::{
         Breadcrumb, Context, Event, Exception, Map, Mechanism, TraceContext, User, Value, Values,
     },
 };
-use spanwise_core::internal::log_record::LogRecord;
+use spanwise_core::internal::{is_critical, log_record::LogRecord};
 use tracing_core::{Level as TracingLevel, Metadata};
 
 use crate::{
@@ -23,8 +23,10 @@ use crate::{
 /// The fingerprint that requests Sentry's own grouping.
 const DEFAULT_FINGERPRINT: &[Cow<'static, str>] = &[Cow::Borrowed("{{ default }}")];
 
-pub(crate) fn level_of(level: TracingLevel) -> Level {
-    match level {
+/// Returns the level of the events of a callsite.
+pub(crate) fn level_of(callsite: &Metadata<'_>) -> Level {
+    match *callsite.level() {
+        TracingLevel::ERROR if is_critical(callsite) => Level::Fatal,
         TracingLevel::ERROR => Level::Error,
         TracingLevel::WARN => Level::Warning,
         TracingLevel::INFO => Level::Info,
@@ -75,7 +77,7 @@ pub(crate) fn build_event(
     let mut message = fields.take_message();
     let exceptions: Vec<Exception>;
     let fingerprint: Option<Fingerprint>;
-    let mut level = level_of(*origin.callsite.level());
+    let mut level = level_of(origin.callsite);
     if is_panic {
         level = Level::Fatal;
         let panic = panic_exception(&mut fields, message.take());

@@ -18,6 +18,9 @@ const MAX_BODY_LEN: u64 = 16 * 1024;
 /// At most this many characters of the body of a response are reported.
 const MAX_REPORTED_CHARS: usize = 200;
 
+/// Shorter keys of a DSN, in bytes, are not replaced, because they may occur in a text by chance.
+const MIN_KEY_LEN: usize = 5;
+
 const RATE_LIMITED: &str = "Sentry accepts no more events for now, because of a rate limit";
 
 /// Sends envelopes to the project of a DSN.
@@ -127,7 +130,19 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
 fn keys(dsn: &types::Dsn) -> Vec<String> {
     let keys = [Some(dsn.public_key()), dsn.secret_key()];
     let keys = keys.into_iter().flatten();
-    keys.filter(|key| !key.is_empty())
+    keys.filter(|key| key.len() >= MIN_KEY_LEN)
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_keys_are_not_replaced_in_reports() {
+        let keys_of = |key: &str| keys(&format!("https://{key}@localhost/1").parse().unwrap());
+        assert!(keys_of("a").is_empty());
+        assert_eq!(keys_of("tulip"), ["tulip"]);
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
-use spanwise_core::internal::sync::Mutex;
+use spanwise_core::internal::{is_critical, sync::Mutex};
 use tracing_core::Level;
 
 use crate::{
@@ -110,6 +110,7 @@ pub(crate) fn build_log(
     }
     Log {
         level: match *origin.callsite.level() {
+            Level::ERROR if is_critical(origin.callsite) => LogLevel::Fatal,
             Level::ERROR => LogLevel::Error,
             Level::WARN => LogLevel::Warn,
             Level::INFO => LogLevel::Info,

@@ -409,7 +409,7 @@ macro_rules! unit_span {
 /// Accepts the arguments of [`tracing::error!`], except `name:`. `tracing` has five levels, so the
 /// event is at ERROR for levels, filters and other layers. Its lines have `"critical":true` in
 /// `json`. Formats with a severity above that of errors show it: `CRITICAL` in `gcp`, `fatal` in
-/// `ecs`. So do exported records of OpenTelemetry: `FATAL`.
+/// `ecs`. So do exported records of OpenTelemetry (`FATAL`), and Sentry (`fatal`).
 ///
 /// ```
 /// spanwise::critical!(order_id = 42, "no database accepts writes");

@@ -24,11 +24,11 @@ pub(crate) fn is_absent(value: &[u8]) -> bool {
 }
 
 fn is_mask(value: &[u8]) -> bool {
+    const BULLET: &[u8] = "\u{2022}".as_bytes();
     let star_count = value.iter().take_while(|byte| **byte == b'*').count();
     scan_cost::add(star_count + 1);
-    let is_bullets =
-        std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
-    star_count == value.len() || value.len() <= 96 && is_bullets
+    let is_bullets = || value.chunks(BULLET.len()).all(|bytes| bytes == BULLET);
+    star_count == value.len() || value.len() <= 96 && is_bullets()
 }
 
 /// Returns whether a value is absent, a placeholder or already masked: `?`, `$1`, `:password`,

@@ -275,8 +275,9 @@ impl Policy {
                 continue;
             }
             let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
-            if let Some((name, name_end)) = assigned_name.filter(|(_, end)| *end > hidden_end)
+            if let Some(name) = assigned_name.filter(|(_, end)| *end > hidden_end)
                 && form_data::has_attribute_at(bytes, pair.name_start)
+                && let (name, name_end) = form_data::innermost_name(text, name)
                 && let Some(found) = self.rule(text, name)
                 && let Some((start, end)) = form_data::value(bytes, name_end)
                 && let Some(found) = found.match_in(text, start, end)

@@ -52,7 +52,13 @@ fn secrets_after_their_owner() {
         "verification code for ada: «483920»",
         "api key of tenant acme was set to «Xk9-42-Lp»",
         "Unseal Key 1: «tulip9931abcdefghijkl=»",
+        "password for database: «Tulip-99»",
+        "the value of the password is «Xk9-42-Lp»",
+        "the default value of the api key was set to «Xk9-42-Lp»",
         "could not read token for ada: InvalidSignature",
+        "password for scott: ORA-28001: the password has expired",
+        "access token refreshed for tenant: t-9981",
+        "password changed for user: u-10042",
         "password for user ada: expired at 2026-12-01T10:00:00Z",
         "session for tenant: acme-prod-17",
         "cache key 1: user42",
@@ -84,7 +90,10 @@ fn passwords_in_forms_with_several_parts() {
         "{\"body\":\"Content-Disposition: form-data; name=\\\"password\\\"\\r\\n\\r\\n«tulip 9»\\r\\n--B--\",\"n\":1}",
         "{\"body\":\"Content-Disposition: form-data; name=\\\"password\\\"\\r\\n\\r\\n«tulip 9»\",\"n\":1}",
         "form-data; name=\"password\"\n\n«tulip»\n--B\nform-data; name=\"n\"\n\n3\n--B--",
+        "form-data; name=\"user[password]\"; filename=\"a\"\r\n\r\n«tulip»\r\n--B--",
+        "{\"body\":\"form-data; name=\\\"pins[0]\\\"\\r\\n\\r\\n«4821»\\r\\n--B--\"}",
         "form-data; name=\"note\"\n\ntulip\n--B--",
+        "form-data; name=\"password\" is required\n\nrequest failed\n",
         "name=\"password\"\n\ntulip\n--B--",
     ]);
 }
@@ -96,6 +105,8 @@ fn compared_passwords_are_both_hidden() {
         "invalid password: «expected \"tulip9931\", got \"rose8820\"»",
         "password: «got tulip9931 instead of rose8820»",
         "password: «got tulip9931,» order=rose8820",
+        "password: «changed from tulip9931 to rose8820»",
+        "wrong password: «tried session4711»",
     ]);
 }
 
@@ -156,6 +167,7 @@ fn columns_in_statements_and_errors_of_databases() {
         "invalid value for `password`: must have at least 12 characters",
         "`token`: InvalidSignature, `session`: expired",
         "f (12)=(x) f()=(x) )=(x)",
+        "len(token)=(12), count(session)=(3)",
     ]);
 }
 

@@ -1,7 +1,7 @@
 //! Secrets and harmless values in texts, and the text around them.
 
 use spanwise_core::Redact;
-use spanwise_redact::{Detector, Policy};
+use spanwise_redact::{Action, Detector, Policy};
 
 /// `«…»` marks in `text` what must be hidden.
 #[track_caller]
@@ -461,4 +461,17 @@ fn path_rules_show_absent_values() {
     ] {
         assert_eq!(policy.text(text), expected);
     }
+}
+
+#[test]
+fn counts_have_one_row_per_name() {
+    let policy = Policy::secrets()
+        .hide_with("session", Action::KeepLast(2))
+        .unwrap();
+    // The first key has the user rule, and the second one the built-in rule.
+    assert_eq!(
+        policy.text("session=tulip9931 user_session=tulip9931"),
+        "session=***31 user_session=***31"
+    );
+    assert_eq!(policy.counts(), [("key session".to_owned(), 2)]);
 }

@@ -2,9 +2,10 @@
 
 use std::error::Error;
 
+use serde_json::json;
 use spanwise_core::TargetLevels;
 use spanwise_sentry::SentryBuilder;
-use tracing::{debug, error, info, info_span, warn};
+use tracing::{Level, debug, error, event, info, info_span, level_filters::LevelFilter, warn};
 
 use crate::support::{Receiver, breadcrumbs, builder, one, payment_failed, sent};
 
@@ -72,6 +73,28 @@ fn levels_select_events_and_breadcrumbs() {
         (Some("warning"), Some("an event"))
     );
     assert_eq!(breadcrumbs(&event), ["only a breadcrumb", "a breadcrumb"]);
+}
+
+/// `spanwise::critical!` makes such an event.
+#[test]
+fn critical_events_are_fatal() {
+    let logged = |builder: SentryBuilder| builder.logs(LevelFilter::INFO);
+    let (receiver, _) = sent(logged, || {
+        let _request = info_span!("request").entered();
+        event!(name: "critical", Level::ERROR, "no database");
+        event!(name: "critical", Level::WARN, "a warning of this name");
+        error!("failed");
+    });
+    let events = receiver.events();
+    let levels: Vec<_> = events.iter().map(|event| &event["level"]).collect();
+    // Sentry's default is `error`, which is omitted.
+    assert_eq!(levels, [&json!("fatal"), &json!(null)]);
+    let breadcrumbs = &events[1]["breadcrumbs"]["values"];
+    assert_eq!(breadcrumbs[0]["level"], "fatal");
+    assert_eq!(breadcrumbs[1]["level"], "warning");
+    let logs = &receiver.items("log")[0]["items"];
+    let levels = [0, 1, 2].map(|log| &logs[log]["level"]);
+    assert_eq!(levels, ["fatal", "warn", "error"]);
 }
 
 #[test]
