@@ -246,6 +246,35 @@ fn raw_json_has_no_half_of_a_surrogate_pair() {
 }
 
 #[test]
+fn number_beyond_a_float_is_text() {
+    let digits = "9".repeat(309);
+    let json = format!("[1e999, 1e308,-1E999,{digits}.5,{digits},-{digits},0.{digits}]");
+    let raw = serde_json::value::RawValue::from_string(json).unwrap();
+    let shown = |format| {
+        let log = || info!(body = %as_json(&raw), "got");
+        lines(|layer| layer.format(format).add("added", &raw), log)
+    };
+    let expected =
+        format!(r#"["1e999",1e308,"-1E999","{digits}.5","{digits}","-{digits}",0.{digits}]"#);
+    let json = shown(Format::Json);
+    // serde_json refuses a number beyond a float.
+    let _ = json.only();
+    assert_eq!(json.text().matches(&expected).count(), 2, "{}", json.text());
+    let otlp = shown(Format::Otlp);
+    let _ = otlp.only();
+    let values = r#"{"stringValue":"1e999"},{"doubleValue":1e308},{"stringValue":"-1E999"}"#;
+    assert!(otlp.text().contains(values), "{}", otlp.text());
+    let shown = lines(
+        |layer| layer.format(Format::Json),
+        || {
+            let raw = serde_json::value::RawValue::from_string("1e400".to_owned()).unwrap();
+            info!(body = %as_json(&raw), "got");
+        },
+    );
+    assert_eq!(shown.only()["body"], "1e400");
+}
+
+#[test]
 fn deep_json_is_text() {
     let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let raw = |depth| serde_json::value::RawValue::from_string(deep(depth)).unwrap();
