@@ -22,10 +22,12 @@ fn number_of_64_bits_suits_a_reader_of_63() {
             info!(
                 a = u64::MAX,
                 file.size = i64::MAX as u64 + 1,
-                b = i64::MAX as u64
+                b = i64::MAX as u64,
+                raw = %as_json(&u64::MAX),
+                negative = i64::MIN,
             )
         };
-        lines(|layer| layer.format(format), log).only()
+        lines(|layer| layer.format(format).add("added", u64::MAX), log).only()
     };
     let json = shown(Format::Json);
     assert_eq!(json["a"], u64::MAX);
@@ -34,7 +36,11 @@ fn number_of_64_bits_suits_a_reader_of_63() {
     assert_eq!(gelf["_a.text"], u64::MAX.to_string());
     assert_eq!(gelf["_file.size.text"], "9223372036854775808");
     assert_eq!(gelf["_b"], i64::MAX);
-    assert_eq!(gelf.get("_a"), None);
+    assert_eq!(gelf["_raw.text"], u64::MAX.to_string());
+    assert_eq!(gelf["_negative"], i64::MIN);
+    // A static field always has the same type.
+    assert_eq!(gelf["_added"], u64::MAX.to_string());
+    assert_eq!((gelf.get("_a"), gelf.get("_raw")), (None, None));
     // Elasticsearch refuses a document with such a number in a leaf.
     let ecs = shown(Format::Ecs);
     assert_eq!(ecs["numeric_labels.a"], u64::MAX);
