@@ -23,10 +23,11 @@ use crate::{
 /// ```
 ///
 /// A value that fails to serialize becomes a string with the error. If an object repeats a key, its
-/// last member with this key is kept. Half of a surrogate pair becomes U+FFFD. Within other text
-/// (`"items: {json}"`), the JSON is text. So is JSON with more than 64 levels of nesting, because
-/// readers refuse deep lines. JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut:
-/// the JSON is longer than 1 MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
+/// last member with this key is kept. Half of a surrogate pair becomes U+FFFD, and a number that no
+/// `f64` can have, such as `1e999`, becomes a string. Within other text (`"items: {json}"`), the
+/// JSON is text. So is JSON with more than 64 levels of nesting, because readers refuse deep lines.
+/// JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1
+/// MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
 /// [`max_field`](crate::JsonLayer::max_field), and shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
@@ -73,11 +74,11 @@ pub(crate) enum JsonText {
 /// [`as_json()`] writes at most this many bytes: 1 MiB.
 const MAX_JSON_LEN: usize = 1024 * 1024;
 
-/// Serializes `value` to compact JSON in which no object repeats a key, and no text has half of a
-/// surrogate pair.
+/// Serializes `value` to compact JSON in which no object repeats a key, no text has half of a
+/// surrogate pair, and each number is that of a float.
 ///
-/// serde_json alone does not ensure this: a `RawValue` may contain white space and such a half, and
-/// a `RawValue`, `#[serde(flatten)]` or a hand-written map may repeat a key.
+/// serde_json alone does not ensure this: a `RawValue` may contain white space, such a half and any
+/// number, and a `RawValue`, `#[serde(flatten)]` or a hand-written map may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
     let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
@@ -95,7 +96,7 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serd
         return Ok(JsonText::Truncated(text));
     }
     outcome?;
-    let text = without_lone_surrogates(strip_whitespace(text));
+    let text = without_lone_surrogates(compact(text));
     let text = without_repeated_keys(&text).unwrap_or(text);
     Ok(match nesting_depth(text.as_bytes()) > MAX_DEPTH {
         true => JsonText::Deep(text),
@@ -126,31 +127,58 @@ impl io::Write for LimitedBuffer {
     }
 }
 
-/// Removes the white space between values.
-fn strip_whitespace(text: String) -> String {
+/// Removes the white space between values, and quotes each number that no float can have. Readers
+/// such as serde_json refuse a whole line with such a number.
+fn compact(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
     let (mut at, mut run_start) = (0, 0);
     while at < bytes.len() {
+        let start = at;
         match bytes[at] {
-            b'"' => {
-                at = string_end(bytes, at);
-                continue;
-            }
+            b'"' => at = string_end(bytes, at),
             b' ' | b'\t' | b'\n' | b'\r' => {
                 kept.extend_from_slice(&bytes[run_start..at]);
-                run_start = at + 1;
+                at += 1;
+                run_start = at;
             }
-            _ => {}
+            b'-' | b'0'..=b'9' => {
+                at = number_end(bytes, at);
+                let number = &bytes[start..at];
+                if is_beyond_f64(number) {
+                    let before = &bytes[run_start..start];
+                    kept.extend([before, b"\"", number, b"\""].concat());
+                    run_start = at;
+                }
+            }
+            _ => at += 1,
         }
-        at += 1;
     }
     if run_start == 0 {
         return text;
     }
     kept.extend_from_slice(&bytes[run_start..]);
-    // Only ASCII was removed.
+    // Only ASCII was removed and added.
     String::from_utf8(kept).unwrap_or(text)
+}
+
+/// Returns the end of the number that begins at `start`.
+fn number_end(json: &[u8], start: usize) -> usize {
+    let is_part =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let len = json[start..]
+        .iter()
+        .take_while(|byte| is_part(byte))
+        .count();
+    start + len
+}
+
+/// Returns whether a number is too large for a float.
+fn is_beyond_f64(number: &[u8]) -> bool {
+    // A number without an exponent needs more than 308 digits for that.
+    let may_be = number.len() > 308 || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    may_be && !parsed().is_some_and(f64::is_finite)
 }
 
 /// Replaces each escape of half a surrogate pair by that of U+FFFD, which has the same length. Some

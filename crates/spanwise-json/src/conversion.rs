@@ -185,10 +185,11 @@ impl Conversion {
             }
             Rule::Message { blank } => return finish_message(line, written, actual, blank),
             _ => {
-                if self.style.quotes(actual) {
+                let is_large = self.style.is_misread(actual, value);
+                if is_large || self.style.quotes(actual) {
                     quote_json(line, written.value_start);
                 }
-                match written.is_number_as_text {
+                match is_large || written.is_number_as_text {
                     true => (&self.openings.number_as_text, None),
                     false => (self.opening_for(actual), None),
                 }
@@ -330,7 +331,7 @@ pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json
     to.push(b',');
     to.extend(escape::quoted(&spell(name)));
     to.push(b':');
-    match table.style.quotes(kind) {
+    match table.style.quotes(kind) || table.style.is_misread(kind, json) {
         true => to.extend(escape::quoted(&String::from_utf8_lossy(json))),
         false => to.extend(json),
     }
@@ -352,6 +353,12 @@ impl Style {
             Self::Words => kind == Kind::Nested,
             Self::Labels | Self::Scalar => matches!(kind, Kind::Nested | Kind::Bool),
         }
+    }
+
+    /// Returns whether the receiver would show another number. Graylog keeps the low 64 bits of a
+    /// whole number, as a signed one.
+    fn is_misread(self, kind: Kind, json: &[u8]) -> bool {
+        self == Self::Scalar && kind == Kind::Integer && !is_int64(json)
     }
 
     pub(crate) const fn list(self) -> ListSyntax {

@@ -62,6 +62,18 @@ impl Write for LineOutputWriter<'_> {
         }
     }
 
+    /// Forwards the call, because a writer gets one `write_all` per line. Some writers, such as
+    /// stdout, keep a line whole only in their own implementation.
+    #[inline]
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tee(writer) => writer.write_all(line),
+            #[cfg(feature = "config")]
+            Self::Live(writer) => writer.write_all(line),
+            Self::Other(writer) => writer.write_all(line),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tee(writer) => writer.flush(),

@@ -405,10 +405,6 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
             to.push_block(b"{\"boolValue\":", 13);
             to.push_short(value);
         }
-        // Only nested JSON has such a number. Receivers refuse a line with it.
-        Kind::Number if is_beyond_f64(value) => {
-            push_all(to, &[b"{\"stringValue\":\"", value, b"\""]);
-        }
         Kind::Number => {
             to.push_block(b"{\"doubleValue\":", 15);
             to.push_short(value);
@@ -425,13 +421,6 @@ fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
         Kind::Nested => to.push_byte(b'{'),
     }
     to.push_byte(b'}');
-}
-
-/// Returns whether a number with an exponent is too large for a float.
-fn is_beyond_f64(number: &[u8]) -> bool {
-    let has_exponent = number.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
-    has_exponent && !parsed().is_some_and(f64::is_finite)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tracing_core::Field;
 use super::{Encoder, Hex, Pass, REDACTED_BLOCK, redacted_bit};
 use crate::{
     conversion::Conversion,
-    format_table::{ErrorPart, Kind, Style},
+    format_table::{ErrorPart, Kind},
     plan::{Key, Role},
     text_value::{self, Alteration, TextPolicy},
 };
@@ -114,13 +114,6 @@ impl<'a> Encoder<'a> {
     ) -> Alteration {
         let limit = key.max_len;
         match value {
-            // Graylog would show another number.
-            FieldValue::U64(number)
-                if i64::try_from(number).is_err() && conversion.style == Style::Scalar =>
-            {
-                let text = format_args!("{number}");
-                return self.push_number_as_text(conversion, text, limit);
-            }
             FieldValue::U64(value) => {
                 self.push_digits(conversion, itoa::Buffer::new().format(value).as_bytes());
             }
@@ -129,7 +122,12 @@ impl<'a> Encoder<'a> {
             }
             FieldValue::F64(value) => self.push_float(conversion, value),
             FieldValue::BigNumber(value) => {
-                return self.push_number_as_text(conversion, value, limit);
+                self.written.is_number_as_text = true;
+                let alteration = self.push_text(conversion, |encoder| {
+                    text_value::push_display(encoder.line, value, limit, None)
+                });
+                self.written.is_number_as_text = false;
+                return alteration;
             }
             FieldValue::Bool(value) => {
                 self.begin_converted(conversion, Kind::Bool);
@@ -186,20 +184,6 @@ impl<'a> Encoder<'a> {
         self.line.push(super::name_of_non_finite(value).as_bytes());
         self.finish_converted(conversion, Kind::Text);
         self.written.is_number_as_text = false;
-    }
-
-    fn push_number_as_text(
-        &mut self,
-        conversion: &'a Conversion,
-        number: fmt::Arguments<'_>,
-        limit: usize,
-    ) -> Alteration {
-        self.written.is_number_as_text = true;
-        let alteration = self.push_text(conversion, |encoder| {
-            text_value::push_display(encoder.line, number, limit, None)
-        });
-        self.written.is_number_as_text = false;
-        alteration
     }
 
     fn push_redacted(&mut self, conversion: &Conversion) {

@@ -22,10 +22,12 @@ fn number_of_64_bits_suits_a_reader_of_63() {
             info!(
                 a = u64::MAX,
                 file.size = i64::MAX as u64 + 1,
-                b = i64::MAX as u64
+                b = i64::MAX as u64,
+                raw = %as_json(&u64::MAX),
+                negative = i64::MIN,
             )
         };
-        lines(|layer| layer.format(format), log).only()
+        lines(|layer| layer.format(format).add("added", u64::MAX), log).only()
     };
     let json = shown(Format::Json);
     assert_eq!(json["a"], u64::MAX);
@@ -34,7 +36,11 @@ fn number_of_64_bits_suits_a_reader_of_63() {
     assert_eq!(gelf["_a.text"], u64::MAX.to_string());
     assert_eq!(gelf["_file.size.text"], "9223372036854775808");
     assert_eq!(gelf["_b"], i64::MAX);
-    assert_eq!(gelf.get("_a"), None);
+    assert_eq!(gelf["_raw.text"], u64::MAX.to_string());
+    assert_eq!(gelf["_negative"], i64::MIN);
+    // A static field always has the same type.
+    assert_eq!(gelf["_added"], u64::MAX.to_string());
+    assert_eq!((gelf.get("_a"), gelf.get("_raw")), (None, None));
     // Elasticsearch refuses a document with such a number in a leaf.
     let ecs = shown(Format::Ecs);
     assert_eq!(ecs["numeric_labels.a"], u64::MAX);
@@ -243,6 +249,35 @@ fn raw_json_has_no_half_of_a_surrogate_pair() {
         // serde_json refuses a half of a pair.
         let _ = shown.only();
     }
+}
+
+#[test]
+fn number_beyond_a_float_is_text() {
+    let digits = "9".repeat(309);
+    let json = format!("[1e999, 1e308,-1E999,{digits}.5,{digits},-{digits},0.{digits}]");
+    let raw = serde_json::value::RawValue::from_string(json).unwrap();
+    let shown = |format| {
+        let log = || info!(body = %as_json(&raw), "got");
+        lines(|layer| layer.format(format).add("added", &raw), log)
+    };
+    let expected =
+        format!(r#"["1e999",1e308,"-1E999","{digits}.5","{digits}","-{digits}",0.{digits}]"#);
+    let json = shown(Format::Json);
+    // serde_json refuses a number beyond a float.
+    let _ = json.only();
+    assert_eq!(json.text().matches(&expected).count(), 2, "{}", json.text());
+    let otlp = shown(Format::Otlp);
+    let _ = otlp.only();
+    let values = r#"{"stringValue":"1e999"},{"doubleValue":1e308},{"stringValue":"-1E999"}"#;
+    assert!(otlp.text().contains(values), "{}", otlp.text());
+    let shown = lines(
+        |layer| layer.format(Format::Json),
+        || {
+            let raw = serde_json::value::RawValue::from_string("1e400".to_owned()).unwrap();
+            info!(body = %as_json(&raw), "got");
+        },
+    );
+    assert_eq!(shown.only()["body"], "1e400");
 }
 
 #[test]

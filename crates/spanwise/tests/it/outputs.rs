@@ -1,6 +1,10 @@
 //! The level of the output, colours, and files per process.
 
-use std::fs;
+use std::{
+    fs,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
 
 use spanwise::{Builder, Format, InitError, Preset};
 use tracing::{debug, error, info, level_filters::LevelFilter, warn};
@@ -59,6 +63,43 @@ fn code_beats_the_variable_for_the_level() {
     let _telemetry = builder.with_writer(output.clone()).init().unwrap();
     log();
     assert_eq!(messages(&output), ["an error", "a warning", "an info"]);
+}
+
+/// Keeps lines whole only in `write_all`, like `Stdout`.
+#[derive(Debug, Clone, Default)]
+struct WholeLines(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Write for WholeLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(&bytes[..1])?;
+        Ok(1)
+    }
+
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        self.0.lock().unwrap().push(line.to_vec());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn own_writer_gets_one_write_all_per_line() {
+    alone!();
+    let output = WholeLines::default();
+    let made = output.clone();
+    let builder = Builder::new(Preset::Prod).with_writer(move || made.clone());
+    let _telemetry = builder.init().unwrap();
+    log();
+    // A copy, because a panic here is logged, too.
+    let written = output.0.lock().unwrap().clone();
+    assert_eq!(written.len(), 3, "{written:?}");
+    assert!(
+        written.iter().all(|line| line.ends_with(b"}\n")),
+        "{written:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,383 @@
+//! The key of each field in the lines of a layer, and the conversion of its values.
+
+use std::{borrow::Cow, sync::atomic::Ordering};
+
+use spanwise_core::{
+    CONTEXT_KEYS, KeyVerdict,
+    internal::{MAX_CONTEXT_VALUE_LEN, forks},
+};
+
+use super::{LineTemplate, open_object, opening_of, plain_name};
+use crate::{
+    builder::Options,
+    conversion::{Conversion, ErrorMembers, Openings, Rule},
+    escape,
+    format::FIELDS_PREFIX,
+    format_table::{ErrorPart, ErrorShape, Known, Layout, Style},
+    line_parts,
+    member_keys::{KeyId, NO_KEY_ID},
+    name_limits::limit_name,
+    plan::{Key, Role},
+    spelling::Spell,
+    value_starts::ValueStarts,
+};
+
+/// The key id and the bits of an opening.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownOpening {
+    key_id: KeyId,
+    /// One of 128 bits, which the openings of one field share. All bits if the layer has no more
+    /// key ids.
+    bits: u128,
+}
+
+/// Whether a field belongs to an event or a span, and whether this field, another or none is the
+/// error there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldSource {
+    Event,
+    /// The field is the error of the event.
+    ErrorOfEvent,
+    /// Another field of the event is its error.
+    BesideErrorOfEvent,
+    Span,
+    /// The field is the error of the span.
+    ErrorOfSpan,
+    /// Another field of the span is its error.
+    BesideErrorOfSpan,
+}
+
+impl FieldSource {
+    fn is_event(self) -> bool {
+        matches!(
+            self,
+            Self::Event | Self::ErrorOfEvent | Self::BesideErrorOfEvent
+        )
+    }
+
+    fn is_error(self) -> bool {
+        matches!(self, Self::ErrorOfEvent | Self::ErrorOfSpan)
+    }
+
+    fn is_beside_error(self) -> bool {
+        matches!(self, Self::BesideErrorOfEvent | Self::BesideErrorOfSpan)
+    }
+}
+
+impl LineTemplate {
+    /// Decides whether a field is shown, and under which key.
+    pub(crate) fn key(&self, options: &Options, name: &str, source: FieldSource) -> Key {
+        let name = plain_name(name);
+        let is_message = source.is_event() && name == "message";
+        let listed = |names: &[String]| names.iter().any(|listed| listed == name);
+        let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
+        let verdicts = options.redact.verdicts(name);
+        let role = |verdict: KeyVerdict| match verdict {
+            _ if is_message && options.message => Role::Message,
+            _ if is_message || !shown => Role::Omitted,
+            KeyVerdict::Pass => Role::Field,
+            KeyVerdict::Text => Role::ScannedText,
+            KeyVerdict::Trust => Role::Trusted,
+            KeyVerdict::Redact => Role::Redacted,
+            KeyVerdict::Replace => Role::Replaced,
+            KeyVerdict::Remove => Role::Omitted,
+        };
+        let is_context = !source.is_event()
+            && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
+        let (role, role_of_bool) = (role(verdicts.text), role(verdicts.boolean));
+        let max_len = if is_context {
+            options.max_field.min(MAX_CONTEXT_VALUE_LEN)
+        } else {
+            options.max_field
+        };
+        let conversion = self.conversion(options, name, source, is_message, [role, role_of_bool]);
+        // A conversion that only changes the key is not needed: the opening has the key.
+        let name_only = conversion
+            .as_ref()
+            .filter(|conversion| conversion.is_name_only())
+            .map(|conversion| conversion.openings.text.to_vec());
+        let conversion = conversion.filter(|_| name_only.is_none());
+        let plain = |opening: &[u8]| ValueStarts::plain([role, role_of_bool], opening);
+        let (starts, (key_ids, bits)) = match (&conversion, name_only) {
+            (_, Some(opening)) => {
+                let known = self.key_ids(std::iter::once(&*opening));
+                (plain(&opening), known)
+            }
+            (None, None) => {
+                let key = match is_message && self.table.layout == Layout::Flat {
+                    true => Cow::Borrowed(self.table.message.key),
+                    false => {
+                        let (field_name, _) = self.field_name(options, name, source);
+                        Cow::Owned(field_name)
+                    }
+                };
+                let opening = opening_of(&limit_name(&key));
+                let known = self.key_ids(std::iter::once(&*opening));
+                (plain(&opening), known)
+            }
+            (Some(conversion), None) => {
+                let known = self.key_ids(conversion.all_openings());
+                (ValueStarts::converted(conversion), known)
+            }
+        };
+        let is_converted = conversion.is_some();
+        let treatment = |role: Role| match role {
+            Role::Omitted => Role::Omitted,
+            _ if is_converted => Role::Converted,
+            role => role,
+        };
+        Key {
+            starts,
+            bits,
+            key_id: match (&conversion, &*key_ids) {
+                (None, [key_id]) => *key_id,
+                _ => NO_KEY_ID,
+            },
+            key_ids,
+            role: treatment(role),
+            role_of_bool: treatment(role_of_bool),
+            max_len,
+            conversion: conversion.map(Box::new),
+        }
+    }
+
+    /// Returns the name of a field as options and conflicts change it, and whether it is unchanged.
+    pub(crate) fn field_name(
+        &self,
+        options: &Options,
+        name: &str,
+        source: FieldSource,
+    ) -> (String, bool) {
+        let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
+        let key = renamed.map_or(name, |(_, to)| to.as_str());
+        let taken = match self.table.layout {
+            Layout::Flat => {
+                let is_taken_by_part = match renamed {
+                    Some(_) => self.is_shown(options, key),
+                    // The table may have another key for the field.
+                    None => self.is_taken(options, key) && self.table.known(key).is_none(),
+                };
+                is_taken_by_part
+                    || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
+            }
+            // Event fields have an object of their own. The object of a span has its name, too.
+            Layout::Nested => {
+                !source.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
+            }
+        };
+        match taken {
+            true => (self.displaced(key), false),
+            false => (key.to_owned(), renamed.is_none()),
+        }
+    }
+
+    /// Returns whether lines show a part with this key. Unlike [`is_taken`](Self::is_taken), allows
+    /// keys that are reserved but not shown: a field that the program renames may have them.
+    fn is_shown(&self, options: &Options, key: &str) -> bool {
+        let spelled = self.table.spell(key);
+        let mut shown = line_parts::shown_keys(options);
+        key.starts_with(FIELDS_PREFIX)
+            || self.taken.contains(&spelled)
+            || shown.any(|other| other == spelled)
+    }
+
+    /// Returns whether no field may have this key, because a part of the line has it or because the
+    /// receiver gives it a meaning.
+    pub(crate) fn is_taken(&self, options: &Options, key: &str) -> bool {
+        let spelled = self.table.spell(key);
+        self.is_part(&spelled)
+            || self.table.reserves(&spelled)
+            || options.source_location && self.table.is_location_key(&spelled)
+            || key.starts_with(FIELDS_PREFIX)
+    }
+
+    /// Returns whether a part of the line has this key. No field can have a key of the tail, such
+    /// as `service`, whether or not lines show it.
+    fn is_part(&self, key: &str) -> bool {
+        let mut tail = self.table.tail.iter();
+        self.taken.iter().any(|taken| taken == key)
+            || self.table.layout == Layout::Flat && tail.any(|(part, _)| *part == key)
+    }
+
+    /// Returns the name that replaces a field's name if a member of the line has that name.
+    pub(crate) fn displaced(&self, key: &str) -> String {
+        format!("{FIELDS_PREFIX}{key}")
+    }
+
+    /// Returns the conversion of a field's values, if the format writes them in its own way.
+    fn conversion(
+        &self,
+        options: &Options,
+        name: &str,
+        source: FieldSource,
+        is_message: bool,
+        [role, role_of_bool]: [Role; 2],
+    ) -> Option<Conversion> {
+        let table = self.table;
+        if table.layout == Layout::Nested {
+            return None;
+        }
+        let style = table.style;
+        if is_message {
+            let message = table.message;
+            return message.is_text.then(|| Conversion {
+                role,
+                role_of_bool,
+                style,
+                rule: Rule::Message {
+                    blank: message.blank,
+                },
+                openings: Openings::same(&opening_of(message.key)),
+                error: None,
+            });
+        }
+        // A field with another name than it was logged with is not shown as the error.
+        let (field, is_unchanged) = self.field_name(options, name, source);
+        let is_part_of_error =
+            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
+        // A renamed field is treated like a field of the new name.
+        let known = table.known(&field).filter(|known| !is_part_of_error(known));
+        // A part that lines show only on request, such as `host.name`, keeps its key.
+        let is_part = known.is_some_and(|known| self.is_part(known.key()));
+        let known = known.filter(|_| !is_part);
+        let own_name = field;
+        let field = match is_part {
+            true => self.displaced(&own_name),
+            false => own_name.clone(),
+        };
+        let spelled_name = |name: &str, spell: Spell| {
+            let spelled = spell(name).into_owned();
+            match self.taken.contains(&spelled) {
+                true => opening_of(&limit_name(&spell(&self.displaced(name)))),
+                false => opening_of(&limit_name(&spelled)),
+            }
+        };
+        let spelled = |spell| spelled_name(&field, spell);
+        let mut openings = Openings {
+            fitting: Box::default(),
+            text: spelled(table.spelling.text).into(),
+            number: spelled(table.spelling.number).into(),
+            number_as_text: spelled(table.spelling.number_as_text).into(),
+            other_as_text: spelled(table.spelling.text).into(),
+        };
+        let (mut rule, mut error) = (Rule::None, None);
+        if !is_unchanged && table.is_reserved_name(&field) {
+            openings = Openings::same(&opening_of(&limit_name(&field)));
+        }
+        match (table.error, known) {
+            (ErrorShape::Members(parts), _) if source.is_error() && is_unchanged => {
+                error = Some(ErrorMembers::new(None, parts));
+                let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
+                if let Some((_, key)) = message {
+                    openings.text = opening_of(key).into();
+                }
+            }
+            (ErrorShape::Object(key, parts), _) if source.is_error() && is_unchanged => {
+                error = Some(ErrorMembers::new(Some(key), parts));
+                if field == key {
+                    // Only an object may have this key, so other values get another one.
+                    let other = opening_of(&limit_name(&table.spell(&self.displaced(key))));
+                    openings = Openings::same(&other);
+                }
+                let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
+                if let Some((_, message)) = message {
+                    let mut inner = opening_of(message);
+                    open_object(&mut inner);
+                    openings.text = [opening_of(key), inner].concat().into();
+                }
+            }
+            (_, None) => {}
+            (_, Some(Known::Named(key))) => openings = Openings::same(&opening_of(key)),
+            (_, Some(Known::Leaf(key, kind))) => {
+                (rule, openings.fitting) = (Rule::Leaf(kind), opening_of(key).into());
+            }
+            (_, Some(Known::Nanos(key))) => {
+                (rule, openings.fitting) = (Rule::Nanos, opening_of(key).into());
+            }
+            (
+                _,
+                Some(Known::Hex {
+                    key,
+                    digits,
+                    prefix,
+                }),
+            ) => {
+                if let Some(prefix) = prefix(options) {
+                    let mut opening = opening_of(key);
+                    opening.extend(escape::quoted(&prefix));
+                    // The closing quote comes after the digits.
+                    opening.pop();
+                    (rule, openings.fitting) = (Rule::Hex { digits }, opening.into());
+                }
+            }
+        }
+        if error.is_none() && style != Style::Json {
+            // The style does not allow the object of an error, so an error that is not that of the
+            // event has two members.
+            let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
+            error = Some(ErrorMembers {
+                is_further: true,
+                object: None,
+                parts: Box::new([
+                    (ErrorPart::Message, openings.text.clone()),
+                    (ErrorPart::Chain, chain.into()),
+                ]),
+            });
+        }
+        let is_as_in_json = matches!(rule, Rule::None)
+            && error.is_none()
+            && openings.are_same()
+            && *openings.text == *opening_of(&limit_name(&own_name));
+        (!is_as_in_json).then_some(Conversion {
+            role,
+            role_of_bool,
+            style,
+            rule,
+            openings,
+            error,
+        })
+    }
+
+    /// Renames the member with the causes of the error in the field `name`, because another field
+    /// has the key of that member.
+    pub(crate) fn displace_chain(&self, key: &mut Key, name: &str) {
+        let conversion = key.conversion.as_mut();
+        let error = conversion.and_then(|conversion| conversion.error.as_mut());
+        for (part, opening) in error.into_iter().flat_map(|error| &mut error.parts) {
+            if *part == ErrorPart::Chain {
+                let displaced = self.displaced(&format!("{name}.chain"));
+                *opening = opening_of(&limit_name(&self.table.spell(&displaced))).into();
+            }
+        }
+        if let Some(conversion) = &key.conversion {
+            (key.key_ids, key.bits) = self.key_ids(conversion.all_openings());
+        }
+    }
+
+    /// Returns the key ids and the bits of a field whose members have these openings. New openings
+    /// share one bit.
+    fn key_ids<'s>(&self, openings: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
+        let _no_fork = forks::defer();
+        let mut all = self.openings.lock();
+        let (mut key_ids, mut bits, mut new_bit) = (Vec::new(), 0, None);
+        for opening in openings {
+            let known = all.get(opening).copied().unwrap_or_else(|| {
+                let bits = *new_bit.get_or_insert_with(|| {
+                    1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
+                });
+                let known = match KeyId::try_from(all.len()) {
+                    Ok(key_id) if key_id < NO_KEY_ID => KnownOpening { key_id, bits },
+                    _ => KnownOpening {
+                        key_id: NO_KEY_ID,
+                        bits: u128::MAX,
+                    },
+                };
+                all.insert(opening.into(), known);
+                known
+            });
+            key_ids.push(known.key_id);
+            bits |= known.bits;
+        }
+        (key_ids.into(), bits)
+    }
+}
