@@ -125,7 +125,8 @@ impl ServerLayer {
     ///
     /// # Panics
     /// If no request can match, because `path` does not start with `/`, has a `*` except in a final
-    /// `/*`, has a query, a fragment or a space, or is ambiguous.
+    /// `/*`, has a query, a fragment or a character that is refused in requests, such as a space or
+    /// `<`, or is ambiguous.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = QuietPath::new(path) else {

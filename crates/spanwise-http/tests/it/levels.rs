@@ -182,6 +182,7 @@ fn impossible_quiet_path_panics() {
         "/a?b=1",
         "/a#b",
         "/a b",
+        "/a<b",
         "/a/../b",
         "/a/%2e/*",
     ] {

@@ -137,15 +137,16 @@ impl LineQueue {
             state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
         }
-        if was_refused {
+        // In this phase, callers take turns. Their lines must come after the rest, so the rest goes
+        // back to the front of the buffer.
+        let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
+        let is_to_continue = left > 0 && !is_for_callers && !self.stop.is_set();
+        if was_refused && is_to_continue {
             // Reset together with the count of the failed attempt. A flush that begins after this
             // makes `wait_for_retry` return early.
             state.wakeups.urgent = false;
         }
-        // In this phase, callers take turns. Their lines must come after the rest, so the rest goes
-        // back to the front of the buffer.
-        let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
-        left > 0 && !is_for_callers && !self.stop.is_set()
+        is_to_continue
     }
 
     /// Returns whether to wake threads that wait for progress. If they were woken after each chunk,

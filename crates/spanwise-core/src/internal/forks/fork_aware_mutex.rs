@@ -1,12 +1,17 @@
 //! A mutex for values that all threads of a process change often.
 
 use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    fmt, hint,
+    mem::{self, ManuallyDrop},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use super::{generation, lock};
 use crate::internal::sync::{Mutex, MutexGuard};
+
+#[cfg(all(test, unix))]
+#[path = "../../../tests/support/forks.rs"]
+mod forked;
 
 /// A mutex that does not block a forked child forever.
 ///
@@ -21,20 +26,25 @@ use crate::internal::sync::{Mutex, MutexGuard};
 /// let value = ForkAwareMutex::new(1);
 /// assert_eq!(value.lock().map(|value| *value), Some(1));
 /// ```
-pub struct ForkAwareMutex<T> {
+pub struct ForkAwareMutex<T: Default> {
     value: Mutex<T>,
-    /// The [`generation`] of the process that created the mutex.
-    owner: u32,
-    /// Whether this process is a child in which nothing releases the lock.
+    /// The [`generation`] of the process that created the mutex, or of a child in which a thread is
+    /// known to have had the lock. In this process, each thread that has the lock releases it.
+    owner: AtomicU32,
+    /// Whether the last wait in a child ended without the lock.
     is_lost: AtomicBool,
 }
 
-impl<T> ForkAwareMutex<T> {
+/// The number of spins for a lock that is probably lost, about as many as those of
+/// [`std::sync::Mutex`].
+const SPINS: u32 = 100;
+
+impl<T: Default> ForkAwareMutex<T> {
     /// Creates an unlocked mutex.
     pub fn new(value: T) -> Self {
         Self {
             value: Mutex::new(value),
-            owner: generation(),
+            owner: AtomicU32::new(generation()),
             is_lost: AtomicBool::new(false),
         }
     }
@@ -48,13 +58,30 @@ impl<T> ForkAwareMutex<T> {
 
     #[cold]
     fn wait(&self) -> Option<MutexGuard<'_, T>> {
-        if self.is_lost.load(Ordering::Relaxed) {
-            return None;
+        if self.is_of_this_process() {
+            return Some(self.value.lock());
         }
-        let guard = lock(&self.value, self.owner);
-        // Later calls in this child do not wait again.
+        let guard = if self.is_lost.load(Ordering::Relaxed) {
+            // Usually nothing releases the lock. But on a busy machine, the first wait may have
+            // been too short for a thread of this process.
+            (0..SPINS).find_map(|_| {
+                hint::spin_loop();
+                self.value.try_lock()
+            })
+        } else {
+            lock(&self.value, self.owner.load(Ordering::Relaxed))
+        };
         self.is_lost.store(guard.is_none(), Ordering::Relaxed);
+        if guard.is_some() {
+            // The parent did not have the lock at the fork, so later calls wait without a limit.
+            self.owner.store(generation(), Ordering::Relaxed);
+        }
         guard
+    }
+
+    /// Returns whether a thread that has the lock is one of this process, as far as it is known.
+    fn is_of_this_process(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == generation()
     }
 }
 
@@ -64,8 +91,77 @@ impl<T: Default> Default for ForkAwareMutex<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for ForkAwareMutex<T> {
+impl<T: Default> Drop for ForkAwareMutex<T> {
+    /// Leaks the value if a thread of the parent had the lock at the fork. The thread may have been
+    /// in the middle of a change, for example between the parts of a vector.
+    fn drop(&mut self) {
+        if !self.is_of_this_process() && self.value.try_lock().is_none() {
+            let _leaked = ManuallyDrop::new(mem::take(self.value.get_mut()));
+        }
+    }
+}
+
+impl<T: Default + fmt::Debug> fmt::Debug for ForkAwareMutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        sync::mpsc::{RecvTimeoutError, channel},
+        thread,
+        time::Duration,
+    };
+
+    use super::{forked::in_child, *};
+
+    /// A value that must not be dropped in its present state.
+    #[derive(Default)]
+    struct MaybeHalfChanged {
+        is_half_changed: bool,
+    }
+
+    impl Drop for MaybeHalfChanged {
+        fn drop(&mut self) {
+            assert!(!self.is_half_changed);
+        }
+    }
+
+    #[test]
+    fn child_loses_a_value_that_its_parent_had_locked() {
+        let mutex = ManuallyDrop::new(ForkAwareMutex::new(MaybeHalfChanged::default()));
+        let mut guard = ManuallyDrop::new(mutex.lock().unwrap());
+        guard.is_half_changed = true;
+        // Nothing releases the lock in the child, as if a thread of the parent had it.
+        in_child(move || {
+            assert!(mutex.lock().is_none());
+            in_child(|| assert!(mutex.lock().is_none()));
+            drop(ManuallyDrop::into_inner(mutex));
+        });
+    }
+
+    #[test]
+    fn threads_of_a_child_wait_for_each_other() {
+        // Longer than a child waits for a lock that its parent may have.
+        const WAIT: Duration = Duration::from_millis(300);
+
+        for is_lost in [false, true] {
+            let mutex = ForkAwareMutex::new(0);
+            in_child(|| {
+                // Another thread has had the lock. If `is_lost`, for longer than the first wait.
+                mutex.is_lost.store(is_lost, Ordering::Relaxed);
+                drop(mutex.wait().unwrap());
+                let guard = mutex.lock();
+                let (sender, locked) = channel();
+                thread::scope(|scope| {
+                    scope.spawn(|| sender.send(mutex.lock().is_some()).unwrap());
+                    assert_eq!(locked.recv_timeout(WAIT), Err(RecvTimeoutError::Timeout));
+                    drop(guard);
+                    assert_eq!(locked.recv(), Ok(true));
+                });
+            });
+        }
     }
 }
