@@ -1,6 +1,10 @@
 //! The W3C `traceparent`: a position in a trace, as text.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tracing::{Dispatch, Span, Subscriber as _};
 use tracing_subscriber::{Registry, registry::LookupSpan};
@@ -50,6 +54,10 @@ pub struct TraceParent {
 
 /// The parent of a unit of work whose trace is not exported, in the extensions of its first span.
 struct ReceivedParent(TraceParent);
+
+/// Whether a span of this process has ever had a [`ReceivedParent`]. Until then, a reader only pays
+/// for one relaxed load.
+static HAS_RECEIVED_PARENT: AtomicBool = AtomicBool::new(false);
 
 /// The length of the text in version 00, in bytes.
 const LEN: usize = 55;
@@ -108,16 +116,20 @@ impl TraceParent {
     #[doc(hidden)]
     #[must_use]
     pub fn received_flags(trace_id: [u8; 16]) -> u8 {
-        let of_unit = tracing::dispatcher::get_default(|dispatch| {
-            let registry = dispatch.downcast_ref::<Registry>()?;
-            let current = registry.current_span();
-            let mut spans = registry.span(current.id()?)?.scope();
-            spans.find_map(|span| {
-                let extensions = span.extensions();
-                let ReceivedParent(parent) = extensions.get()?;
-                (parent.trace_id == trace_id).then_some(parent.flags)
+        let of_unit = || {
+            tracing::dispatcher::get_default(|dispatch| {
+                let registry = dispatch.downcast_ref::<Registry>()?;
+                let current = registry.current_span();
+                let mut spans = registry.span(current.id()?)?.scope();
+                spans.find_map(|span| {
+                    let extensions = span.extensions();
+                    let ReceivedParent(parent) = extensions.get()?;
+                    (parent.trace_id == trace_id).then_some(parent.flags)
+                })
             })
-        });
+        };
+        let is_possible = HAS_RECEIVED_PARENT.load(Ordering::Relaxed);
+        let of_unit = is_possible.then(of_unit).flatten();
         let of_process = || InheritedContext::for_trace(trace_id).map(|it| it.parent.flags);
         of_unit.or_else(of_process).unwrap_or(SAMPLED)
     }
@@ -132,6 +144,7 @@ impl TraceParent {
         span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let span = registry.span(id)?;
+            HAS_RECEIVED_PARENT.store(true, Ordering::Relaxed);
             span.extensions_mut().replace(ReceivedParent(self));
             Some(())
         });

@@ -1,4 +1,4 @@
-//! Two stacks of one process whose levels change at the same time.
+//! Two stacks of one process whose levels change while `tracing` asks the layers about callsites.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -14,6 +14,7 @@ use std::{
 };
 
 use spanwise_core::{LevelHandle, LevelLayer, internal::log_bridge};
+use spanwise_testing::support::bounded;
 use support::SeenMessages;
 use tracing::{Dispatch, Metadata, Subscriber, dispatcher, subscriber::Interest};
 use tracing_subscriber::{Layer, Registry, layer::Layered, prelude::*};
@@ -37,6 +38,23 @@ impl<S: Subscriber> Layer<S> for Pause {
     }
 }
 
+/// Sets the levels of another stack when it is asked about a callsite.
+#[derive(Clone, Default)]
+struct SetsLevels(Arc<Mutex<Option<LevelHandle>>>);
+
+impl<S: Subscriber> Layer<S> for SetsLevels {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        let armed = self.0.lock().unwrap().take();
+        if let Some(levels) = armed {
+            levels.set_levels("debug").unwrap();
+        }
+        Interest::always()
+    }
+}
+
+/// Only one test at a time, because each asks the layers of all stacks.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn stack<L>(layer: L) -> (Dispatch, LevelHandle)
 where
     L: Layer<Layered<LevelLayer, Registry>> + Send + Sync,
@@ -49,6 +67,7 @@ where
 
 #[test]
 fn levels_of_two_stacks_change_at_once() {
+    let _alone = ONE_AT_A_TIME.lock();
     let (seen, pause) = (SeenMessages::default(), Pause::default());
     let (_other, other_levels) = stack(pause.clone());
     let (stack, levels) = stack(seen.clone());
@@ -78,4 +97,23 @@ fn levels_of_two_stacks_change_at_once() {
     });
     log();
     assert_eq!(seen.take(), ["event", "record"]);
+}
+
+#[test]
+fn layer_sets_levels_while_it_is_asked() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let (seen, sets_levels) = (SeenMessages::default(), SetsLevels::default());
+    let (_other, other_levels) = stack(sets_levels.clone());
+    let (stack, levels) = stack(seen.clone());
+    let log = || {
+        dispatcher::with_default(&stack, || {
+            tracing::warn!("has a callsite from the start");
+            tracing::debug!("event");
+        });
+        seen.take()
+    };
+    assert_eq!(log(), ["has a callsite from the start"]);
+    *sets_levels.0.lock().unwrap() = Some(levels);
+    bounded(move || other_levels.set_levels("error").unwrap());
+    assert_eq!(log(), ["has a callsite from the start", "event"]);
 }

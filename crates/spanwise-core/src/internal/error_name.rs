@@ -69,9 +69,11 @@ impl fmt::Write for DebugPrefix {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if !self.is_stopped {
             let debug = &mut self.debug;
-            debug.push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));
-            self.is_stopped =
-                debug.contains(['(', '{', ' ', '"', '\n']) || debug.len() > MAX_NAME_LEN;
+            let shown = panic_safe::truncate_at(piece, MAX_NAME_LEN);
+            debug.push_str(shown);
+            self.is_stopped = shown.len() < piece.len()
+                || debug.len() > MAX_NAME_LEN
+                || debug.contains(['(', '{', ' ', '"', '\n']);
         }
         if self.is_stopped {
             return Err(fmt::Error);

@@ -253,6 +253,9 @@ fn unknown_type_is_named_from_its_debug() {
     impl Error for Unstoppable {}
     let message = "refused(a text that is much longer than the name of the type of any error is)";
     assert_eq!(name(&Unstoppable(message)), None);
+    // A message of one word, such as a key, is not a name, even if its start is one.
+    let word = "k".repeat(65);
+    assert_eq!(name(&Unstoppable(Box::leak(word.into()))), None);
     for io in [
         io::Error::other("x"),
         io::ErrorKind::NotFound.into(),

@@ -151,7 +151,7 @@ fn message_keeps_its_flags_without_an_exporter() {
         let consume = parent.unit(|| info_span!(parent: None, "consume"));
         let sent = consume.in_scope(|| info_span!("inner").in_scope(TraceParent::current));
         assert_eq!(sent.unwrap().flags(), parent.flags());
-        // Another trace begins inside.
+        // A span inside that has ids of its own does not begin another trace.
         let other = info_span!(parent: &consume, "other", trace_id = "1", span_id = "2");
         assert_eq!(
             other.in_scope(TraceParent::current),
