@@ -33,6 +33,7 @@ pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
 mod percent_encoding;
+mod percentage;
 pub mod propagators;
 mod random_bits;
 pub mod reentrancy;
@@ -71,6 +72,7 @@ pub use self::{
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
     percent_encoding::{percent_decode, percent_decode_strictly},
+    percentage::parse_percentage,
     random_bits::{new_span_id, new_trace_id, random_bits, time_ordered_bits},
     sharded_arc::{ShardedArc, SharedValue, WeakValue},
     sharded_counter::{ShardedCounter, thread_number},

@@ -436,10 +436,12 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
         });
     }
     if let Some(name) = text.strip_prefix('-') {
-        if name.contains('|') {
-            let words = name.replace('|', ",-");
+        let names = name.split('|').filter(|name| !name.is_empty());
+        let words: Vec<String> = names.map(|name| format!("-{name}")).collect();
+        if name.contains('|') && !words.is_empty() {
+            let words = words.join(",");
             return Err(Problem::new(format!(
-                "`{text}`: a word omits one name: write `-{words}`"
+                "`{text}`: a word omits one name: write `{words}`"
             )));
         }
         return Ok(FieldWord::Omit(checked(text, name)?));
@@ -448,7 +450,9 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
         let is_on_request = ShownPart::ALL.iter().any(|part| part.name() == text);
         let shown = match (is_on_request, text.split_once(':')) {
             (true, _) => format!("`+{text}` to show it, "),
-            (false, Some((from, to))) if !from.is_empty() && !to.is_empty() => {
+            (false, Some((from, to)))
+                if !from.is_empty() && !to.is_empty() && !to.starts_with(':') =>
+            {
                 format!("`{from}>{to}` to rename `{from}`, ")
             }
             (false, _) => String::new(),

@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::{
     ParseError, TargetLevels,
-    internal::{DurationUnits, TextSetting, parse_duration, parse_level, suggest},
+    internal::{
+        DurationUnits, TextSetting, parse_duration, parse_level, parse_percentage, suggest,
+    },
 };
 
 use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
@@ -101,13 +103,19 @@ fn is_like_level(text: &str) -> bool {
 /// meant as an option.
 fn meant(word: &str) -> Option<String> {
     if let Some(words) = missing_comma(word) {
-        return Some(format!("words are joined by commas: write `{words}`"));
+        let advice = match words.parse::<RecorderBuilder>() {
+            Ok(_) => format!(": write `{words}`"),
+            Err(_) => String::new(),
+        };
+        return Some(format!("words are joined by commas{advice}"));
     }
     let Some((name, value)) = word.split_once(['=', ':']) else {
-        let (name, example) = OPTIONS.iter().find(|(name, _)| *name == word)?;
+        let (_, example) = OPTIONS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(word))?;
         return Some(format!(
-            "it has no value: write one, such as `{example}`; if `{name}` is a target, write \
-             `{name}=trace`"
+            "it has no value: write one, such as `{example}`; if `{word}` is a target, write \
+             `{word}=trace`"
         ));
     };
     let (name, value) = (name.trim(), value.trim());
@@ -117,7 +125,11 @@ fn meant(word: &str) -> Option<String> {
         return None;
     }
     let meant = suggest::closest(name, OPTIONS.iter().map(|(name, _)| *name))?;
-    Some(format!("did you mean `{meant}={value}`?"))
+    let (_, example) = OPTIONS.iter().find(|(name, _)| *name == meant)?;
+    match set_option(RecorderBuilder::default(), meant, value) {
+        Ok(_) => Some(format!("did you mean `{meant}={value}`?")),
+        Err(problem) => Some(format!("did you mean `{example}`? {problem}")),
+    }
 }
 
 /// Returns the words in a text that has blanks or semicolons in place of commas, joined by commas.
@@ -151,14 +163,10 @@ fn set_option(
 fn parse_ratio(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(ratio) if ratio.is_finite() => Ok(ratio),
-        _ => {
-            let percent = text.strip_suffix('%').map(|percent| percent.trim_end());
-            let ratio = percent.and_then(|percent| Some(percent.parse::<f64>().ok()? / 100.0));
-            Err(match ratio.filter(|ratio| (0.0..=1.0).contains(ratio)) {
-                Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
-                None => format!("`{text}` is not a ratio: write one from 0 to 1, such as 0.01"),
-            })
-        }
+        _ => Err(match parse_percentage(text) {
+            Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
+            None => format!("`{text}` is not a ratio: write one from 0 to 1, such as 0.01"),
+        }),
     }
 }
 

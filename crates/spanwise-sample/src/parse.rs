@@ -4,7 +4,7 @@ use std::{cmp::Reverse, num::ParseIntError, str::FromStr};
 
 use spanwise_core::{
     ParseError,
-    internal::{TextSetting, parse_duration, parse_level, suggest},
+    internal::{TextSetting, parse_duration, parse_level, parse_percentage, suggest},
 };
 use tracing::Level;
 
@@ -98,16 +98,58 @@ fn parse(word: &str, previous: &str) -> Result<(EventMatcher, Limit), String> {
     if parts.clone().count() > 1 && parts.all(|part| part.split_once('=').is_some_and(is_complete))
     {
         let joined = word.split_whitespace().collect::<Vec<_>>().join(",");
-        return Err(format!(
-            "`{word}`: words are joined by commas: write `{joined}`"
-        ));
+        let advice = match joined.parse::<SamplerBuilder>() {
+            Ok(_) => format!(": write `{joined}`"),
+            Err(_) => String::new(),
+        };
+        return Err(format!("`{word}`: words are joined by commas{advice}"));
     }
     let Some((matcher, limit)) = word.split_once('=') else {
         return Err(missing_limit(word, previous));
     };
-    let matcher = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
-    let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    let (matcher, limit) = (matcher.trim(), limit.trim());
+    let is_refused = || suggest::closest_level(matcher).is_some() || parse_limit(limit).is_err();
+    if is_limit_word(matcher) && is_refused() {
+        let limit = match parse_first(limit) {
+            Ok(_) if matcher.eq_ignore_ascii_case("first") => format!("first:{limit}"),
+            _ => example_limit(limit),
+        };
+        return Err(format!(
+            "`{word}`: `{matcher}` is neither a level nor a target: write one before the `=`, \
+             such as `info={limit}` (if `{matcher}` is a target, write `{matcher}::`)"
+        ));
+    }
+    let matcher = parse_matcher(matcher).map_err(|problem| format!("`{word}`: {problem}"));
+    let limit = parse_limit(limit).map_err(|problem| format!("`{word}`: {problem}"));
     Ok((matcher?, limit?))
+}
+
+/// Words that describe a limit, and that are probably not meant as a target.
+const LIMIT_WORDS: [&str; 9] = [
+    "first",
+    "limit",
+    "percent",
+    "percentage",
+    "probability",
+    "rate",
+    "ratio",
+    "sample",
+    "sampling",
+];
+
+/// Returns whether a target is a word for a limit, such as `ratio`.
+pub(crate) fn is_limit_word(target: &str) -> bool {
+    let mut words = LIMIT_WORDS.iter();
+    words.any(|word| word.eq_ignore_ascii_case(target))
+}
+
+/// Returns a valid limit for the text of an error: the one that `text` means, if there is one.
+fn example_limit(text: &str) -> String {
+    match parse_percentage(text) {
+        Some(ratio) => ratio.to_string(),
+        None if parse_limit(text).is_ok() => text.to_owned(),
+        None => "0.1".to_owned(),
+    }
 }
 
 /// Returns whether neither the matcher nor the limit of a rule is empty.
@@ -137,10 +179,15 @@ fn missing_limit(word: &str, previous: &str) -> String {
         .filter(|(_, ratio)| is_number(ratio));
     if ratio.is_some() && is_number(word) {
         format!("`{previous},{word}`: a ratio is written with a point: write `{previous}.{word}`")
-    } else if let Some(ratio) = parse_percentage(word) {
-        format!("`{word}` has no level or target: write one before it, such as `info={ratio}`")
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
-        format!("`{word}` has no level or target: write one before it, such as `info={word}`")
+        let limit = example_limit(word);
+        let problem = match parse_limit(word) {
+            Err(problem) if parse_percentage(word).is_none() => format!("; {problem}"),
+            _ => String::new(),
+        };
+        format!(
+            "`{word}` has no level or target: write one before it, such as `info={limit}`{problem}"
+        )
     } else if let Some(rule) = with_equals_sign(word) {
         format!("`{word}` has no `=`: write `{rule}`")
     } else if parse_matcher(word).is_ok()
@@ -265,12 +312,6 @@ fn misspelled_first(text: &str) -> Option<String> {
     Some(format!("first:{counts}"))
 }
 
-/// Parses `10%` as a ratio.
-fn parse_percentage(text: &str) -> Option<f64> {
-    let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
-    (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
-}
-
 /// Parses `5/s`, `5/s/20`, `5/s/20@tenant_id`.
 fn parse_rate(text: &str) -> Result<Limit, String> {
     let text_and_key = text.split_once('@');
@@ -278,19 +319,21 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         Some((_, "")) => {
             return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
         }
-        Some((rate, key)) => match key.split_once('/') {
-            Some((key, burst)) => {
+        Some((rate, key)) => {
+            let meant = key.split_once('/');
+            let meant = meant.map(|(key, burst)| (key, format!("{rate}/{burst}@{key}")));
+            if let Some((key, meant)) = meant.filter(|(_, meant)| parse_rate(meant).is_ok()) {
                 return Err(format!(
-                    "`@{key}` is the last part of a rate: write {rate}/{burst}@{key}"
+                    "`@{key}` is the last part of a rate: write {meant}"
                 ));
             }
-            None if key.chars().all(is_key_char) => (rate, Some(key)),
-            None => {
+            if key.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '@')) {
                 return Err(format!(
                     "`{key}` is not the name of a field: write one, such as {rate}@tenant_id"
                 ));
             }
-        },
+            (rate, Some(key))
+        }
         None => (text, None),
     };
     let mut parts = text.split('/');
@@ -328,11 +371,6 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         limit = limit.per_value_of(key);
     }
     Ok(limit.into())
-}
-
-/// Returns whether the name of a field may have this character.
-fn is_key_char(c: char) -> bool {
-    c.is_alphanumeric() || "_.-:$#".contains(c)
 }
 
 /// Parses `10`, `10/100`, `10/m`, `10/100/m`.

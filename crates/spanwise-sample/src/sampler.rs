@@ -6,7 +6,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Clock,
+    Clock, TargetPattern,
     internal::{
         CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold},
@@ -21,6 +21,7 @@ use crate::{
     EventMatcher, Limit,
     limit::Kind,
     limiter::Limiter,
+    parse::is_limit_word,
     plan::{self, Evaluation, Plan, Rule, Rules},
     sampled_sink::{SampledSink, SamplerStats},
     sink_registry::SinkRegistry,
@@ -140,6 +141,16 @@ impl Sampler {
             let fields = rule.matcher.fields.iter();
             fields.map(|(name, _)| name.as_str()).chain(key)
         })
+    }
+
+    /// Returns the targets in the rules that are words for a limit, such as `ratio`, so that
+    /// callers can warn of them: `ratio=0.1` applies only to events with the target `ratio`.
+    pub fn suspect_targets(&self) -> impl Iterator<Item = &str> {
+        let targets = self.0.rules.iter().filter_map(|rule| {
+            let target = rule.matcher.target.as_ref();
+            target.map(TargetPattern::as_str)
+        });
+        targets.filter(|target| is_limit_word(target))
     }
 
     pub(crate) fn add_sink(&self) -> Arc<SampledSink> {

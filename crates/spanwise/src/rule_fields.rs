@@ -1,4 +1,4 @@
-//! Checks the fields that the rules of a sampler use.
+//! Checks the fields and the targets that the rules of a sampler use.
 
 use spanwise_core::{CONTEXT_KEYS, Fault, SelfReport, internal::suggest::closest};
 use spanwise_sample::Sampler;
@@ -30,6 +30,24 @@ pub(crate) fn warn_of_misspelled(
     }
 }
 
+/// Warns of each target that is a word for a limit, such as `ratio`, unless it is in `own_targets`,
+/// the crates and modules of the program.
+pub(crate) fn warn_of_suspect_targets(
+    sampler: &Sampler,
+    variable: &str,
+    own_targets: &[String],
+    report: &SelfReport,
+) {
+    let is_own = |target: &&str| own_targets.iter().any(|own| own == target);
+    for target in sampler.suspect_targets().filter(|target| !is_own(target)) {
+        let why = format_args!(
+            "a rule of {variable} applies only to events with the target `{target}`: for all \
+             events, write a level before the `=`, such as `info`"
+        );
+        report.fault(Fault::Setup, &why);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +71,22 @@ mod tests {
         for key in ["tenant_id", "order_id", "region"] {
             assert_eq!(faults(&format!("info=5/s@{key}")), [], "{key}");
         }
+    }
+
+    #[test]
+    fn targets_like_limits_are_reported() {
+        let faults = |rules: &str, own_targets: &[String]| {
+            let report = SelfReport::silent();
+            let sampler = rules.parse().unwrap();
+            warn_of_suspect_targets(&sampler, "LOG_SAMPLE", own_targets, &report);
+            report.stats().faults
+        };
+        for rules in ["ratio=0.1", "info=1,Limit=5/s", "rate::=0.1"] {
+            assert_eq!(faults(rules, &[]), [(Fault::Setup, 1)], "{rules}");
+        }
+        for rules in ["info=0.1", "shop=0.1", "ratio::shop=0.1"] {
+            assert_eq!(faults(rules, &[]), [], "{rules}");
+        }
+        assert_eq!(faults("ratio=0.1", &["ratio".to_owned()]), []);
     }
 }

@@ -546,8 +546,8 @@ fn build(
     (stack.build().into(), telemetry)
 }
 
-/// Reports warnings, a recorder that buffers nothing, and misspelled fields in the rules of the
-/// sampler. In production, also reports disabled redaction and the whole configuration.
+/// Reports warnings, a recorder that buffers nothing, and doubtful fields and targets in the rules
+/// of the sampler. In production, also reports disabled redaction and the whole configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
         && !recorder.captures_beyond(&config.levels.events)
@@ -562,6 +562,7 @@ fn report_start(config: &Config, report: &SelfReport) {
     if let Some(sampler) = &config.sampler {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
+        rule_fields::warn_of_suspect_targets(sampler, &variable, &config.own_targets, report);
     }
     for warning in &config.findings.explanation.warnings {
         report.fault_unthrottled(Fault::Setup, warning);

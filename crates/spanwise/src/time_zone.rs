@@ -56,9 +56,11 @@ fn is_known(zone: &str) -> bool {
 /// Returns whether `zone` is a name of UTC. An unknown zone is UTC, too, so such a name is correct
 /// even on a system without zone files.
 fn is_utc(zone: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "",
         "GMT",
+        "GMT+0",
+        "GMT-0",
         "GMT0",
         "Greenwich",
         "UCT",
@@ -114,6 +116,8 @@ mod tests {
             "UTC",
             "Etc/UTC",
             ":Etc/Universal",
+            "Etc/GMT+0",
+            "Etc/GMT-0",
             "CET-1CEST,M3.5.0,M10.5.0/3",
             "<+0545>-5:45",
             ":UTC",

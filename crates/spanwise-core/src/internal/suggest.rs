@@ -82,6 +82,8 @@ fn lowercase(word: &str) -> impl Iterator<Item = char> {
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("verbose"), Some("debug"));
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("fatl"), Some("error"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("earning"), None);
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("warming"), None);
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("shop"), None);
 /// ```
 #[must_use]
@@ -94,19 +96,25 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
         "verbose" | "dbg" | "fine" => "debug",
         "finest" | "trc" | "all" => "trace",
         "none" | "silent" => "off",
+        // A likely target, for the code that warms a cache.
+        "warming" => return None,
         _ => return closest(word, LEVELS).or_else(|| closest_alias(word)),
     };
     Some(foreign)
 }
 
-/// Returns the level whose other name is within one edit of `word`.
+/// Returns the level whose other name is within one edit of `word`. Both must have the same first
+/// letter, because targets such as `earning` and `natal` are not misspelled levels.
 fn closest_alias(word: &str) -> Option<&'static str> {
     const ALIASES: [(&str, &str); 3] = [
         ("warning", "warn"),
         ("fatal", "error"),
         ("critical", "error"),
     ];
-    let alias = closest_within(1, word, &mut ALIASES.into_iter().map(|(alias, _)| alias))?;
+    let first = word.chars().next()?;
+    let has_same_start = |alias: &&str| alias.starts_with(first.to_ascii_lowercase());
+    let aliases = ALIASES.into_iter().map(|(alias, _)| alias);
+    let alias = closest_within(1, word, &mut aliases.filter(has_same_start))?;
     let level = ALIASES.into_iter().find(|(name, _)| *name == alias);
     level.map(|(_, level)| level)
 }

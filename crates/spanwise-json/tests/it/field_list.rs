@@ -86,6 +86,9 @@ fn wrong_words_are_all_reported() {
             "`level:severity` has no sign: write `level>severity` to rename `level`, ",
         ),
         ("-a|b", "`-a|b`: a word omits one name: write `-a,-b`"),
+        ("-a||b", "write `-a,-b`"),
+        ("-|", "`|` is not a name"),
+        ("a::b", "`a::b` has no sign: write `-a::b` to omit it"),
         (
             "+location +pid",
             "`+location …`: words are joined by commas",

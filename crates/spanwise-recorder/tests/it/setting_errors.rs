@@ -43,6 +43,24 @@ fn each_mistake_has_word_and_way_out() {
             "`slow`: it has no value: write one, such as `slow=1s`; if `slow` is a target, write \
              `slow=trace`",
         ),
+        (
+            "debug,TAIL",
+            "`TAIL`: it has no value: write one, such as `tail=0.01`; if `TAIL` is a target, \
+             write `TAIL=trace`",
+        ),
+        (
+            "slow=1;tail=1%",
+            "`slow=1;tail=1%`: words are joined by commas",
+        ),
+        (
+            "slow:x",
+            "`slow:x`: did you mean `slow=1s`? `x` is not a time: write s, m, h or ms, or a number \
+             of them, such as 10s",
+        ),
+        (
+            "tail=0.7%",
+            "`tail=0.7%`: `0.7%` is a percentage: write 0.007",
+        ),
         ("tail=1%", "`tail=1%`: `1%` is a percentage: write 0.01"),
         ("lines=200", "`lines=200`: `200` has no period: write 200/s"),
         (

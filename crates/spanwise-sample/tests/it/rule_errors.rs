@@ -74,6 +74,53 @@ fn each_mistake_has_word_problem_and_accepted_form() {
             "`10%` has no level or target: write one before it, such as `info=0.1`",
         ),
         (
+            "200%",
+            "`200%` has no level or target: write one before it, such as `info=0.1`; `200%` is not \
+             a ratio such as 0.1, a rate such as 5/s, or first:10/100",
+        ),
+        (
+            "info=0.7%",
+            "`info=0.7%`: `0.7%` is a percentage: write 0.007",
+        ),
+        (
+            "rate=100/s",
+            "`rate=100/s`: `rate` is neither a level nor a target: write one before the `=`, such \
+             as `info=100/s` (if `rate` is a target, write `rate::`)",
+        ),
+        (
+            "Rate=10%",
+            "`Rate=10%`: `Rate` is neither a level nor a target: write one before the `=`, such \
+             as `info=0.1` (if `Rate` is a target, write `Rate::`)",
+        ),
+        (
+            "first=10/100",
+            "`first=10/100`: `first` is neither a level nor a target: write one before the `=`, \
+             such as `info=first:10/100` (if `first` is a target, write `first::`)",
+        ),
+        (
+            "limit=100",
+            "`limit=100`: `limit` is neither a level nor a target: write one before the `=`, such \
+             as `info=0.1` (if `limit` is a target, write `limit::`)",
+        ),
+        (
+            "rate=x",
+            "`rate=x`: `rate` is neither a level nor a target: write one before the `=`, such as \
+             `info=0.1` (if `rate` is a target, write `rate::`)",
+        ),
+        (
+            "info=0.1 sqlx=x",
+            "`info=0.1 sqlx=x`: words are joined by commas",
+        ),
+        (
+            "sqlx=5@tenant_id/s",
+            "`sqlx=5@tenant_id/s`: `@tenant_id` is the last part of a rate: write 5/s@tenant_id",
+        ),
+        (
+            "sqlx=5/s@tenant_id@user_id",
+            "`sqlx=5/s@tenant_id@user_id`: `tenant_id@user_id` is not the name of a field: write \
+             one, such as 5/s@tenant_id",
+        ),
+        (
             "shop=5/0s",
             "`shop=5/0s`: `0s` is not a time: write s, m, h or ms, or a number of them, such as \
              10s",
@@ -184,8 +231,9 @@ fn each_mistake_has_word_problem_and_accepted_form() {
         ),
         (
             "first:10@tenant",
-            "`first:10@tenant` has no level or target: write one before it, such as \
-             `info=first:10@tenant`",
+            "`first:10@tenant` has no level or target: write one before it, such as `info=0.1`; \
+             `@tenant` belongs to a rate, such as 5/s@tenant: first counts the events of each \
+             callsite, whatever their values",
         ),
         (
             "all=0.1",
@@ -220,7 +268,8 @@ fn each_mistake_has_word_problem_and_accepted_form() {
         ),
         (
             "5/s/0",
-            "`5/s/0` has no level or target: write one before it, such as `info=5/s/0`",
+            "`5/s/0` has no level or target: write one before it, such as `info=0.1`; `/0` is too \
+             little: a burst is at least one event; write 0 to keep none",
         ),
         (
             "on",
@@ -250,6 +299,9 @@ fn displayed_rules_parse_to_the_same() {
         "trade::=5/10s/20@tenant_id,error=100/m,trace=0",
         "a=first:10,b=first:10/100,c=first:0/7/m,d=first:3/250ms,e=1/h",
         "a=1",
+        "earning=0.1,warming=0.1,ratio=0.1",
+        "rate::=100/s",
+        "a=5/s@http/route,b=5/s/20@app/name,c=5/s@items[0]",
     ] {
         let sampler: Sampler = text.parse().unwrap();
         assert_eq!(sampler.to_string(), text);
