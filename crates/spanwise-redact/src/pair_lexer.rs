@@ -172,8 +172,12 @@ impl KeySpan {
 
 /// Returns the key before the separator at `separator_at`.
 fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
-    if ends_with_number(&text[..separator_at]) {
-        return numbered_key(text, separator_at);
+    if let Some(number_start) = number_start(&text[..separator_at]) {
+        // Most colons after a number are those of a time, so two bytes exclude them.
+        let may_have_key = matches!(&text[..number_start], [.., b'y' | b'Y', b' ']);
+        return may_have_key
+            .then(|| numbered_key(text, number_start, separator_at))
+            .flatten();
     }
     // This white space contains no separator, so each byte is read only once.
     let gap_start = run_start(text, separator_at, separator_at, is_space);
@@ -238,14 +242,15 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     }
 }
 
-/// Returns whether the last word consists of digits and dots, such as the hour of a time. Such a
-/// number cannot be a key, and most colons in a log follow one.
+/// Returns the start of the last word if it consists of digits and dots, such as the hour of a time.
+/// Such a number cannot be a key, and most colons in a log follow one.
 #[inline]
-fn ends_with_number(text: &[u8]) -> bool {
+fn number_start(text: &[u8]) -> Option<usize> {
     let is_number_byte = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let start = run_start(text, text.len(), MAX_KEY_LEN, is_number_byte);
     let is_before_word = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
-    start < text.len() && text[..start].last().is_none_or(is_before_word)
+    let is_number = start < text.len() && text[..start].last().is_none_or(is_before_word);
+    is_number.then_some(start)
 }
 
 /// Returns whether a text ends with a column of SQL Server: `SET [password]`, but not
@@ -283,11 +288,15 @@ fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
     Some(found)
 }
 
-/// Returns the key of `Unseal Key 1: …`, whose number has at most two digits.
-fn numbered_key(text: &[u8], separator_at: usize) -> Option<KeySpan> {
-    let number_start = ByteClass::DIGIT.run_start(text, separator_at, 2);
-    let before = &text[..number_start];
-    let is_match = text[separator_at] == b':' && ends_with_word(before, b"key ");
+/// Returns the key of `Unseal Key 1: …`, whose number has at most two digits and begins at
+/// `number_start`.
+#[cold]
+fn numbered_key(text: &[u8], number_start: usize, separator_at: usize) -> Option<KeySpan> {
+    let (before, number) = text[..separator_at].split_at(number_start);
+    let is_match = text[separator_at] == b':'
+        && number.len() <= 2
+        && number.iter().all(u8::is_ascii_digit)
+        && ends_with_word(before, b"key ");
     is_match
         .then(|| plain_key(text, number_start - 1))
         .flatten()

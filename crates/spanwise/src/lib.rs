@@ -254,7 +254,6 @@ mod http_options;
 mod leftover_syntax;
 mod level_options;
 mod level_sources;
-mod line_output;
 #[cfg(feature = "config")]
 mod live;
 mod named;

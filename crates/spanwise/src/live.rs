@@ -12,4 +12,4 @@ mod live_tee;
 pub(crate) use cell::LiveCell;
 pub(crate) use generation::{Generation, LiveLayers, LiveShared, SharedLayer};
 pub(crate) use groups::LineGroup;
-pub(crate) use live_tee::{LiveTee, LiveTeeWriter};
+pub(crate) use live_tee::LiveTee;

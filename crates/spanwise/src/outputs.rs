@@ -16,7 +16,6 @@ use crate::{
     Output, Preset, Stack, conceal,
     config::Config,
     file_paths,
-    line_output::LineOutput,
     rendering::{Rendering, add_lines},
     router::Router,
     settings::LOG_FILE_PER_PROCESS,
@@ -169,8 +168,7 @@ impl Outputs {
             let outputs = outputs.into_iter().map(OpenOutput::routed).collect();
             let tee = Tee::new(outputs, has_routes);
             let sink = rendering.line_sink(config, tee.level(), Arc::new(tee.bits().into()));
-            let output = LineOutput::Tee(tee);
-            stack = add_lines(stack, config, levels, rendering, sink, output, &silent());
+            stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
         }
         stack
     }
@@ -246,8 +244,7 @@ pub(crate) fn add_writer_layer(
     };
     let sink = rendering.line_sink(config, level, Arc::new(bit.into()));
     let levels = stack.handle();
-    let output = LineOutput::Other(writer);
-    add_lines(stack, config, levels, &rendering, sink, output, report)
+    add_lines(stack, config, levels, &rendering, sink, writer, report)
 }
 
 impl OpenOutput {

@@ -6,13 +6,12 @@ use spanwise_core::{LevelHandle, Redact, SelfReport, internal::LayerId};
 use spanwise_json::{FieldList, Format, JsonLayer};
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::{MakeWriter, writer::BoxMakeWriter};
 
 use crate::{
     Output, PanicBacktrace, Stack,
     config::Config,
     console::{ConsoleLayer, ShowTime, Style},
-    line_output::LineOutput,
     router::GateBits,
     sink_settings::{SinkKind, SinkRedaction, SinkSettings},
     stack::LineSink,
@@ -177,18 +176,21 @@ impl Config {
 }
 
 /// Adds the layer that writes lines with this rendering.
-pub(crate) fn add_lines(
+pub(crate) fn add_lines<W>(
     stack: Stack,
     config: &Config,
     levels: LevelHandle,
     rendering: &Rendering,
     sink: LineSink,
-    output: LineOutput,
+    writer: W,
     report: &SelfReport,
-) -> Stack {
+) -> Stack
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let Some(style) = style(&rendering.format) else {
         let layer = json(rendering, config, report);
-        return stack.json_at(sink, output, layer);
+        return stack.json_at(sink, writer, layer);
     };
     let time = if style == Style::Short && !rendering.always_has_time {
         ShowTime::FromDebug(levels, sink.level)
@@ -204,7 +206,7 @@ pub(crate) fn add_lines(
     let full_backtrace_setting = config.full_backtrace_setting.clone();
     let (clock, report) = (config.clock.clone(), report.clone());
     let rendering = rendering.clone();
-    stack.lines_at(sink, output, move |writer| {
+    stack.lines_at(sink, writer, move |writer| {
         let writer = BoxMakeWriter::new(writer);
         ConsoleLayer::new(style, keys, writer, &report)
             .color(rendering.color)

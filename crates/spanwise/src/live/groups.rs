@@ -12,7 +12,6 @@ use super::{LiveTee, SharedLayer};
 use crate::{
     Stack,
     config::Config,
-    line_output::LineOutput,
     outputs::{OpenOutput, Outputs, silent},
     rendering::{Rendering, add_lines},
     stack::{LineSink, Wrappers},
@@ -51,8 +50,8 @@ impl Outputs {
                 };
                 let levels = levels.clone();
                 let (_, layers) = Stack::new(LevelFilter::OFF).collect(|stack| {
-                    let output = LineOutput::Live(tee.clone());
-                    add_lines(stack, config, levels, rendering, sink, output, &silent())
+                    let writer = tee.clone();
+                    add_lines(stack, config, levels, rendering, sink, writer, &silent())
                 });
                 LineGroup {
                     rendering: rendering.clone(),
