@@ -242,8 +242,8 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     }
 }
 
-/// Returns the start of the last word if it consists of digits and dots, such as the hour of a time.
-/// Such a number cannot be a key, and most colons in a log follow one.
+/// Returns the start of the last word if it consists of digits and dots, such as the hour of a
+/// time. Such a number cannot be a key, and most colons in a log follow one.
 #[inline]
 fn number_start(text: &[u8]) -> Option<usize> {
     let is_number_byte = |byte: u8| byte.is_ascii_digit() || byte == b'.';

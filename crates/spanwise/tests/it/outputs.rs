@@ -224,7 +224,7 @@ fn colours_end_in_their_line(format: Format, least: usize) {
     let _telemetry = builder.init().unwrap();
     let request = tracing::info_span!("request", request_id = "r-1", path = "a\nb");
     request.in_scope(|| {
-        let cause = std::io::Error::other("reset\nby peer");
+        let cause = io::Error::other("reset\nby peer");
         let cause = &cause as &dyn std::error::Error;
         error!(error = cause, note = "one\ntwo", "first\nsecond\n\nlast\n");
         info!(query = "select *\n  from orders\n", "");
