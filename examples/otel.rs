@@ -48,14 +48,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     if stats == Default::default() {
         eprintln!("# nothing was exported: set OTEL_EXPORTER_OTLP_ENDPOINT");
     }
+    // One write, because a report of an exporter may come at the same time.
+    let mut lines = String::new();
     for (name, SignalStats { outcomes, .. }) in [
         ("spans", &stats.traces),
         ("log records", &stats.logs),
         ("data points", &stats.metrics),
     ] {
         let (delivered, lost) = (outcomes.delivered, outcomes.lost());
-        eprintln!("# {name}: {delivered} delivered, {lost} lost");
+        lines += &format!("# {name}: {delivered} delivered, {lost} lost\n");
     }
+    eprint!("{lines}");
     Ok(())
 }
 

@@ -145,6 +145,8 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
 /// The maximum length of a remark in parentheses after a key, in bytes.
 const MAX_REMARK_LEN: usize = 32;
 
+const BACKTICK: u8 = 0x60;
+
 /// The range of a key, and what belongs to the key.
 struct KeySpan {
     start: usize,
@@ -228,7 +230,9 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
         // A line break before the separator occurs only in JSON, where the key would have quotes.
         _ if !is_one_line => None,
         // A column of MySQL.
-        Some(b'`') => plain_key(text, end - 1).filter(|key| text[..key.start].ends_with(b"`")),
+        Some(BACKTICK) => {
+            plain_key(text, end - 1).filter(|key| text[..key.start].ends_with(&[BACKTICK]))
+        }
         Some(b']' | b'd' | b'D')
             if (gap.is_empty()
                 || text.get(separator_at + 1) == Some(&b'>')
