@@ -189,6 +189,22 @@ fn include_may_refer_to_variables() {
 }
 
 #[test]
+fn variable_of_an_overridden_text_is_known() {
+    let files = Files::new(&[
+        (
+            "log.toml",
+            "include = ['${LOG_STAGE:-base}.toml']\nlevels = '${LOG_STAGE_LEVELS:-info}'\n",
+        ),
+        ("stage.toml", "include = ['common.toml']\nlevels = 'warn'\n"),
+        ("common.toml", "spans = 'debug'\n"),
+    ]);
+    let vars = [("LOG_STAGE", "stage"), ("LOG_STAGE_LEVELS", "debug")];
+    let text = files.explain("log.toml", &vars);
+    assert_line(&text, "LOG_SPANS = debug (common.toml:1)");
+    assert!(!text.contains("LOG_STAGE"), "{text}");
+}
+
+#[test]
 fn include_works_beside_odd_directories() {
     let files = Files::new(&[
         ("what?/log.toml", "include = ['a.toml', 'b?.toml']\n"),
