@@ -196,12 +196,46 @@ fn open_file_keeps_the_spelling_of_its_path() {
     assert_eq!(
         found,
         [
-            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open as \"main.log\": write this path, \
-             or restart the program"
+            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open under another path, which the \
+             sink app had: write that path, or restart the program"
         ]
     );
     program.log(|| info!("still logged"));
     assert_eq!(program.messages("main"), ["still logged"]);
+}
+
+#[test]
+fn error_hides_the_secret_path_of_an_open_file() {
+    let program = Program::start(AUDIT);
+    fs::create_dir(program.path("hunter2")).unwrap();
+    let path = program.path("hunter2/../main.log");
+    fs::write(program.path("secret"), path.to_str().unwrap()).unwrap();
+    let secret = MAIN.replace("DIR/main.log", "${file:secret}");
+    program.reload(&secret).unwrap();
+    let found = program.refused(MAIN);
+    assert!(found[0].contains("open under another path"), "{found:?}");
+    assert!(!found[0].contains("hunter2"), "{found:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn new_file_opens_after_a_link_has_moved() {
+    let program = Program::start_with("", |builder| builder);
+    let link = |version: &str| {
+        let (target, link) = (program.path(version), program.path("current"));
+        fs::create_dir(&target).unwrap();
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(target, link).unwrap();
+    };
+    link("v1");
+    let current = MAIN.replace("main.log", "current/app.log");
+    program.reload(&current).unwrap();
+    link("v2");
+    program
+        .reload(&MAIN.replace("main.log", "v2/app.log"))
+        .unwrap();
+    program.log(|| info!("new version"));
+    assert!(program.text("v2/app.log").contains("new version"));
 }
 
 #[test]
