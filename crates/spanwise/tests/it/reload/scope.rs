@@ -98,7 +98,7 @@ fn options_of_an_open_file_need_a_restart() {
 }
 
 #[test]
-fn misspelled_option_of_an_open_file_is_named() {
+fn mistake_in_an_option_of_an_open_file_is_named() {
     let error_file = "[sink.error_file]\npath = 'DIR/error.log'\n";
     let program = Program::start(&format!(
         "{error_file}[sink.file]\npath = 'DIR/main.log'\nkeep = '3 files'\n"
@@ -113,6 +113,7 @@ fn misspelled_option_of_an_open_file_is_named() {
             "keep = '${NO_SUCH}'",
             "log.toml:6:8: ${NO_SUCH} is not set, and has no default",
         ),
+        ("keep = '3 fles'", "log.toml:6:8: sink.file.keep="),
     ] {
         let found = program.refused(&format!(
             "{error_file}[sink.file]\npath = 'DIR/main.log'\n{keep}\n"
