@@ -7,7 +7,7 @@
 //! A *place* is the file, line and column of a key or value. Problems begin with it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
@@ -177,7 +177,13 @@ impl ConfigFiles {
 
     /// Merges all files. If the preset is known, also merges its profile.
     pub(crate) fn merged(&self, preset: Option<Preset>) -> Arc<Merged> {
-        Arc::new(Merged::new(&self.base, preset, &self.sources.vars))
+        let mut used_variables = HashSet::new();
+        // In all files, because `base` lacks the values that another file overrides.
+        for document in &self.documents {
+            interpolation::add_variables(&document.table, &mut used_variables);
+        }
+        let merged = Merged::new(&self.base, preset, &self.sources.vars, used_variables);
+        Arc::new(merged)
     }
 
     /// Returns the names of the files, in the order in which they were read.

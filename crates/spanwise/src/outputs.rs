@@ -375,15 +375,6 @@ impl<'a> Opener<'a> {
             return;
         }
         if already_open.is_none()
-            && let Some(open) = self.open_path_of(path)
-        {
-            self.problem(format!(
-                "{}: {path:?} is open as {open:?}: write this path, or restart the program",
-                sink.shown_name
-            ));
-            return;
-        }
-        if already_open.is_none()
             && let Err(error) = file.check()
         {
             self.problem(not_usable(&sink.shown_name, path, &error));
@@ -401,17 +392,28 @@ impl<'a> Opener<'a> {
                 self.start(&sink.name, in_background(builder, sink), sink, Some(file));
             }
             Err(error) => {
-                let problem = not_opened(self.config, &sink.shown_name, path, &error);
+                let name = &sink.shown_name;
+                let in_use = error.kind() == OpenErrorKind::InUse;
+                let problem = match self.sink_with_file(path).filter(|_| in_use) {
+                    // Does not show the old path, which may be the content of a secret file.
+                    Some(open) => format!(
+                        "{name}: {path:?} is open under another path, which the sink {open} had: \
+                         write that path, or restart the program"
+                    ),
+                    None => not_opened(self.config, name, path, &error),
+                };
                 self.problem(problem);
             }
         }
     }
 
-    /// Returns the path by which the file at `path` is open since before a reload.
-    fn open_path_of(&self, path: &Path) -> Option<&'a Path> {
+    /// Returns the name of the sink that had the file at `path` before a reload, under any path.
+    fn sink_with_file(&self, path: &Path) -> Option<&'a str> {
         let mut previous = self.options.previous.iter();
         previous.find_map(|output| match &output.sink.kind {
-            SinkKind::File(open) if file_paths::are_same(&open.path, path) => Some(&*open.path),
+            SinkKind::File(open) if file_paths::are_same(&open.path, path) => {
+                Some(&*output.sink.name)
+            }
             _ => None,
         })
     }

@@ -297,9 +297,10 @@ impl Reloader {
         let live = &self.live;
         let mut config = Config::choose(&state.builder);
         live.keep_sampler(&mut config);
-        let keys = KeyVersions::new(&state.builder.files, &config.file, &state.file);
-        let change = keys.changes().with_overrides(&config.findings.explanation);
         let mut problems = config.problems();
+        let files = &state.builder.files;
+        let keys = KeyVersions::new(files, &config.file, &state.file, &problems);
+        let change = keys.changes().with_overrides(&config.findings.explanation);
         let set_in_code = state
             .outputs
             .iter()

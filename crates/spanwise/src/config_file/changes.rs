@@ -191,18 +191,27 @@ pub(crate) struct KeyVersions<'a> {
     old_keys: FileKeys,
     /// Whether the new files have no error because of which a key may be missing.
     is_complete: bool,
+    /// Whether no value of the new files is invalid. Otherwise the default of another key may
+    /// differ because of such a value.
+    is_valid: bool,
 }
 
 impl<'a> KeyVersions<'a> {
     /// Creates the comparison of `files` with the files before a reload. `sources` are the texts of
-    /// the new files.
-    pub(crate) fn new(sources: &ConfigFiles, files: &'a Merged, old_files: &'a Merged) -> Self {
+    /// the new files, and `problems` all problems of the new configuration.
+    pub(crate) fn new(
+        sources: &ConfigFiles,
+        files: &'a Merged,
+        old_files: &'a Merged,
+        problems: &[String],
+    ) -> Self {
         Self {
             files,
             old_files,
             keys: files.keys(),
             old_keys: old_files.keys(),
             is_complete: sources.problems().is_empty() && files.problems().is_empty(),
+            is_valid: problems.is_empty(),
         }
     }
 
@@ -256,7 +265,8 @@ impl<'a> KeyVersions<'a> {
     }
 
     /// Returns the problem of the key at `path`, with its place. Reports a missing key only if the
-    /// new files are complete. Otherwise the key may be missing because of an error.
+    /// new files are complete, and a changed default only if they are valid. Otherwise the cause
+    /// may be an error.
     fn problem_at(&self, path: &str, why: &str) -> Option<String> {
         match (self.keys.0.get(path), self.old_keys.0.get(path)) {
             (Some(KeyValue { place, .. }), _) => Some(format!("{place}: {path} {why}")),
@@ -267,6 +277,7 @@ impl<'a> KeyVersions<'a> {
             }
             // Neither version has the key. Its default has changed: the value of a setting such as
             // `LOG_FILE_ROTATE`.
+            (None, None) if !self.is_valid => None,
             (None, None) => Some(format!("{path} {why}")),
         }
     }

@@ -5,7 +5,7 @@ use super::{
     merge::{self, Merged},
     read_sinks::{Program, SinkReader},
     reader::FileReader,
-    syntax::Table,
+    syntax::{Node, Table},
 };
 use crate::{
     Preset,
@@ -129,7 +129,12 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
         let mut sinks = routing.sinks.iter().filter(writes_lines);
         sinks.any(|sink| {
             let table = tables.table(&sink.name);
-            table.get("format").is_none() && table.get(key).is_none()
+            // An empty text counts as unset.
+            let is_set = |key: &str| {
+                let text = table.get(key).and_then(Node::text);
+                text.is_some_and(|text| !text.trim().is_empty())
+            };
+            !is_set("format") && !is_set(key)
         })
     };
     // Each variable, and whether only the sink `main` reads it.

@@ -116,12 +116,13 @@ impl<'a> Loader<'a> {
         let mut interpolation = Interpolation::new(self.vars);
         interpolation.node(&mut include);
         self.problems.append(&mut interpolation.problems);
-        match include.value {
+        match &include.value {
             FileValue::List(patterns) => {
-                for pattern in &patterns {
+                for pattern in patterns {
                     self.include(pattern);
                 }
             }
+            FileValue::Text(_) if include.is_hidden => self.include(&include),
             FileValue::Text(paths) if include.is_interpolated => {
                 for path in paths.split(',') {
                     self.include(&Node {

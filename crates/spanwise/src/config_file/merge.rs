@@ -11,7 +11,7 @@ use spanwise_core::{ParseError, Setting};
 use spanwise_recorder::Recorder;
 
 use super::{
-    interpolation::{self, Interpolation},
+    interpolation::Interpolation,
     keys::path_of,
     syntax::{FileValue, Node, Place, Table},
 };
@@ -33,7 +33,8 @@ pub(crate) struct Merged {
     pub(super) problems: Vec<String>,
     /// The contents of the files in `${file:…}`, which are never shown.
     pub(super) concealed: Vec<String>,
-    /// The variables to which texts refer, also those of other profiles.
+    /// The variables to which texts refer, also texts of other profiles, and texts that another
+    /// file overrides.
     used_variables: HashSet<String>,
 }
 
@@ -57,9 +58,8 @@ impl Merged {
         base: &Table,
         preset: Option<Preset>,
         vars: &HashMap<String, OsString>,
+        used_variables: HashSet<String>,
     ) -> Self {
-        let mut used_variables = HashSet::new();
-        interpolation::add_variables(base, &mut used_variables);
         let mut root = base.clone();
         let profiles = root.remove("profile");
         let profile = preset.and_then(|preset| {

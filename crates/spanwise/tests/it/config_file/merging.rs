@@ -169,6 +169,8 @@ fn include_may_refer_to_variables() {
         ("base.toml", "levels = 'warn'\n"),
         ("parts/b.toml", "spans = 'debug'\n"),
         ("secret.toml", "include = ['${file:base.toml}']\n"),
+        ("secrets.toml", "include = '${file:names}'\n"),
+        ("names", ","),
     ]);
     let vars = [("LOG_PRESET", "prod"), ("SHOP_PARTS", "parts")];
     for name in ["list.toml", "text.toml"] {
@@ -182,6 +184,24 @@ fn include_may_refer_to_variables() {
     assert_eq!(found, [problem]);
     let problem = "secret.toml:1:12: ${file:…} is not a path of an include: write the path";
     assert_eq!(files.problems("secret.toml"), [problem]);
+    let problem = "secrets.toml:1:11: ${file:…} is not a path of an include: write the path";
+    assert_eq!(files.problems("secrets.toml"), [problem]);
+}
+
+#[test]
+fn variable_of_an_overridden_text_is_known() {
+    let files = Files::new(&[
+        (
+            "log.toml",
+            "include = ['${LOG_STAGE:-base}.toml']\nlevels = '${LOG_STAGE_LEVELS:-info}'\n",
+        ),
+        ("stage.toml", "include = ['common.toml']\nlevels = 'warn'\n"),
+        ("common.toml", "spans = 'debug'\n"),
+    ]);
+    let vars = [("LOG_STAGE", "stage"), ("LOG_STAGE_LEVELS", "debug")];
+    let text = files.explain("log.toml", &vars);
+    assert_line(&text, "LOG_SPANS = debug (common.toml:1)");
+    assert!(!text.contains("LOG_STAGE"), "{text}");
 }
 
 #[test]

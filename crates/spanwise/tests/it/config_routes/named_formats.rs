@@ -56,6 +56,20 @@ fn empty_fields_count_as_unset() {
 }
 
 #[test]
+fn empty_fields_of_a_sink_inherit_the_variable() {
+    let file = format!("{LEAN}fields = '${{SHOP_FIELDS:-}}'\n");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_FORMAT", "json"),
+        ("LOG_FIELDS", "-target"),
+    ];
+    assert_eq!(is_lean(&file, &vars), (true, false));
+    let text = from_file_text_and_vars(&file, &vars).unwrap();
+    let text = text.explain().to_string();
+    assert!(!text.contains("has no effect"), "{text}");
+}
+
+#[test]
 fn format_has_one_definition() {
     let register = |builder: spanwise::Builder| {
         let format = "logfmt".parse().unwrap();

@@ -98,7 +98,7 @@ fn options_of_an_open_file_need_a_restart() {
 }
 
 #[test]
-fn misspelled_option_of_an_open_file_is_named() {
+fn mistake_in_an_option_of_an_open_file_is_named() {
     let error_file = "[sink.error_file]\npath = 'DIR/error.log'\n";
     let program = Program::start(&format!(
         "{error_file}[sink.file]\npath = 'DIR/main.log'\nkeep = '3 files'\n"
@@ -113,6 +113,7 @@ fn misspelled_option_of_an_open_file_is_named() {
             "keep = '${NO_SUCH}'",
             "log.toml:6:8: ${NO_SUCH} is not set, and has no default",
         ),
+        ("keep = '3 fles'", "log.toml:6:8: sink.file.keep="),
     ] {
         let found = program.refused(&format!(
             "{error_file}[sink.file]\npath = 'DIR/main.log'\n{keep}\n"
@@ -196,12 +197,46 @@ fn open_file_keeps_the_spelling_of_its_path() {
     assert_eq!(
         found,
         [
-            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open as \"main.log\": write this path, \
-             or restart the program"
+            "log.toml:4:8: sink.app.path: \"sub/../main.log\" is open under another path, which the \
+             sink app had: write that path, or restart the program"
         ]
     );
     program.log(|| info!("still logged"));
     assert_eq!(program.messages("main"), ["still logged"]);
+}
+
+#[test]
+fn error_hides_the_secret_path_of_an_open_file() {
+    let program = Program::start(AUDIT);
+    fs::create_dir(program.path("hunter2")).unwrap();
+    let path = program.path("hunter2/../main.log");
+    fs::write(program.path("secret"), path.to_str().unwrap()).unwrap();
+    let secret = MAIN.replace("DIR/main.log", "${file:secret}");
+    program.reload(&secret).unwrap();
+    let found = program.refused(MAIN);
+    assert!(found[0].contains("open under another path"), "{found:?}");
+    assert!(!found[0].contains("hunter2"), "{found:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn new_file_opens_after_a_link_has_moved() {
+    let program = Program::start_with("", |builder| builder);
+    let link = |version: &str| {
+        let (target, link) = (program.path(version), program.path("current"));
+        fs::create_dir(&target).unwrap();
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(target, link).unwrap();
+    };
+    link("v1");
+    let current = MAIN.replace("main.log", "current/app.log");
+    program.reload(&current).unwrap();
+    link("v2");
+    program
+        .reload(&MAIN.replace("main.log", "v2/app.log"))
+        .unwrap();
+    program.log(|| info!("new version"));
+    assert!(program.text("v2/app.log").contains("new version"));
 }
 
 #[test]
