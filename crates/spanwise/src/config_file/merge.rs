@@ -91,8 +91,12 @@ impl Merged {
         &self.problems
     }
 
-    /// Returns whether a text has a problem of its own, such as a variable that is not set.
+    /// Returns whether a text, or a text in a list, has a problem of its own, such as a variable
+    /// that is not set.
     pub(super) fn is_refused(&self, node: &Node) -> bool {
+        if let FileValue::List(nodes) = &node.value {
+            return nodes.iter().any(|node| self.is_refused(node));
+        }
         let place = format!("{}: ", node.place);
         self.problems
             .iter()

@@ -145,6 +145,16 @@ impl FileReader<'_, '_> {
         let Some(root_sinks) = &mut root.sinks else {
             return;
         };
+        // A reference that has a problem may name any sink.
+        let merged = self.merged;
+        let routes_in_file = merged.root.table("route").0.iter();
+        let mut tables = routes_in_file
+            .filter_map(|entry| entry.node.table())
+            .chain([merged.root.table("root")]);
+        let may_be_named = tables.any(|table| {
+            let names = table.get("sinks");
+            names.is_some_and(|names| merged.is_refused(names))
+        });
         for (sink, place) in sinks {
             let name = &sink.name;
             let is_named = |names: &[String]| names.contains(name);
@@ -159,6 +169,7 @@ impl FileReader<'_, '_> {
                 // Spans and metrics reach an OTLP sink without a route. A sink of the kind `none`
                 // writes nothing.
                 Some(_) if matches!(sink.kind, SinkKind::Exporter("otlp") | SinkKind::None) => {}
+                Some(_) if may_be_named => {}
                 Some(place) => self.problem(
                     place,
                     format!(

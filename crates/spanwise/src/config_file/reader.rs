@@ -148,14 +148,22 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Reads a list of names. A reference to an empty text counts as unset.
+    /// Reads a list of names. A reference to an empty text counts as unset, and so does a list of
+    /// nothing but such references.
     pub(super) fn names(&mut self, table: &Table, key: &str) -> Option<Vec<Name>> {
         let entry = table.entry(key)?;
         let place = &entry.place;
         match &entry.node.value {
             FileValue::List(nodes) => {
-                let texts = nodes.iter().filter_map(|node| match &node.value {
-                    FileValue::Text(text) if node.is_interpolated && text.trim().is_empty() => None,
+                let is_unset = |node: &&Node| match &node.value {
+                    FileValue::Text(text) => node.is_interpolated && text.trim().is_empty(),
+                    _ => false,
+                };
+                if !nodes.is_empty() && nodes.iter().all(|node| is_unset(&node)) {
+                    return None;
+                }
+                let set = nodes.iter().filter(|node| !is_unset(node));
+                let texts = set.filter_map(|node| match &node.value {
                     FileValue::Text(text) => Some((text.clone(), place.clone())),
                     _ => None,
                 });

@@ -504,3 +504,30 @@ fn star_is_no_target() {
                    route.\"shop::payments\"";
     assert_eq!(problems(text, &[("LOG_PRESET", "prod")]), [problem]);
 }
+
+#[test]
+fn refused_reference_may_name_any_sink() {
+    let prod = [("LOG_PRESET", "prod")];
+    let sinks = "[sink.a]\nkind = 'stdout'\n[sink.b]\nkind = 'stderr'\n";
+    for lists in [
+        "[root]\nsinks = ['a', '${NO_SUCH}']\n",
+        "[root]\nsinks = ['a']\n[route.x]\nsinks = ['${NO_SUCH}']\n",
+        "[root]\nsinks = ['a']\n[route.x]\nsinks = '${NO_SUCH}'\n",
+    ] {
+        let found = problems(&format!("{sinks}{lists}"), &prod);
+        assert_eq!(found.len(), 1, "{lists}: {found:#?}");
+        assert!(found[0].contains("${NO_SUCH} is not set"), "{found:#?}");
+    }
+}
+
+#[test]
+fn list_of_empty_references_counts_as_unset() {
+    let sink = "[sink.a]\nkind = 'stdout'\n";
+    for names in ["'${NO_SUCH:-}'", "['${NO_SUCH:-}']"] {
+        for table in ["root", "route.x"] {
+            let text = format!("{sink}[{table}]\nsinks = {names}\n");
+            let found = problems(&text, &[("LOG_PRESET", "prod")]);
+            assert_eq!(found, [""; 0], "{table}: {names}");
+        }
+    }
+}
