@@ -231,10 +231,20 @@ impl FileReader<'_, '_> {
 
     fn presets(&mut self, table: &Table, path: &str) -> Option<Vec<Preset>> {
         let node = table.get("preset")?;
+        if self.merged.is_refused(node) {
+            return None;
+        }
         let names: Vec<Name> = match &node.value {
+            // Reported by `check_empty`.
+            FileValue::Text(text) if text.trim().is_empty() => return None,
             FileValue::Text(text) => vec![(text.clone(), node.place.clone())],
-            _ => self.names(table, "preset")?,
+            FileValue::List(_) => self.names(table, "preset").unwrap_or_default(),
+            _ => return None,
         };
+        if names.is_empty() {
+            let problem = format!("{path}.preset is empty: write a value");
+            self.problem(&node.place, problem);
+        }
         let mut presets = Vec::new();
         for (name, place) in names {
             match Preset::NAMED.iter().find(|(other, _)| *other == name) {

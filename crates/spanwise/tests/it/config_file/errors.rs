@@ -531,3 +531,19 @@ fn list_of_empty_references_counts_as_unset() {
         }
     }
 }
+
+#[test]
+fn preset_of_a_condition_has_one_error() {
+    let prod = [("LOG_PRESET", "prod")];
+    for preset in ["''", "'${NO_SUCH:-}'", "['${NO_SUCH:-}']", "[]"] {
+        let text = format!("[filter]\nf = {{ keep = {{ preset = {preset} }} }}\n");
+        let problem = "config:2:25: filter.f.keep.preset is empty: write a value";
+        assert_eq!(problems(&text, &prod), [problem], "{preset}");
+    }
+    for preset in ["'${NO_SUCH}'", "['${NO_SUCH}']"] {
+        let text = format!("[filter]\nf = {{ drop = {{ preset = {preset} }} }}\n");
+        let found = problems(&text, &prod);
+        assert_eq!(found.len(), 1, "{preset}: {found:#?}");
+        assert!(found[0].contains("${NO_SUCH} is not set"), "{found:#?}");
+    }
+}
