@@ -147,6 +147,11 @@ impl<'a> Check<'a> {
             self.problem(&entry.place, format!("{path} {problem}"));
             return;
         }
+        if entry.key == "*" && is_named(pattern) {
+            let problem = format!("{path} is not a name: write one table for each {pattern}");
+            self.problem(&entry.place, problem);
+            return;
+        }
         let problem = self.advice(&entry.key, pattern);
         self.problem(&entry.place, format!("{path} is not a setting: {problem}"));
     }
@@ -241,7 +246,19 @@ fn find(pattern: &str, name: &str) -> Option<&'static Key> {
         let path = joined_plain(pattern, name);
         KEYS.iter().find(|key| key.path == path)
     };
-    find(name).or_else(|| find("*"))
+    match (pattern, name) {
+        // The reader of the routes reports this target.
+        ("route", "*") => find("*"),
+        // The rows for any name are not the row of a name.
+        (_, "*") => None,
+        _ => find(name).or_else(|| find("*")),
+    }
+}
+
+/// Returns whether the keys of a table are names, such as those of sinks.
+fn is_named(pattern: &str) -> bool {
+    let any = joined_plain(pattern, "*");
+    KEYS.iter().any(|key| key.path == any)
 }
 
 /// Returns a path and a name, joined by a dot. The name is not quoted.

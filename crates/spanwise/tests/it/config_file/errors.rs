@@ -547,3 +547,17 @@ fn preset_of_a_condition_has_one_error() {
         assert!(found[0].contains("${NO_SUCH} is not set"), "{found:#?}");
     }
 }
+
+#[test]
+fn star_is_no_name() {
+    for (table, key) in [
+        ("sink", "kind = 'stdout'"),
+        ("format", "base = 'json'"),
+        ("filter", "keep = { level = 'warn' }"),
+    ] {
+        let text = format!("[{table}.'*']\n{key}\n");
+        let found = problems(&text, &[("LOG_PRESET", "prod")]);
+        let problem = format!("{table}.\"*\" is not a name: write one table for each {table}");
+        assert!(found[0].ends_with(&problem), "{found:#?}");
+    }
+}
