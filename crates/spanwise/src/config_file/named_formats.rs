@@ -84,8 +84,8 @@ pub(crate) fn named_formats(
     choices: &mut Choices<'_>,
 ) -> Vec<NamedFormat> {
     let mut reader = FileReader { merged, choices };
-    let entries = merged.root.table("format").0.iter();
-    let formats = entries.filter_map(|entry| {
+    let entries = &merged.root.table("format").0;
+    let formats = entries.iter().enumerate().filter_map(|(index, entry)| {
         let table = entry.node.table()?;
         let name = &entry.key;
         let path = super::check::joined("format", name);
@@ -93,6 +93,14 @@ pub(crate) fn named_formats(
         let is_registered = registered_names.any(|other| other.eq_ignore_ascii_case(name));
         if is_registered || name.parse::<Format>().is_ok() {
             let problem = format!("{path} is a format already: choose another name");
+            reader.problem(&entry.place, problem);
+        }
+        let mut earlier = entries[..index].iter();
+        if let Some(other) = earlier.find(|other| other.key.eq_ignore_ascii_case(name)) {
+            let problem = format!(
+                "{path} has the name of the format {}: rename one",
+                other.key
+            );
             reader.problem(&entry.place, problem);
         }
         let format = match (table.entry("base"), table.entry("template")) {

@@ -1,6 +1,6 @@
 //! Formats that a configuration file defines, as sinks and variables name them.
 
-use super::run;
+use super::{problems, run};
 use serde_json::Value;
 use spanwise::__private::from_file_text_and_vars;
 use tracing::info;
@@ -79,4 +79,12 @@ fn format_has_one_definition() {
     let text = register(builder).explain().to_string();
     let problem = "config:1:9: format.lean is a format already: choose another name";
     assert!(text.contains(problem), "{text}");
+}
+
+#[test]
+fn names_of_formats_differ_in_more_than_case() {
+    let found = problems("[format.lean]\nbase = 'json'\n[format.Lean]\nbase = 'json'\n");
+    let problem = ": format.Lean has the name of the format lean: rename one";
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].ends_with(problem), "{found:?}");
 }
