@@ -162,21 +162,12 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
         );
         return Err(ParseError::word(text, "is a size", hint));
     }
-    let recorder = from_str(setting, text).map_err(|error| with_accepts(error, setting))?;
+    let recorder: Recorder =
+        from_str(setting, text).map_err(|error| with_accepts(error, setting))?;
     // `off` with limits is off, too. With `tail`, the recorder still buffers the shown events.
-    let mut words = text
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !is_limit(word));
-    let is_switched_off = words.next().is_some_and(is_off) && words.next().is_none();
-    Ok((!is_switched_off).then_some(recorder))
-}
-
-/// Returns whether a word limits what the recorder writes. `slow=debug` is a directive instead.
-fn is_limit(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, value)| {
-        ["slow", "lines"].contains(&name.trim()) && parse_level(value.trim()).is_none()
-    })
+    let has_tail = recorder.captures_beyond(&LevelFilter::OFF.into());
+    let can_buffer = has_tail || recorder.levels().most_verbose() != LevelFilter::OFF;
+    Ok(can_buffer.then_some(recorder))
 }
 
 /// Parses the grammar of the type.
