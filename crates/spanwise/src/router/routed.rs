@@ -174,6 +174,10 @@ impl<L> Routed<L> {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Destination {
+        // An event that reports on other events goes to all sinks, none of which is a last resort.
+        if plan.may_be_forced && EventContext::forces_emit(event.metadata()) {
+            return plan.forced();
+        }
         let destination = self.destination_by_filters(plan, target, event, ctx);
         if destination.reaches(plan.last_resort) {
             self.router.report_last_resort(target, plan.last_resort);
@@ -188,9 +192,6 @@ impl<L> Routed<L> {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Destination {
-        if plan.may_be_forced && EventContext::forces_emit(event.metadata()) {
-            return plan.forced();
-        }
         let is_shown = self.is_shown(event, ctx);
         if let Some(fixed) = plan.if_fixed {
             return match is_shown {

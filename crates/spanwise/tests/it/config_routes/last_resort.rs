@@ -1,9 +1,12 @@
 //! The sink for the warnings and errors of routes whose sinks are all switched off.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use super::run;
-use spanwise::__private::{from_file_text_and_vars, without_installing};
+use spanwise::{
+    __private::{from_file_text_and_vars, without_installing},
+    Handle,
+};
 use spanwise_core::Fault;
 use tracing::{dispatcher, error, info, warn};
 
@@ -49,6 +52,13 @@ fn level_after_filters_decides_about_last_resort() {
     assert_eq!(logged.messages("first"), expected);
 }
 
+/// Returns how many faults of the setup the handle counts.
+fn reports(handle: &Handle) -> u64 {
+    let stats = handle.stats();
+    let setup = stats.faults.iter().find(|(it, _)| *it == Fault::Setup);
+    setup.map_or(0, |(_, count)| *count)
+}
+
 #[test]
 fn raised_event_reports_the_last_resort() {
     // The counters are those of the process.
@@ -58,21 +68,49 @@ fn raised_event_reports_the_last_resort() {
     let builder = from_file_text_and_vars(&file, &[("LOG_PRESET", "prod")]).unwrap();
     let (dispatch, telemetry) = without_installing(builder).unwrap();
     let handle = telemetry.handle();
-    let reports = || {
-        let stats = handle.stats();
-        let setup = stats.faults.iter().find(|(it, _)| *it == Fault::Setup);
-        setup.map_or(0, |(_, count)| *count)
-    };
     dispatcher::with_default(&dispatch, || {
         info!(target: "shop", "info");
         error!(target: "dropped", "dropped");
     });
-    assert_eq!(reports(), 0);
+    assert_eq!(reports(&handle), 0);
     dispatcher::with_default(&dispatch, || {
         for _ in 0..2 {
             info!(target: "shop", "raised");
         }
     });
-    assert_eq!(reports(), 1);
+    assert_eq!(reports(&handle), 1);
     telemetry.shutdown(Duration::from_secs(60));
+}
+
+#[test]
+fn summary_does_not_report_the_last_resort() {
+    // The counters are those of the process.
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let file = r#"
+        [sample]
+        rules = "info=first:1/1h"
+        [sink.first]
+        kind = "file"
+        path = "DIR/first.log"
+        [sink.off]
+        kind = "stdout"
+        enabled = false
+        [route."spanwise::sampler"]
+        sinks = ["off"]
+        exclusive = true
+    "#;
+    let file = file.replace("DIR", directory.path().to_str().unwrap());
+    let builder = from_file_text_and_vars(&file, &[("LOG_PRESET", "prod")]).unwrap();
+    let (dispatch, telemetry) = without_installing(builder).unwrap();
+    let handle = telemetry.handle();
+    dispatcher::with_default(&dispatch, || {
+        for _ in 0..3 {
+            info!("again");
+        }
+        telemetry.shutdown(Duration::from_secs(60));
+    });
+    let text = fs::read_to_string(directory.path().join("first.log")).unwrap();
+    assert!(text.contains("events suppressed"), "{text}");
+    assert_eq!(reports(&handle), 0);
 }
