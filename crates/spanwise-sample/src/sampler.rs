@@ -145,6 +145,7 @@ impl Sampler {
 
     /// Returns the targets in the rules that are words for a limit, such as `ratio`, so that
     /// callers can warn of them: `ratio=0.1` applies only to events with the target `ratio`.
+    #[doc(hidden)]
     pub fn suspect_targets(&self) -> impl Iterator<Item = &str> {
         let targets = self.0.rules.iter().filter_map(|rule| {
             let target = rule.matcher.target.as_ref();
