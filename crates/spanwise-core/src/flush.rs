@@ -34,7 +34,7 @@ pub trait SinkControl: Flush {
     fn name(&self) -> &str;
 
     /// Starts to deliver the accepted events, and does not wait. Called on all outputs before
-    /// [`shutdown_by`](Self::shutdown_by) waits for one of them. Does nothing by default.
+    /// [`shutdown_by`](Self::shutdown_by) is called on the first. Does nothing by default.
     fn hurry(&self) {}
 
     /// Delivers events until `deadline`, and counts the rest as lost at shutdown.

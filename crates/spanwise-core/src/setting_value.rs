@@ -6,8 +6,8 @@ use crate::{Levels, TargetLevels};
 
 /// The argument of a setter: a `T`, or a text that is parsed as a `T`.
 ///
-/// Values and texts convert with `From`. A builder parses its texts with [`read`](Self::read) when
-/// it is finished, so that it reports all mistakes together. An empty or blank text leaves the
+/// Values and texts convert with `From`. A builder parses a text with [`read`](Self::read) only in
+/// its last step, so that it reports all mistakes together. An empty or blank text leaves the
 /// setting unchanged.
 ///
 /// ```
@@ -30,7 +30,7 @@ enum Input<T> {
     Text(String),
 }
 
-/// A type whose setters also accept text, as a [`SettingValue`].
+/// A type that setters also accept as text, through [`SettingValue`].
 ///
 /// A marker trait without methods. Without it, the conversions from a value and from a text would
 /// overlap.
@@ -41,10 +41,11 @@ impl TextSetting for Levels {}
 impl TextSetting for TargetLevels {}
 
 impl<T> SettingValue<T> {
-    /// Returns the value, or the result of `read` for the trimmed text; `None` for an empty text.
+    /// Returns the value, or what the function `read` parses from the trimmed text; `None` for an
+    /// empty text.
     ///
     /// # Errors
-    /// Returns the text and the error of `read`.
+    /// Returns the text and the error of the function.
     pub fn read<U: From<T>, E>(
         self,
         read: impl FnOnce(&str) -> Result<U, E>,

@@ -1,4 +1,4 @@
-//! Compression of requests.
+//! Compresses the bodies of OTLP requests.
 
 use std::io::Write as _;
 

@@ -1,4 +1,5 @@
-//! Cards, social security numbers and bank accounts, verified by their digits.
+//! Cards and bank accounts, verified by their check digits, and social security numbers, verified
+//! by their form.
 
 use crate::{
     builtin_keys::TRUSTED_IDS,
@@ -7,8 +8,9 @@ use crate::{
     scan_cost,
 };
 
-/// Returns the end of a card number: in one piece, or in the groups that cards show, separated by
-/// spaces, dashes or dots. The issuer's prefix and the Luhn check digit must be valid.
+/// Returns the end of a card number. The number may be in one piece, or in the groups that cards
+/// show, separated by spaces, dashes or dots. The issuer's prefix and the Luhn check digit must be
+/// valid.
 ///
 /// `start` is at a digit with no digit before it. The digits of a number with a fraction are not a
 /// card.
@@ -40,7 +42,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             next => {
                 let is_end =
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
-                // A single dot belongs to a decimal fraction.
+                // With exactly one dot, the text is a decimal fraction, not a card in groups.
                 let is_whole = is_end && dots != 1;
                 if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
                     best = Some(at);
@@ -60,8 +62,8 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
 }
 
 /// Returns whether the digits belong to a span id: after a trace id and a dash, as in a
-/// `traceparent`. Also returns true after the key of an id in a fixed format. The 16 hex digits of
-/// a span id may all be decimal, so they may look like a card.
+/// `traceparent`, or are the value of a key that ends in one of [`TRUSTED_IDS`], such as
+/// `my_span_id=…`. The 16 hex digits of a span id may all be decimal, so they may look like a card.
 fn is_trusted_id(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
@@ -71,7 +73,8 @@ fn is_trusted_id(text: &[u8], start: usize) -> bool {
     }
     let key_end = run_start(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
     let name = &text[ByteClass::KEY.run_start(text, key_end, MAX_NAME_LEN)..key_end];
-    let is_name = |trusted: &&str| {
+    // Ignores case and separators. A prefix is allowed.
+    let ends_name = |trusted: &&str| {
         let trusted = trusted.bytes().rev().filter(|byte| *byte != b' ');
         let mut name = name
             .iter()
@@ -80,7 +83,7 @@ fn is_trusted_id(text: &[u8], start: usize) -> bool {
         let mut pairs = trusted.map(|letter| name.next().map(|byte| (byte, letter)));
         pairs.all(|pair| pair.is_some_and(|(byte, letter)| byte.to_ascii_lowercase() == letter))
     };
-    key_end < start && TRUSTED_IDS.iter().any(is_name)
+    key_end < start && TRUSTED_IDS.iter().any(ends_name)
 }
 
 /// Returns whether a fraction follows the digits that end at `at`: `4111111111111111.5`.
@@ -118,7 +121,7 @@ fn is_card(digits: &[u8]) -> bool {
         }
         _ => false,
     };
-    // A repeated single digit passes the check by chance.
+    // Luhn also accepts some numbers that repeat one digit.
     has_issuer && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
 }
 
@@ -143,10 +146,10 @@ pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
         _ => byte.is_ascii_digit(),
     });
     let end = start + 11;
-    let is_glued = |at: Option<usize>, next: Option<usize>| {
+    let is_glued = |near: Option<usize>, beyond: Option<usize>| {
         let byte = |at: Option<usize>| at.and_then(|at| text.get(at));
-        byte(at).is_some_and(|byte| matches!(byte, b'-' | b'.'))
-            && byte(next).is_some_and(u8::is_ascii_alphanumeric)
+        byte(near).is_some_and(|byte| matches!(byte, b'-' | b'.'))
+            && byte(beyond).is_some_and(u8::is_ascii_alphanumeric)
     };
     let is_alone = is_boundary(text, start)
         && is_boundary(text, end)
@@ -158,8 +161,8 @@ pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
     (has_form && is_alone && may_be_issued).then_some(end)
 }
 
-/// Returns the end of an IBAN with the length of its country and valid check digits. `start` is at
-/// the country code.
+/// Returns the end of an IBAN whose length is right for its country, and whose check digits are
+/// valid. `start` is at the country code.
 pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let country = text.get(start..start + 2)?;
     let check_digits = text.get(start + 2..start + 4)?;

@@ -23,9 +23,9 @@ pub enum OpenErrorKind {
     NotAFile,
     /// The path is a symbolic link, which is not followed.
     SymbolicLink,
-    /// The existing file belongs to another user (except root), is writable by every user, or has
-    /// hard links that this log did not create. An owner or a mode that each new file in the
-    /// directory would get is accepted.
+    /// The existing file belongs to a user other than root and the user of this process, is
+    /// writable by every user, or has hard links that this log did not create. Some file systems
+    /// give all new files such an owner or mode; there, the file is accepted.
     Untrusted,
     /// The name or the path of the log file, or of a rolled, compressed or lock file beside it,
     /// would be longer than the file system allows.
