@@ -6,17 +6,13 @@
 
 #[path = "../../spanwise-core/tests/support/forks.rs"]
 mod forks;
+#[path = "../../spanwise-core/tests/support/logs_until_drop.rs"]
+mod logs_until_drop;
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-};
+use std::io;
 
 use forks::in_child;
+use logs_until_drop::LogsUntilDrop;
 use spanwise_core::LevelLayer;
 use spanwise_json::JsonLayer;
 use spanwise_recorder::Recorder;
@@ -56,34 +52,5 @@ fn child_does_not_wait_for_locks_of_its_parent() {
             in_child(|| log(&shared));
         }
         drop(others);
-    }
-}
-
-/// A thread that logs until this value is dropped.
-struct LogsUntilDrop {
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl LogsUntilDrop {
-    fn start(log: impl Fn() + Send + 'static) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let is_over_in_thread = Arc::clone(&is_over);
-        let thread = thread::spawn(move || {
-            while !is_over_in_thread.load(Ordering::Relaxed) {
-                log();
-            }
-        });
-        Self {
-            is_over,
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for LogsUntilDrop {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap();
     }
 }
