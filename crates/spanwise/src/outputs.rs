@@ -21,7 +21,7 @@ use crate::{
     settings::LOG_FILE_PER_PROCESS,
     sink_settings::{FileSettings, Routing, SinkKind, SinkSettings},
     sinks,
-    tee::{RoutedOutput, Tee},
+    tee::{Tee, TeeOutput},
 };
 
 /// The open outputs, while the program logs.
@@ -165,7 +165,7 @@ impl Outputs {
     pub(crate) fn add_layers(&self, mut stack: Stack, config: &Config, has_routes: bool) -> Stack {
         for (rendering, outputs) in self.by_rendering() {
             let levels = stack.handle();
-            let outputs = outputs.into_iter().map(OpenOutput::routed).collect();
+            let outputs = outputs.into_iter().map(OpenOutput::tee_output).collect();
             let tee = Tee::new(outputs, has_routes);
             let sink = rendering.line_sink(config, tee.level(), Arc::new(tee.bits().into()));
             stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
@@ -249,8 +249,8 @@ pub(crate) fn add_writer_layer(
 
 impl OpenOutput {
     /// Returns the output with the router bit of its sink.
-    pub(crate) fn routed(&self) -> RoutedOutput {
-        RoutedOutput {
+    pub(crate) fn tee_output(&self) -> TeeOutput {
+        TeeOutput {
             bit: self.sink.bit,
             level: self.level(),
             background: self.background.clone(),

@@ -18,13 +18,13 @@ pub(crate) const UNKNOWN_LEVEL: Level = Level::WARN;
 /// itself counts the lines that it loses.
 #[derive(Debug, Clone)]
 pub(crate) struct Tee {
-    outputs: Vec<RoutedOutput>,
+    outputs: Vec<TeeOutput>,
     has_router: bool,
 }
 
 /// An open output.
 #[derive(Debug, Clone)]
-pub(crate) struct RoutedOutput {
+pub(crate) struct TeeOutput {
     /// The [router bit](crate::router) of the sink.
     pub(crate) bit: u64,
     /// The most verbose level of the sink. The router has already applied the levels of the sink to
@@ -34,7 +34,7 @@ pub(crate) struct RoutedOutput {
 }
 
 impl Tee {
-    pub(crate) fn new(outputs: Vec<RoutedOutput>, has_router: bool) -> Self {
+    pub(crate) fn new(outputs: Vec<TeeOutput>, has_router: bool) -> Self {
         Self {
             outputs,
             has_router,
@@ -110,7 +110,7 @@ impl Write for TeeWriter<'_> {
 /// Returns whether it wrote the line to an output.
 #[inline]
 pub(crate) fn write_routed(
-    outputs: &[RoutedOutput],
+    outputs: &[TeeOutput],
     level: Level,
     sinks: SinkMask,
     line: &[u8],

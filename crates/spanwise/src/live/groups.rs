@@ -15,7 +15,7 @@ use crate::{
     outputs::{OpenOutput, Outputs, silent},
     rendering::{Rendering, add_lines},
     stack::{LineSink, Wrappers},
-    tee::RoutedOutput,
+    tee::TeeOutput,
 };
 
 /// The outputs with the same rendering, and the layer that encodes their lines. A reload changes
@@ -36,9 +36,9 @@ impl Outputs {
         previous: Option<&[LineGroup]>,
         levels: &LevelHandle,
         wrappers: &Wrappers,
-    ) -> Vec<(LineGroup, Vec<RoutedOutput>)> {
+    ) -> Vec<(LineGroup, Vec<TeeOutput>)> {
         let groups = self.by_rendering().into_iter().map(|(rendering, outputs)| {
-            let outputs: Vec<RoutedOutput> = outputs.into_iter().map(OpenOutput::routed).collect();
+            let outputs: Vec<TeeOutput> = outputs.into_iter().map(OpenOutput::tee_output).collect();
             let mut previous_groups = previous.unwrap_or_default().iter();
             let same = previous_groups.find(|group| group.has(rendering));
             let group = same.map(LineGroup::share).unwrap_or_else(|| {
@@ -91,7 +91,7 @@ impl LineGroup {
     }
 
     /// Adds outputs to the group. A new output replaces an output with the same router bit.
-    pub(crate) fn add_outputs(&self, new: &[RoutedOutput]) {
+    pub(crate) fn add_outputs(&self, new: &[TeeOutput]) {
         let mut outputs = self.tee.outputs().to_vec();
         outputs.retain(|output| new.iter().all(|new| new.bit != output.bit));
         outputs.extend_from_slice(new);
@@ -99,7 +99,7 @@ impl LineGroup {
     }
 
     /// Replaces the outputs that the group has.
-    pub(crate) fn set_outputs(&self, outputs: &[RoutedOutput]) {
+    pub(crate) fn set_outputs(&self, outputs: &[TeeOutput]) {
         self.tee.set(outputs);
     }
 

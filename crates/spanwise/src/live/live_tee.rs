@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     router::GateBits,
-    tee::{RoutedOutput, UNKNOWN_LEVEL, write_routed},
+    tee::{TeeOutput, UNKNOWN_LEVEL, write_routed},
 };
 
 /// Forwards a line to each output whose sink is in the current [`SinkMask`]. If the mask is empty,
@@ -32,7 +32,7 @@ pub(crate) struct LiveTee {
 
 #[derive(Debug)]
 #[repr(align(64))]
-struct Shard(RwLock<Arc<[RoutedOutput]>>);
+struct Shard(RwLock<Arc<[TeeOutput]>>);
 
 const SHARDS: usize = 8;
 
@@ -45,7 +45,7 @@ impl LiveTee {
     }
 
     /// Replaces the outputs.
-    pub(crate) fn set(&self, outputs: &[RoutedOutput]) {
+    pub(crate) fn set(&self, outputs: &[TeeOutput]) {
         let bits = outputs.iter().fold(0, |bits, output| bits | output.bit);
         for Shard(shard) in &*self.shards {
             // Each shard has its own reference count.
@@ -57,7 +57,7 @@ impl LiveTee {
         self.bits.store(bits, Ordering::Relaxed);
     }
 
-    pub(crate) fn outputs(&self) -> Arc<[RoutedOutput]> {
+    pub(crate) fn outputs(&self) -> Arc<[TeeOutput]> {
         // Clones the `Arc`, so that no output is called under the lock.
         Arc::clone(&self.shards[thread_number(SHARDS)].0.read())
     }
