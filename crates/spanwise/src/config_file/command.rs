@@ -53,7 +53,7 @@ pub fn check<P: AsRef<Path>>(
 /// | --- | --- | --- |
 /// | `log check FILE…` | the problems, how many, and the warnings | 1 if there are problems |
 /// | `log explain FILE…` | the effective settings and their origins: [`Builder::explain`] | 1 if there are problems |
-/// | others | how to use it | 2 |
+/// | others, and `log check` without a file | how to use it | 2 |
 ///
 /// Without a FILE, the command reads the files of `LOG_CONFIG`. The word `log` may be omitted. Pass
 /// the same `program` as to [`check`].
@@ -82,7 +82,12 @@ pub fn command<A: AsRef<str>>(
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     match *action {
         "check" => {
-            let (problems, warnings) = findings(program(builder(&paths)));
+            let builder = builder(&paths);
+            if !builder.files.exist() && builder.files.problems().is_empty() {
+                // A check of nothing would pass, for example where the variable was forgotten.
+                return (NO_FILE.to_owned(), EXIT_USAGE);
+            }
+            let (problems, warnings) = findings(program(builder));
             let warnings = warnings.iter().map(|it| format!("warning: {it}\n"));
             let lines = problems.iter().map(|it| format!("{it}\n")).chain(warnings);
             let text: String = lines.collect();
@@ -111,6 +116,8 @@ const EXIT_USAGE: i32 = 2;
 const USAGE: &str = "usage: log check [FILE…]    checks configuration files\n       \
                      log explain [FILE…]  prints the effective settings\n\
                      without FILE, the files of LOG_CONFIG\n";
+
+const NO_FILE: &str = "there is no file to check: name one, or set LOG_CONFIG\n";
 
 /// Creates a builder from the environment and the files at `paths`. Without paths, the builder
 /// reads the files of `LOG_CONFIG`.

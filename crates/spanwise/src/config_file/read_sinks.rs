@@ -222,8 +222,13 @@ impl SinkReader<'_, '_> {
                 return Some(self.main_kind());
             }
             if let Some(place) = place.filter(|_| table.get("kind").is_none()) {
-                let problem = "has no kind: add kind = \"stdout\", or another of stderr, file, \
-                               sentry, otlp, none";
+                let problem = match table.get("path") {
+                    Some(_) => "has a path and no kind: add kind = \"file\"",
+                    None => {
+                        "has no kind: add kind = \"stdout\", or another of stderr, file, sentry, \
+                         otlp, none"
+                    }
+                };
                 self.reader.problem(place, format!("{path} {problem}"));
             }
             return None;

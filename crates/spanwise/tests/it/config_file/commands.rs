@@ -61,6 +61,28 @@ fn command_has_three_exit_codes() {
 }
 
 #[test]
+fn check_of_no_file_is_not_valid() {
+    let (text, code) = command(["log", "check"], |builder| builder);
+    let expected = "there is no file to check: name one, or set LOG_CONFIG\n";
+    assert_eq!((&*text, code), (expected, 2));
+    // A file that cannot be read is a problem, and not a missing argument.
+    let files = Files::new(&[]);
+    let path = files.path("none.toml").display().to_string();
+    let (text, code) = command(["log", "check", &path], |builder| builder);
+    assert!(text.ends_with("\n1 problem\n"), "{text}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn sink_with_a_path_is_a_file() {
+    let files = Files::new(&[("log.toml", "[sink.errors]\npath = 'errors.log'\n")]);
+    let problems = check([files.path("log.toml")], |builder| builder).unwrap_err();
+    let text = files.without_directory(&problems.to_string());
+    let expected = "log.toml:1:7: sink.errors has a path and no kind: add kind = \"file\"";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn check_knows_the_formats_of_the_program() {
     let files = Files::new(&[("log.toml", "[sink.a]\nkind = 'stdout'\nformat = 'acme'\n")]);
     let acme = Format::custom("acme").build().unwrap();
