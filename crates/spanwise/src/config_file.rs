@@ -135,11 +135,13 @@ impl ConfigFiles {
         let problems = problems.filter(|(place, _)| !is_broken(place));
         let mut all = loader.problems;
         all.extend(problems.map(|(place, problem)| format!("{place}: {problem}")));
+        let mut warnings = loader.warnings;
+        warnings.extend(read_filters::warnings_of_unused(&base));
         Self {
             documents: loader.documents,
             base,
             problems: all,
-            warnings: loader.warnings,
+            warnings,
             fingerprint,
             sources,
         }

@@ -87,6 +87,10 @@ impl Builder {
     /// override it, and the variables of the environment override all files. So a deployment can
     /// change everything that is not in code. See `docs/config-file.md` in the repository.
     ///
+    /// The builder does not know your crate, unlike that of [`builder!`](macro@crate::builder). So
+    /// set its [`service`](Self::service) and its [`own_targets`](Self::own_targets), or the keys
+    /// `service.name`, `service.version` and `own` of the file.
+    ///
     /// # Errors
     /// [`InitError::Settings`] with every problem of the files and of the environment.
     #[cfg(feature = "config")]

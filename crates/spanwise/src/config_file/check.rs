@@ -152,12 +152,17 @@ impl<'a> Check<'a> {
             self.problem(&entry.place, problem);
             return;
         }
-        let problem = self.advice(&entry.key, pattern);
-        self.problem(&entry.place, format!("{path} is not a setting: {problem}"));
+        let advice = self.advice(entry, pattern);
+        self.problem(&entry.place, format!("{path} is not a setting: {advice}"));
     }
 
     /// Returns the advice for a key that the table at `pattern` does not have.
-    fn advice(&self, name: &str, pattern: &str) -> String {
+    fn advice(&self, entry: &Entry, pattern: &str) -> String {
+        let name = &*entry.key;
+        let is_list = matches!(entry.node.value, FileValue::List(_));
+        if pattern.is_empty() && is_list && is_value(&joined_plain("root", name)) {
+            return format!("write it as {name} below [root]");
+        }
         let siblings = KEYS.iter().filter(|key| is_below(key.path, pattern));
         let siblings = siblings.map(Key::name).filter(|name| *name != "*");
         let otel = self.otel_keys.iter().map(String::as_str);
@@ -167,8 +172,15 @@ impl<'a> Check<'a> {
             .map(|name| -> &str { name })
             .chain(otel)
             .collect();
-        match closest(name, all) {
+        // Below the header of a table, a key of the top level belongs to the table.
+        let is_top_level = is_value(name);
+        let meant = closest(name, all);
+        match meant {
+            Some(meant) if is_top_level => {
+                format!("did you mean {meant}, or {name} above the first table?")
+            }
             Some(meant) => format!("did you mean {meant}?"),
+            None if is_top_level => "write it above the first table".to_owned(),
             None => format!("there are {}", siblings.collect::<Vec<_>>().join(", ")),
         }
     }
@@ -253,6 +265,18 @@ fn find(pattern: &str, name: &str) -> Option<&'static Key> {
         (_, "*") => None,
         _ => find(name).or_else(|| find("*")),
     }
+}
+
+/// Returns whether a path is that of a key with a value, and not of a table.
+fn is_value(path: &str) -> bool {
+    let is_table = |kind| {
+        matches!(
+            kind,
+            KeyKind::Table | KeyKind::NamedTables | KeyKind::Condition
+        )
+    };
+    let key = KEYS.iter().find(|key| key.path == path);
+    key.is_some_and(|key| !is_table(key.kind))
 }
 
 /// Returns whether the keys of a table are names, such as those of sinks.

@@ -1,5 +1,7 @@
 //! The tables `[filter.NAME]`.
 
+use std::collections::HashSet;
+
 use tracing::{Level, level_filters::LevelFilter};
 
 use super::{
@@ -257,6 +259,46 @@ impl FileReader<'_, '_> {
         }
         Some(presets)
     }
+}
+
+/// Returns a warning for each filter of the files that no list `filters` names. `base` has all files
+/// with their profiles, because a filter may be only for one preset. Returns no warning if a list
+/// may name other filters than it says: by a reference to a variable, or by mistake.
+pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
+    let profiles = base.table("profile").0.iter();
+    let profiles = profiles.filter_map(|entry| entry.node.table());
+    let documents: Vec<&Table> = profiles.chain([base]).collect();
+    let filters = documents
+        .iter()
+        .flat_map(|document| &document.table("filter").0);
+    let defined: HashSet<&str> = filters.clone().map(|entry| &*entry.key).collect();
+    let tables = documents.iter().flat_map(|document| {
+        let named = ["sink", "route"].into_iter();
+        let named = named.flat_map(|name| &document.table(name).0);
+        let named = named.filter_map(|entry| entry.node.table());
+        named.chain([document.table("root")])
+    });
+    let mut used = HashSet::new();
+    for node in tables.filter_map(|table| table.get("filters")) {
+        let FileValue::List(names) = &node.value else {
+            return Vec::new();
+        };
+        for name in names {
+            match &name.value {
+                FileValue::Text(name) if defined.contains(&**name) => used.insert(&**name),
+                FileValue::Text(name) if BUILT_IN_FILTERS.contains(&&**name) => continue,
+                _ => return Vec::new(),
+            };
+        }
+    }
+    // Any other table has a problem of its own.
+    let is_valid = |entry: &&Entry| entry.node.table().is_some_and(|it| it.0.len() == 1);
+    let unused = filters.filter(|entry| !used.contains(&*entry.key));
+    let warnings = unused.filter(is_valid).map(|entry| {
+        let (place, path) = (&entry.place, joined("filter", &entry.key));
+        format!("{place}: {path} has no effect: name it in the filters of root, a route or a sink")
+    });
+    warnings.collect()
 }
 
 /// The condition that no event meets.

@@ -96,6 +96,10 @@ impl SinkReader<'_, '_> {
                 let sink = self.sink(&entry.key, shown, kind, table, filters);
                 self.check_effect(table, &sink, &path);
                 sinks.push((sink, Some(entry.place.clone())));
+            } else if !kind_of_sink(&entry.key, table).is_some_and(is_reserved) {
+                // Reports the problems of the other keys, too.
+                let shown = format!("{}: {path}", entry.place);
+                self.sink(&entry.key, shown, SinkKind::None, table, filters);
             }
         }
         for (name, table, place) in &merged.disabled {
@@ -248,7 +252,7 @@ impl SinkReader<'_, '_> {
             && (is_wrong || !SINK_KINDS.contains(&kind))
         {
             let shown = crate::conceal::shown(kind);
-            let problem = match (RESERVED_KINDS.contains(&kind), expected) {
+            let problem = match (is_reserved(kind), expected) {
                 (true, _) => format!(
                     "{path}.kind={shown} is not available yet: available are {}",
                     SINK_KINDS.join(", ")
@@ -559,6 +563,11 @@ impl SinkReader<'_, '_> {
         }
         names.into_iter().map(|(name, _)| name).collect()
     }
+}
+
+/// Returns whether only a later release will have this kind of sink.
+fn is_reserved(kind: &str) -> bool {
+    RESERVED_KINDS.contains(&kind)
 }
 
 /// Returns whether anything is exported over OTLP.

@@ -259,6 +259,11 @@ fn advised(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> 
     let mut advised = HashSet::new();
     for error in &mut errors {
         let line = error.line();
+        if error.message == "duplicate key" {
+            let key = key_at(&lines.text[lines.offset(&error.place)..]);
+            error.message = format!("{key} is in this table already: remove one of the two");
+            continue;
+        }
         // One mistake may cause several errors.
         if !advised.contains(&line)
             && let Some(advice) = advice(lines.line(line))
@@ -275,6 +280,15 @@ fn advised(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> 
             .push_str(&format!(" (and {unshown_count} more errors of syntax)"));
     }
     errors
+}
+
+/// Returns the key at the start of `text`, with its quotes if it has any.
+fn key_at(text: &str) -> &str {
+    let end = match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => text[1..].find(quote).map(|end| end + 2),
+        _ => text.find(|c: char| !c.is_alphanumeric() && !"_-".contains(c)),
+    };
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// Returns what to write instead of a line with a common mistake. Does not show the value, which

@@ -7,6 +7,7 @@ mod ignored_values;
 #[cfg(feature = "pseudonyms")]
 mod key_files;
 mod merging;
+mod misplaced_keys;
 mod mutations;
 mod origins;
 mod pages;

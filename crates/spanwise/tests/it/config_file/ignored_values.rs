@@ -144,3 +144,29 @@ fn references_to_wrong_switches_are_mistakes() {
         ]
     );
 }
+
+#[test]
+fn unused_filters_are_warned_of() {
+    let filters = "[filter]\nnoise = { drop = { target = 'hyper' } }\nother = { code = true }\n";
+    let warning = "warning: config:2:1: filter.noise has no effect: name it in the filters of \
+                   root, a route or a sink";
+    let check = |rest: &str, is_warned: bool| {
+        let file = format!("{filters}{rest}");
+        let text = match from_file_text_and_vars(&file, &[PROD]) {
+            Ok(builder) => {
+                let builder = builder.filter("other", |_| spanwise::filter::Verdict::Keep);
+                builder.explain().to_string()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(text.contains(warning), is_warned, "{rest}: {text}");
+    };
+    let used = "[root]\nfilters = ['other']\n";
+    check(used, true);
+    check("[root]\nfilters = ['other', 'noise']\n", false);
+    check("[sink.main]\nkind = 'stdout'\nfilters = ['noise']\n", false);
+    // Another preset uses the filter.
+    check("[profile.dev.route.shop]\nfilters = ['noise']\n", false);
+    // The variable may name the filter.
+    check("[root]\nfilters = '${FILTERS:-other}'\n", false);
+}
