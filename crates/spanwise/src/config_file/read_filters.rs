@@ -261,9 +261,9 @@ impl FileReader<'_, '_> {
     }
 }
 
-/// Returns a warning for each filter of the files that no list `filters` names. `base` has all files
-/// with their profiles, because a filter may be only for one preset. Returns no warning if a list
-/// may name other filters than it says: by a reference to a variable, or by mistake.
+/// Returns a warning for each filter of the files that no list `filters` names. `base` has all
+/// files with their profiles, because a filter may be only for one preset. Returns no warning if a
+/// list may name other filters than it says: by a reference to a variable, or by mistake.
 pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
     let profiles = base.table("profile").0.iter();
     let profiles = profiles.filter_map(|entry| entry.node.table());
