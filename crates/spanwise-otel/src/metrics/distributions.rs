@@ -1,19 +1,21 @@
-//! Distributions of values, and their sums.
+//! The values of histograms, and their addition.
+//!
+//! A snapshot adds the values of series whose attributes become equal by redaction.
 
 use opentelemetry_sdk::metrics::data::ExponentialBucket;
 
 use super::readers::MAX_BUCKETS;
 
-/// Counts of values in buckets with explicit bounds.
+/// The value of a histogram whose buckets have explicit bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Distribution {
     pub(crate) summary: Summary,
     pub(crate) bounds: Vec<f64>,
-    /// The counts: one more than there are bounds.
+    /// The count of each bucket. There is one bucket more than there are bounds.
     pub(crate) counts: Vec<u64>,
 }
 
-/// Counts of values in buckets whose bounds are powers of a base.
+/// The value of a histogram whose bounds are powers of the base 2^(2^-scale).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExponentialDistribution {
     pub(crate) summary: Summary,
@@ -24,14 +26,14 @@ pub(crate) struct ExponentialDistribution {
     pub(crate) negative: Buckets,
 }
 
-/// The bucket at index `offset + i` has the count `counts[i]`.
+/// Consecutive buckets: the one with the index `offset + i` has the count `counts[i]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Buckets {
     pub(crate) offset: i32,
     pub(crate) counts: Vec<u64>,
 }
 
-/// The number, the sum and the extremes of the values.
+/// The number, the sum and the extremes of the recorded values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) count: u64,
@@ -68,20 +70,20 @@ impl ExponentialDistribution {
         self.summary.add(&other.summary);
         self.zero_count += other.zero_count;
         self.zero_threshold = self.zero_threshold.max(other.zero_threshold);
-        let sum = |a: &Buckets, b: &Buckets| {
+        let merged = |a: &Buckets, b: &Buckets| {
             let a = a.counts_by_index(self.scale - scale);
             Buckets::from_counts(a.chain(b.counts_by_index(other.scale - scale)))
         };
-        self.positive = sum(&self.positive, &other.positive);
-        self.negative = sum(&self.negative, &other.negative);
+        self.positive = merged(&self.positive, &other.positive);
+        self.negative = merged(&self.negative, &other.negative);
         self.scale = scale;
     }
 
-    /// Returns the highest scale at which the merged distribution fits into [`MAX_BUCKETS`]. A
-    /// distribution of similar values has a high scale, and so narrow buckets. If one is around 5
-    /// ms and the other around 5 s, millions of these buckets would lie between them.
+    /// Returns the highest scale at which the merged distribution fits into [`MAX_BUCKETS`]. It may
+    /// be lower than both scales: a distribution of similar values has a high scale, so its buckets
+    /// are narrow. Between one around 5 ms and one around 5 s, there would be millions of them.
     fn common_scale(&self, other: &Self) -> i32 {
-        let has_room = |a: &Buckets, b: &Buckets, scale: i32| {
+        let fits = |a: &Buckets, b: &Buckets, scale: i32| {
             let a = a.index_range(self.scale - scale);
             match (a, b.index_range(other.scale - scale)) {
                 (Some((first, last)), Some((other_first, other_last))) => {
@@ -91,9 +93,9 @@ impl ExponentialDistribution {
             }
         };
         let mut scale = self.scale.min(other.scale);
-        // The loop ends, because each step halves the range.
-        while !has_room(&self.positive, &other.positive, scale)
-            || !has_room(&self.negative, &other.negative, scale)
+        // The loop ends, because each step halves the range of indexes.
+        while !fits(&self.positive, &other.positive, scale)
+            || !fits(&self.negative, &other.negative, scale)
         {
             scale -= 1;
         }
@@ -109,17 +111,17 @@ impl Buckets {
         }
     }
 
-    /// Returns the buckets that are not empty, with their indexes at a scale that is lower by
-    /// `steps`. Each step merges two neighbouring buckets, so an index may occur several times.
+    /// Returns index and count of each bucket that is not empty, at a scale that is lower by `steps`.
+    /// Each step merges two neighbouring buckets, so an index may occur several times.
     pub(super) fn counts_by_index(
         &self,
         steps: i32,
     ) -> impl DoubleEndedIterator<Item = (i64, u64)> {
         let counts = self.counts.iter().copied().enumerate();
         let counts = counts.filter(|(_, count)| *count > 0);
-        counts.map(move |(at, count)| {
+        counts.map(move |(position, count)| {
             // Indexes have 32 bits, but their sums and differences may have more.
-            let index = i64::from(self.offset) + at as i64;
+            let index = i64::from(self.offset) + position as i64;
             (index >> steps.clamp(0, 63), count)
         })
     }
@@ -131,7 +133,7 @@ impl Buckets {
         Some((first, indexes.next_back().unwrap_or(first)))
     }
 
-    /// Creates the buckets that have these counts. The counts of an equal index are added up.
+    /// Creates buckets from pairs of an index and a count. Adds up the counts of an equal index.
     pub(super) fn from_counts(counts: impl Iterator<Item = (i64, u64)>) -> Self {
         let counts: Vec<_> = counts.collect();
         let indexes = || counts.iter().map(|(index, _)| *index);
@@ -139,7 +141,7 @@ impl Buckets {
             return Self::default();
         };
         let mut buckets = Self {
-            // Fits into `i32`: it is the index of a bucket, or such an index shifted to the right.
+            // Fits into `i32`: the index of a bucket does, and a lower scale brings it closer to 0.
             offset: first as i32,
             counts: vec![0; (last - first) as usize + 1],
         };

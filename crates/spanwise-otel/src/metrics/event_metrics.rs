@@ -1,4 +1,6 @@
-//! The layers that count events and convert their fields to metrics.
+//! The layers that count events and make metrics of their fields.
+//!
+//! A field with a prefix such as `monotonic_counter.` is a metric. Other fields are its attributes.
 
 use std::{
     borrow::Cow,
@@ -31,7 +33,7 @@ pub struct OtelEventCounts(Arc<EventCounts>);
 /// Counts events by level, and makes metrics of their fields. Created by
 /// [`Otel::metrics_of_events`](crate::Otel::metrics_of_events).
 ///
-/// Texts that are attributes are cut after 256 characters.
+/// An attribute with a text is cut after 256 characters.
 ///
 /// ```
 /// use spanwise_otel::{MetricsOptions, Otel};
@@ -55,52 +57,54 @@ pub struct OtelEventMetrics {
     fields: FieldMetrics,
 }
 
-/// A longer text is cut, because each value of an attribute makes a series, whose attributes stay
-/// in memory.
+/// The maximum number of characters in an attribute. Longer texts are cut, because each value of an
+/// attribute makes a series, whose attributes stay in memory.
 const MAX_TEXT_CHARS: usize = 256;
 
-/// Counters of events by level.
+/// Counters of events by level, in the order of [`LEVELS`](Self::LEVELS).
 #[derive(Debug, Default)]
 pub(crate) struct EventCounts([ShardedCounter; 5]);
 
-/// Records the metrics in the fields of events.
+/// Records the fields of events that are metrics.
 #[derive(Debug)]
 struct FieldMetrics {
     meter: Meter,
     report: SelfReport,
     policy: Option<Arc<dyn Redact>>,
     context_keys: Vec<String>,
-    /// The [generation](forks::generation) of the process that exports. In a forked child, a lock
-    /// of the SDK may never be released.
+    /// The [generation](forks::generation) of the process that exports. A forked child records
+    /// nothing, because a lock of the SDK may never be released there.
     generation: u32,
-    /// `None` for callsites without a metric.
+    /// The roles of the fields of each callsite. `None` for callsites without a metric.
     plans: CallsitePlans<Option<EventPlan>>,
 }
 
-/// The roles of the fields of a callsite, by their index.
+/// The roles of the fields of a callsite, by the index of the field.
 #[derive(Debug)]
 struct EventPlan {
-    roles: Box<[MetricRole]>,
+    roles: Box<[EventFieldRole]>,
     has_repeated_keys: bool,
 }
 
 #[derive(Debug)]
-enum MetricRole {
+enum EventFieldRole {
     Metric(FieldInstrument),
     Attribute,
     /// The field is the message.
     Ignored,
 }
 
-/// The instrument of a field, created with the first value. Counters and gauges may have one
-/// instrument for integers and one for floats, because the type of a field is known only from its
-/// values.
+/// The instrument of a field that is a metric.
 #[derive(Debug)]
 struct FieldInstrument {
+    /// The name of the field without its prefix.
     name: &'static str,
     kind: MetricKind,
 }
 
+/// The kind of a metric, by the prefix of its field. An instrument is created with its first value.
+/// Counters and gauges may have one for integers and one for floats, because the type of a field is
+/// known only from its values.
 #[derive(Debug)]
 enum MetricKind {
     MonotonicCounter(OnceLock<Counter<u64>>, OnceLock<Counter<f64>>),
@@ -109,9 +113,9 @@ enum MetricKind {
     Histogram(OnceLock<Histogram<f64>>),
 }
 
-/// The value of a field that is a metric.
+/// A number in a field: the value of a metric or of an attribute.
 #[derive(Debug, Clone, Copy)]
-enum Measurement {
+enum FieldNumber {
     Int(i64),
     Float(f64),
 }
@@ -125,7 +129,7 @@ impl EventCounts {
         Level::TRACE,
     ];
 
-    /// Creates counters and registers their metric.
+    /// Creates the counters and registers them as a metric.
     pub(crate) fn register(meter: &Meter) -> Arc<Self> {
         let counts = Arc::new(Self::default());
         let observed = Arc::clone(&counts);
@@ -142,8 +146,8 @@ impl EventCounts {
         counts
     }
 
-    /// Counts an event. Returns false, and does not count it, if a sender thread or a crate of
-    /// OpenTelemetry logged it.
+    /// Counts an event, unless a sender thread or a crate of OpenTelemetry logged it. Returns
+    /// whether the event was counted.
     fn count(&self, event: &Event<'_>) -> bool {
         if is_sender_thread() || is_opentelemetry_target(event.metadata().target()) {
             return false;
@@ -223,7 +227,7 @@ impl FieldMetrics {
             return;
         };
         let mut visitor = MeasuringVisitor {
-            fields: self,
+            metrics: self,
             roles: &plan.roles,
             measurements: Vec::new(),
             attributes: Vec::new(),
@@ -243,8 +247,8 @@ impl FieldMetrics {
                 .iter()
                 .filter(|(key, _)| self.context_keys.iter().any(|wanted| wanted == key));
             for (key, value) in wanted {
-                // The value of the event wins.
-                if attributes.iter().all(|known| known.key.as_str() != key) {
+                // A field of the event has precedence over the context.
+                if attributes.iter().all(|field| field.key.as_str() != key) {
                     attributes.push(self.text_attribute(Key::new(key), value));
                 }
             }
@@ -259,16 +263,16 @@ impl FieldMetrics {
         }
     }
 
-    /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text. The policy is
-    /// applied later, when the values are collected. Only if the text is cut, and the policy reads
-    /// texts under this key, the policy is applied here, too.
+    /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text. The policy
+    /// redacts all attributes when they are collected. A text that may be cut is also redacted here,
+    /// unless the policy decides by the key alone.
     fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
             return KeyValue::new(key, text.to_owned());
         }
         let shown = match &self.policy {
-            // Redact before cutting: the policy may not recognize a part of a secret. A decision
-            // that depends on the key alone can wait, because it does not need the whole text.
+            // Redact before the cut, because the policy may not recognize a part of a secret. A
+            // decision by the key alone can wait, because it does not need the whole text.
             Some(policy) => match policy.verdicts(key.as_str()).text {
                 KeyVerdict::Pass | KeyVerdict::Text => policy.redact_value(key.as_str(), text),
                 _ => Cow::Borrowed(text),
@@ -285,16 +289,16 @@ impl FieldMetrics {
 
 impl EventPlan {
     fn new(callsite: &'static Metadata<'static>) -> Option<Self> {
-        let roles: Box<[MetricRole]> = callsite
+        let roles: Box<[EventFieldRole]> = callsite
             .fields()
             .iter()
             .map(|field| match FieldInstrument::new(field.name()) {
-                Some(instrument) => MetricRole::Metric(instrument),
-                None if field.name() == "message" => MetricRole::Ignored,
-                None => MetricRole::Attribute,
+                Some(instrument) => EventFieldRole::Metric(instrument),
+                None if field.name() == "message" => EventFieldRole::Ignored,
+                None => EventFieldRole::Attribute,
             })
             .collect();
-        let is_metric = |role: &MetricRole| matches!(role, MetricRole::Metric(_));
+        let is_metric = |role: &EventFieldRole| matches!(role, EventFieldRole::Metric(_));
         let names: Vec<&str> = callsite.fields().iter().map(|field| field.name()).collect();
         let is_repeated = |(index, name)| names[..index].contains(name);
         roles.iter().any(is_metric).then_some(Self {
@@ -304,8 +308,8 @@ impl EventPlan {
     }
 }
 
-/// Drops attributes whose key a later attribute has. The last value counts, as in records and
-/// spans. The SDK might choose another one.
+/// Drops each attribute whose key occurs again later, so that the last value counts, as in log
+/// records and spans. The SDK might choose another value.
 fn keep_last_of_each_key(attributes: &mut Vec<KeyValue>) {
     let mut index = 0;
     while let Some((attribute, later)) = attributes[index..].split_first() {
@@ -317,6 +321,7 @@ fn keep_last_of_each_key(attributes: &mut Vec<KeyValue>) {
 }
 
 impl FieldInstrument {
+    /// Returns the instrument of a field. `None` if its name has no prefix of a metric.
     fn new(field: &'static str) -> Option<Self> {
         let (prefix, name) = field.split_once('.')?;
         let kind = match prefix {
@@ -329,45 +334,45 @@ impl FieldInstrument {
         (!name.is_empty()).then_some(Self { name, kind })
     }
 
-    /// Records the value. Returns false if the instrument does not accept it.
-    fn record(&self, meter: &Meter, value: Measurement, attributes: &[KeyValue]) -> bool {
+    /// Records the value. Returns false if it is negative and the counter is monotonic.
+    fn record(&self, meter: &Meter, value: FieldNumber, attributes: &[KeyValue]) -> bool {
         let name = self.name;
         match (&self.kind, value) {
-            (MetricKind::MonotonicCounter(ints, _), Measurement::Int(value)) => {
+            (MetricKind::MonotonicCounter(ints, _), FieldNumber::Int(value)) => {
                 let Ok(value) = u64::try_from(value) else {
                     return false;
                 };
                 let counter = ints.get_or_init(|| meter.u64_counter(name).build());
                 counter.add(value, attributes);
             }
-            (MetricKind::MonotonicCounter(_, floats), Measurement::Float(value)) => {
+            (MetricKind::MonotonicCounter(_, floats), FieldNumber::Float(value)) => {
                 if value < 0.0 {
                     return false;
                 }
                 let counter = floats.get_or_init(|| meter.f64_counter(name).build());
                 counter.add(value, attributes);
             }
-            (MetricKind::Counter(ints, _), Measurement::Int(value)) => {
+            (MetricKind::Counter(ints, _), FieldNumber::Int(value)) => {
                 let counter = ints.get_or_init(|| meter.i64_up_down_counter(name).build());
                 counter.add(value, attributes);
             }
-            (MetricKind::Counter(_, floats), Measurement::Float(value)) => {
+            (MetricKind::Counter(_, floats), FieldNumber::Float(value)) => {
                 let counter = floats.get_or_init(|| meter.f64_up_down_counter(name).build());
                 counter.add(value, attributes);
             }
-            (MetricKind::Gauge(ints, _), Measurement::Int(value)) => {
+            (MetricKind::Gauge(ints, _), FieldNumber::Int(value)) => {
                 let gauge = ints.get_or_init(|| meter.i64_gauge(name).build());
                 gauge.record(value, attributes);
             }
-            (MetricKind::Gauge(_, floats), Measurement::Float(value)) => {
+            (MetricKind::Gauge(_, floats), FieldNumber::Float(value)) => {
                 let gauge = floats.get_or_init(|| meter.f64_gauge(name).build());
                 gauge.record(value, attributes);
             }
             (MetricKind::Histogram(histogram), value) => {
                 let histogram = histogram.get_or_init(|| meter.f64_histogram(name).build());
                 let value = match value {
-                    Measurement::Int(value) => value as f64,
-                    Measurement::Float(value) => value,
+                    FieldNumber::Int(value) => value as f64,
+                    FieldNumber::Float(value) => value,
                 };
                 histogram.record(value, attributes);
             }
@@ -378,59 +383,60 @@ impl FieldInstrument {
 
 /// Sorts the values of an event into metrics and attributes.
 struct MeasuringVisitor<'p> {
-    fields: &'p FieldMetrics,
-    roles: &'p [MetricRole],
-    measurements: Vec<(&'p FieldInstrument, Measurement)>,
+    metrics: &'p FieldMetrics,
+    roles: &'p [EventFieldRole],
+    measurements: Vec<(&'p FieldInstrument, FieldNumber)>,
     attributes: Vec<KeyValue>,
 }
 
 impl MeasuringVisitor<'_> {
-    fn number(&mut self, field: &Field, value: Measurement) {
+    fn number(&mut self, field: &Field, value: FieldNumber) {
         match self.roles.get(field.index()) {
-            Some(MetricRole::Metric(instrument)) => self.measurements.push((instrument, value)),
-            Some(MetricRole::Attribute) => self.attributes.push(KeyValue::new(
+            Some(EventFieldRole::Metric(instrument)) => self.measurements.push((instrument, value)),
+            Some(EventFieldRole::Attribute) => self.attributes.push(KeyValue::new(
                 Key::from_static_str(field.name()),
                 match value {
-                    Measurement::Int(value) => Value::I64(value),
-                    Measurement::Float(value) => Value::F64(value),
+                    FieldNumber::Int(value) => Value::I64(value),
+                    FieldNumber::Float(value) => Value::F64(value),
                 },
             )),
-            Some(MetricRole::Ignored) | None => {}
+            Some(EventFieldRole::Ignored) | None => {}
         }
     }
 }
 
 impl Visit for MeasuringVisitor<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.number(field, Measurement::Float(value));
+        self.number(field, FieldNumber::Float(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.number(field, Measurement::Int(value));
+        self.number(field, FieldNumber::Int(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         let value = match i64::try_from(value) {
-            Ok(value) => Measurement::Int(value),
-            Err(_) => Measurement::Float(value as f64),
+            Ok(value) => FieldNumber::Int(value),
+            Err(_) => FieldNumber::Float(value as f64),
         };
         self.number(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
+        if let Some(EventFieldRole::Attribute) = self.roles.get(field.index()) {
             let key = Key::from_static_str(field.name());
             self.attributes.push(KeyValue::new(key, value));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
+        if let Some(EventFieldRole::Attribute) = self.roles.get(field.index()) {
             let key = Key::from_static_str(field.name());
-            self.attributes.push(self.fields.text_attribute(key, value));
+            self.attributes
+                .push(self.metrics.text_attribute(key, value));
         }
     }
 
-    /// Formatted values differ too often to be attributes.
+    /// Ignores the value: formatted values differ too often to be attributes.
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }

@@ -1,7 +1,7 @@
 //! Metrics of the HTTP requests that `spanwise-http` serves and sends.
 //!
 //! The attributes follow the semantic conventions. No attribute is a path or an id, so the number
-//! of series does not grow with the requests.
+//! of series does not grow with the number of requests.
 
 use std::{
     collections::HashMap,
@@ -18,16 +18,17 @@ use spanwise_core::internal::{
     sync::RwLock,
 };
 
-/// The bounds of durations that the semantic conventions advise, in seconds.
-const DURATIONS: [f64; 14] = [
+/// The bounds of the buckets for durations, in seconds, as the semantic conventions advise.
+const DURATION_BOUNDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-/// The bounds of sizes, in bytes. Sizes are recorded as floats: their sum cannot overflow.
-const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+/// The bounds for body sizes, in bytes. Sizes are floats, so that their sum cannot overflow.
+const SIZE_BOUNDS: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
-/// At most this many series of each side are bound to their instruments. For other series, the SDK
-/// looks up the attributes at each request, and counts series beyond 2,000 as one.
+/// At most this many series of served requests, and of sent ones, have bound instruments, which
+/// record without a look-up of the attributes. For other series, the SDK looks up the attributes at
+/// each request, and counts series beyond 2,000 as one.
 const MAX_BOUND_SERIES: usize = 1000;
 
 /// Measures the requests that this process serves, and those that it sends.
@@ -35,8 +36,8 @@ const MAX_BOUND_SERIES: usize = 1000;
 pub(crate) struct HttpMetrics {
     server: SideMetrics,
     client: SideMetrics,
-    /// The [generation](forks::generation) of the process that exports. In a forked child, a lock
-    /// of the SDK may never be released.
+    /// The [generation](forks::generation) of the process that exports. A forked child records
+    /// nothing, because a lock of the SDK may never be released there.
     generation: u32,
 }
 
@@ -81,22 +82,22 @@ struct SideMetrics {
     request_size: Histogram<f64>,
     response_size: Histogram<f64>,
     active: UpDownCounter<i64>,
-    /// The series that are bound, by the hash of their attributes.
-    bound: RwLock<HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>>,
+    /// The series with bound instruments, by the hash of the series.
+    bound_series: RwLock<HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>>,
     hasher: RandomState,
 }
 
-/// The instruments of one series, which need no look-up of its attributes.
+/// The bound instruments of one series.
 #[derive(Debug, Clone)]
 struct BoundSeries {
     duration: BoundHistogram<f64>,
-    /// `None` if requests of the series have no size. The SDK exports a bound histogram even if it
-    /// has no values.
+    /// `None` if the sizes of the series are not known. The SDK would export a bound histogram even
+    /// if it has no values.
     request_size: Option<BoundHistogram<f64>>,
     response_size: Option<BoundHistogram<f64>>,
 }
 
-/// The attributes of a request in its metrics, and which sizes it has.
+/// The attributes of a request in its metrics, and which of its body sizes are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Series<'r> {
     method: &'static str,
@@ -114,8 +115,8 @@ struct Series<'r> {
 /// A [`Series`] that owns its texts.
 #[derive(Debug)]
 struct OwnedSeries {
-    /// The series, but with `None` for the texts that the fields below own.
-    fixed: Series<'static>,
+    /// The series, with `None` for the texts that the other fields own.
+    without_texts: Series<'static>,
     route: Option<Box<str>>,
     error_type: Option<Box<str>>,
     server_address: Option<Box<str>>,
@@ -132,7 +133,7 @@ impl SideMetrics {
                 .f64_histogram(format!("http.{side}.{part}.body.size"))
                 .with_unit("By")
                 .with_description(format!("The size of the body of {text} {direction}."))
-                .with_boundaries(SIZES.to_vec())
+                .with_boundaries(SIZE_BOUNDS.to_vec())
                 .build()
         };
         Self {
@@ -140,7 +141,7 @@ impl SideMetrics {
                 .f64_histogram(format!("http.{side}.request.duration"))
                 .with_unit("s")
                 .with_description(format!("The duration of a request {direction}."))
-                .with_boundaries(DURATIONS.to_vec())
+                .with_boundaries(DURATION_BOUNDS.to_vec())
                 .build(),
             request_size: size("request", "a request"),
             response_size: size("response", "the response to a request"),
@@ -149,7 +150,7 @@ impl SideMetrics {
                 .with_unit("{request}")
                 .with_description(format!("The number of requests in progress {direction}."))
                 .build(),
-            bound: RwLock::default(),
+            bound_series: RwLock::default(),
             hasher: RandomState::new(),
         }
     }
@@ -171,34 +172,36 @@ impl SideMetrics {
     fn record(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
         let series = Series::new(request, end);
         let hash = self.hasher.hash_one(series);
-        let known = self.bound.read();
-        if let Some(bound) = find(&known, hash, &series) {
+        let bound_series = self.bound_series.read();
+        if let Some(bound) = find_bound(&bound_series, hash, &series) {
             bound.record(request, end);
             return;
         }
-        let is_full = known.len() >= MAX_BOUND_SERIES;
-        drop(known);
+        let is_full = bound_series.len() >= MAX_BOUND_SERIES;
+        drop(bound_series);
         if is_full {
             self.record_unbound(&series, request, end);
             return;
         }
-        let mut known = self.bound.write();
+        let mut bound_series = self.bound_series.write();
         // Another thread may have bound the series meanwhile.
-        if find(&known, hash, &series).is_none() {
+        if find_bound(&bound_series, hash, &series).is_none() {
             let bound = self.bind(&series);
-            known
+            bound_series
                 .entry(hash)
                 .or_default()
                 .push((OwnedSeries::new(&series), bound));
         }
-        if let Some(bound) = find(&known, hash, &series) {
+        if let Some(bound) = find_bound(&bound_series, hash, &series) {
             bound.record(request, end);
         }
     }
 
     fn bind(&self, series: &Series<'_>) -> BoundSeries {
         let attributes = series.attributes();
-        let size = |histogram: &Histogram<f64>, has: bool| has.then(|| histogram.bind(&attributes));
+        let size = |histogram: &Histogram<f64>, is_known: bool| {
+            is_known.then(|| histogram.bind(&attributes))
+        };
         BoundSeries {
             duration: self.duration.bind(&attributes),
             request_size: size(&self.request_size, series.has_request_size),
@@ -219,12 +222,12 @@ impl SideMetrics {
     }
 }
 
-fn find<'k>(
-    known: &'k HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>,
+fn find_bound<'s>(
+    bound_series: &'s HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>,
     hash: u64,
     series: &Series<'_>,
-) -> Option<&'k BoundSeries> {
-    let (_, bound) = known
+) -> Option<&'s BoundSeries> {
+    let (_, bound) = bound_series
         .get(&hash)?
         .iter()
         .find(|(owned, _)| owned.series() == *series)?;
@@ -259,7 +262,7 @@ impl<'r> Series<'r> {
         }
     }
 
-    /// Returns the attributes, sorted by key: the SDK looks up sorted attributes fastest.
+    /// Returns the attributes, sorted by key, because the SDK looks up sorted ones fastest.
     fn attributes(&self) -> Vec<KeyValue> {
         let text = |text: &str| Value::from(text.to_owned());
         let static_text = |text: &'static str| Value::from(text);
@@ -287,7 +290,7 @@ impl<'r> Series<'r> {
 impl OwnedSeries {
     fn new(series: &Series<'_>) -> Self {
         Self {
-            fixed: Series {
+            without_texts: Series {
                 route: None,
                 error_type: None,
                 server_address: None,
@@ -304,7 +307,7 @@ impl OwnedSeries {
             route: self.route.as_deref(),
             error_type: self.error_type.as_deref(),
             server_address: self.server_address.as_deref(),
-            ..self.fixed
+            ..self.without_texts
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The provider of meters, whose callbacks cannot harm the SDK.
+//! The provider of meters, which runs callbacks of the application outside of the SDK's locks.
 //!
-//! The SDK runs callbacks under the lock that creating an instrument needs. A callback that panics
-//! there ends all metrics, and one that hangs blocks each thread that creates an instrument. So a
-//! thread of this crate runs the application's callbacks without a lock. The callbacks that the SDK
-//! runs only replay the last observations.
+//! The SDK runs callbacks while it holds a lock that it also needs to create an instrument. A
+//! callback that panics would end all metrics, and one that hangs would block each thread that
+//! creates an instrument. So a thread of this crate runs the application's callbacks without a lock.
+//! The SDK gets callbacks that only replay the last observations.
 
 use std::{
     fmt,
@@ -25,7 +25,7 @@ use spanwise_core::{
     internal::{panic_safe, sync::Mutex},
 };
 
-/// A provider of meters whose metrics are exported or served. Returned by
+/// A provider of meters whose metrics are exported over OTLP or as text. Returned by
 /// [`Otel::meter_provider`](crate::Otel::meter_provider).
 #[derive(Debug, Clone)]
 pub struct OtelMeterProvider {
@@ -34,14 +34,14 @@ pub struct OtelMeterProvider {
 }
 
 impl OtelMeterProvider {
-    /// Creates a provider. While a run of all callbacks takes longer than `timeout`, the
-    /// observations of earlier runs are not exported.
+    /// Creates a provider. Once a run of all callbacks has taken longer than `timeout`, and until
+    /// it ends, the observations of earlier runs are not exported.
     pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport, timeout: Duration) -> Self {
         Self {
             sdk,
             callbacks: Arc::new(Callbacks {
                 list: Mutex::default(),
-                run: Arc::new(CallbackRun {
+                last_run: Arc::new(LastRun {
                     state: Mutex::default(),
                     timeout,
                 }),
@@ -68,12 +68,12 @@ impl MeterProvider for OtelMeterProvider {
 /// The callbacks of all instruments.
 struct Callbacks {
     list: Mutex<Vec<Arc<dyn Observe>>>,
-    run: Arc<CallbackRun>,
+    last_run: Arc<LastRun>,
     report: SelfReport,
 }
 
 /// The last run of all callbacks, which may still be in progress.
-struct CallbackRun {
+struct LastRun {
     state: Mutex<RunState>,
     timeout: Duration,
 }
@@ -86,7 +86,7 @@ struct RunState {
     started_at: Option<Instant>,
 }
 
-impl CallbackRun {
+impl LastRun {
     fn start(&self) -> u64 {
         let mut state = self.state.lock();
         state.number += 1;
@@ -99,9 +99,9 @@ impl CallbackRun {
     }
 
     /// Returns whether the observations of the run with the number `run` are exported. While a
-    /// callback hangs, it and the callbacks after it only have observations of earlier runs. After
-    /// the timeout, these are not exported.
-    fn shows(&self, run: u64) -> bool {
+    /// callback hangs, it and the callbacks after it only have observations of earlier runs. Those
+    /// are not exported once the last run has taken longer than the timeout.
+    fn exports_run(&self, run: u64) -> bool {
         let state = *self.state.lock();
         let is_late = |started_at: Instant| started_at.elapsed() >= self.timeout;
         run == state.number || !state.started_at.is_some_and(is_late)
@@ -116,8 +116,8 @@ impl Callbacks {
         let observed = Arc::new(ObservedCallback {
             instrument: instrument.to_owned(),
             callback,
-            last_run: Arc::clone(&self.run),
-            state: Mutex::new(Observed {
+            last_run: Arc::clone(&self.last_run),
+            last_observations: Mutex::new(LastObservations {
                 run: 0,
                 has_panicked: false,
                 values: Vec::new(),
@@ -131,11 +131,11 @@ impl Callbacks {
 
     fn run(&self) {
         let callbacks = self.list.lock().clone();
-        let run = self.run.start();
+        let run = self.last_run.start();
         for callback in callbacks {
             callback.observe(run, &self.report);
         }
-        self.run.end();
+        self.last_run.end();
     }
 }
 
@@ -148,6 +148,7 @@ impl fmt::Debug for Callbacks {
 }
 
 trait Observe: Send + Sync {
+    /// Runs the callback, and stores its observations as those of the run with the number `run`.
     fn observe(&self, run: u64, report: &SelfReport);
 }
 
@@ -155,13 +156,13 @@ trait Observe: Send + Sync {
 struct ObservedCallback<T> {
     instrument: String,
     callback: Callback<T>,
-    last_run: Arc<CallbackRun>,
-    state: Mutex<Observed<T>>,
+    last_run: Arc<LastRun>,
+    last_observations: Mutex<LastObservations<T>>,
 }
 
 /// The last observations of a callback.
-struct Observed<T> {
-    /// The number of the run in which the callback observed the values.
+struct LastObservations<T> {
+    /// The number of the run in which the callback observed the values. 0 before its first run.
     run: u64,
     has_panicked: bool,
     values: Vec<(T, Vec<KeyValue>)>,
@@ -175,11 +176,11 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
             true => Vec::new(),
             false => values.0.into_inner(),
         };
-        let mut state = self.state.lock();
-        state.run = run;
-        state.values = values;
-        let is_first_panic = panicked && !std::mem::replace(&mut state.has_panicked, panicked);
-        drop(state);
+        let mut last = self.last_observations.lock();
+        last.run = run;
+        last.values = values;
+        let is_first_panic = panicked && !std::mem::replace(&mut last.has_panicked, true);
+        drop(last);
         if is_first_panic {
             let reason = format_args!("a callback of the metric {} panicked", self.instrument);
             // Unthrottled, because later panics are not reported.
@@ -189,17 +190,18 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
 }
 
 impl<T: Copy> ObservedCallback<T> {
+    /// Passes the last observations to an instrument of the SDK, if they are exported.
     fn replay(&self, instrument: &dyn AsyncInstrument<T>) {
-        let state = self.state.lock();
-        if self.last_run.shows(state.run) {
-            for (value, attributes) in &state.values {
+        let last = self.last_observations.lock();
+        if self.last_run.exports_run(last.run) {
+            for (value, attributes) in &last.values {
                 instrument.observe(*value, attributes);
             }
         }
     }
 }
 
-/// Takes the observations of one run of a callback.
+/// Collects the observations of one run of a callback.
 struct Observations<T>(Mutex<Vec<(T, Vec<KeyValue>)>>);
 
 impl<T: Send + Sync> AsyncInstrument<T> for Observations<T> {
@@ -214,7 +216,7 @@ struct InstrumentMaker {
     callbacks: Arc<Callbacks>,
 }
 
-/// Instruments that record values when the application calls them.
+/// Implements the methods that create synchronous instruments.
 macro_rules! instruments {
     ($($name:ident: $instrument:ty),* $(,)?) => {$(
         fn $name(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
@@ -238,7 +240,7 @@ macro_rules! histograms {
     )*};
 }
 
-/// Instruments that observe values by calling the application.
+/// Implements the methods that create observable instruments.
 macro_rules! observable_instruments {
     ($($name:ident: $instrument:ty, $value:ty);* $(;)?) => {$(
         fn $name(

@@ -1,4 +1,4 @@
-//! The options of metrics.
+//! The options of metrics: when they are exported, in which form, and where they are served.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{InvalidOption, SignalKind};
 /// The minimum time between two exports. Shorter intervals would keep the collecting thread busy.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How metrics are collected and served. See
+/// Options of the collection and export of metrics. See
 /// [`OtelBuilder::metrics_options`](crate::OtelBuilder::metrics_options).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsOptions {
@@ -78,7 +78,7 @@ impl MetricsOptions {
         self
     }
 
-    /// Returns the options that are not valid.
+    /// Returns the option that is not valid, if there is one.
     pub(crate) fn invalid(&self) -> Option<InvalidOption> {
         (self.interval < MIN_INTERVAL).then(|| InvalidOption {
             signal: Some(SignalKind::Metrics),
