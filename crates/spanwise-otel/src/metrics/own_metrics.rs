@@ -26,7 +26,7 @@ pub(crate) fn observe_sinks(
         .with_unit("{record}")
         .with_description("The events, spans and points that reached a sink, by their outcome.")
         .with_callback(move |records| {
-            for (name, stats) in stats_by_name(&sinks) {
+            for (name, stats) in totals_by_sink(&sinks) {
                 for (outcome, count) in stats.outcomes() {
                     let attributes = [
                         KeyValue::new("outcome", outcome),
@@ -40,12 +40,12 @@ pub(crate) fn observe_sinks(
     for signal in &SIGNALS {
         let is_of_signal = |(kind, _): &&(SignalKind, Protocol)| *kind == signal.kind;
         if let Some((_, protocol)) = protocols.iter().find(is_of_signal) {
-            signal.observe(meter, report, *protocol);
+            signal.observe_exports(meter, report, *protocol);
         }
     }
 }
 
-/// Registers the metrics of the configuration. They have no values if it cannot be reloaded.
+/// Registers the metrics of reloads. They have no values if the configuration cannot be reloaded.
 pub(crate) fn observe_reloads(meter: &Meter, report: &SelfReport) {
     let stats = report.clone();
     meter
@@ -77,11 +77,11 @@ pub(crate) fn observe_reloads(meter: &Meter, report: &SelfReport) {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueState {
     pub(crate) sink: &'static str,
-    /// The number of records that wait or are being sent, and the limit of that number. `None` if
-    /// there is no limit.
+    /// The number of records that wait or are being sent, and the maximum of that number. `None` if
+    /// there is no maximum.
     pub(crate) records: Option<(u64, u64)>,
     pub(crate) bytes: usize,
-    /// The number of failed attempts after which the request waits for another one.
+    /// The number of times that a request was put back into the queue because the server failed.
     pub(crate) retries: u64,
 }
 
@@ -92,30 +92,30 @@ pub(crate) type ReadQueue = Arc<dyn Fn() -> Option<QueueState> + Send + Sync>;
 /// Registers the metrics of queues.
 pub(crate) fn observe_queues(meter: &Meter, queues: Vec<ReadQueue>) {
     let queues: Arc<[ReadQueue]> = queues.into();
-    let states = |queues: &Arc<[ReadQueue]>| {
+    let states_reader = |queues: &Arc<[ReadQueue]>| {
         let queues = Arc::clone(queues);
         move || -> Vec<QueueState> { queues.iter().filter_map(|read| read()).collect() }
     };
-    let sink = |state: &QueueState| [KeyValue::new("sink", state.sink)];
-    let read = states(&queues);
+    let attributes = |state: &QueueState| [KeyValue::new("sink", state.sink)];
+    let read_states = states_reader(&queues);
     meter
         .i64_observable_up_down_counter("spanwise.sink.queue.bytes")
         .with_unit("By")
         .with_description("The memory of what waits for a sink.")
         .with_callback(move |bytes| {
-            for state in read() {
-                bytes.observe(int(state.bytes as u64), &sink(&state));
+            for state in read_states() {
+                bytes.observe(saturating_i64(state.bytes as u64), &attributes(&state));
             }
         })
         .build();
-    let read = states(&queues);
+    let read_states = states_reader(&queues);
     meter
         .u64_observable_counter("spanwise.sink.retries")
         .with_unit("{request}")
         .with_description("The requests that failed and were repeated.")
         .with_callback(move |retries| {
-            for state in read() {
-                retries.observe(state.retries, &sink(&state));
+            for state in read_states() {
+                retries.observe(state.retries, &attributes(&state));
             }
         })
         .build();
@@ -124,16 +124,16 @@ pub(crate) fn observe_queues(meter: &Meter, queues: Vec<ReadQueue>) {
     }
 }
 
-fn int(value: u64) -> i64 {
+fn saturating_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The names that the semantic conventions give to a signal and its processor.
+/// The names that the semantic conventions give to the items of a signal and to its processor.
 struct ExportedSignal {
     kind: SignalKind,
     name: &'static str,
     unit: &'static str,
-    /// The type of the processor. Metrics have none.
+    /// The type of the processor. `None` for metrics, which have no processor.
     processor: Option<&'static str>,
 }
 
@@ -159,10 +159,10 @@ const SIGNALS: [ExportedSignal; 3] = [
 ];
 
 impl ExportedSignal {
-    fn observe(&self, meter: &Meter, report: &SelfReport, protocol: Protocol) {
+    fn observe_exports(&self, meter: &Meter, report: &SelfReport, protocol: Protocol) {
         let sink = self.kind.sink_name();
         let sinks = report.clone();
-        let exporter = component(match protocol {
+        let exporter = component_attributes(match protocol {
             Protocol::Grpc => "otlp_grpc_exporter",
             Protocol::HttpProtobuf => "otlp_http_exporter",
         });
@@ -171,9 +171,9 @@ impl ExportedSignal {
             .with_unit(self.unit)
             .with_description("The items whose export has ended, with success or not.")
             .with_callback(move |exported| {
-                if let Some(stats) = stats_by_name(&sinks).get(sink) {
-                    count(exported, stats.delivered, &exporter, None);
-                    count(exported, stats.write_failed, &exporter, Some("rejected"));
+                if let Some(stats) = totals_by_sink(&sinks).get(sink) {
+                    observe_count(exported, stats.delivered, &exporter, None);
+                    observe_count(exported, stats.write_failed, &exporter, Some("rejected"));
                 }
             })
             .build();
@@ -181,18 +181,18 @@ impl ExportedSignal {
             return;
         };
         let sinks = report.clone();
-        let processor = component(processor);
+        let processor = component_attributes(processor);
         meter
             .u64_observable_counter(format!("otel.sdk.processor.{}.processed", self.name))
             .with_unit(self.unit)
             .with_description("The items that were passed to the exporter, or dropped.")
             .with_callback(move |processed| {
-                if let Some(stats) = stats_by_name(&sinks).get(sink) {
+                if let Some(stats) = totals_by_sink(&sinks).get(sink) {
                     let passed = stats.delivered + stats.write_failed;
-                    count(processed, passed, &processor, None);
-                    count(processed, stats.shed, &processor, Some("queue_full"));
+                    observe_count(processed, passed, &processor, None);
+                    observe_count(processed, stats.shed, &processor, Some("queue_full"));
                     let lost = stats.lost_at_shutdown;
-                    count(processed, lost, &processor, Some("already_shutdown"));
+                    observe_count(processed, lost, &processor, Some("already_shutdown"));
                 }
             })
             .build();
@@ -207,7 +207,7 @@ impl ExportedSignal {
         let (name, unit, sink) = (self.name, self.unit, self.kind.sink_name());
         let register = |name_end: &str, text: &'static str, read: fn((u64, u64)) -> u64| {
             let queues = Arc::clone(queues);
-            let attributes = component(processor);
+            let attributes = component_attributes(processor);
             meter
                 .i64_observable_up_down_counter(format!(
                     "otel.sdk.processor.{name}.queue.{name_end}"
@@ -218,7 +218,7 @@ impl ExportedSignal {
                     let mut states = queues.iter().filter_map(|read| read());
                     let state = states.find(|state| state.sink == sink);
                     if let Some(records) = state.and_then(|state| state.records) {
-                        observed.observe(int(read(records)), &attributes);
+                        observed.observe(saturating_i64(read(records)), &attributes);
                     }
                 })
                 .build();
@@ -232,14 +232,14 @@ impl ExportedSignal {
     }
 }
 
-fn component(kind: &str) -> [KeyValue; 2] {
+fn component_attributes(kind: &str) -> [KeyValue; 2] {
     [
         KeyValue::new("otel.component.name", format!("{kind}/0")),
         KeyValue::new("otel.component.type", kind.to_owned()),
     ]
 }
 
-fn count(
+fn observe_count(
     counter: &dyn AsyncInstrument<u64>,
     count: u64,
     component: &[KeyValue; 2],
@@ -277,7 +277,7 @@ impl SinkTotals {
     }
 }
 
-fn stats_by_name(report: &SelfReport) -> BTreeMap<String, SinkTotals> {
+fn totals_by_sink(report: &SelfReport) -> BTreeMap<String, SinkTotals> {
     let mut by_name: BTreeMap<String, SinkTotals> = BTreeMap::new();
     for stats in report.stats().sinks {
         by_name.entry(stats.name.clone()).or_default().add(&stats);

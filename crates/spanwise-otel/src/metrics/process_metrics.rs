@@ -1,4 +1,4 @@
-//! Metrics of the process, from `/proc` of Linux. Other systems have no such metrics.
+//! Metrics of the process, from `/proc` of Linux. On other systems, there are none.
 
 use std::fs;
 
@@ -10,8 +10,8 @@ struct ProcessStat {
     user_ticks: u64,
     system_ticks: u64,
     threads: i64,
-    /// The start of the process, in clock ticks since the boot.
-    started: u64,
+    /// The start of the process, in clock ticks since the system booted.
+    started_ticks: u64,
     virtual_bytes: u64,
     resident_pages: u64,
 }
@@ -23,7 +23,7 @@ pub(crate) fn observe_process(meter: &Meter) {
         .with_unit("s")
         .with_description("The time that the process ran on a CPU.")
         .with_callback(|cpu| {
-            if let Some(stat) = stat() {
+            if let Some(stat) = read_stat() {
                 let modes = [("user", stat.user_ticks), ("system", stat.system_ticks)];
                 for (mode, ticks) in modes {
                     cpu.observe(seconds(ticks), &[KeyValue::new("cpu.mode", mode)]);
@@ -36,9 +36,12 @@ pub(crate) fn observe_process(meter: &Meter) {
         .with_unit("By")
         .with_description("The physical memory that the process uses.")
         .with_callback(|memory| {
-            if let Some(stat) = stat() {
+            if let Some(stat) = read_stat() {
                 let page = rustix::param::page_size() as u64;
-                memory.observe(int(stat.resident_pages.saturating_mul(page)), &[]);
+                memory.observe(
+                    saturating_i64(stat.resident_pages.saturating_mul(page)),
+                    &[],
+                );
             }
         })
         .build();
@@ -47,8 +50,8 @@ pub(crate) fn observe_process(meter: &Meter) {
         .with_unit("By")
         .with_description("The virtual memory that the process has mapped.")
         .with_callback(|memory| {
-            if let Some(stat) = stat() {
-                memory.observe(int(stat.virtual_bytes), &[]);
+            if let Some(stat) = read_stat() {
+                memory.observe(saturating_i64(stat.virtual_bytes), &[]);
             }
         })
         .build();
@@ -57,7 +60,7 @@ pub(crate) fn observe_process(meter: &Meter) {
         .with_unit("{thread}")
         .with_description("The threads of the process.")
         .with_callback(|threads| {
-            if let Some(stat) = stat() {
+            if let Some(stat) = read_stat() {
                 threads.observe(stat.threads, &[]);
             }
         })
@@ -83,20 +86,21 @@ pub(crate) fn observe_process(meter: &Meter) {
                 .as_deref()
                 .and_then(|text| text.split(' ').next());
             let since_boot: Option<f64> = since_boot.and_then(|text| text.parse().ok());
-            if let (Some(since_boot), Some(stat)) = (since_boot, stat()) {
-                uptime.observe((since_boot - seconds(stat.started)).max(0.0), &[]);
+            if let (Some(since_boot), Some(stat)) = (since_boot, read_stat()) {
+                uptime.observe((since_boot - seconds(stat.started_ticks)).max(0.0), &[]);
             }
         })
         .build();
 }
 
-fn stat() -> Option<ProcessStat> {
+fn read_stat() -> Option<ProcessStat> {
     ProcessStat::parse(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 impl ProcessStat {
     fn parse(stat: &str) -> Option<Self> {
-        // The second field is the name in parentheses, which may have spaces and parentheses.
+        // The second field is the name of the program in parentheses. The name itself may contain
+        // spaces and parentheses.
         let (_, after_name) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
         // The manual counts fields from 1. The first one after the name is field 3.
@@ -104,8 +108,8 @@ impl ProcessStat {
         Some(Self {
             user_ticks: field(14)?,
             system_ticks: field(15)?,
-            threads: int(field(20)?),
-            started: field(22)?,
+            threads: saturating_i64(field(20)?),
+            started_ticks: field(22)?,
             virtual_bytes: field(23)?,
             resident_pages: field(24)?,
         })
@@ -116,7 +120,7 @@ fn seconds(ticks: u64) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-fn int(value: u64) -> i64 {
+fn saturating_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -125,13 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_spaces_and_parentheses_are_skipped() {
+    fn name_with_spaces_and_parentheses_is_skipped() {
         let stat = "7 (a b) c) S 1 7 7 0 -1 4194304 1 2 3 4 150 25 0 0 20 0 9 0 1234 4096 8 1";
         let expected = ProcessStat {
             user_ticks: 150,
             system_ticks: 25,
             threads: 9,
-            started: 1234,
+            started_ticks: 1234,
             virtual_bytes: 4096,
             resident_pages: 8,
         };

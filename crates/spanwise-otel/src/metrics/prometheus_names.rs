@@ -1,6 +1,6 @@
 //! Names of metrics and labels in the syntax of Prometheus.
 //!
-//! A *family* is a metric in the terms of Prometheus: series with a common name and type.
+//! A *family* is what Prometheus calls a metric: series with the same name and type.
 
 use std::borrow::Cow;
 
@@ -17,12 +17,12 @@ pub(crate) enum FamilyKind {
 pub(crate) struct FamilyName {
     /// The name, without the `_total` of a counter.
     pub(crate) name: String,
-    /// The unit, if the name ends with it.
+    /// The unit, if the name ends with it, as OpenMetrics requires.
     pub(crate) unit: Option<String>,
 }
 
 /// Returns the name of the family of an instrument. Invalid characters become `_`. The unit is
-/// appended unless the name contains it.
+/// appended, unless it is already a part of the name.
 pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> FamilyName {
     let mut name = sanitized(instrument);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -37,8 +37,8 @@ pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> Fam
     {
         name = name + "_" + unit;
     }
-    // Samples of counters and histograms end with these suffixes, so the name of a gauge or a
-    // histogram must not.
+    // The samples of counters and histograms have names with these suffixes. The name of a gauge or
+    // a histogram must not look like one of them.
     let reserved: &[&str] = match kind {
         FamilyKind::Counter => &[],
         FamilyKind::Gauge | FamilyKind::Histogram => &["_total", "_count", "_sum", "_bucket"],
@@ -84,7 +84,7 @@ fn sanitized(name: &str) -> String {
 }
 
 /// Returns the words for a unit of UCUM (the Unified Code for Units of Measure), such as
-/// `bytes_per_second` for `By/s`. The unit `1` becomes `ratio` for a gauge, and nothing otherwise.
+/// `bytes_per_second` for `By/s`. The unit `1` becomes `ratio`, for a gauge only.
 fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
     let unit = without_annotations(unit);
     if unit == "1" {
@@ -102,7 +102,7 @@ fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
     (!words.is_empty()).then_some(words)
 }
 
-/// Removes `{…}`, which explains what is counted.
+/// Removes the annotations of a unit: each `{…}`, which only explains what is counted.
 fn without_annotations(unit: &str) -> Cow<'_, str> {
     if !unit.contains('{') {
         return Cow::Borrowed(unit.trim());
@@ -120,6 +120,7 @@ fn without_annotations(unit: &str) -> Cow<'_, str> {
     Cow::Owned(unannotated.trim().to_owned())
 }
 
+/// Returns the plural word for a unit, or for the unit in front of `/`.
 fn unit_word(unit: &str) -> Option<&'static str> {
     Some(match unit {
         "d" => "days",
@@ -153,6 +154,7 @@ fn unit_word(unit: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns the singular word for the unit after `/`.
 fn per_word(unit: &str) -> Option<&'static str> {
     Some(match unit {
         "s" => "second",

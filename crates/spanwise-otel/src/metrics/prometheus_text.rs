@@ -1,7 +1,9 @@
-//! A snapshot in the text formats that Prometheus scrapes.
+//! Encoding of a snapshot in the text formats that Prometheus scrapes.
+//!
+//! A *family* is what Prometheus calls a metric. A *sample* is a line with one of its values.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fmt::{self, Write as _},
 };
 
@@ -25,7 +27,7 @@ pub(crate) enum TextFormat {
 impl TextFormat {
     /// Returns the format that a client with this `Accept` header prefers.
     pub(crate) fn accepted(accept: Option<&str>) -> Self {
-        let (mut open_metrics, mut text): (f32, f32) = (0.0, 0.0);
+        let (mut open_metrics_quality, mut text_quality): (f32, f32) = (0.0, 0.0);
         for range in accept.unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
             let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -42,13 +44,13 @@ impl TextFormat {
             }
             match &*media_type {
                 "application/openmetrics-text" if is_known_version => {
-                    open_metrics = open_metrics.max(quality);
+                    open_metrics_quality = open_metrics_quality.max(quality);
                 }
-                "text/plain" | "text/*" => text = text.max(quality),
+                "text/plain" | "text/*" => text_quality = text_quality.max(quality),
                 _ => {}
             }
         }
-        match open_metrics > 0.0 && open_metrics >= text {
+        match open_metrics_quality > 0.0 && open_metrics_quality >= text_quality {
             true => Self::OpenMetrics,
             false => Self::Prometheus,
         }
@@ -61,9 +63,9 @@ impl TextFormat {
         }
     }
 
-    /// Returns the name of a family as the comments of this format have it. `name` is the name
-    /// without `_total`.
-    fn family(self, name: &str, kind: FamilyKind) -> String {
+    /// Returns the name of a family in the `# HELP` and `# TYPE` lines of this format. `name` is
+    /// the name without `_total`.
+    fn name_in_comments(self, name: &str, kind: FamilyKind) -> String {
         match (self, kind) {
             (Self::Prometheus, FamilyKind::Counter) => format!("{name}_total"),
             _ => name.to_owned(),
@@ -75,19 +77,19 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments with at least one series that is not in the text, because another series has
-    /// the same name and labels, or an instrument of another type has the same name.
+    /// The instruments of which at least one series is omitted. The reason is another series with
+    /// the same name and labels, or a family of another type with the same name.
     pub(crate) omitted: Vec<String>,
 }
 
-/// Instruments that have the same name in Prometheus.
+/// The instruments that have the same name and type in Prometheus.
 struct Family<'s> {
     kind: FamilyKind,
     unit: Option<String>,
     metrics: Vec<(&'s ScopeSnapshot, &'s MetricSnapshot)>,
 }
 
-/// Writes a snapshot with cumulative values. `resource` has the labels of `target_info`.
+/// Returns the cumulative values of a snapshot as text. `resource` has the labels of `target_info`.
 pub(crate) fn metrics_text(
     snapshot: &Snapshot,
     resource: &[KeyValue],
@@ -104,9 +106,9 @@ pub(crate) fn metrics_text(
         text: String::new(),
         omitted: families.omitted,
     };
-    writer.target_info(resource);
-    for (name, family) in &families.families {
-        writer.family(name, family);
+    writer.write_target_info(resource);
+    for (name, family) in &families.by_name {
+        writer.write_family(name, family);
     }
     if format == TextFormat::OpenMetrics {
         writer.text.push_str("# EOF\n");
@@ -117,30 +119,31 @@ pub(crate) fn metrics_text(
     }
 }
 
-/// Families by name, and the names of their samples.
+/// The families of a snapshot.
 #[derive(Default)]
 struct Families<'s> {
-    families: BTreeMap<String, Family<'s>>,
-    /// The name of the family, by the name of a sample.
-    family_by_sample: HashMap<String, String>,
+    by_name: BTreeMap<String, Family<'s>>,
+    /// The names of all families and of their samples.
+    taken_names: HashSet<String>,
     omitted: Vec<String>,
 }
 
+/// The sample whose labels are the attributes of the resource.
 const TARGET_INFO: &str = "target_info";
 
 impl<'s> Families<'s> {
     fn add(&mut self, scope: &'s ScopeSnapshot, metric: &'s MetricSnapshot) {
-        let Some(kind) = kind(&metric.points) else {
+        let Some(kind) = family_kind(&metric.points) else {
             return;
         };
         let FamilyName { name, unit } = family_name(&metric.name, &metric.unit, kind);
-        if let Some(family) = self.families.get_mut(&name)
+        if let Some(family) = self.by_name.get_mut(&name)
             && family.kind == kind
         {
             family.metrics.push((scope, metric));
             return;
         }
-        let names = sample_names(&name, kind);
+        let names = names_to_take(&name, kind);
         if names.iter().any(|name| self.is_taken(name)) {
             self.omitted.push(metric.name.clone());
             return;
@@ -150,18 +153,18 @@ impl<'s> Families<'s> {
             unit,
             metrics: vec![(scope, metric)],
         };
-        let with_family = names.into_iter().map(|sample| (sample, name.clone()));
-        self.family_by_sample.extend(with_family);
-        self.families.insert(name, family);
+        self.taken_names.extend(names);
+        self.by_name.insert(name, family);
     }
 
     fn is_taken(&self, name: &str) -> bool {
-        name == TARGET_INFO || name == "target" || self.family_by_sample.contains_key(name)
+        // `target` is the family of `target_info` in OpenMetrics.
+        name == TARGET_INFO || name == "target" || self.taken_names.contains(name)
     }
 }
 
-/// Returns the type, or `None` for deltas, which Prometheus does not have.
-fn kind(points: &Points) -> Option<FamilyKind> {
+/// Returns the type of the family. `None` for deltas, which Prometheus does not have.
+fn family_kind(points: &Points) -> Option<FamilyKind> {
     match points {
         Points::Sum { is_delta: true, .. }
         | Points::Histogram { is_delta: true, .. }
@@ -174,8 +177,8 @@ fn kind(points: &Points) -> Option<FamilyKind> {
     }
 }
 
-/// Returns the name of the family, and the names of its samples.
-fn sample_names(name: &str, kind: FamilyKind) -> Vec<String> {
+/// Returns the names that a family needs for itself and for its samples.
+fn names_to_take(name: &str, kind: FamilyKind) -> Vec<String> {
     let suffixes: &[&str] = match kind {
         FamilyKind::Counter => &["", "_total"],
         FamilyKind::Gauge => &[""],
@@ -192,7 +195,7 @@ struct TextWriter {
 }
 
 impl TextWriter {
-    fn target_info(&mut self, resource: &[KeyValue]) {
+    fn write_target_info(&mut self, resource: &[KeyValue]) {
         if resource.is_empty() {
             return;
         }
@@ -200,26 +203,26 @@ impl TextWriter {
             TextFormat::Prometheus => (TARGET_INFO, "gauge"),
             TextFormat::OpenMetrics => ("target", "info"),
         };
-        self.help(
+        self.write_help(
             family,
             "Attributes of the resource that all metrics describe.",
         );
-        self.comment("TYPE", family, kind);
+        self.write_comment("TYPE", family, kind);
         let labels = Labels::new(resource, []);
-        self.sample(TARGET_INFO, &labels, None, &1);
+        self.write_sample(TARGET_INFO, &labels, None, &1);
     }
 
-    fn family(&mut self, name: &str, family: &Family<'_>) {
-        let shown = self.format.family(name, family.kind);
-        let described = family
+    fn write_family(&mut self, name: &str, family: &Family<'_>) {
+        let shown_name = self.format.name_in_comments(name, family.kind);
+        let with_description = family
             .metrics
             .iter()
             .find(|(_, metric)| !metric.description.is_empty());
-        match described {
-            Some((_, metric)) => self.help(&shown, &metric.description),
+        match with_description {
+            Some((_, metric)) => self.write_help(&shown_name, &metric.description),
             None => {
                 let instrument = &family.metrics[0].1.name;
-                self.help(&shown, &format!("The metric {instrument}."));
+                self.write_help(&shown_name, &format!("The metric {instrument}."));
             }
         }
         let kind = match family.kind {
@@ -227,64 +230,71 @@ impl TextWriter {
             FamilyKind::Gauge => "gauge",
             FamilyKind::Histogram => "histogram",
         };
-        self.comment("TYPE", &shown, kind);
+        self.write_comment("TYPE", &shown_name, kind);
         if let (TextFormat::OpenMetrics, Some(unit)) = (self.format, &family.unit) {
-            self.comment("UNIT", &shown, unit);
+            self.write_comment("UNIT", &shown_name, unit);
         }
-        let (first, _) = family.metrics[0];
+        let (first_scope, _) = family.metrics[0];
         let is_one_scope = family
             .metrics
             .iter()
-            .all(|(scope, _)| scope.scope == first.scope);
-        let mut written = HashSet::new();
+            .all(|(scope, _)| scope.scope == first_scope.scope);
+        let mut written_labels = HashSet::new();
         for (scope, metric) in &family.metrics {
             let scope = (!is_one_scope).then_some(*scope);
-            self.metric(name, metric, scope, &mut written);
+            self.write_metric(name, metric, scope, &mut written_labels);
         }
     }
 
-    fn metric(
+    /// Writes the series of one instrument. `scope` is written as labels, if it is needed to
+    /// distinguish instruments. `written_labels` has the labels of the family's earlier series.
+    fn write_metric(
         &mut self,
         name: &str,
         metric: &MetricSnapshot,
         scope: Option<&ScopeSnapshot>,
-        written: &mut HashSet<String>,
+        written_labels: &mut HashSet<String>,
     ) {
         let mut is_complete = true;
-        let mut labels_of = |attributes: &[KeyValue]| {
+        let mut labels_if_new = |attributes: &[KeyValue]| {
             let scope = scope.map(|scope| &scope.scope);
             let labels = Labels::new(attributes, scope.into_iter().flat_map(scope_labels));
-            // Different keys of attributes may become the same label, so series may have the same
-            // labels. Only the first of them is written.
-            let is_first = written.insert(labels.to_string());
+            // Different keys may become the same label, so series with different attributes may
+            // have the same labels. Only the first of these series is written.
+            let is_first = written_labels.insert(labels.to_string());
             is_complete &= is_first;
             is_first.then_some(labels)
         };
         match &metric.points {
             Points::Gauge(points) | Points::Sum { points, .. } => {
-                let is_counter = kind(&metric.points) == Some(FamilyKind::Counter);
+                let is_counter = family_kind(&metric.points) == Some(FamilyKind::Counter);
                 let name = if is_counter {
                     format!("{name}_total")
                 } else {
                     name.to_owned()
                 };
                 for Point { attributes, value } in points {
-                    if let Some(labels) = labels_of(attributes) {
-                        self.sample(&name, &labels, None, &self.number(*value));
+                    if let Some(labels) = labels_if_new(attributes) {
+                        self.write_sample(&name, &labels, None, &self.number(*value));
                     }
                 }
             }
             Points::Histogram { points, .. } => {
                 for Point { attributes, value } in points {
-                    if let Some(labels) = labels_of(attributes) {
-                        self.histogram(name, &labels, &value.summary, &explicit_buckets(value));
+                    if let Some(labels) = labels_if_new(attributes) {
+                        self.write_histogram(
+                            name,
+                            &labels,
+                            &value.summary,
+                            &explicit_buckets(value),
+                        );
                     }
                 }
             }
             Points::Exponential { points, .. } => {
                 for Point { attributes, value } in points {
-                    if let Some(labels) = labels_of(attributes) {
-                        self.histogram(name, &labels, &value.summary, &base2_buckets(value));
+                    if let Some(labels) = labels_if_new(attributes) {
+                        self.write_histogram(name, &labels, &value.summary, &base2_buckets(value));
                     }
                 }
             }
@@ -294,8 +304,8 @@ impl TextWriter {
         }
     }
 
-    /// Writes the samples of one series. The buckets are cumulative.
-    fn histogram(
+    /// Writes the samples of one series. Each bucket has its upper bound and its cumulative count.
+    fn write_histogram(
         &mut self,
         name: &str,
         labels: &Labels,
@@ -305,15 +315,15 @@ impl TextWriter {
         let bucket = format!("{name}_bucket");
         for (bound, count) in buckets {
             let bound = self.float(*bound).to_string();
-            self.sample(&bucket, labels, Some(&bound), count);
+            self.write_sample(&bucket, labels, Some(&bound), count);
         }
-        self.sample(&bucket, labels, Some("+Inf"), &summary.count);
-        // OpenMetrics has no sum, and so no count, of values that may be negative.
-        let has_negative = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
-        if self.format == TextFormat::Prometheus || !has_negative {
+        self.write_sample(&bucket, labels, Some("+Inf"), &summary.count);
+        // In OpenMetrics, a histogram with negative buckets has no sum, and so no count either.
+        let has_negative_bound = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
+        if self.format == TextFormat::Prometheus || !has_negative_bound {
             let sum = self.float(summary.sum);
-            self.sample(&format!("{name}_sum"), labels, None, &sum);
-            self.sample(&format!("{name}_count"), labels, None, &summary.count);
+            self.write_sample(&format!("{name}_sum"), labels, None, &sum);
+            self.write_sample(&format!("{name}_count"), labels, None, &summary.count);
         }
     }
 
@@ -326,12 +336,12 @@ impl TextWriter {
 
     fn float(&self, value: f64) -> TextNumber {
         match self.format {
-            TextFormat::Prometheus => TextNumber::Short(value),
+            TextFormat::Prometheus => TextNumber::ShortFloat(value),
             TextFormat::OpenMetrics => TextNumber::Float(value),
         }
     }
 
-    fn help(&mut self, family: &str, text: &str) {
+    fn write_help(&mut self, family: &str, text: &str) {
         let mut escaped = String::with_capacity(text.len());
         for c in text.chars() {
             match c {
@@ -343,14 +353,14 @@ impl TextWriter {
                 c => escaped.push(c),
             }
         }
-        self.comment("HELP", family, &escaped);
+        self.write_comment("HELP", family, &escaped);
     }
 
-    fn comment(&mut self, kind: &str, family: &str, text: &str) {
-        self.line(format_args!("# {kind} {family} {text}"));
+    fn write_comment(&mut self, kind: &str, family: &str, text: &str) {
+        self.write_line(format_args!("# {kind} {family} {text}"));
     }
 
-    fn sample(
+    fn write_sample(
         &mut self,
         name: &str,
         labels: &Labels,
@@ -358,30 +368,32 @@ impl TextWriter {
         value: &dyn fmt::Display,
     ) {
         match (bound, labels.0.is_empty()) {
-            (None, true) => self.line(format_args!("{name} {value}")),
-            (None, false) => self.line(format_args!("{name}{{{labels}}} {value}")),
-            (Some(bound), true) => self.line(format_args!("{name}{{le=\"{bound}\"}} {value}")),
+            (None, true) => self.write_line(format_args!("{name} {value}")),
+            (None, false) => self.write_line(format_args!("{name}{{{labels}}} {value}")),
+            (Some(bound), true) => {
+                self.write_line(format_args!("{name}{{le=\"{bound}\"}} {value}"))
+            }
             (Some(bound), false) => {
-                self.line(format_args!("{name}{{{labels},le=\"{bound}\"}} {value}"));
+                self.write_line(format_args!("{name}{{{labels},le=\"{bound}\"}} {value}"));
             }
         }
     }
 
-    fn line(&mut self, line: fmt::Arguments<'_>) {
+    fn write_line(&mut self, line: fmt::Arguments<'_>) {
         // Writing into a `String` does not fail.
         let _ = self.text.write_fmt(line);
         self.text.push('\n');
     }
 }
 
-/// Returns the labels of a scope, by the [specification] of the compatibility with Prometheus.
+/// Returns the labels of a scope by the [specification] of the compatibility with Prometheus.
 ///
 /// [specification]: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
 fn scope_labels(scope: &InstrumentationScope) -> impl Iterator<Item = (String, String)> {
-    const OWN: [&str; 3] = ["name", "version", "schema_url"];
-    let own = [Some(scope.name()), scope.version(), scope.schema_url()];
-    let own = OWN.into_iter().zip(own);
-    let own = own.filter_map(|(key, value)| Some((key, value?.to_owned())));
+    const PROPERTIES: [&str; 3] = ["name", "version", "schema_url"];
+    let properties = [Some(scope.name()), scope.version(), scope.schema_url()];
+    let properties = PROPERTIES.into_iter().zip(properties);
+    let properties = properties.filter_map(|(key, value)| Some((key, value?.to_owned())));
     let attributes = scope
         .attributes()
         .map(|attribute| {
@@ -390,28 +402,32 @@ fn scope_labels(scope: &InstrumentationScope) -> impl Iterator<Item = (String, S
                 attribute.value.as_str().into_owned(),
             )
         })
-        .filter(|(key, _)| !OWN.contains(key));
-    own.chain(attributes)
+        .filter(|(key, _)| !PROPERTIES.contains(key));
+    properties
+        .chain(attributes)
         .map(|(key, value)| (label_name(&format!("otel_scope_{key}")), value))
 }
 
-/// Labels by name, in order.
+/// Labels by name, in the order of the names.
 struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// Creates labels. The values of attributes that become one label are joined by `;`.
-    /// Omits empty labels: to Prometheus, a series with such a label is equal to one without it.
-    fn new(attributes: &[KeyValue], further: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// Creates labels. Joins the values of attributes that become one label with `;`. Omits empty
+    /// labels, because Prometheus does not distinguish them from missing ones.
+    fn new(
+        attributes: &[KeyValue],
+        scope_labels: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let mut labels: BTreeMap<String, String> = BTreeMap::new();
         let attributes = attributes.iter().map(|attribute| {
             let name = match label_name(attribute.key.as_str()) {
-                // The label of buckets.
+                // `le` is the label with the bound of a bucket.
                 name if name == "le" => "exported_le".to_owned(),
                 name => name,
             };
             (name, attribute.value.as_str().into_owned())
         });
-        for (name, value) in attributes.chain(further) {
+        for (name, value) in attributes.chain(scope_labels) {
             labels
                 .entry(name)
                 .and_modify(|joined| *joined = format!("{joined};{value}"))
@@ -444,9 +460,9 @@ impl fmt::Display for Labels {
 /// A number as Go, and thus Prometheus, parses it.
 enum TextNumber {
     Int(i64),
-    /// `1` rather than `1.0`.
-    Short(f64),
-    /// `1.0`, as OpenMetrics writes a float.
+    /// A float, written without `.0` if it is an integer.
+    ShortFloat(f64),
+    /// A float, written with `.0` if it is an integer, as in OpenMetrics.
     Float(f64),
 }
 
@@ -454,14 +470,14 @@ impl fmt::Display for TextNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Int(value) => value.fmt(f),
-            Self::Short(value) | Self::Float(value) if value.is_nan() => f.write_str("NaN"),
-            Self::Short(value) | Self::Float(value) if value.is_infinite() => {
+            Self::ShortFloat(value) | Self::Float(value) if value.is_nan() => f.write_str("NaN"),
+            Self::ShortFloat(value) | Self::Float(value) if value.is_infinite() => {
                 f.write_str(if *value > 0.0 { "+Inf" } else { "-Inf" })
             }
             // `Display` would write all digits of a large number. `Debug` writes an exponent from
-            // 1e16.
-            Self::Short(value) if value.fract() == 0.0 && value.abs() < 1e15 => value.fmt(f),
-            Self::Short(value) | Self::Float(value) => write!(f, "{value:?}"),
+            // 1e16 on.
+            Self::ShortFloat(value) if value.fract() == 0.0 && value.abs() < 1e15 => value.fmt(f),
+            Self::ShortFloat(value) | Self::Float(value) => write!(f, "{value:?}"),
         }
     }
 }
@@ -476,7 +492,7 @@ fn explicit_buckets(value: &Distribution) -> Vec<(f64, u64)> {
     )
 }
 
-/// Returns cumulative buckets, whose bounds are powers of the base, from the lowest to the highest.
+/// Returns cumulative buckets, whose bounds are powers of the base or the threshold around zero.
 fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
     let power = |index: i32| {
         // The base, 2^(2^-scale), is infinite at low scales. So compute 2^(index * 2^-scale).
@@ -486,9 +502,9 @@ fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
     let with_index = |buckets: &Buckets| {
         let offset = buckets.offset;
         let counts = buckets.counts.clone().into_iter().enumerate();
-        counts.map(move |(at, count)| (offset.saturating_add(at as i32), count))
+        counts.map(move |(position, count)| (offset.saturating_add(position as i32), count))
     };
-    // A negative bucket lies between -base^(index+1), included, and -base^index, its upper bound.
+    // A negative bucket ranges from -base^(index+1), included, to -base^index, its upper bound.
     let mut negative: Vec<_> = with_index(&value.negative)
         .map(|(index, count)| (-power(index), count))
         .collect();
@@ -499,8 +515,8 @@ fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
     cumulative(negative.into_iter().chain(zero).chain(positive))
 }
 
-/// Adds up the counts. Omits buckets with an infinite bound, because the caller writes the bucket
-/// `+Inf`. Buckets with equal bounds become one.
+/// Returns pairs of an upper bound and a cumulative count. Omits buckets with an infinite bound,
+/// because the caller writes the bucket `+Inf`. Buckets with equal bounds become one.
 fn cumulative(buckets: impl Iterator<Item = (f64, u64)>) -> Vec<(f64, u64)> {
     let mut sums: Vec<(f64, u64)> = Vec::new();
     let mut sum = 0;

@@ -1,4 +1,4 @@
-//! A small HTTP server for Prometheus.
+//! A small HTTP server from which Prometheus scrapes the metrics. It needs no async runtime.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,12 +14,12 @@ use std::{
 use spanwise_core::internal::panic_safe;
 
 /// The maximum time for a request and its response.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The maximum length of the head of a request. A longer one is refused.
-const MAX_REQUEST_LEN: usize = 64 * 1024;
+/// The maximum length of the head of a request, in bytes. A request with a longer head is refused.
+const MAX_HEAD_LEN: usize = 64 * 1024;
 
-/// Makes the content type and the text for a client with this `Accept` header.
+/// Returns the content type and the text for a client with this `Accept` header.
 pub(crate) type MakeText = dyn Fn(Option<&str>) -> (&'static str, String) + Send + Sync;
 
 /// Serves `GET /metrics`, one request at a time, on a thread of its own until it is dropped.
@@ -62,6 +62,7 @@ impl Drop for ScrapeListener {
     }
 }
 
+/// Answers requests until `has_ended` is set.
 fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
     for stream in listener.incoming() {
         if has_ended.load(Ordering::Relaxed) {
@@ -69,22 +70,22 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
         }
         match stream {
             // The client notices an error of its connection, so it is not reported here.
-            Ok(stream) => drop(answer(stream, text)),
+            Ok(stream) => drop(serve_request(stream, text)),
             // An error such as too many open files may last, so do not retry at once.
             Err(_) => thread::sleep(Duration::from_millis(100)),
         }
     }
 }
 
-fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
-    let deadline = Instant::now() + TIMEOUT;
+fn serve_request(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
     let request = read_request(|buffer| {
         stream.set_read_timeout(Some(time_left(deadline)?))?;
         stream.read(buffer)
     })?;
     let response = match &request {
-        Some(request) => respond(request, text),
-        None => plain("431 Request Header Fields Too Large", "", "too large\n"),
+        Some(request) => response_to(request, text),
+        None => plain_text("431 Request Header Fields Too Large", "", "too large\n"),
     };
     let mut unsent = response.as_bytes();
     while !unsent.is_empty() {
@@ -112,16 +113,16 @@ pub(super) fn read_request(
 ) -> io::Result<Option<Vec<u8>>> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
-    while request.len() <= MAX_REQUEST_LEN {
-        let read = match read(&mut buffer)? {
+    while request.len() <= MAX_HEAD_LEN {
+        let chunk = match read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             len => &buffer[..len],
         };
-        // The end may begin in the last three bytes of the earlier reads. The bytes before them are
-        // not searched again, so that a client which sends byte by byte costs little.
-        let unsearched = request.len().saturating_sub(3);
-        request.extend_from_slice(read);
-        let mut ends = request[unsearched..].windows(4);
+        // The end of the head has four bytes, of which three may be from earlier reads. The bytes
+        // before are not searched again, so that a client that sends byte by byte costs little.
+        let search_start = request.len().saturating_sub(3);
+        request.extend_from_slice(chunk);
+        let mut ends = request[search_start..].windows(4);
         if ends.any(|end| end == b"\r\n\r\n") {
             return Ok(Some(request));
         }
@@ -129,23 +130,21 @@ pub(super) fn read_request(
     Ok(None)
 }
 
-fn respond(request: &[u8], text: &MakeText) -> String {
+fn response_to(request: &[u8], text: &MakeText) -> String {
     let request = String::from_utf8_lossy(request);
     let mut lines = request.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());
-    if !words
-        .next()
-        .is_some_and(|version| version.starts_with("HTTP/1."))
-    {
-        return plain("400 Bad Request", "", "not a request of HTTP/1.1\n");
+    let version = words.next().unwrap_or_default();
+    if !version.starts_with("HTTP/1.") {
+        return plain_text("400 Bad Request", "", "not a request of HTTP/1.1\n");
     }
     let path = target.split('?').next().unwrap_or_default();
     if path != "/metrics" {
-        return plain("404 Not Found", "", "metrics are at /metrics\n");
+        return plain_text("404 Not Found", "", "metrics are at /metrics\n");
     }
     if method != Some("GET") {
-        return plain("405 Method Not Allowed", "Allow: GET\r\n", "use GET\n");
+        return plain_text("405 Method Not Allowed", "Allow: GET\r\n", "use GET\n");
     }
     let accept: Vec<&str> = lines
         .filter_map(|line| line.split_once(':'))
@@ -156,7 +155,7 @@ fn respond(request: &[u8], text: &MakeText) -> String {
     // A panic must not end this thread: Prometheus would get no further answer.
     match panic_safe::catch_panic(|| text(accept.as_deref())) {
         Some((content_type, body)) => response("200 OK", "", content_type, &body),
-        None => plain(
+        None => plain_text(
             "500 Internal Server Error",
             "",
             "the metrics cannot be shown\n",
@@ -164,7 +163,7 @@ fn respond(request: &[u8], text: &MakeText) -> String {
     }
 }
 
-fn plain(status: &str, headers: &str, body: &str) -> String {
+fn plain_text(status: &str, headers: &str, body: &str) -> String {
     response(status, headers, "text/plain; charset=utf-8", body)
 }
 
