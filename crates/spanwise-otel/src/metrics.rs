@@ -366,9 +366,9 @@ impl Shared {
         let Some(exporter) = &self.exporter else {
             return;
         };
-        let snapshot = Snapshot::new(&self.readers.export.collected(), self.policy.as_deref());
+        let snapshot = Snapshot::new(&self.readers.export.collect_all(), self.policy.as_deref());
         self.report_overflows(&snapshot);
-        if snapshot.points() > 0 {
+        if snapshot.point_count() > 0 {
             let payload = MetricsPayload::new(&snapshot);
             self.accepted.fetch_add(payload.events(), Ordering::Relaxed);
             let queue = &exporter.current().queue;
@@ -403,7 +403,7 @@ impl Shared {
             Some(reader) if self.has_threads() => {
                 let deadline = Instant::now() + SCRAPE_TIMEOUT;
                 self.schedule.observe(deadline);
-                Snapshot::new(&reader.collected(), self.policy.as_deref())
+                Snapshot::new(&reader.collect_all(), self.policy.as_deref())
             }
             _ => Snapshot::default(),
         };
@@ -423,7 +423,7 @@ impl Shared {
     fn report_overflows(&self, snapshot: &Snapshot) {
         for metric in snapshot.metrics() {
             let mut overflows = false;
-            metric.points.each_attributes(|attributes| {
+            metric.points.for_each_attribute_set(|attributes| {
                 overflows |= attributes
                     .iter()
                     .any(|attribute| attribute.key.as_str() == OVERFLOW_ATTRIBUTE);

@@ -1,4 +1,4 @@
-//! Spans that are open, of `tracing` and of the OpenTelemetry API alike.
+//! Open spans, of `tracing` and of the OpenTelemetry API, with the data to export at their end.
 
 use std::{
     fmt, ptr,
@@ -32,15 +32,15 @@ use crate::{
 pub(crate) struct OpenSpan {
     pub(crate) origin: SpanOrigin,
     started: SpanStart,
-    /// The time at which a thread last left the span, in nanoseconds since the start. 0 if no
-    /// thread left it.
+    /// The time at which a thread last left the span, in nanoseconds since its start. 0 if no
+    /// thread has left it.
     last_exit_nanos: AtomicU64,
-    /// The time that threads spent inside, in nanoseconds. 0 if busy times are not measured.
+    /// The time that threads have spent inside, in nanoseconds. 0 if busy times are not measured.
     busy_nanos: AtomicU64,
     /// The [generation](forks::generation) of the process that opened the span.
     generation: u32,
-    /// Whether this layer has seen that the identity is [frozen](SpanIdentity::freeze): it cannot
-    /// change any more. Other readers may freeze it earlier.
+    /// Whether this layer has frozen the identity with [`SpanIdentity::freeze`], so that it cannot
+    /// change any more. Other readers may have frozen it earlier.
     is_frozen: AtomicBool,
     is_recording: AtomicBool,
     /// The OpenTelemetry context for code inside of the span. Created when it is first needed.
@@ -52,8 +52,8 @@ pub(crate) struct OpenSpan {
 /// The OpenTelemetry context for code inside of a span.
 pub(crate) struct InnerContext {
     pub(crate) context: Context,
-    /// The address of the context's baggage. It is stored because looking up the baggage is too
-    /// expensive for each enter.
+    /// The address of the context's baggage. It is stored because a look-up of the baggage is too
+    /// expensive each time that a thread enters the span.
     pub(crate) baggage_addr: usize,
 }
 
@@ -70,7 +70,7 @@ pub(crate) enum SpanOrigin {
 pub(crate) struct SpanStart {
     /// The time in nanoseconds since 1970.
     unix_nanos: u64,
-    /// The same time on the [monotonic clock](Clock::monotonic), in nanoseconds, to measure from.
+    /// The same time on the [monotonic clock](Clock::monotonic), in nanoseconds, for durations.
     monotonic_nanos: u64,
 }
 
@@ -78,22 +78,22 @@ pub(crate) struct SpanStart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanEnd {
     /// `tracing` closes the span, or the OpenTelemetry API ends it. The end is
-    /// [`RecordedSpan::ended_at`], or else the time when a thread last left the span, or else now.
+    /// [`RecordedSpan::ended_at`], else the last exit of a thread, else the current time.
     Closed,
     /// A given time, in nanoseconds since 1970.
     At(u64),
-    /// The process ends before the span.
+    /// The process ends while the span is open. The span is exported as unfinished.
     Unfinished,
 }
 
 /// The result of ending a span.
 #[derive(Debug)]
 pub(crate) enum EndedSpan {
-    /// The span was encoded, except for the attributes. The memory of its data can be reused.
+    /// The span was encoded, except for the attributes, which are in this data.
     Exported(Box<RecordedSpan>),
     /// The trace of the span is not sampled.
     Unsampled,
-    /// The span has ended before, or the process that opened it exports it.
+    /// The span has ended before, or belongs to the parent process, which exports it.
     ExportedElsewhere,
 }
 
@@ -112,8 +112,8 @@ struct SpanState {
     /// The OpenTelemetry context that `set_parent` was called with.
     parent_context: Option<Context>,
     has_ended: bool,
-    /// `None` after the end. Also `None` if the trace is not sampled and the span cannot move to a
-    /// sampled one.
+    /// The data to export. `None` after the end. Also `None` if the trace is not sampled and the
+    /// span cannot move to a sampled one.
     recorded: Option<Box<RecordedSpan>>,
 }
 
@@ -127,18 +127,18 @@ pub(crate) struct RecordedSpan {
     pub(crate) status: StatusFacts,
     pub(crate) events: EncodedItems,
     pub(crate) links: EncodedItems,
-    /// The time of the end, if it was set before the span closes. In nanoseconds since 1970.
+    /// The time of the end in nanoseconds since 1970, if it was set before the span closes.
     pub(crate) ended_at: Option<u64>,
 }
 
-/// The maximum length of the tags and lengths in an encoded attribute with a text.
+/// The maximum length of the tags and length prefixes of an encoded text attribute, in bytes.
 const MAX_ATTRIBUTE_HEADER_LEN: usize = 16;
 
 /// The maximum length of a name in bytes.
 const MAX_NAME_LEN: usize = 1024;
 
 impl OpenSpan {
-    #[inline] // So that the span is built where it is stored, instead of copied.
+    #[inline] // Builds the span where it is stored, instead of copying it there.
     pub(crate) fn new(
         origin: SpanOrigin,
         started: SpanStart,
@@ -170,8 +170,8 @@ impl OpenSpan {
         self.generation == forks::generation()
     }
 
-    /// Stores that the identity is frozen. Returns true on the first call. The caller must then
-    /// call [`apply_frozen_identity`](Self::apply_frozen_identity).
+    /// Stores that the identity is frozen. Returns whether this is the first call. If so, the
+    /// caller must call [`apply_frozen_identity`](Self::apply_frozen_identity).
     #[inline]
     pub(crate) fn mark_frozen(&self) -> bool {
         !self.is_frozen.load(Ordering::Relaxed) && !self.is_frozen.swap(true, Ordering::Relaxed)
@@ -183,9 +183,9 @@ impl OpenSpan {
         self.is_recording.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the span cannot move to a sampled trace because it collects no data to
-    /// export. Returns false if the identity is frozen, because then the span cannot move to any
-    /// trace.
+    /// Returns whether the span lacks the data to be exported in a sampled trace: its own trace is
+    /// not sampled, and the span is not recording. Returns false if the identity is frozen, because
+    /// the span then cannot move to any trace.
     pub(crate) fn cannot_become_sampled(&self) -> bool {
         !self.is_recording()
             && !self.is_frozen.load(Ordering::Relaxed)
@@ -215,8 +215,8 @@ impl OpenSpan {
         }
     }
 
-    /// Moves the span to another parent, often in another trace. `context` is the OpenTelemetry
-    /// context with the new parent as its span.
+    /// Moves the span to another parent, and so perhaps to another trace. `context` is the
+    /// OpenTelemetry context with the new parent as its span.
     pub(crate) fn move_to(
         &self,
         identity: SpanIdentity,
@@ -249,8 +249,8 @@ impl OpenSpan {
             self.is_recording.store(false, Ordering::Relaxed);
             unsampled = state.recorded.take();
         }
-        // `set_parent` on another thread may have replaced the identity of the `tracing` span, but
-        // not yet this copy of it.
+        // This copy of the identity may be old: `set_parent` on another thread replaces the one of
+        // the `tracing` span first.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);
@@ -289,8 +289,8 @@ impl OpenSpan {
         })
     }
 
-    /// Returns the time since 1970, in nanoseconds. Changes of the system's time have no effect
-    /// while the span is open.
+    /// Returns the current time, in nanoseconds since 1970. Changes of the system's time have no
+    /// effect while the span is open.
     pub(crate) fn now(&self, clock: &Clock) -> u64 {
         self.started.now(clock)
     }
@@ -298,7 +298,7 @@ impl OpenSpan {
     /// Records that a thread leaves the span at `now`. `entered` is the time at which the thread
     /// entered the span, if that was measured. Both are on the monotonic clock, in nanoseconds.
     #[inline]
-    pub(crate) fn leave(&self, entered: Option<u64>, now: u64) {
+    pub(crate) fn record_exit(&self, entered: Option<u64>, now: u64) {
         if let Some(entered) = entered {
             self.busy_nanos
                 .fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
@@ -330,7 +330,7 @@ impl OpenSpan {
         let (identity, parent) = (state.identity.clone(), state.parent);
         let parent_context = state.parent_context.take();
         drop(state);
-        // Its values may belong to callers, so drop it without the lock.
+        // Drop the context without the lock, because its values may belong to callers.
         drop(parent_context);
         let mut recorded = match recorded {
             Some(recorded) if identity.is_sampled() => recorded,
@@ -381,14 +381,14 @@ impl SpanOrigin {
 
 impl SpanStart {
     #[inline]
-    pub(crate) fn now_of(clock: &Clock) -> Self {
+    pub(crate) fn from_clock(clock: &Clock) -> Self {
         Self {
             unix_nanos: internal::unix_nanos(clock),
             monotonic_nanos: internal::monotonic_nanos(clock),
         }
     }
 
-    /// Creates a start from a time that the application gave.
+    /// Creates a start at a time that the application set.
     pub(crate) fn at(time: SystemTime, clock: &Clock) -> Self {
         let age = clock.now().duration_since(time).unwrap_or_default();
         Self {
@@ -397,19 +397,20 @@ impl SpanStart {
         }
     }
 
-    /// Returns the time since 1970, in nanoseconds.
+    /// Returns the start, in nanoseconds since 1970.
     pub(crate) fn unix_nanos(self) -> u64 {
         self.unix_nanos
     }
 
-    /// Returns the time since 1970, in nanoseconds: the start and the monotonic time since then.
+    /// Returns the current time, in nanoseconds since 1970: the start of the span and the monotonic
+    /// time since then.
     fn now(self, clock: &Clock) -> u64 {
         let elapsed = internal::monotonic_nanos(clock).saturating_sub(self.monotonic_nanos);
         self.unix_nanos.saturating_add(elapsed)
     }
 }
 
-/// Returns the nanoseconds since 1970.
+/// Returns a time in nanoseconds since 1970.
 pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
     nanos(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -454,7 +455,7 @@ impl RecordedSpan {
         *ended_at = None;
     }
 
-    /// Returns approximately how many bytes of memory are retained if the data is reused.
+    /// Returns the approximate number of bytes of memory that are retained if the data is reused.
     pub(crate) fn retained_len(&self) -> usize {
         let items = self.events.bytes.capacity() + self.links.bytes.capacity();
         self.attributes.as_bytes().len() + items
@@ -481,7 +482,7 @@ impl RecordedSpan {
     ) {
         for (key, value) in context {
             if !matches!(key, "trace_id" | "span_id") && self.attributes.get(key).is_none() {
-                match key.len() + value.len() + MAX_ATTRIBUTE_HEADER_LEN > self.room() {
+                match key.len() + value.len() + MAX_ATTRIBUTE_HEADER_LEN > self.remaining_len() {
                     true => self.attributes.add_dropped(1),
                     false => self.attributes.push_named(key, AnyValue::Text(value)),
                 }
@@ -491,18 +492,19 @@ impl RecordedSpan {
 
     /// Adds an encoded `Event`.
     pub(crate) fn add_event(&mut self, event: &[u8], limits: &SpanLimits) {
-        let room = self.room();
-        self.events.push(field::EVENTS, event, limits.events, room);
+        let max_len = self.remaining_len();
+        self.events
+            .push(field::EVENTS, event, limits.events, max_len);
     }
 
     /// Adds an encoded `Link`.
     pub(crate) fn add_link(&mut self, link: &[u8], limits: &SpanLimits) {
-        let room = self.room();
-        self.links.push(field::LINKS, link, limits.links, room);
+        let max_len = self.remaining_len();
+        self.links.push(field::LINKS, link, limits.links, max_len);
     }
 
-    /// Returns how many bytes of attributes, events and links the span may still take.
-    fn room(&self) -> usize {
+    /// Returns how many more bytes of attributes, events and links the span may have.
+    fn remaining_len(&self) -> usize {
         let taken = [
             self.attributes.as_bytes().len(),
             self.events.bytes.len(),
@@ -511,7 +513,7 @@ impl RecordedSpan {
         MAX_ITEM_LEN.saturating_sub(taken.iter().sum())
     }
 
-    /// Encodes the span into `to`, except for its attributes, which are encoded already.
+    /// Encodes the span into `to`, except for its attributes, which are already encoded.
     fn encode(
         &mut self,
         identity: &SpanIdentity,
@@ -543,11 +545,9 @@ impl RecordedSpan {
         match &self.name {
             Some(name) => to.bytes(field::NAME, name.as_bytes()),
             None => {
-                let name = self.http_name();
-                to.bytes(
-                    field::NAME,
-                    name.as_deref().unwrap_or(callsite_name).as_bytes(),
-                );
+                let http_name = self.http_name();
+                let name = http_name.as_deref().unwrap_or(callsite_name);
+                to.bytes(field::NAME, name.as_bytes());
             }
         }
         push_kind_and_times(to, self.kind, times);
@@ -562,8 +562,8 @@ impl RecordedSpan {
         push_flags(to, flags);
     }
 
-    /// Returns the name of an HTTP request by the [semantic conventions]. It has the route, but
-    /// never the path.
+    /// Returns the name of the span of an HTTP request, as the [semantic conventions] define it. It
+    /// has the route, but never the path.
     ///
     /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name
     fn http_name(&self) -> Option<String> {
@@ -583,7 +583,7 @@ impl RecordedSpan {
         })
     }
 
-    /// Sets the outcome of an HTTP request. It decides the status of the span, unless the
+    /// Sets the outcome of an HTTP request. The outcome decides the status of the span, unless the
     /// application sets a status.
     pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
         self.status.outcome = Some(outcome);

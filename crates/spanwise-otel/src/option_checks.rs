@@ -1,4 +1,4 @@
-//! Checks of the options of a signal, which list all mistakes at once.
+//! Checks of the options of a signal. They collect all invalid options for one error.
 
 use spanwise_core::ParseError;
 use ureq::http::{HeaderName, HeaderValue};
@@ -16,7 +16,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Returns the value of a valid option. Adds an invalid option to the list.
+    /// Returns the value of a valid option. Adds an invalid one to the list, and returns `None`.
     pub(crate) fn valid<T>(
         &mut self,
         option: &'static str,
@@ -34,7 +34,7 @@ impl Checks {
     }
 }
 
-/// Returns the headers of each request.
+/// Checks the headers of the options, and returns the parsed ones.
 pub(crate) fn headers(
     options: &ExportOptions,
     checks: &mut Checks,
@@ -70,7 +70,7 @@ pub(crate) fn headers(
     headers
 }
 
-/// Returns the certificates of the options.
+/// Checks the certificates of the options, and returns the valid ones.
 pub(crate) fn tls(
     options: &ExportOptions,
     endpoint: Option<&Endpoint>,

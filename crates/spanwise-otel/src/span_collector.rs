@@ -386,7 +386,7 @@ where
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         let pipeline = &self.pipeline;
         if let Some((open, entered)) = entered_contexts::exit(pipeline.layer, id) {
-            open.leave(entered, monotonic_nanos(&pipeline.options.clock));
+            open.record_exit(entered, monotonic_nanos(&pipeline.options.clock));
         }
     }
 

@@ -196,7 +196,7 @@ impl SpanPipeline {
 
     /// Returns the current time, as the start of a span.
     pub(crate) fn start(&self) -> SpanStart {
-        SpanStart::now_of(&self.options.clock)
+        SpanStart::from_clock(&self.options.clock)
     }
 
     /// Reports that `set_parent` failed. Only the first failure is reported.

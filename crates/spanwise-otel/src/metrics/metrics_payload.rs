@@ -1,4 +1,4 @@
-//! The encoded metrics of one collection, on their way to the server.
+//! The item of the export queue for metrics: those of one collection, encoded.
 
 use spanwise_core::export::ExportItem;
 use tracing_core::Level;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::destination::ExportRequest;
 
-/// The encoded metrics of all scopes.
+/// The encoded metrics of one collection, or a part of them after a split.
 #[derive(Debug)]
 pub(crate) struct MetricsPayload(Vec<EncodedMetric>);
 
@@ -28,7 +28,7 @@ impl ExportRequest for MetricsPayload {
 impl ExportItem for MetricsPayload {
     /// Returns the number of data points.
     fn events(&self) -> u64 {
-        self.0.iter().map(|metric| metric.points).sum()
+        self.0.iter().map(|metric| metric.point_count).sum()
     }
 
     fn bytes(&self) -> usize {
@@ -39,7 +39,7 @@ impl ExportItem for MetricsPayload {
         Level::INFO
     }
 
-    /// A single metric is not split.
+    /// Splits between metrics. The points of one metric stay together.
     fn split(mut self) -> Result<(Self, Self), Self> {
         if self.0.len() < 2 {
             return Err(self);

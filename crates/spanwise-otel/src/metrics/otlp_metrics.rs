@@ -1,4 +1,6 @@
 //! The encoding of a snapshot as `ExportMetricsServiceRequest`.
+//!
+//! Each metric is encoded on its own, so that a request that is too large can be split.
 
 use std::sync::Arc;
 
@@ -11,17 +13,17 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// A `Metric` with its points, encoded.
+/// An encoded `Metric` with its points.
 #[derive(Debug)]
 pub(crate) struct EncodedMetric {
-    /// The fields of the `ScopeMetrics`, without its metrics.
+    /// The encoded `ScopeMetrics` without its metrics. All metrics of a scope share these bytes.
     scope: Arc<[u8]>,
     metric: Vec<u8>,
-    pub(crate) points: u64,
+    pub(crate) point_count: u64,
 }
 
 impl EncodedMetric {
-    /// Returns the memory of the metric in bytes, without the scope, which it shares with others.
+    /// Returns the memory of the metric in bytes, without the shared scope.
     pub(crate) fn bytes(&self) -> usize {
         self.metric.len() + size_of::<Self>()
     }
@@ -45,7 +47,7 @@ pub(crate) fn encoded_metrics(snapshot: &Snapshot) -> Vec<EncodedMetric> {
             EncodedMetric {
                 scope: Arc::clone(&fields),
                 metric: encoded,
-                points: metric.points.len() as u64,
+                point_count: metric.points.len() as u64,
             }
         });
         encoded.collect::<Vec<_>>()
@@ -141,7 +143,7 @@ fn write_temporality(data: &mut Vec<u8>, is_delta: bool) {
     data.uint(AGGREGATION_TEMPORALITY, temporality);
 }
 
-// The field number of the attributes, in each kind of point.
+// The field number of the attributes, which differs between the kinds of points.
 const NUMBER_ATTRIBUTES: u32 = 7;
 const DISTRIBUTION_ATTRIBUTES: u32 = 9;
 const EXPONENTIAL_ATTRIBUTES: u32 = 1;
@@ -163,10 +165,10 @@ fn write_points<V>(
             for attribute in &point.attributes {
                 write_key_value(encoded, attributes_field, attribute);
             }
-            if metric.start != 0 {
-                encoded.fixed64(START_TIME_UNIX_NANO, metric.start);
+            if metric.start_nanos != 0 {
+                encoded.fixed64(START_TIME_UNIX_NANO, metric.start_nanos);
             }
-            encoded.fixed64(TIME_UNIX_NANO, metric.time);
+            encoded.fixed64(TIME_UNIX_NANO, metric.time_nanos);
             write(encoded, &point.value);
         });
     }
@@ -243,8 +245,8 @@ fn write_optional(point: &mut Vec<u8>, field: u32, value: Option<f64>) {
     }
 }
 
-/// Maps a `sint32` to the unsigned number that is encoded as a varint. Numbers near zero become
-/// small, also negative ones.
+/// Maps a `sint32` to the unsigned number that is encoded as a varint. Numbers near zero, positive
+/// or negative, become small numbers, and so have few bytes.
 fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 31)) as u32 as u64
 }

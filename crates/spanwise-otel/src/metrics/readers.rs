@@ -1,4 +1,4 @@
-//! The provider of the SDK, and the readers that collect from it.
+//! The SDK's provider of meters, and the readers that collect the values of its instruments.
 
 use std::{
     sync::{Arc, Weak},
@@ -24,14 +24,15 @@ pub(crate) const MAX_BUCKETS: u32 = 160;
 pub(crate) struct Readers {
     /// Collects the values that are exported.
     pub(crate) export: SharedReader,
-    /// Collects the values that are shown as text, which count from the start.
+    /// Collects the values that are shown as text, which count from the start. `None` if metrics
+    /// are not available as text.
     pub(crate) text: Option<SharedReader>,
 }
 
 impl Readers {
-    /// Creates a provider with its readers. With a second reader for the text, each measurement
-    /// costs twice as much. So there is a second one only if text is requested and exports are not
-    /// cumulative.
+    /// Creates a provider with its readers. A second reader doubles the cost of each measurement.
+    /// So the text has a reader of its own only if exports are not cumulative and the text is
+    /// requested.
     pub(crate) fn new(options: &MetricsOptions) -> (SdkMeterProvider, Self) {
         let temporality = match options.temporality {
             MetricTemporality::Cumulative => Temporality::Cumulative,
@@ -39,7 +40,7 @@ impl Readers {
             MetricTemporality::LowMemory => Temporality::LowMemory,
         };
         let export = SharedReader::new(temporality);
-        // An empty resource, because the default one reads the environment.
+        // Set an empty resource, because the default one reads the environment.
         let mut provider = SdkMeterProvider::builder()
             .with_resource(Resource::builder_empty().build())
             .with_reader(export.clone());
@@ -88,8 +89,8 @@ impl SharedReader {
         ))
     }
 
-    /// Collects the values of all instruments. There are none after the provider was shut down.
-    pub(crate) fn collected(&self) -> ResourceMetrics {
+    /// Collects the values of all instruments. Returns none after the shutdown of the provider.
+    pub(crate) fn collect_all(&self) -> ResourceMetrics {
         let mut metrics = ResourceMetrics::default();
         // An error leaves `metrics` empty.
         let _ = self.0.collect(&mut metrics);

@@ -1,7 +1,7 @@
 //! The values of all instruments at one time, for the OTLP encoding and for the text.
 //!
-//! The policy redacts attributes here. Points whose attributes become equal are merged, because
-//! receivers refuse two points of one series.
+//! The policy redacts attributes when the values are copied from the SDK. Points whose attributes
+//! become equal are merged, because receivers refuse two points of one series.
 
 use std::{
     cmp::Ordering,
@@ -40,12 +40,13 @@ pub(crate) struct MetricSnapshot {
     pub(crate) description: String,
     pub(crate) unit: String,
     /// The time from which the values count, in nanoseconds since 1970. 0 if it is unknown.
-    pub(crate) start: u64,
+    pub(crate) start_nanos: u64,
     /// The time of the collection, in nanoseconds since 1970.
-    pub(crate) time: u64,
+    pub(crate) time_nanos: u64,
     pub(crate) points: Points,
 }
 
+/// The series of an instrument. If `is_delta`, the values count from the last collection.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Points {
     Gauge(Vec<Point<Number>>),
@@ -82,25 +83,25 @@ impl Snapshot {
     pub(crate) fn new(collected: &ResourceMetrics, policy: Option<&dyn Redact>) -> Self {
         let mut attributes = AttributePolicy::new(policy);
         let mut scopes: Vec<ScopeSnapshot> = Vec::new();
-        for collected in collected.scope_metrics() {
-            let scope = attributes.redacted_scope(collected.scope());
-            let metrics = collected.metrics();
-            match scopes.iter_mut().find(|known| known.scope == scope) {
+        for scope_metrics in collected.scope_metrics() {
+            let scope = attributes.redacted_scope(scope_metrics.scope());
+            let metrics = scope_metrics.metrics();
+            match scopes.iter_mut().find(|earlier| earlier.scope == scope) {
                 Some(same) => append_metrics(&mut same.metrics, metrics, &mut attributes),
                 None => {
-                    let mut shown = Vec::new();
-                    append_metrics(&mut shown, metrics, &mut attributes);
+                    let mut snapshots = Vec::new();
+                    append_metrics(&mut snapshots, metrics, &mut attributes);
                     scopes.push(ScopeSnapshot {
                         scope,
-                        metrics: shown,
+                        metrics: snapshots,
                     });
                 }
             }
         }
         for metric in scopes.iter_mut().flat_map(|scope| &mut scope.metrics) {
-            metric.points.merge_equal();
+            metric.points.merge_equal_series();
         }
-        // The SDK keeps scopes in no order.
+        // The SDK returns the scopes in no particular order.
         scopes.sort_by(|a, b| {
             let key = |scope: &ScopeSnapshot| {
                 (
@@ -114,7 +115,7 @@ impl Snapshot {
     }
 
     /// Returns the number of points.
-    pub(crate) fn points(&self) -> usize {
+    pub(crate) fn point_count(&self) -> usize {
         self.metrics().map(|metric| metric.points.len()).sum()
     }
 
@@ -123,8 +124,8 @@ impl Snapshot {
     }
 }
 
-/// Appends metrics. If there is a metric with the same name and unit already, the points are added
-/// to that metric.
+/// Appends metrics to `snapshots`. If an earlier metric has the same name, unit and kind of points,
+/// the points are added to that metric instead.
 fn append_metrics<'m>(
     snapshots: &mut Vec<MetricSnapshot>,
     metrics: impl Iterator<Item = &'m Metric>,
@@ -140,15 +141,15 @@ fn append_metrics<'m>(
         let same = snapshots
             .iter_mut()
             .find(|other| other.name == snapshot.name && other.unit == snapshot.unit);
-        let separate = match same {
-            // If the points are of another kind, they become a metric of their own.
+        let new_metric = match same {
+            // Points of another kind become a metric of their own.
             Some(other) => {
-                let points = other.points.append(snapshot.points);
-                points.map(|points| MetricSnapshot { points, ..snapshot })
+                let not_appended = other.points.append(snapshot.points);
+                not_appended.map(|points| MetricSnapshot { points, ..snapshot })
             }
             None => Some(snapshot),
         };
-        snapshots.extend(separate);
+        snapshots.extend(new_metric);
     }
 }
 
@@ -157,14 +158,14 @@ fn metric_snapshot<T: InstrumentNumber>(
     data: &MetricData<T>,
     attributes: &mut AttributePolicy<'_>,
 ) -> MetricSnapshot {
-    let (start, time, points) = match data {
+    let (start_nanos, time, points) = match data {
         MetricData::Gauge(gauge) => {
             let points = gauge.data_points().map(|point| Point {
                 attributes: attributes.apply(point.attributes()),
                 value: point.value().number(),
             });
-            let start = gauge.start_time().map_or(0, unix_nanos);
-            (start, gauge.time(), Points::Gauge(points.collect()))
+            let start_nanos = gauge.start_time().map_or(0, unix_nanos);
+            (start_nanos, gauge.time(), Points::Gauge(points.collect()))
         }
         MetricData::Sum(sum) => {
             let points = sum.data_points().map(|point| Point {
@@ -226,13 +227,13 @@ fn metric_snapshot<T: InstrumentNumber>(
         name: metric.name().to_owned(),
         description: metric.description().to_owned(),
         unit: metric.unit().to_owned(),
-        start,
-        time: unix_nanos(time),
+        start_nanos,
+        time_nanos: unix_nanos(time),
         points,
     }
 }
 
-/// The kinds of numbers that instruments take.
+/// The types of numbers that instruments accept.
 trait InstrumentNumber: Copy {
     fn number(self) -> Number;
 
@@ -289,7 +290,7 @@ impl Points {
     }
 
     /// Calls `f` with the attributes of each point.
-    pub(crate) fn each_attributes(&self, mut f: impl FnMut(&[KeyValue])) {
+    pub(crate) fn for_each_attribute_set(&self, mut f: impl FnMut(&[KeyValue])) {
         match self {
             Self::Gauge(points) | Self::Sum { points, .. } => {
                 points.iter().for_each(|point| f(&point.attributes));
@@ -301,7 +302,8 @@ impl Points {
         }
     }
 
-    /// Adds points of the same kind. Returns `other` if its points are of another kind.
+    /// Adds the points of `other`. Returns `other` if its points are of another kind: another
+    /// variant, temporality or monotonicity, or other bounds.
     fn append(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Gauge(points), Self::Gauge(more)) => points.extend(more),
@@ -339,12 +341,14 @@ impl Points {
     }
 
     /// Sorts the points, and merges those with equal attributes. A gauge keeps one of the values.
-    fn merge_equal(&mut self) {
+    fn merge_equal_series(&mut self) {
         match self {
-            Self::Gauge(points) => merge_equal(points, |_, _| ()),
-            Self::Sum { points, .. } => merge_equal(points, Number::add),
-            Self::Histogram { points, .. } => merge_equal(points, Distribution::add),
-            Self::Exponential { points, .. } => merge_equal(points, ExponentialDistribution::add),
+            Self::Gauge(points) => sort_and_merge(points, |_, _| ()),
+            Self::Sum { points, .. } => sort_and_merge(points, Number::add),
+            Self::Histogram { points, .. } => sort_and_merge(points, Distribution::add),
+            Self::Exponential { points, .. } => {
+                sort_and_merge(points, ExponentialDistribution::add)
+            }
         }
     }
 }
@@ -354,7 +358,7 @@ fn same_bounds(points: &[Point<Distribution>], more: &[Point<Distribution>]) -> 
     bounds(points) == bounds(more)
 }
 
-fn merge_equal<V>(points: &mut Vec<Point<V>>, add: impl Fn(&mut V, &V)) {
+fn sort_and_merge<V>(points: &mut Vec<Point<V>>, add: impl Fn(&mut V, &V)) {
     points.sort_by(|a, b| compare_attributes(&a.attributes, &b.attributes));
     points.dedup_by(|later, earlier| {
         let is_equal = later.attributes == earlier.attributes;
@@ -365,19 +369,20 @@ fn merge_equal<V>(points: &mut Vec<Point<V>>, add: impl Fn(&mut V, &V)) {
     });
 }
 
+/// Compares lists of attributes by key, then by type of value, then by the text of the value.
 fn compare_attributes(a: &[KeyValue], b: &[KeyValue]) -> Ordering {
     let compare = |(a, b): (&KeyValue, &KeyValue)| {
-        let keys = a.key.as_str().cmp(b.key.as_str());
-        let kinds = || value_kind(&a.value).cmp(&value_kind(&b.value));
-        let texts = || a.value.as_str().cmp(&b.value.as_str());
-        keys.then_with(kinds).then_with(texts)
+        let by_key = a.key.as_str().cmp(b.key.as_str());
+        let by_type = || type_rank(&a.value).cmp(&type_rank(&b.value));
+        let by_text = || a.value.as_str().cmp(&b.value.as_str());
+        by_key.then_with(by_type).then_with(by_text)
     };
     let mut orders = a.iter().zip(b).map(compare);
     let first = orders.find(|order| order.is_ne());
     first.unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
-fn value_kind(value: &Value) -> u8 {
+fn type_rank(value: &Value) -> u8 {
     match value {
         Value::Bool(_) => 0,
         Value::I64(_) => 1,

@@ -1,4 +1,4 @@
-//! Tests of the encodings and of the collecting thread.
+//! Tests of the metrics, of their encodings, and of the collecting thread.
 
 mod callback_faults;
 mod event_fields;
@@ -31,20 +31,21 @@ use crate::{Protocol, SignalKind, destination::ExportRequest as _, resource::Res
 
 use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup, OBSERVATION_TIMEOUT};
 
-/// The timeout of a test. A test that passes waits much less.
-const IN_TIME: Duration = Duration::from_secs(60);
+/// The timeout of a wait. A test that passes waits much less.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server in this process.
+/// Metrics that are exported to a server in this process.
 struct Collector {
+    /// The decoded requests that the server got.
     received: Receiver<ExportMetricsServiceRequest>,
     metrics: Metrics,
     report: SelfReport,
 }
 
-/// Decodes what is sent, as a server does.
-struct Decoding(Sender<ExportMetricsServiceRequest>);
+/// A transport that decodes each payload, as a server does, and passes it to the test.
+struct DecodingTransport(Sender<ExportMetricsServiceRequest>);
 
-impl Deliver<MetricsPayload> for Decoding {
+impl Deliver<MetricsPayload> for DecodingTransport {
     fn deliver(&mut self, payload: &MetricsPayload) -> Delivery {
         let request = ExportMetricsServiceRequest::decode(&*payload.request(&[])).unwrap();
         // The test may be over.
@@ -53,7 +54,7 @@ impl Deliver<MetricsPayload> for Decoding {
     }
 }
 
-/// The metrics are exported on request only.
+/// Returns options with an interval of one hour, so that metrics are exported on request only.
 fn hourly() -> MetricsOptions {
     MetricsOptions::default().interval(Duration::from_secs(60 * 60))
 }
@@ -67,7 +68,9 @@ fn collector_with_policy(options: &MetricsOptions, policy: Option<Arc<dyn Redact
     let report = SelfReport::silent();
     let setup = MetricsSetup {
         policy,
-        new_transport: Some(Box::new(move || Box::new(Decoding(sender.clone())))),
+        new_transport: Some(Box::new(move || {
+            Box::new(DecodingTransport(sender.clone()))
+        })),
         ..setup(&report)
     };
     Collector {
@@ -77,7 +80,7 @@ fn collector_with_policy(options: &MetricsOptions, policy: Option<Arc<dyn Redact
     }
 }
 
-/// Without a transport.
+/// Returns the arguments of metrics that are not exported.
 fn setup(report: &SelfReport) -> MetricsSetup {
     MetricsSetup {
         resource: Resource::new(Vec::new()),
@@ -91,20 +94,21 @@ fn setup(report: &SelfReport) -> MetricsSetup {
     }
 }
 
-fn in_time() -> Instant {
-    Instant::now() + IN_TIME
+fn test_deadline() -> Instant {
+    Instant::now() + TEST_TIMEOUT
 }
 
 impl Collector {
-    /// Collects the values, and returns the last request that the server got.
+    /// Exports the current values, and returns the last request that the server got.
     #[track_caller]
-    fn exported(&self) -> ExportMetricsServiceRequest {
+    fn export_now(&self) -> ExportMetricsServiceRequest {
         self.metrics
-            .flush_by(self.metrics.hurry(), in_time())
+            .flush_by(self.metrics.hurry(), test_deadline())
             .unwrap();
         self.received.try_iter().last().unwrap()
     }
 
+    /// Returns the counters of the exporter.
     fn stats(&self) -> SinkStats {
         let sinks = self.report.stats().sinks;
         let metrics = sinks.into_iter().find(|sink| sink.name == "otel metrics");

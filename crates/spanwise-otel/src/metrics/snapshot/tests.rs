@@ -8,8 +8,8 @@ use crate::metrics::{
     HistogramAggregation, MetricsOptions, OBSERVATION_TIMEOUT, OtelMeterProvider, readers::Readers,
 };
 
-/// Returns the only point of an exponential histogram.
-fn only_point(snapshot: &Snapshot, name: &str) -> ExponentialDistribution {
+/// Returns the value of the only series of an exponential histogram.
+fn only_value(snapshot: &Snapshot, name: &str) -> ExponentialDistribution {
     let metric = snapshot.metrics().find(|metric| metric.name == name);
     match metric.map(|metric| &metric.points) {
         Some(Points::Exponential { points, .. }) if points.len() == 1 => points[0].value.clone(),
@@ -29,7 +29,7 @@ fn any_value() -> impl Strategy<Value = f64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Series that the policy makes equal have the counts of one series with all values.
+    /// Series that the policy makes equal are merged into a series with the counts of all values.
     #[test]
     fn merged_series_have_the_counts_of_both(
         first in prop::collection::vec(any_value(), 1..200),
@@ -39,34 +39,42 @@ proptest! {
         let (sdk, readers) = Readers::new(&options);
         let provider = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
         let meter = provider.meter("test");
-        let parts = meter.f64_histogram("parts").build();
-        let all = meter.f64_histogram("all").build();
+        let two_series = meter.f64_histogram("two_series").build();
+        let one_series = meter.f64_histogram("one_series").build();
         for (secret, values) in [("one", &first), ("two", &second)] {
             for value in values {
-                parts.record(*value, &[KeyValue::new("password", secret)]);
-                all.record(*value, &[]);
+                two_series.record(*value, &[KeyValue::new("password", secret)]);
+                one_series.record(*value, &[]);
             }
         }
         let policy = Policy::secrets();
-        let snapshot = Snapshot::new(&readers.export.collected(), Some(&policy));
-        let (merged, whole) = (only_point(&snapshot, "parts"), only_point(&snapshot, "all"));
-        prop_assert_eq!(merged.summary.count, whole.summary.count);
-        prop_assert_eq!((merged.summary.min, merged.summary.max), (whole.summary.min, whole.summary.max));
-        prop_assert_eq!(merged.zero_count, whole.zero_count);
-        let scale = merged.scale.min(whole.scale);
-        let at_scale = |buckets: &Buckets, from: i32| Buckets::from_counts(buckets.counts_by_index(from - scale));
-        for side in [|it: &ExponentialDistribution| it.positive.clone(), |it: &ExponentialDistribution| it.negative.clone()] {
-            prop_assert!(side(&merged).counts.len() <= MAX_BUCKETS as usize);
+        let snapshot = Snapshot::new(&readers.export.collect_all(), Some(&policy));
+        let merged = only_value(&snapshot, "two_series");
+        let expected = only_value(&snapshot, "one_series");
+        prop_assert_eq!(merged.summary.count, expected.summary.count);
+        prop_assert_eq!(merged.summary.min, expected.summary.min);
+        prop_assert_eq!(merged.summary.max, expected.summary.max);
+        prop_assert_eq!(merged.zero_count, expected.zero_count);
+        // The scales may differ, so the buckets are compared at the lower one.
+        let scale = merged.scale.min(expected.scale);
+        let rescaled = |buckets: &Buckets, from_scale: i32| {
+            Buckets::from_counts(buckets.counts_by_index(from_scale - scale))
+        };
+        for (merged_buckets, expected_buckets) in [
+            (&merged.positive, &expected.positive),
+            (&merged.negative, &expected.negative),
+        ] {
+            prop_assert!(merged_buckets.counts.len() <= MAX_BUCKETS as usize);
             prop_assert_eq!(
-                at_scale(&side(&merged), merged.scale),
-                at_scale(&side(&whole), whole.scale)
+                rescaled(merged_buckets, merged.scale),
+                rescaled(expected_buckets, expected.scale)
             );
         }
     }
 }
 
 #[test]
-fn sums_of_integers_become_floats_beyond_their_range() {
+fn integer_sum_beyond_i64_becomes_a_float() {
     let mut sum = Number::Int(i64::MAX);
     sum.add(&Number::Int(1));
     assert_eq!(sum, Number::Float(i64::MAX as f64 + 1.0));
@@ -90,8 +98,8 @@ fn series_at_both_ends_of_the_range_are_merged() {
         sizes.record(value, &[KeyValue::new("password", secret)]);
     }
     let policy = Policy::secrets();
-    let snapshot = Snapshot::new(&readers.export.collected(), Some(&policy));
-    let merged = only_point(&snapshot, "sizes");
+    let snapshot = Snapshot::new(&readers.export.collect_all(), Some(&policy));
+    let merged = only_value(&snapshot, "sizes");
     for side in [&merged.positive, &merged.negative] {
         assert!(side.counts.len() <= MAX_BUCKETS as usize, "{merged:?}");
         assert_eq!(side.counts.iter().sum::<u64>(), 2, "{merged:?}");

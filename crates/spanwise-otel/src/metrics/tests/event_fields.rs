@@ -1,4 +1,4 @@
-//! Metrics of the fields of events.
+//! Metrics of events and of their fields.
 
 use opentelemetry_proto::tonic::metrics::v1::{Sum, metric::Data, number_data_point};
 use spanwise_core::ContextLayer;
@@ -6,7 +6,8 @@ use tracing_subscriber::prelude::*;
 
 use super::{Collector, collector, hourly, metric, values};
 
-fn log(collector: &Collector, events: impl FnOnce()) {
+/// Runs `events` with a layer that makes metrics of the events that they log.
+fn with_event_metrics(collector: &Collector, events: impl FnOnce()) {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(
@@ -28,7 +29,7 @@ fn sum(exported: &super::ExportMetricsServiceRequest, name: &str) -> Sum {
 #[test]
 fn prefixes_decide_the_instrument() {
     let collector = collector(&hourly());
-    log(&collector, || {
+    with_event_metrics(&collector, || {
         for _ in 0..2 {
             tracing::info!(
                 monotonic_counter.paid = 3_u32,
@@ -41,7 +42,7 @@ fn prefixes_decide_the_instrument() {
         tracing::info!(monotonic_counter.paid = -1);
         tracing::info!(counter = 1, "counter.without_a_name" = 1, gaugex.y = 1);
     });
-    let exported = collector.exported();
+    let exported = collector.export_now();
     for (name, is_monotonic, value) in [
         ("paid", true, number_data_point::Value::AsInt(6)),
         ("open", false, number_data_point::Value::AsInt(-4)),
@@ -59,7 +60,7 @@ fn prefixes_decide_the_instrument() {
     };
     let point = &histogram.data_points[0];
     assert_eq!((point.count, point.sum), (2, Some(18.0)));
-    // The negative value.
+    // The only fault is the negative value of a monotonic counter.
     let faults = collector.report.stats().faults;
     assert_eq!(
         faults.iter().map(|(_, count)| count).sum::<u64>(),
@@ -69,9 +70,9 @@ fn prefixes_decide_the_instrument() {
 }
 
 #[test]
-fn primitive_fields_and_named_keys_are_attributes() {
+fn primitive_fields_and_context_keys_are_attributes() {
     let collector = collector(&hourly());
-    log(&collector, || {
+    with_event_metrics(&collector, || {
         let span = tracing::info_span!("request", tenant_id = "acme", user_id = "u-1");
         let _entered = span.enter();
         let shown = Some(1);
@@ -85,14 +86,14 @@ fn primitive_fields_and_named_keys_are_attributes() {
         );
         tracing::info!(monotonic_counter.b = 1, tenant_id = "other");
     });
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let attributes = |name: &str| {
         let point = sum(&exported, name).data_points.remove(0);
-        let keys = point.attributes.into_iter().map(|attribute| {
+        let texts = point.attributes.into_iter().map(|attribute| {
             let value = attribute.value.unwrap().value.unwrap();
             format!("{}={value:?}", attribute.key)
         });
-        keys.collect::<Vec<_>>()
+        texts.collect::<Vec<_>>()
     };
     assert_eq!(
         attributes("a"),
@@ -106,11 +107,11 @@ fn primitive_fields_and_named_keys_are_attributes() {
     assert_eq!(attributes("b"), ["tenant_id=StringValue(\"other\")"]);
 }
 
-/// As in lines. The SDK would keep any of the values.
+/// The last value counts in lines, too. The SDK might keep another one.
 #[test]
 fn last_value_of_a_repeated_key_counts() {
     let collector = collector(&hourly());
-    log(&collector, || {
+    with_event_metrics(&collector, || {
         tracing::info!(
             monotonic_counter.a = 1,
             kind = "first",
@@ -128,33 +129,34 @@ fn last_value_of_a_repeated_key_counts() {
             n = 2
         );
     });
-    let points = sum(&collector.exported(), "a").data_points;
+    let points = sum(&collector.export_now(), "a").data_points;
     let [point] = &points[..] else {
         panic!("{points:#?}")
     };
     assert_eq!(point.value, Some(number_data_point::Value::AsInt(2)));
-    let keys = point.attributes.iter().map(|attribute| {
+    let texts = point.attributes.iter().map(|attribute| {
         let value = attribute.value.clone().unwrap().value.unwrap();
         format!("{}={value:?}", attribute.key)
     });
-    let keys: Vec<_> = keys.collect();
-    assert_eq!(keys, ["kind=IntValue(7)", "n=IntValue(2)"]);
+    let texts: Vec<_> = texts.collect();
+    assert_eq!(texts, ["kind=IntValue(7)", "n=IntValue(2)"]);
 }
 
 #[test]
 fn events_are_counted_by_level() {
     let collector = collector(&hourly());
-    log(&collector, || {
+    with_event_metrics(&collector, || {
         tracing::info!("a");
         tracing::info!("b");
         tracing::warn!("c");
     });
-    let counts = sum(&collector.exported(), "spanwise.events");
+    let counts = sum(&collector.export_now(), "spanwise.events");
     let counts = counts.data_points.iter().map(|point| {
         let level = point.attributes[0].value.clone().unwrap().value.unwrap();
         (format!("{level:?}"), point.value.unwrap())
     });
     let mut counts: Vec<_> = counts.collect();
+    // Levels without an event have the count 0.
     counts.retain(|(_, count)| *count != number_data_point::Value::AsInt(0));
     assert_eq!(
         counts,
@@ -177,8 +179,8 @@ fn sinks_and_the_process_are_measured() {
     let meter =
         opentelemetry::metrics::MeterProvider::meter(collector.metrics.meter_provider(), "m");
     meter.u64_counter("any").build().add(1, &[]);
-    collector.exported();
-    let exported = collector.exported();
+    collector.export_now();
+    let exported = collector.export_now();
     let delivered = sum(&exported, "otel.sdk.exporter.metric_data_point.exported");
     assert_eq!(
         delivered.data_points.len(),

@@ -39,7 +39,7 @@ fn end(status: u16, error_type: Option<&'static str>) -> RequestEnd<'static> {
     }
 }
 
-/// The points of a histogram, each with its attributes as text.
+/// Returns the points of a histogram, each with its attributes as text.
 fn points(
     request: &super::ExportMetricsServiceRequest,
     name: &str,
@@ -63,7 +63,7 @@ fn points(
 }
 
 #[test]
-fn paths_without_a_route_are_one_series() {
+fn requests_without_a_route_are_one_series() {
     let collector = collector(&hourly());
     let http = collector.metrics.http();
     for number in 0..10_000 {
@@ -71,7 +71,7 @@ fn paths_without_a_route_are_one_series() {
         http.begin(&request);
         http.end(&request, &end(404, None));
     }
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let points = points(&exported, "http.server.request.duration");
     let [(attributes, point)] = &points[..] else {
         panic!("{points:?}");
@@ -100,7 +100,7 @@ fn calls_have_addresses_and_known_sizes() {
     };
     http.begin(&request);
     assert_eq!(
-        values(&collector.exported(), "http.client.active_requests"),
+        values(&collector.export_now(), "http.client.active_requests"),
         [1.0]
     );
     let failed = RequestEnd {
@@ -108,7 +108,7 @@ fn calls_have_addresses_and_known_sizes() {
         ..end(503, Some("503"))
     };
     http.end(&request, &failed);
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let attributes = "error.type=503 http.request.method=GET http.response.status_code=int 503 \
                       network.protocol.version=1.1 server.address=warehouse \
                       server.port=int 8080 url.scheme=http";
@@ -118,14 +118,14 @@ fn calls_have_addresses_and_known_sizes() {
         ("http.client.response.body.size", 70.0),
     ] {
         let points = points(&exported, name);
-        let [(of_point, point)] = &points[..] else {
+        let [(point_attributes, point)] = &points[..] else {
             panic!("{points:?}");
         };
-        assert_eq!((&**of_point, point.sum), (attributes, Some(sum)));
+        assert_eq!((&**point_attributes, point.sum), (attributes, Some(sum)));
     }
 }
 
-/// The SDK's limit of series holds although each series is bound.
+/// The SDK's limit of 2,000 series includes those with bound instruments.
 #[test]
 fn series_beyond_the_limit_are_counted_as_one() {
     let collector = collector(&hourly());
@@ -140,13 +140,14 @@ fn series_beyond_the_limit_are_counted_as_one() {
             http.end(&request, &end(200, None));
         }
     }
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let Some(Data::Histogram(histogram)) = &metric(&exported, "http.client.request.duration")
         .unwrap()
         .data
     else {
         panic!("{exported:?}");
     };
+    // The last one counts all series beyond the limit.
     assert_eq!(histogram.data_points.len(), 2001);
     let counts: Vec<u64> = histogram
         .data_points
@@ -156,12 +157,13 @@ fn series_beyond_the_limit_are_counted_as_one() {
     assert_eq!(counts.iter().sum::<u64>(), 6000);
     assert_eq!(counts.iter().filter(|count| **count == 2).count(), 2000);
     let faults = collector.report.stats().faults;
-    // One for the durations, and one for the active requests.
+    // One fault for the durations, and one for the active requests.
     assert_eq!(
         faults.iter().map(|(_, count)| count).sum::<u64>(),
         2,
         "{faults:?}"
     );
-    collector.exported();
+    // A later export does not report them again.
+    collector.export_now();
     assert_eq!(collector.report.stats().faults, faults);
 }

@@ -1,4 +1,4 @@
-//! The requests have the values of the SDK's data, as an independent encoder converts them.
+//! Compares OTLP requests with those that `opentelemetry-proto` makes from the same SDK data.
 
 use opentelemetry::{
     Array, InstrumentationScope, KeyValue, Value,
@@ -22,9 +22,9 @@ use crate::metrics::{
     snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
 };
 
-/// Records into instruments of all kinds.
+/// Records into instruments of all 16 kinds.
 fn record_all_kinds(meter: &Meter) {
-    let all_values = [
+    let all_value_types = [
         KeyValue::new("bool", true),
         KeyValue::new("int", i64::MIN),
         KeyValue::new("float", 0.1),
@@ -38,8 +38,8 @@ fn record_all_kinds(meter: &Meter) {
         ),
         KeyValue::new("empty", Value::Array(Array::I64(vec![]))),
     ];
-    let few_values = [KeyValue::new("a", 1)];
-    for attributes in [&all_values[..], &few_values, &[]] {
+    let one_attribute = [KeyValue::new("a", 1)];
+    for attributes in [&all_value_types[..], &one_attribute, &[]] {
         meter.u64_counter("u64.counter").build().add(7, attributes);
         let counter = meter.f64_counter("f64.counter").with_unit("s");
         counter.build().add(0.5, attributes);
@@ -109,8 +109,8 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// Sorts data without an order, and omits data that we do not send.
-fn sorted(mut request: ExportMetricsServiceRequest) -> Vec<ScopeMetrics> {
+/// Returns the scopes of a request. Sorts all data whose order is arbitrary.
+fn sorted_scopes(mut request: ExportMetricsServiceRequest) -> Vec<ScopeMetrics> {
     let mut scopes = std::mem::take(&mut request.resource_metrics[0].scope_metrics);
     scopes.sort_by_key(|scope| scope.scope.clone().unwrap_or_default().name);
     for metric in scopes.iter_mut().flat_map(|scope| &mut scope.metrics) {
@@ -154,19 +154,19 @@ fn all_kinds_have_the_values_of_the_sdk() {
                 .temporality(temporality)
                 .histograms(histograms);
             let (sdk, readers) = Readers::new(&options);
-            let meters = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
-            record_all_kinds(&meters.meter_with_scope(scope()));
-            record_all_kinds(&meters.meter("other"));
-            meters.observe();
-            let collected = readers.export.collected();
+            let provider = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
+            record_all_kinds(&provider.meter_with_scope(scope()));
+            record_all_kinds(&provider.meter("other"));
+            provider.observe();
+            let collected = readers.export.collect_all();
 
             let request = metrics_request(&[], &encoded_metrics(&Snapshot::new(&collected, None)));
             let ours = ExportMetricsServiceRequest::decode(&*request).unwrap();
             let theirs = ExportMetricsServiceRequest::from(&collected);
-            let metrics = ours.resource_metrics[0].scope_metrics[0].metrics.len();
-            assert_eq!(metrics, 16, "{temporality:?}");
-            // NaN is not equal to itself.
-            let (ours, theirs) = (sorted(ours), sorted(theirs));
+            let metric_count = ours.resource_metrics[0].scope_metrics[0].metrics.len();
+            assert_eq!(metric_count, 16, "{temporality:?}");
+            let (ours, theirs) = (sorted_scopes(ours), sorted_scopes(theirs));
+            // Compare texts, because NaN is not equal to itself.
             assert_eq!(
                 format!("{ours:#?}"),
                 format!("{theirs:#?}"),
@@ -177,7 +177,7 @@ fn all_kinds_have_the_values_of_the_sdk() {
 }
 
 #[test]
-fn numbers_that_no_instrument_yields_are_encoded() {
+fn special_numbers_are_encoded() {
     for number in [
         Number::Float(f64::NAN),
         Number::Float(f64::INFINITY),
@@ -193,8 +193,8 @@ fn numbers_that_no_instrument_yields_are_encoded() {
                     name: "x".to_owned(),
                     description: String::new(),
                     unit: String::new(),
-                    start: 0,
-                    time: u64::MAX,
+                    start_nanos: 0,
+                    time_nanos: u64::MAX,
                     points: Points::Gauge(vec![Point {
                         attributes: Vec::new(),
                         value: number,
@@ -226,12 +226,12 @@ fn numbers_that_no_instrument_yields_are_encoded() {
 }
 
 #[test]
-fn integers_beyond_otlp_are_floats() {
+fn integers_beyond_i64_are_floats() {
     let collector = collector(&hourly());
     let meter = collector.metrics.meter_provider().meter("test");
     meter.u64_counter("big").build().add(u64::MAX, &[]);
     assert_eq!(
-        super::values(&collector.exported(), "big"),
+        super::values(&collector.export_now(), "big"),
         [u64::MAX as f64]
     );
 }
@@ -246,7 +246,7 @@ fn counters_of_integers_and_floats_are_one_metric() {
         .f64_counter("mixed")
         .build()
         .add(3.5, &[KeyValue::new("a", 1)]);
-    assert_eq!(super::values(&collector.exported(), "mixed"), [1.5, 3.5]);
+    assert_eq!(super::values(&collector.export_now(), "mixed"), [1.5, 3.5]);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn repeated_keys_occur_once() {
         KeyValue::new("a", 1),
     ];
     meter.u64_counter("repeated").build().add(1, &attributes);
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let Some(Data::Sum(sum)) = &metric(&exported, "repeated").unwrap().data else {
         panic!("{exported:?}");
     };
@@ -278,12 +278,12 @@ fn deltas_count_from_the_last_export() {
     let counter = meter.u64_counter("sent").build();
     for added in [3, 4] {
         counter.add(added, &[]);
-        let exported = collector.exported();
+        let exported = collector.export_now();
         assert_eq!(super::values(&exported, "sent"), [added as f64]);
         let Some(Data::Sum(sum)) = &metric(&exported, "sent").unwrap().data else {
             panic!("{exported:?}");
         };
         assert_eq!(sum.aggregation_temporality(), AggregationTemporality::Delta);
     }
-    assert!(metric(&collector.exported(), "sent").is_none());
+    assert!(metric(&collector.export_now(), "sent").is_none());
 }

@@ -1,4 +1,4 @@
-//! The text has the values of the request of the same collection, and other parsers accept it.
+//! Compares the text for Prometheus with the OTLP request, and checks it with other parsers.
 
 use std::{
     collections::BTreeMap,
@@ -36,12 +36,12 @@ struct Collected {
     request: ExportMetricsServiceRequest,
 }
 
-fn collected(options: &MetricsOptions, record: impl FnOnce(&OtelMeterProvider)) -> Collected {
+fn collect(options: &MetricsOptions, record: impl FnOnce(&OtelMeterProvider)) -> Collected {
     let (sdk, readers) = Readers::new(options);
-    let meters = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
-    record(&meters);
-    meters.observe();
-    let snapshot = Snapshot::new(&readers.export.collected(), None);
+    let provider = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
+    record(&provider);
+    provider.observe();
+    let snapshot = Snapshot::new(&readers.export.collect_all(), None);
     let request = metrics_request(&[], &encoded_metrics(&snapshot));
     Collected {
         request: ExportMetricsServiceRequest::decode(&*request).unwrap(),
@@ -65,8 +65,8 @@ impl Collected {
     }
 }
 
-fn record_all_kinds(meters: &OtelMeterProvider) {
-    let meter = meters.meter("orders");
+fn record_all_kinds(provider: &OtelMeterProvider) {
+    let meter = provider.meter("orders");
     let hostile = "a\\b\"c\nd\re ä,}={ ";
     for attributes in [
         &[][..],
@@ -132,7 +132,7 @@ fn record_all_kinds(meters: &OtelMeterProvider) {
     }
 }
 
-fn labels(attributes: &[ProtoKeyValue], text: impl Fn(&str) -> String) -> Labels {
+fn expected_labels(attributes: &[ProtoKeyValue]) -> Labels {
     let mut labels = Labels::new();
     for attribute in attributes {
         let value = match attribute.value.clone().unwrap().value.unwrap() {
@@ -142,7 +142,7 @@ fn labels(attributes: &[ProtoKeyValue], text: impl Fn(&str) -> String) -> Labels
             any_value::Value::ArrayValue(_) => "[\"a\"]".to_owned(),
             other => panic!("{other:?}"),
         };
-        let joined = labels.entry(text(&attribute.key)).or_default();
+        let joined = labels.entry(expected_label(&attribute.key)).or_default();
         *joined = match joined.is_empty() {
             true => value,
             false => format!("{joined};{value}"),
@@ -151,7 +151,8 @@ fn labels(attributes: &[ProtoKeyValue], text: impl Fn(&str) -> String) -> Labels
     labels
 }
 
-fn label(key: &str) -> String {
+/// Returns the label of a key in [`record_all_kinds`].
+fn expected_label(key: &str) -> String {
     match key {
         "le" => "exported_le".to_owned(),
         "9 lives" => "_9_lives".to_owned(),
@@ -159,8 +160,9 @@ fn label(key: &str) -> String {
     }
 }
 
-/// Returns the samples that a metric must have, without the `_total` of its family.
-fn expected(
+/// Returns the samples that a metric must have. `family` is the name without `_total`.
+/// `has_negative_sum` is whether a histogram with negative buckets has a sum and a count.
+fn expected_samples(
     family: &str,
     metric: &Metric,
     has_negative_sum: bool,
@@ -170,37 +172,40 @@ fn expected(
         number_data_point::Value::AsInt(value) => value as f64,
         number_data_point::Value::AsDouble(value) => value,
     };
-    let mut histogram = |labels: Labels, buckets: Vec<(f64, u64)>, count: u64, sum: f64| {
-        let mut total = 0;
-        let has_negative = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
-        for (bound, bucket) in buckets.into_iter().chain([(f64::INFINITY, 0)]) {
-            total += bucket;
-            let total = if bound.is_infinite() { count } else { total };
+    let mut insert_histogram = |labels: Labels, buckets: Vec<(f64, u64)>, count: u64, sum: f64| {
+        let mut sum_of_counts = 0;
+        let has_negative_bound = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
+        for (bound, bucket_count) in buckets.into_iter().chain([(f64::INFINITY, 0)]) {
+            sum_of_counts += bucket_count;
+            let cumulative = match bound.is_infinite() {
+                true => count,
+                false => sum_of_counts,
+            };
             let mut labels = labels.clone();
             labels.insert("le".to_owned(), bound.to_string());
-            samples.insert((format!("{family}_bucket"), labels), total as f64);
+            samples.insert((format!("{family}_bucket"), labels), cumulative as f64);
         }
-        if !has_negative || has_negative_sum {
+        if !has_negative_bound || has_negative_sum {
             samples.insert((format!("{family}_sum"), labels.clone()), sum);
             samples.insert((format!("{family}_count"), labels), count as f64);
         }
     };
     match metric.data.as_ref().unwrap() {
         Data::Gauge(gauge) => samples.extend(gauge.data_points.iter().map(|point| {
-            let labels = labels(&point.attributes, label);
+            let labels = expected_labels(&point.attributes);
             ((family.to_owned(), labels), number(&point.value))
         })),
         Data::Sum(sum) => samples.extend(sum.data_points.iter().map(|point| {
             let total = if sum.is_monotonic { "_total" } else { "" };
-            let labels = labels(&point.attributes, label);
+            let labels = expected_labels(&point.attributes);
             ((format!("{family}{total}"), labels), number(&point.value))
         })),
         Data::Histogram(data) => {
             for point in &data.data_points {
                 let bounds = point.explicit_bounds.iter().copied();
                 let buckets = bounds.zip(point.bucket_counts.iter().copied()).collect();
-                let labels = labels(&point.attributes, label);
-                histogram(labels, buckets, point.count, point.sum.unwrap());
+                let labels = expected_labels(&point.attributes);
+                insert_histogram(labels, buckets, point.count, point.sum.unwrap());
             }
         }
         Data::ExponentialHistogram(data) => {
@@ -208,12 +213,12 @@ fn expected(
                 let base = 2_f64.powf(2_f64.powi(-point.scale));
                 let positive = point.positive.clone().unwrap_or_default();
                 let negative = point.negative.clone().unwrap_or_default();
-                let bound = |offset: i32, at: usize| base.powi(offset + at as i32);
+                let bound = |offset: i32, position: usize| base.powi(offset + position as i32);
                 let mut buckets: Vec<(f64, u64)> = negative
                     .bucket_counts
                     .iter()
                     .enumerate()
-                    .map(|(at, count)| (-bound(negative.offset, at), *count))
+                    .map(|(position, count)| (-bound(negative.offset, position), *count))
                     .rev()
                     .collect();
                 if point.zero_count > 0 {
@@ -224,10 +229,10 @@ fn expected(
                         .bucket_counts
                         .iter()
                         .enumerate()
-                        .map(|(at, count)| (bound(positive.offset + 1, at), *count)),
+                        .map(|(position, count)| (bound(positive.offset + 1, position), *count)),
                 );
-                let labels = labels(&point.attributes, label);
-                histogram(labels, buckets, point.count, point.sum.unwrap());
+                let labels = expected_labels(&point.attributes);
+                insert_histogram(labels, buckets, point.count, point.sum.unwrap());
             }
         }
         Data::Summary(_) => panic!("the SDK has no summaries"),
@@ -235,7 +240,7 @@ fn expected(
     samples
 }
 
-/// Compares with a tolerance for the bounds of buckets, which both sides compute.
+/// Compares samples. Rounds the bounds of buckets to 10 digits, because both sides compute them.
 #[track_caller]
 fn assert_samples(parsed: &ParsedFamily, expected: &BTreeMap<(String, Labels), f64>) {
     let normalized = |samples: &BTreeMap<(String, Labels), f64>| -> BTreeMap<_, _> {
@@ -252,6 +257,7 @@ fn assert_samples(parsed: &ParsedFamily, expected: &BTreeMap<(String, Labels), f
     assert_eq!(normalized(&parsed.samples), normalized(expected));
 }
 
+/// The instruments of [`record_all_kinds`], with the names of their families without `_total`.
 const FAMILIES: [(&str, &str); 9] = [
     ("orders.paid", "orders_paid"),
     ("cpu.time", "cpu_time_seconds"),
@@ -270,7 +276,7 @@ fn each_value_equals_that_of_the_request() {
         HistogramAggregation::Explicit,
         HistogramAggregation::Base2Exponential,
     ] {
-        let collected = collected(
+        let collected = collect(
             &MetricsOptions::default().histograms(histograms),
             record_all_kinds,
         );
@@ -293,7 +299,7 @@ fn each_value_equals_that_of_the_request() {
                     false => family.to_owned(),
                 };
                 let parsed = families.remove(&shown).unwrap_or_else(|| panic!("{shown}"));
-                assert_samples(&parsed, &expected(family, metric, !is_open_metrics));
+                assert_samples(&parsed, &expected_samples(family, metric, !is_open_metrics));
             }
             assert_eq!(families.keys().collect::<Vec<_>>(), [""; 0]);
         }
@@ -309,7 +315,7 @@ fn promtool_has_no_findings() {
         let options = super::hourly().histograms(histograms);
         let collector = super::collector(&options);
         let metrics = &collector.metrics;
-        // A unit that is not a base unit is a finding.
+        // Only base units, such as seconds, because promtool reports others.
         let meter = metrics.meter_provider().meter("orders");
         for attributes in [&[][..], &[KeyValue::new("text", "a\\b\"c\nd")]] {
             meter
@@ -352,9 +358,9 @@ fn promtool_has_no_findings() {
 
 #[test]
 fn scopes_are_labels_only_where_they_clash() {
-    let collected = collected(&MetricsOptions::default(), |meters| {
+    let collected = collect(&MetricsOptions::default(), |provider| {
         let add = |scope: InstrumentationScope, name: &'static str, value| {
-            meters
+            provider
                 .meter_with_scope(scope)
                 .u64_counter(name)
                 .build()
@@ -399,8 +405,8 @@ fn scopes_are_labels_only_where_they_clash() {
 
 #[test]
 fn names_that_clash_are_written_once_and_reported() {
-    let collected = collected(&MetricsOptions::default(), |meters| {
-        let meter: Meter = meters.meter("m");
+    let collected = collect(&MetricsOptions::default(), |provider| {
+        let meter: Meter = provider.meter("m");
         meter.u64_counter("a").build().add(1, &[]);
         meter.i64_gauge("a").build().record(2, &[]);
         meter.f64_histogram("b").build().record(3.0, &[]);
@@ -418,7 +424,7 @@ fn names_that_clash_are_written_once_and_reported() {
     });
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
         collected.families(format);
-        // The first of equal series is written.
+        // The first of the series with the same name and labels is written.
         assert_eq!(
             collected.text(format).omitted,
             ["a", "b.count", "target.info", "c/d", "e", "f"]
@@ -430,7 +436,7 @@ fn names_that_clash_are_written_once_and_reported() {
 fn format_follows_the_accept_header() {
     let prometheus = "application/openmetrics-text;version=1.0.0,\
         application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-    let newest = "application/vnd.google.protobuf;q=0.7,\
+    let newer_prometheus = "application/vnd.google.protobuf;q=0.7,\
         application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
         text/plain;version=0.0.4;q=0.4,*/*;q=0.3";
     for (accept, format) in [
@@ -439,7 +445,7 @@ fn format_follows_the_accept_header() {
         (Some("*/*"), TextFormat::Prometheus),
         (Some("text/html, Text/Plain"), TextFormat::Prometheus),
         (Some(prometheus), TextFormat::OpenMetrics),
-        (Some(newest), TextFormat::OpenMetrics),
+        (Some(newer_prometheus), TextFormat::OpenMetrics),
         (
             Some("Application/OpenMetrics-Text"),
             TextFormat::OpenMetrics,
@@ -475,14 +481,14 @@ fn text_counts_from_the_start_even_if_exports_do_not() {
         .build();
     for expected in [1.0, 2.0] {
         counter.add(1, &[]);
-        assert_eq!(super::values(&collector.exported(), "sent"), [1.0]);
+        assert_eq!(super::values(&collector.export_now(), "sent"), [1.0]);
         let families = parse(&collector.metrics.text(None).1, false);
         let samples: Vec<_> = families["sent_total"].samples.values().copied().collect();
         assert_eq!(samples, [expected]);
     }
 }
 
-/// Attributes whose secrets differ become one series, in both formats.
+/// Series whose attributes only differ in secrets become one series, in OTLP and in the text.
 #[test]
 fn secrets_are_redacted_and_their_series_merged() {
     let policy: Arc<dyn Redact> = Arc::new(Policy::secrets());
@@ -506,7 +512,7 @@ fn secrets_are_redacted_and_their_series_merged() {
             .build()
             .add(1, &[KeyValue::new("api_key", token)]);
     }
-    let exported = collector.exported();
+    let exported = collector.export_now();
     let (_, text) = collector.metrics.text(None);
     let families = parse(&text, false);
     for secret in secrets {

@@ -10,7 +10,7 @@ pub(super) struct ParsedFamily {
     pub(super) kind: String,
     pub(super) help: String,
     pub(super) unit: Option<String>,
-    /// By name and labels.
+    /// The values, by the name and the labels of the sample.
     pub(super) samples: BTreeMap<(String, Labels), f64>,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct ParsedFamily {
 pub(super) fn parse(text: &str, is_open_metrics: bool) -> BTreeMap<String, ParsedFamily> {
     let mut families: BTreeMap<String, ParsedFamily> = BTreeMap::new();
     let mut current: Option<String> = None;
-    let mut names = BTreeSet::new();
+    let mut seen_names = BTreeSet::new();
     let body = match is_open_metrics {
         true => text.strip_suffix("# EOF\n").expect("it ends with EOF"),
         false => text,
@@ -28,12 +28,12 @@ pub(super) fn parse(text: &str, is_open_metrics: bool) -> BTreeMap<String, Parse
     for line in body.lines() {
         assert!(!line.is_empty(), "{text}");
         if let Some(comment) = line.strip_prefix("# ") {
-            let (keyword, rest) = comment.split_once(' ').unwrap();
-            let (name, value) = rest.split_once(' ').unwrap();
+            let (keyword, name_and_value) = comment.split_once(' ').unwrap();
+            let (name, value) = name_and_value.split_once(' ').unwrap();
             check_name(name, true);
             if current.as_deref() != Some(name) {
                 assert!(
-                    names.insert(name.to_owned()),
+                    seen_names.insert(name.to_owned()),
                     "{name} is interrupted: {text}"
                 );
                 current = Some(name.to_owned());
@@ -85,7 +85,8 @@ pub(super) fn parse(text: &str, is_open_metrics: bool) -> BTreeMap<String, Parse
     families
 }
 
-/// The buckets of each series grow up to `+Inf`, which is the count.
+/// Checks that the counts of the buckets never decrease, and that the bucket `+Inf` has the count
+/// of the series.
 fn check_histogram(name: &str, family: &ParsedFamily) {
     let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     for ((sample, labels), value) in &family.samples {
@@ -95,7 +96,7 @@ fn check_histogram(name: &str, family: &ParsedFamily) {
             series
                 .entry(labels)
                 .or_default()
-                .push((number(&bound), *value));
+                .push((parse_number(&bound), *value));
         }
     }
     for (labels, mut buckets) in series {
@@ -117,11 +118,11 @@ fn parse_sample(line: &str) -> (String, Labels, f64) {
     let name = &line[..end];
     check_name(name, true);
     let mut labels = Labels::new();
-    let mut rest = &line[end..];
-    if let Some(list) = rest.strip_prefix('{') {
-        rest = list;
+    let mut unparsed = &line[end..];
+    if let Some(list) = unparsed.strip_prefix('{') {
+        unparsed = list;
         loop {
-            let (label, after) = rest.split_once("=\"").unwrap();
+            let (label, after) = unparsed.split_once("=\"").unwrap();
             check_name(label, false);
             let mut value = String::new();
             let mut chars = after.char_indices();
@@ -138,11 +139,11 @@ fn parse_sample(line: &str) -> (String, Labels, f64) {
             };
             let is_new = labels.insert(label.to_owned(), value).is_none();
             assert!(is_new, "{label} is doubled in {line}");
-            rest = &after[end..];
-            match rest.split_at(1) {
-                (",", more) => rest = more,
+            unparsed = &after[end..];
+            match unparsed.split_at(1) {
+                (",", more) => unparsed = more,
                 ("}", more) => {
-                    rest = more;
+                    unparsed = more;
                     break;
                 }
                 _ => panic!("{line}"),
@@ -152,11 +153,11 @@ fn parse_sample(line: &str) -> (String, Labels, f64) {
     (
         name.to_owned(),
         labels,
-        number(rest.strip_prefix(' ').unwrap()),
+        parse_number(unparsed.strip_prefix(' ').unwrap()),
     )
 }
 
-fn number(text: &str) -> f64 {
+fn parse_number(text: &str) -> f64 {
     match text {
         "+Inf" => f64::INFINITY,
         "-Inf" => f64::NEG_INFINITY,

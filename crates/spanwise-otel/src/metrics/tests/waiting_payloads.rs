@@ -1,4 +1,4 @@
-//! Collections that wait for a server that fails.
+//! Payloads that wait in the queue while the server fails.
 
 use std::sync::{
     Arc,
@@ -11,13 +11,13 @@ use spanwise_core::{
     export::{Deliver, Delivery, ExportItem as _},
 };
 
-use super::{hourly, in_time, setup};
+use super::{hourly, setup, test_deadline};
 use crate::metrics::{MetricTemporality, Metrics, MetricsOptions, MetricsPayload, MetricsSetup};
 
-/// Always fails, and stores the number of points of the last payload.
-struct Failing(Arc<AtomicU64>);
+/// A transport that always fails. Stores the number of points of the last payload.
+struct FailingTransport(Arc<AtomicU64>);
 
-impl Deliver<MetricsPayload> for Failing {
+impl Deliver<MetricsPayload> for FailingTransport {
     fn deliver(&mut self, payload: &MetricsPayload) -> Delivery {
         self.0.store(payload.events(), Ordering::Relaxed);
         Delivery::Failed {
@@ -27,14 +27,16 @@ impl Deliver<MetricsPayload> for Failing {
     }
 }
 
-/// Collects `exports` times for a server that fails, and returns the number of points of one
-/// collection and the counters.
-fn fail(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
+/// Exports `exports` times to a server that fails. Returns the number of points of the last payload
+/// that the transport got, and the counters of the exporter.
+fn export_to_failing_server(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
     let report = SelfReport::silent();
     let points = Arc::new(AtomicU64::new(0));
-    let delivered = Arc::clone(&points);
+    let last_points = Arc::clone(&points);
     let setup = MetricsSetup {
-        new_transport: Some(Box::new(move || Box::new(Failing(Arc::clone(&delivered))))),
+        new_transport: Some(Box::new(move || {
+            Box::new(FailingTransport(Arc::clone(&last_points)))
+        })),
         ..setup(&report)
     };
     let metrics = Metrics::start(options, setup).unwrap();
@@ -45,8 +47,8 @@ fn fail(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
         .build();
     for _ in 0..exports {
         counter.add(1, &[]);
-        // Each collects. All end when the server fails.
-        assert!(metrics.flush_by(metrics.hurry(), in_time()).is_err());
+        // Each flush collects, and ends when the server has failed.
+        assert!(metrics.flush_by(metrics.hurry(), test_deadline()).is_err());
     }
     let stats = report.stats();
     let stats = stats.sinks.iter().find(|sink| sink.name == "otel metrics");
@@ -55,18 +57,18 @@ fn fail(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
 
 #[test]
 fn newer_totals_replace_older_ones() {
-    let (points, stats) = fail(&hourly(), 4);
+    let (points, stats) = export_to_failing_server(&hourly(), 4);
     assert!(points > 0);
-    // The last one waits.
+    // The last payload waits. It has replaced the three before it.
     assert_eq!(stats.shed.total(), 3 * points);
     assert_eq!(stats.delivered, 0);
 }
 
 #[test]
-fn ten_changes_wait() {
+fn ten_delta_payloads_wait() {
     let options = hourly().temporality(MetricTemporality::Delta);
-    let (_, stats) = fail(&options, 10);
+    let (_, stats) = export_to_failing_server(&options, 10);
     assert_eq!(stats.shed.total(), 0);
-    let (_, stats) = fail(&options, 11);
+    let (_, stats) = export_to_failing_server(&options, 11);
     assert!(stats.shed.total() > 0);
 }
