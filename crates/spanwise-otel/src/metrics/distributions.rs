@@ -111,7 +111,7 @@ impl Buckets {
         }
     }
 
-    /// Returns index and count of each bucket that is not empty, at a scale that is lower by `steps`.
+    /// Returns the index and count of each bucket that is not empty, at a scale lower by `steps`.
     /// Each step merges two neighbouring buckets, so an index may occur several times.
     pub(super) fn counts_by_index(
         &self,

@@ -264,8 +264,8 @@ impl FieldMetrics {
     }
 
     /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text. The policy
-    /// redacts all attributes when they are collected. A text that may be cut is also redacted here,
-    /// unless the policy decides by the key alone.
+    /// redacts all attributes when they are collected. A text that may be cut is also redacted
+    /// here, unless the policy decides by the key alone.
     fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
             return KeyValue::new(key, text.to_owned());

@@ -2,8 +2,8 @@
 //!
 //! The SDK runs callbacks while it holds a lock that it also needs to create an instrument. A
 //! callback that panics would end all metrics, and one that hangs would block each thread that
-//! creates an instrument. So a thread of this crate runs the application's callbacks without a lock.
-//! The SDK gets callbacks that only replay the last observations.
+//! creates an instrument. So a thread of this crate runs the application's callbacks, without a
+//! lock. The SDK gets callbacks that only replay the last observations.
 
 use std::{
     fmt,
