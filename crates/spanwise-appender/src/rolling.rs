@@ -71,10 +71,10 @@ use crate::{
 /// use spanwise_appender::{RollingFile, Rotation};
 /// use std::io::Write as _;
 ///
-/// let dir = tempfile::tempdir()?; let mut file =
-/// RollingFile::builder(dir.path().join("app.log")).rotation("hourly,1MiB".parse()?).build()?;
-/// file.write_all(b"order created\n")?; assert_eq!(std::fs::read_to_string(file.path())?, "order
-/// created\n");
+/// let dir = tempfile::tempdir()?;
+/// let mut file = RollingFile::builder(dir.path().join("app.log")).rotation("hourly,1MiB".parse()?).build()?;
+/// file.write_all(b"order created\n")?;
+/// assert_eq!(std::fs::read_to_string(file.path())?, "order created\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -94,7 +94,7 @@ use crate::{
 /// On Unix, `RollingFile` keeps the directory open. It does not use a link or another user's
 /// directory that replaces the directory, or a link that replaces a parent. It creates a deleted
 /// directory again. Except on Linux, Android, FreeBSD and the systems of Apple, it needs the
-/// permission to list the parents for that.
+/// permission to list the parents to do so.
 ///
 /// On systems other than Unix, it follows links in the path of the directory, and the only
 /// untrusted file that it recognizes is a link.
@@ -110,8 +110,8 @@ use crate::{
 ///   has scanned the directory for the next number.
 /// * If the file is moved or deleted, a new file starts at the path with the next check. The path
 ///   is checked before a record, at most once per second, and at each flush. If the file was
-///   deleted, the new file begins with the records that were written since the previous check. If
-///   the last handle is dropped or the process ends before the next check, this happens then.
+///   deleted, the new file begins with the records that were written since the previous check. The
+///   path is also checked when the last handle is dropped, and at the end of the process.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).

@@ -111,9 +111,9 @@ impl StreamTarget {
         }
     }
 
-    /// Writes the bytes, and returns the number of written bytes. Stops early at an error, and
-    /// while the reader is not ready if the stop flag is set. With `may_pause`, also stops if the
-    /// reader is not ready for [`POLL_INTERVAL`], which is not an error.
+    /// Writes the bytes, and returns the number of written bytes. Stops early at an error, or if
+    /// the reader is not ready and the stop flag is set. With `may_pause`, also stops if the reader
+    /// is not ready for [`POLL_INTERVAL`], which is not an error.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write_len < usize::MAX;
         let mut written = 0;

@@ -48,12 +48,12 @@ fn log(process_queue: &Arc<ProcessQueue>, queue: &LineQueue, event: LossEvent) {
     let log = move || {
         if let Some(queue) = process_queue.created_for_this_process() {
             let _ = panic_safe::catch_panic(|| event.log(&queue.options.name));
-            queue.loss_event_logged();
+            queue.note_loss_event_logged();
         }
     };
     let thread = thread::Builder::new().name("spanwise-notice".to_owned());
     if thread.spawn(log).is_err() {
-        queue.loss_event_logged();
+        queue.note_loss_event_logged();
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct ActiveFile {
     ends_mid_line: bool,
 }
 
-/// The maximum number of checks whether a file that another process writes to ends mid-line.
+/// The maximum number of attempts to read the end of a file while other processes append to it.
 const MAX_CHECKS: u32 = 10;
 
 /// The reason why a file was not opened.

@@ -31,6 +31,7 @@ pub(super) struct FileWriter {
     pub(super) dir: Arc<Dir>,
     pub(super) active: ActiveFile,
     pub(super) numbers: FileNumbers,
+    /// `None` in a child process, or if there are no locks.
     pub(super) lock: Option<PathLock>,
     pub(super) housekeeper: Housekeeper,
     /// Whether to roll the file that existed at the start, before the first record is written.
@@ -44,7 +45,7 @@ pub(super) struct FileWriter {
     /// The minute since 1970 in which the period was last computed, and the period.
     minute_and_period: (i64, Period),
     /// The records of deleted files that must be rewritten, the oldest first. If the file to which
-    /// they are rewritten is deleted, too, it has the oldest ones, so it is added to the front.
+    /// they are rewritten is deleted, too, it has the oldest ones, so its tail goes to the front.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
 }
 
@@ -134,51 +135,51 @@ impl FileWriter {
         (delivered, error)
     }
 
-    /// Writes the records in runs: as many as fit into the file, usually with one system call.
-    /// Before each run, rolls the file if a roll is due. Returns the number of written records, and
-    /// the error that prevented the rest.
+    /// Writes the records in runs. A run has as many records as fit into the file, and usually
+    /// needs one system call. Before each run, rolls the file if a roll is due. Returns the number
+    /// of written records, and the error that prevented the rest.
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
-        let (mut done, mut was_retried) = (0, false);
-        // The tails that exist now have later records than these: `write_deleted_tails` calls this
-        // method with the records of the tail before them.
+        let (mut delivered, mut was_retried) = (0, false);
+        // If tails exist here, `write_deleted_tails` is rewriting the tail before them. So they
+        // have later records than these.
         let later_tails = self.deleted_tails.len();
-        while done < records.len() {
-            let run_start = records.start_of(done);
-            let record_len = records.start_of(done + 1) - run_start;
+        while delivered < records.len() {
+            let run_start = records.start_of(delivered);
+            let record_len = records.start_of(delivered + 1) - run_start;
             if let Err(error) = self.roll_if_due(record_len as u64) {
-                return (done, Some(error));
+                return (delivered, Some(error));
             }
             if self.deleted_tails.len() > later_tails {
                 // The roll found that the active file was deleted. Its records come before these.
                 match self.write_deleted_tails(later_tails) {
                     Ok(()) => continue,
-                    Err(error) => return (done, Some(error)),
+                    Err(error) => return (delivered, Some(error)),
                 }
             }
             if self.active.len == 0 {
                 self.active.period = Some(self.current_period());
             }
-            let done_after_run = done + self.count_fitting(records, done);
-            let run = &records.as_bytes()[run_start..records.start_of(done_after_run)];
+            let delivered_after_run = delivered + self.count_fitting(records, delivered);
+            let run = &records.as_bytes()[run_start..records.start_of(delivered_after_run)];
             match self.active.append(run) {
                 Ok(()) => {
-                    done = done_after_run;
+                    delivered = delivered_after_run;
                     was_retried = false;
                 }
                 Err((written, error)) => {
-                    let complete = records.count_within(run_start + written) - done;
-                    done += complete;
-                    let partial_len = run_start + written - records.start_of(done);
+                    let complete = records.count_within(run_start + written) - delivered;
+                    delivered += complete;
+                    let partial_len = run_start + written - records.start_of(delivered);
                     self.active.truncate_partial(partial_len as u64);
                     // Retries once immediately, because the cause of the error may have ended.
                     if was_retried && complete == 0 {
-                        return (done, Some(error));
+                        return (delivered, Some(error));
                     }
                     was_retried = true;
                 }
             }
         }
-        (done, None)
+        (delivered, None)
     }
 
     /// Returns how many records, starting at `first`, fit into the file: at least one.

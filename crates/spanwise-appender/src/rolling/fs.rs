@@ -1,7 +1,8 @@
 //! Operations on files and directories that differ between systems.
 //!
 //! On Unix, a log keeps its directory open and accesses files relative to it. If another directory
-//! or a link replaces this directory later, the log does not write there.
+//! or a link replaces this directory, the log writes there only if [`Dir::open_replacement`] allows
+//! it.
 
 use std::{ffi::OsStr, fs::File, io, sync::Arc};
 

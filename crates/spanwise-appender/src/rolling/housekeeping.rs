@@ -129,7 +129,7 @@ impl Settings {
                 continue;
             };
             if error.kind() == io::ErrorKind::NotFound {
-                // The file was deleted meanwhile.
+                // The file was deleted during the sweep.
                 continue;
             }
             let name = self.names.rolled_name(forms[0].id, Form::Plain);
@@ -158,8 +158,8 @@ impl Settings {
     }
 
     /// Compresses the plain form of a rolled file, if the file has one and a compression is set.
-    /// `forms` are all forms in which the file exists, in order. If one of them is compressed, only
-    /// [removes the plain form](Self::remove_duplicate).
+    /// `forms` are all forms in which the file exists, in order. If one of them is completely
+    /// compressed, only [removes the plain form](Self::remove_duplicate).
     fn compress(&self, forms: &[RolledFile], dir: &Dir) -> io::Result<()> {
         let id = forms[0].id;
         if forms[0].form != Form::Plain {
@@ -204,7 +204,7 @@ impl Settings {
 
     /// Writes the compressed content of `plain` to `compressed`. Returns whether the content is
     /// complete. It is not if the length of `plain` changed meanwhile, because a child process or
-    /// another program still writes to it. In that case a later sweep compresses it.
+    /// another program still writes to the file. In that case a later sweep compresses the file.
     fn write_compressed(&self, mut plain: &File, mut compressed: &File) -> io::Result<bool> {
         let metadata = plain.metadata()?;
         // The lock prevents `remove_abandoned` of another process from removing the file. If the

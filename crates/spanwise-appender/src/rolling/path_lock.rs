@@ -34,8 +34,8 @@ pub(super) enum LockOutcome {
 }
 
 impl PathLock {
-    /// Tries to lock the file, and creates it if it is missing. Waits up to [`MAX_TRIES`]
-    /// milliseconds if it cannot tell that another process has the lock.
+    /// Tries to lock the file, and creates the file if it is missing. Waits up to [`MAX_TRIES`]
+    /// milliseconds while it is unclear whether another process has the lock.
     pub(super) fn try_take(names: &FileNames, dir: &Dir) -> io::Result<LockOutcome> {
         let file = dir.open_lock(&names.lock_name())?;
         check_lock_file(&Meta::from_file(&file)?)?;

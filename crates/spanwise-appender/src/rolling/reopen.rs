@@ -127,17 +127,17 @@ impl FileWriter {
     fn reopen(&mut self) -> io::Result<()> {
         let settings = Arc::clone(&self.settings);
         let dir = Dir::current(&self.dir)?;
-        let fresh = open(&settings, &dir, Create::IfMissing)?;
+        let new_file = open(&settings, &dir, Create::IfMissing)?;
         self.dir = dir;
         let is_same = match (
             Meta::from_file(&self.active.file),
-            Meta::from_file(&fresh.file),
+            Meta::from_file(&new_file.file),
         ) {
             (Ok(active), Ok(at_path)) => fs::is_same(&active, &at_path),
             _ => false,
         };
         let period = self.active.period;
-        let old = mem::replace(&mut self.active, fresh);
+        let old = mem::replace(&mut self.active, new_file);
         if is_same {
             self.active.period = period.filter(|_| self.active.len > 0);
             return Ok(());

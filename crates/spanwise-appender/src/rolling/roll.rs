@@ -28,7 +28,7 @@ impl FileWriter {
         if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(record_len) {
             return Ok(());
         }
-        // Another program may have moved, truncated or rolled the file, so no roll may be due.
+        // Another program may have moved, truncated or rolled the file. If so, no roll is due now.
         let is_forced = true;
         if !self.check_path(is_forced)? || !self.is_roll_due(record_len) {
             return Ok(());
@@ -136,6 +136,7 @@ impl FileWriter {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.numbers.mark_used(rolled);
                     if attempt == 0 {
+                        // Another program created this file, so the known numbers are out of date.
                         let scanned = self.housekeeper.scanned_numbers();
                         self.numbers.rescan(names, &dir, scanned);
                     }

@@ -16,6 +16,7 @@ pub(crate) enum Job {
         chunk: Chunk,
         epoch: u64,
     },
+    /// Log this event on another thread.
     Log(LossEvent),
     /// Call [`RecordSink::finish`](crate::RecordSink::finish).
     Finish,
@@ -42,6 +43,7 @@ impl LineQueue {
             if is_empty {
                 let surplus = state.buffer.take_surplus();
                 if !surplus.is_empty() {
+                    // Frees the memory without the lock.
                     drop(state);
                     drop(surplus);
                     state = self.state.lock();
@@ -191,8 +193,8 @@ impl LineQueue {
         false
     }
 
-    /// Notes that no thread is logging a loss event any more.
-    pub(crate) fn loss_event_logged(&self) {
+    /// Notes that the other thread has logged the loss event.
+    pub(crate) fn note_loss_event_logged(&self) {
         let mut state = self.state.lock();
         state.loss_events.note_log_ended();
         if state.lifecycle.phase == Phase::Closing {

@@ -120,11 +120,11 @@ pub(crate) struct Dir {
     fd: OwnedFd,
 }
 
-/// To open a directory and list its files.
+/// The flags to open a directory and list its files.
 const LIST_DIR_FLAGS: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-// To open a directory and access files in it. With `O_PATH` or `O_SEARCH`, this works even if the
-// process may not list the directory.
+// The flags to open a directory and access files in it. With `O_PATH` or `O_SEARCH`, this works
+// even if the process may not list the directory.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const OPEN_DIR_FLAGS: OFlags = LIST_DIR_FLAGS.union(OFlags::PATH);
 #[cfg(target_vendor = "apple")]
