@@ -120,7 +120,9 @@ impl<'a> Records<'a> {
     /// Returns the offset at which the record at `index` starts, or the end of the last record if
     /// `index` is the number of records.
     pub(crate) fn start_of(&self, index: usize) -> usize {
-        index.checked_sub(1).map_or(0, |previous| self.ends[previous])
+        index
+            .checked_sub(1)
+            .map_or(0, |previous| self.ends[previous])
     }
 }
 

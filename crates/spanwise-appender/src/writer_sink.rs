@@ -133,7 +133,10 @@ mod tests {
     fn only_the_partial_record_is_resumed() {
         let records = Records::new(b"abc\nabd\n", &[4, 8]);
         assert_eq!(LineEnd::Complete.resume_offset(records), Some(0));
-        assert_eq!(LineEnd::Partial(b"ab".to_vec()).resume_offset(records), Some(2));
+        assert_eq!(
+            LineEnd::Partial(b"ab".to_vec()).resume_offset(records),
+            Some(2)
+        );
         assert_eq!(LineEnd::Partial(b"b".to_vec()).resume_offset(records), None);
         assert_eq!(LineEnd::MissingNewline.resume_offset(records), None);
     }

@@ -19,8 +19,8 @@ pub(crate) enum LossEvent {
     Recovered(Recovery),
 }
 
-/// The end of a failure of the output. If several failures end before the event is logged, their
-/// sum.
+/// The end of a failure of the output. Failures that end before the next event is logged are added
+/// up.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     /// The number of records that were lost during the failures.
@@ -82,7 +82,7 @@ pub(crate) struct PendingLossEvents {
     logging_since: Option<Instant>,
 }
 
-/// A time in which lines are shed, and which no event has reported completely.
+/// A period of shedding that no [`LossEvent::SheddingEnded`] has reported.
 #[derive(Debug)]
 struct Shedding {
     since: Instant,

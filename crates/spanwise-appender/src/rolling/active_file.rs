@@ -17,7 +17,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct ActiveFile {
     pub(super) file: File,
-    /// The length of the file, as far as this process knows. Another process may have changed it.
+    /// The length of the file in bytes, as far as this process knows. Another process may have
+    /// changed it.
     pub(super) len: u64,
     /// The length at the last successful check of the path. If the file is deleted, the bytes after
     /// this offset must be rewritten.
@@ -82,7 +83,7 @@ impl ActiveFile {
     }
 
     /// Appends all bytes, after a newline if the file ends with a partial line. If not all bytes
-    /// were written, returns the error and the number of written bytes, without that newline.
+    /// were written, returns the error and the number of written bytes, not counting that newline.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
             self.end_partial_line().map_err(|(_, error)| (0, error))?;
@@ -122,6 +123,7 @@ impl ActiveFile {
         true
     }
 
+    /// Appends all bytes. Returns the same as [`append`](Self::append).
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
         while written < bytes.len() {
@@ -203,7 +205,7 @@ impl ActiveFile {
         self.verified_len = len;
     }
 
-    /// Returns whether a file of this length would end with a partial line.
+    /// Returns whether the first `len` bytes of the file end with a partial line.
     fn is_mid_line_at(&self, len: u64) -> bool {
         let Some(last_offset) = len.checked_sub(1) else {
             return false;

@@ -159,7 +159,10 @@ impl RollingFileBuilder {
                 format!("cannot log to {path:?}: {error}"),
             )
         };
-        self.options.compression.check_compiled_in().map_err(invalid)?;
+        self.options
+            .compression
+            .check_compiled_in()
+            .map_err(invalid)?;
         if self.options.rotation.size == Some(ByteSize(0)) {
             return Err(invalid(ParseError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
@@ -177,7 +180,8 @@ impl RollingFileBuilder {
             {
                 return Err(untrusted(names.active_path(), distrust));
             }
-            fs::may_write(names.active_path()).map_err(|error| cannot_open(names.active_path(), error))?;
+            fs::may_write(names.active_path())
+                .map_err(|error| cannot_open(names.active_path(), error))?;
             if self.options.rotation.is_never() {
                 // Without rolls, no other file needs to be created.
                 return Ok(());

@@ -179,7 +179,11 @@ mod tests {
         );
         // Each byte is searched at most twice: once without a newline, and once in a piece with a
         // newline.
-        assert!(tail.searched_bytes <= 2 * LENGTH, "{} bytes were searched", tail.searched_bytes);
+        assert!(
+            tail.searched_bytes <= 2 * LENGTH,
+            "{} bytes were searched",
+            tail.searched_bytes
+        );
         assert_eq!(pieces.iter().sum::<usize>(), 5);
     }
 }

@@ -212,7 +212,9 @@ impl FileNames {
     /// only if a process ended during a roll.
     pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
         let rolled = self.list_rolled(dir).unwrap_or_default();
-        let names = rolled.iter().map(|file| self.rolled_name(file.id, file.form));
+        let names = rolled
+            .iter()
+            .map(|file| self.rolled_name(file.id, file.form));
         let names = names.chain([self.next_file_name()]);
         let is_same_file = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
         names.filter(is_same_file).collect()

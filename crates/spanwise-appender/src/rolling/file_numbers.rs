@@ -17,13 +17,13 @@ use super::{
 /// The highest number that is used, for each date.
 pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 
-/// The result of a scan of the directory by the housekeeping thread. It scans a large directory in
-/// place of a logging thread, which must not wait for that.
+/// The result of a scan of the directory by the housekeeping thread. A logging thread does not wait
+/// for the scan of a large directory.
 #[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    /// Whether no scan is requested. False at the start, so that the first sweep of the
-    /// housekeeping thread scans.
+    /// Whether the result is up to date: set by a scan, and reset when the next one is requested.
+    /// False at the start, so that the first sweep of the housekeeping thread scans.
     is_current: AtomicBool,
 }
 
@@ -88,7 +88,10 @@ impl FileNumbers {
         let result = scanned.take_result();
         let is_fresh = result.is_some();
         result.iter().for_each(|highest| self.learn(highest));
-        if self.directory_scan != DirectoryScan::NotStarted && self.last_used(date) >= MAX_NUMBER && !is_fresh {
+        if self.directory_scan != DirectoryScan::NotStarted
+            && self.last_used(date) >= MAX_NUMBER
+            && !is_fresh
+        {
             // Reads the directory again, because the operator may have moved the file, as the error
             // below suggests.
             self.highest.remove(&date);

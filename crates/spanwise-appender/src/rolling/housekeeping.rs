@@ -237,8 +237,8 @@ impl Settings {
         if compression.check_compiled_in().is_err() {
             return Ok(());
         }
-        let is_same =
-            compression.has_content_of(dir.open_to_read(&name)?, &mut dir.open_to_read(plain_name)?)?;
+        let is_same = compression
+            .has_content_of(dir.open_to_read(&name)?, &mut dir.open_to_read(plain_name)?)?;
         if is_same {
             return dir.remove(plain_name);
         }
@@ -276,7 +276,10 @@ impl Settings {
         let by_id: Vec<&[RolledFile]> = files.chunk_by(|one, other| one.id == other.id).collect();
         let infos: Vec<FileInfo> = match retention.only_counts() {
             true => vec![FileInfo::default(); by_id.len()],
-            false => by_id.iter().map(|forms| self.file_info(forms, dir)).collect(),
+            false => by_id
+                .iter()
+                .map(|forms| self.file_info(forms, dir))
+                .collect(),
         };
         let is_deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
         let deleted = by_id

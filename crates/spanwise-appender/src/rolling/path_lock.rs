@@ -116,5 +116,8 @@ fn read_lock_file(file: &File) -> (Option<u32>, Option<RolledId>) {
         .next()
         .and_then(parse_date)
         .zip(words.next().and_then(parse_number));
-    (pid, last_used.map(|(date, number)| RolledId { date, number }))
+    (
+        pid,
+        last_used.map(|(date, number)| RolledId { date, number }),
+    )
 }

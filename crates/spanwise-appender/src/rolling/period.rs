@@ -26,11 +26,7 @@ enum IntervalKey {
     /// An hour or a minute: the Julian day, the minute of the day at which the interval starts, and
     /// the offset from UTC in seconds. When daylight saving time ends, an hour occurs twice, and
     /// only the offset differs.
-    Minute {
-        day: i32,
-        minute: u16,
-        offset: i32,
-    },
+    Minute { day: i32, minute: u16, offset: i32 },
 }
 
 impl Period {

@@ -102,7 +102,10 @@ impl FileWriter {
             false => Err(io::ErrorKind::NotFound.into()),
         };
         if let Err(error) = flushed {
-            let tails = self.deleted_tails.iter().map(DeletedFileTail::remaining_len);
+            let tails = self
+                .deleted_tails
+                .iter()
+                .map(DeletedFileTail::remaining_len);
             // If the path was not reopened, the records of the active file are in no tail yet.
             let lost = tails.sum::<u64>().saturating_add(self.unverified_len());
             let message = self.loss_text(Some(lost), &error);

@@ -134,7 +134,9 @@ impl Retention {
                 .iter()
                 .zip(&to_delete)
                 .filter(|(_, is_to_delete)| **is_to_delete);
-            let mut free = freed.fold(free, |free, (file, _)| free.saturating_add(file.bytes_on_disk));
+            let mut free = freed.fold(free, |free, (file, _)| {
+                free.saturating_add(file.bytes_on_disk)
+            });
             for (file, is_to_delete) in files.iter().zip(&mut to_delete).rev() {
                 if free >= wanted.0 {
                     break;

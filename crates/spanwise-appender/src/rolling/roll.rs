@@ -56,7 +56,10 @@ impl FileWriter {
             // has finished, the roll stays due.
             return Ok(());
         }
-        let (next, active) = (settings.names.next_file_name(), settings.names.active_name());
+        let (next, active) = (
+            settings.names.next_file_name(),
+            settings.names.active_name(),
+        );
         let new_file = self.open_next()?;
         let remove_next = |_: &io::Error| {
             let _ = dir.remove(&next);

@@ -12,10 +12,7 @@ use crate::background::{buffer::Chunk, loss_events::LossEvent};
 /// The next job of the writer thread.
 pub(crate) enum Job {
     /// Write this chunk, which was removed from the buffer in this epoch.
-    Write {
-        chunk: Chunk,
-        epoch: u64,
-    },
+    Write { chunk: Chunk, epoch: u64 },
     /// Log this event on another thread.
     Log(LossEvent),
     /// Call [`RecordSink::finish`](crate::RecordSink::finish).

@@ -204,7 +204,10 @@ impl LineQueue {
         if has_held_records(&state) {
             self.wake_worker(&mut state);
         }
-        while has_held_records(&state) && state.health.failing.is_none() && Instant::now() < half_deadline {
+        while has_held_records(&state)
+            && state.health.failing.is_none()
+            && Instant::now() < half_deadline
+        {
             state = self.wait_for_progress(state, half_deadline);
         }
         state.lifecycle.forking += 1;

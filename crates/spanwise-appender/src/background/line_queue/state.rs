@@ -128,7 +128,11 @@ impl Health {
         }
         let delay = failing.backoff.next_delay();
         // If no record is left to retry, the next line is written without a delay.
-        failing.retry_at = if attempt.remaining == 0 { now } else { now + delay };
+        failing.retry_at = if attempt.remaining == 0 {
+            now
+        } else {
+            now + delay
+        };
         None
     }
 }
@@ -239,7 +243,8 @@ impl State {
     /// timed out and no record was settled since.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
-        self.health.failing.is_some() || self.health.settled_at_failed_wait == Some(self.counts.settled)
+        self.health.failing.is_some()
+            || self.health.settled_at_failed_wait == Some(self.counts.settled)
     }
 
     #[inline]
@@ -256,7 +261,9 @@ impl State {
         self.buffer.push(record);
         self.counts.held_bytes += record.len();
         self.counts.accepted += 1;
-        self.health.admission.update_after_growth(self.counts.held_bytes);
+        self.health
+            .admission
+            .update_after_growth(self.counts.held_bytes);
     }
 
     /// Takes the turn, and removes the oldest records from the buffer. Does neither if the buffer
@@ -275,7 +282,9 @@ impl State {
         self.counts.held_bytes -= attempt.settled_len;
         self.counts.settled += delivered + refused;
         self.counts.lost += refused;
-        self.health.admission.update_after_shrinkage(self.counts.held_bytes);
+        self.health
+            .admission
+            .update_after_shrinkage(self.counts.held_bytes);
         if let Some(recovery) = self.health.update(attempt) {
             self.loss_events.note_recovery(recovery);
         }
