@@ -23,9 +23,9 @@ use crate::{
 /// baggage, and the trace of the child is the inherited one, the child receives the inherited
 /// baggage.
 ///
-/// A variable for which the child has no value is removed, so that the child does not inherit the
-/// variable of this process, which may belong to another trace. A request has its own trace even if
-/// its span is disabled. In such a request, the child does not receive the inherited trace.
+/// A variable for which the child has no value is removed. The variable of this process may belong
+/// to another trace, so the child must not inherit it. A request has its own trace even if its span
+/// is disabled. In such a request, the child does not receive the inherited trace.
 ///
 /// If the current span has no trace and this process has inherited none, `TRACEPARENT` and
 /// `TRACESTATE` stay unchanged. `BAGGAGE` then stays unchanged unless the OpenTelemetry context has

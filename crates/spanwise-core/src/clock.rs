@@ -193,7 +193,7 @@ mod system {
         read(ClockId::MonotonicCoarse)
     }
 
-    /// Reads the clock directly, because the arithmetic of `SystemTime` costs more than the clock.
+    /// Reads the clock directly, because `SystemTime` arithmetic costs more than the reading.
     #[inline]
     pub(super) fn since_epoch() -> (i64, u32) {
         let time = clock_gettime(ClockId::Realtime);

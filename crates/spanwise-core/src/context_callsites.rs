@@ -1,8 +1,8 @@
 //! Callsites that declare context keys, for spans that do not declare them.
 //!
 //! `tracing` accepts a value only for a field that a callsite declares. To record a context value
-//! that a span does not declare, this module creates a callsite for it, and passes that callsite to
-//! the layers during the record.
+//! that a span does not declare, this module creates a callsite for it. While the value is
+//! recorded, layers receive that callsite from [`recorded_callsite`].
 //!
 //! The module also knows the callsites whose context values are *pinned*: only another pinned value
 //! replaces such a value.

@@ -168,9 +168,9 @@ where
         if plan.keys.is_empty() {
             return;
         }
-        // The trace and span id may be recorded into a span that has no node of its own, if the
-        // span has an identity. Readers take the ids from the identity, and here they would change
-        // the node of an ancestor.
+        // The trace and span id of an exported span may be recorded although the span has no node
+        // of its own. They would change the node of an ancestor, and are not needed, because
+        // readers take them from the `SpanIdentity` of the span.
         if !ptr::eq(callsite, span.metadata()) {
             let own_plan = self.plan(span.metadata());
             if !own_plan.has_own_node(span.parent().is_some()) {
@@ -275,6 +275,7 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Formats `value` and adds its entry. Does not format the value if `verdict` hides it.
     fn add(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
         let Some(step) = self.policy_step(verdict) else {
             if verdict == KeyVerdict::Redact {

@@ -31,7 +31,7 @@ use crate::internal::{
     panic_safe,
 };
 
-/// Views `error` as a field that every sink shows with its message, its causes and its type.
+/// Returns `error` as a field value that every sink shows with its message, causes and type.
 ///
 /// `error` is a reference: to a type that implements `Error`, to a `dyn Error`, to a
 /// `Box<dyn Error>`, to an `anyhow::Error` or to an `eyre::Report`. If you have a reference, add no

@@ -15,8 +15,8 @@
 //! Two kinds of events report on other events. A *summary* reports the events that a sampler
 //! dropped. A *header* begins a *dump*: the lines that a recorder buffered follow it.
 //!
-//! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
-//! without a context costs one load.
+//! Context and disposition are thread-local. The flags in one integer show which parts are set, so
+//! an event without a context costs one load.
 //!
 //! *Invariants:* A value may log a *nested* event. The nested event does not have the context of
 //! the outer event, because sinks take that context first. The `fmt` layer is an exception: it

@@ -10,9 +10,8 @@
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests if that is longer. Then it sends the item again, until the item is too old.
 //! * **Flush and shutdown** wait, at most until their deadline. They skip the back-off, and stop
-//!   when the server fails. If a program has several exporters, it calls
-//!   [`hurry`](ExportQueue::hurry) on all of them before it waits for one, so that all send at the
-//!   same time.
+//!   when the server fails. With several exporters, call [`hurry`](ExportQueue::hurry) on all of
+//!   them before you wait for one, so that all send at the same time.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
 //!   write failed (refused, rate-limited or too old), shed, or lost at shutdown.
@@ -178,8 +177,8 @@ pub struct QueueLimits {
     pub bytes: usize,
     /// The age at which an item is discarded if the server fails again. Defaults to 10 minutes.
     ///
-    /// The age counts from the push. If the server requested a wait, the age counts from the end of
-    /// the last such wait, but from at most one hour after the push.
+    /// The age counts from the push. If a wait that the server requested ends later, the age counts
+    /// from its end, but from at most one hour after the push.
     pub max_age: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! Macros that forward `Layer` methods from a wrapper to its inner layer.
 //!
-//! `downcast_raw` must be forwarded, too. With it, tracing-opentelemetry, tracing-error and the
-//! filters of tracing-subscriber find layers, and a wrapper that does not forward it breaks them
+//! One of these methods is `downcast_raw`, with which tracing-opentelemetry, tracing-error and the
+//! filters of tracing-subscriber find layers. A wrapper that does not forward it breaks them
 //! silently. The method is unsafe because its caller dereferences the result.
 
 /// Forwards all [`Layer`](tracing_subscriber::Layer) methods except `on_event`.

@@ -38,13 +38,13 @@ use crate::{
 
 /// Enables events and spans by level, for all layers of the stack.
 ///
-/// The levels apply to events. Spans at INFO or more severe stay enabled at every event level, so
-/// that each line has the context of its spans, such as the request id. For exceptions, see
+/// The levels apply to events. Spans at INFO or more severe stay enabled at every event level. So
+/// each line has the context of its spans, such as the request id. For exceptions, see
 /// [`span_levels`](Self::span_levels).
 ///
 /// If the current [`Levels`] have a default level, it applies to each target that no directive
 /// names. If they have none, the *configured levels* complete them: those of [`LevelLayer::new`],
-/// or of the last reload of the configuration. If these have none either, it is `info`.
+/// or of the last reload of the configuration. If these have none either, the level is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost.
@@ -169,9 +169,9 @@ impl LevelLayer {
     /// * If every event is disabled, every span is too, unless the span levels have a default
     ///   level.
     ///
-    /// All other such targets have the default level of the span levels. If there is none, they
-    /// have INFO, or their event level if that is more verbose. Span directives enable further
-    /// spans. The first call of this method or of
+    /// All other targets without a directive have the default level of the span levels. If there is
+    /// none, they have INFO, or their event level if that is more verbose. Span directives enable
+    /// further spans. The first call of this method or of
     /// [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
@@ -286,8 +286,8 @@ impl LevelHandle {
     /// time is over.
     ///
     /// # Errors
-    /// Returns an error that lists each directive that is malformed or has no effect, or an error
-    /// that the restoring thread could not be started. If there is an error, the levels stay
+    /// Returns an error that lists each directive that is malformed or has no effect. Also returns
+    /// an error if the restoring thread cannot be started. If there is an error, the levels stay
     /// unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;

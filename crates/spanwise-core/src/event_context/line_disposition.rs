@@ -218,10 +218,10 @@ impl EnteredLine {
         with_state(|state| state.flags.set(state.flags.get() & !DISPOSITION));
     }
 
-    /// Updates the current line of `sink` after the thread has exited the entered span at `index`,
-    /// because a value can exit a span while the line is formatted. If the line belongs to the
-    /// exited span, the disposition then owns the unit that `unit` returns. If the exited span was
-    /// entered before the span of the line, decrements the index of the line.
+    /// Updates the current line of `sink` after the thread has exited the entered span at `index`.
+    /// A value can exit a span while the line is formatted. If the line belongs to the exited span,
+    /// the disposition then owns the unit that `unit` returns. If the exited span was entered
+    /// before the span of the line, decrements the index of the line.
     #[inline]
     pub fn span_exited(
         sink: LayerId,

@@ -2,9 +2,9 @@
 //!
 //! Most buffered events are never written, so encoding and redacting their lines would be wasted
 //! work. If a layer can encode lines later, it passes an [`UnencodedEvent`] to the recorder. A dump
-//! writes the buffered events of a unit of work after a header. When the layer has written the
-//! header, the writer of the recorder passes the [`DumpedRecords`] back to the layer, which encodes
-//! and writes them one after another.
+//! writes the buffered events of a unit of work after a header. When the header is written, the
+//! recorder's writer passes the [`DumpedRecords`] back to the layer. The layer then encodes and
+//! writes them one after another.
 //!
 //! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
 //! them.

@@ -122,8 +122,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     /// was started and not shut down. Without a thread, the child's queue counts each item as lost.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
-        self.process
-            .for_this_process(|_| self.create_with_thread())
+        self.process.for_this_process(|_| self.create_with_thread())
     }
 
     /// Returns the queue and the state of this process, or `None` in a forked child that has not

@@ -423,7 +423,7 @@ impl<T: ExportItem> ExportQueue<T> {
 }
 
 impl QueueLimits {
-    /// Returns whether `item` fits beside this number of items, which have these bytes and events.
+    /// Returns whether `item` fits beside `items` others, with `bytes` and `events` in total.
     fn allow(self, item: &impl ExportItem, items: usize, bytes: usize, events: u64) -> bool {
         items < self.items
             && bytes.saturating_add(item.bytes()) <= self.bytes

@@ -37,7 +37,7 @@ thread_local! {
 
 /// Returns whether this is the sender thread of an exporter, or [its helper](mark_sender_thread).
 ///
-/// Events that this thread logs are about sending. If they were sent, each would cause the next.
+/// Events that this thread logs are about sending. If they were exported, each would cause another.
 #[inline]
 #[must_use]
 pub fn is_sender_thread() -> bool {
@@ -218,8 +218,8 @@ impl<T: ExportItem> Sender<T> {
     }
 }
 
-/// Returns `delay`, shortened by a random part of up to a quarter, so that processes whose attempts
-/// failed at the same time do not all retry at the same time.
+/// Returns `delay`, shortened by a random part of up to a quarter. So processes do not all retry at
+/// the same time if their attempts failed at the same time.
 fn jittered(delay: Duration) -> Duration {
     let random = random_bits() as u32;
     delay - (delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX))

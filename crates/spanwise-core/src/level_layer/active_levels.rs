@@ -54,9 +54,9 @@ impl ActiveLevels {
                 named_spans: Arc::default(),
             }),
         };
-        // A directive can have several matchers, because a number in it may be recorded as a number
-        // or as a text, and a `-` in its target may be `_`. `filter_map` drops none of them,
-        // because the parser has checked each with `span_filter`.
+        // A directive can have several matchers: a number in it may be recorded as a number or as a
+        // text, and a `-` in its target may be `_`. `filter_map` drops none of them, because the
+        // parser has checked each with `span_filter`.
         let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(move |matcher| (directive, matcher))
@@ -70,8 +70,8 @@ impl ActiveLevels {
         }
     }
 
-    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
-    /// such a span that this thread has entered.
+    /// Returns whether a span directive enables the callsite: because the directive matches spans
+    /// of the callsite, or because this thread has entered a span that it matches.
     pub(super) fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,

@@ -1,4 +1,4 @@
-//! The levels that stay until the next change, and levels that end at a deadline.
+//! Permanent levels, and temporary levels that end at a deadline.
 
 use std::{
     sync::{
@@ -44,7 +44,7 @@ pub(super) fn with_default_level(levels: Levels) -> Levels {
 }
 
 impl LevelChanges {
-    /// Completes levels that have no default level.
+    /// Completes levels that have no default level, and checks their span directives.
     pub(super) fn complete(&self, levels: Levels) -> Result<Levels, ParseError> {
         let levels = levels.or(&self.configured);
         levels.check_spans()?;

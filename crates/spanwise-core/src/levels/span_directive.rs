@@ -169,7 +169,9 @@ fn value_regex(value: &str) -> Option<String> {
     while let Some(c) = remaining.next() {
         let escaped = (c == '\\').then(|| remaining.next()).flatten();
         match (c, escaped) {
-            ('{', _) if is_after_escaped_letter || is_count(remaining.as_str()) => return None,
+            ('{', _) if is_after_escaped_letter || is_repetition(remaining.as_str()) => {
+                return None;
+            }
             ('\\', Some(c)) if !is_separator(c) => pattern.extend(['\\', c]),
             (_, Some(c)) | (c, None) if is_separator(c) => {
                 pattern.push_str(&format!("\\x{:02x}", u32::from(c)));
@@ -187,7 +189,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Returns whether `{`, followed by `text`, begins a repetition: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
-fn is_count(text: &str) -> bool {
+fn is_repetition(text: &str) -> bool {
     text.split_once('}').is_some_and(|(inside, _)| {
         let is_allowed = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
         !inside.is_empty() && inside.chars().all(is_allowed)
