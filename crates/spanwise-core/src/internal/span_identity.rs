@@ -25,7 +25,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    context_callsites::{ids_callsite, recording},
+    context_callsites::{ids_callsite, record_with},
     internal::HexDigits,
 };
 
@@ -242,7 +242,7 @@ pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: 
         Some(&span_id as &dyn tracing::Value),
     ];
     let values = callsite.fields().value_set_all(&values);
-    recording(callsite, || dispatch.record(id, &Record::new(&values)));
+    record_with(callsite, || dispatch.record(id, &Record::new(&values)));
 }
 
 impl fmt::Debug for SpanIdentity {
