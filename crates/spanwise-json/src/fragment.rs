@@ -223,7 +223,7 @@ impl Fragment {
     /// An event shadows neither trace ids nor pinned context (see
     /// [`Context`](spanwise_core::Context)). So fields with the keys of trace ids are removed
     /// first, and those with pinned keys are renamed.
-    pub(crate) fn fields_of_event(
+    pub(crate) fn adapt_event_fields(
         &self,
         mut event: Vec<u8>,
         mut altered: Option<&mut AlteredFields>,
@@ -326,7 +326,7 @@ impl Fragment {
     /// line: pieces, then text from `bytes`.
     fn object_parts(&self) -> (&[Piece], &[u8]) {
         let pieces = self.pieces();
-        match (pieces, self.omitted() > 0) {
+        match (pieces, self.omitted_span_count() > 0) {
             (_, false) => (pieces, &self.bytes),
             // Deeper than `MAX_LISTED_SPANS`: the span's own object is not listed.
             ([outer @ .., _], true) if self.bytes.is_empty() => (outer, b""),
@@ -338,7 +338,7 @@ impl Fragment {
     #[inline]
     pub(crate) fn push_objects(&self, line: &mut LineBuffer) {
         match &self.shared {
-            None if self.omitted() == 0 => line.push(&self.bytes[1..]),
+            None if self.omitted_span_count() == 0 => line.push(&self.bytes[1..]),
             _ => self.push_object_parts(line),
         }
     }
@@ -368,8 +368,8 @@ impl Fragment {
     }
 
     /// Returns how many spans the list `spans` omits.
-    pub(crate) fn omitted(&self) -> usize {
-        omitted_at(self.depth)
+    pub(crate) fn omitted_span_count(&self) -> usize {
+        omitted_span_count_at(self.depth)
     }
 }
 
@@ -427,6 +427,6 @@ impl<'a> UnsharedFragment<'a> {
 }
 
 /// Returns how many spans the list `spans` omits at this depth.
-fn omitted_at(depth: u32) -> usize {
+fn omitted_span_count_at(depth: u32) -> usize {
     (depth as usize).saturating_sub(MAX_LISTED_SPANS)
 }

@@ -24,7 +24,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 use crate::{
     SpanEvents,
     altered_fields::{AlteredFields, UNALTERED},
-    assemble::{SpanScope, keep_last},
+    assemble::{SpanScope, remove_repeated_keys},
     builder::Options,
     conversion::push_field,
     escape,
@@ -198,7 +198,7 @@ where
             record,
         );
         if plan.has_repeated_keys {
-            keep_last(line, 0);
+            remove_repeated_keys(line, 0);
         }
         if encoded.has_redacted_or_altered() {
             encoded.add_redacted(plan, field_keys);
@@ -450,7 +450,7 @@ where
             EventContext::take()
         };
         if let Some(rewritten) = plan.rewritten.as_ref().filter(|_| !context.buffered) {
-            return self.rewritten_event(event, plan, rewritten, context, &scope, &ctx);
+            return self.write_rewritten_event(event, plan, rewritten, context, &scope, &ctx);
         }
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata(), context, None);

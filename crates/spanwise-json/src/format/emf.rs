@@ -1,7 +1,7 @@
 //! `emf`: `json`, with the metrics of an event for Amazon CloudWatch.
 
 use crate::{
-    addition::{Added, Addition, Shown},
+    addition::{Addition, AdditionInputs, AdditionOutput},
     conversion::{kind_of, unquoted},
     escape,
     format::json,
@@ -49,21 +49,21 @@ struct Metric {
 }
 
 /// Renames the metrics of an event, and describes them for CloudWatch.
-fn metrics(shown: &Shown<'_>) -> Added {
-    let mut added = Added::default();
+fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
+    let mut output = AdditionOutput::default();
     let mut metrics = Vec::new();
     let is_free = |name: &str, metrics: &[Metric]| {
         let quoted = escape::quoted(name);
-        let is_shown = shown
+        let is_shown = inputs
             .members
             .iter()
             .any(|member| member.quoted_key() == quoted);
         is_metric_name(name)
             && !is_shown
-            && !(shown.is_taken)(name)
+            && !(inputs.is_taken)(name)
             && metrics.iter().all(|metric| metric.name != name)
     };
-    let event_members = &shown.members[..shown.event_count];
+    let event_members = &inputs.members[..inputs.event_member_count];
     for (index, member) in event_members.iter().enumerate() {
         let quoted = member.quoted_key();
         if !unquoted(quoted).starts_with(METRIC_PREFIX.as_bytes()) {
@@ -77,7 +77,7 @@ fn metrics(shown: &Shown<'_>) -> Added {
         if metrics.len() < MAX_METRICS && is_number(member.value()) && is_free(name, &metrics) {
             let mut renamed = Vec::new();
             push_member(&mut renamed, name, member.value());
-            added.changed.push((index, renamed));
+            output.replaced.push((index, renamed));
             metrics.push(Metric {
                 name: name.to_owned(),
                 unit: unit_of_name(name),
@@ -88,13 +88,13 @@ fn metrics(shown: &Shown<'_>) -> Added {
         && metrics.len() < MAX_METRICS
         && is_free(&metric.name, &metrics)
     {
-        push_member(&mut added.members, &metric.name, value);
+        push_member(&mut output.new_members, &metric.name, value);
         metrics.push(metric);
     }
     if !metrics.is_empty() {
-        push_member(&mut added.members, "_aws", &description(&metrics, shown));
+        push_member(&mut output.new_members, "_aws", &description(&metrics, inputs));
     }
-    added
+    output
 }
 
 /// Returns the metric that an event describes with [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
@@ -187,12 +187,12 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 }
 
 /// Returns the value of `_aws`.
-fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
-    let options = shown.options;
+fn description(metrics: &[Metric], inputs: &AdditionInputs<'_>) -> Vec<u8> {
+    let options = inputs.options;
     // An event without a stored time reads the clock again, because the timestamp of the line is
     // text in the layer's precision and zone.
     let now = || options.clock.since_epoch();
-    let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
+    let (seconds, nanos) = inputs.stored_time.unwrap_or_else(now);
     let millis = seconds.max(0).saturating_mul(1_000);
     let millis = millis.saturating_add(i64::from(nanos / 1_000_000));
     let service = options.service.name.as_deref().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `gcp`: structured logs of Google Cloud, as the agent and Cloud Run read them.
 
 use crate::{
-    addition::{Added, Addition, Shown},
+    addition::{Addition, AdditionInputs, AdditionOutput},
     builder::Options,
     conversion::{kind_of, millis_to_nanos, unquoted},
     format::json,
@@ -176,9 +176,9 @@ fn latency(millis: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Moves the members of [`GROUP`] into the object `httpRequest`.
-fn http_request(shown: &Shown<'_>) -> Added {
-    let members = shown.members;
-    let mut changed = Vec::new();
+fn http_request(inputs: &AdditionInputs<'_>) -> AdditionOutput {
+    let members = inputs.members;
+    let mut replaced = Vec::new();
     let mut values = Vec::new();
     for (field, key, kind, convert) in GROUP {
         let found = members
@@ -188,14 +188,14 @@ fn http_request(shown: &Shown<'_>) -> Added {
             let value = members[index].value();
             let fits = kind_of(value).fits(kind);
             let value = fits.then(|| convert(value)).flatten()?;
-            changed.push((index, Vec::new()));
+            replaced.push((index, Vec::new()));
             Some(value)
         });
         values.push((key, value));
     }
     let added = object(&values).map(|json| [b",\"httpRequest\":", &*json].concat());
-    Added {
-        changed,
-        members: added.unwrap_or_default(),
+    AdditionOutput {
+        replaced,
+        new_members: added.unwrap_or_default(),
     }
 }

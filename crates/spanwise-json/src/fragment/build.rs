@@ -6,7 +6,7 @@ use once_cell::race::OnceBox;
 use spanwise_core::internal::{Inherit, SharedValue};
 
 use super::{
-    Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_at,
+    Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_span_count_at,
     pieces::{MemberPieces, Piece, Shared},
 };
 use crate::{
@@ -358,7 +358,7 @@ fn push_names(
     if let Some(parent) = parent {
         bytes.extend_from_slice(parent.names());
     }
-    let omitted = omitted_at(depth_below(parent));
+    let omitted = omitted_span_count_at(depth_below(parent));
     if omitted == 0 {
         list.push_item(bytes, bytes.len() > start, &span_plan.name);
     }
