@@ -56,8 +56,7 @@ impl LayerAddition<'_> {
     /// long, drops fields first, so that the addition is made from the remaining fields.
     #[cold]
     pub(crate) fn add(&self, line: &mut LineBuffer, offsets: &mut LineOffsets) {
-        // When truncation drops fields, the offset of the addition changes, but not the bytes
-        // behind it.
+        // Truncation changes the offset of the addition, but no bytes behind it.
         let len_behind = line.len() - offsets.addition;
         loop {
             let completed = self.with_addition(line, offsets, len_behind);

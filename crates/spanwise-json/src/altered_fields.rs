@@ -1,5 +1,4 @@
-//! The lists `truncated` and `redacted` of a line: the keys of fields whose values are not what was
-//! logged.
+//! The lists `truncated` and `redacted` of a line: keys of fields whose values are not as logged.
 
 use crate::{
     conversion::unquoted,
@@ -38,8 +37,8 @@ impl AlteredFields {
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// Replaces each key by the key that `change` returns for it. Removes the key if `change`
-    /// returns `None`.
+    /// Replaces each key by the one that `change` returns. Removes keys for which it returns
+    /// `None`.
     pub(crate) fn change_keys(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
         for keys in [&mut self.truncated, &mut self.redacted] {
             let before = std::mem::take(keys);
@@ -162,8 +161,7 @@ impl QuotedKeys {
         }
     }
 
-    /// If the list is longer than `max_len` bytes, replaces keys at its end by `"…"`, if necessary
-    /// all of them.
+    /// Limits the list to `max_len` bytes: replaces keys at its end, if necessary all, by `"…"`.
     pub(crate) fn shorten(&mut self, max_len: usize) {
         if self.0.len() <= max_len {
             return;

@@ -55,8 +55,7 @@ pub(crate) struct Draft<'a> {
     /// How to find the members of the spans that the line omits because the event has their keys.
     /// Set when the fragment is appended.
     pub(crate) overlap: Overlap,
-    /// The buffer for the line, if it is not passed to the writer directly. Only for the lines of a
-    /// dump.
+    /// The buffer that gets the line in place of the writer. Only for the lines of a dump.
     pub(crate) collected: Option<&'a mut Vec<u8>>,
 }
 
@@ -114,8 +113,7 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Begins a draft with the start of a line, up to its first field. `stored_time` becomes
-    /// [`Draft::stored_time`].
+    /// Begins a draft with the start of a line, up to its first field. Sets [`Draft::stored_time`].
     #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     pub(crate) fn begin<'a>(
         &self,
@@ -223,8 +221,7 @@ where
         self.write(line.as_bytes(), metadata);
     }
 
-    /// Appends the parts between the fields and the end of the line, which depend on more than the
-    /// callsite.
+    /// Appends the parts between the fields and the end, which depend on more than the callsite.
     #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     fn push_tail<S>(&self, draft: &mut Draft<'_>, scope: &SpanScope<'_>, ctx: &Context<'_, S>)
     where
@@ -355,8 +352,7 @@ where
     }
 
     /// Completes the fields: adds a message if the format requires one, and removes repeated keys.
-    /// In a nested line, closes the object of the fields, and appends the parts between it and the
-    /// spans.
+    /// In a nested line, closes the object of the fields, and appends the parts before the spans.
     #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         if let Some(message) = &draft.plan.required_message
@@ -405,8 +401,7 @@ where
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends a fragment to a nested line, or to the line of an event that may shadow members of
-    /// the fragment.
+    /// Appends a fragment to a nested line, or if the event may shadow members of the fragment.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
         let is_flat = self.template.table.layout == Layout::Flat;
@@ -499,9 +494,8 @@ where
     }
 }
 
-/// Appends a fragment without the members that the event shadows. Compares the text of the keys.
-/// Before that, removes or renames the fields of the event that have the keys of trace ids or of
-/// pinned context.
+/// Appends a fragment without the members that the event shadows, and compares keys as text. Before
+/// that, removes or renames fields of the event with the keys of trace ids or pinned context.
 #[cold]
 fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
     let Draft {
@@ -526,8 +520,7 @@ fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &F
     line.push(fragment.tail());
 }
 
-/// Removes repeated keys from the members after the offset `start`: keeps the last member of each
-/// key.
+/// Removes repeated keys behind the offset `start`: keeps the last member of each key.
 #[cold]
 pub(crate) fn remove_repeated_keys(line: &mut LineBuffer, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();

@@ -324,7 +324,7 @@ impl<W> JsonLayer<W> {
 
     /// Shows `from` as `to`, where `from` is a part of the line, such as `level`, or else a field
     /// of events and spans. If there are fields with both names, the nearer one is shown, as if
-    /// both had the name `to`. A field does not take the key of a part that the line shows: it
+    /// both were named `to`. A field does not take the key of a part that the line shows: it
     /// becomes `fields.<to>`. Parts that the format requires keep their names, which is reported as
     /// a fault.
     #[must_use]

@@ -1,5 +1,4 @@
-//! A cache of texts that the redaction policy leaves unchanged, so that it does not scan them
-//! again.
+//! Texts that the redaction policy leaves unchanged, stored so that it does not scan them again.
 
 use std::{str, sync::OnceLock};
 
@@ -23,8 +22,7 @@ struct CleanText {
 /// The number of texts that are stored for a key.
 const CAPACITY: usize = 4;
 
-/// The maximum length of a stored text, in bytes. Longer texts seldom repeat, and would take memory
-/// for each key.
+/// The maximum length of a stored text, in bytes. Longer texts seldom repeat, but take memory.
 const MAX_CLEAN_LEN: usize = 128;
 
 impl CleanTexts {
@@ -70,9 +68,8 @@ impl CleanTexts {
     }
 }
 
-/// Returns a hash of the start, the middle and the end of a text: similar texts, such as those with
-/// a counter, mostly differ there. The hash avoids most comparisons of whole texts, which cost a
-/// call each.
+/// Returns a hash of the start, the middle and the end of a text, where texts with a counter
+/// differ. The hash avoids most comparisons of whole texts, which cost a call each.
 #[inline]
 fn fingerprint(text: &[u8]) -> u64 {
     let middle = &text[(text.len() / 2).saturating_sub(4)..];

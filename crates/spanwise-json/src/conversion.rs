@@ -59,8 +59,8 @@ pub(crate) struct Openings {
 pub(crate) struct ErrorMembers {
     /// Whether the error is not the one that the format shows as the error of the event or span.
     pub(crate) is_further: bool,
-    /// The opening of the member whose value is an object with the parts. `None` if the parts are
-    /// members of the line.
+    /// The opening of a member with an object of the parts. `None` if the line itself has the
+    /// parts.
     pub(crate) object: Option<Box<[u8]>>,
     /// The parts, each with its opening.
     pub(crate) parts: Box<[(ErrorPart, Box<[u8]>)]>,
@@ -208,8 +208,7 @@ impl Conversion {
         if *opening != *self.opening_for(kind) {
             line.splice(written.member_start..written.value_start, opening);
         }
-        // A text becomes the message in the object of the error. Its opening has opened this
-        // object.
+        // A text is the message in the object of the error, which its opening has opened.
         let in_object = self
             .error
             .as_ref()

@@ -1,8 +1,7 @@
 //! Formats that your program defines: tables for the encoder that are built at run time.
 //!
 //! The encoder reads tables with keys of the type `&'static str`, because the built-in formats are
-//! constants. So a custom format is never freed. A program has few custom formats, and uses them
-//! until it ends.
+//! constants. So a custom format is never freed. A program has few, and uses them until it ends.
 
 mod key_checks;
 

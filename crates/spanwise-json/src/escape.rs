@@ -84,8 +84,7 @@ pub(crate) fn quoted(text: &str) -> Vec<u8> {
 /// The length of a block, in bytes: one search covers a block.
 pub(crate) const BLOCK: usize = BLOCK_LEN;
 
-/// The approximate length of a piece of a long text, in bytes. The room in the line is checked once
-/// per piece.
+/// The approximate length of a piece of a long text, in bytes. The room is checked once per piece.
 const PIECE_LEN: usize = 1024;
 
 /// The length of the two blocks that are searched together in a long text, in bytes.
@@ -141,8 +140,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
     let (mut rest, mut written) = (text, 0);
     // The piece ends when `rest` has at most this length.
     let end_len = text.len().saturating_sub(PIECE_LEN);
-    // One comparison checks both conditions: the piece has not ended, and `rest` has a whole
-    // window.
+    // One comparison checks that the piece has not ended and that `rest` has a whole window.
     let min_window_len = WINDOW.max(end_len + 1);
     while rest.len() >= min_window_len
         && let Some(window) = rest.first_chunk()
@@ -150,8 +148,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         let [first, second] = [0, BLOCK].map(|at| block_at(window, at));
         let escapes = find_escapes::<ALL>(first) | find_escapes::<ALL>(second) << BLOCK;
         copy_wide(room, written, window, 0);
-        // A branch, which the processor predicts, so that the next blocks need not wait for this
-        // search.
+        // A branch, so that the next blocks need not wait for the result of this search.
         if escapes == 0 {
             rest = &rest[WIDE..];
             written += WIDE;
@@ -312,8 +309,7 @@ const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     escape
 }
 
-/// Returns the number of bytes before the first that may need an escape. No quote and no backslash
-/// is among them.
+/// Returns the number of bytes before the first that may need an escape, as a quote does.
 #[inline]
 pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
     find_escape::<true>(block)
@@ -441,8 +437,8 @@ mod words {
     /// Moves the high bits of eight bytes into one byte.
     #[inline]
     fn bit_per_byte(highs: u64) -> u32 {
-        // Each bit of the factor moves one of the high bits into the highest byte. The moved bits
-        // do not overlap.
+        // Each bit of the factor moves one high bit into the highest byte. The moved bits never
+        // overlap.
         ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     }
 

@@ -340,8 +340,7 @@ impl FieldList {
     }
 }
 
-/// Returns a word for an error message. Omits the text that a word adds, because it may be a
-/// secret.
+/// Returns a word for an error message, without the text that it adds, which may be a secret.
 fn word_for_error(word: &FieldWord) -> String {
     match word {
         FieldWord::Add { key, .. } => format!("`{key}=…`"),
@@ -363,8 +362,7 @@ impl FromStr for FieldList {
         words::parse_each(text, |text| {
             let has_sign = text.starts_with(SIGNS) || text.contains(['>', '=']);
             if let Some(key) = last_added_key.filter(|_| !has_sign) {
-                // The error does not show the word, because it may be the rest of a secret with a
-                // comma.
+                // The error omits the word, which may be the rest of a secret with a comma.
                 return Err(Problem::new(format!(
                     "the word behind `{key}=…` has no sign: a text ends at the first comma; write \
                      it without commas, or remove the word"

@@ -176,8 +176,7 @@ impl fmt::Display for Format {
     }
 }
 
-// The names of the members that describe the line itself. Each format spells these names like names
-// of fields.
+// Names of the members that describe the line itself. Each format spells them like field names.
 
 /// The list of fields that were cut or dropped.
 pub(crate) const TRUNCATED: &str = "truncated";
@@ -222,8 +221,7 @@ impl Format {
         }
     }
 
-    /// Returns whether the time zone of timestamps can be set. If not, the format defines the time
-    /// zone.
+    /// Returns whether the time zone of timestamps can be set. If not, the format defines it.
     #[must_use]
     pub fn has_time_zone(&self) -> bool {
         self.table().time == TimeText::AsSet

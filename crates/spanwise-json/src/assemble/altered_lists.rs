@@ -39,8 +39,7 @@ where
         let event_has_lists = draft.encoded.has_redacted_or_altered();
         if !span_lists.is_empty() {
             if !event_has_lists && !is_shadowing {
-                // The line shows all fields of the spans, so the lists of the spans are those of
-                // the line.
+                // The line shows all fields of the spans, so it has the lists of the spans.
                 draft.offsets.has_truncated_list =
                     spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
                 return line.push(span_lists);

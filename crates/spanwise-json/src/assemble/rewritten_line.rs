@@ -23,8 +23,8 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     /// Writes the line of an event in the format's own syntax. Writes it as flat JSON first if the
-    /// line is too long, if the spans may have a key of the event, or if the message of the
-    /// callsite has no value.
+    /// line is too long, if the spans may have a key of the event, or if the callsite's message has
+    /// no value.
     #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     pub(crate) fn write_rewritten_event<S>(
         &self,
@@ -224,8 +224,7 @@ enum Spans {
     None,
     /// The spans have no key of the event.
     DistinctKeys,
-    /// The spans may have a key of the event. Then the fields of the event must be JSON, so that
-    /// keys can be compared.
+    /// The spans may have a key of the event. Keys must be compared, which needs flat JSON.
     MayShareKeys,
 }
 

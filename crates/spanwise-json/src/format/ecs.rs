@@ -91,8 +91,7 @@ const fn renamed_text(name: &'static str, leaf: &'static str) -> (&'static str, 
 }
 
 /// First the fields of spanwise that have another name in the schema, then leaves of the schema.
-/// `client.ip` is missing, because it must be an address, and the HTTP layer may show a network
-/// instead.
+/// `client.ip` is missing, because the HTTP layer may show a network in place of an address.
 const KNOWN: [(&str, Known); 85] = [
     renamed_text("request_id", "http.request.id"),
     renamed_text("user_id", "user.id"),

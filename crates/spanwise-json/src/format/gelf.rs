@@ -61,8 +61,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         "_version",
         "_id",
         "_streams",
-        // Graylog removes one underscore. The remaining names are those of Elasticsearch for the
-        // metadata of a document.
+        // Graylog removes one underscore. Elasticsearch has the remaining names for metadata.
         "__id",
         "__ttl",
         "__source",

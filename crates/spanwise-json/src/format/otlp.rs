@@ -133,8 +133,7 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Stores a member that does not become an attribute. Returns whether the member is one of
-    /// these.
+    /// Stores a member that does not become an attribute. Returns false for any other member.
     fn store(&mut self, member: &Member<'a>) -> bool {
         let key = unquoted(member.quoted_key());
         if key.first() != Some(&b'#') {
@@ -215,8 +214,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Appends a line of flat JSON as the only record of a `LogsData`, behind the start from
-/// [`resource`].
+/// Appends a line of flat JSON as the only record of a `LogsData`, behind its [start](resource).
 fn record(line: &[u8], to: &mut LineBuffer) {
     let mut record = Record::default();
     let mut attributes = LineBuffer::default();
