@@ -74,7 +74,7 @@ pub(crate) enum JsonText {
 /// [`as_json()`] writes at most this many bytes: 1 MiB.
 const MAX_JSON_LEN: usize = 1024 * 1024;
 
-/// Serializes `value` to compact JSON in which no object repeats a key, no text has half of a
+/// Serializes `value` to compact JSON. In this JSON, no object repeats a key, no text has half of a
 /// surrogate pair, and each number fits in an `f64`.
 ///
 /// serde_json alone does not ensure this. A `RawValue` may contain white space, half of a surrogate
@@ -132,6 +132,7 @@ impl io::Write for LimitedBuffer {
 fn compact(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
+    // The text from `run_start` on is not copied yet.
     let (mut at, mut run_start) = (0, 0);
     while at < bytes.len() {
         let start = at;

@@ -1,10 +1,10 @@
 //! Assembly of a line, from its first byte to the writer.
 //!
-//! A flat line has these parts, in this order: the head, the fields of the event, a [`Fragment`]
-//! with the fields and the name of the spans, members that only some lines have, and the end. The
-//! [`Plan`] of the callsite has the parts that all its events share. When a line is complete, it
-//! may still change: an [addition](crate::addition) is inserted, it is truncated, or it is
-//! rewritten in the syntax of its format.
+//! A flat line has these parts: the head, the fields of the event, those of the spans (a
+//! [`Fragment`]), members that only some lines have, and the end. The [`Plan`] of the callsite has
+//! the parts that all its events share. When a line is complete, it may still change: an
+//! [addition](crate::addition) is inserted, it is truncated, or it is rewritten in the syntax of
+//! its format.
 
 mod altered_lists;
 mod required_message;
@@ -50,7 +50,7 @@ pub(crate) struct Draft<'a> {
     /// The time of an event that a recorder buffered as values, as seconds and nanoseconds since
     /// 1970. `None` for an event that happens now.
     pub(crate) stored_time: Option<(i64, u32)>,
-    /// Whether the line has members that the plan does not know. Then keys are compared as text.
+    /// Whether the line has members that the plan does not know. If so, keys are compared as text.
     pub(crate) has_unknown_keys: bool,
     /// How to find the members of the spans that the line omits because the event has their keys.
     /// Set when the fragment is appended.
@@ -251,7 +251,7 @@ where
         }
     }
 
-    /// Ends and writes a line with the member `buffered`.
+    /// Adds the member `buffered`, and writes the line.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn finish_buffered(&self, draft: &mut Draft<'_>) {
         let line = &mut draft.scratch.line;
@@ -401,7 +401,7 @@ where
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends a fragment to a nested line, or if the event may shadow members of the fragment.
+    /// Appends a fragment if the line is nested, or if the event may shadow some of the members.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
         let is_flat = self.template.table.layout == Layout::Flat;

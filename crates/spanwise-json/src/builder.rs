@@ -207,8 +207,8 @@ impl<W> JsonLayer<W> {
     }
 
     /// Declares that a [late](Self::late) layer has the same policy as its
-    /// [`ContextLayer`](spanwise_core::ContextLayer), so that the policy does not replace values of
-    /// the context a second time.
+    /// [`ContextLayer`](spanwise_core::ContextLayer). The layer then does not replace values of the
+    /// context a second time.
     #[doc(hidden)]
     #[must_use]
     pub fn has_redacted_context(mut self) -> Self {
@@ -287,12 +287,12 @@ impl<W> JsonLayer<W> {
     }
 
     /// Sets the maximum length of a line, in bytes. A longer line loses fields: first each field
-    /// that is longer than the limit, then those of the spans from the outermost, then the list of
-    /// spans, then fields of the event from the last. A line of [`Format::JsonNested`] loses
-    /// `spans` as a whole, then `span`, then fields of the event. The message stays, at any length
-    /// up to [`max_field`](Self::max_field), and so do the static fields. Defaults to 256 KiB; at
-    /// least 256 bytes, at most 1 GiB. If the receiver of the format accepts only shorter lines,
-    /// its limit applies.
+    /// that is longer than the limit, then those of the spans from the outermost. After that, it
+    /// loses the list of spans, then fields of the event from the last. A line of
+    /// [`Format::JsonNested`] loses `spans` as a whole, then `span`, then fields of the event. The
+    /// message stays, at any length up to [`max_field`](Self::max_field), and so do the static
+    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB. If the receiver of the
+    /// format accepts only shorter lines, its limit applies.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))

@@ -236,8 +236,8 @@ fn finish_message(
     }
 }
 
-/// Returns whether this first byte inside a JSON string is a visible character. A text that begins
-/// with any other byte may be blank.
+/// Returns whether the first byte inside a JSON string is visible, so that the text is not blank. A
+/// text that is not blank may also begin with another byte.
 #[inline]
 pub(crate) fn is_visible(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')

@@ -309,8 +309,8 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the key of the name of the service. If no key is set for the name, the version, the
-    /// environment or the node, lines have an object with all four under the key `service`.
+    /// Sets the key of the name of the service. Without keys for name, version, environment and
+    /// node, lines have an object with all four under the key `service`.
     pub fn service_name(mut self, key: impl Into<String>) -> Self {
         self.service[0] = Some(key.into());
         self

@@ -56,13 +56,13 @@ pub(crate) struct FormatTable {
     pub(crate) dimension: Option<&'static str>,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
-    /// Further reserved keys, as lines spell them. A field gets such a key only if an option
-    /// renames the field to the key.
+    /// Reserved keys that no part has, as lines spell them. A field gets such a key only if an
+    /// option renames the field to the key.
     pub(crate) reserved: &'static [&'static str],
-    /// The keys of flat JSON that the rewritten line does not show, each with the name that it has
-    /// in the lists of truncated and redacted fields.
+    /// The keys of flat JSON that the rewritten line does not show. Each has a name for the lists
+    /// of truncated and redacted fields.
     pub(crate) listed_names: &'static [(&'static str, &'static str)],
-    /// Prefixes of reserved keys.
+    /// The prefixes of further reserved keys.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.

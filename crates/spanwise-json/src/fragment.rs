@@ -13,7 +13,7 @@ use tracing_core::Metadata;
 
 use self::{
     build::NAME_KEY,
-    pieces::{Piece, Shared},
+    pieces::{Piece, SharedPieces},
 };
 pub(crate) use self::{
     build::OwnMembers,
@@ -56,7 +56,7 @@ pub(crate) struct Fragment {
     /// table of keys. See above.
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedPieces>>,
     /// A pointer to data that few fragments have. Takes one word of the memory of an open span.
     extras: OnceBox<Extras>,
     /// The bits of the keys of all members and trace ids, also of those of outer spans.

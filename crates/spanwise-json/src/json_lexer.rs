@@ -58,7 +58,7 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
 }
 
 /// The keys of some members, as sorted JSON strings. A set with the key of an error's message also
-/// has the keys of the other parts of an error, so that no line has parts of two errors.
+/// has the keys of the error's other parts. So no line has parts of two errors.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);
 

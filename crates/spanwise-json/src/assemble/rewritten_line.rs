@@ -22,9 +22,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the line of an event in the format's own syntax. Writes it as flat JSON first if the
-    /// line is too long, if the spans may have a key of the event, or if the callsite's message has
-    /// no value.
+    /// Writes the line of an event in the format's own syntax. The line must be flat JSON first if
+    /// it is too long, the spans may have a key of the event, or the message has no value.
     #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     pub(crate) fn write_rewritten_event<S>(
         &self,
@@ -96,8 +95,8 @@ where
         self.push_rewritten_fields(draft, rewritten, event);
         let message = rewritten.message;
         if message.is_some_and(|index| !draft.encoded.fields.has(index)) {
-            // A format such as `otlp` starts the list of fields behind the message, so this line
-            // has no start of the list.
+            // A format such as `otlp` starts the list of fields behind the message. Without a
+            // message, the start is missing.
             return false;
         }
         draft.offsets.fields_end = draft.scratch.line.len();

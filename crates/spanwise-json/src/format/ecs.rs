@@ -1,8 +1,8 @@
 //! `ecs`: the Elastic Common Schema.
 //!
 //! In the schema, names such as `user` and `host` are objects. Elasticsearch refuses a document
-//! with a text under such a name. So a field gets a name of the schema only if the name is a leaf
-//! (it has a value), and if the value of the field has the kind of the leaf. All other fields are
+//! with a text under such a name. So a field gets a name of the schema only if the schema has a
+//! value there, a leaf. The value of the field must have the kind of the leaf. All other fields are
 //! `labels` and `numeric_labels`.
 
 use std::borrow::Cow;

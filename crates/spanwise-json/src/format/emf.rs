@@ -53,7 +53,7 @@ struct Metric {
 fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
     let mut output = AdditionOutput::default();
     let mut metrics = Vec::new();
-    let is_free = |name: &str, metrics: &[Metric]| {
+    let is_usable = |name: &str, metrics: &[Metric]| {
         let quoted = escape::quoted(name);
         let is_shown = inputs
             .members
@@ -75,7 +75,7 @@ fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
             continue;
         };
-        if metrics.len() < MAX_METRICS && is_number(member.value()) && is_free(name, &metrics) {
+        if metrics.len() < MAX_METRICS && is_number(member.value()) && is_usable(name, &metrics) {
             let mut renamed = Vec::new();
             push_member(&mut renamed, name, member.value());
             output.replaced.push((index, renamed));
@@ -87,7 +87,7 @@ fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
     }
     if let Some((metric, value)) = described_metric(event_members)
         && metrics.len() < MAX_METRICS
-        && is_free(&metric.name, &metrics)
+        && is_usable(&metric.name, &metrics)
     {
         push_member(&mut output.new_members, &metric.name, value);
         metrics.push(metric);
@@ -191,8 +191,8 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 /// Returns the value of `_aws`.
 fn description(metrics: &[Metric], inputs: &AdditionInputs<'_>) -> Vec<u8> {
     let options = inputs.options;
-    // Without a stored time, the clock is read again, because the line has the time only as a text,
-    // in the precision and time zone of the layer.
+    // Without a stored time, the clock is read again. The line has its time only as a text, in the
+    // precision and time zone of the layer.
     let now = || options.clock.since_epoch();
     let (seconds, nanos) = inputs.stored_time.unwrap_or_else(now);
     let millis = seconds.max(0).saturating_mul(1_000);

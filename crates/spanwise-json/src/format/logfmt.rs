@@ -93,12 +93,14 @@ fn line(json: &[u8], to: &mut LineBuffer) {
     to.push_byte(b'\n');
 }
 
+/// See [`RewriteByParts::head`].
 fn head(json: &[u8], _: bool) -> RewrittenPart {
     let mut to = LineBuffer::default();
     words(json, &mut to);
     RewrittenPart::new(to.as_bytes(), b"\n")
 }
 
+/// See [`RewriteByParts::tail`].
 fn tail(members: KeyedMembers<'_>, [to, _]: &mut [LineBuffer; 2]) {
     push_words(members, to);
 }

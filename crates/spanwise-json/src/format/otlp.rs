@@ -235,6 +235,7 @@ fn record(line: &[u8], to: &mut LineBuffer) {
     record.push_end(to);
 }
 
+/// See [`RewriteByParts::head`].
 fn head(json: &[u8], has_message: bool) -> RewrittenPart {
     let mut record = Record::default();
     let (mut first, mut last) = (LineBuffer::default(), LineBuffer::default());
@@ -250,6 +251,7 @@ fn head(json: &[u8], has_message: bool) -> RewrittenPart {
     RewrittenPart::new(first.as_bytes(), last.as_bytes())
 }
 
+/// See [`RewriteByParts::tail`].
 fn tail(members: KeyedMembers<'_>, [first, last]: &mut [LineBuffer; 2]) {
     let mut record = Record::default();
     record.push_attributes(members, first);

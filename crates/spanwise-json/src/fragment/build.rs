@@ -7,7 +7,7 @@ use spanwise_core::internal::{Inherit, SharedValue};
 
 use super::{
     Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_span_count_at,
-    pieces::{MemberPieces, Piece, Shared},
+    pieces::{MemberPieces, Piece, SharedPieces},
 };
 use crate::{
     altered_fields::AlteredFields,
@@ -51,7 +51,7 @@ pub(crate) struct OwnMembers<'a> {
 #[derive(Default)]
 struct Built {
     bytes: Vec<u8>,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedPieces>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
     /// The truncated and redacted own fields under their new keys, if own members were renamed.
@@ -285,10 +285,10 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     };
     let inherited = parent.map(Fragment::head_members).unwrap_or_default();
     let total = built.own_len + parent.map_or(0, Fragment::members_len);
-    let is_plain = built.own_len + inherited.text.len() <= MAX_COPIED_LEN
+    let can_append = built.own_len + inherited.text.len() <= MAX_COPIED_LEN
         && total <= span_plan.max_len
         && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.has_key_ids));
-    if is_plain {
+    if can_append {
         if let Some(parent) = parent {
             built.add_altered_of(parent);
             built.shared.clone_from(&parent.shared);
@@ -409,7 +409,7 @@ fn build_shared(
         let trace_ids = (!own.trace_ids.is_empty()).then_some(&*span_plan.trace_ids);
         push_inherited(span_plan, members, trace_ids, parent, built, &mut pieces);
     }
-    built.shared = Shared::from_pieces(std::mem::take(&mut pieces.pieces));
+    built.shared = SharedPieces::from_pieces(std::mem::take(&mut pieces.pieces));
     let head = pieces.head.as_members();
     push_text(span_plan, own, parent, built, &[head]);
 }
@@ -521,7 +521,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         let unchanged = parent.filter(|parent| parent.pieces().len() == pieces.len());
         built.shared = match unchanged {
             Some(parent) => parent.shared.clone(),
-            None => Shared::from_pieces(pieces.to_vec()),
+            None => SharedPieces::from_pieces(pieces.to_vec()),
         };
         built.split = outer.len();
         built.text_len = bytes.len();
@@ -539,7 +539,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         built.text_len = object.len();
         built.bytes = object.to_vec();
     }
-    built.shared = Shared::from_pieces(pieces);
+    built.shared = SharedPieces::from_pieces(pieces);
     built
 }
 

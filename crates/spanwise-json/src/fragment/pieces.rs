@@ -7,7 +7,7 @@ use crate::member_keys::{KeyedMembers, MemberList, push_table, table_len};
 
 /// The pieces that a span shares with the spans inside it.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedPieces {
     pub(super) pieces: Box<[Piece]>,
     /// The length of the text of all pieces, in bytes.
     pub(super) len: usize,
@@ -50,7 +50,7 @@ impl Piece {
     }
 }
 
-impl Shared {
+impl SharedPieces {
     pub(super) fn from_pieces(pieces: Vec<Piece>) -> Option<Arc<Self>> {
         let len = pieces.iter().map(|piece| piece.text_len as usize).sum();
         (!pieces.is_empty()).then(|| {
