@@ -75,7 +75,12 @@ impl LayerAddition<'_> {
     }
 
     /// Returns the line with the addition in front of its last `len_behind` bytes.
-    fn with_addition(&self, line: &LineBuffer, offsets: &LineOffsets, len_behind: usize) -> Vec<u8> {
+    fn with_addition(
+        &self,
+        line: &LineBuffer,
+        offsets: &LineOffsets,
+        len_behind: usize,
+    ) -> Vec<u8> {
         let bytes = line.as_bytes();
         let event_members = members(&bytes[offsets.fields_start..offsets.fields_end]);
         let mut shown: Vec<_> = event_members.collect();

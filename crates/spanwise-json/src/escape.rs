@@ -430,7 +430,8 @@ mod words {
     pub(super) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
         let (low, high) = halves(block);
         let [first, second, third] = wanted;
-        let found = |half| bit_per_byte(matching_bytes(half, first) | matching_bytes(half, second) | matching_bytes(half, third));
+        let found =
+            |half| bit_per_byte(equal(half, first) | equal(half, second) | equal(half, third));
         found(low) | found(high) << 8
     }
 
@@ -445,17 +446,17 @@ mod words {
     /// Returns the high bit of each byte that may need an escape.
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
-        let mut found = matching_bytes(word | (ONES * 0x20), 0xE2) | matching_bytes(word, 0x7F);
+        let mut found = equal(word | (ONES * 0x20), 0xE2) | equal(word, 0x7F);
         if ALL {
             // In a byte below 0x20, none of the upper three bits is set.
-            found |= matching_bytes(word & (ONES * 0xE0), 0) | matching_bytes(word, b'"') | matching_bytes(word, b'\\');
+            found |= equal(word & (ONES * 0xE0), 0) | equal(word, b'"') | equal(word, b'\\');
         }
         found
     }
 
     /// Returns the high bit of each byte that is `byte`.
     #[inline]
-    fn matching_bytes(word: u64, byte: u8) -> u64 {
+    fn equal(word: u64, byte: u8) -> u64 {
         zero_bytes(word ^ (ONES * u64::from(byte)))
     }
 

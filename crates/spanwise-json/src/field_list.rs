@@ -7,8 +7,8 @@ use std::{collections::HashSet, fmt, str::FromStr};
 use spanwise_core::{ParseError, Problem, internal::TextSetting, words};
 
 use self::word_problems::{
-    FIXED_PARTS, JOINED_BY_COMMAS, OTHER_PARTS, OTHER_PRECISIONS, arrow_problem, is_separator, missing_name,
-    unknown_name,
+    FIXED_PARTS, JOINED_BY_COMMAS, OTHER_PARTS, OTHER_PRECISIONS, arrow_problem, is_separator,
+    missing_name, unknown_name,
 };
 use crate::{
     Format,
@@ -234,7 +234,7 @@ impl FieldList {
             _ => Some(format!(
                 "{}: `{format}` is for people, and accepts only `+` and `-` words: remove the word, or choose \
                  another format",
-                word_for_error(word)
+                shown_word(word)
             )),
         };
         self.0.iter().filter_map(problem).collect()
@@ -341,7 +341,7 @@ impl FieldList {
 }
 
 /// Returns a word for an error message, without the text that it adds, which may be a secret.
-fn word_for_error(word: &FieldWord) -> String {
+fn shown_word(word: &FieldWord) -> String {
     match word {
         FieldWord::Add { key, .. } => format!("`{key}=…`"),
         word => format!("`{word}`"),
@@ -383,7 +383,7 @@ impl FromStr for FieldList {
             }
             let word = parse(text)?;
             if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
-                return Err(Problem::new(format!("{}: {problem}", word_for_error(&word))));
+                return Err(Problem::new(format!("{}: {problem}", shown_word(&word))));
             }
             seen.push(word.clone());
             Ok(word)
@@ -536,7 +536,9 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
     use FieldWord::{Add, Omit, Only, Precision, Rename, Show};
     match (first, second) {
         (Only(_), Only(_)) => Some("`only` is there twice: write one list".to_owned()),
-        (Precision(_), Precision(_)) => Some(format!("{} is there too: write one", word_for_error(first))),
+        (Precision(_), Precision(_)) => {
+            Some(format!("{} is there too: write one", shown_word(first)))
+        }
         (Rename { from: a, .. }, Rename { from: b, .. }) if a == b => {
             Some(format!("`{a}` is renamed twice: write one name"))
         }
@@ -548,7 +550,7 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
         {
             Some(format!(
                 "{} has the same key: choose another name",
-                word_for_error(first)
+                shown_word(first)
             ))
         }
         (Omit(name), Rename { from, .. }) | (Rename { from, .. }, Omit(name)) if name == from => {

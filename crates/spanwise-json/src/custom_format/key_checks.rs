@@ -108,7 +108,9 @@ fn key_problem(key: &str) -> Option<String> {
     } else if key.contains(char::is_control) {
         Some("has control characters".to_owned())
     } else {
-        let prefix = reserved.into_iter().find(|prefix| key.starts_with(prefix))?;
+        let prefix = reserved
+            .into_iter()
+            .find(|prefix| key.starts_with(prefix))?;
         Some(format!(
             "begins with `{prefix}`, as fields do that were renamed because of a conflict"
         ))

@@ -93,7 +93,11 @@ fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
         metrics.push(metric);
     }
     if !metrics.is_empty() {
-        push_member(&mut output.new_members, "_aws", &description(&metrics, inputs));
+        push_member(
+            &mut output.new_members,
+            "_aws",
+            &description(&metrics, inputs),
+        );
     }
     output
 }
