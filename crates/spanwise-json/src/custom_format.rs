@@ -143,8 +143,10 @@ pub struct FormatBuilder {
     target: String,
     message: String,
     span: String,
+    /// The keys of the file and of the line.
     location: [String; 2],
     thread: String,
+    /// The keys of the name, the version, the environment and the node.
     service: [Option<String>; 4],
     fields: Vec<(String, String)>,
     other_fields: OtherFields,

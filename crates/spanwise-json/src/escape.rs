@@ -88,15 +88,15 @@ pub(crate) const BLOCK: usize = BLOCK_LEN;
 const PIECE_LEN: usize = 1024;
 
 /// The length of the two blocks that are searched together in a long text, in bytes.
-const WIDE: usize = 2 * BLOCK;
+const WIDE_LEN: usize = 2 * BLOCK;
 
 /// The length of two searched blocks and the two blocks behind them, in bytes. A copy of two blocks
 /// that begins within the searched blocks stays within the window.
-const WINDOW: usize = 2 * WIDE;
+const WINDOW_LEN: usize = 2 * WIDE_LEN;
 
 /// The maximum length of an escaped piece, in bytes: six bytes (`\u001b`) for each byte, and two
 /// blocks that a copy writes behind the result.
-const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE) + WIDE;
+const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE_LEN) + WIDE_LEN;
 
 /// Appends a text of at most two blocks if it needs no escape. Copies it as two blocks, which may
 /// overlap. Returns whether it was appended.
@@ -141,7 +141,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
     // The piece ends when `rest` has at most this length.
     let end_len = text.len().saturating_sub(PIECE_LEN);
     // One comparison checks that the piece has not ended and that `rest` has a whole window.
-    let min_window_len = WINDOW.max(end_len + 1);
+    let min_window_len = WINDOW_LEN.max(end_len + 1);
     while rest.len() >= min_window_len
         && let Some(window) = rest.first_chunk()
     {
@@ -150,8 +150,8 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         copy_wide(room, written, window, 0);
         // A branch, so that the next blocks need not wait for the result of this search.
         if escapes == 0 {
-            rest = &rest[WIDE..];
-            written += WIDE;
+            rest = &rest[WIDE_LEN..];
+            written += WIDE_LEN;
         } else {
             (rest, written) = push_escapes(room, rest, window, escapes, written);
         }
@@ -189,7 +189,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
 fn push_escapes<'t>(
     room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
-    window: &[u8; WINDOW],
+    window: &[u8; WINDOW_LEN],
     mut escapes: u32,
     mut written: usize,
 ) -> (&'t [u8], usize) {
@@ -197,7 +197,7 @@ fn push_escapes<'t>(
     while escapes != 0 {
         // `%` changes no value, since `escapes` has a bit for each byte of two blocks. It removes
         // the bounds check.
-        let at = escapes.trailing_zeros() as usize % WIDE;
+        let at = escapes.trailing_zeros() as usize % WIDE_LEN;
         escapes &= escapes - 1;
         written += at - read;
         let escape = &ASCII_ESCAPES[usize::from(window[at])];
@@ -211,16 +211,16 @@ fn push_escapes<'t>(
         read = at + 1;
         copy_wide(room, written, window, read);
     }
-    (&text[WIDE..], written + WIDE - read)
+    (&text[WIDE_LEN..], written + WIDE_LEN - read)
 }
 
 #[inline(always)] // A call costs more than the copy.
-fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW], from: usize) {
-    room[to..to + WIDE].copy_from_slice(&window[from..from + WIDE]);
+fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW_LEN], from: usize) {
+    room[to..to + WIDE_LEN].copy_from_slice(&window[from..from + WIDE_LEN]);
 }
 
 #[inline(always)] // See `copy_wide`.
-fn block_at(window: &[u8; WINDOW], at: usize) -> &[u8; BLOCK] {
+fn block_at(window: &[u8; WINDOW_LEN], at: usize) -> &[u8; BLOCK] {
     match window[at..].first_chunk() {
         Some(block) => block,
         None => unreachable!("a window has four blocks, and `at` is that of the first or second"),
