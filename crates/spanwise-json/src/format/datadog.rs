@@ -56,7 +56,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             Known::Leaf("network.bytes_written", Kind::Integer),
         ),
     ],
-    // Datadog reads the status, the host, the time, the service and the trace from these.
+    // Datadog reads status, host, time, service and trace from members with these keys.
     reserved: &[
         "level",
         "severity",
