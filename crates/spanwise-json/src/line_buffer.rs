@@ -5,8 +5,8 @@ use std::ops::Range;
 /// A byte buffer that a thread reuses for its lines.
 ///
 /// All of `bytes` is initialized, and the first `len` bytes are in use. So an append is one bounds
-/// check and one copy. A short append copies a whole block of fixed size, and then increases `len`
-/// by less than the block. With a plain `Vec`, appends were a third of an event's cost.
+/// check and one copy. A short append copies a whole block of fixed size, although `len` grows by
+/// less. With a plain `Vec`, appends were a third of an event's cost.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
@@ -15,8 +15,8 @@ pub(crate) struct LineBuffer {
     spare: String,
 }
 
-/// Bytes that are mostly few, such as `,"order_id":`. If they fit in `N` bytes, they are copied as
-/// one block, which is faster than a copy of variable length.
+/// A short sequence of bytes, such as `,"order_id":`. If it fits in `N` bytes, it is copied as one
+/// block, which is faster than a copy of variable length.
 #[derive(Debug)]
 pub(crate) struct PaddedBytes<const N: usize> {
     block: [u8; N],
@@ -121,7 +121,7 @@ impl LineBuffer {
         self.len += bytes.len();
     }
 
-    /// Like [`push`](Self::push), for mostly fewer than 16 bytes. They are copied as one block,
+    /// Like [`push`](Self::push), optimized for fewer than 16 bytes. They are copied as one block,
     /// because a call to `memcpy` costs more.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {
@@ -132,7 +132,7 @@ impl LineBuffer {
         }
     }
 
-    /// Like [`push_small`](Self::push_small), for mostly at most two blocks, which are 32 bytes.
+    /// Like [`push`](Self::push), optimized for at most 32 bytes, which are two blocks.
     #[inline]
     pub(crate) fn push_short(&mut self, bytes: &[u8]) {
         let len = bytes.len();
@@ -172,7 +172,7 @@ impl LineBuffer {
         self.push(bytes);
     }
 
-    /// Appends the first `used` bytes of `block`, but copies all of it.
+    /// Appends the first `used` bytes of `block`. Copies the whole block, which is faster.
     #[inline]
     pub(crate) fn push_block<const N: usize>(&mut self, block: &[u8; N], used: usize) {
         debug_assert!(used <= N);

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Resolved {
     /// The options, with the table of the layer.
     pub(crate) options: Options,
-    /// A message for each change that the format does not allow. It is not made.
+    /// A message for each change that was not made, because the format does not allow it.
     pub(crate) problems: Vec<String>,
 }
 
@@ -281,8 +281,8 @@ impl<'a> PartFinder<'a> {
         }
     }
 
-    /// Keeps all members in front of the fields, and reports a problem, if `changes` would omit all
-    /// of them. A flat line needs one, because its brace replaces the comma of the first.
+    /// If `changes` omits all members in front of the fields, keeps them, and reports a problem. A
+    /// flat line needs such a member, because its brace replaces the comma of the first one.
     fn keep_a_first_member(&self, changes: &mut Changes, resolved: &mut Resolved) {
         let base = self.base;
         let stays = |key: &str| {
@@ -453,8 +453,8 @@ fn part_key(table: &FormatTable, name: &str) -> String {
     limit_name(&key).into_owned()
 }
 
-/// All changed tables. They are never freed, so that layers and plans can refer to them like to the
-/// static tables of formats. A process has few.
+/// All changed tables. They are never freed, because layers and plans have `&'static` references to
+/// tables. A process has few.
 static CHANGED_TABLES: Mutex<Vec<ChangedTable>> = Mutex::new(Vec::new());
 
 struct ChangedTable {

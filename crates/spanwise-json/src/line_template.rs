@@ -22,7 +22,6 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// The common parts of the lines of one layer.
 #[derive(Debug)]
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
@@ -51,8 +50,8 @@ pub(crate) struct LineTemplate {
     pub(crate) max_line: usize,
     /// The start of a line that is [rewritten](crate::rewrite) as a whole.
     pub(crate) rewritten_start: Vec<u8>,
-    /// The start of a line that is written directly in the syntax of such a format, up to the text
-    /// of the timestamp.
+    /// The start of a line that such a format writes directly in its syntax, up to the text of the
+    /// timestamp.
     pub(crate) rewritten_open: PaddedBytes<64>,
     /// Whether the policy scans text.
     pub(crate) redacts_text: bool,

@@ -333,8 +333,8 @@ impl Plan {
     /// Returns the keys for the values that `record` visits, and the index of the field that is the
     /// error. The index is `None` if no value can be the error, or if only one field can.
     ///
-    /// The error is the field `known_error`, if the caller knows it. Else it is one of the fields
-    /// with the name of an error: the first whose value is an error, or else the first with a text.
+    /// The error is the field `known_error`, if the caller knows it. Otherwise, it is a field with
+    /// the name of an error: the first whose value is an error, or else the first with a text.
     #[cold]
     pub(crate) fn keys_for(
         &self,

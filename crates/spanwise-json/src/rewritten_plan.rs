@@ -24,9 +24,9 @@ pub(crate) struct RewrittenPlan {
     pub(crate) keys: Box<[RewrittenKey]>,
     /// The index of the message's field.
     pub(crate) message: Option<usize>,
-    /// The end of a plain line. The first half ends the list of fields, the last half is behind the
-    /// list. In front of each half, the line has the same half of the spans' members. If the format
-    /// has no list of fields, the first half has all bytes.
+    /// The end of a plain line. The first half is at the end of the list of fields, the last half
+    /// behind the list. In front of each half, the line has the same half of the spans' rewritten
+    /// members. If the format has no list of fields, the first half has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
     /// The end of any other line, behind its rewritten tail.
     pub(crate) end: Vec<u8>,

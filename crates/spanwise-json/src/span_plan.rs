@@ -153,8 +153,8 @@ impl SpanPlan {
         }
     }
 
-    /// Returns whether a member of a field with this `key` may have one of the `pinned` keys, and
-    /// is then renamed.
+    /// Returns whether a member of a field with this `key` may have one of the `pinned` keys, for
+    /// which it would be renamed.
     pub(crate) fn may_rename(&self, pinned: ContextBits, key: &Key) -> bool {
         self.pinned_keys(pinned).any(|known| {
             key.key_ids
@@ -163,8 +163,8 @@ impl SpanPlan {
         })
     }
 
-    /// Returns whether one of the members may have one of the `pinned` keys, and is then renamed.
-    /// Without entries, it may.
+    /// Returns whether one of the members may have one of the `pinned` keys, for which it would be
+    /// renamed. Members without entries may have any key.
     pub(crate) fn may_rename_one_of(&self, pinned: ContextBits, members: KeyedMembers<'_>) -> bool {
         let may_have = |key_id: &KeyId| *key_id == NO_KEY_ID || members.contains(*key_id);
         let mut pinned = self.pinned_keys(pinned);

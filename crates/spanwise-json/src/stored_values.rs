@@ -1,6 +1,6 @@
 //! The values of an event, stored as bytes, from which its line can be encoded later.
 //!
-//! A recorder buffers events in this form, because most of them are dropped without a line. Numbers
+//! A recorder buffers events in this form, because most of them are never written. Numbers
 //! are stored as they are, texts are copied, and a `Debug` is formatted once. A value is not stored
 //! if no line shows it, or if the policy redacts its key. All other values are redacted only when
 //! the line is encoded.
@@ -43,7 +43,7 @@ struct StoredField {
     /// For all values except booleans.
     value_storage: Storage,
     bool_storage: Storage,
-    /// The number of bytes of a `Debug` that the encoder reads at most.
+    /// The maximum number of bytes of a `Debug` that the encoder reads.
     max_text_len: usize,
 }
 

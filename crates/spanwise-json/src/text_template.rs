@@ -61,8 +61,7 @@ const PLACEHOLDERS: [(&str, TemplatePiece); 16] = [
     ("environment", TemplatePiece::Part(ENVIRONMENT)),
 ];
 
-/// The prefix of a placeholder that always refers to a field: `{fields.level}` is the field
-/// `level`.
+/// The prefix of a placeholder that always means a field: `{fields.level}` is the field `level`.
 const FIELD_PREFIX: &str = "fields.";
 
 /// The table of all templates: [`line_format::TABLE`], with values as in `logfmt`.
@@ -77,8 +76,8 @@ const TABLE: FormatTable = FormatTable {
     ..line_format::TABLE
 };
 
-/// All parsed templates, each with its format. Each template has only one format, because a format
-/// is never freed.
+/// All parsed templates, each with its format. Formats are never freed, so a template that is
+/// parsed again gets the same format.
 static PARSED: Mutex<Vec<(String, CustomFormat)>> = Mutex::new(Vec::new());
 
 /// Returns the format of a template.

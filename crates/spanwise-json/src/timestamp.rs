@@ -183,8 +183,7 @@ pub(crate) struct LastSecond {
     is_open_separate: bool,
 }
 
-/// The maximum length of `text` in bytes. For example,
-/// `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` has 49.
+/// The maximum length of `text`. `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` has 49 bytes.
 const MAX_START_LEN: usize = 64;
 
 /// The maximum length of an opening in `text`, in bytes. A time takes up to 40 more. Only an

@@ -139,7 +139,7 @@ impl<'a> Encoder<'a> {
 
     /// Appends the bytes in front of a value, and returns its key. `start` returns the role of the
     /// value and these bytes. `wanted_roles` has the bits of the roles to write. For a value with
-    /// another role, appends nothing and returns `None`: then call
+    /// another role, appends nothing and returns `None`. The caller then calls
     /// [`encode_special`](Self::encode_special).
     #[inline]
     fn begin(
@@ -369,7 +369,6 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Appends NaN or an infinity.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_non_finite(&mut self, field: &Field, value: f64) {
         if self.begin_plain(field, self.number_roles()).is_none() {

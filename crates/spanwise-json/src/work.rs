@@ -139,7 +139,6 @@ mod tests {
         })
     }
 
-    /// Returns `count` distinct names.
     fn names(prefix: &str, count: usize) -> Vec<String> {
         (0..count)
             .map(|number| format!("{prefix}_{number}"))

@@ -70,14 +70,11 @@ impl FieldSet {
     }
 }
 
-/// For each field, the offset of its last member in a line. [`OwnKeys::list`] needs one more
-/// element, for the end of the last member.
-///
-/// [`OwnKeys::list`]: crate::member_keys::OwnKeys::list
+/// For each field, the offset of its last member in a line. The additional element is for the end
+/// of the last member: see [`OwnKeys::list`](crate::member_keys::OwnKeys::list).
 pub(crate) type MemberStarts = [usize; MAX_SPAN_FIELDS + 1];
 
 impl Encoded {
-    /// Returns `altered`, and creates it if necessary.
     pub(crate) fn altered(&mut self) -> &mut AlteredFields {
         self.altered.get_or_insert_default()
     }
