@@ -80,8 +80,8 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
         return resolved;
     }
     let finder = PartFinder::new(base, &added_parts, requested);
-    let mut changes = finder.omitted(&requested.exclude, &mut resolved.problems);
-    changes.extend(finder.renamed(&requested.rename, &mut resolved));
+    let mut changes = finder.omissions(&requested.exclude, &mut resolved.problems);
+    changes.extend(finder.take_renames(&requested.rename, &mut resolved));
     refuse_omitted_and_renamed(&mut changes, &mut resolved.problems);
     finder.refuse_taken_keys(&mut changes, &mut resolved.problems);
     finder.keep_a_first_member(&mut changes, &mut resolved);
@@ -204,10 +204,10 @@ impl<'a> PartFinder<'a> {
     }
 
     /// Returns the changes that omit the parts with these names.
-    fn omitted(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
+    fn omissions(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
         let mut changes = Changes::new();
         for name in names {
-            let keys = self.find(name);
+            let keys = self.keys_for_name(name);
             if keys.iter().any(|key| self.requires(key)) || self.requires(name) {
                 problems.push(self.required_part_problem(&format!("-{name}"), name));
             } else {
@@ -219,11 +219,11 @@ impl<'a> PartFinder<'a> {
 
     /// Returns the changes that rename parts. Removes them from `Options::rename`, so that only the
     /// renames of fields remain there.
-    fn renamed(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
+    fn take_renames(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
         let base = self.base;
         let mut changes = Changes::new();
         for (from, to) in names {
-            let part_to_rename = match self.find(from)[..] {
+            let part_to_rename = match self.keys_for_name(from)[..] {
                 [key] => Some(key),
                 // The first of the parts about the service is its name.
                 [name, ..] if from == "service" => Some(name),
@@ -304,7 +304,7 @@ impl<'a> PartFinder<'a> {
     }
 
     /// Returns the keys of the parts that `name` refers to.
-    fn find(&self, name: &str) -> Vec<&'static str> {
+    fn keys_for_name(&self, name: &str) -> Vec<&'static str> {
         let table = self.base;
         let first = |keys: Vec<&'static str>| keys.into_iter().take(1).collect();
         match name {
@@ -323,14 +323,14 @@ impl<'a> PartFinder<'a> {
             "spans" => vec![table.spans],
             "thread" | "thread_name" => vec![table.thread.name],
             "thread_id" => vec![table.thread.id],
-            "level" => first(self.differing(
+            "level" => first(self.differing_keys(
                 &plain,
                 &PartInputs {
                     level: EventLevel::Warn,
                     ..plain
                 },
             )),
-            "target" => first(self.differing(
+            "target" => first(self.differing_keys(
                 &plain,
                 &PartInputs {
                     target: "other",
@@ -351,7 +351,7 @@ impl<'a> PartFinder<'a> {
     }
 
     fn service_keys(&self) -> Vec<&'static str> {
-        self.differing(&inputs(&self.plain), &inputs(&self.full))
+        self.differing_keys(&inputs(&self.plain), &inputs(&self.full))
     }
 
     /// Returns the keys of the members that show the source file, the line, or both, as `selected`
@@ -375,12 +375,16 @@ impl<'a> PartFinder<'a> {
             },
             ..here
         };
-        self.differing(&here, &elsewhere)
+        self.differing_keys(&here, &elsewhere)
     }
 
     /// Returns the keys of the members whose values differ between the two inputs, in the order of
     /// the line.
-    fn differing(&self, inputs: &PartInputs<'_>, others: &PartInputs<'_>) -> Vec<&'static str> {
+    fn differing_keys(
+        &self,
+        inputs: &PartInputs<'_>,
+        others: &PartInputs<'_>,
+    ) -> Vec<&'static str> {
         let differs = |(_, value): &&Part| value(inputs) != value(others);
         let parts = members(self.base).filter(differs);
         parts.map(|(key, _)| *key).collect()

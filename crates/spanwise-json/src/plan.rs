@@ -173,9 +173,9 @@ impl Plan {
         let is_log = log_record::is_log_record(callsite);
         let is_dump_header = callsite.target() == LineDisposition::HEADER_TARGET;
         let mut errors = error_fields(callsite, template.table);
-        let keys = keys(callsite, options, template, errors.next());
+        let keys = field_keys(callsite, options, template, errors.next());
         let other_errors: Box<[_]> = errors
-            .map(|error| (error, self::keys(callsite, options, template, Some(error))))
+            .map(|error| (error, field_keys(callsite, options, template, Some(error))))
             .collect();
         let has_other_errors = !other_errors.is_empty();
         let has_repeated_keys = has_repeated_keys(&keys)
@@ -401,7 +401,7 @@ fn error_fields(
 }
 
 /// Returns the keys of the fields. `error` is the index of the field that is treated as the error.
-fn keys(
+fn field_keys(
     callsite: &'static Metadata<'static>,
     options: &Options,
     template: &LineTemplate,

@@ -82,7 +82,7 @@ impl ContextKey {
     fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
         let key = template.key(options, name, FieldSource::Span);
         let (field_name, _) = template.field_name(options, name, FieldSource::Span);
-        let renamed = template.displaced(&field_name);
+        let renamed = template.displaced_name(&field_name);
         let Spelling {
             text,
             number,

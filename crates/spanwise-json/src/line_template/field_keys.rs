@@ -171,7 +171,7 @@ impl LineTemplate {
             }
         };
         match is_taken {
-            true => (self.displaced(key), false),
+            true => (self.displaced_name(key), false),
             false => (key.to_owned(), renamed.is_none()),
         }
     }
@@ -205,7 +205,7 @@ impl LineTemplate {
     }
 
     /// Returns the name of a displaced field, `fields.<key>`.
-    pub(crate) fn displaced(&self, key: &str) -> String {
+    pub(crate) fn displaced_name(&self, key: &str) -> String {
         format!("{FIELDS_PREFIX}{key}")
     }
 
@@ -239,39 +239,39 @@ impl LineTemplate {
         // Only a field with the name that it was logged with is shown as the error.
         let (json_name, is_unchanged) = self.field_name(options, name, source);
         let is_part_of_error =
-            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
+            |place: &Known| source.is_beside_error() && table.is_error_key(place.key());
         // A field that an option renames gets the place of a field with the new name.
-        let known = table
+        let place = table
             .known(&json_name)
-            .filter(|known| !is_part_of_error(known));
+            .filter(|place| !is_part_of_error(place));
         // If lines show a part with the key of the place, such as `host.name`, the part keeps the
         // key, and the field is displaced.
-        let is_part = known.is_some_and(|known| self.is_part(known.key()));
-        let known = known.filter(|_| !is_part);
+        let is_part = place.is_some_and(|place| self.is_part(place.key()));
+        let place = place.filter(|_| !is_part);
         let field = match is_part {
-            true => self.displaced(&json_name),
+            true => self.displaced_name(&json_name),
             false => json_name.clone(),
         };
-        let spelled_name = |name: &str, spell: Spell| {
+        let spelled_opening = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
             match self.taken_keys.contains(&spelled) {
-                true => opening_of(&limit_name(&spell(&self.displaced(name)))),
+                true => opening_of(&limit_name(&spell(&self.displaced_name(name)))),
                 false => opening_of(&limit_name(&spelled)),
             }
         };
-        let spelled = |spell| spelled_name(&field, spell);
+        let opening_with = |spell| spelled_opening(&field, spell);
         let mut openings = Openings {
             fitting: Box::default(),
-            text: spelled(table.spelling.text).into(),
-            number: spelled(table.spelling.number).into(),
-            number_as_text: spelled(table.spelling.number_as_text).into(),
-            other_as_text: spelled(table.spelling.text).into(),
+            text: opening_with(table.spelling.text).into(),
+            number: opening_with(table.spelling.number).into(),
+            number_as_text: opening_with(table.spelling.number_as_text).into(),
+            other_as_text: opening_with(table.spelling.text).into(),
         };
         let (mut rule, mut error) = (Rule::None, None);
         if !is_unchanged && table.is_reserved_name(&field) {
             openings = Openings::same(&opening_of(&limit_name(&field)));
         }
-        match (table.error, known) {
+        match (table.error, place) {
             (ErrorShape::Members(parts), _) if source.is_error() && is_unchanged => {
                 error = Some(ErrorMembers::new(None, parts));
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
@@ -283,7 +283,7 @@ impl LineTemplate {
                 error = Some(ErrorMembers::new(Some(key), parts));
                 if field == key {
                     // Only an object may have this key, so all other values get another key.
-                    let other = opening_of(&limit_name(&table.spell(&self.displaced(key))));
+                    let other = opening_of(&limit_name(&table.spell(&self.displaced_name(key))));
                     openings = Openings::same(&other);
                 }
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
@@ -321,7 +321,7 @@ impl LineTemplate {
         if error.is_none() && style != Style::Json {
             // The style does not allow objects. So an error that is not the error of the event or
             // span has two members: its message and its causes.
-            let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
+            let chain = spelled_opening(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
                 is_further: true,
                 object: None,
@@ -352,7 +352,7 @@ impl LineTemplate {
         let error = conversion.and_then(|conversion| conversion.error.as_mut());
         for (part, opening) in error.into_iter().flat_map(|error| &mut error.parts) {
             if *part == ErrorPart::Chain {
-                let displaced = self.displaced(&format!("{name}.chain"));
+                let displaced = self.displaced_name(&format!("{name}.chain"));
                 *opening = opening_of(&limit_name(&self.table.spell(&displaced))).into();
             }
         }

@@ -97,7 +97,7 @@ impl Encoded {
     /// Calls [`list_redacted`](Self::list_redacted) if `keys` are not the keys of the plan. Later
     /// steps interpret the bits with the keys of the plan, which would then be wrong.
     #[cold]
-    pub(crate) fn list_redacted_of(&mut self, plan: &Plan, keys: &[Key]) {
+    pub(crate) fn list_redacted_if_keys_differ(&mut self, plan: &Plan, keys: &[Key]) {
         let is_redacted = self.redacted_bits != 0 || self.redacted_texts != 0;
         if is_redacted && !std::ptr::eq(keys, &*plan.keys) {
             self.list_redacted(plan, keys);
