@@ -52,6 +52,7 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
     if let Format::Custom(custom) = format
         && custom.code().is_some()
     {
+        // The code receives the list of spans, and decides whether to show it.
         options.span_list = true;
         options.thread_id |= custom.has_thread_id();
     }
@@ -502,7 +503,8 @@ fn apply_changes(
         let mut changes = changes.iter();
         changes.find(|(part, _)| *part == key).map(|(_, to)| to)
     };
-    // The key of an omitted part stays in the table, so that no field gets this key by chance.
+    // An omitted part that is only a key in the table, such as the message, keeps this key, so that
+    // no field gets it by chance.
     let renamed = |key: &'static str| match change(key) {
         Some(Some(to)) => &*to.clone().leak(),
         Some(None) | None => key,
