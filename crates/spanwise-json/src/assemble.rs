@@ -190,7 +190,7 @@ where
         } else {
             self.visit_fields(draft, record, keys, Pass::All);
         }
-        draft.encoded.list_redacted_of(plan, keys);
+        draft.encoded.list_redacted_if_keys_differ(plan, keys);
     }
 
     /// Appends everything after the fields, and writes the line.

@@ -14,7 +14,7 @@ use crate::{
     Format,
     builder::Options,
     format::{ADDED_PREFIX, FIELDS_PREFIX},
-    line_parts::{self, taken},
+    line_parts::{self, taken_key_problem},
     text_template,
 };
 
@@ -283,7 +283,7 @@ impl FieldList {
             // `only` does not hide the message, even in a nested line, where it is a field.
             let is_hidden = |only: &[String]| from != "message" && !only.contains(from);
             if parts.contains(&table.spell(to)) && !is_nested_message {
-                problems.push(taken(&format!("{from}>{to}"), to));
+                problems.push(taken_key_problem(&format!("{from}>{to}"), to));
             } else if resolved.options.include.as_deref().is_some_and(is_hidden) {
                 problems.push(format!(
                     "`{from}>{to}`: `only` hides the field `{from}`: add `{from}` to the names of \
@@ -295,7 +295,7 @@ impl FieldList {
             let spelled = table.spell(key);
             let is_renamed = resolved.options.rename.iter().any(|(_, to)| to == key);
             if parts.contains(&spelled) || is_renamed {
-                problems.push(taken(&format!("{key}=…"), key));
+                problems.push(taken_key_problem(&format!("{key}=…"), key));
             } else if table.is_reserved_name(&spelled) {
                 problems.push(format!(
                     "`{key}=…`: the receiver of `{format}` reads `{spelled}` itself: choose another name"
