@@ -96,8 +96,7 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
     if text[start..at].is_ascii() {
         return start;
     }
-    // Of the non-ASCII characters, only letters and digits belong to the address. A quotation mark
-    // or a dash precedes it.
+    // Letters and digits of other scripts belong to the address, quotation marks and dashes do not.
     let mut address_start = at;
     while address_start > start {
         let (c, length) = char_before(text, address_start);
@@ -160,10 +159,9 @@ const FILE_ENDINGS: [&[&str]; 8] = [
     &["service"],
 ];
 
-/// Returns the end of the public IPv4 address at `start`, a digit with no digit before it.
-///
-/// Returns `None` if there is no address, or if it is shown: a [special-use](is_special_use_v4)
-/// address, a network of many hosts, a version or an object identifier.
+/// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
+/// if there is no address, or if the numbers are shown: a [special-use](is_special_use_v4) address,
+/// a network of many hosts, a version or an object identifier.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -214,8 +212,8 @@ fn number_of(digits: [u8; 3]) -> u16 {
         .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'))
 }
 
-/// Returns whether the address is private, link-local, loopback or similar, and is shown because
-/// such addresses do not identify a person.
+/// Returns whether the address is private, link-local, loopback or similar. Such an address is
+/// shown, because it does not identify a person.
 pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
@@ -243,9 +241,9 @@ fn is_object_id(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     address.octets()[0] <= 2 && ends_with_word(&text[..word_end], b"oid")
 }
 
-/// Returns whether a prefix length follows the address that ends at `address_end`, and both
-/// together name a network of many hosts: `203.0.113.0/24`. If the prefix is longer than `max_bits`
-/// or the address has non-zero bits after the prefix, it identifies a host.
+/// Returns whether a prefix length follows the address that ends at `address_end`, and they are a
+/// network of many hosts: `203.0.113.0/24`. If the prefix is longer than `max_bits`, or the address
+/// has non-zero bits after the prefix, the address is that of a host.
 fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: usize) -> bool {
     let Some(after_slash) = text
         .get(address_end..)
@@ -269,18 +267,15 @@ fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: u
     !goes_on && (1..=max_bits).contains(&bits) && host_bits_are_zero
 }
 
-/// Returns whether the slash at `at` is part of a path: another slash precedes the word before it.
-/// The numbers in `/geoip/203.0.113.7` are an address, while those in `nginx/1.25.3.1` are a
-/// version.
+/// Returns whether the word before the slash at `at` also follows a slash. Then the numbers after
+/// the slash are an address (`/geoip/203.0.113.7`), and otherwise a version (`nginx/1.25.3.1`).
 fn is_in_path(text: &[u8], at: usize) -> bool {
     let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
 /// Returns the range of the public IPv6 address in `text[start..end]`, a run of hex digits, colons
-/// and dots.
-///
-/// Returns `None` if there is no address, or if it is shown: a [special-use](is_special_use_v6)
+/// and dots. `None` if there is no address, or if it is shown: a [special-use](is_special_use_v6)
 /// address or a network of many hosts.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.

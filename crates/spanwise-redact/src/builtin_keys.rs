@@ -185,7 +185,8 @@ pub(crate) const SHOWN: &[&str] = &[
      | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
 ];
 
-/// Words at the end of keys that describe a secret: its length, its name, its expiry.
+/// Words that mean, at the end of a key, that the value only describes a secret: its length, its
+/// name, its expiry. The value is shown.
 pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
     username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
@@ -211,19 +212,17 @@ pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
-/// Regions. They are ignored like [`IGNORED_WORDS`], and not recognized in joined words, like
-/// [`NEVER_JOINED`].
+/// Regions. They are ignored like [`IGNORED_WORDS`], but not recognized in joined words.
 pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
 /// Words that are not recognized in joined words: `inpass` is not split into `in_pass`.
 pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
-/// Words at the start of a key that make it a yes-or-no question. The value is shown:
-/// `has_password`.
+/// Words at the start of a key that make it a question. The value is shown: `has_password`.
 pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should supports";
 
-/// Words at the start of a key that make a plural at its end a number of things. The value is
-/// shown: `max_api_keys`, `number_of_secrets`.
+/// Words at the start of a key that make its value a count, if the key ends in a plural. The value
+/// is shown: `max_api_keys`, `number_of_secrets`.
 pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
 /// Words such as `db` and `my` that only serve to split joined words: `dbpassword`, `myapikey`.
@@ -260,8 +259,7 @@ pub(crate) const COMMON_WORDS: &str = "order orders status user users latency me
 /// Keys of ids in a fixed format. The text of the id is not scanned.
 pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
-/// Attributes of the semantic conventions that built-in rules do not apply to, because the words of
-/// a rule have another meaning there.
+/// Attributes of the semantic conventions in which the words of a rule have another meaning.
 #[rustfmt::skip]
 pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "client.address", "server.address", "source.address", "destination.address",

@@ -4,9 +4,8 @@
 //! `password_length` is a length. Words without a separator (`dbpassword`) are split with the
 //! vocabulary, which has the words of all rules.
 //!
-//! The words that a rule looks for are a *phrase*: one word or a sequence of words. Most keys
-//! contain no part of a phrase. A check of their trigrams (three consecutive letters) excludes most
-//! of these keys before words are compared.
+//! A rule has one or more *phrases*: a word or a sequence of words. Most keys contain no part of a
+//! phrase. A check of trigrams (three consecutive letters) excludes most of these keys early.
 
 use std::{cmp::Reverse, sync::LazyLock};
 
@@ -44,7 +43,7 @@ pub(crate) struct BuiltinRules {
     /// For each [`Word`], the range of `phrases` that end in it.
     phrases_by_last_word: Vec<(usize, usize)>,
     /// Phrases that are also searched inside an unknown word, sorted from the longest to the
-    /// shortest. Each is its letters without spaces, and its words.
+    /// shortest. Each has its letters without spaces, and its words.
     inner_phrases: Vec<(String, Vec<Word>)>,
     /// The first three letters of each of `inner_phrases`. They exclude most words from the search.
     inner_phrase_trigrams: Trigrams,
@@ -208,7 +207,7 @@ impl BuiltinRules {
         &self.named
     }
 
-    /// Returns the index of the rule with this name, which has no spaces.
+    /// Returns the index of the rule with this normalized name, which has no spaces.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
         self.named.iter().position(|(known, _)| is_match(known))
@@ -316,13 +315,15 @@ impl BuiltinRules {
             }
             end -= 1;
         }
-        let strong_rule = (1..end).rev().find_map(|end| match phrase_before(end)?.effect {
-            Effect::Hide {
-                rule,
-                is_strong: true,
-            } => Some(rule),
-            _ => None,
-        });
+        let strong_rule = (1..end)
+            .rev()
+            .find_map(|end| match phrase_before(end)?.effect {
+                Effect::Hide {
+                    rule,
+                    is_strong: true,
+                } => Some(rule),
+                _ => None,
+            });
         strong_rule.map_or(KeyDecision::Pass, hidden_by)
     }
 
@@ -415,8 +416,7 @@ pub(crate) fn shows_network_addresses(rule: &str) -> bool {
     matches!(rule, "address" | "ip")
 }
 
-/// The words of a phrase, the ending of their plural, and whether they must be the whole key, or
-/// the whole part after its last dot.
+/// The words of a phrase, the ending of their plural, and [`Phrase::is_whole`].
 type Alternative<'l> = (&'l str, &'l str, bool);
 
 /// Returns the alternatives of a line of [`builtin_keys`]: `zip code(s) | =zip`.
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(RULES.other_scripts.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
-    /// The trigrams must cover every rule, because a key without any of them is not checked further.
+    /// The trigrams must cover every rule, because a key with none of them is not checked further.
     #[test]
     fn trigrams_cover_every_rule() {
         for (words, plural, _) in listed(&HIDDEN) {

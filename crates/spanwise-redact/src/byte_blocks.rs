@@ -23,11 +23,11 @@ const HALF_WINDOW_LEN: usize = BLOCK_LEN / 2 + PREFIX_LEN - 1;
 
 /// Tables that find all added prefixes, with false positives. Prefixes must be ASCII.
 ///
-/// The algorithm is similar to Teddy. Each prefix is in one of 16 buckets. Each nibble (half byte)
-/// of the prefixes has a table. The entry for a value of the nibble is a set of buckets, with one
-/// bit per bucket: those that contain a prefix with this value. Three bytes may be a prefix if the
-/// entries of their six nibbles have a bucket in common. An entry has eight bits, so there are two
-/// sets of tables, for eight buckets each.
+/// The algorithm is similar to Teddy. Each prefix is in one of 16 buckets. There is a table for
+/// each of the six nibbles (half bytes) of a prefix. Its entry for a value is a bit mask of the
+/// buckets that have a prefix with this value. Three bytes may be a prefix if the entries of their
+/// six nibbles have a bucket in common. An entry has eight bits, so there are two sets of tables,
+/// for eight buckets each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrefixTables {
     /// For each byte of a prefix, the tables of its lower nibble: one in each set.
@@ -176,9 +176,9 @@ pub(crate) struct ClassCounts {
     /// A bit for each class in the text.
     pub(crate) classes: u8,
     /// The number of characters of the last class, which has bit 7.
-    pub(crate) last_class: u64,
+    pub(crate) last_class_count: u64,
     /// The number of characters of the second last class, which has bit 6.
-    pub(crate) second_last_class: u64,
+    pub(crate) second_last_class_count: u64,
 }
 
 /// Returns the classes of the characters of a text. `None` without AVX2.

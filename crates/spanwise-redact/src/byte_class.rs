@@ -10,8 +10,7 @@ impl ByteClass {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const HEX: Self = Self(LOWER_A_TO_F | UPPER_A_TO_F | DIGIT);
     pub(crate) const LOWER_HEX: Self = Self(LOWER_A_TO_F | DIGIT);
-    pub(crate) const ALPHA: Self =
-        Self(LOWER_A_TO_F | LOWER_G_TO_Z | UPPER_A_TO_F | UPPER_G_TO_Z);
+    pub(crate) const ALPHA: Self = Self(LOWER_A_TO_F | LOWER_G_TO_Z | UPPER_A_TO_F | UPPER_G_TO_Z);
     pub(crate) const ALNUM: Self = Self(Self::ALPHA.0 | DIGIT);
     pub(crate) const UPPER_ALNUM: Self = Self(UPPER_A_TO_F | UPPER_G_TO_Z | DIGIT);
     /// `\w`

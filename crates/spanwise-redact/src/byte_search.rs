@@ -112,8 +112,8 @@ pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
     line
 }
 
-/// Returns whether a word may begin or end at `at`: unless `at` is between two characters of a
-/// word. The end of an escape such as `\n` is a boundary in any case.
+/// Returns whether a word may begin or end at `at`, because `at` is not between two characters of a
+/// word, or because an escape such as `\n` ends there.
 #[inline]
 pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| ByteClass::WORD.has(*byte));

@@ -12,9 +12,7 @@ use crate::{
 pub(crate) struct CharStats {
     /// The classes of characters that are in the text, such as [`AT`] and [`COLON`].
     pub(crate) seen: u8,
-    /// The number of digits.
     pub(crate) digits: u64,
-    /// The number of dots.
     pub(crate) dots: u64,
     /// Whether the search for tokens has found a command or an option.
     pub(crate) command_line: bool,
@@ -45,8 +43,8 @@ impl CharStats {
     fn from_class_counts(counts: ClassCounts) -> Self {
         Self {
             seen: counts.classes,
-            digits: counts.last_class,
-            dots: counts.second_last_class,
+            digits: counts.last_class_count,
+            dots: counts.second_last_class_count,
             ..Self::default()
         }
     }
@@ -100,8 +98,8 @@ fn classes_by_byte(text: &[u8]) -> ClassCounts {
     for byte in text {
         let classes = CLASSES.classes_of(*byte);
         counts.classes |= classes;
-        counts.last_class += u64::from(classes >> 7);
-        counts.second_last_class += u64::from(classes >> 6 & 1);
+        counts.last_class_count += u64::from(classes >> 7);
+        counts.second_last_class_count += u64::from(classes >> 6 & 1);
     }
     counts
 }

@@ -85,7 +85,7 @@ pub(crate) fn ends_value(text: &[u8], at: usize) -> bool {
     end > at && text.get(end).is_none_or(|byte| is_end(*byte))
 }
 
-/// Returns the text before its first code.
+/// Returns the text before its first code, or the whole text.
 pub(crate) fn until(text: &[u8]) -> &[u8] {
     let code_start = (0..text.len()).find(|at| end_of_code(text, *at).is_some());
     scan_cost::add(text.len());

@@ -37,7 +37,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// An argument without an option, after this many other arguments: `vault login x` (0).
+    /// An argument without an option, after this many other arguments: 0 for `vault login x`.
     Word(usize),
     /// An argument without an option: `ada/x@db`.
     Oracle,
@@ -145,7 +145,7 @@ struct Line {
     active_flags: u64,
     /// The number of words without an option since the last flag became active.
     word_count: usize,
-    /// The value that the next word is, if the last word needs a value.
+    /// The value that the last word announced, if any.
     expected: Option<Expected>,
 }
 

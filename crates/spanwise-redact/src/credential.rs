@@ -31,7 +31,7 @@ use crate::{
 use prose::is_prose;
 use word_shapes::{is_error_name, is_measure, is_name, is_path};
 
-pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
+pub(crate) use extent::{end_of_app_password, end_of_code, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
 /// The maximum length of a line that is read as a sentence, in bytes. A longer line is cut.
@@ -103,7 +103,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
             .map_or(ValueReading::Prose, ValueReading::Through);
     }
     let mut words = words_of(line).map(|(_, word)| word);
-    let first = words.next().map_or(&line[..0], trim);
+    let first = words.next().map_or(&line[..0], trim_marks);
     let is_struct = words
         .next()
         .is_some_and(|second| b"({[".contains(&second[0]));
@@ -116,9 +116,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
 
 /// Returns the end of the first credential in the `max_words` words after the first word of a line.
 /// If the line compares it with other credentials, as in `got tulip9931, want rose8820`, returns
-/// the end of the last one.
-///
-/// After one of [`COMPARISONS`], each word with [letters and digits](is_credential) is a
+/// the end of the last one. After one of [`COMPARISONS`], each word with letters and digits is a
 /// credential. `is_likely` decides about other words.
 fn end_of_credential(
     line: &[u8],
@@ -136,7 +134,8 @@ fn end_of_credential(
         let is_instead_of = follows_comparison && word == b"of";
         // `changed from tulip9931 to rose8820`
         let is_change = end.is_some() && word == b"to";
-        follows_comparison = is_instead_of || is_change || contains_word(COMPARISONS, trim(word));
+        follows_comparison =
+            is_instead_of || is_change || contains_word(COMPARISONS, trim_marks(word));
     }
     end
 }
@@ -148,12 +147,11 @@ const COMPARISONS: &[&str] = &[
     "received", "tried", "typed", "used", "using", "vs", "want", "wanted", "was", "with",
 ];
 
-/// Returns whether a word of a sentence about a password is a credential. In `expired for user4711
-/// at 2026-12-01T10:00:00Z`, none is, because an id, a time, a name and a host with a port are not
-/// credentials.
+/// Returns whether a word of a sentence about a password is a credential, and not a time, a name,
+/// an id or a host with a port: `expired for user4711 at 2026-12-01T10:00:00Z`.
 fn is_credential_in_prose(word: &[u8]) -> bool {
     const UUID_LEN: usize = 36;
-    let word = trim(word);
+    let word = trim_marks(word);
     let colon_at = word.iter().rposition(|byte| *byte == b':');
     let is_host = colon_at.is_some_and(|at| {
         let port = &word[at + 1..];
@@ -188,10 +186,10 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 ///
 /// If the word is `key=value`, only the value is checked, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
-    let word = trim(word);
+    let word = trim_marks(word);
     let name_end = ByteClass::KEY.run_end(word, 0);
     let word = match word.get(name_end) {
-        Some(b'=') if name_end > 0 => trim(&word[name_end + 1..]),
+        Some(b'=') if name_end > 0 => trim_marks(&word[name_end + 1..]),
         _ => word,
     };
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -233,12 +231,12 @@ pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
 }
 
 /// Returns the word without the punctuation marks around it.
-fn trim(word: &[u8]) -> &[u8] {
-    trim_end(&word[run_end(word, 0, is_mark)..])
+fn trim_marks(word: &[u8]) -> &[u8] {
+    trim_marks_end(&word[run_end(word, 0, is_mark)..])
 }
 
 /// Returns the word without the punctuation marks after it.
-fn trim_end(word: &[u8]) -> &[u8] {
+fn trim_marks_end(word: &[u8]) -> &[u8] {
     &word[..run_start(word, word.len(), word.len(), is_mark)]
 }
 
@@ -267,7 +265,7 @@ pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // A verb must follow, as in ` not found` and ` has expired`.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let is_verb = contains_word(VERBS, trim(first));
+    let is_verb = contains_word(VERBS, trim_marks(first));
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password)
 }
 
@@ -289,7 +287,7 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     if is_size && KeySubject::for_key(key) == KeySubject::Thing {
         let unit = words_of(line_from(rest, 0, 16)).next();
-        return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
+        return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim_marks(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     is_key(&["pass"]) && is_number && has_test_count(line_from(rest, 0, 48))

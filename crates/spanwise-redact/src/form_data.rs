@@ -18,7 +18,7 @@ const MAX_HEADERS_LEN: usize = 256;
 /// Line breaks, plain and escaped.
 const LINE_BREAKS: [&[u8]; 4] = [b"\r\n", b"\n", b"\\r\\n", b"\\n"];
 
-/// Returns whether an attribute of a part begins at `at`.
+/// Returns whether the first attribute of a part begins at `at`.
 pub(crate) fn has_attribute_at(text: &[u8], at: usize) -> bool {
     ends_with_word(&text[..at], b"form-data; ")
 }

@@ -18,7 +18,7 @@ pub(crate) struct JsonStrings {
 }
 
 impl JsonStrings {
-    /// Returns `None` if the text is not JSON.
+    /// Parses a text. Returns `None` if the text is not a JSON object, array or string.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             reader: JsonReader::new(text),
@@ -105,8 +105,8 @@ impl JsonStrings {
     }
 }
 
-/// Widens a match that begins or ends between the backslash of an escape and the next character, so
-/// that the replacement does not change the meaning of the other one.
+/// Widens a match that begins or ends between the backslash of an escape and the next character,
+/// because the part that remains would be a different escape.
 fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;
@@ -128,7 +128,7 @@ fn is_scalar_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
 
-/// A position in a JSON text.
+/// A reader at a position in a JSON text.
 pub(crate) struct JsonReader<'t> {
     pub(crate) text: &'t [u8],
     pub(crate) at: usize,

@@ -30,8 +30,8 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
-/// Returns whether a path matches all the parts.
-pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
+/// Returns whether the path of a rule matches a key that has these parts.
+pub(crate) fn path_matches<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
     let mut reached = vec![false; path.len() + 1];
     add_empty_prefix(path, &mut reached);
     for part in parts {
@@ -94,7 +94,7 @@ impl Pattern {
             }
             Self::EndsWith(name) => key.full().ends_with(name.as_bytes()),
             Self::Contains(name) => memchr::memmem::find(key.full(), name.as_bytes()).is_some(),
-            Self::Path(path) => is_on_path(path, parts(written)),
+            Self::Path(path) => path_matches(path, parts(written)),
         }
     }
 

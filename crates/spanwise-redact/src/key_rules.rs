@@ -6,7 +6,7 @@
 
 use crate::{
     builtin_rules::{RULES, Tier, shows_network_addresses},
-    key_pattern::{Pattern, Segment, is_on_path, parts},
+    key_pattern::{Pattern, Segment, parts, path_matches},
     normalized_key::NormalizedKey,
     prefix_filter::{Literal, PrefixFilter},
 };
@@ -19,8 +19,7 @@ pub(crate) struct KeyRules {
     enabled: Vec<bool>,
     /// Whether a built-in rule about PII is enabled.
     hides_pii: bool,
-    /// Whether a built-in rule is enabled that shows network addresses, so that its decision
-    /// depends on the value.
+    /// Whether the built-in rule `address` or `ip` is enabled. Its decision depends on the value.
     hides_addresses: bool,
     /// The patterns of the user rules. Their indices follow those of the built-in rules.
     user_rules: Vec<Pattern>,
@@ -50,7 +49,7 @@ pub(crate) enum KeyDecision {
     /// The built-in rule with this index hides the value, unless the value is a network address:
     /// see [`is_network_address`](crate::addresses::is_network_address).
     HideUnlessNetworkAddress { rule: usize },
-    /// The value is an id in a fixed format. Its text need not be scanned.
+    /// The value is an id in a fixed format. Its text is not scanned.
     Trust,
     /// No rule hides the value. Its text is scanned.
     Pass,
@@ -285,7 +284,7 @@ impl PatternIndex {
 
     fn find_path(&self, key: &str) -> Option<usize> {
         let mut paths = self.paths.iter();
-        let found = paths.find(|(path, _)| is_on_path(path, parts(key)));
+        let found = paths.find(|(path, _)| path_matches(path, parts(key)));
         found.map(|(_, rule)| *rule)
     }
 }

@@ -24,8 +24,8 @@ pub(crate) struct NormalizedKey {
     pub(crate) is_exempt_attribute: bool,
 }
 
-/// The maximum length of a key, in bytes. To find a key in a text, the scanner reads at most this
-/// many bytes before the separator.
+/// The maximum length of a key, in bytes. The scanner also reads at most this many bytes back from
+/// the end of a key to find its start.
 pub(crate) const MAX_KEY_LEN: usize = 128;
 
 impl NormalizedKey {
@@ -45,7 +45,7 @@ impl NormalizedKey {
         // The maximum number of bytes that are read at the end of the key: eight for each letter.
         // An escape such as `\u0061` has six bytes, and more backslashes in a nested string.
         const MAX_READ_LEN: usize = 8 * MAX_KEY_LEN;
-        // In lower case, a letter may have half as many bytes again: `Ⱥ` has two, and `ⱥ` has three.
+        // A letter in lower case may be half as long again: `Ⱥ` has two bytes, and `ⱥ` has three.
         const MAX_FOLDED_LEN: usize = MAX_READ_LEN / 2 * 3;
         let (mut folded, mut len) = ([0; MAX_FOLDED_LEN], 0);
         let from = char_end(key, key.len().saturating_sub(MAX_READ_LEN));
@@ -140,8 +140,8 @@ impl NormalizedKey {
 
 /// A separator.
 const GAP: u32 = 0;
-/// A lower-case ASCII letter, or `*`. The star is not a separator, because the names in patterns are
-/// normalized, too, and their parser must find a misplaced star.
+/// A lower-case ASCII letter, or `*`. The star of a pattern is not a separator, so that the parser
+/// of patterns finds it in a normalized name.
 const LOWER: u32 = 1;
 /// An upper-case ASCII letter.
 const UPPER: u32 = 2;
@@ -150,7 +150,7 @@ const DIGIT: u32 = 3;
 /// A byte of a non-ASCII letter that does not look like an ASCII letter.
 const FOREIGN: u32 = 4;
 
-/// A table of 8 × 8 bits. A bit is set if a word begins between a byte of the class `row` and a byte
+/// A table of 8 × 8 bits. A bit is set if a word begins between a byte of the class `row` and one
 /// of the class `column`: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
 const WORD_BOUNDARIES: u64 = {
     #[rustfmt::skip]

@@ -52,8 +52,8 @@ const BLOCK_STEP: usize = BLOCK_LEN - MIN_CARD_LEN - 1;
 const STEP_MASK: u64 = (1 << BLOCK_STEP) - 1;
 
 /// Returns whether a card number may begin with a run of this many digits: its first group, or the
-/// whole number. If the run ends after its block, `digits` counts only the digits in the block. They
-/// are at least [`MIN_CARD_LEN`].
+/// whole number. If the run ends after its block, `digits` counts only the digits in the block,
+/// which are at least [`MIN_CARD_LEN`].
 fn may_begin_card(digits: u32) -> bool {
     matches!(digits, 4 | 6 | 8) || digits >= MIN_CARD_LEN as u32
 }

@@ -26,7 +26,6 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     let mut digits = [0_u8; 19];
     let mut groups = [0_u8; 6];
     let (mut count, mut group, mut dots, mut at) = (0, 0, 0, start);
-    // The end of the longest card number so far.
     let mut card_end = None;
     loop {
         scan_cost::add(1);
@@ -45,7 +44,9 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
                 // With exactly one dot, the text is a decimal fraction, not a number in groups.
                 let is_whole = is_end && dots != 1;
-                if is_whole && is_card_number(&digits[..count]) && is_card_grouping(&groups[..=group])
+                if is_whole
+                    && is_card_number(&digits[..count])
+                    && is_card_grouping(&groups[..=group])
                 {
                     card_end = Some(at);
                 }
@@ -63,11 +64,9 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     card_end.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted_id(text, start))
 }
 
-/// Returns whether the digits at `start` are an id that is shown. The 16 hex digits of a span id may
-/// all be decimal, and then look like a card number.
-///
-/// An id follows a trace id and a dash, as in a `traceparent`, or is the value of a key that ends in
-/// one of [`TRUSTED_IDS`], such as `my_span_id=…`.
+/// Returns whether the digits at `start` are an id that is shown: the value of a key that ends in
+/// one of [`TRUSTED_IDS`], such as `my_span_id=…`, or a span id after a trace id and a dash, as in
+/// a `traceparent`. A span id of 16 decimal digits looks like a card number.
 fn is_trusted_id(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;

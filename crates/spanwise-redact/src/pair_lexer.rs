@@ -41,9 +41,8 @@
 //! ([`ValueContext`](crate::value_end::ValueContext)) decides which marks do:
 //!
 //! - In the query of a URL: `&`, `;`, or the `#` of a fragment.
-//! - In a connection string, which means that a `;` precedes the pair: `;`. The run may contain
-//!   spaces.
-//! - In a form, which means that a `&` precedes the pair, but not in a query: `&`.
+//! - In a connection string, where a `;` precedes the pair: only `;`. The run may contain spaces.
+//! - In a form, where a `&` precedes the pair outside of a query: only `&`.
 //! - In any other text: `,`, `;` or `&`.
 //!
 //! A `,`, `;` or `&` separates pairs only before white space, a bracket, a quote, a key or the end
@@ -70,8 +69,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
-    /// Other ways to read the key. The first is without the letter of an escape (`\ntoken`), or else
-    /// without the letter of an option (`-Dtoken`). The second is [`KeySpan::outer_name`].
+    /// Other ways to read the key. The first is without the letter of an escape (`\ntoken`) or of
+    /// an option (`-Dtoken`). The second is [`KeySpan::outer_name`].
     other_readings: [Option<&'t str>; 2],
     /// The start of the name that contains the key, such as `user[password]`. If the key has no
     /// brackets, the start of the key.
@@ -84,8 +83,8 @@ pub(crate) struct Pair<'t> {
     pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
     pub(crate) key_quote: Option<Quote>,
-    /// Whether the pair may be a parameter of a query or a form, or a member of a connection string:
-    /// it has a `=`, and directly follows a `?`, `&` or `;`.
+    /// Whether the pair has a `=` and directly follows a `?`, `&` or `;`. If so, it may belong to a
+    /// query, a form or a connection string.
     pub(crate) may_be_parameter: bool,
 }
 
@@ -274,8 +273,8 @@ fn ends_with_column(text: &[u8]) -> bool {
 }
 
 /// Returns the key of `Key (token)=(…)`, with which PostgreSQL reports a duplicate value. The
-/// parentheses that end at `end` may have the names of several columns. The last one is the key, and
-/// the first one is its outer name.
+/// parentheses that end at `end` may name several columns. The last one is the key, and the first
+/// one is its outer name.
 fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
     const MAX_LEN: usize = 256;
     let list_end = run_start(text, end, 3, |byte| b")\"".contains(&byte));
@@ -398,7 +397,7 @@ impl<'t> Pair<'t> {
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name_start, self.name_start + self.key.len());
-        // In `API key: …`, the key is also the second word of a key of two words.
+        // In `API key: …`, the key may be only the second word of a name.
         let may_be_second_word = self.key_quote.is_none()
             && text.get(start..end) == Some(self.key)
             && SECOND_WORDS
@@ -428,8 +427,8 @@ impl<'t> Pair<'t> {
         text.get(word_start..end)
     }
 
-    /// If the pair is written as two pairs, and this one is `name: API_TOKEN`, returns that name and
-    /// its end. The name is the key of the value in the next pair, `value: …`.
+    /// Returns the name that a pair such as `name: API_TOKEN` gives to the value in the next pair,
+    /// `value: …`, and the end of the name.
     pub(crate) fn name_of_next_value(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_match = ["name", "key"]
             .iter()
@@ -478,7 +477,7 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// Words that are the second word of the name of a secret: `API key`, `seed phrase`.
+/// Second words in names of secrets: `API key`, `seed phrase`.
 pub(crate) const SECOND_WORDS: [&str; 12] = [
     "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
     "data",

@@ -87,7 +87,7 @@ fn prefixes_from<const WINDOW: usize>(
     window: &[u8; WINDOW],
     start: usize,
 ) -> u32 {
-    // For each set of tables, the buckets that each position may have a prefix of.
+    // For each set of tables: the buckets with a prefix that may begin at each position.
     let mut buckets = [_mm256_set1_epi8(-1); 2];
     for at in 0..PREFIX_LEN {
         let bytes = load_from(window, start + at);
@@ -218,8 +218,8 @@ struct ClassCounter {
     high: __m256i,
     /// The classes so far, at each position of the vector.
     all: __m256i,
-    last_class: u64,
-    second_last_class: u64,
+    last_class_count: u64,
+    second_last_class_count: u64,
 }
 
 impl ClassCounter {
@@ -230,8 +230,8 @@ impl ClassCounter {
             low: table(&tables.low),
             high: table(&tables.high),
             all: _mm256_setzero_si256(),
-            last_class: 0,
-            second_last_class: 0,
+            last_class_count: 0,
+            second_last_class_count: 0,
         }
     }
 
@@ -244,8 +244,8 @@ impl ClassCounter {
         // A mask has bit 7 of each byte: the last class. The shift moves bit 6 to bit 7.
         let last = _mm256_movemask_epi8(classes).cast_unsigned();
         let second_last = _mm256_movemask_epi8(_mm256_slli_epi16::<1>(classes)).cast_unsigned();
-        self.last_class += u64::from(last.count_ones());
-        self.second_last_class += u64::from(second_last.count_ones());
+        self.last_class_count += u64::from(last.count_ones());
+        self.second_last_class_count += u64::from(second_last.count_ones());
     }
 
     #[inline]
@@ -261,8 +261,8 @@ impl ClassCounter {
         let folded = folded | folded >> 16;
         ClassCounts {
             classes: (folded | folded >> 8) as u8,
-            last_class: self.last_class,
-            second_last_class: self.second_last_class,
+            last_class_count: self.last_class_count,
+            second_last_class_count: self.second_last_class_count,
         }
     }
 }
@@ -308,7 +308,6 @@ fn upper_nibbles(bytes: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), splat(0xF))
 }
 
-/// Returns a vector of 32 equal bytes.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
 fn splat(byte: u8) -> __m256i {

@@ -111,8 +111,8 @@ fn classes_equal_those_read_by_byte() {
                     class.map_or(0, |class| 1 << class)
                 );
                 expected.classes |= TABLES.classes_of(*byte);
-                expected.last_class += u64::from(class == Some(7));
-                expected.second_last_class += u64::from(class == Some(6));
+                expected.last_class_count += u64::from(class == Some(7));
+                expected.second_last_class_count += u64::from(class == Some(6));
             }
             if let Some(counts) = classes(&TABLES, &text) {
                 assert_eq!(counts, expected, "{text:?}");

@@ -10,7 +10,11 @@ fn stats_equal_those_read_by_byte() {
             let (stats, counts) = (CharStats::from_text(part), classes_by_byte(part));
             assert_eq!(
                 (stats.seen, stats.digits, stats.dots),
-                (counts.classes, counts.last_class, counts.second_last_class)
+                (
+                    counts.classes,
+                    counts.last_class_count,
+                    counts.second_last_class_count
+                )
             );
         }
     }
@@ -35,8 +39,8 @@ fn stats_of_a_block_equal_those_read_by_byte() {
             let part = &text.as_bytes()[from..to];
             let (stats, starts) = CharStats::from_block(part, &literals);
             assert_eq!(stats.seen, classes_by_byte(part).classes);
-            assert_eq!(stats.digits, classes_by_byte(part).last_class);
-            assert_eq!(stats.dots, classes_by_byte(part).second_last_class);
+            assert_eq!(stats.digits, classes_by_byte(part).last_class_count);
+            assert_eq!(stats.dots, classes_by_byte(part).second_last_class_count);
             let starts_by_byte = literals.starts_by_byte(part, 0);
             for at in 0..part.len() {
                 let may_begin = literals.literals_at_start(&part[at..]).next().is_some();

@@ -1,6 +1,6 @@
 //! Finds the end of values with several words: phrases, codes, names.
 
-use super::{trim, trim_end, words_of};
+use super::{trim_marks, trim_marks_end, words_of};
 use crate::{
     byte_class::ByteClass,
     byte_search::line_from,
@@ -59,7 +59,7 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
 
 /// Returns the end of an app password of Google at the start of `text`: four groups of four small
 /// letters. Returns 0 if there is none, or if one of the groups is a word of a sentence.
-pub(crate) fn end_of_groups(text: &[u8]) -> usize {
+pub(crate) fn end_of_app_password(text: &[u8]) -> usize {
     // Four groups and three spaces.
     const LENGTH: usize = 4 * 4 + 3;
     let Some(groups) = text.get(..LENGTH) else {
@@ -108,18 +108,17 @@ pub(crate) fn end_of_person(text: &[u8], first_end: usize) -> usize {
 }
 
 /// Returns the end of a value of several words. The first word ends at `first_end`. The next words
-/// belong to the value if one space precedes each of them, and `is_part` accepts them.
-///
-/// A word with punctuation marks around it is the last one. The value includes the marks before it.
+/// belong to the value if one space precedes each of them, and `is_part` accepts them. A word with
+/// punctuation marks around it is the last one, and the value includes the marks before it.
 /// `is_part` gets the word with and without these marks.
 fn end_of_parts(line: &[u8], first_end: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first_end;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first_end) {
-        let part = trim(word);
+        let part = trim_marks(word);
         if at != end + 1 || part.is_empty() || !is_part(word, part) {
             break;
         }
-        end = at + trim_end(word).len();
+        end = at + trim_marks_end(word).len();
         if part.len() != word.len() {
             break;
         }

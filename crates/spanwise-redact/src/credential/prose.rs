@@ -1,10 +1,9 @@
 //! Decides whether the text after `key: ` is prose: a sentence, a state, a count or an error.
 //!
-//! The first two words of the text usually suffice. Each step of the decision looks at more of
-//! them. An error chain has several parts, with a colon after each: `session: cache: timed out`.
+//! An error chain has several parts, separated by colons: `session: cache: timed out`.
 
 use super::{
-    KeySubject, is_credential, trim,
+    KeySubject, is_credential, trim_marks,
     word_shapes::{
         is_count, is_error_name, is_format_placeholder, is_measure, is_module, is_name, is_path,
         is_sentence_word, is_type,
@@ -20,7 +19,7 @@ use crate::{
     },
 };
 
-/// The maximum number of parts of an error chain before the part that is prose or not.
+/// The maximum number of parts of an error chain before the one that decides.
 const MAX_CHAIN_LEN: u8 = 3;
 
 /// Returns whether a line after a key of this subject is prose.
@@ -53,7 +52,7 @@ impl<'l> LineStart<'l> {
             subject,
             depth,
             first,
-            word: trim(first),
+            word: trim_marks(first),
             second: words.next().map(|(_, word)| word),
             rest: &line[at + first.len()..],
         })
@@ -91,7 +90,9 @@ impl<'l> LineStart<'l> {
         if word.is_empty() {
             // Only punctuation marks, such as the `}` after `unexpected token: `.
             let is_short = first.len() <= 5;
-            return Some(is_short || second.is_some_and(|second| is_sentence_word(trim(second))));
+            return Some(
+                is_short || second.is_some_and(|second| is_sentence_word(trim_marks(second))),
+            );
         }
         if word.iter().all(u8::is_ascii_digit) {
             return Some(is_count(word, self.rest, self.subject));
@@ -100,7 +101,10 @@ impl<'l> LineStart<'l> {
         if first[0] == b'!' && second == Some(b"|") && is_sentence_word(word) {
             return Some(true);
         }
-        if is_type(first) || self.may_have_state() && is_module(word) || is_format_placeholder(first) {
+        if is_type(first)
+            || self.may_have_state() && is_module(word)
+            || is_format_placeholder(first)
+        {
             return Some(true);
         }
         if is_measure(word) {
@@ -121,13 +125,13 @@ impl<'l> LineStart<'l> {
         is_struct.then_some(false)
     }
 
-    /// Decides after the key of a passphrase, and about an error chain.
+    /// Decides if the key announces a passphrase, or if the line is an error chain.
     fn by_phrase_or_chain(&self) -> Option<bool> {
         let word = self.word;
         if self.subject == KeySubject::Phrase {
             let mut words = words_of(self.line).take(4);
             let is_sentence = is_sentence_word(word)
-                && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
+                && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim_marks(word)));
             return Some(is_sentence || self.second.is_none() && self.is_state());
         }
         if self.first.last() != Some(&b':') || self.second.is_none() || self.depth == MAX_CHAIN_LEN
@@ -162,12 +166,13 @@ impl<'l> LineStart<'l> {
         if !is_sentence_word(word) && !is_state {
             // `SameSite must be …`
             let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
-            let is_verb = |second: &[u8]| contains_word(VERBS, trim(second));
+            let is_verb = |second: &[u8]| contains_word(VERBS, trim_marks(second));
             return Some(self.may_have_state() && is_camel && second.is_some_and(is_verb));
         }
         let endings = [&b"ed"[..], b"ing", b"able", b"ible"];
-        let is_participle =
-            self.may_have_state() && word.len() > 5 && endings.iter().any(|end| word.ends_with(end));
+        let is_participle = self.may_have_state()
+            && word.len() > 5
+            && endings.iter().any(|end| word.ends_with(end));
         if is_state || is_participle {
             return Some(true);
         }
@@ -185,7 +190,7 @@ impl<'l> LineStart<'l> {
     /// Decides by the words after the first one.
     fn by_second_word(&self) -> bool {
         let (word, second) = (self.word, self.second.unwrap_or_default());
-        let next = trim(second);
+        let next = trim_marks(second);
         // In `Authorization: token …`, a credential follows the scheme `token`. In a sentence such
         // as `token has expired`, a verb or another known word follows.
         if is_scheme(word) && self.subject != KeySubject::Password {
@@ -221,8 +226,8 @@ impl<'l> LineStart<'l> {
         let words = || words_of(self.line).map(|(_, word)| word);
         let sentence = || {
             words()
-                .take_while(|word| !word.contains(&b'=') && is_sentence_word(trim(word)))
-                .map(trim)
+                .take_while(|word| !word.contains(&b'=') && is_sentence_word(trim_marks(word)))
+                .map(trim_marks)
                 .take(3)
         };
         let is_sentence = || match sentence().count() {
@@ -239,7 +244,7 @@ impl<'l> LineStart<'l> {
         let is_verb = |word: &[u8]| any_contains(&[VERBS, STATES], word);
         // The subject may have two words: `signature verification failed`.
         let is_verb_third = || {
-            let third = words_of(self.line).nth(2).map(|(_, word)| trim(word));
+            let third = words_of(self.line).nth(2).map(|(_, word)| trim_marks(word));
             contains_word(SENTENCE_STARTS, next) && third.is_some_and(is_verb)
         };
         contains_word(AUXILIARIES, next)

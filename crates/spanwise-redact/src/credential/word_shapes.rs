@@ -1,6 +1,6 @@
 //! Recognizes kinds of words in sentences by their shape: counts, names, paths, types, errors.
 
-use super::{KeySubject, trim, words_of};
+use super::{KeySubject, trim_marks, words_of};
 use crate::{
     byte_class::ByteClass,
     byte_search::run_end,
@@ -13,7 +13,7 @@ use crate::{
 /// Returns whether `digits` and the text after them are a count or a status: `16 bytes`, `8 to 64
 /// characters`, `401`, `403 Forbidden`.
 pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool {
-    let mut words = words_of(rest).map(|(_, word)| trim(word));
+    let mut words = words_of(rest).map(|(_, word)| trim_marks(word));
     let second = words.next();
     // After the key of a code, a password or a phrase, digits and words may be the secret. So only
     // a number of up to three digits with a unit, such as `6 digits`, is a count there.
@@ -40,7 +40,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool 
     }
     // `3 wrong attempts`
     let is_small = digits.len() <= 2 && matches!(subject, KeySubject::Code | KeySubject::Password);
-    let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
+    let third = words_of(rest).map(|(_, word)| trim_marks(word)).nth(1);
     if is_small
         && second.is_some_and(is_sentence_word)
         && third.is_some_and(|third| is_unit(&third))
