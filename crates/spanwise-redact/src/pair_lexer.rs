@@ -107,39 +107,39 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             (_, None) => return None,
             _ => {}
         }
-        if let Some(found) = key_before(bytes, separator_at)
-            && let Some(key) = text.get(found.start..found.end)
+        if let Some(span) = key_before(bytes, separator_at)
+            && let Some(key) = text.get(span.start..span.end)
         {
-            let before = &bytes[..found.name_start];
+            let before = &bytes[..span.name_start];
             // A module name follows `::`, and a user name follows `://`.
             let is_module_or_user = before.ends_with(b"::") || before.ends_with(b"://");
             let is_arrow = bytes.get(separator_at + 1) == Some(&b'>');
-            if (is_colon || is_arrow) && found.quote.is_none() && is_module_or_user {
+            if (is_colon || is_arrow) && span.quote.is_none() && is_module_or_user {
                 continue;
             }
             // The `&` may be escaped, for example by Go's JSON encoder.
             let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
-            let escape_end = after_escape(bytes, found.start);
-            let without_escape = (escape_end > found.start && escape_end < found.end)
-                .then(|| text.get(escape_end..found.end));
+            let escape_end = after_escape(bytes, span.start);
+            let without_escape = (escape_end > span.start && escape_end < span.end)
+                .then(|| text.get(escape_end..span.end));
             // `-Dtoken=…`, `-etoken=…`
             let without_option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
             let without_option = without_option
                 .and_then(|key| key.get(1..))
                 .filter(|key| !key.is_empty());
-            let outer_name = found
+            let outer_name = span
                 .outer_name
                 .and_then(|(start, end)| text.get(start..end));
             return Some(Pair {
                 key,
                 other_readings: [without_escape.flatten().or(without_option), outer_name],
-                name_start: found.name_start,
+                name_start: span.name_start,
                 separator_at,
                 separator_end: *at,
                 is_colon,
-                key_quote: found.quote,
-                may_be_parameter: !is_colon && found.quote.is_none() && may_be_parameter,
+                key_quote: span.quote,
+                may_be_parameter: !is_colon && span.quote.is_none() && may_be_parameter,
             });
         }
     }
@@ -202,9 +202,9 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
         if text[separator_at..].starts_with(b"=(")
-            && let Some(found) = column_key(text, end)
+            && let Some(key) = column_key(text, end)
         {
-            return Some(found);
+            return Some(key);
         }
         let remark_start = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
@@ -291,9 +291,9 @@ fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
     }
     let first_start = run_end(text, list_start, |byte| b"(\"".contains(&byte));
     let first_end = ByteClass::KEY.run_end(&text[..list_end], first_start);
-    let mut found = plain_key(text, list_end)?;
-    found.outer_name = (first_end < found.start).then_some((first_start, first_end));
-    Some(found)
+    let mut key = plain_key(text, list_end)?;
+    key.outer_name = (first_end < key.start).then_some((first_start, first_end));
+    Some(key)
 }
 
 /// Returns the key of `Unseal Key 1: …`. Its number begins at `number_start`, and has at most two
@@ -325,8 +325,8 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let Some(inner) = without_bracket(text, b']') else {
         return plain_key(text, text.len());
     };
-    let mut found = plain_key(inner, inner.len())?;
-    let start = found.start;
+    let mut key = plain_key(inner, inner.len())?;
+    let start = key.start;
     // The start of the opening bracket.
     let bracket_at = if inner[..start].ends_with(b"[") {
         start - 1
@@ -334,16 +334,16 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
         // In `user%5Bpassword`, `plain_key` returns `5Bpassword`, because `%` does not belong to a
         // key. Skip the `5B` of the encoded bracket.
         let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
-        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
+        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= key.end {
             return None;
         }
-        found.start += 2;
+        key.start += 2;
         start - 1
     };
-    found.name_start = start_of_form_name(text, bracket_at);
-    let outer_end = ByteClass::KEY.run_end(&text[..bracket_at], found.name_start);
-    found.outer_name = (outer_end > found.name_start).then_some((found.name_start, outer_end));
-    Some(found)
+    key.name_start = start_of_form_name(text, bracket_at);
+    let outer_end = ByteClass::KEY.run_end(&text[..bracket_at], key.name_start);
+    key.outer_name = (outer_end > key.name_start).then_some((key.name_start, outer_end));
+    Some(key)
 }
 
 /// Returns the text before the final bracket, which may be percent-encoded. Returns `None` if the
