@@ -223,7 +223,7 @@ impl Pair<'_> {
             && !matches!(notation, ValueContext::Query { .. })
             && traits.is_built_in;
         if may_have_spaces && subject == KeySubject::Password {
-            end = end.max(start + credential::end_of_groups(&text[start..]));
+            end = end.max(start + credential::end_of_app_password(&text[start..]));
         } else if may_have_spaces && subject == KeySubject::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if may_be_prose && subject == KeySubject::Code {

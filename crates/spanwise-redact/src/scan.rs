@@ -160,7 +160,7 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
     // An address has two colons with at most a group of four digits between them. Most colons are
     // alone.
     scan_cost::add(text.len());
-    if !byte_blocks::may_have_close(text, b':') {
+    if !byte_blocks::may_have_close_pair(text, b':') {
         return;
     }
     // The end of the last run.

@@ -181,7 +181,7 @@ impl Policy {
         }
         self.other_pairs(text, stats, matches);
         if self.has_paths_into(text) {
-            crate::json_paths::by_path(key, text, &self.rules.keys, matches);
+            crate::json_paths::find_matches(key, text, &self.rules.keys, matches);
         }
         if matches.is_empty() {
             return;
