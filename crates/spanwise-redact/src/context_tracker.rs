@@ -3,7 +3,7 @@
 use crate::{
     byte_search::is_space,
     scan_cost, urls,
-    value_end::{Quote, ValueContext},
+    value_end::{Notation, Quote},
 };
 
 /// The strings and the URL that enclose a position.
@@ -87,8 +87,8 @@ impl ContextTracker {
     }
 
     /// Returns the query context if the position is after the `?` of a run, or inside a web URL.
-    pub(crate) fn query(&self) -> Option<ValueContext> {
-        (self.has_query || self.has_web_url).then_some(ValueContext::Query {
+    pub(crate) fn query(&self) -> Option<Notation> {
+        (self.has_query || self.has_web_url).then_some(Notation::Query {
             is_web: !self.has_other_url,
         })
     }

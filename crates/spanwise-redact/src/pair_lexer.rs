@@ -37,7 +37,7 @@
 //! A pair may be written as two pairs: `name: API_TOKEN`, directly followed by `value: …`.
 //!
 //! A *run* extends to white space or to a mark that separates pairs in this context
-//! ([`ValueContext`](crate::value_end::ValueContext)):
+//! ([`Notation`](crate::value_end::Notation)):
 //!
 //! - In the query of a URL: `&`, `;`, or the `#` of a fragment.
 //! - After a `;`: a `;`. The run is a member of a connection string, and may contain spaces.

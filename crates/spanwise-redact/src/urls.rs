@@ -122,11 +122,11 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' => match Boundary::after_quote(text, at) {
+            b'"' | b'\'' => match Boundary::at_quote(text, at) {
                 Boundary::End => break,
                 Boundary::Continue(next) => next,
             },
-            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::after_mark(text, at) {
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::at_mark(text, at) {
                 Boundary::End => break,
                 Boundary::Continue(next) => next,
             },
