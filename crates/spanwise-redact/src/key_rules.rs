@@ -232,7 +232,7 @@ impl PatternIndex {
             literals: PrefixFilter::new(contains.iter().enumerate().map(|(index, (part, _))| {
                 let literal = Literal {
                     text: part,
-                    next: None,
+                    next_class: None,
                     any_case: false,
                     bucket: index,
                 };

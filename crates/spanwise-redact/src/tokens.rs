@@ -569,7 +569,7 @@ impl Token {
     }
 
     /// Returns the class of the character that must follow the literal, if there is one.
-    pub(crate) fn next(&self) -> Option<ByteClass> {
+    pub(crate) fn next_class(&self) -> Option<ByteClass> {
         match self.tail {
             TokenTail::Run(set, 1..)
             | TokenTail::Mixed(set, 1..)

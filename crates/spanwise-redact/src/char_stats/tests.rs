@@ -22,7 +22,7 @@ fn blocks_of_any_length_are_those_of_bytes() {
     let literals = PrefixFilter::new(literals.map(|(bucket, text)| {
         let literal = Literal {
             text,
-            next: None,
+            next_class: None,
             any_case: true,
             bucket,
         };
