@@ -1,7 +1,6 @@
 //! Percent-encoded pairs, as in a URL inside a URL: `password%3Dx%26user%3Dada`.
 //!
-//! The pairs may be encoded several times, and may be members of encoded JSON. A *code* is a
-//! percent-encoded character. Positions are in bytes.
+//! A *code* is a percent-encoded character. It may be encoded several times. JSON may be encoded.
 
 use crate::{
     byte_class::ByteClass,
@@ -84,8 +83,7 @@ fn end_of_code(text: &[u8], at: usize) -> usize {
     digits_at + 2
 }
 
-/// Returns the end of the value: the next separator or closing mark, plain or encoded, or white
-/// space.
+/// Returns the end of the value: white space, or a separator or closing mark, plain or encoded.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {

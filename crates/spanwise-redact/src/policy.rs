@@ -182,8 +182,7 @@ impl Policy {
         self
     }
 
-    /// Switches the rules and detectors about PII off, except those that a pattern of `except`
-    /// names.
+    /// Switches the rules and detectors about PII off, except those that `except` names.
     pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
         for rule in pii_rules() {
@@ -352,8 +351,7 @@ impl Policy {
         Arc::make_mut(&mut self.rules)
     }
 
-    /// Returns the replacement for `value`, which the rule with this state hides. `name` is the key
-    /// of the value.
+    /// Returns the replacement that a rule makes for `value`. `name` is the key of the value.
     fn replacement(&self, state: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
         // Only pseudonyms depend on the name.
         #[cfg(not(feature = "pseudonyms"))]
@@ -546,10 +544,9 @@ impl PolicyRules {
 }
 
 impl RuleState {
-    /// Returns the verdict on keys that the rule hides. `default` is the action of a rule without
-    /// its own action.
-    fn verdict(&self, default: Action) -> KeyVerdict {
-        match self.action.unwrap_or(default) {
+    /// Returns the verdict on keys that the rule hides.
+    fn verdict(&self, default_action: Action) -> KeyVerdict {
+        match self.action.unwrap_or(default_action) {
             Action::Redact => KeyVerdict::Redact,
             Action::Remove => KeyVerdict::Remove,
             Action::KeepLast(_) => KeyVerdict::Replace,

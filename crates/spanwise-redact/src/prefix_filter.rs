@@ -1,7 +1,4 @@
-//! Searches a text for many literals in one pass.
-//!
-//! A literal is a text by which a secret or a key is recognized, such as `ghp_` or `ssword`.
-//! Positions are in bytes.
+//! Searches a text for many literals, such as `ghp_`, in one pass.
 
 use std::ops::Range;
 
@@ -198,7 +195,6 @@ impl PrefixFilter {
             .map(|(_, index)| usize::from(*index))
     }
 
-    /// Returns whether a literal may begin with these four bytes.
     #[inline]
     fn may_begin(&self, four_bytes: u32) -> bool {
         let hash = hash(four_bytes);
@@ -264,7 +260,6 @@ impl Candidates<'_> {
         }
     }
 
-    /// Moves to the next block. Returns `None` after the last block.
     #[inline]
     fn next_block(&mut self, from: usize) -> Option<()> {
         self.base = self.base.wrapping_add(BLOCK_LEN);

@@ -13,13 +13,11 @@
 //!
 //! An *owner* is the user or the thing that the secret belongs to.
 //!
-//! No syntax marks the value, so its form decides whether a word is a value. The word must have a
-//! digit, and must not be a plain word, a name, a path, a count or a time. Two keys need more:
-//!
-//! - After a key of plain words and blanks, the word must be long and have small and capital
-//!   letters and digits.
-//! - After an identifier and blanks, the word must not be a numbered word such as `row5512`. It may
-//!   be one if the identifier is the name of a variable or of a header.
+//! No syntax marks the value, so the form of a word decides whether it is a value. The value must
+//! have a digit, and must not be a plain word, name, path, count or time. After a key of plain
+//! words and blanks, it must be long and have small and capital letters and digits. After an
+//! identifier and blanks, it must not be a numbered word such as `row5512`. It may be such a word
+//! if the identifier is the name of a variable or of a header.
 
 use crate::{
     byte_class::ByteClass,
@@ -45,9 +43,8 @@ pub(crate) struct ProsePair<'t> {
     /// The possible keys: a name together with the word before it, and the name alone. Two names
     /// are possible if it is unclear where an owner begins.
     keys: [Option<&'t str>; 4],
-    /// The start of the word, in bytes, without the marks around it.
+    /// The range of the word, in bytes, without the marks around it.
     start: usize,
-    /// The end of the word, without the marks around it.
     end: usize,
 }
 

@@ -60,8 +60,8 @@ impl Survey {
         };
         let may_match = !stats.has_tokens_only()
             || stats.may_have_keys()
-            || stats.digits > 0 && starts_with_prose_key(text)
-            || stats.seen & DASH != 0 && begins_or_ends_with_option(text);
+            || stats.digits > 0 && has_prose_key_at_start(text)
+            || stats.seen & DASH != 0 && has_option_at_start_or_end(text);
         let literals = &TOKEN_FILTERS.literals;
         let (_, key_end) = search_ends(text, *stats);
         !may_match && !literals.may_begin_in(text, *token_starts, key_end)
@@ -91,7 +91,7 @@ fn search_ends(text: &[u8], stats: CharStats) -> (usize, usize) {
 /// Returns whether the text begins with the key of `PIN is 4821`. No literal matches this key at
 /// the start of a text, because the literals begin with the character before `pin`.
 #[inline]
-fn starts_with_prose_key(text: &[u8]) -> bool {
+fn has_prose_key_at_start(text: &[u8]) -> bool {
     matches!(text.first(), Some(b'p' | b'P')) && matches_at(text, 0, b"pin is")
 }
 
@@ -194,8 +194,8 @@ fn find_tokens(
     wanted: u32,
     matches: &mut Matches,
 ) {
-    stats.command_line = stats.seen & DASH != 0 && begins_or_ends_with_option(text);
-    stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
+    stats.command_line = stats.seen & DASH != 0 && has_option_at_start_or_end(text);
+    stats.prose_key = stats.digits > 0 && has_prose_key_at_start(text);
     let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
     let (token_end, key_end) = search_ends(text, *stats);
     let mut scan = TokenScan {
@@ -225,7 +225,7 @@ fn find_tokens(
     }
     // If a token reaches the end of the text, the loop has skipped the keys inside that token.
     if reaches_end && key_end > token_end {
-        stats.prose_key |= ends_with_prose_key(text);
+        stats.prose_key |= has_prose_key_at_end(text);
     }
 }
 
@@ -247,17 +247,17 @@ fn is_prose_key(text: &[u8], at: usize) -> bool {
     })
 }
 
-/// Returns whether a text begins with an option, which no literal matches, or
-/// [ends](ends_with_option) with one.
+/// Returns whether a text has an option at its start or at its end, where no literal matches the
+/// option.
 #[inline]
-fn begins_or_ends_with_option(text: &[u8]) -> bool {
-    text.starts_with(b"--") && begins_with_option(text) || ends_with_option(text)
+fn has_option_at_start_or_end(text: &[u8]) -> bool {
+    text.starts_with(b"--") && has_option_at_start(text) || has_option_at_end(text)
 }
 
 /// Returns whether a text that begins with two dashes begins with an option and its value, and not
 /// with a comment of SQL or the boundary of a form.
 #[cold]
-fn begins_with_option(text: &[u8]) -> bool {
+fn has_option_at_start(text: &[u8]) -> bool {
     let near = &text[..text.len().min(MAX_KEY_LEN)];
     let name_end = ByteClass::KEY.run_end(near, "--".len());
     scan_cost::add(name_end);
@@ -265,17 +265,17 @@ fn begins_with_option(text: &[u8]) -> bool {
 }
 
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.
-fn ends_with_option(text: &[u8]) -> bool {
+fn has_option_at_end(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + OPTION_LEN)..];
     scan_cost::add(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
-    may_end_with_two_dashes(text) && near.windows(OPTION_LEN).any(is_option)
+    may_have_two_dashes_at_end(text) && near.windows(OPTION_LEN).any(is_option)
 }
 
 /// Returns whether the last 16 bytes may contain two adjacent dashes. Returns true if the text is
 /// shorter.
 #[inline]
-fn may_end_with_two_dashes(text: &[u8]) -> bool {
+fn may_have_two_dashes_at_end(text: &[u8]) -> bool {
     const LOW: u128 = u128::from_le_bytes([0x7F; 16]);
     let Some(last) = text.last_chunk::<16>() else {
         return true;
@@ -292,7 +292,7 @@ const OPTION_LEN: usize = 3;
 /// Returns whether the end of a text, where no token can begin, contains a key with a value: `your
 /// PIN is 4821`.
 #[cold]
-fn ends_with_prose_key(text: &[u8]) -> bool {
+fn has_prose_key_at_end(text: &[u8]) -> bool {
     let from = text.len().saturating_sub(MIN_TOKEN_LEN);
     scan_cost::add(text.len() - from);
     let to = (text.len() + 2).saturating_sub(MIN_KEY_LEN);

@@ -1,7 +1,6 @@
 //! Values in SQL `INSERT` statements: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
 //!
-//! The names of the columns are the keys. The value of a column has the same index in its row as
-//! the column in its list. Positions and lengths are in bytes.
+//! The names of the columns are the keys. A value belongs to the column with the same index.
 
 use crate::{
     byte_class::ByteClass,

@@ -1,7 +1,4 @@
 //! Secrets with a known prefix or a known host, and literals that announce other searches.
-//!
-//! A *token* is a literal such as `ghp_`, with a requirement on the text around it. Positions and
-//! lengths are in bytes.
 
 mod prefix_buckets;
 mod token_table;
@@ -19,7 +16,7 @@ use crate::{
 pub(crate) use prefix_buckets::PrefixBuckets;
 pub(crate) use token_table::tokens;
 
-/// A literal that may begin a secret, and the requirement on the text after it.
+/// A literal that may begin a secret, such as `ghp_`, and the requirement on the text after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) detector: Detector,
@@ -46,9 +43,7 @@ pub(crate) enum TokenTail {
     /// second is the minimum length of the rest.
     Path(usize, usize),
     Uuid,
-    /// The rest of a JSON web token.
     Jwt,
-    /// The rest of a private key in PEM armour.
     Pem,
     /// The private part of a PuTTY key.
     Putty,

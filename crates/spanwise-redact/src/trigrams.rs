@@ -94,7 +94,6 @@ impl TrigramCounts {
         Self(counts)
     }
 
-    /// Returns the index of the trigram, which is its code.
     fn index_of(letters: &[u8]) -> usize {
         letters
             .iter()

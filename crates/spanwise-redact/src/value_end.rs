@@ -4,7 +4,6 @@
 //! closing bracket, or at the character that separates pairs in its [`Notation`]. A password may
 //! contain any punctuation mark. So a mark without white space around it ends the value only if
 //! the text after the mark is plausible as a new part, such as the next key ([`Boundary`]).
-//!
 //! Positions and lengths are in bytes.
 
 use spanwise_core::REDACTED;
@@ -233,7 +232,7 @@ enum Step {
 }
 
 impl UnquotedValue<'_> {
-    /// Moves to `at`. The skipped text is part of the value, so the value is not a single word.
+    /// Moves to `at`, past a part of the value that makes it more than a single word.
     fn skip_to(&mut self, at: usize) -> Step {
         self.at = at;
         self.is_word = false;

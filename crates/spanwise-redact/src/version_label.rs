@@ -1,8 +1,7 @@
 //! Words that announce a version: `app_version=1.2.3.4`, `upgraded from 1.2.3.4 to 1.2.3.5`.
 //!
-//! A version of four numbers looks like a public IP address, which would be hidden. The words
-//! directly before the numbers decide, and no others: `unsupported version, peer=203.0.113.7`
-//! contains an address.
+//! A version of four numbers looks like a public IP address. Only the words directly before the
+//! numbers decide: `unsupported version, peer=203.0.113.7` contains an address.
 
 use crate::{
     byte_class::ByteClass,
@@ -19,7 +18,7 @@ const LINKS: &[&str] = &[
 ];
 
 /// Names of versions that end in `ver` without a mark before it, unlike `app_ver`. Other words,
-/// such as `server`, also end in `ver`.
+/// such as `server`, also end in `ver`, so a list is needed.
 const VER_NAMES: &[&str] = &["ver", "appver", "osver", "fwver", "swver", "hwver", "dbver"];
 
 /// Words between `version` and a `to` or `from`: `version changed to 1.2.3.4`.
@@ -112,12 +111,12 @@ fn is_label(word: &[u8]) -> bool {
 /// address: `pushed firmware to 203.0.113.7`.
 fn names_version(word: &[u8]) -> bool {
     let last_part = word.rsplit(|byte| b"_-.".contains(byte)).next();
-    let ends_name = |part: &[u8]| {
+    let is_ver_name = |part: &[u8]| {
         let stem = part.strip_suffix(b"Ver");
         contains_word(VER_NAMES, part)
             || stem.is_some_and(|stem| stem.last().is_some_and(u8::is_ascii_lowercase))
     };
-    contains_text(word, b"version") || last_part.is_some_and(ends_name)
+    contains_text(word, b"version") || last_part.is_some_and(is_ver_name)
 }
 
 /// Returns whether these words, the last one first, report an upgrade of a program: `upgraded`,
@@ -179,28 +178,24 @@ const DIRECT_GAP: &[u8] = b" \t:='\"`\\([{<>~^*-";
 /// The marks between a version and a `,` in a list.
 const LIST_GAP: &[u8] = b" \t'\"`\\";
 
-/// An iterator over the words of a text, the last one first. It has the text before the last word
-/// that was returned.
+/// The words of a text, read from the last to the first. Contains the text that was not read yet.
 struct WordsBefore<'t>(&'t [u8]);
 
 impl<'t> WordsBefore<'t> {
-    /// Returns the previous word, or an empty slice.
     fn next(&mut self) -> &'t [u8] {
         self.next_over(b" \t:='\"`\\()[]{}<>~^*-,")
     }
 
-    /// Returns the word before a run of `gap` marks. The word is empty if another mark precedes the
-    /// run.
+    /// Returns the word before the marks of `gap`. The word is empty if another mark precedes them.
     fn next_over(&mut self, gap: &[u8]) -> &'t [u8] {
-        self.skip(gap);
+        self.skip_marks(gap);
         let text = self.0;
         let start = ByteClass::KEY.run_start(text, text.len(), text.len());
         self.0 = &text[..start];
         &text[start..]
     }
 
-    /// Skips a run of these marks at the end of the text.
-    fn skip(&mut self, marks: &[u8]) {
+    fn skip_marks(&mut self, marks: &[u8]) {
         let text = self.0;
         let end = run_start(text, text.len(), text.len(), |byte| marks.contains(&byte));
         self.0 = &text[..end];
@@ -208,7 +203,7 @@ impl<'t> WordsBefore<'t> {
 
     /// Skips the `Some(` of `version: Some("1.2.3.4")`.
     fn skip_option(&mut self) {
-        self.skip(LIST_GAP);
+        self.skip_marks(LIST_GAP);
         let text = self.0;
         let before = text.strip_suffix(b"Some(").or(text.strip_suffix(b"Ok("));
         self.0 = before.unwrap_or(text);
@@ -224,7 +219,7 @@ impl<'t> WordsBefore<'t> {
                 return false;
             }
             has_version = true;
-            self.skip(LIST_GAP);
+            self.skip_marks(LIST_GAP);
         }
         has_version && ends_with_word(self.next_over(DIRECT_GAP), b"versions")
     }

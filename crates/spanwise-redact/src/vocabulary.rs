@@ -29,7 +29,6 @@ pub(crate) const NEVER_JOINED: u8 = 1 << 5;
 #[derive(Default)]
 pub(crate) struct WordSequence {
     pub(crate) words: [Word; MAX_WORDS],
-    /// The number of words.
     pub(crate) len: usize,
     /// The index of the first word after the last dot.
     pub(crate) last_part: Option<usize>,
@@ -37,7 +36,7 @@ pub(crate) struct WordSequence {
     pub(crate) has_numbers: bool,
 }
 
-/// The maximum number of words. Of a key with more words, only the last are kept.
+/// The maximum number of words in a sequence. If a key has more words, only the last are kept.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {
@@ -91,7 +90,6 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
-    /// Returns whether the word has a flag, such as [`IGNORED`].
     pub(crate) fn is(&self, word: Word, flag: u8) -> bool {
         self.flags[usize::from(word.0)] & flag != 0
     }
@@ -124,7 +122,6 @@ impl Vocabulary {
         }
     }
 
-    /// Returns the word with this spelling.
     #[inline]
     pub(crate) fn find(&self, spelling: &[u8]) -> Option<Word> {
         let packed = pack(spelling)?;
@@ -200,8 +197,7 @@ impl Vocabulary {
     }
 }
 
-/// Returns the bytes of a spelling as a number. Returns `None` if it has more than [`MAX_WORD_LEN`]
-/// bytes.
+/// Returns a spelling as a number, or `None` if it has more than [`MAX_WORD_LEN`] bytes.
 fn pack(spelling: &[u8]) -> Option<u128> {
     let mut packed = [0; MAX_WORD_LEN];
     packed.get_mut(..spelling.len())?.copy_from_slice(spelling);

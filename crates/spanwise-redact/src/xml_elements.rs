@@ -13,8 +13,8 @@ pub(crate) struct Element<'t> {
     pub(crate) end: usize,
 }
 
-/// An iterator over the elements that contain only text. Elements in a CDATA section
-/// are included, because a section often contains a whole document.
+/// An iterator over the elements that contain only text. Elements in a CDATA section are included,
+/// because a section often contains a whole document.
 pub(crate) struct Elements<'t> {
     text: &'t str,
     at: usize,

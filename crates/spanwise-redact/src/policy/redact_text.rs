@@ -99,7 +99,8 @@ impl HidingRule {
             Rule::Key { .. } => {
                 let content = text.get(value.start..value.end);
                 let is_address = content.is_some_and(is_network_address);
-                !(self.shows_network_addresses && !may_be_cut_off && is_address)
+                let is_shown = self.shows_network_addresses && !may_be_cut_off && is_address;
+                !is_shown
             }
         };
         is_match.then_some(value)
@@ -138,7 +139,7 @@ impl Policy {
         !is_clean && self.scan_into(key, text, survey, shown)
     }
 
-    // Not inlined, because the fast path for a clean text would then save registers to the stack.
+    // Not inlined: otherwise the fast path for a clean text would save registers to the stack.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str, survey: Survey) -> Cow<'t, str> {
         let mut shown = String::new();
@@ -284,7 +285,8 @@ impl Policy {
             if !pair.may_extend_beyond(bytes, hidden_end) && !is_header_in_value() {
                 continue;
             }
-            let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
+            let name_of_value =
+                std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
             // A part of a `multipart/form-data` body: `name="password"`, and its value on a later
             // line.
             if let Some(name) = assigned_name.filter(|(_, end)| *end > hidden_end)
@@ -298,14 +300,14 @@ impl Policy {
                 (hidden_end, is_hidden_header) = (end, false);
                 continue;
             }
-            let Some(rule) = self.rule_of_pair(text, &mut pair, name) else {
+            let Some(hiding_rule) = self.rule_of_pair(text, &mut pair, name_of_value) else {
                 continue;
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
                 Some(strings) => pair.max_end_in_json(text, strings),
                 None => text.len(),
             };
-            let Some(value) = rule.value(&text[..end], &pair, &mut context) else {
+            let Some(value) = hiding_rule.value(&text[..end], &pair, &mut context) else {
                 continue;
             };
             if value.end <= hidden_end {
@@ -314,7 +316,7 @@ impl Policy {
             }
             matches.push(Match {
                 needs_quotes: value.needs_quotes,
-                ..Match::new(value.start, value.end, rule.rule)
+                ..Match::new(value.start, value.end, hiding_rule.rule)
             });
             // Searches for keys inside this hidden value, but not inside the previous hidden value.
             // So each byte is read for at most two keys.
@@ -549,8 +551,7 @@ fn is_parameter_credential(key: &str, value: &[u8]) -> bool {
 /// The minimum length of a credential in one of the [`QUERY_PARAMETERS`], in bytes.
 const MIN_PARAMETER_LEN: usize = 8;
 
-/// The maximum length of a network address that is shown, in bytes, with a space and a quote before
-/// it.
+/// The maximum length of a shown network address, in bytes, with a space and a quote before it.
 const MAX_ADDRESS_LEN: usize = 256;
 
 /// The length of a secret access key of AWS, in bytes.

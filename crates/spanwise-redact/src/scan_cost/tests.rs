@@ -5,7 +5,7 @@ use spanwise_core::Redact;
 use crate::{Policy, builtin_keys, tokens::tokens};
 
 thread_local! {
-    /// The bytes that this thread has read.
+    /// The number of bytes that this thread has read.
     static WORK: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -21,10 +21,8 @@ const MAX_WORK_PER_BYTE: u64 = 128;
 
 /// The length of the texts whose work is compared with [`MAX_WORK_PER_BYTE`], in bytes.
 const LEN: usize = 4 * 1024;
-/// The length of the shorter of two texts, in bytes. Their work shows whether the work grows
-/// linearly.
+/// The lengths of two texts, in bytes, whose work shows whether the work grows linearly.
 const SHORT_LEN: usize = 8 * 1024;
-/// The length of the longer of the two texts, in bytes.
 const LONG_LEN: usize = 64 * 1024;
 
 /// Returns the number of bytes read for `before` and repetitions of `part` up to `length`.
@@ -35,7 +33,6 @@ fn work(policy: &Policy, before: &str, part: &str, length: usize) -> u64 {
     WORK.get() - start
 }
 
-/// Checks that the work for one text is below the limit.
 #[track_caller]
 fn check_work(policy: &Policy, before: &str, part: &str) {
     let work = work(policy, before, part, LEN);

@@ -1,9 +1,9 @@
-//! The division of literals into the buckets of [`PrefixTables`], which find their first bytes.
+//! Divides literals into the buckets of [`PrefixTables`], by their first three bytes.
 
 use crate::byte_blocks::{PREFIX_LEN, PrefixTables};
 
 /// The first three bytes of each literal, in the 16 buckets of [`PrefixTables`]. The prefixes of a
-/// bucket are joined to one string.
+/// bucket are joined into one string.
 ///
 /// Any division into buckets is correct. The tables also find mixtures of the prefixes in a bucket,
 /// such as the first byte of one and the last two of another. Each mixture costs a second test.
