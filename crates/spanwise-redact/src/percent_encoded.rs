@@ -1,6 +1,6 @@
 //! Percent-encoded pairs, as in a URL inside a URL: `password%3Dx%26user%3Dada`.
 //!
-//! A *code* is a percent-encoded character. It may be encoded several times. JSON may be encoded.
+//! The text may be encoded several times, and may be JSON. A *code* is a percent-encoded character.
 
 use crate::{
     byte_class::ByteClass,

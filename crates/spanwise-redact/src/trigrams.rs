@@ -1,7 +1,7 @@
 //! Sets of trigrams, which are three consecutive letters.
 //!
-//! Most keys contain no trigram of the rules. So no rule matches such a key, and its words need not
-//! be compared with the rules.
+//! A key that contains no trigram of the rules matches no rule, so its words need not be compared
+//! with the rules. This excludes most keys.
 
 use crate::builtin_keys;
 
@@ -39,10 +39,8 @@ impl Trigrams {
                 (0..32).for_each(|before| add_code(before << 10 | two));
             }
             [first, second, third, ..] => {
-                add_code(append_letter(
-                    append_letter(append_letter(0, first), second),
-                    third,
-                ));
+                let two = append_letter(append_letter(0, first), second);
+                add_code(append_letter(two, third));
             }
             _ => {}
         }

@@ -22,7 +22,7 @@ pub(crate) enum Boundary {
 }
 
 impl Boundary {
-    /// Decides about the mark at `at`. The text before and after the mark decides.
+    /// Decides whether the value ends at the mark at `at`, by the text before and after the mark.
     pub(crate) fn at_mark(text: &[u8], at: usize) -> Self {
         match text[at] {
             b'"' | b'\'' => {
@@ -88,7 +88,7 @@ impl Boundary {
 }
 
 /// Returns whether these marks may end a sentence: at most three equal marks of `.:!?`, such as
-/// `.`, `...` or `?)`. Brackets are ignored. No marks count as an end.
+/// `.`, `...` or `?)`. Brackets are ignored. Returns true if there are no marks.
 fn may_end_sentence(marks: &[u8]) -> bool {
     const MAX_MARKS: usize = 3;
     let marks = marks.iter().filter(|byte| !b")]}>`".contains(byte));

@@ -27,7 +27,7 @@ pub(crate) struct ValueSpan {
     pub(crate) needs_quotes: Option<usize>,
 }
 
-/// A quote mark, and the number of backslashes before it: several if the quote is in a string.
+/// A quote mark, and the number of backslashes before it, which escape the mark in a string.
 pub(crate) type Quote = (u8, usize);
 
 /// The notation around an unquoted value, which decides where the value ends.
