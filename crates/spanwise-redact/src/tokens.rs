@@ -51,11 +51,8 @@ pub(crate) enum TokenTail {
     Lines,
     /// `xox` with the letter of the token type.
     Slack,
-    /// The token of a bot, whose id precedes the literal.
     Telegram,
-    /// A credential after `Bearer` or `token`.
     Bearer,
-    /// A user and a password in base64, after `Basic`.
     Basic,
     /// `://` of a URL with a password or a token.
     Url,
@@ -98,13 +95,12 @@ impl Token {
         runs: &mut RunCache,
     ) -> Option<(usize, usize)> {
         let literal_end = at + self.literal.len();
-        // The literal may be inside a word only after an underscore (`tok_ghp_…`), or if it is the
-        // end of a name.
+        // Inside a word, a literal counts only after `_` (`tok_ghp_…`) or as the end of a name.
         let is_inside_word = !is_boundary(text, at) && ByteClass::WORD.has(text[at]);
         if is_inside_word && text[at - 1] != b'_' && !self.is_end_of_name() {
             return None;
         }
-        let follows_word = |word: &[u8]| ends_with_word(&text[..at], word);
+        let follows = |word: &[u8]| ends_with_word(&text[..at], word);
         match self.tail {
             TokenTail::Run(class, min_len) => {
                 let end = runs.run_end(class, text, literal_end);
@@ -136,7 +132,7 @@ impl Token {
                 let end = runs.run_end(ByteClass::UPPER_ALNUM, text, literal_end);
                 (end - literal_end == length && is_boundary(text, end)).then_some((at, end))
             }
-            TokenTail::Path(segments, min_len) => path(text, literal_end, segments, min_len),
+            TokenTail::Path(count, min_len) => path(text, literal_end, count, min_len),
             TokenTail::Uuid => {
                 let end = ByteClass::HEX_DASH
                     .run_end(&text[..text.len().min(literal_end + 37)], literal_end);
@@ -147,7 +143,7 @@ impl Token {
                 pem(text, literal_end).map(|end| (run_start(text, at, 4, |byte| byte == b'-'), end))
             }
             TokenTail::Putty => {
-                follows_word(b"Privat").then(|| (at - b"Privat".len(), putty(text, literal_end)))
+                follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, literal_end)))
             }
             TokenTail::Lines => Some((at, base64_lines(text, literal_end))),
             TokenTail::Slack => slack(text, literal_end, runs).map(|end| (at, end)),
@@ -164,13 +160,11 @@ impl Token {
                 urls::oracle(text, literal_end + drivers.next()?.len())
             }
             TokenTail::PgPass => pgpass(text, at, literal_end, runs),
-            TokenTail::IdentifiedBy if follows_word(b"iden") => {
-                identified_by(text, at, literal_end)
-            }
-            TokenTail::IdentifiedWith if follows_word(b"iden") => {
+            TokenTail::IdentifiedBy if follows(b"iden") => identified_by(text, at, literal_end),
+            TokenTail::IdentifiedWith if follows(b"iden") => {
                 quoted_after(text, literal_end, &[b" BY ", b" AS "])
             }
-            TokenTail::Password if follows_word(b"pa") => password(text, at - 2, literal_end),
+            TokenTail::Password if follows(b"pa") => password(text, at - 2, literal_end),
             TokenTail::IdentifiedBy | TokenTail::IdentifiedWith | TokenTail::Password => None,
             TokenTail::CommandLine | TokenTail::ProseKey | TokenTail::SqlInsert => None,
         }
@@ -224,15 +218,10 @@ fn is_mixed(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Returns the range of the rest of a path after its first `segments` segments, without the query.
-fn path(
-    text: &[u8],
-    literal_end: usize,
-    segments: usize,
-    min_len: usize,
-) -> Option<(usize, usize)> {
+/// Returns the range of the rest of a path after its first `count` segments, without the query.
+fn path(text: &[u8], literal_end: usize, count: usize, min_len: usize) -> Option<(usize, usize)> {
     let mut start = literal_end;
-    for _ in 0..segments {
+    for _ in 0..count {
         let end = ByteClass::PATH_PART.run_end(&text[..text.len().min(start + 64)], start);
         if end == start || text.get(end) != Some(&b'/') {
             return None;
@@ -492,7 +481,6 @@ fn identified_by(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, u
 }
 
 /// Returns the range of the password in `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
-/// The word `PASSWORD` begins at `at`.
 fn password(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
     let start = run_end(text, literal_end, |byte| is_space(byte) || byte == b'(');
     if start == literal_end {

@@ -390,8 +390,8 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Returns whether a backtick is at `at` that is part of a member of a connection string, and not a
-/// quote. The backtick is part of the member if no other backtick precedes the next `;`, or if the
+/// Returns whether the byte at `at` is a backtick that is part of a member of a connection string,
+/// and not a quote. It is part of the member if no other backtick precedes the next `;`, or if the
 /// value continues after the other backtick.
 pub(crate) fn is_backtick_in_member(text: &[u8], at: usize, notation: Notation) -> bool {
     if notation != Notation::ConnectionString || text.get(at) != Some(&b'`') {
