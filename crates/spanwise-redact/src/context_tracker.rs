@@ -5,7 +5,7 @@
 use crate::{
     byte_search::is_space,
     scan_cost, urls,
-    value_end::{Quote, ValueContext},
+    value_end::{Notation, Quote},
 };
 
 /// The strings and the URL that enclose a position.
@@ -89,10 +89,10 @@ impl ContextTracker {
         (self.has_query, self.has_web_url, self.has_other_url) = (false, false, false);
     }
 
-    /// Returns the context of a URL query if a `?` or the `://` of a web URL precedes the position
+    /// Returns the notation of a URL query if a `?` or the `://` of a web URL precedes the position
     /// in the same run.
-    pub(crate) fn query(&self) -> Option<ValueContext> {
-        (self.has_query || self.has_web_url).then_some(ValueContext::Query {
+    pub(crate) fn query(&self) -> Option<Notation> {
+        (self.has_query || self.has_web_url).then_some(Notation::Query {
             is_web: !self.has_other_url,
         })
     }

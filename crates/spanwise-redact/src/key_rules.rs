@@ -238,7 +238,7 @@ impl PatternIndex {
             part_filter: PrefixFilter::new(parts.iter().enumerate().map(|(index, (part, _))| {
                 let literal = Literal {
                     text: part,
-                    next: None,
+                    next_class: None,
                     any_case: false,
                     bucket: index,
                 };

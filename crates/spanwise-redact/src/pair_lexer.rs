@@ -37,8 +37,8 @@
 //!
 //! A pair may be written as two pairs: `name: API_TOKEN`, directly followed by `value: …`.
 //!
-//! A *run* extends to white space or to a mark that separates pairs. The context of the pair
-//! ([`ValueContext`](crate::value_end::ValueContext)) decides which marks do:
+//! A *run* extends to white space or to a mark that separates pairs. The notation of the pair
+//! ([`Notation`](crate::value_end::Notation)) decides which marks do:
 //!
 //! - In the query of a URL: `&`, `;`, or the `#` of a fragment.
 //! - In a connection string, where a `;` precedes the pair: only `;`. The run may contain spaces.

@@ -26,7 +26,7 @@ fn stats_of_a_block_equal_those_read_by_byte() {
     let literals = PrefixFilter::new(literals.map(|(bucket, text)| {
         let literal = Literal {
             text,
-            next: None,
+            next_class: None,
             any_case: true,
             bucket,
         };
