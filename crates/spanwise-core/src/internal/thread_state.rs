@@ -1,8 +1,8 @@
 //! The small state of a thread, in one thread-local.
 //!
 //! Each part belongs to one module, which documents it. *Invariants:* The thread-local has no
-//! destructor, so an access costs no check and works until the thread has ended. Owned memory in it
-//! is in `ManuallyDrop`, and its owner removes it.
+//! destructor, so an access costs no check and works until the thread has ended. Values in it that
+//! own memory are in `ManuallyDrop`, and the module that they belong to takes and drops them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +22,7 @@ pub(crate) struct ThreadState {
     /// The shard number of this thread, in every [`ShardedCounter`](super::ShardedCounter).
     pub(crate) counter_shard: Cell<usize>,
     pub(crate) cached_trace: Cell<CachedTrace>,
-    /// The state of the random number generator of samplers, 0 before the first value.
+    /// The state of the random number generator of samplers. 0 means that it is not seeded yet.
     pub(crate) sample_random: Cell<u64>,
     pub(crate) decisions: RefCell<DecisionCache>,
     pub(crate) error_query: QueryState,
