@@ -31,7 +31,7 @@ pub struct Announced {
 }
 
 /// An announcement that no layer has taken yet.
-pub(crate) struct Announcement {
+pub(crate) struct PendingAnnouncement {
     announced: Announced,
     /// The only span that may take the announcement, if it was [reserved](reserve_announced).
     reserved_for: Option<Id>,
@@ -92,7 +92,7 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
     if !identities_are_wanted() {
         return open();
     }
-    let announcement = Announcement {
+    let announcement = PendingAnnouncement {
         announced: make(),
         reserved_for: None,
     };
@@ -127,13 +127,13 @@ pub fn reserve_announced(id: &Id) {
 
 /// Replaces the announcement of this thread. Returns the previous one.
 #[inline]
-fn replace_announcement(announcement: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
+fn replace_announcement(announcement: Option<Box<PendingAnnouncement>>) -> Option<Box<PendingAnnouncement>> {
     let announcement = announcement.map(ManuallyDrop::new);
     thread_state::with(|state| state.announced.replace(announcement)).map(ManuallyDrop::into_inner)
 }
 
 /// A guard that restores the announcement from before a call of [`announce`]. There seldom is one.
-struct RestoreAnnouncement(Option<Box<Announcement>>);
+struct RestoreAnnouncement(Option<Box<PendingAnnouncement>>);
 
 impl Drop for RestoreAnnouncement {
     fn drop(&mut self) {

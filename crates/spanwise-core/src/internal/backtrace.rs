@@ -82,7 +82,7 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 #[must_use]
 pub fn shorten(text: &str, file: Option<&str>) -> String {
     let frames = frames(text);
-    let build_directory = file.and_then(|file| build_directory(&frames, file));
+    let build_directory = file.and_then(|file| find_build_directory(&frames, file));
     let mut out = String::new();
     let mut skipped = SkippedFrames::default();
     let is_application = |frame: &&Frame<'_>| frame.is_in_app();
@@ -129,7 +129,7 @@ pub fn limit_notice(limit: u32) -> String {
 
 /// Returns the directory in which the application was built. `file` is the relative path of a
 /// source file in one of the frames.
-fn build_directory<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
+fn find_build_directory<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
     let mut directories = frames.iter().filter_map(|frame| {
         let directory = frame.file?.strip_suffix(file)?;
         (directory.len() > 1 && directory.ends_with('/') && directory != "./").then_some(directory)

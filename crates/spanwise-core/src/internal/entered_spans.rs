@@ -15,8 +15,8 @@ use crate::internal::{LayerId, SpanTable};
 
 /// A value that a layer stores for one or more spans, with a count of the closed spans among them.
 ///
-/// [`SpanTable::close`] increments the count. A thread that has cached the value in
-/// [`EnteredSpans`] compares the count, because the span may be closed since then.
+/// [`SpanTable::close`] increments the count. Each read of a value that [`EnteredSpans`] has cached
+/// compares the count. If it has changed, the span of the value may be closed.
 pub trait SpanValue {
     /// Data that each thread caches while it is in the span.
     type Cache: Default;
@@ -36,9 +36,9 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 
 /// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// Each crate with such layers has an `EnteredSpans` in a thread-local. Entering a span needs no
-/// look-up. The first event in the span finds the value in the layer's [`SpanTable`], and later
-/// events cost one comparison.
+/// Each crate with layers that need it has an `EnteredSpans` in a thread-local. Entering a span
+/// needs no look-up. The first event in the span finds the value in the layer's [`SpanTable`], and
+/// later events cost one comparison.
 ///
 /// The [current](Self::current) span is the same as that of `Registry`. Guards of entered spans may
 /// be dropped in any order, on another thread, or never. So a span may be closed although this

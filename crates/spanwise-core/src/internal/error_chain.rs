@@ -45,8 +45,8 @@ pub fn error_chain<'a>(
 }
 
 /// Returns whether `a` and `b` are the same error. Compares the vtables, too, because errors
-/// without fields share an address. A type may have several vtables, so a cycle may be missed. It
-/// then ends at the maximum.
+/// without fields share an address. A type may have several vtables, so a cycle may be missed. The
+/// chain then ends at its maximum length.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

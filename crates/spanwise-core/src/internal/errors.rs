@@ -32,7 +32,7 @@ impl fmt::Debug for WithCauses<'_> {
 }
 
 /// Returns the full name of the type of `error`, such as `shop::pay::Declined`. Only available for
-/// errors from [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
+/// errors from [`err`](crate::err), even if redacted, and for an [`ErrorCopy`] of such an error.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match query(error, ErrorQuery::TypeName)? {
@@ -54,7 +54,7 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// Returns the backtrace of `error` in the format of std. Only available for errors from
-/// [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
+/// [`err`](crate::err), even if redacted, and for an [`ErrorCopy`] of such an error.
 ///
 /// After ten backtraces in a second, a notice replaces each further backtrace. The text is cut at
 /// 64 KiB.

@@ -102,8 +102,8 @@ fn install() {
     // SAFETY: the functions exist until the process ends, because this code is never unloaded. (A
     // Rust library with thread-locals, as std has them, cannot be unloaded.) The functions do not
     // unwind, because they catch panics. In the child of a program with threads, only
-    // async-signal-safe operations are allowed. The function that runs there only changes atomics.
-    // An error means that there was no memory for the registration. Forks are then not detected.
+    // async-signal-safe operations are allowed: `in_child` only changes atomics. The call fails
+    // only if there is no memory for the registration. Forks are then not detected.
     unsafe {
         libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
     }

@@ -7,8 +7,8 @@
 
 use std::ptr;
 
-/// The text that the marks point into. They do not point to its ends, which may also be the ends of
-/// adjacent texts.
+/// The text that the marks point into. They do not point to its ends, because an empty part of an
+/// adjacent text may have the same address.
 static MARKS: [u8; 4] = *b"{.}\n";
 
 /// The meaning of an empty string.

@@ -1,8 +1,8 @@
 //! Callsites created at run time: for records of the `log` crate, for panics, for copies of events
 //! with another level, and for spans and context whose fields depend on settings.
 //!
-//! Such an event or span has an [`Origin`]: its name, its level, its target, its source location
-//! and the names of its fields. The first event of an origin creates a callsite. So every layer
+//! The [`Origin`] of an event or a span is its name, its level, its target, its source location and
+//! the names of its fields. The first event of an origin creates a callsite. So every layer
 //! receives the real origin, decides once per callsite, and costs the same as for a macro of
 //! `tracing`.
 //!
@@ -204,6 +204,7 @@ impl Origin<'_> {
     }
 }
 
+/// The initial hash, and the multiplier of [`mix`].
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Multiplies and combines both halves of the product, as wyhash does.

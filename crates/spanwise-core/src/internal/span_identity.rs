@@ -180,7 +180,7 @@ impl SpanIdentity {
 
     /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
     /// freezes it.
-    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
+    pub(crate) fn freeze_nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
     {
@@ -203,7 +203,7 @@ impl SpanIdentity {
         tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let current = registry.current_span();
-            Self::nearest(&registry.span(current.id()?)?)
+            Self::freeze_nearest(&registry.span(current.id()?)?)
         })
     }
 

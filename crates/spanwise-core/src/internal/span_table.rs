@@ -147,9 +147,9 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // The map uses the bits at both ends of a hash. The rotation moves bits from the middle of
-        // the product there, which depend on the index and the thread. The highest bits of the
-        // product are equal within a shard, because they select it.
+        // The map uses the bits at both ends of a hash. The highest bits of the product are equal
+        // within a shard, because they select the shard. So the rotation moves middle bits to the
+        // ends. They depend on the index and the thread.
         self.0 = spread(self.0 ^ id).rotate_right(40);
     }
 

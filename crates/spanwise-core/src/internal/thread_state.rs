@@ -10,11 +10,12 @@ use std::{
 };
 
 use super::{
-    announced_span::Announcement, decision_cache::DecisionCache, error_query::QueryState,
+    announced_span::PendingAnnouncement, decision_cache::DecisionCache, error_query::QueryState,
     reentrancy::ReentrancyState, sharded_counter, trace_cache::CachedTrace,
 };
 use crate::{event_context::EventState, redacted::RedactionState};
 
+/// The parts of a thread's state that need no destructor.
 pub(crate) struct ThreadState {
     pub(crate) event: EventState,
     pub(crate) reentrancy: ReentrancyState,
@@ -27,7 +28,7 @@ pub(crate) struct ThreadState {
     pub(crate) decisions: RefCell<DecisionCache>,
     pub(crate) error_query: QueryState,
     /// The announcement of the span that is being opened.
-    pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announcement>>>>,
+    pub(crate) announced: Cell<Option<ManuallyDrop<Box<PendingAnnouncement>>>>,
     /// Whether the thread runs a request whose span does not store its trace.
     pub(crate) is_in_spanless_request: Cell<bool>,
     /// Whether the thread applies a policy to the values of a context.

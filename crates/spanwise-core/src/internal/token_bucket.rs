@@ -45,7 +45,7 @@ impl TokenBucket {
         clock.now(self.precision)
     }
 
-    /// Takes a token. Returns whether there was one. For a bucket behind a lock.
+    /// Takes a token. Returns whether there was one.
     #[inline]
     pub fn take_token(self, full_at: &mut u64, now: u64) -> bool {
         let new_full_at = self.take_if_available(*full_at, now);
@@ -53,8 +53,7 @@ impl TokenBucket {
         new_full_at.is_some()
     }
 
-    /// Takes a token. Returns whether there was one. For a bucket that threads share without a
-    /// lock.
+    /// Like [`take_token`](Self::take_token), for a bucket that threads share without a lock.
     #[inline]
     pub fn take_shared_token(self, full_at: &AtomicU64, now: u64) -> bool {
         full_at

@@ -48,7 +48,7 @@ impl TraceCache {
     }
 
     /// Returns the randomness of the trace or request of the current span, from the cache or from
-    /// `look_up`. Returns `None` if there is neither.
+    /// `look_up`. Returns `None` if there is neither a trace nor a request.
     #[inline]
     pub fn randomness(&self, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
         let changes = self.changes.load(Ordering::Relaxed);

@@ -18,7 +18,7 @@ mod forked;
 /// A child inherits each lock as it is at the fork. If another thread of the parent has locked it,
 /// nothing in the child releases it. [`defer`](super::defer) would make the fork wait, but costs
 /// atomic operations on memory that all threads share. That is too much for a lock that is taken
-/// for each event. So if a lock of this type was locked at the fork, the child loses its value.
+/// for each event. So if another thread had such a lock at the fork, the child loses the value.
 ///
 /// ```
 /// use spanwise_core::internal::forks::ForkAwareMutex;
@@ -29,7 +29,7 @@ mod forked;
 pub struct ForkAwareMutex<T: Default> {
     value: Mutex<T>,
     /// The [`generation`] of the process that created the mutex, or of a child in which a wait for
-    /// the lock has succeeded. A thread that has the lock belongs to this process, and releases it.
+    /// the lock has succeeded. In that process, each thread that has the lock releases it.
     owner_generation: AtomicU32,
     /// Whether the last wait in a child ended without the lock.
     is_lost: AtomicBool,
