@@ -48,7 +48,7 @@ impl TokenBucket {
     /// Takes a token. Returns whether there was one.
     #[inline]
     pub fn take_token(self, full_at: &mut u64, now: u64) -> bool {
-        let new_full_at = self.take_if_available(*full_at, now);
+        let new_full_at = self.state_after_token(*full_at, now);
         *full_at = new_full_at.unwrap_or(*full_at);
         new_full_at.is_some()
     }
@@ -58,7 +58,7 @@ impl TokenBucket {
     pub fn take_shared_token(self, full_at: &AtomicU64, now: u64) -> bool {
         full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                self.take_if_available(full_at, now)
+                self.state_after_token(full_at, now)
             })
             .is_ok()
     }
@@ -70,7 +70,7 @@ impl TokenBucket {
         let cost_of_further_tokens = self.cost(tokens.saturating_sub(1));
         full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                let after_first_token = self.take_if_available(full_at, now)?;
+                let after_first_token = self.state_after_token(full_at, now)?;
                 Some(after_first_token.saturating_add(cost_of_further_tokens))
             })
             .is_ok()
@@ -110,7 +110,7 @@ impl TokenBucket {
 
     /// Returns the state after a token is taken, or `None` if there is no token.
     #[inline]
-    fn take_if_available(self, full_at: u64, now: u64) -> Option<u64> {
+    fn state_after_token(self, full_at: u64, now: u64) -> Option<u64> {
         let interval = self.interval?;
         let until_full = full_at.saturating_sub(now);
         (until_full <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
