@@ -127,7 +127,9 @@ pub fn reserve_announced(id: &Id) {
 
 /// Replaces the announcement of this thread. Returns the previous one.
 #[inline]
-fn replace_announcement(announcement: Option<Box<PendingAnnouncement>>) -> Option<Box<PendingAnnouncement>> {
+fn replace_announcement(
+    announcement: Option<Box<PendingAnnouncement>>,
+) -> Option<Box<PendingAnnouncement>> {
     let announcement = announcement.map(ManuallyDrop::new);
     thread_state::with(|state| state.announced.replace(announcement)).map(ManuallyDrop::into_inner)
 }

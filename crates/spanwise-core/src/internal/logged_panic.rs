@@ -48,8 +48,8 @@ pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     // `last` may be another panic: `resume_unwind` transfers a panic from another thread without
     // calling a hook.
     let message = message(payload);
-    let is_same_panic = last.message_address == message.as_ptr().addr()
-        && *last.message == *compared_part(message);
+    let is_same_panic =
+        last.message_address == message.as_ptr().addr() && *last.message == *compared_part(message);
     is_same_panic.then(|| last.location.into())
 }
 

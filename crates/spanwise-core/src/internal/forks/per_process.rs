@@ -133,7 +133,9 @@ impl<T> PerProcess<T> {
 /// Returns `None` in a child of that process if a thread of the parent had locked the mutex at the
 /// fork.
 pub fn lock<T>(mutex: &Mutex<T>, owner_generation: u32) -> Option<MutexGuard<'_, T>> {
-    mutex.try_lock().or_else(|| wait_for_lock(mutex, owner_generation))
+    mutex
+        .try_lock()
+        .or_else(|| wait_for_lock(mutex, owner_generation))
 }
 
 #[cold]
