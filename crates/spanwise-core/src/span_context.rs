@@ -104,7 +104,7 @@ impl Context {
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
         Self {
             entries: ContextNode::find(None, span).map(|node| node.entries()),
-            identity: SpanIdentity::nearest(span).map(ShownIdentity::new),
+            identity: SpanIdentity::freeze_nearest(span).map(ShownIdentity::new),
         }
     }
 
