@@ -1,4 +1,4 @@
-//! The service of the client layer.
+//! The `tower` service of the client layer, and its response future.
 
 use std::{
     fmt,
@@ -29,7 +29,7 @@ impl<S> Layer<S> for ClientLayer {
     }
 }
 
-/// A client inside a [`ClientLayer`].
+/// A client service inside a [`ClientLayer`].
 #[derive(Debug, Clone)]
 pub struct ClientService<S> {
     inner: S,
@@ -69,8 +69,8 @@ where
 }
 
 fn target(uri: &Uri) -> Target<'_> {
-    // Reads the host of the URI, because the connection is made to this host. The `Host` header may
-    // contain any name.
+    // The host of the URI is the host that the client connects to. The `Host` header may contain
+    // any name.
     let authority = uri.authority();
     let default_port = match uri.scheme_str() {
         Some("http") => Some(80),
@@ -123,7 +123,7 @@ where
                 panic!("`ClientFuture` polled after completion");
             };
             let result = ready!(inner.poll(cx));
-            // Dropped here, in the span of the call.
+            // Dropped here, while the span of the call is entered.
             this.inner.set(None);
             result
         };
