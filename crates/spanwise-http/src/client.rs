@@ -111,7 +111,7 @@ struct Options {
     /// `None` allows every host.
     ids_to: Option<Hosts>,
     /// The keys that are sent as baggage.
-    baggage: Vec<String>,
+    baggage_keys: Vec<String>,
     /// `None` allows no host.
     baggage_to: Option<Hosts>,
 }
@@ -132,7 +132,7 @@ impl ClientLayer {
     /// [W3C Baggage]: https://www.w3.org/TR/baggage/
     pub fn baggage<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(Into::into);
-        Arc::make_mut(&mut self.options).baggage.extend(keys);
+        Arc::make_mut(&mut self.options).baggage_keys.extend(keys);
         self
     }
 

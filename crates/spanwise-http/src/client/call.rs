@@ -43,12 +43,12 @@ pub(super) struct Call {
     /// The observation, and the start of the call. `None` if nothing observes requests, and after
     /// the call has ended.
     observation: Option<(RequestObservation, Instant)>,
-    is_ended: bool,
+    has_ended: bool,
 }
 
 /// The destination of a call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct Destination<'a> {
     pub(super) scheme: Option<&'a str>,
     pub(super) host: Option<&'a str>,
     pub(super) port: Option<u16>,
@@ -63,7 +63,7 @@ impl Call {
     pub(super) fn begin(
         options: &Options,
         method: &Method,
-        target: Target<'_>,
+        destination: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Self {
         let context = Context::current();
@@ -94,8 +94,8 @@ impl Call {
         };
         let trace_id = call_trace.as_ref().map(TraceContext::trace_id);
         let span_id = call_trace.as_ref().map(TraceContext::span_id);
-        let (method, path) = (method::name(method), bounded(target.path));
-        let host = target.host.map(without_brackets);
+        let (method, path) = (method::name(method), bounded(destination.path));
+        let host = destination.host.map(without_brackets);
         let host = host.map(|host| panic_safe::truncate_at(host, MAX_HOST_LEN));
         // The layer that exports spans reads the announcement while the span opens.
         let announcement = || Announced {
@@ -120,7 +120,7 @@ impl Call {
                 otel.kind = "client",
                 http.request.method = method,
                 server.address = host,
-                server.port = target.port,
+                server.port = destination.port,
                 url.path = &*path,
                 trace_id = trace_id.as_ref().map(HexDigits::as_str),
                 span_id = span_id.as_ref().map(HexDigits::as_str),
@@ -146,17 +146,17 @@ impl Call {
         let observation = RequestObservation::begin(|| ObservedRequest {
             side: RequestSide::Client,
             method,
-            scheme: target.scheme.and_then(known_scheme),
+            scheme: destination.scheme.and_then(known_scheme),
             route: None,
             path: (&*path).into(),
             protocol_version: None,
             server_address: host.map(Box::from),
-            server_port: target.port,
+            server_port: destination.port,
             body_size: content_length(headers),
             span: span.clone(),
         });
 
-        if options.ids_go_to(target.host) {
+        if options.ids_go_to(destination.host) {
             set_if_absent(headers, X_REQUEST_ID, || match context.get("request_id") {
                 Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
@@ -170,12 +170,12 @@ impl Call {
             }
         }
         let request = request_context.as_deref();
-        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(target.host) {
+        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(destination.host) {
             let received = request.map(|request| &request.baggage);
             let received = received.or(process_baggage.as_ref());
             set_if_absent(headers, BAGGAGE, || {
                 let spanless_tenant = request.and_then(|request| request.tenant_id.as_deref());
-                baggage_header(&options.baggage, &context, spanless_tenant, received)
+                baggage_header(&options.baggage_keys, &context, spanless_tenant, received)
             });
         }
 
@@ -199,7 +199,7 @@ impl Call {
         Self {
             span,
             observation: observation.zip(start),
-            is_ended: false,
+            has_ended: false,
         }
     }
 
@@ -214,7 +214,7 @@ impl Call {
         version: Version,
         headers: &HeaderMap,
     ) {
-        self.is_ended = true;
+        self.has_ended = true;
         let outcome = Outcome::from_status(status.as_u16());
         self.observe_end(|duration| RequestEnd {
             status: Some(status.as_u16()),
@@ -233,7 +233,7 @@ impl Call {
 
     /// Records the error of a call without a response.
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
-        self.is_ended = true;
+        self.has_ended = true;
         self.observe_end(|duration| RequestEnd {
             outcome: "no_response",
             error_type: Some("no_response".into()),
@@ -272,7 +272,7 @@ fn continue_trace(parent: &TraceContext) -> AnnouncedTrace {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.is_ended {
+        if !self.has_ended {
             self.observe_end(|duration| RequestEnd {
                 outcome: "cancelled",
                 duration,

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::{
     ClientLayer, Options,
-    call::{Call, Target},
+    call::{Call, Destination},
 };
 
 impl ClientLayer {
@@ -120,7 +120,7 @@ fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenR
         is_allowed(first_host) && !is_allowed(next_host)
     };
     let leaves_baggage_hosts = || leaves_allowed(&|host| options.baggage_goes_to(host));
-    let headers = if !options.baggage.is_empty() && leaves_baggage_hosts() {
+    let headers = if !options.baggage_keys.is_empty() && leaves_baggage_hosts() {
         ForbiddenHeaders::Baggage
     } else if leaves_allowed(&|host| options.ids_go_to(host)) {
         ForbiddenHeaders::Ids
@@ -146,7 +146,12 @@ impl Middleware for Propagation {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let (method, url) = (request.method().clone(), request.url().clone());
-        let mut call = Call::begin(&self.options, &method, target(&url), request.headers_mut());
+        let mut call = Call::begin(
+            &self.options,
+            &method,
+            destination(&url),
+            request.headers_mut(),
+        );
         let response_future = next.run(request, extensions);
         let result = response_future.instrument(call.span().clone()).await;
         match &result {
@@ -159,8 +164,8 @@ impl Middleware for Propagation {
     }
 }
 
-fn target(url: &Url) -> Target<'_> {
-    Target {
+fn destination(url: &Url) -> Destination<'_> {
+    Destination {
         scheme: Some(url.scheme()),
         host: url.host_str(),
         port: url.port_or_known_default(),

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{
     ClientLayer, Options,
-    call::{Call, Target},
+    call::{Call, Destination},
 };
 
 impl<S> Layer<S> for ClientLayer {
@@ -54,7 +54,7 @@ where
         let call = Call::begin(
             &self.options,
             &parts.method,
-            target(&parts.uri),
+            destination(&parts.uri),
             &mut parts.headers,
         );
         let inner = {
@@ -68,7 +68,7 @@ where
     }
 }
 
-fn target(uri: &Uri) -> Target<'_> {
+fn destination(uri: &Uri) -> Destination<'_> {
     // The host of the URI is the host that the client connects to. The `Host` header may contain
     // any name.
     let authority = uri.authority();
@@ -77,7 +77,7 @@ fn target(uri: &Uri) -> Target<'_> {
         Some("https") => Some(443),
         _ => None,
     };
-    Target {
+    Destination {
         scheme: uri.scheme_str(),
         host: authority.map(Authority::host),
         port: authority.and_then(Authority::port_u16).or(default_port),

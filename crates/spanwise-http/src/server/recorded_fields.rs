@@ -148,6 +148,7 @@ pub(crate) struct RecordedValues {
     last_timing_at: Instant,
 }
 
+/// The sum of all timings with the same name.
 #[derive(Debug)]
 pub(crate) struct Timing {
     name: &'static str,
