@@ -128,7 +128,8 @@ struct Inner {
     _sighup: Option<sighup::SighupFlag>,
 }
 
-/// The settings of an open log. Only `falls_back` changes after the start.
+/// The settings of an open log. Only the flags `falls_back` and `reopen_requested` change after the
+/// start.
 #[derive(Debug)]
 struct Settings {
     names: FileNames,
@@ -137,6 +138,8 @@ struct Settings {
     options: Options,
     /// Whether records go to stderr if the file fails.
     falls_back: AtomicBool,
+    /// Set by `SIGHUP`, in each process: see [`RollingFile::reopen`].
+    reopen_requested: Arc<AtomicBool>,
 }
 
 impl Settings {

@@ -21,6 +21,9 @@ const LINKS: &[&str] = &[
 /// such as `server`, also end in `ver`, so a list is needed.
 const VER_NAMES: &[&str] = &["ver", "appver", "osver", "fwver", "swver", "hwver", "dbver"];
 
+/// Words that contain `version`, but announce none.
+const OTHER_VERSIONS: &[&[u8]] = &[b"conversion", b"inversion", b"reversion", b"diversion"];
+
 /// Words between `version` and a `to` or `from`: `version changed to 1.2.3.4`.
 const CHANGES: &[&str] = &["bumped", "changed", "raised", "set", "updated"];
 
@@ -116,7 +119,9 @@ fn names_version(word: &[u8]) -> bool {
         contains_word(VER_NAMES, part)
             || stem.is_some_and(|stem| stem.last().is_some_and(u8::is_ascii_lowercase))
     };
-    contains_text(word, b"version") || last_part.is_some_and(is_ver_name)
+    let is_other = |other: &&[u8]| contains_text(word, other);
+    let has_version = contains_text(word, b"version") && !OTHER_VERSIONS.iter().any(is_other);
+    has_version || last_part.is_some_and(is_ver_name)
 }
 
 /// Returns whether these words, the last one first, report an upgrade of a program: `upgraded`,

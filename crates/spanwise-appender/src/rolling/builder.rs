@@ -229,6 +229,7 @@ impl RollingFileBuilder {
             names: locked.names,
             dir: Arc::clone(&dir),
             falls_back: options.fallback_to_stderr.into(),
+            reopen_requested: Arc::default(),
             options,
         });
         let path = settings.names.active_path();
@@ -240,10 +241,9 @@ impl RollingFileBuilder {
             OpenFailure::Io(error) => cannot_open(path, error),
         })?;
         settings.update_latest_link(&dir);
-        let reopen_requested = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
         let sighup = match settings.options.reopen_on_sighup {
-            true => Some(register_sighup(&reopen_requested, path)?),
+            true => Some(register_sighup(&settings.reopen_requested, path)?),
             false => None,
         };
         let mut writer = FileWriter::new(
@@ -252,7 +252,6 @@ impl RollingFileBuilder {
             active,
             FileNumbers::new(locked.last_used),
             locked.lock,
-            reopen_requested,
         );
         writer.housekeeper.wake(&settings, &dir);
         let inner = Arc::new(Inner {

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -36,8 +36,6 @@ pub(super) struct FileWriter {
     pub(super) housekeeper: Housekeeper,
     /// Whether to roll the file that existed at the start, before the first record is written.
     pub(super) roll_at_start: bool,
-    /// Set by `SIGHUP`: see [`RollingFile::reopen`](super::RollingFile::reopen).
-    pub(super) reopen_requested: Arc<AtomicBool>,
     pub(super) roll_retry: RetryTimer,
     pub(super) write_retry: RetryTimer,
     /// The time of the last check of the path.
@@ -56,7 +54,6 @@ impl FileWriter {
         active: ActiveFile,
         numbers: FileNumbers,
         lock: Option<PathLock>,
-        reopen_requested: Arc<AtomicBool>,
     ) -> Self {
         let now = settings.options.clock.now();
         Self {
@@ -72,7 +69,6 @@ impl FileWriter {
             numbers,
             lock,
             housekeeper: Housekeeper::new(),
-            reopen_requested,
             roll_retry: RetryTimer::default(),
             write_retry: RetryTimer::default(),
             deleted_tails: VecDeque::new(),
@@ -87,7 +83,7 @@ impl FileWriter {
         active.assume_complete_line();
         let numbers = FileNumbers::new(None);
         let settings = Arc::clone(settings);
-        let mut writer = Self::new(settings, dir, active, numbers, None, Arc::default());
+        let mut writer = Self::new(settings, dir, active, numbers, None);
         writer.roll_at_start = false;
         Ok(writer)
     }

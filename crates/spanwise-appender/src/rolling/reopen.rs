@@ -29,8 +29,9 @@ impl FileWriter {
     /// # Errors
     /// If the path cannot be reopened, and the active file was deleted.
     pub(super) fn check_path(&mut self, is_forced: bool) -> io::Result<bool> {
-        let is_requested = self.reopen_requested.load(Ordering::Relaxed)
-            && self.reopen_requested.swap(false, Ordering::Relaxed);
+        let requested = &self.settings.reopen_requested;
+        let is_requested =
+            requested.load(Ordering::Relaxed) && requested.swap(false, Ordering::Relaxed);
         let instant = self.settings.options.clock.instant();
         let elapsed = instant.saturating_duration_since(self.path_checked_at);
         if !is_requested && !is_forced && elapsed < CHECK_INTERVAL {
@@ -233,10 +234,11 @@ impl FileWriter {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::fs;
+    use std::{fs, sync::atomic::Ordering};
 
     use spanwise_testing::support::fixed_clock;
 
+    use super::FileWriter;
     use crate::{RollingFile, Rotation};
 
     #[test]
@@ -260,5 +262,22 @@ mod tests {
         assert_eq!(writer.deleted_tails.len(), 3);
         writer.flush().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n4\n");
+    }
+
+    #[test]
+    fn writer_of_a_child_obeys_signals() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let builder = RollingFile::builder(&path).rotation(Rotation::never());
+        // The clock stands still, so only a request causes a check of the path.
+        let file = builder.clock(fixed_clock()).build().unwrap();
+        let settings = &file.0.settings;
+        let mut writer_of_child = FileWriter::for_child(settings).unwrap();
+        fs::rename(&path, dir.path().join("app.log.1")).unwrap();
+        assert!(writer_of_child.check_path(false).unwrap());
+        assert!(!path.exists());
+        settings.reopen_requested.store(true, Ordering::Relaxed);
+        assert!(writer_of_child.check_path(false).unwrap());
+        assert!(path.exists());
     }
 }

@@ -51,7 +51,7 @@ const OTHER_UNITS: [(&str, &str); 13] = [
 /// assert_eq!(parse_duration("m"), Ok(Duration::from_secs(60)));
 /// let error = parse_duration("5").unwrap_err();
 /// assert_eq!(error, "`5` has no unit: write `5s` for seconds, or one of m, h and ms after it");
-/// assert_eq!(parse_duration("1.5s").unwrap_err(), "`1.5s` is not a time: write `1500ms`");
+/// assert_eq!(parse_duration("8.2m").unwrap_err(), "`8.2m` is not a time: write `492000ms`");
 /// assert_eq!(parse_duration("2 min").unwrap_err(), "`2 min` is not a time: write `2m`");
 /// ```
 ///
@@ -99,8 +99,10 @@ fn suggest_correction(text: &str) -> Option<String> {
         return parse_valid(&correction).map(|_| correction);
     }
     let millis = number.parse::<f64>().ok()? * unit.as_millis() as f64;
-    let is_whole = millis.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&millis);
-    is_whole.then(|| format!("{millis}ms"))
+    let rounded = millis.round();
+    // The multiplication of floats is not exact: 8.2 minutes are 491999.99999999994 milliseconds.
+    let is_whole = (millis - rounded).abs() < 1e-6;
+    (is_whole && (1.0..=f64::from(u32::MAX)).contains(&rounded)).then(|| format!("{rounded}ms"))
 }
 
 /// Displays a duration of whole milliseconds with the largest unit of which it is a multiple: `90s`

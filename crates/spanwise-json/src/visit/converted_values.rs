@@ -239,7 +239,7 @@ impl<'a> Encoder<'a> {
         };
         let (mut alteration, mut alteration_of_texts) = (Alteration::NONE, Alteration::NONE);
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, altered) = collect_text(value, text_policy);
+            let (text, altered) = collect_text(value, limit, text_policy);
             alteration_of_texts |= altered;
             text
         };
@@ -283,14 +283,19 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Formats a value. Returns the text that is shown, and how it differs from the value.
+/// Formats a value. Returns the text that is shown, and how it differs from the value. `max_len` is
+/// the maximum length of a text without a policy; a policy scans no more than it can decide about.
 fn collect_text(
     value: &dyn fmt::Display,
+    max_len: usize,
     text_policy: Option<TextPolicy<'_>>,
 ) -> (String, Alteration) {
     let mut text = String::new();
-    let limit = <dyn Redact>::MAX_COLLECT_LEN;
-    let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), limit);
+    let max_len = match text_policy {
+        Some(_) => <dyn Redact>::MAX_COLLECT_LEN,
+        None => max_len,
+    };
+    let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), max_len);
     let shown = text_policy.and_then(|policy| policy.replacement_for(&text));
     let mut alteration = Alteration::truncated_if(truncated);
     if shown.is_some() {
