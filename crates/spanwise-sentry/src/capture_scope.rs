@@ -79,8 +79,7 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Returns whether this thread is exiting, so that the thread-locals of the client may be
-/// destroyed.
+/// Returns whether this thread is exiting. If so, the thread-locals of the client may be destroyed.
 pub(crate) fn is_thread_exiting() -> bool {
     /// Created after the thread-locals of the client, and therefore destroyed before them. While
     /// the canary exists, the thread-locals of the client exist, too.

@@ -19,7 +19,7 @@ const MAX_ERRORS: usize = 256;
 /// windows are reported before their end.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The errors of the last window, with the number of their repetitions.
+/// Recently sent errors, each with its own window and the number of its repetitions.
 #[derive(Debug)]
 pub(crate) struct Deduplicator {
     /// The time during which repetitions of an error are only counted.
@@ -84,7 +84,11 @@ impl Deduplicator {
 
     /// Counts an occurrence of the error with this key, and returns its position in the window. If
     /// it begins a new window, also returns the report of the expired window of the same error.
-    pub(crate) fn check(&self, key: u64, now: Instant) -> (Occurrence, Option<RepeatReport>) {
+    pub(crate) fn count_occurrence(
+        &self,
+        key: u64,
+        now: Instant,
+    ) -> (Occurrence, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Occurrence::First, None);
         }
@@ -220,8 +224,8 @@ mod tests {
     /// Returns a deduplicator with an error that has repeated. Its sample is not stored yet.
     fn repeated() -> (Deduplicator, Instant) {
         let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
-        assert_eq!(dedup.check(1, now).0, Occurrence::First);
-        assert_eq!(dedup.check(1, now).0, Occurrence::Second);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::Second);
         (dedup, now)
     }
 
@@ -233,32 +237,35 @@ mod tests {
     fn flush_before_the_sample_loses_no_report() {
         let (dedup, now) = repeated();
         assert!(dedup.take_expired(None).is_empty());
-        assert_eq!(dedup.check(1, now).0, Occurrence::Later);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::Later);
         assert_eq!(counts(dedup.store(1, &Event::default())), [2]);
-        assert_eq!(dedup.check(1, now).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::First);
     }
 
     #[test]
     fn sample_after_the_window_has_its_repetitions() {
         let (dedup, now) = repeated();
-        assert_eq!(dedup.check(1, now + WINDOW).0, Occurrence::Later);
+        assert_eq!(dedup.count_occurrence(1, now + WINDOW).0, Occurrence::Later);
         assert!(dedup.store(1, &Event::default()).is_empty());
         assert_eq!(counts(dedup.take_expired(Some(now + WINDOW))), [2]);
         // A sample that is never stored does not hide the error.
         let (dedup, now) = repeated();
-        assert_eq!(dedup.check(1, now + 2 * WINDOW).0, Occurrence::First);
+        assert_eq!(
+            dedup.count_occurrence(1, now + 2 * WINDOW).0,
+            Occurrence::First
+        );
     }
 
     #[test]
     fn entry_without_a_sample_is_dropped_at_last() {
         let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
         for key in 0..MAX_ERRORS as u64 {
-            dedup.check(key, now);
-            dedup.check(key, now);
+            dedup.count_occurrence(key, now);
+            dedup.count_occurrence(key, now);
         }
         let later = now + 2 * WINDOW;
         assert!(dedup.take_expired(Some(later)).is_empty());
-        assert_eq!(dedup.check(1000, later).0, Occurrence::First);
-        assert_eq!(dedup.check(1000, later).0, Occurrence::Second);
+        assert_eq!(dedup.count_occurrence(1000, later).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1000, later).0, Occurrence::Second);
     }
 }

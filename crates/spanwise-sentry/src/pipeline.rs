@@ -35,7 +35,7 @@ impl Pipeline {
     pub(crate) fn send_deduplicated(&self, key: u64, build: impl FnOnce() -> Event<'static>) {
         let process = self.exporter.current();
         let state = &process.state;
-        let (occurrence, expired_report) = state.dedup.check(key, self.clock.instant());
+        let (occurrence, expired_report) = state.dedup.count_occurrence(key, self.clock.instant());
         if let Some(report) = expired_report {
             self.send_report(report);
         }

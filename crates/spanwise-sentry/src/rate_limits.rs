@@ -15,12 +15,12 @@ pub(crate) enum Category {
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     /// The end of the limit of each [`Category`], indexed by its discriminant.
-    until: [Option<Instant>; 4],
+    limit_ends: [Option<Instant>; 4],
 }
 
-/// The shortest wait. A shorter one is raised to it.
+/// The minimum wait. A shorter wait is raised to it.
 const MIN_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait. A longer one is lowered to it.
+/// The maximum wait. A longer wait is lowered to it.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The wait after the status 429, if the response does not contain a time.
@@ -29,7 +29,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 impl RateLimits {
     /// Returns whether the category may be sent at `now`.
     pub(crate) fn allows(&self, category: Category, now: Instant) -> bool {
-        self.until[category as usize].is_none_or(|until| now >= until)
+        self.limit_ends[category as usize].is_none_or(|until| now >= until)
     }
 
     /// Applies the limits in the header `X-Sentry-Rate-Limits` of a response. If none of them can
@@ -45,7 +45,7 @@ impl RateLimits {
         let applied_count = limits.filter(|limit| self.apply_limit(limit, now)).count();
         if applied_count == 0 && status == 429 {
             let wait = retry_after.and_then(parse_wait).unwrap_or(DEFAULT_WAIT);
-            self.until = [Some(now + wait); 4];
+            self.limit_ends = [Some(now + wait); 4];
         }
     }
 
@@ -61,10 +61,10 @@ impl RateLimits {
         let categories = parts.next().unwrap_or_default();
         for category in categories.split(';') {
             match category.trim() {
-                "" => self.until = [until; 4],
-                "error" | "default" => self.until[Category::Error as usize] = until,
-                "transaction" | "span" => self.until[Category::Transaction as usize] = until,
-                "log_item" | "log_byte" => self.until[Category::Log as usize] = until,
+                "" => self.limit_ends = [until; 4],
+                "error" | "default" => self.limit_ends[Category::Error as usize] = until,
+                "transaction" | "span" => self.limit_ends[Category::Transaction as usize] = until,
+                "log_item" | "log_byte" => self.limit_ends[Category::Log as usize] = until,
                 _ => {}
             }
         }

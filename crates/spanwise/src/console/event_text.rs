@@ -49,6 +49,7 @@ pub(crate) struct EventText<'a> {
     /// The time of the event, and the offset of local time in minutes. `None` if lines show no
     /// time.
     pub(crate) time: Option<(SystemTime, i16)>,
+    /// The name of the level, and its style.
     pub(crate) level: (&'static str, TextStyle),
     pub(crate) target: &'a str,
     pub(crate) access: Option<AccessSummary>,
@@ -106,7 +107,7 @@ const MIN_WIDE_TERMINAL: usize = 100;
 /// begins with it.
 const TEXT_PREFIX: &str = "> ";
 
-/// The names of fields whose error is shown without the name of the field.
+/// The usual names of error fields. An error in such a field is shown without the name.
 const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
 impl EventStyle {
@@ -208,8 +209,7 @@ impl EventStyle {
             (Style::Compact | Style::Short, _) => {
                 self.push_content(line, event);
                 push_context(line, edges.first());
-                // The context shows the label of the unit, so the fields of its root span follow
-                // it.
+                // The fields of the unit's root span follow the context, which shows its label.
                 let follows_context =
                     |span: &&SpanUpdate| span.begins_unit && edges.iter().any(has_text);
                 let (unit, others): (Vec<_>, Vec<_>) =
@@ -241,7 +241,7 @@ impl EventStyle {
             return;
         };
         let message = message.joined();
-        let shown = match self.keeps_line_breaks() {
+        let shown_message = match self.keeps_line_breaks() {
             true => message.lines().next().unwrap_or_default(),
             false => &message,
         };
@@ -251,7 +251,7 @@ impl EventStyle {
             push_escaped(&mut text, location);
             text.push_str(": ");
         }
-        push_message(&mut text, shown);
+        push_message(&mut text, shown_message);
         if text.is_empty() {
             return;
         }

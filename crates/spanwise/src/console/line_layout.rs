@@ -218,7 +218,7 @@ impl LineLayout {
     }
 
     fn push_edge(&mut self, edge: &EdgeText, width: usize) {
-        if edge.is_empty() {
+        if edge.width_with_gap == 0 {
             return;
         }
         let aligned_start = width
@@ -243,8 +243,7 @@ impl LineLayout {
     }
 }
 
-/// Room for the context is reserved_edge only if the first line keeps this many columns for its
-/// items.
+/// The first line reserves room for the context only if this many columns remain for its items.
 const MIN_CONTENT_WIDTH: usize = 20;
 
 #[cfg(test)]

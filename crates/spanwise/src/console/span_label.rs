@@ -15,7 +15,7 @@ pub(crate) struct SpanLabel {
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
-    /// Whether the application receives the request, and does not send it.
+    /// Whether the application receives the request. If not, it sends the request.
     is_incoming: bool,
     /// The address of the server that an outgoing request goes to.
     server: Option<String>,
