@@ -52,7 +52,8 @@ pub(crate) struct MemoryBudget {
 pub(crate) struct StoredBreadcrumb {
     logged_at: SystemTime,
     callsite: &'static Metadata<'static>,
-    /// The own target of a record of the `log` crate. `None` for other events.
+    /// The target of a record of the `log` crate. `None` for other events, which have the target of
+    /// their callsite.
     target: Option<String>,
     /// The texts of all fields.
     texts: String,

@@ -90,6 +90,7 @@ pub(crate) fn build_event(
         fingerprint =
             explicit_fingerprint.or_else(|| grouping.is_by_text().then(from_texts).flatten());
         let mut causes: Vec<_> = exceptions_of(mem::take(&mut fields.errors)).collect();
+        // The last exception is the logged error, which follows its causes.
         if let Some(error) = causes.last_mut() {
             let is_handled = true;
             error.mechanism = Some(mechanism("tracing", is_handled));

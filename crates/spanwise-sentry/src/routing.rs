@@ -14,7 +14,7 @@ pub(crate) struct Routing {
     /// An error, which Sentry calls an event.
     pub(crate) is_error: bool,
     pub(crate) is_breadcrumb: bool,
-    /// An item of Sentry's product "Logs".
+    /// A log in Sentry. This is unrelated to the `log` crate.
     pub(crate) is_log: bool,
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Tags {
     pub(crate) refused: u64,
 }
 
-/// The maximum length of the name of a tag, in bytes. Sentry accepts no longer name.
+/// The maximum length of the name of a tag, in bytes. Sentry refuses longer names.
 const MAX_NAME_LEN: usize = 32;
 
 /// The maximum length of the value of a tag, in characters.

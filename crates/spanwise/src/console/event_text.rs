@@ -81,8 +81,8 @@ enum FieldPlace {
     Error,
     /// On lines of its own, because it has several lines.
     Block,
-    /// Not as a field: another part of the lines shows it, or it only says that the main thread
-    /// panicked.
+    /// Not as a field: another part of the lines shows it, or its value is the main thread of a
+    /// panic.
     Hidden,
 }
 

@@ -74,7 +74,7 @@ impl ShowTime {
 /// The maximum length of an id that is shown whole, in bytes.
 const MAX_ID_LEN: usize = 12;
 
-/// A longer id is shortened to its last bytes, of this number. They distinguish two UUIDs.
+/// The length of the end of a longer id that is shown, in bytes. Eight bytes distinguish two UUIDs.
 const SHORT_ID_LEN: usize = 8;
 
 impl ConsoleLayer {
