@@ -33,7 +33,7 @@ use tracing::dispatcher;
 use crate::{
     Builder, Handle,
     config::Config,
-    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_mistakes},
+    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_invalid_lines},
     level_sources::LevelSources,
     live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
     outputs::{OpenOptions, OpenOutput, Outputs},
@@ -318,7 +318,7 @@ impl Reloader {
         let mut restarts = keys.restarts();
         restarts.extend(state.changed_writer(&config));
         restarts.extend(state.changed_files(&routing, &keys));
-        remove_mistakes(&mut restarts, &problems);
+        remove_invalid_lines(&mut restarts, &problems);
         problems.extend(restarts);
         // Checks the filters, and the number of sinks, before anything is opened.
         if let Err(wrong) = routing
