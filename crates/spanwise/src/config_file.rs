@@ -5,8 +5,9 @@
 //! is a source of settings that the environment overrides. Keys that have no variable, such as
 //! routes, become a `Routing`.
 //!
-//! A *place* is the file, line and column of a key or value. Problems begin with it. A *reference*
-//! is `${NAME}` or `${file:…}` in a text. A text that is one whole reference is *interpolated*.
+//! The *path* of a key is, for example, `sink.main.level`. A *place* is the file, line and column
+//! of a key or value. Problems begin with it. A *reference* is `${NAME}` or `${file:…}` in a text.
+//! A text that is one whole reference is *interpolated*.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -237,11 +237,7 @@ impl<'a> KeyVersions<'a> {
 
     /// Returns a problem for each change that needs a restart.
     pub(crate) fn restarts(&self) -> Vec<String> {
-        let exporters: Vec<String> = self
-            .new
-            .exporters()
-            .chain(self.old.exporters())
-            .collect();
+        let exporters: Vec<String> = self.new.exporters().chain(self.old.exporters()).collect();
         let differs = |path: &String| {
             let text = |keys: &FileKeys| keys.0.get(path).map(|value| value.text.clone());
             text(&self.keys) != text(&self.old_keys)

@@ -59,7 +59,10 @@ impl<'a> Check<'a> {
                 None if pattern == "sink.*" && self.otel_keys.contains(&entry.key) => {
                     if matches!(entry.node.value, FileValue::Table(_) | FileValue::Date) {
                         let kind = kind_of(&entry.node);
-                        self.add_problem(&entry.node.place, format!("{path} is {kind}: write a text"));
+                        self.add_problem(
+                            &entry.node.place,
+                            format!("{path} is {kind}: write a text"),
+                        );
                     }
                 }
                 None => self.report_unknown(entry, pattern, &path),
@@ -67,7 +70,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks the value of an entry whose key has the row `key`.
     fn check_entry(&mut self, entry: &Entry, key: &Key, path: &str, excluded: &[&str]) {
         let node = &entry.node;
         if let Some(problem) = wrong_kind(node, key.kind, key.accepts) {
@@ -238,7 +240,9 @@ impl<'a> Check<'a> {
                 }
                 ("above" | "below", _) => self.check_kind(node, KeyKind::Number, accepts, &path),
                 ("exists", _) => self.check_kind(node, KeyKind::Bool, accepts, &path),
-                ("preset", FileValue::List(_)) => self.check_kind(node, KeyKind::List, accepts, &path),
+                ("preset", FileValue::List(_)) => {
+                    self.check_kind(node, KeyKind::List, accepts, &path)
+                }
                 _ => self.check_kind(node, KeyKind::Text, accepts, &path),
             }
         }
@@ -358,7 +362,6 @@ fn accepted(kind: KeyKind, accepts: &str) -> String {
     }
 }
 
-/// Returns the name of the kind of a value, for an error.
 fn kind_of(node: &Node) -> &'static str {
     match node.value {
         FileValue::Text(_) => "a text",

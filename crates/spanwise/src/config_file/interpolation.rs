@@ -71,14 +71,12 @@ impl<'a> Interpolation<'a> {
         }
     }
 
-    /// Replaces the references in all texts of a table.
     pub(super) fn replace_in_table(&mut self, table: &mut Table) {
         for entry in &mut table.0 {
             self.replace_in_node(&mut entry.node);
         }
     }
 
-    /// Replaces the references in all texts of a value.
     pub(super) fn replace_in_node(&mut self, node: &mut Node) {
         match &mut node.value {
             // The value of a reference may itself contain `$`, and is not interpolated again.

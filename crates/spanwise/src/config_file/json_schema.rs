@@ -18,7 +18,10 @@ pub fn json_schema() -> String {
     let top = keys_below("");
     let is_in_profiles = |key: &&Key| !NOT_IN_PROFILES.contains(&key.path);
     let profile = object(
-        top.iter().copied().filter(is_in_profiles).map(top_level_member),
+        top.iter()
+            .copied()
+            .filter(is_in_profiles)
+            .map(top_level_member),
         None,
     );
     let profiles = PROFILES.map(|name| (name.to_owned(), to_definition("profile")));
@@ -115,7 +118,10 @@ fn schema(key: &Key) -> Json {
             let value_schema = keys_below(key.path).into_iter().map(schema).next();
             let members = [
                 ("type", Json::text("object")),
-                ("additionalProperties", value_schema.unwrap_or(Json::Raw("true"))),
+                (
+                    "additionalProperties",
+                    value_schema.unwrap_or(Json::Raw("true")),
+                ),
             ];
             Json::object(members)
         }
@@ -193,7 +199,6 @@ fn or_interpolated(schema: Json) -> Json {
     any_of([schema, reference])
 }
 
-/// Adds a description to a schema.
 fn described(schema: Json, help: &str, accepts: &str) -> Json {
     let Json::Object(mut members) = schema else {
         return schema;

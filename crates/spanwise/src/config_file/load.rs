@@ -59,7 +59,8 @@ impl<'a> Loader<'a> {
     pub(super) fn load_file(&mut self, path: &Path, path_source: &str) {
         if let Err(problem) = self.try_load_file(path) {
             let path = shown_path(path);
-            self.problems.push(format!("{path_source}: {path} {problem}"));
+            self.problems
+                .push(format!("{path_source}: {path} {problem}"));
         }
     }
 
@@ -169,7 +170,8 @@ impl<'a> Loader<'a> {
             ));
         }
         for path in paths {
-            let is_include_cycle = fs::canonicalize(&path).is_ok_and(|path| self.include_stack.contains(&path));
+            let is_include_cycle =
+                fs::canonicalize(&path).is_ok_and(|path| self.include_stack.contains(&path));
             let result = match is_include_cycle {
                 true => Err("includes a file that includes it: remove one of the two".to_owned()),
                 false => self.try_load_file(&path),
@@ -271,7 +273,6 @@ fn matches(pattern: &[char], name: &[char]) -> bool {
     pattern[pattern_at..].iter().all(|c| *c == '*')
 }
 
-/// Reads the text of a file.
 fn read(path: &Path) -> Result<String, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
     let mut bytes = Vec::new();
@@ -283,7 +284,11 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("has more than 1 MiB: write less".to_owned());
     }
     let line_at = |offset: usize| {
-        bytes[..offset].iter().filter(|byte| **byte == b'\n').count() + 1
+        bytes[..offset]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1
     };
     match std::str::from_utf8(&bytes) {
         Err(error) => {
