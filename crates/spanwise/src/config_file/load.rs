@@ -58,9 +58,9 @@ impl<'a> Loader<'a> {
     /// begins with it if the file cannot be read.
     pub(super) fn load_file(&mut self, path: &Path, path_source: &str) {
         if let Err(problem) = self.try_load_file(path) {
-            let path = shown_path(path);
+            let shown = shown_path(path);
             self.problems
-                .push(format!("{path_source}: {path} {problem}"));
+                .push(format!("{path_source}: {shown} {problem}"));
         }
     }
 
@@ -114,7 +114,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Reads the files of the list `include`.
+    /// Reads the files that the key `include` names.
     fn load_includes(&mut self, mut include: Node) {
         let mut interpolation = Interpolation::new(self.vars);
         interpolation.replace_in_node(&mut include);

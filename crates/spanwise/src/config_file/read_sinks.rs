@@ -434,18 +434,18 @@ impl SinkReader<'_, '_> {
         let own_format = table.get("format").filter(|_| name != "main");
         let own_format = own_format.and_then(|node| {
             let choice = reader.setting(&LOG_FORMAT, table, "format", path)?;
-            let word = choice.name().to_owned();
+            let format_name = choice.name().to_owned();
             let origin = merge::origin(node, &format!("{path}.format"));
-            let in_file = self.program.formats.iter().map(NamedFormat::registered);
-            let known: Vec<_> = self
+            let file_formats = self.program.formats.iter().map(NamedFormat::registered);
+            let all_formats: Vec<_> = self
                 .program
                 .registered
                 .iter()
                 .cloned()
-                .chain(in_file)
+                .chain(file_formats)
                 .collect();
-            let format = resolve_format(reader, choice, origin, &known)?;
-            let named = NamedFormat::find(self.program.formats, &word, &format);
+            let format = resolve_format(reader, choice, origin, &all_formats)?;
+            let named = NamedFormat::find(self.program.formats, &format_name, &format);
             Some((format, named))
         });
         let named = own_format.as_ref().and_then(|(_, named)| *named);
@@ -464,12 +464,12 @@ impl SinkReader<'_, '_> {
                 .map(|list| (list, format!("{}: {path}.fields", node.place))),
             None => None,
         };
-        let inherits = own_format.is_none();
+        let inherits_format = own_format.is_none();
         let format = own_format.map_or_else(|| lines.format.clone(), |(format, _)| format);
         let fields = match (own_fields, named) {
             (Some((list, shown)), _) => self.checked_fields(&list, &shown, &format),
             (None, Some(named)) => self.checked_fields(&named.fields, &named.fields_name, &format),
-            (None, None) if inherits => lines.fields.clone(),
+            (None, None) if inherits_format => lines.fields.clone(),
             (None, None) => FieldList::default(),
         };
         (format, fields, max_field, max_line)
