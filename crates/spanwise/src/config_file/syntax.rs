@@ -199,7 +199,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     if let Some(closed) = closed_headers(&lines, &errors) {
         let (closed_table, other_errors) = parse_once(&Lines::new(file, &closed));
         table = closed_table;
-        // Only a header that still has an error now cannot be parsed.
+        // Now that headers are closed, only one that still has an error could not be parsed.
         let still_broken: HashSet<usize> = other_errors.iter().map(SyntaxError::line).collect();
         let is_in_header = |error: &SyntaxError| broken_headers.contains(&error.line());
         errors.retain(is_in_header);
