@@ -1,4 +1,5 @@
-//! [`OtelSpan`], the span type for code that uses the OpenTelemetry API, and the contexts around it.
+//! [`OtelSpan`], the span type for code that uses the OpenTelemetry API, and the contexts around
+//! it.
 //!
 //! Both kinds of spans nest in each other. So an [`OtelSpan`] is a span that an API tracer started,
 //! or a handle to a span of `tracing`.
@@ -46,7 +47,8 @@ enum HandledSpan {
     /// span's OpenTelemetry context owns the handle. A later span may reuse the [`Id`], so the
     /// OpenTelemetry span id is compared as well.
     TracingSpan(Arc<SpanPipeline>, Id),
-    /// A span that a tracer started. It ends with the handle. The [`Id`] is its key in the pipeline.
+    /// A span that a tracer started. It ends with the handle. The [`Id`] is its key in the
+    /// pipeline.
     ApiSpan(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
     /// A span that is not exported, or has ended.
     NotRecording,
@@ -244,8 +246,8 @@ pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Option<Vec<u8>
     Some(encoded)
 }
 
-/// Returns the identity of a new child of `parent`, and `parent` as the child stores it. If `parent`
-/// is a span of another process, the sampler of this process decides about the child.
+/// Returns the identity of a new child of `parent`, and `parent` as the child stores it. If
+/// `parent` is a span of another process, the sampler of this process decides about the child.
 pub(crate) fn identity_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
@@ -300,8 +302,8 @@ pub(crate) fn context_inside(
 ///
 /// The span stores the context of the first enter and reuses it, because creating a context
 /// allocates. If the stored and the current context differ in their baggage or in the suppression
-/// of telemetry, another one is created. Other values are not compared, because a [`Context`] cannot
-/// list them.
+/// of telemetry, another one is created. Other values are not compared, because a [`Context`]
+/// cannot list them.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, id: &Id, span: &OpenSpan) -> Context {
     let stored =

@@ -15,8 +15,8 @@ pub(crate) use any_value::AnyValue;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(Box<[u8]>);
 
-/// A set of keys, with one bit per key. Keys may share a bit, so sets that are not disjoint need not
-/// have a key in common. Disjoint sets have none.
+/// A set of keys, with one bit per key. Keys may share a bit, so sets that are not disjoint need
+/// not have a key in common. Disjoint sets have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyBits(u64);
 
@@ -365,9 +365,9 @@ impl Attributes {
         });
     }
 
-    /// Appends the encoded attributes in `bytes` with one copy. `keys` are their keys, and `count` is
-    /// their number. They must be the last attributes of a record: they have no entries, so other
-    /// methods do not find or replace them.
+    /// Appends the encoded attributes in `bytes` with one copy. `keys` are their keys, and `count`
+    /// is their number. They must be the last attributes of a record: they have no entries, so
+    /// other methods do not find or replace them.
     ///
     /// Returns whether they were appended. None is appended if one of the keys may already be
     /// present, or if there would be too many attributes or more than [`MAX_LAST_LEN`] bytes.
@@ -417,8 +417,8 @@ impl Attributes {
         }
     }
 
-    /// [Sets](Self::set) all attributes of `other`. Drops and counts attributes that do not fit into
-    /// `max_len` bytes.
+    /// [Sets](Self::set) all attributes of `other`. Drops and counts attributes that do not fit
+    /// into `max_len` bytes.
     pub(crate) fn merge(&mut self, other: &Self, max_len: usize) {
         debug_assert_eq!(
             self.field_number, other.field_number,

@@ -220,8 +220,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the propagator that [`Otel::install_globals`] makes global for the OpenTelemetry API. From
-    /// then on, `spanwise-http` and [`child_env`](crate::child_env) pass the headers of this
+    /// Sets the propagator that [`Otel::install_globals`] makes global for the OpenTelemetry API.
+    /// From then on, `spanwise-http` and [`child_env`](crate::child_env) pass the headers of this
     /// propagator. Defaults to `traceparent`, `tracestate` and `baggage`.
     pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
         self.propagator = propagator;
@@ -318,7 +318,8 @@ impl OtelBuilder {
             port,
             is_requested,
         } = &self.listener_variables;
-        // Set the option now and not in `build`, so that a setter that is called later takes precedence.
+        // Set the option now and not in `build`, so that a setter that is called later takes
+        // precedence.
         if *is_requested {
             let host = host.as_deref().unwrap_or(DEFAULT.0).to_owned();
             self.metrics_options.prometheus = Some((host, port.unwrap_or(DEFAULT.1)));
@@ -352,7 +353,8 @@ impl OtelBuilder {
     /// Changes the values of the variables, and sets the sampler that they describe.
     pub(crate) fn change_sampler_variables(&mut self, change: impl FnOnce(&mut SamplerVariables)) {
         change(&mut self.sampler_variables);
-        // Set the option now and not in `build`, so that a setter that is called later takes precedence.
+        // Set the option now and not in `build`, so that a setter that is called later takes
+        // precedence.
         if let Some(Ok(sampler)) = self.sampler_variables.parse() {
             self.span_options.sampler = sampler;
         }
@@ -362,8 +364,8 @@ impl OtelBuilder {
         if let Some(Err(error)) = self.sampler_variables.parse() {
             self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
-                // Without a name, the error is about the argument, because the default sampler takes
-                // none.
+                // Without a name, the error is about the argument, because the default sampler
+                // takes none.
                 option: match self.sampler_variables.name {
                     Some(_) => "sampler",
                     None => "sampler_argument",

@@ -16,8 +16,8 @@ use crate::{
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process if a span that opens now is its child. `outer` returns the
-/// `spanwise_core::Context` around the new span.
+/// Returns the span of the parent process if a span that opens now is its child. `outer` returns
+/// the `spanwise_core::Context` around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {

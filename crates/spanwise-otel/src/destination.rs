@@ -91,8 +91,8 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that the server accepted, at least in part. If the server has
-    /// rejected nothing, but has sent a message, reports the message.
+    /// Returns the result of a request that the server accepted, at least in part. If the server
+    /// has rejected nothing, but has sent a message, reports the message.
     pub(crate) fn delivery_of_accepted(&self, answer: &[u8]) -> Delivery {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
             return Delivery::Delivered;

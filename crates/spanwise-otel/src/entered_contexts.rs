@@ -59,7 +59,8 @@ pub(crate) fn enter(
 }
 
 /// Records that the thread exits a span, and detaches the span's OpenTelemetry context. Returns the
-/// span, and the time of the enter if it was measured. `None` if the thread has not entered the span.
+/// span, and the time of the enter if it was measured. `None` if the thread has not entered the
+/// span.
 #[inline] // One caller, on the path of each exit.
 pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64>)> {
     let exited = ENTERED.try_with(|spans| {

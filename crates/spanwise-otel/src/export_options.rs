@@ -28,9 +28,10 @@ pub struct ExportOptions {
 
 impl ExportOptions {
     /// Sets the URL of the collector for this signal. Over HTTP, no path is added to it. Over gRPC,
-    /// only its scheme, host and port are used. Defaults to the endpoint of the builder. Over HTTP, a
-    /// path such as `/v1/traces` is appended to that default. In
-    /// [`all_signals`](crate::OtelBuilder::all_signals), this method sets the endpoint of the builder.
+    /// only its scheme, host and port are used. Defaults to the endpoint of the builder. Over HTTP,
+    /// a path such as `/v1/traces` is appended to that default. In
+    /// [`all_signals`](crate::OtelBuilder::all_signals), this method sets the endpoint of the
+    /// builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -82,7 +83,8 @@ impl ExportOptions {
     }
 
     /// Sets the certificate that authenticates this service to the collector, followed by the
-    /// certificates of its issuers, in PEM. It needs a [`client_key`](Self::client_key). Defaults to none.
+    /// certificates of its issuers, in PEM. It needs a [`client_key`](Self::client_key). Defaults
+    /// to none.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate = Some(pem.into());
         self
@@ -103,8 +105,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets a second timeout of a request, because the specification defines two. The shorter one of
-    /// this and [`timeout`](Self::timeout) applies. Zero means 10 minutes. Defaults to 30 s.
+    /// Sets a second timeout of a request, because the specification defines two. The shorter one
+    /// of this and [`timeout`](Self::timeout) applies. Zero means 10 minutes. Defaults to 30 s.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = Some(timeout);
         self
@@ -117,8 +119,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets the maximum number of records in a batch. Has no effect on metrics. Defaults to 512, or to
-    /// the length of a shorter queue.
+    /// Sets the maximum number of records in a batch. Has no effect on metrics. Defaults to 512, or
+    /// to the length of a shorter queue.
     pub fn max_batch_len(mut self, records: usize) -> Self {
         self.max_batch_len = Some(records);
         self
@@ -133,8 +135,8 @@ impl ExportOptions {
     }
 
     /// Returns whether these options set `option`, which is the name of a setter. Options that are
-    /// checked together, such as a certificate and its key, count as one. Returns `false` for options
-    /// that are not checked.
+    /// checked together, such as a certificate and its key, count as one. Returns `false` for
+    /// options that are not checked.
     pub(crate) fn sets(&self, option: &str) -> bool {
         match option {
             "endpoint" => self.endpoint.is_some(),

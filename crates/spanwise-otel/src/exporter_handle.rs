@@ -290,8 +290,8 @@ impl Otel {
         }
     }
 
-    /// Returns the address at which metrics are served for Prometheus. `None` if they are not served,
-    /// or if the exporter has been shut down.
+    /// Returns the address at which metrics are served for Prometheus. `None` if they are not
+    /// served, or if the exporter has been shut down.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
         self.running_metrics()?.address()

@@ -53,8 +53,8 @@ impl GrpcTransport {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
         Self {
             destination,
-            // The sender thread creates the runtime, because dropping it inside another Tokio runtime
-            // would panic.
+            // The sender thread creates the runtime, because dropping it inside another Tokio
+            // runtime would panic.
             connection: None,
         }
     }
@@ -110,8 +110,8 @@ impl Connection {
     fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            // The runtime looks up host names on its own threads. Mark them as sender threads, whose
-            // events are not exported.
+            // The runtime looks up host names on its own threads. Mark them as sender threads,
+            // whose events are not exported.
             .on_thread_start(mark_sender_thread)
             .build()?;
         Ok(Self {

@@ -92,7 +92,8 @@ proptest! {
         let mut attributes = Attributes::new(FIELD, limits);
         let mut expected: Vec<(String, Value)> = Vec::new();
         let mut dropped = 0;
-        // The model has no limit of the total length. Attributes that may exceed it are not compared.
+        // The model has no limit of the total length. Attributes that may exceed it are not
+        // compared.
         let max_total: usize = values.iter().map(|(key, value, _)| match value {
             OwnedValue::Text(text) => key.len() + text.len() + 20,
             _ => key.len() + 80,
