@@ -15,8 +15,8 @@ pub(crate) use any_value::AnyValue;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(Box<[u8]>);
 
-/// A set of keys, with one bit per key. Keys may share a bit, so sets that are not disjoint need
-/// not have a key in common. Disjoint sets have none.
+/// A set of keys, with one bit per key. Several keys may share a bit. Disjoint sets have no key in
+/// common, and overlapping sets may have one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyBits(u64);
 
@@ -108,7 +108,7 @@ pub(crate) fn encoded_attributes(
 struct Entry {
     start: u32,
     end: u32,
-    /// The range of the encoded key.
+    /// The start and the end of the encoded key.
     key_start: u32,
     key_end: u32,
 }
@@ -137,7 +137,7 @@ impl KeyBits {
                 .last_chunk::<4>()
                 .map_or(0, |tail| u32::from_le_bytes(*tail).into()),
         };
-        // The upper six bits of the hash are the number of the bit.
+        // The upper six bits of the product select one of the 64 bits.
         Self(1 << (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58))
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct LogLayer<W> {
 /// A node in the tree of spans: the attributes that a span adds to its records.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
-/// A [`CallsitePlan`], with the facts that only the log layer needs.
+/// A [`CallsitePlan`], with values that only the log layer derives from the callsite.
 #[derive(Debug)]
 struct LogPlan {
     callsite_plan: CallsitePlan,
