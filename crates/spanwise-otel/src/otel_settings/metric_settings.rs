@@ -61,7 +61,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "a name or an address, such as `0.0.0.0`",
         help: "The host on which metrics are served, if OTEL_METRICS_EXPORTER has `prometheus`.",
         apply: |builder, text| {
-            builder.change_named_listener(|listener| listener.host = Some(text.to_owned()));
+            builder.change_listener_variables(|listener| listener.host = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -71,7 +71,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         help: "The port on which metrics are served for Prometheus.",
         apply: |builder, text| {
             let port = number(text, 0, u64::from(u16::MAX), "a port")?;
-            builder.change_named_listener(|listener| listener.port = u16::try_from(port).ok());
+            builder.change_listener_variables(|listener| listener.port = u16::try_from(port).ok());
             Ok(())
         },
     }

@@ -47,7 +47,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
             let exporters = choices(text, ["otlp", "prometheus"], |word| {
                 format!("`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone")
             })?;
-            builder.change_named_listener(|listener| {
+            builder.change_listener_variables(|listener| {
                 listener.is_requested = exporters.contains(&"prometheus");
             });
             if !exporters.contains(&"otlp") {
@@ -77,7 +77,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         apply: |builder, text| {
             // The argument may be applied later.
             TraceSampler::from_name(text, None)?;
-            builder.change_named_sampler(|sampler| sampler.name = Some(text.to_owned()));
+            builder.change_sampler_variables(|sampler| sampler.name = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -87,7 +87,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         help: "The ratio of traces that the samplers `traceidratio` and `parentbased_traceidratio` export.",
         apply: |builder, text| {
             TraceSampler::from_name("traceidratio", Some(text))?;
-            builder.change_named_sampler(|sampler| sampler.argument = Some(text.to_owned()));
+            builder.change_sampler_variables(|sampler| sampler.argument = Some(text.to_owned()));
             Ok(())
         },
     }
