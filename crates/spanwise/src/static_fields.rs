@@ -40,7 +40,7 @@ impl StaticFields {
                 }
                 continue;
             };
-            let (name, value) = (name.trim(), value.trim());
+            let (name, value) = (name.trim(), trimmed(value));
             if let Err(problem) = check(name, value) {
                 problems.push(problem);
             } else if !seen.insert(name) {
@@ -55,8 +55,7 @@ impl StaticFields {
     /// Sets a field, or replaces its value. Trims white space and control characters at both ends
     /// of the value, because Sentry refuses a tag with white space there.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        let is_ignored = |c: char| c.is_whitespace() || c.is_control();
-        let value = value.trim_matches(is_ignored).to_owned();
+        let value = trimmed(value).to_owned();
         let Self(fields) = self;
         match fields.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = value,
@@ -200,6 +199,11 @@ fn context_key_problem(name: &str) -> String {
 /// Returns the call of the setter of a field, as errors show it.
 fn setter(name: &str) -> String {
     format!("Builder::field({}, …)", conceal::shown(name))
+}
+
+/// Returns a value without white space and control characters at both ends.
+fn trimmed(value: &str) -> &str {
+    value.trim_matches(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Checks whether a line and a Sentry event can have this field. The check for Sentry also applies

@@ -313,11 +313,22 @@ pub(super) const RECORDER_LIMITS: [&str; 3] = ["slow", "tail", "lines"];
 /// Returns a limit of the recorder in the syntax of `LOG_RECORDER`, such as `slow=1s`.
 pub(super) fn recorder_limit(key: &str, node: &Node) -> Result<String, ParseError> {
     let text = node.text().unwrap_or_default();
-    let word = format!("{key}={}", text.trim());
-    // A comma would begin another limit. `debug` only completes the text for the parser.
-    match text.contains(',') {
-        true => Err(ParseError::word(text, "is a list", "write one value")),
-        false => format!("debug,{word}").parse::<Recorder>().map(|_| word),
+    let text = text.trim();
+    let word = format!("{key}={text}");
+    let example = match key {
+        "slow" => "write a time, such as 2s",
+        "tail" => "write a ratio, such as 0.01",
+        _ => "write a rate, such as 10000/s",
+    };
+    match text.chars().next() {
+        // A comma would begin another limit.
+        _ if text.contains(',') => Err(ParseError::word(text, "is a list", "write one value")),
+        // With a level, the word would be a directive for a target of this name.
+        Some(first) if first.is_alphabetic() => {
+            Err(ParseError::word(text, "is not a limit", example))
+        }
+        // `debug` only completes the text for the parser.
+        _ => format!("debug,{word}").parse::<Recorder>().map(|_| word),
     }
 }
 
