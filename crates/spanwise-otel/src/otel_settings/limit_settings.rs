@@ -1,12 +1,12 @@
-//! The variables that limit spans and log records.
+//! The variables for the limits of spans and log records.
 
 use spanwise_core::{Sensitivity, Setting};
 
 use super::OtelSetting;
 use crate::{SignalKind, setting_texts::limit};
 
-/// The limits. The variables for all signals come first, so that those for one signal are applied
-/// later and replace their values.
+/// The limits. The variables for spans and log records together come first. Those for one of them
+/// are applied later, so that their values take precedence.
 pub(super) const LIMITS: &[OtelSetting] = rows! {
     "OTEL_ATTRIBUTE_COUNT_LIMIT" => (None, "max_attributes") {
         default: "128",

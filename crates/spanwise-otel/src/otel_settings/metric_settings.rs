@@ -1,8 +1,8 @@
-//! The variables of metrics.
+//! The variables for metrics: their export, and the listener for Prometheus.
 
 use spanwise_core::{ParseError, Sensitivity, Setting};
 
-use super::{OtelSetting, batch_settings::export_timeout};
+use super::{OtelSetting, batch_settings::set_export_timeout};
 use crate::{
     HistogramAggregation, MetricTemporality, SignalKind,
     setting_texts::{millis, number, word_value},
@@ -23,7 +23,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         default: "30000",
         accepts: "milliseconds, at most `600000`; `0` means `600000`",
         help: "How long an attempt to send metrics may take. The shorter of this and the timeout of a request counts.",
-        apply: |builder, text| export_timeout(builder, SignalKind::Metrics, text),
+        apply: |builder, text| set_export_timeout(builder, SignalKind::Metrics, text),
     }
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" => (Some(SignalKind::Metrics), "temporality") {
         default: "cumulative",
