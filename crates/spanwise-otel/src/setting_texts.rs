@@ -27,25 +27,26 @@ pub(crate) fn word_value<T: Copy>(text: &str, values: &[(&str, T)]) -> Option<T>
 }
 
 /// Parses `true` or `false`, in upper or lower case.
-pub(crate) fn boolean(text: &str) -> Result<bool, ParseError> {
+pub(crate) fn parse_boolean(text: &str) -> Result<bool, ParseError> {
     word_value(text, &[("true", true), ("false", false)])
         .ok_or_else(|| ParseError::word(text, "is neither true nor false", "write one of them"))
 }
 
-pub(crate) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
-    number(text, min, max, "milliseconds").map(Duration::from_millis)
+pub(crate) fn parse_millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
+    parse_number(text, min, max, "milliseconds").map(Duration::from_millis)
 }
 
-pub(crate) fn count(text: &str, min: u64, max: u64) -> Result<usize, ParseError> {
-    number(text, min, max, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+pub(crate) fn parse_count(text: &str, min: u64, max: u64) -> Result<usize, ParseError> {
+    parse_number(text, min, max, "a number")
+        .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-pub(crate) fn limit(text: &str) -> Result<usize, ParseError> {
-    count(text, 0, u64::MAX)
+pub(crate) fn parse_limit(text: &str) -> Result<usize, ParseError> {
+    parse_count(text, 0, u64::MAX)
 }
 
 /// Parses a number from `min` to `max`. The error text has the `unit`, such as "milliseconds".
-pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
+pub(crate) fn parse_number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
     let reason = match text.parse::<u64>() {
         Ok(number) if (min..=max).contains(&number) => return Ok(number),
         Ok(_) => "is out of range",

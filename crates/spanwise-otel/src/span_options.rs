@@ -166,7 +166,7 @@ impl SpanOptions {
         self
     }
 
-    /// Returns the value of [`events`](Self::events), or else its default.
+    /// Returns the value of [`events`](Self::events()), or else its default.
     pub(crate) fn events_or_default(&self, exports_logs: bool) -> EventsInSpans {
         self.events.unwrap_or(match exports_logs {
             true => EventsInSpans::None,

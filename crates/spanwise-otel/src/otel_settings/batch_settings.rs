@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Sensitivity, Setting};
 use super::OtelSetting;
 use crate::{
     OtelBuilder, SignalKind,
-    setting_texts::{count, millis},
+    setting_texts::{parse_count, parse_millis},
 };
 
 pub(super) const BATCHES: &[OtelSetting] = rows! {
@@ -60,7 +60,7 @@ pub(super) const BATCHES: &[OtelSetting] = rows! {
 };
 
 fn set_delay(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
-    let delay = millis(text, 0, 3_600_000)?;
+    let delay = parse_millis(text, 0, 3_600_000)?;
     builder.change_signal(Some(signal), |options| options.delay(delay));
     Ok(())
 }
@@ -70,7 +70,7 @@ pub(super) fn set_export_timeout(
     signal: SignalKind,
     text: &str,
 ) -> Result<(), ParseError> {
-    let timeout = millis(text, 0, 600_000)?;
+    let timeout = parse_millis(text, 0, 600_000)?;
     builder.change_signal(Some(signal), |options| options.export_timeout(timeout));
     Ok(())
 }
@@ -80,7 +80,7 @@ fn set_max_queue_len(
     signal: SignalKind,
     text: &str,
 ) -> Result<(), ParseError> {
-    let len = count(text, 1, 1_000_000)?;
+    let len = parse_count(text, 1, 1_000_000)?;
     builder.change_signal(Some(signal), |options| options.max_queue_len(len));
     Ok(())
 }
@@ -90,7 +90,7 @@ fn set_max_batch_len(
     signal: SignalKind,
     text: &str,
 ) -> Result<(), ParseError> {
-    let len = count(text, 1, 1_000_000)?;
+    let len = parse_count(text, 1, 1_000_000)?;
     builder.change_signal(Some(signal), |options| options.max_batch_len(len));
     Ok(())
 }

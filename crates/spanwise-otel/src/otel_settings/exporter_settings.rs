@@ -7,7 +7,7 @@ use super::OtelSetting;
 use crate::{
     OtelBuilder, Protocol, SignalKind,
     endpoint::{Endpoint, SetFor},
-    setting_texts::{PairKind, boolean, millis, parse_pairs, read_file},
+    setting_texts::{PairKind, parse_boolean, parse_millis, parse_pairs, read_file},
 };
 
 pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
@@ -59,7 +59,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "How long a request may take.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let timeout = millis(text, 0, 600_000)?;
+            let timeout = parse_millis(text, 0, 600_000)?;
             builder.change_signal(signal, |options| options.timeout(timeout));
             Ok(())
         },
@@ -81,7 +81,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Whether an endpoint without a scheme, over gRPC, is used without TLS.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let is_insecure = boolean(text)?;
+            let is_insecure = parse_boolean(text)?;
             builder.change_signal(signal, |options| options.insecure(is_insecure));
             Ok(())
         },

@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Sensitivity, Setting};
 use super::{OtelSetting, batch_settings::set_export_timeout};
 use crate::{
     HistogramAggregation, MetricTemporality, SignalKind,
-    setting_texts::{millis, number, word_value},
+    setting_texts::{parse_millis, parse_number, word_value},
 };
 
 pub(super) const METRICS: &[OtelSetting] = rows! {
@@ -14,7 +14,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "milliseconds from `1000` to `86400000`",
         help: "The time between two exports of metrics.",
         apply: |builder, text| {
-            let interval = millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
+            let interval = parse_millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
             builder.change(|builder| builder.metrics_options(|options| options.interval(interval)));
             Ok(())
         },
@@ -70,7 +70,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "a number up to `65535`; with `0` the system chooses a port",
         help: "The port on which metrics are served for Prometheus.",
         apply: |builder, text| {
-            let port = number(text, 0, u64::from(u16::MAX), "a port")?;
+            let port = parse_number(text, 0, u64::from(u16::MAX), "a port")?;
             builder.change_named_listener(|listener| listener.port = u16::try_from(port).ok());
             Ok(())
         },

@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, wor
 use super::OtelSetting;
 use crate::{
     ExportOptions, OtelBuilder, SignalKind, TraceSampler, W3cPropagator,
-    setting_texts::{PairKind, boolean, check_level, parse_pairs, word_value},
+    setting_texts::{PairKind, check_level, parse_boolean, parse_pairs, word_value},
 };
 
 pub(super) const SIGNALS: &[OtelSetting] = rows! {
@@ -13,7 +13,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         default: "false",
         accepts: "`true` or `false`",
         help: "Whether all exports are switched off.",
-        apply: |_, text| boolean(text).map(drop),
+        apply: |_, text| parse_boolean(text).map(drop),
     }
     "OTEL_CONFIG_FILE" => (None, "config_file") {
         default: "none",
