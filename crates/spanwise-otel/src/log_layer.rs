@@ -38,7 +38,8 @@ use crate::{
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
     plan::{
-        CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name, push_code,
+        CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name,
+        push_source_location,
     },
     severity::Severity,
     span_attributes::{OwnAttributes, SpanAttributes},
@@ -518,7 +519,7 @@ fn push_log_record_origin(
     let origin = LogRecord::from_event(event);
     if has_source_location {
         let line = origin.line.and_then(|line| u32::try_from(line).ok());
-        push_code(attributes, origin.file.as_deref(), line);
+        push_source_location(attributes, origin.file.as_deref(), line);
     }
     let target = origin
         .target
