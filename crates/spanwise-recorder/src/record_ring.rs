@@ -52,9 +52,10 @@ pub(crate) struct RecordRing {
     reserved_chunks: usize,
 }
 
-/// The data of a span, for as long as a record refers to it.
+/// The data of a span, which records refer to.
 struct SharedSpan {
     data: Arc<dyn Any + Send + Sync>,
+    /// The memory of the data, in bytes.
     len: usize,
 }
 
@@ -93,12 +94,12 @@ pub(crate) struct RecordSize {
     span_len: usize,
 }
 
-/// What a ring borrows from the pool to make room for a record.
+/// A chunk that a ring borrows from the pool to make room for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loan {
-    /// A chunk of memory for records.
+    /// Memory for records.
     Chunk,
-    /// A chunk that is only counted, because it represents the data of spans.
+    /// Only counted, because it represents the data of spans, which is outside the chunks.
     Reserve,
 }
 
@@ -135,7 +136,7 @@ pub(crate) struct RemovedRecord {
     pub(crate) key: RecordKey,
     /// Whether the record is an event.
     pub(crate) is_event: bool,
-    /// The span of an event.
+    /// The data of the span of an event.
     pub(crate) span: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -180,7 +181,7 @@ impl RecordRing {
         self.chunks.capacity() > 0
     }
 
-    /// Makes room for a record from idle chunks. Returns what the ring must borrow if they are not
+    /// Makes room for a record from idle chunks. Returns the chunk to borrow if they are not
     /// enough, or `None` if the record has room.
     pub(crate) fn make_room(&mut self, size: RecordSize) -> Option<Loan> {
         while self.free_len() < size.len {

@@ -148,8 +148,8 @@ impl WindowCounter {
             && number_after_first.is_multiple_of(self.every)
             && count < u32::MAX
         {
-            // An event at `u32::MAX` is not kept. The count stops there, so all later events of the
-            // window would be kept, too.
+            // The count stops at `u32::MAX`, so an event with this count is not kept. If it was,
+            // all later events of the window would be kept, too.
             Decision::KeepRepresenting {
                 suppressed: self.every - 1,
                 now,

@@ -22,7 +22,8 @@ use crate::{
 /// Forwards an event to the inner layer only if its [`Sampler`] keeps the event. Created by
 /// [`SampleExt::sampled`](crate::SampleExt::sampled).
 ///
-/// All spans are forwarded, because they carry the context of the kept events. In addition:
+/// All spans are forwarded, because they carry the context of the kept events. The output also
+/// accounts for the dropped events:
 ///
 /// * A kept event that represents dropped events has a `sample_rate`. For example, 0.01 means one
 ///   event in a hundred. Layers that read [`EventContext`] show it, such as the layers of spanwise.
