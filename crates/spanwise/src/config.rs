@@ -375,14 +375,17 @@ fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<
 /// Chooses the context keys: the keys of the variable or the file, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let sourced = choices.sourced(&LOG_CONTEXT);
-    let origin = match (&builder.context[..], &sourced) {
+    let origin = match (&builder.context_keys[..], &sourced) {
         ([], Some(sourced)) => sourced.origin.clone(),
         ([], None) => Origin::Default,
         _ => Origin::Code,
     };
     let sourced = sourced.map(|keys| keys.value).unwrap_or_default();
     let mut keys: Vec<String> = Vec::new();
-    for key in sourced.into_iter().chain(builder.context.iter().cloned()) {
+    for key in sourced
+        .into_iter()
+        .chain(builder.context_keys.iter().cloned())
+    {
         if !CONTEXT_KEYS.contains(&key.as_str()) && !keys.contains(&key) {
             keys.push(key);
         }
