@@ -548,7 +548,7 @@ fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> St
 /// Returns the problem of a path that cannot be used. Hides the path if it may be a secret.
 fn not_usable(name: &str, path: &Path, error: &str) -> String {
     let path = path.to_string_lossy();
-    if conceal::is_path(&path) {
+    if conceal::may_show_path(&path) {
         return format!("{name}: {error}");
     }
     let error = conceal::message(error, &path);

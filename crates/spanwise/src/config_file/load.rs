@@ -191,7 +191,7 @@ impl<'a> Loader<'a> {
 /// Returns a path in quotes, or its length if it may be a secret instead.
 fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
-    match conceal::is_path(&text) {
+    match conceal::may_show_path(&text) {
         true => format!("{text:?}"),
         false => conceal::shown(&text),
     }
