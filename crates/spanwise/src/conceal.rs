@@ -101,8 +101,8 @@ fn common_len(secret: &[char], text: &[char]) -> usize {
 }
 
 /// Returns whether a message may show a path. A secret key may look like a path, so only an
-/// existing directory at the beginning of the path is certainly not a secret. The rest of the path
-/// must not look like a key. If no such directory exists, this applies to the whole path.
+/// existing directory at the beginning of the path is certainly not a secret. The path behind this
+/// directory, or the whole path if no such directory exists, must not look like a key.
 pub(crate) fn may_show_path(path: &str) -> bool {
     let path = Path::new(path);
     // The root and the current directory exist for every text, so they prove nothing.

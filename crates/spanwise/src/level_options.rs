@@ -36,8 +36,7 @@ impl LevelOptions {
             Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
             None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
-        // The levels of the file are defaults for the levels of a variable, as those of the preset
-        // are.
+        // The levels of the file, like those of the preset, are defaults for those of a variable.
         let defaults = match choices.value_in_file(&RUST_LOG) {
             Some(file) => Chosen::new(file.value.or(&defaults.value), file.origin),
             None => defaults,
@@ -84,7 +83,9 @@ fn over_file(choices: &mut Choices<'_>, verbosity: i8) -> Option<Chosen<Levels>>
 /// Chooses the levels of events. If `verbosity` is not 0, it shifts levels from code or from the
 /// defaults, and the shifted default level replaces that of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
-    let rust_log = choices.sourced(&RUST_LOG).filter(|set| !set.is_from_file());
+    let rust_log = choices
+        .sourced(&RUST_LOG)
+        .filter(|levels| !levels.is_from_file());
     let log_level = choices.sourced(&LOG_LEVEL);
     if let (Some(rust_log), Some(log_level)) = (&rust_log, &log_level)
         && rust_log.value != log_level.value
@@ -99,7 +100,8 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         choices.warn(warning);
     }
     let is_from_log_level = rust_log.is_none();
-    let log_level = log_level.map(|set| Chosen::new(set.value, set.origin.over(&defaults.origin)));
+    let log_level =
+        log_level.map(|levels| Chosen::new(levels.value, levels.origin.over(&defaults.origin)));
     let explicit = choices
         .explicit_value(&RUST_LOG)
         .filter(|levels| !levels.is_from_file());

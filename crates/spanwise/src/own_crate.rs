@@ -1,8 +1,8 @@
 //! The application's crate, which provides the defaults of the service name, the service version
-//! and the own targets. The own targets are those of the application's crates and modules.
+//! and the own targets: those of the application's crates and modules.
 //!
-//! A function can only find the name of the executable. A macro is expanded in the application's
-//! crate, so it can use the name of the package.
+//! A function of `spanwise` can only find the name of the executable. But a macro is expanded in
+//! the application's crate, where it can read the name and version of the package.
 
 use crate::{
     choices::{Choices, Chosen},

@@ -157,11 +157,11 @@ fn log_event(
 
 /// Returns the backtrace of this thread as text. `panic_file` is the source file of the panic.
 fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<String> {
-    static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
+    static BACKTRACE_LIMIT: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
     if length == PanicBacktrace::Off {
         return None;
     }
-    if !ALLOWED.allows() {
+    if !BACKTRACE_LIMIT.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
     let full_text = Backtrace::force_capture().to_string();

@@ -1,7 +1,7 @@
 //! The trace context that the parent process passes in the environment.
 //!
-//! `TRACEPARENT` has the span of the parent process that becomes the parent of the root spans of
-//! this process. `TRACESTATE` and `BAGGAGE` have the state and the baggage of its trace.
+//! `TRACEPARENT` names a span of the parent process. This span becomes the parent of the root spans
+//! of this process. `TRACESTATE` and `BAGGAGE` belong to the same trace.
 
 use spanwise_core::{
     TraceParent,
@@ -55,7 +55,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     })
 }
 
-/// Returns the `tracestate` in its normal form, if it is valid and has a member.
+/// Returns the parsed `TRACESTATE`, if it is valid and has members.
 fn choose_state(choices: &mut Choices<'_>) -> Option<String> {
     let text = choices.unchecked_text(&TRACESTATE.def)?;
     let state = parse_tracestate([&*text]);
