@@ -195,9 +195,9 @@ impl Builder {
         self
     }
 
-    /// Sets the levels of events. Levels such as `sqlx=warn` do not name a level for all other
-    /// targets. The levels of a configuration file, of [`default_levels`](Self::default_levels) or
-    /// of the preset then apply to these targets.
+    /// Sets the levels of events. Levels such as `sqlx=warn` have no level for all other targets.
+    /// In that case, the levels of a configuration file, of
+    /// [`default_levels`](Self::default_levels) or of the preset apply to these targets.
     pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.set("levels", &RUST_LOG, levels)
     }
