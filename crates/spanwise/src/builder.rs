@@ -464,10 +464,10 @@ impl Builder {
     /// attribute to the resource in OpenTelemetry. `pretty`, `compact` and `short` omit it. If a
     /// name is set twice, the last value wins. The policy also redacts these fields.
     ///
-    /// [`init`](Self::init) refuses a name that is a key of the line itself or a context key, a
-    /// name that is not a field name of at most 64 bytes, an empty value, a value over 1,024 bytes,
-    /// and more than 64 fields. With the feature `sentry`, it also refuses a name that is not a
-    /// valid tag, such as `release`.
+    /// [`init`](Self::init) reports fields that break these rules. A name is a field name of at
+    /// most 64 bytes. It must not be a key of the line itself or a context key. With the feature
+    /// `sentry`, it must also be a valid tag, which `release` is not. A value has 1 to 1,024 bytes.
+    /// At most 64 fields are accepted.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).field("region", "eu").field("shard", 7);
@@ -485,8 +485,9 @@ impl Builder {
     }
 
     /// Turns the warnings of [`explain`](Self::explain) into errors of [`init`](Self::init). Most
-    /// warnings are about unknown names that resemble a setting or have the prefix of the settings,
-    /// settings of parts that are not built in, and values without effect. Defaults to warnings.
+    /// warnings are about unknown names that resemble a setting or have the prefix of the settings.
+    /// Others are about settings of parts that are not built in, or values without effect. Defaults
+    /// to warnings.
     pub fn strict(self) -> Self {
         self.put(&LOG_STRICT, true)
     }

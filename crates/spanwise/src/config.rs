@@ -285,8 +285,8 @@ impl Config {
         problems
     }
 
-    /// Sorts problems by their positions in files, removes those that an unknown key or a value of
-    /// the wrong type causes, and hides the contents of secret files.
+    /// Sorts problems by their positions in files, and hides the contents of secret files. Removes
+    /// problems that only follow from an unknown key or a value of the wrong type.
     #[cfg_attr(
         not(feature = "config"),
         expect(clippy::unused_self, reason = "only the feature reads files")

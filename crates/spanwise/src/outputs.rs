@@ -489,9 +489,9 @@ impl<'a> Opener<'a> {
     }
 
     /// Returns the output that was open before the reload and that the output of `sink` continues.
-    /// This is the output of the same name. If there is none, the sink may have been renamed, and
-    /// its predecessor is an output of the same kind and format whose name no sink has any more.
-    /// Each output has at most one successor.
+    /// This is the output of the same name. If there is none, the sink may have been renamed. In
+    /// that case, it is an output of the same kind and format whose name no sink has any more. Each
+    /// output has at most one successor.
     fn predecessor(&self, sink: &SinkSettings) -> Option<&'a OpenOutput> {
         let previous = self.options.previous;
         let of_name = |name: &str| previous.iter().find(|output| output.sink.name == name);
