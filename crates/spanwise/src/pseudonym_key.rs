@@ -41,7 +41,7 @@ impl PseudonymKeyFile {
             Err(error) => error,
         };
         let hidden = conceal::hidden(path.len());
-        let is_path = conceal::is_path(path) && path.contains(['/', '\\']);
+        let is_path = conceal::may_show_path(path) && path.contains(['/', '\\']);
         Err(ParseError::new(match is_path {
             true if file_paths::is_to_be_expanded(path) => {
                 format!("{hidden}{}", file_paths::NOT_EXPANDED)

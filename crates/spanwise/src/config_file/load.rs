@@ -195,7 +195,7 @@ impl<'a> Loader<'a> {
 /// Returns a path in quotes. If the text may be a secret instead of a path, it returns its length.
 fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
-    match conceal::is_path(&text) {
+    match conceal::may_show_path(&text) {
         true => format!("{text:?}"),
         false => conceal::shown(&text),
     }
