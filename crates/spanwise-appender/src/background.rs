@@ -1,4 +1,6 @@
-//! A bounded buffer in front of an output, and the thread that writes its lines.
+//! A bounded buffer in front of an output, and the thread that writes the buffered lines.
+//!
+//! With it, the threads that log do not wait for a slow output.
 
 use std::{
     any::Any,
@@ -58,9 +60,9 @@ use line_queue::{LineQueue, ProcessQueue};
 /// ```
 ///
 /// # Forks
-/// Before a fork, `fork()` waits up to 500 ms until the buffered lines are written, because a
-/// daemonizing parent exits right after it. If a write is in progress, the wait takes up to 1 s in
-/// total, for all outputs together. If this wait times out, later forks skip it while the output
+/// `fork()` first waits up to 500 ms until the buffered lines are written, because a daemonizing
+/// parent exits right after the fork. If a write is still in progress, `fork()` waits up to 1 s in
+/// total, for all outputs together. After a timeout, later forks skip the wait while the output
 /// stays blocked. The child does not inherit buffered lines; the parent writes them. The child
 /// starts its own thread with its first line.
 ///
@@ -75,11 +77,9 @@ pub struct Background {
 /// Keeps the writer thread of a [`Background`] running. Dropping it flushes the buffered lines,
 /// waiting at most five seconds.
 ///
-/// On Unix, `std::process::exit` flushes them too, although it drops no guard. After shutdown, each
-/// line is written by the thread that logs it. This thread waits at most 100 ms for stdout or
-/// stderr, after the wait of [`when_full`](BackgroundBuilder::when_full) if the buffer is full.
-/// Another writer may block it for longer. A line that was not accepted in this time stays
-/// buffered. It is written together with the next line, or when the program ends.
+/// On Unix, `std::process::exit` also flushes them, although it drops no guard. After a shutdown,
+/// each line is written by the thread that logs it, as with
+/// [`direct`](BackgroundBuilder::direct).
 #[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
@@ -104,11 +104,15 @@ pub(crate) struct Options {
     direct: bool,
 }
 
+/// The longest wait of the panic hook.
 const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
+/// The longest wait of a flush or a drop for which the caller chooses no timeout.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// In bytes.
 const MIN_CAPACITY: usize = 4 * 1024;
 
-/// The level of a line without a level. WARN, because the line may be important.
+/// The assumed level of a line whose level is unknown. WARN, because the line may be important, and
+/// by default lines at INFO and below are shed first.
 const UNKNOWN_LEVEL: Level = Level::WARN;
 
 impl Background {
@@ -120,8 +124,8 @@ impl Background {
     /// up to 4 KiB (the Linux value) do not interleave with lines of other processes. A shutdown
     /// interrupts a write that waits for a stalled reader, shortly before the shutdown times out.
     ///
-    /// Any other writer receives many lines in one `write`. After a partial write, the next `write`
-    /// starts with the rest of the line.
+    /// A writer of your own receives many lines in one `write`. After a partial write, the next
+    /// `write` starts with the rest of the partial line.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_for(writer);
         BackgroundBuilder::new(sink, name)
@@ -165,8 +169,8 @@ impl Background {
         self.queue().flush(deadline_after(timeout))
     }
 
-    /// Flushes like [`flush`](Self::flush), for a panic hook. After a timeout, later panics skip
-    /// the wait until the writer accepts or refuses a line.
+    /// Flushes like [`flush`](Self::flush), for a panic hook. After a timeout, the flushes of later
+    /// panics return at once. They wait again when the writer has accepted or refused a line.
     ///
     /// # Errors
     /// The same as [`flush`](Self::flush).
@@ -194,8 +198,8 @@ impl Background {
             let queue = self.queue();
             if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
                 if cfg!(panic = "abort") {
-                    // The buffered lines are lost, and the process ends, so this is the last chance
-                    // to report it.
+                    // The process ends without another flush, so the buffered lines are lost. This
+                    // is the last chance to report the loss.
                     queue.report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     queue.report.fault(Fault::FlushFailed, &error);
@@ -240,8 +244,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Sets the size of the buffer in bytes; one line may exceed it. Defaults to 8 MiB. The minimum
-    /// is 4 KiB.
+    /// Sets the size of the buffer in bytes. A single line may be longer. Defaults to 8 MiB. The
+    /// minimum is 4 KiB.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.options.capacity = bytes.max(MIN_CAPACITY);
         self
@@ -273,11 +277,11 @@ impl BackgroundBuilder {
     /// Writes each line on the thread that logs it, so that log lines and other output keep their
     /// order. Defaults to a background thread.
     ///
-    /// The logging call waits at most 100 ms for stdout or stderr, or less if
-    /// [`when_full`](Self::when_full) has a shorter wait. If the buffer is full, the call first
-    /// waits for room, as `when_full` says. Another writer may block it for longer. A line that was
-    /// not accepted in this time stays buffered. It is written together with the next line, or when
-    /// the program ends.
+    /// If the buffer is full, the logging call first waits for room, as
+    /// [`when_full`](Self::when_full) says. Then it waits at most 100 ms for stdout or stderr, or
+    /// less if `when_full` has a shorter wait. A file or a writer of your own may block the call
+    /// for longer. A line that the output did not accept in this time stays buffered. It is written
+    /// together with the next line, or when the program ends.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
@@ -325,17 +329,17 @@ impl FlushGuard {
         reason = "most programs end here and do not need the totals"
     )]
     pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
-        self.end(timeout)
+        self.shut_down(timeout)
     }
 
-    fn end(&self, timeout: Duration) -> ShutdownReport {
+    fn shut_down(&self, timeout: Duration) -> ShutdownReport {
         self.background.queue().shutdown(deadline_after(timeout))
     }
 }
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.end(FLUSH_TIMEOUT);
+        self.shut_down(FLUSH_TIMEOUT);
     }
 }
 
@@ -384,18 +388,18 @@ impl Write for Background {
     }
 }
 
-/// Returns the sink for a writer, and its default name. Files and standard streams have special
-/// sinks.
+/// Returns the sink for a writer, and the default name of the output. Files and standard streams
+/// have sinks of their own.
 fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'static str) {
     let mut writer = Some(writer);
-    let any: &mut dyn Any = &mut writer;
-    if any.is::<Option<io::Stdout>>() {
+    let as_any: &mut dyn Any = &mut writer;
+    if as_any.is::<Option<io::Stdout>>() {
         return (stdout_sink(), "stdout");
     }
-    if any.is::<Option<io::Stderr>>() {
+    if as_any.is::<Option<io::Stderr>>() {
         return (stderr_sink(), "stderr");
     }
-    let file = any.downcast_mut::<Option<RollingFile>>();
+    let file = as_any.downcast_mut::<Option<RollingFile>>();
     if let Some(file) = file.and_then(Option::take) {
         return (Box::new(file), "file");
     }

@@ -32,7 +32,7 @@ impl FromStr for ByteSize {
             return invalid("write a whole number and a unit, such as `64MiB`".to_owned());
         }
         if unit.is_empty() {
-            // A large number probably means bytes.
+            // A number of four or more digits probably means bytes.
             let unit = if digits_len < 4 { "MiB" } else { "B" };
             let hint = format!("write `{text}{unit}`, or another of {UNIT_NAMES}");
             return Err(ParseError::word(text, "has no unit", hint));
@@ -73,14 +73,17 @@ impl fmt::Display for ByteSize {
     /// the largest decimal unit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
-        // `UNITS` has the binary units first, because they are more common for buffers and files.
+        // `UNITS` begins with binary units, because they are more common for buffers and files.
         let (name, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / factor)
     }
 }
 
+/// For error messages, in the order of size.
 const UNIT_NAMES: &str = "B, KiB, MiB, GiB, TiB, KB, MB, GB, TB";
 
+/// The names of units and their numbers of bytes: the binary units, then the decimal ones, and each
+/// from the largest to the smallest.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),

@@ -47,25 +47,25 @@
 //! # Behaviour and limits
 //!
 //! * **Order:** the lines of each thread keep their order, and no line is split over two files.
-//! * **Memory:** the buffer has 8 MiB by default. A single line may exceed it. Each line counts its
-//!   text and eight more bytes. The memory of the buffer is reused.
+//! * **Memory:** the buffer holds 8 MiB of text by default. A single line may be longer. Each
+//!   buffered line takes eight more bytes, which do not count. The memory of the buffer is reused.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
-//! * **A failing output:** the buffered lines are tried again until the output accepts them.
-//!   [`WhenFull`] applies to new lines. If the reader has closed the pipe, the lines are lost at
-//!   once.
+//! * **A failing output:** the writes of buffered lines are retried until the output accepts them.
+//!   [`WhenFull`] applies to new lines. If the reader of a pipe has closed it, the lines are lost
+//!   at once.
 //! * **Shutdown:** dropping the guard flushes the buffered lines, waiting at most five seconds. On
 //!   Unix, so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure
 //!   loses the buffered lines. Usually, the buffer has only the lines of the last millisecond.
 //! * **After the shutdown:** each thread writes its own lines. A stalled reader of stdout or stderr
-//!   blocks a line for at most 100 ms while the buffer has room. Another writer may block it for
-//!   longer.
+//!   blocks a thread for at most 100 ms per line while the buffer has room. A file or a writer of
+//!   your own may block it for longer.
 //! * **Accounting:** each line that is no longer buffered is in exactly one counter of
 //!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
 //!   lines that are missing from the log, and so does a line on stderr.
 //!
 //! `docs/operations.md` in the repository has the details, also for logrotate, containers and
-//! signals. Outside of Unix, the crate cannot detect free space, moved files, forks or the end of
-//! the process, and is untested.
+//! signals. On systems other than Unix, the crate is untested, and cannot detect free space, moved
+//! files, forks or the end of the process.
 //!
 //! # Settings
 //!
@@ -79,7 +79,7 @@
 //!
 //! | feature | effect |
 //! | --- | --- |
-//! | `gzip`, `zstd` | adds this [`Compression`] of rolled files |
+//! | `gzip`, `zstd` | each adds a [`Compression`] of rolled files |
 //! | `sighup` | adds `RollingFileBuilder::reopen_on_sighup` |
 //!
 //! # Troubleshooting

@@ -1,4 +1,5 @@
-//! Hooks for forks and for the end of the process.
+//! Hooks for forks and for the end of the process, so that no buffered line is lost or written
+//! twice.
 //!
 //! No safe wrapper of `atexit` exists, so this module contains that `unsafe` call.
 
@@ -14,8 +15,8 @@ use spanwise_core::internal::{forks, forks::generation, panic_safe, sync::Mutex}
 
 /// Actions of an output when the process forks or ends.
 pub(crate) trait ProcessHooks: Send + Sync {
-    /// Before a fork: completes work in progress, by `deadline`, so that the child can continue
-    /// from a consistent state. Returns whether [`after_fork`](Self::after_fork) must be called.
+    /// Before a fork: completes work in progress by `deadline`, so that the child inherits a
+    /// consistent state. Returns whether [`after_fork`](Self::after_fork) must be called.
     fn before_fork(&self, _deadline: Instant) -> bool {
         false
     }
@@ -31,17 +32,18 @@ pub(crate) trait ProcessHooks: Send + Sync {
     fn shutdown(&self, deadline: Instant);
 }
 
+/// The hooks of all outputs, in the order of their registration.
 static HOOKS: Mutex<Vec<Weak<dyn ProcessHooks>>> = Mutex::new(Vec::new());
 
-/// The hooks to call after a fork, and the [`generation`] of the process that collected them.
+/// The [`generation`] of the process that collected the hooks, and the hooks to call after a fork.
 type Prepared = (u32, ManuallyDrop<Vec<Weak<dyn ProcessHooks>>>);
 
 thread_local! {
     /// The hooks that this thread prepared for its current fork. The same thread calls them after
     /// the fork, even if [`HOOKS`] is locked or has changed since.
     ///
-    /// It has no destructor, so it can be used until the thread ends. After a fork the list is
-    /// empty, so nothing leaks.
+    /// It has no destructor, so it can be used until the thread ends. Outside of a fork, the
+    /// list is empty, so nothing leaks.
     static PREPARED: Cell<Prepared> = const { Cell::new((0, ManuallyDrop::new(Vec::new()))) };
 }
 
@@ -70,9 +72,9 @@ pub(crate) fn install_once() {
 /// Registers a callback for `exit`, on Unix. It is not called in a forked child.
 ///
 /// The callback runs before background writers are flushed, so events that it logs are written. It
-/// must return by the deadline that it is passed (one second). It must not use thread-locals, which
-/// may have been destroyed; another thread that it starts may use them. Dropping the `Arc`
-/// unregisters the callback.
+/// must return by the deadline that it receives, which is one second later. It must not use
+/// thread-locals, because they may have been destroyed. It may start another thread that uses them.
+/// Dropping the `Arc` unregisters the callback.
 pub fn before_exit(callback: &Arc<BeforeExit>) {
     install_once();
     let mut callbacks = EXIT_CALLBACKS.lock();
@@ -94,7 +96,9 @@ fn run_exit_callbacks(deadline: Instant) {
     let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
     };
-    let of_this_process = callbacks.iter().filter(|(owner, _)| *owner == generation());
+    let of_this_process = callbacks
+        .iter()
+        .filter(|(registered_in, _)| *registered_in == generation());
     for callback in of_this_process.filter_map(|(_, callback)| callback.upgrade()) {
         // A panic must not unwind into C.
         let _ = panic_safe::catch_panic(|| callback(deadline));
@@ -102,15 +106,16 @@ fn run_exit_callbacks(deadline: Instant) {
 }
 
 fn for_each_hook(mut act: impl FnMut(&Arc<dyn ProcessHooks>)) {
-    // Waits at most 10 ms, because in a forked child the thread that locked `HOOKS` may not exist.
-    let mut tries = 0;
+    // Waits about 10 ms at most, because in a forked child the thread that locked `HOOKS` may not
+    // exist.
+    let mut failed_tries = 0;
     let all = loop {
         match HOOKS.try_lock() {
             Some(all) => break all.clone(),
-            None if tries == 100 => return,
+            None if failed_tries == 100 => return,
             None => thread::sleep(Duration::from_micros(100)),
         }
-        tries += 1;
+        failed_tries += 1;
     };
     // In reverse order: an output that writes to another output was registered after it, and must
     // be shut down before it.
@@ -128,11 +133,11 @@ fn install() {
 
 fn before_fork() {
     let deadline = Instant::now() + FORK_TIMEOUT;
-    let Ok((owner, mut prepared)) = PREPARED.try_with(Cell::take) else {
+    let Ok((collected_in, mut prepared)) = PREPARED.try_with(Cell::take) else {
         return;
     };
-    if owner != generation() {
-        // This process inherited the list of the thread that forked it.
+    if collected_in != generation() {
+        // This is a child, which inherited the list of the parent's thread.
         prepared.clear();
     }
     for_each_hook(|hooks| {
@@ -161,7 +166,7 @@ fn after_fork() {
         reason = "on other systems, only the guard shuts outputs down"
     )
 )]
-fn before_end() {
+fn run_exit_hooks() {
     let now = Instant::now();
     run_exit_callbacks(now + CALLBACK_TIMEOUT);
     let deadline = now + SHUTDOWN_TIMEOUT;
@@ -173,7 +178,7 @@ fn before_end() {
 #[expect(unsafe_code, reason = "nothing safe wraps this function of libc")]
 fn install_exit_hook() {
     extern "C" fn at_exit() {
-        before_end();
+        run_exit_hooks();
     }
 
     // SAFETY: The function exists as long as the program, because this code is never unloaded. (A
@@ -192,11 +197,11 @@ mod tests {
 
     use super::*;
 
-    /// Counts the forks that it was prepared for and that have not ended.
+    /// Counts the forks for which `before_fork` was called, and `after_fork` not yet.
     #[derive(Default)]
-    struct ForkCount(AtomicI32);
+    struct OpenForks(AtomicI32);
 
-    impl ProcessHooks for ForkCount {
+    impl ProcessHooks for OpenForks {
         fn before_fork(&self, _: Instant) -> bool {
             self.0.fetch_add(1, Ordering::Relaxed);
             true
@@ -209,23 +214,23 @@ mod tests {
         fn shutdown(&self, _: Instant) {}
     }
 
-    fn registered() -> Arc<ForkCount> {
-        let count = Arc::new(ForkCount::default());
-        let hooks: Weak<dyn ProcessHooks> = Arc::<ForkCount>::downgrade(&count);
+    fn register_open_forks() -> Arc<OpenForks> {
+        let open_forks = Arc::new(OpenForks::default());
+        let hooks: Weak<dyn ProcessHooks> = Arc::<OpenForks>::downgrade(&open_forks);
         register(hooks);
-        count
+        open_forks
     }
 
     #[test]
     fn fork_ends_for_exactly_the_prepared_hooks() {
-        let early = registered();
+        let early = register_open_forks();
         before_fork();
-        let late = registered();
+        let late = register_open_forks();
         assert_eq!(early.0.load(Ordering::Relaxed), 1);
-        // Another thread registers an output for a long time.
-        let registering = HOOKS.lock();
+        // As if another thread held the lock, in order to register an output.
+        let locked_hooks = HOOKS.lock();
         after_fork();
-        drop(registering);
+        drop(locked_hooks);
         assert_eq!(early.0.load(Ordering::Relaxed), 0);
         assert_eq!(late.0.load(Ordering::Relaxed), 0);
     }

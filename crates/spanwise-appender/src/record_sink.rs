@@ -60,10 +60,10 @@ pub trait RecordSink: Send {
     /// set, it must return [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
 
-    /// Finishes the output when the writer thread ends after it wrote all records, usually at a
-    /// shutdown. Not called if the shutdown times out, or if there was no writer thread because of
-    /// [`direct`](crate::BackgroundBuilder::direct). Later lines still call `write`, and a later
-    /// writer thread may call `finish` again. Does nothing by default.
+    /// Finishes the output. Called when the writer thread ends after it wrote all records, usually
+    /// at a shutdown. Not called if the shutdown times out, or if there was no writer thread
+    /// because of [`direct`](crate::BackgroundBuilder::direct). Lines that are logged later still
+    /// call `write`, and a later writer thread may call `finish` again. Does nothing by default.
     fn finish(&mut self) {}
 }
 
@@ -72,7 +72,8 @@ pub trait RecordSink: Send {
 pub struct Records<'a> {
     /// All records, one after the other.
     bytes: &'a [u8],
-    /// The end of each record in `bytes`, ascending. The last end is the length of `bytes`.
+    /// The offset in `bytes` at which each record ends, ascending. The last one is the length of
+    /// `bytes`.
     ends: &'a [usize],
 }
 
@@ -106,7 +107,7 @@ impl<'a> Records<'a> {
         (0..all.len()).map(move |index| &all.bytes[all.start_of(index)..all.ends[index]])
     }
 
-    /// Returns the number of whole records in the first `length` bytes.
+    /// Returns the number of records that lie entirely in the first `length` bytes.
     #[must_use]
     pub fn count_within(&self, length: usize) -> usize {
         self.ends.partition_point(|end| *end <= length)
@@ -119,7 +120,9 @@ impl<'a> Records<'a> {
     /// Returns the offset at which the record at `index` starts, or the end of the last record if
     /// `index` is the number of records.
     pub(crate) fn start_of(&self, index: usize) -> usize {
-        index.checked_sub(1).map_or(0, |before| self.ends[before])
+        index
+            .checked_sub(1)
+            .map_or(0, |previous| self.ends[previous])
     }
 }
 
@@ -133,11 +136,11 @@ impl<'a> Records<'a> {
 pub struct WriteOutcome {
     /// The number of records that were written completely.
     pub delivered: usize,
-    /// The number of following records that are lost or were written elsewhere. They count as
-    /// failed, and are not tried again.
+    /// The number of records after the delivered ones that are lost or were written elsewhere. They
+    /// count as failed, and are not tried again.
     pub refused: usize,
-    /// The reason why not all records were delivered. `None` if the output accepts more
-    /// immediately.
+    /// The reason for which not all records were delivered. `None` if all were, or if the output
+    /// accepts more records immediately.
     pub error: Option<io::Error>,
 }
 
@@ -148,8 +151,8 @@ impl WriteOutcome {
         Self::partial(records.len())
     }
 
-    /// Creates the outcome of a write of the first `delivered` records. The sink is immediately
-    /// called with the rest.
+    /// Creates the outcome of a write of only the first `delivered` records, without an error. The
+    /// sink is immediately called with the rest.
     #[must_use]
     pub const fn partial(delivered: usize) -> Self {
         Self {
@@ -187,18 +190,18 @@ impl WriteOutcome {
     }
 }
 
-/// Returns whether the reader is gone permanently.
+/// Returns whether the error means that the reader is gone permanently.
 fn is_permanent(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, WriteZero};
     const EBADF: i32 = 9;
-    let gone = [
+    let permanent = [
         BrokenPipe,
         ConnectionAborted,
         ConnectionReset,
         NotConnected,
         WriteZero,
     ];
-    gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
+    permanent.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
 /// A flag that makes a sink stop waiting for its reader.
@@ -234,30 +237,32 @@ impl StopFlag {
         if self.stopped.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }
-        let left = self
+        let time_left = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.map_or(max, |left| left.min(max))
+        time_left.map_or(max, |time_left| time_left.min(max))
     }
 }
 
-/// When to try a failed output again.
+/// The time of the next attempt to write to a failed output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
+    /// At once, although the backoff delay has not passed.
     Now,
+    /// When the backoff delay has passed. Until then, nothing is written.
     AfterBackoff,
 }
 
 impl RecordSink for RollingFile {
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
-        // `Background` itself waits before it tries a failed sink again.
+        // `Background` has a backoff of its own for a failed sink.
         self.write_records(records, Retry::Now)
     }
 
-    /// Rewrites the records since the last check of the path, if the file was deleted.
+    /// If the file was deleted, rewrites the records since the last check of the path.
     fn finish(&mut self) {
-        // An error loses no record yet: when the file is closed, `FileWriter::finish` tries again,
-        // and reports a loss.
+        // An error does not lose records yet: when the file is closed, `FileWriter::finish` tries
+        // again, and reports a loss.
         let _ = self.flush();
     }
 }

@@ -1,4 +1,4 @@
-//! A log file that rolls.
+//! A log file that rolls: the handle, and the state that the submodules share.
 
 mod active_file;
 mod builder;
@@ -91,13 +91,13 @@ use crate::{
 /// start, such a file is an error. If an untrusted file replaces the log file later, `RollingFile`
 /// reports this and keeps using the old file.
 ///
-/// On Unix, it keeps the directory open, so it does not follow a link or a directory of another
-/// user that replaces the directory, or a link that replaces one of its parents. A deleted
-/// directory is created again. Except on Linux, Android, FreeBSD and the systems of Apple, this
-/// requires the permission to list the parents.
+/// On Unix, `RollingFile` keeps the directory open. It does not use a link or another user's
+/// directory that replaces the directory, or a link that replaces a parent. It creates a deleted
+/// directory again. Except on Linux, Android, FreeBSD and the systems of Apple, it needs the
+/// permission to list the parents to do so.
 ///
-/// On other systems, it follows links in the path of the directory, and the only untrusted file
-/// that it recognizes is a link.
+/// On systems other than Unix, it follows links in the path of the directory, and the only
+/// untrusted file that it recognizes is a link.
 ///
 /// # Failures
 ///
@@ -111,7 +111,7 @@ use crate::{
 /// * If the file is moved or deleted, a new file starts at the path with the next check. The path
 ///   is checked before a record, at most once per second, and at each flush. If the file was
 ///   deleted, the new file begins with the records that were written since the previous check. The
-///   drop of the last handle and the end of the process also rewrite the records of a deleted file.
+///   path is also checked when the last handle is dropped, and at the end of the process.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).
@@ -128,7 +128,8 @@ struct Inner {
     _sighup: Option<sighup::SighupFlag>,
 }
 
-/// The settings of an open log. Only the fallback changes.
+/// The settings of an open log. Only the flags `falls_back` and `reopen_requested` change after the
+/// start.
 #[derive(Debug)]
 struct Settings {
     names: FileNames,
@@ -137,6 +138,8 @@ struct Settings {
     options: Options,
     /// Whether records go to stderr if the file fails.
     falls_back: AtomicBool,
+    /// Set by `SIGHUP`, in each process: see [`RollingFile::reopen`].
+    reopen_requested: Arc<AtomicBool>,
 }
 
 impl Settings {
@@ -199,8 +202,8 @@ impl Drop for Inner {
 }
 
 impl RollingFile {
-    /// Reopens the path, for programs that are notified when their files were moved. Later records
-    /// are written to the file at the path.
+    /// Reopens the path, so that later records are written to the file that is there now. For
+    /// programs that are notified when their files were moved.
     ///
     /// # Errors
     /// The I/O error that prevents the reopening. In that case the old file stays in use.
@@ -224,7 +227,7 @@ impl RollingFile {
     /// file in the same directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.settings.names.current()
+        self.0.settings.names.active_path()
     }
 
     /// Returns the rolled files that the retention would delete now. Deletes nothing.
@@ -237,7 +240,7 @@ impl RollingFile {
 
     /// Writes all records, or those before the first that fails. Adjacent records for the same file
     /// need one system call. With [`Retry::Now`], a file that failed before is tried at once,
-    /// unless it falls back to stderr.
+    /// unless records that it refuses go to stderr.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.lock() {
             Ok(mut writer) => writer.write(records, retry),
@@ -273,8 +276,8 @@ impl Write for &RollingFile {
         }
     }
 
-    /// If the file was deleted, rewrites the records since the last check of the path. There is
-    /// nothing else to flush, because nothing is buffered.
+    /// If the file was deleted, rewrites the records since the last check of the path. Flushes
+    /// nothing else, because nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock()?.flush()
     }
@@ -292,7 +295,7 @@ impl fmt::Debug for RollingFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = &self.0.settings;
         f.debug_struct("RollingFile")
-            .field("path", &settings.names.current())
+            .field("path", &settings.names.active_path())
             .field("rotation", &settings.options.rotation)
             .field("retention", &settings.options.retention)
             .field("compression", &settings.options.compression)

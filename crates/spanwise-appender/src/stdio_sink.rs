@@ -20,7 +20,7 @@ use crate::{
     writer_sink::LineEnd,
 };
 
-/// An output stream of the process.
+/// A standard output stream of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdStream {
     Stdout,
@@ -29,10 +29,10 @@ pub(crate) enum StdStream {
 
 /// `PIPE_BUF`: a pipe that is ready accepts a write of this many bytes without waiting, and without
 /// bytes of other processes in between. 4096 on Linux, at least 512 elsewhere.
-const MAX_ATOMIC_WRITE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+const MAX_ATOMIC_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// The longest wait for the reader before the sink checks the stop flag, or returns so that its
-/// caller counts the written records.
+/// The longest wait for the reader. After it, the sink checks the stop flag, or returns so that the
+/// records that it has written are counted.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl StdStream {
@@ -56,7 +56,7 @@ struct StreamTarget {
     nonblocking: Option<OwnedFd>,
     /// The maximum length of a write in bytes. `usize::MAX` for a regular file, which has no reader
     /// to wait for, and for a closed stream, which refuses every write.
-    max_write: usize,
+    max_write_len: usize,
 }
 
 /// The result of a wait for the reader.
@@ -76,13 +76,14 @@ impl StreamTarget {
             stream,
             identity: stat.as_ref().ok().map(identity),
             nonblocking: stdio::reopen_nonblocking(stream.fd()),
-            max_write: match &stat {
-                Ok(stat) if !is_file(stat) => MAX_ATOMIC_WRITE,
+            max_write_len: match &stat {
+                Ok(stat) if !is_file(stat) => MAX_ATOMIC_WRITE_LEN,
                 _ => usize::MAX,
             },
         }
     }
 
+    /// Returns whether the stream still leads to this target.
     fn is_current(&self) -> bool {
         self.identity == fstat(self.stream.fd()).as_ref().ok().map(identity)
     }
@@ -94,7 +95,7 @@ impl StreamTarget {
         }
     }
 
-    /// Waits until the stream has room for a write, for at most [`POLL_INTERVAL`].
+    /// Waits until the reader has made room for a write, for at most [`POLL_INTERVAL`].
     fn wait(&self, stop: &StopFlag) -> io::Result<Readiness> {
         let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
         let timeout = stop.timeout(POLL_INTERVAL);
@@ -111,10 +112,10 @@ impl StreamTarget {
     }
 
     /// Writes the bytes, and returns the number of written bytes. Stops early at an error, or if
-    /// the stop flag is set. With `may_pause`, also stops after [`POLL_INTERVAL`] without room,
-    /// which is not an error.
+    /// the reader is not ready and the stop flag is set. With `may_pause`, also stops if the reader
+    /// is not ready for [`POLL_INTERVAL`], which is not an error.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
-        let has_reader = self.max_write < usize::MAX;
+        let has_reader = self.max_write_len < usize::MAX;
         let mut written = 0;
         while written < bytes.len() {
             if has_reader {
@@ -128,7 +129,7 @@ impl StreamTarget {
                     Err(error) => return (written, Err(error)),
                 }
             }
-            let end = bytes.len().min(written.saturating_add(self.max_write));
+            let end = bytes.len().min(written.saturating_add(self.max_write_len));
             match rustix::io::write(self.fd(), &bytes[written..end]) {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
                 Ok(count) => written += count,
@@ -167,11 +168,11 @@ impl RecordSink for StdioSink {
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome {
         if !self.target.is_current() {
             self.target = StreamTarget::open(self.target.stream);
-            // The first part of a record may be in the old target, so the new one gets all of it.
+            // If a part of a record is in the old target, the new target gets the whole record.
             self.line_end = LineEnd::Complete;
         }
         let Self { target, line_end } = self;
-        let mut written = match line_end.resume(records) {
+        let mut written = match line_end.resume_offset(records) {
             Some(written) => written,
             None => {
                 let may_pause = false;
@@ -184,10 +185,11 @@ impl RecordSink for StdioSink {
         while written < records.as_bytes().len() {
             let delivered = records.count_within(written);
             let remaining_ends = &records.ends()[delivered..];
-            // Passes as many whole records as fit into one write, or one record that is longer.
-            let fits = |end: &usize| end - written <= target.max_write;
-            let fitting = remaining_ends.partition_point(fits).max(1);
-            let bytes = &records.as_bytes()[written..remaining_ends[fitting - 1]];
+            // Writes as many whole records as fit into one atomic write, or one record if it is
+            // longer.
+            let fits = |end: &usize| end - written <= target.max_write_len;
+            let fitting_records = remaining_ends.partition_point(fits).max(1);
+            let bytes = &records.as_bytes()[written..remaining_ends[fitting_records - 1]];
             let may_pause = delivered > 0;
             let (count, result) = target.write_all(bytes, stop, may_pause);
             written += count;
@@ -195,7 +197,7 @@ impl RecordSink for StdioSink {
                 return line_end.stopped_at(records, written, error);
             }
             if count < bytes.len() {
-                // Returns early, so that the caller counts the delivered records before it waits.
+                // Returns early, so that the delivered records are counted before the next wait.
                 return line_end.advance(records, written);
             }
         }

@@ -1,10 +1,10 @@
-//! An output for any writer, and the state of its last record.
+//! An output for any writer, and the state of the end of an output after a partial write.
 
 use std::io::{self, Write};
 
 use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 
-/// The end of an output, after writes that may have been partial.
+/// The state of the end of an output, after writes that may have been partial.
 #[derive(Debug, Default)]
 pub(crate) enum LineEnd {
     /// The output ends with a whole record, or is empty.
@@ -12,15 +12,15 @@ pub(crate) enum LineEnd {
     Complete,
     /// The output ends with these first bytes of a record.
     Partial(Vec<u8>),
-    /// The last record may lack its newline. A newline must be written first.
+    /// The last record may lack its newline. A newline must be written before the next record.
     MissingNewline,
 }
 
 impl LineEnd {
-    /// Returns the number of bytes of `records` that were already written: a part of the first
-    /// record, if its previous write was partial. Returns `None` if a newline must be written
+    /// Returns the offset in `records` at which to continue. It is greater than 0 if a previous
+    /// write already wrote a part of the first record. Returns `None` if a newline must be written
     /// first.
-    pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
+    pub(crate) fn resume_offset(&self, records: Records<'_>) -> Option<usize> {
         let first_record = &records.as_bytes()[..records.start_of(records.len().min(1))];
         match self {
             Self::Complete => Some(0),
@@ -78,11 +78,11 @@ impl<W> WriterSink<W> {
 }
 
 impl<W: Write + Send> RecordSink for WriterSink<W> {
-    /// Calls the writer's `write` once for the records. A second call may block forever or panic,
-    /// so the records of the first call are counted before it.
+    /// Calls the writer's `write` only once. A second call could block forever or panic, so the
+    /// records that the first call wrote are counted before it.
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
-        let resumed = match self.line_end.resume(records) {
-            Some(resumed) => resumed,
+        let start = match self.line_end.resume_offset(records) {
+            Some(start) => start,
             None => {
                 if let Err(error) = self.writer.write_all(b"\n") {
                     return WriteOutcome::stopped_at(records, 0, error);
@@ -91,15 +91,15 @@ impl<W: Write + Send> RecordSink for WriterSink<W> {
                 0
             }
         };
-        let rest = &records.as_bytes()[resumed..];
+        let unwritten = &records.as_bytes()[start..];
         let written = loop {
-            let error = match self.writer.write(rest) {
+            let error = match self.writer.write(unwritten) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(written) => break resumed + written,
+                Ok(count) => break start + count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            return self.line_end.stopped_at(records, resumed, error);
+            return self.line_end.stopped_at(records, start, error);
         };
         if written < records.as_bytes().len() {
             return self.line_end.advance(records, written);
@@ -132,9 +132,12 @@ mod tests {
     #[test]
     fn only_the_partial_record_is_resumed() {
         let records = Records::new(b"abc\nabd\n", &[4, 8]);
-        assert_eq!(LineEnd::Complete.resume(records), Some(0));
-        assert_eq!(LineEnd::Partial(b"ab".to_vec()).resume(records), Some(2));
-        assert_eq!(LineEnd::Partial(b"b".to_vec()).resume(records), None);
-        assert_eq!(LineEnd::MissingNewline.resume(records), None);
+        assert_eq!(LineEnd::Complete.resume_offset(records), Some(0));
+        assert_eq!(
+            LineEnd::Partial(b"ab".to_vec()).resume_offset(records),
+            Some(2)
+        );
+        assert_eq!(LineEnd::Partial(b"b".to_vec()).resume_offset(records), None);
+        assert_eq!(LineEnd::MissingNewline.resume_offset(records), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Passes the trace and the baggage of the current span to a child process.
+//! Passes the trace and the baggage of the current span to a child process, in its environment.
 
 use std::{
     process::Command,
@@ -16,18 +16,20 @@ use crate::{
 /// environment of this process does not change.
 ///
 /// A `spanwise` program inherits the trace and the baggage in these variables if `LOG_PARENT=env`
-/// is set. If the current span has no trace, the child receives the trace that this process
-/// inherits. The baggage comes from the current context of the OpenTelemetry API. If that context
-/// has no baggage, and the child receives the inherited trace, it also receives the inherited
+/// is set. So this process may have inherited a trace itself. If the current span has no trace, the
+/// child receives the inherited trace.
+///
+/// The baggage comes from the current context of the OpenTelemetry API. If that context has no
+/// baggage, and the trace of the child is the inherited one, the child receives the inherited
 /// baggage.
 ///
-/// Variables that belong to another trace are removed, so that the child does not inherit them from
-/// this process. A request has its own trace even if its span is disabled. In such a request, the
-/// child does not receive the trace that this process inherits.
+/// A variable for which the child has no value is removed. The variable of this process may belong
+/// to another trace, so the child must not inherit it. A request has its own trace even if its span
+/// is disabled. In such a request, the child does not receive the inherited trace.
 ///
-/// If the current span has no trace and this process inherits none, `TRACEPARENT` and `TRACESTATE`
-/// stay unchanged, and so does `BAGGAGE` without new baggage. Variables that `OTEL_PROPAGATORS`
-/// switches off stay unchanged, too.
+/// If the current span has no trace and this process has inherited none, `TRACEPARENT` and
+/// `TRACESTATE` stay unchanged. `BAGGAGE` then stays unchanged unless the OpenTelemetry context has
+/// baggage. Variables that `OTEL_PROPAGATORS` switches off always stay unchanged.
 ///
 /// ```
 /// use std::process::Command;
@@ -62,7 +64,7 @@ pub fn child_env(command: &mut Command) {
     };
     let parent = current.or_else(|| Some((inherited?.parent, inherited?.state.clone())));
     let baggage = baggage.or_else(|| inherited?.baggage.clone());
-    // The variables in the environment of this process may belong to another trace.
+    // If this process has inherited variables, they may belong to another trace than the child's.
     let replaces_variables = parent.is_some() || InheritedContext::for_process().is_some();
     let (parent, state) = parent.unzip();
     if propagators::TRACE_CONTEXT.is_on() && replaces_variables {
@@ -85,9 +87,9 @@ fn set_or_remove(command: &mut Command, name: &str, value: Option<impl AsRef<str
     };
 }
 
-/// The environment variable with the parent of a process in a trace: a [`TraceParent`] as text.
+/// The environment variable with the parent span of a process: a [`TraceParent`] as text.
 pub const TRACEPARENT: &str = "TRACEPARENT";
-/// The environment variable with the `tracestate` of the parent.
+/// The environment variable with the `tracestate` of that parent span.
 pub const TRACESTATE: &str = "TRACESTATE";
 /// The environment variable with the `baggage` of a process.
 pub const BAGGAGE: &str = "BAGGAGE";
@@ -107,8 +109,8 @@ type ReadContext = fn() -> Option<CarriedContext>;
 static READ_OTEL_CONTEXT: OnceLock<ReadContext> = OnceLock::new();
 
 /// Sets the function that [`child_env`] calls to read the current context of the OpenTelemetry API.
-/// Spans of that API are inside spans of `tracing`, so its context takes precedence over that of
-/// `tracing`. Later calls have no effect.
+/// The current span of that API is inside the current span of `tracing`, so it takes precedence.
+/// Later calls have no effect.
 pub fn carry_otel_context(read: ReadContext) {
     let _ = READ_OTEL_CONTEXT.set(read);
 }

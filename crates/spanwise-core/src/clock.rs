@@ -1,4 +1,4 @@
-//! A clock that tests can set.
+//! The clock that layers read, which tests can replace by a manual clock.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::internal::{rfc3339, sync::Mutex};
 
-/// The clock of a layer: the system's clock by default, or a manual clock for tests.
+/// A clock of a layer: the system's clock by default, or a manual clock for tests.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -32,7 +32,7 @@ enum Source {
 #[derive(Debug)]
 struct Manual {
     now: SystemTime,
-    /// The `instant` at the creation, from which [`Clock::monotonic`] counts.
+    /// The value of `instant` at the creation, from which [`Clock::monotonic`] counts.
     created: Instant,
     instant: Instant,
 }
@@ -44,7 +44,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// Creates a clock that shows `now` until it is moved. Clones share the time.
+    /// Creates a clock that shows the time `now` until it is moved. Clones share the time.
     #[must_use]
     pub fn manual(now: SystemTime) -> Self {
         let created = Instant::now();
@@ -137,10 +137,11 @@ impl Clock {
         }
     }
 
-    /// Returns [`monotonic`](Self::monotonic) as of the last tick of the system. Never goes back.
+    /// Returns [`monotonic`](Self::monotonic) as of the last timer tick of the kernel. Never goes
+    /// back.
     ///
-    /// On Linux this is much cheaper, and up to one tick late: 1 to 10 ms. On other systems, and
-    /// for a manual clock, it equals `monotonic`.
+    /// On Linux and Android this is much cheaper, and late by up to one tick: 1 to 10 ms. On other
+    /// systems, and for a manual clock, it equals `monotonic`.
     #[inline]
     #[must_use]
     pub fn monotonic_coarse(&self) -> Duration {
@@ -192,7 +193,7 @@ mod system {
         read(ClockId::MonotonicCoarse)
     }
 
-    /// Reads the clock directly, because the arithmetic of `SystemTime` costs more than the clock.
+    /// Reads the clock directly, because `SystemTime` arithmetic costs more than the reading.
     #[inline]
     pub(super) fn since_epoch() -> (i64, u32) {
         let time = clock_gettime(ClockId::Realtime);
@@ -213,7 +214,8 @@ mod system {
     #[inline]
     fn read(clock: ClockId) -> Duration {
         let time = clock_gettime(clock);
-        // The time since the start of the machine is not negative, and the nanoseconds fit.
+        // The seconds since the machine was started are not negative. The nanoseconds are within
+        // one second, so they fit in a `u32`.
         Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
     }
 }

@@ -1,4 +1,11 @@
-//! Callsites for context values that a span does not declare, and callsites with pinned values.
+//! Callsites that declare context keys, for spans that do not declare them.
+//!
+//! `tracing` accepts a value only for a field that a callsite declares. To record a context value
+//! that a span does not declare, this module creates a callsite for it. While the value is
+//! recorded, layers receive that callsite from [`recorded_callsite`].
+//!
+//! The module also knows the callsites whose context values are *pinned*: only another pinned value
+//! replaces such a value.
 
 use std::{
     cell::Cell,
@@ -23,19 +30,18 @@ use crate::{
 const TARGET: &str = "spanwise::context";
 
 thread_local! {
-    /// The callsite that the current call of [`recording`] on this thread was passed.
+    /// The `callsite` argument of the call of [`record_with`] that runs on this thread.
     static RECORDING: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
 }
 
-/// Returns whether a span of this callsite begins a unit of work of its own, even inside another
-/// unit.
+/// Returns whether a span of this callsite begins its own unit of work, even inside another unit.
 pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
 
-/// Returns whether the context values of this callsite are pinned: only other pinned values replace
-/// them, not fields of spans and events. True for the callsites of this module and for the spans of
-/// `spanwise-http`.
+/// Returns whether the context values of this callsite are pinned: other pinned values replace
+/// them, but fields of spans and events do not. True for the callsites of this module and for the
+/// spans of `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     matches!(
@@ -44,8 +50,8 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     )
 }
 
-/// Returns the callsite that declares the fields of `values`: `span`, which is the callsite of the
-/// span, or a callsite of this module.
+/// Returns the callsite that declares the fields of `values`: `span_callsite`, or a callsite of
+/// this module.
 ///
 /// [`context::set`](crate::context::set) sets keys that the span need not declare, so it records
 /// them with a callsite of this module. Trace and span ids that become known after the span was
@@ -55,11 +61,11 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
 #[must_use]
 pub fn recorded_callsite(
     values: &Record<'_>,
-    span: &'static Metadata<'static>,
+    span_callsite: &'static Metadata<'static>,
 ) -> &'static Metadata<'static> {
     match RECORDING.try_with(Cell::get) {
         Ok(Some(callsite)) if belong_to(values, callsite) => callsite,
-        _ => span,
+        _ => span_callsite,
     }
 }
 
@@ -101,7 +107,7 @@ pub fn custom_key_declared() {
 static MAY_PIN_CUSTOM_KEYS: AtomicBool = AtomicBool::new(false);
 
 /// Returns the callsite with the only field `key`. The first call for a key creates its callsite,
-/// which is never freed. So the key must be a declared context key, and their number is small.
+/// which is never freed. So pass only declared context keys, because their number is small.
 pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     static CREATED: Mutex<Vec<&Metadata<'static>>> = Mutex::new(Vec::new());
     let _no_fork = forks::defer();
@@ -126,7 +132,7 @@ pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
     if let Some(created) = CREATED.get() {
         return created;
     }
-    // A forked child would wait for a thread of its parent that was creating the callsite.
+    // If another thread created the callsite during a fork, the child would wait for that thread.
     let _no_fork = forks::defer();
     CREATED.get_or_init(|| new_callsite(&["trace_id", "span_id"]))
 }
@@ -144,9 +150,9 @@ fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
     RuntimeCallsite::new_span(&origin).metadata()
 }
 
-/// Calls `record`. During the call, [`recorded_callsite`] returns `callsite` for the recorded
-/// values.
-pub(crate) fn recording(callsite: &'static Metadata<'static>, record: impl FnOnce()) {
+/// Calls `record`, which records values for the fields of `callsite` into a span. During the call,
+/// [`recorded_callsite`] returns `callsite` for these values.
+pub(crate) fn record_with(callsite: &'static Metadata<'static>, record: impl FnOnce()) {
     let outer = RECORDING.replace(Some(callsite));
     record();
     RECORDING.set(outer);

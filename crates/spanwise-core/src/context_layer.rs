@@ -1,4 +1,4 @@
-//! The layer that collects the [`Context`](crate::Context) of each span.
+//! The layer that collects the [`Context`](crate::Context) of each span, such as its request id.
 
 use std::{cell::Cell, fmt, ops::Range, ptr, sync::Arc};
 
@@ -29,8 +29,9 @@ use crate::{
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
-    more_keys: Vec<String>,
-    redact: Arc<dyn Redact>,
+    /// The keys that [`key`](Self::key) declares.
+    custom_keys: Vec<String>,
+    policy: Arc<dyn Redact>,
     plans: CallsitePlans<Plan>,
     filter_interop: FilterInterop,
 }
@@ -39,9 +40,9 @@ pub struct ContextLayer {
 #[derive(Debug)]
 struct Plan {
     keys: Vec<KeyField>,
-    /// Whether only pinned values replace the values.
+    /// Whether the values are pinned: only another pinned value replaces them.
     is_pinned: bool,
-    /// Whether spans of the callsite begin a unit of work, even inside another one.
+    /// Whether a span of the callsite begins a unit of work, even inside another one.
     begins_unit: bool,
 }
 
@@ -54,9 +55,9 @@ struct KeyField {
 }
 
 impl Plan {
-    /// Returns whether a span of the callsite has a node of its own. The first span of a unit of
-    /// work always has one, which `context::set` changes. Any other span without context fields has
-    /// none: readers fall back to its ancestors.
+    /// Returns whether a span of the callsite has its own [`ContextNode`], which stores its values.
+    /// The first span of a unit of work always has one, because `context::set` adds values to it.
+    /// Any other span without context fields has none, so readers use the node of an ancestor.
     fn has_own_node(&self, has_parent: bool) -> bool {
         !self.keys.is_empty() || self.begins_unit || !has_parent
     }
@@ -66,19 +67,19 @@ impl ContextLayer {
     /// Declares a context key. Declaring a key again has no effect.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.more_keys.push(key.into());
+        self.custom_keys.push(key.into());
         self
     }
 
     /// Sets the policy that redacts context values. Defaults to [`NoRedaction`].
     #[must_use]
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
-        self.redact = policy;
+        self.policy = policy;
         self
     }
 
     pub(crate) fn declares(&self, name: &str) -> bool {
-        CONTEXT_KEYS.contains(&name) || self.more_keys.iter().any(|key| key == name)
+        CONTEXT_KEYS.contains(&name) || self.custom_keys.iter().any(|key| key == name)
     }
 
     fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
@@ -88,7 +89,7 @@ impl ContextLayer {
             let keys = keys.map(|field| KeyField {
                 index: field.index(),
                 key: field.name(),
-                verdicts: self.redact.verdicts(field.name()),
+                verdicts: self.policy.verdicts(field.name()),
             });
             Plan {
                 keys: keys.collect(),
@@ -98,12 +99,12 @@ impl ContextLayer {
         })
     }
 
-    /// Formats and collects the values. The caller must not hold a lock on the extensions of the
-    /// span, because formatting may run user code that logs.
+    /// Formats and collects the values of `keys`. The caller must not hold a lock on the extensions
+    /// of the span, because formatting may run user code that logs.
     fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Box<Draft> {
         let mut collector = Collector {
             keys,
-            redact: &*self.redact,
+            policy: &*self.policy,
             draft: Draft::take(),
         };
         record(&mut collector);
@@ -115,8 +116,8 @@ impl Default for ContextLayer {
     fn default() -> Self {
         Self {
             id: LayerId::unique(),
-            more_keys: Vec::new(),
-            redact: Arc::new(NoRedaction),
+            custom_keys: Vec::new(),
+            policy: Arc::new(NoRedaction),
             plans: CallsitePlans::default(),
             filter_interop: FilterInterop::default(),
         }
@@ -137,20 +138,20 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         let plan = self.plan(attrs.metadata());
-        let recorded = (!plan.keys.is_empty())
+        let draft = (!plan.keys.is_empty())
             .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span.parent();
-        let stores_nothing = !plan.has_own_node(parent.is_some());
-        if stores_nothing && !stores_shortcut(id) {
+        let has_own_node = plan.has_own_node(parent.is_some());
+        if !has_own_node && !stores_shortcut(id) {
             return;
         }
         let parent = parent.and_then(|parent| ContextNode::find(Some(self.id), &parent));
-        let node = match (recorded, parent) {
-            (None, Some(parent)) if stores_nothing => parent,
-            (recorded, parent) => {
-                let draft = recorded.unwrap_or_else(Draft::take);
-                let node = ContextNode::new(&span, parent, draft.to_entries(plan, &self.redact));
+        let node = match (draft, parent) {
+            (None, Some(parent)) if !has_own_node => parent,
+            (draft, parent) => {
+                let draft = draft.unwrap_or_else(Draft::take);
+                let node = ContextNode::new(&span, parent, draft.to_entries(plan, &self.policy));
                 draft.put_back();
                 node
             }
@@ -167,33 +168,34 @@ where
         if plan.keys.is_empty() {
             return;
         }
-        // Without a node of its own, the ids of a span would be recorded into that of an ancestor.
-        // Such a span has an identity, which has the ids.
+        // The trace and span id of an exported span may be recorded although the span has no node
+        // of its own. They would change the node of an ancestor, and are not needed, because
+        // readers take them from the `SpanIdentity` of the span.
         if !ptr::eq(callsite, span.metadata()) {
             let own_plan = self.plan(span.metadata());
             if !own_plan.has_own_node(span.parent().is_some()) {
                 return;
             }
         }
-        let recorded = self.collect(&plan.keys, |visitor| values.record(visitor));
-        if !recorded.entries.is_empty()
+        let draft = self.collect(&plan.keys, |visitor| values.record(visitor));
+        if !draft.entries.is_empty()
             && let Some(node) = ContextNode::find(Some(self.id), &span)
         {
-            node.record(recorded.iter(plan.is_pinned), &self.redact);
+            node.record(draft.iter(plan.is_pinned), &self.policy);
         }
-        recorded.put_back();
+        draft.put_back();
     }
 }
 
-/// The memory, in bytes, that is reserved for a value that may be recorded after its span was
-/// created. Most such values are short, such as a user id.
+/// The number of bytes that is reserved for each value that may be recorded after its span was
+/// opened. Most such values are short, such as a user id.
 const LATE_VALUE_LEN: usize = 12;
 
-/// Returns whether a span without context fields stores the node of its nearest ancestor as a
-/// shortcut. One span in 16 does, so the average number of look-ups does not grow with the depth.
-/// The span id decides, because it is known without a look-up.
+/// Returns whether a span without its own node stores the node of its nearest ancestor as a
+/// shortcut. One span in 16 does, so the average number of look-ups does not grow with the depth of
+/// the spans. The span id decides, because it is known without a look-up.
 fn stores_shortcut(id: &Id) -> bool {
-    // The four top bits of a multiplicative hash.
+    // The four top bits of a multiplicative hash. They are all zero for one id in 16.
     id.into_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60 == 0
 }
 
@@ -214,10 +216,11 @@ impl Draft {
     /// Takes the draft of the thread. If a value opens another span while it is formatted, that
     /// span uses a new draft.
     fn take() -> Box<Self> {
-        let kept = DRAFT.try_with(Cell::take).ok().flatten();
-        kept.unwrap_or_default()
+        let reused = DRAFT.try_with(Cell::take).ok().flatten();
+        reused.unwrap_or_default()
     }
 
+    /// Clears the draft and returns it to the thread.
     fn put_back(mut self: Box<Self>) {
         self.entries.clear();
         self.text.clear();
@@ -225,7 +228,7 @@ impl Draft {
         let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
     }
 
-    /// Returns the entries, with spare room for a short value of each context key that has no value
+    /// Returns the entries. Reserves room for a short value of each context field that has no value
     /// yet.
     fn to_entries(&self, plan: &Plan, policy: &Arc<dyn Redact>) -> Entries {
         let keys_without_value = plan.keys.len().saturating_sub(self.entries.len());
@@ -250,7 +253,7 @@ impl Draft {
 
 struct Collector<'a> {
     keys: &'a [KeyField],
-    redact: &'a dyn Redact,
+    policy: &'a dyn Redact,
     draft: Box<Draft>,
 }
 
@@ -265,13 +268,14 @@ impl<'a> Collector<'a> {
         match verdict {
             KeyVerdict::Remove | KeyVerdict::Redact => None,
             KeyVerdict::Replace => Some(PolicyStep::MustReplace),
-            KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
+            KeyVerdict::Text | KeyVerdict::Pass if self.policy.reads_text() => {
                 Some(PolicyStep::MustScan)
             }
             KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => Some(PolicyStep::Done),
         }
     }
 
+    /// Formats `value` and adds its entry. Does not format the value if `verdict` hides it.
     fn add(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
         let Some(step) = self.policy_step(verdict) else {
             if verdict == KeyVerdict::Redact {
@@ -283,17 +287,17 @@ impl<'a> Collector<'a> {
         let start = text.len();
         if step == PolicyStep::Done {
             panic_safe::format_into(text, value, MAX_CONTEXT_VALUE_LEN);
-            return self.finish(key, start, step);
+            return self.add_entry(key, start, step);
         }
         panic_safe::format_into(text, value, <dyn Redact>::MAX_COLLECT_LEN);
         if text.len() - start <= MAX_CONTEXT_VALUE_LEN {
-            return self.finish(key, start, step);
+            return self.add_entry(key, start, step);
         }
-        // Redact before truncating: the policy would not recognize a secret that is cut.
+        // Redact before truncating, because the policy does not recognize a part of a secret.
         let whole = text.split_off(start);
         let shown = match step {
-            PolicyStep::MustReplace => self.redact.replace_text(key.key, &whole),
-            _ => self.redact.redact_value(key.key, &whole).into_owned(),
+            PolicyStep::MustReplace => self.policy.replace_text(key.key, &whole),
+            _ => self.policy.redact_value(key.key, &whole).into_owned(),
         };
         let shown = panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE_LEN);
         self.add_str(key, shown, PolicyStep::Done);
@@ -302,7 +306,7 @@ impl<'a> Collector<'a> {
     fn add_str(&mut self, key: &KeyField, value: &str, step: PolicyStep) {
         let start = self.draft.text.len();
         self.draft.text.push_str(value);
-        self.finish(key, start, step);
+        self.add_entry(key, start, step);
     }
 
     fn add_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
@@ -311,9 +315,9 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Adds the entry of `key`. Its value is the text from offset `start`. The last value of a key
-    /// wins.
-    fn finish(&mut self, key: &KeyField, start: usize, step: PolicyStep) {
+    /// Adds the entry of `key`, in place of an earlier one. Its value is the text of the draft from
+    /// the byte offset `start`.
+    fn add_entry(&mut self, key: &KeyField, start: usize, step: PolicyStep) {
         let draft = &mut *self.draft;
         draft.entries.retain(|(known, ..)| *known != key.key);
         let value = start..draft.text.len();

@@ -1,4 +1,4 @@
-//! `context::set`: adds context while a unit of work runs.
+//! The function `context::set`, which adds context values while a unit of work runs.
 
 use std::{
     fmt,
@@ -15,26 +15,26 @@ use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{
     ContextLayer, Fault, Redact, SelfReport,
-    context_callsites::{begins_unit, key_callsite, recording},
+    context_callsites::{begins_unit, key_callsite, record_with},
     internal::panic_safe,
 };
 
 /// Sets a context key of the unit of work that the current span belongs to.
 ///
-/// A unit of work is the root of the current span, with all spans inside it. A span with the field
-/// `spanwise.unit` begins its own unit. The call may be at any depth and in any task, and no span
-/// needs to declare the key. All later lines of the unit have the value, in every output. A later
-/// call replaces the value.
+/// A unit of work, such as a request, is a root span with all spans inside it. A span with the
+/// field `spanwise.unit` begins its own unit. The call may be in any span of the unit and in any
+/// task, and no span needs to declare the key. All later lines of the unit have the value, in every
+/// output. A later call replaces the value.
 ///
 /// The redaction policy scans the value like any field. The text is cut at 1,024 bytes. Fields of
 /// your spans and events do not replace the value.
 ///
-/// If the key cannot be set, stderr reports the reason, once per reason. The reasons are: no span
-/// is open, the key is not declared, or no [`ContextLayer`] is installed. Nothing is reported
+/// If the key cannot be set, a line on stderr reports the reason. Each reason is reported once: no
+/// span is open, the key is not declared, or no [`ContextLayer`] is installed. Nothing is reported
 /// without a subscriber, or if no span is open because all levels are off.
 ///
-/// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
-/// declare, before any layer receives it.
+/// `Span::record` cannot do this: if the span does not declare the field, `tracing` drops the value
+/// before any layer receives it.
 ///
 /// ```
 /// use spanwise_core::{Context, ContextLayer, context};
@@ -67,7 +67,7 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
         return Err(SetError::UnknownKey);
     }
     let Some(unit) = current_unit(registry) else {
-        // If everything is off, there are no spans and no lines, so nothing is wrong.
+        // If all levels are off, there are no spans and no lines, so nothing is wrong.
         return match LevelFilter::current() {
             LevelFilter::OFF => Ok(()),
             _ => Err(SetError::NoSpan),
@@ -77,7 +77,7 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
     let fields = callsite.fields();
     let values: [Option<&dyn Value>; 1] = [Some(&text)];
     let values = fields.value_set_all(&values);
-    recording(callsite, || dispatch.record(&unit, &Record::new(&values)));
+    record_with(callsite, || dispatch.record(&unit, &Record::new(&values)));
     Ok(())
 }
 
@@ -102,7 +102,8 @@ enum SetError {
 }
 
 impl SetError {
-    /// Reports each reason once, because it is a mistake in the code that every request repeats.
+    /// Reports each reason only once, because every request would repeat the same mistake in the
+    /// code.
     #[cold]
     fn report(self, key: &str) {
         static REPORTED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
@@ -126,7 +127,7 @@ impl SetError {
                 "start logging with spanwise, or add the layer to the stack",
             ),
         };
-        // Unthrottled: another reason may have been reported just before.
+        // Not throttled, because another reason may have been reported shortly before.
         SelfReport::default().fault_unthrottled(
             Fault::Setup,
             &format_args!("context::set did not set {key}: {why}; {remedy}"),

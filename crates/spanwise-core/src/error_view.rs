@@ -1,15 +1,17 @@
-//! `err`: errors of any type as a field.
+//! The function `err`, which records errors of any type as a field.
 //!
 //! `tracing` records only a `&dyn Error` as an error. `anyhow::Error`, `eyre::Report` and
 //! `Box<dyn Error>` do not implement `Error`, so [`err`] turns each of them into one.
 //!
-//! A view keeps a fact that `&dyn Error` loses. The view of a concrete error keeps the name of its
-//! type. The view of an `anyhow::Error` or an `eyre::Report` keeps the backtrace, which only the
-//! `Debug` of these types shows. For a `Box<dyn Error>`, [`err`] returns the error inside, without
-//! a view. `internal::errors` reads these facts through `error_query`.
+//! [`err`] wraps the reference in a *view*, which keeps a fact that a plain `&dyn Error` loses. The
+//! view of a concrete error keeps the name of its type. The view of an `anyhow::Error` or an
+//! `eyre::Report` keeps the backtrace, which only the `Debug` of these types shows. For a
+//! `Box<dyn Error>`, [`err`] returns the error inside, without a view. `internal::errors` reads
+//! these facts through `error_query`.
 //!
 //! Formatting a backtrace takes milliseconds, and the first one of a process takes more than 100
-//! ms. So this module formats the `Debug` of an error only if it must.
+//! ms. So this module calls the `Debug` of an `anyhow::Error` or an `eyre::Report` only when a sink
+//! reads the backtrace.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -29,7 +31,7 @@ use crate::internal::{
     panic_safe,
 };
 
-/// Views `error` as a field that every sink shows with its message, its causes and its type.
+/// Returns `error` as a field value that every sink shows with its message, causes and type.
 ///
 /// `error` is a reference: to a type that implements `Error`, to a `dyn Error`, to a
 /// `Box<dyn Error>`, to an `anyhow::Error` or to an `eyre::Report`. If you have a reference, add no
@@ -57,7 +59,7 @@ where
     error.as_error()
 }
 
-/// A type that [`err`] accepts. `Kind` is inferred. It distinguishes the implementations.
+/// A type that [`err`] accepts. `Kind` is inferred, and only distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that `err` accepts",
     note = "`err` accepts a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, \
@@ -92,20 +94,20 @@ impl<T: Error + 'static> AsError<Concrete> for T {
     }
 }
 
-// `DerefMut`, because with `Deref` an `Arc` of an error would match two implementations: the `Arc`
-// is an `Error` itself. Then `Kind` could not be inferred.
+// Requires `DerefMut`, because with `Deref` an `Arc` of an error would match two implementations:
+// the `Arc` is itself an `Error`. `Kind` could then not be inferred.
 impl<T> AsError<Pointer> for T
 where
     T: DerefMut<Target: AsError<Dynamic>> + fmt::Debug + 'static,
 {
     fn as_error(&self) -> &(dyn Error + 'static) {
         // Only the errors of anyhow and eyre may have a backtrace, so only they need a view. This
-        // crate does not depend on anyhow and eyre, so it recognizes their types by the size: one
-        // word, while a `Box<dyn Error>` has two.
+        // crate does not depend on anyhow and eyre, so it recognizes their types by their size of
+        // one word. A `Box<dyn Error>` has two words.
         if size_of::<Self>() > size_of::<usize>() {
             return (**self).as_error();
         }
-        // The cached backtrace may be that of an earlier error at the same address.
+        // Clears the cached backtrace, which may be that of an earlier error at the same address.
         let _ = LAST_BACKTRACE.try_with(RefCell::take);
         View::<T, Pointer>::new(self)
     }
@@ -136,7 +138,7 @@ struct View<T, Kind> {
     kind: PhantomData<Kind>,
 }
 
-/// The error in a [`View`].
+/// Access to the error inside a [`View`].
 trait Viewed<Kind>: fmt::Debug {
     fn inner(&self) -> &(dyn Error + 'static);
 
@@ -184,12 +186,13 @@ impl<T: Error + 'static> Viewed<Concrete> for T {
     }
 }
 
-/// Returns the name of `T`. A `Box` or an `Arc` is named after the error inside.
+/// Returns the type name of `T`. If `T` is a `Box` or an `Arc`, returns the name of the type
+/// inside.
 fn pointee_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
-    let pointer = name.strip_prefix("alloc::boxed::Box<");
-    let pointer = pointer.or_else(|| name.strip_prefix("alloc::sync::Arc<"));
-    pointer
+    let inside = name.strip_prefix("alloc::boxed::Box<");
+    let inside = inside.or_else(|| name.strip_prefix("alloc::sync::Arc<"));
+    inside
         .and_then(|name| name.strip_suffix('>'))
         .unwrap_or(name)
 }
@@ -261,13 +264,13 @@ impl<T: Viewed<Kind>, Kind> fmt::Display for View<T, Kind> {
 
 impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Formats the inner error, because the `Debug` of an `anyhow::Error` would also format a
+        // Formats the error inside, because the `Debug` of an `anyhow::Error` would also format a
         // backtrace.
         fmt::Debug::fmt(self.error.inner(), f)
     }
 }
 
-/// A longer `Debug` text is cut at this many bytes before a backtrace is searched for.
+/// The `Debug` text in which a backtrace is searched for is cut at this many bytes.
 const MAX_DEBUG_LEN: usize = 1024 * 1024;
 
 /// The longest backtrace, in bytes.

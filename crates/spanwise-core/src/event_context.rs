@@ -1,11 +1,12 @@
 //! The context that wrappers attach to an event for their inner layers.
 //!
-//! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards. A sink (a
-//! layer with an output) takes the context before it formats the event.
+//! A wrapper, such as a recorder or a sampler, attaches an [`EventContext`] to the event that it
+//! forwards. A sink (a layer with an output) takes the context before it formats the event.
 //!
-//! A recorder also sets a [`LineDisposition`]: the treatment of the next line of its sink. The
-//! recorder's writer takes the disposition. If the sink buffers
-//! [events without encoding them](UnencodedEvent), the sink takes it.
+//! A recorder buffers the lines of a unit of work, and writes them only if the unit fails. For each
+//! event, it also sets a [`LineDisposition`]: whether the next line of its sink is written or
+//! buffered. The recorder's writer takes the disposition. If the sink buffers [events without
+//! encoding them](UnencodedEvent), the sink takes it instead.
 //!
 //! Context and disposition are separate, because they are taken at different times: the context
 //! before the sink formats values, and the disposition afterwards. In between, a value may log
@@ -14,8 +15,8 @@
 //! Two kinds of events report on other events. A *summary* reports the events that a sampler
 //! dropped. A *header* begins a *dump*: the lines that a recorder buffered follow it.
 //!
-//! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
-//! without a context costs one load.
+//! Context and disposition are thread-local. The flags in one integer show which parts are set, so
+//! an event without a context costs one load.
 //!
 //! *Invariants:* A value may log a *nested* event. The nested event does not have the context of
 //! the outer event, because sinks take that context first. The `fmt` layer is an exception: it
@@ -40,7 +41,8 @@ pub use unencoded_event::{
     BufferingUnit, DumpedRecord, DumpedRecords, EnteredUnits, SpanSnapshot, UnencodedEvent,
 };
 
-/// Facts that the wrappers around a sink attach to one event. By default, there are none.
+/// Facts about one event, which the wrappers around a sink pass to the sink. By default, there are
+/// none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventContext {
@@ -53,7 +55,7 @@ pub struct EventContext {
     trace_rate: Option<f64>,
     /// The line is buffered, and written later or never.
     pub buffered: bool,
-    /// The event is the summary of a sampler or the header of a dump. So neither the sink's levels
+    /// The event is the summary of a sampler or the header of a dump, so neither the sink's levels
     /// nor inner samplers drop it.
     pub force_emit: bool,
     /// Inner samplers must not drop the event.
@@ -69,12 +71,12 @@ pub struct SampleRate {
     /// The ratio, between 0 and 1.
     pub ratio: f64,
     /// Whether the trace id or request id decides, so that all events of a trace or request share
-    /// the decision. If not, each event is sampled separately.
+    /// the decision. If false, each event is sampled separately.
     pub by_trace: bool,
 }
 
-/// Marks a layer that must receive all events. The layer's [`Layer::downcast_raw`] returns a
-/// pointer for this type. A sampler around such a layer does not sample.
+/// Marks a layer that must receive all events: its [`Layer::downcast_raw`] returns a pointer for
+/// this type. A sampler around such a layer does not sample.
 ///
 /// [`Layer::downcast_raw`]: tracing_subscriber::Layer::downcast_raw
 #[derive(Debug)]
@@ -112,7 +114,7 @@ const CONTEXT: u16 = (1 << 6) - 1;
 const ENTERED_DISPOSITION: u16 = 1 << 6;
 /// The disposition is in `owned_disposition`.
 const OWNED_DISPOSITION: u16 = 1 << 7;
-/// A sampler dropped the event of the line.
+/// A sampler dropped the event of the line in `owned_disposition`.
 const SAMPLED_OUT: u16 = 1 << 8;
 /// The flags of a [`LineDisposition`].
 const DISPOSITION: u16 = ENTERED_DISPOSITION | OWNED_DISPOSITION | SAMPLED_OUT;
@@ -134,7 +136,7 @@ impl EventContext {
         }
         let mut context = Self::default();
         change(&mut context);
-        with_state(|state| state.set(context));
+        with_state(|state| state.set_context(context));
         let _cleared = ClearContext;
         forward()
     }
@@ -144,17 +146,17 @@ impl EventContext {
         let outer = with_state(|state| state.context(state.flags.get()));
         let mut inner = outer;
         change(&mut inner);
-        with_state(|state| state.set(inner));
+        with_state(|state| state.set_context(inner));
         let _restored = RestoreContext(outer);
         forward()
     }
 
-    /// Forwards an event that the caller created, with this context. During the call, hides the
-    /// context and the line disposition of the current event, and the current summary. The
+    /// Forwards an event that the caller created, with this context. During the call, hides three
+    /// parts of the current event's state: its context, its line disposition and its summary. The
     /// [`SinkMask`] of the current event stays in place.
     pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
-        let _restored = Restore(Saved::take());
-        with_state(|state| state.set(self));
+        let _restored = RestoreState(SavedState::take());
+        with_state(|state| state.set_context(self));
         forward()
     }
 
@@ -206,7 +208,8 @@ impl EventContext {
     }
 
     /// Limits the sample rate to a ratio of the traces or requests. A trace that a small ratio
-    /// keeps is also kept by a larger ratio. So the smallest ratio counts, not the product.
+    /// keeps is also kept by every larger ratio. So the smallest of these ratios counts, not their
+    /// product.
     #[inline]
     pub fn limit_trace_rate(&mut self, ratio: f64) {
         let previous = self.trace_rate.unwrap_or(1.0);
@@ -216,14 +219,14 @@ impl EventContext {
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
             Some(rate) if rate != previous => Some(rate / previous * ratio),
-            // Without another factor, the rate is the ratio. Computing it would round it.
+            // The rate has no other factor, so it is the ratio. Computing it would round it.
             _ => Some(ratio),
         };
     }
 
-    /// Forwards an event that a sampler has counted as dropped, if the event is buffered, or if
-    /// [`keep_if_sampled_out`](Self::keep_if_sampled_out) is set. Returns whether the event was
-    /// forwarded.
+    /// Handles an event that a sampler has counted as dropped: forwards it nevertheless if it is
+    /// buffered, or if [`keep_if_sampled_out`](Self::keep_if_sampled_out) is set. Returns whether
+    /// the event was forwarded.
     pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
@@ -258,9 +261,9 @@ impl EventContext {
         with_state(|state| state.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns whether the current event, which must have this callsite, is exempt from sink
-    /// levels: because of [`force_emit`](Self::force_emit), or because it is a
-    /// [`DispatchedSummary`].
+    /// Returns whether the current event is exempt from sink levels: because of
+    /// [`force_emit`](Self::force_emit), or because it is a [`DispatchedSummary`]. `callsite` must
+    /// be that of the event.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -342,8 +345,8 @@ impl DispatchedSummary {
         Self::current().is_some()
     }
 
-    /// Returns whether a summary for `sink` is being dispatched. If so, marks it as received. It
-    /// stays current.
+    /// Returns whether a summary for `sink` is being dispatched. If it is, notes that the sink has
+    /// received it. The summary stays current.
     #[must_use]
     pub fn take(sink: LayerId) -> bool {
         let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
@@ -393,36 +396,31 @@ impl EventState {
     }
 
     #[inline]
-    fn set(&self, context: EventContext) {
-        self.store_rates(context);
-        self.flags
-            .set(self.flags.get() & !CONTEXT | context.flags());
-    }
-
-    #[inline]
-    fn store_rates(&self, context: EventContext) {
+    fn set_context(&self, context: EventContext) {
         if let Some(rate) = context.sample_rate {
             self.sample_rate.set(rate);
         }
         if let Some(rate) = context.trace_rate {
             self.trace_rate.set(rate);
         }
+        self.flags
+            .set(self.flags.get() & !CONTEXT | context.flags());
     }
-
     fn put_summary(&self, summary: DispatchedSummary) {
         self.summary.set(Some(summary));
         self.flags.set(self.flags.get() | SUMMARY);
     }
 }
 
-/// The saved state of this thread, while a scope replaces it.
-struct Saved {
+/// The state of this thread that a scope has replaced, except for the [`SinkMask`].
+struct SavedState {
     context: EventContext,
     disposition: Option<SinkDisposition>,
     summary: Option<DispatchedSummary>,
 }
 
-impl Saved {
+impl SavedState {
+    /// Takes the state. The thread then has no context, no disposition and no summary.
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
@@ -434,14 +432,14 @@ impl Saved {
     }
 }
 
-struct Restore(Saved);
+struct RestoreState(SavedState);
 
-impl Drop for Restore {
+impl Drop for RestoreState {
     fn drop(&mut self) {
-        // Drops state that was set and not taken.
+        // Drops a disposition that was set inside the scope and not taken.
         drop(ClearAll);
         with_state(|state| {
-            state.set(self.0.context);
+            state.set_context(self.0.context);
             if let Some(disposition) = self.0.disposition.take() {
                 state.put_disposition(disposition);
             }
@@ -457,11 +455,11 @@ struct RestoreContext(EventContext);
 impl Drop for RestoreContext {
     #[inline]
     fn drop(&mut self) {
-        with_state(|state| state.set(self.0));
+        with_state(|state| state.set_context(self.0));
     }
 }
 
-/// Clears the context, because the outer event has no context.
+/// Clears the context when it is dropped. For a scope without an outer context.
 struct ClearContext;
 
 impl Drop for ClearContext {
@@ -471,7 +469,7 @@ impl Drop for ClearContext {
     }
 }
 
-/// Clears the context, the line disposition and the summary.
+/// Clears the context, the line disposition and the summary when it is dropped.
 struct ClearAll;
 
 impl Drop for ClearAll {

@@ -2,7 +2,7 @@
 //!
 //! An exporter encodes events as items and [pushes](ExportQueue::push) them. Its sender thread, one
 //! in each process, passes the items in order to a transport, which implements [`Deliver`]. A
-//! thread that pushes does not wait for the server.
+//! thread that pushes an item does not wait for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
 //! * **Order:** urgent items, such as errors, are sent first. If the queue is full, they displace
@@ -10,8 +10,8 @@
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests if that is longer. Then it sends the item again, until the item is too old.
 //! * **Flush and shutdown** wait, at most until their deadline. They skip the back-off, and stop
-//!   when the server fails. Programs with several exporters call
-//!   [`hurry`](ExportQueue::hurry) on all of them before they wait for one.
+//!   when the server fails. With several exporters, call [`hurry`](ExportQueue::hurry) on all of
+//!   them before you wait for one, so that all send at the same time.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
 //! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
 //!   write failed (refused, rate-limited or too old), shed, or lost at shutdown.
@@ -49,7 +49,7 @@
 //! }
 //!
 //! let options = ExporterOptions::new("stdout", "the terminal");
-//! let no_state = || (); // per process, besides the queue
+//! let no_state = || (); // the state of a process besides its queue: none
 //! let exporter = Exporter::new(options, || Box::new(Stdout), no_state);
 //! let no_periodic_tasks = None;
 //! exporter.start(no_periodic_tasks)?;
@@ -101,11 +101,12 @@ pub trait ExportItem: Send + 'static {
         }
     }
 
-    /// Splits an item that is [too large](Delivery::TooLarge) into two smaller items, in order,
-    /// with all its events.
+    /// Splits an item that is [too large](Delivery::TooLarge) into two smaller items. Together
+    /// these have all events of the item, in order.
     ///
     /// # Errors
-    /// Returns the item if it cannot be split, which is the default. The item is then refused.
+    /// Returns the item if it cannot be split, which is the default. The item then counts as a
+    /// failed write.
     fn split(self) -> Result<(Self, Self), Self>
     where
         Self: Sized,
@@ -140,8 +141,8 @@ pub enum Delivery {
     /// The item is too large for the server. If it can be [split](ExportItem::split), its halves
     /// are sent before the other items of their urgency. If not, it counts as a failed write.
     TooLarge(String),
-    /// A rate limit of the server forbids sending the item. The item counts as a failed write, and
-    /// the back-off of earlier failures stays.
+    /// A rate limit of the server forbids sending the item. The item counts as a failed write. A
+    /// back-off after earlier failures continues.
     RateLimited(String),
     /// The server cannot be reached, or failed. The item is sent again later.
     Failed {
@@ -176,8 +177,8 @@ pub struct QueueLimits {
     pub bytes: usize,
     /// The age at which an item is discarded if the server fails again. Defaults to 10 minutes.
     ///
-    /// The age counts from the push, or from the end of the last wait that the server requested if
-    /// that is later. It counts from one hour after the push at the latest.
+    /// The age counts from the push. If a wait that the server requested ends later, the age counts
+    /// from its end, but from at most one hour after the push.
     pub max_age: Duration,
 }
 

@@ -34,11 +34,12 @@ pub trait SinkControl: Flush {
     fn name(&self) -> &str;
 
     /// Starts to deliver the accepted events, and does not wait. Called on all outputs before
-    /// [`shutdown_by`](Self::shutdown_by) is called on the first. Does nothing by default.
+    /// [`shutdown_by`](Self::shutdown_by) is called on the first, so that all deliver at the same
+    /// time. Does nothing by default.
     fn hurry(&self) {}
 
-    /// Delivers events until `deadline`, and counts the rest as lost at shutdown.
+    /// Delivers events until `deadline`, and counts the remaining events as lost at shutdown.
     ///
-    /// It returns by `deadline`. Events that arrive later count as lost, too.
+    /// It returns by `deadline`. Events that arrive after the call count as lost, too.
     fn shutdown_by(&self, deadline: Instant);
 }

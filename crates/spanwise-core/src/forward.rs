@@ -1,8 +1,8 @@
 //! Macros that forward `Layer` methods from a wrapper to its inner layer.
 //!
-//! tracing-opentelemetry, tracing-error and the filters of tracing-subscriber find layers through
-//! `Layer::downcast_raw`, so a wrapper that does not forward this method breaks them silently. The
-//! method is unsafe because its caller dereferences the result.
+//! One of these methods is `downcast_raw`, with which tracing-opentelemetry, tracing-error and the
+//! filters of tracing-subscriber find layers. A wrapper that does not forward it breaks them
+//! silently. The method is unsafe because its caller dereferences the result.
 
 /// Forwards all [`Layer`](tracing_subscriber::Layer) methods except `on_event`.
 macro_rules! forward_all_but_events {
@@ -81,8 +81,8 @@ macro_rules! forward {
     };
 }
 
-/// Implements `downcast_raw`: returns the wrapper for its own type, or else the result of
-/// `$look_up` in the inner layers.
+/// Implements `downcast_raw`: if the query is for the type of the wrapper, returns the wrapper. If
+/// not, returns `$look_up`, which searches the inner layers.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward_downcast {

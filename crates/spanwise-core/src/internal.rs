@@ -1,5 +1,5 @@
-//! Parts that the other crates of the workspace share. They are not a stable API. Any release may
-//! change or remove them.
+//! Code that only the other crates of the workspace may use. It is not a stable API: any release
+//! may change or remove it.
 
 pub mod announced_span;
 mod backoff;
@@ -85,7 +85,7 @@ pub use self::{
     tracestate_header::parse_tracestate,
 };
 
-/// Returns the time of a clock in nanoseconds since 1970. A time before that is 0.
+/// Returns the time of a clock in nanoseconds since 1970, or 0 if the time is before 1970.
 #[inline]
 #[must_use]
 pub fn unix_nanos(clock: &crate::Clock) -> u64 {

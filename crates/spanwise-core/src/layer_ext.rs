@@ -1,21 +1,22 @@
-//! Adds the wrappers as methods to every layer: `layer.with_levels(…)`.
+//! Methods that wrap any layer: `layer.with_levels(…)`.
 
 use std::sync::Arc;
 
 use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCaptured};
 
-/// Wraps any [`Layer`](tracing_subscriber::Layer). A wrapper decides which events and values its
-/// inner layer receives. It never affects other layers.
+/// Wraps any [`Layer`](tracing_subscriber::Layer) in a wrapper, which decides what its inner layer
+/// receives. A wrapper never affects other layers.
 ///
 /// Every type has these methods, because a bound on `Layer<S>` would need the type `S` of the
 /// subscriber. If the wrapped type is not a layer, the wrapper is not a layer either.
 pub trait LayerExt: Sized {
     /// Forwards only the events that `levels` enables. All spans are forwarded, because they carry
     /// the context. If `levels` has no level for a target, all enabled events of the target are
-    /// forwarded. Summaries and the headers of dumps are forwarded at every level.
+    /// forwarded. Two kinds of events are forwarded at every level: the summaries of a sampler, and
+    /// the headers that a recorder writes before buffered lines.
     ///
     /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside this
-    /// wrapper would miss events that it expects to receive.
+    /// wrapper would decide about events that it then does not receive.
     ///
     /// ```
     /// use spanwise_core::LayerExt;
@@ -92,13 +93,14 @@ pub trait LayerExt: Sized {
     /// `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
     ///
     /// A redacted layer that shares its formatted fields is disabled when the stack is complete,
-    /// and a [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect shared
-    /// fields of `json()`, `pretty()` and your own formatters.
+    /// and a [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect
+    /// shared fields of the formatters of `json()` and `pretty()`, and of your own formatters.
     ///
     /// # Order
     ///
-    /// `with_filter` may come after or before. In `layer.redacted(…).with_filter(…)` the filter
-    /// sees the original values, and in `layer.with_filter(…).redacted(…)` the redacted ones.
+    /// The order of `redacted` and `with_filter` is free. In `layer.redacted(…).with_filter(…)` the
+    /// filter sees the original values, and in `layer.with_filter(…).redacted(…)` the redacted
+    /// ones.
     ///
     /// # Cost
     ///

@@ -14,8 +14,8 @@ use crate::{
     internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
-/// A list of layers. An event or a span reaches all of them. If one layer disables it, for example
-/// in [`enabled`](Layer::enabled), it reaches none.
+/// A list of layers. An event or a span reaches all of them, unless one of them disables it, for
+/// example in [`enabled`](Layer::enabled). It then reaches none.
 ///
 /// Use it instead of a `Vec<Box<dyn Layer>>`. In tracing-subscriber 0.3.23, an empty `Vec` disables
 /// all events and spans, and the layers in a `Vec` do not receive the dispatcher. An empty `Layers`
@@ -42,10 +42,11 @@ impl<S: Subscriber> Layers<S> {
         self.layers.push(Box::new(layer));
     }
 
-    /// Calls each layer. Meanwhile the panic hook does not log: see [`is_logging`].
+    /// Calls `call` with each layer. During the calls, the panic hook does not log: see
+    /// [`is_logging`].
     ///
     /// [`is_logging`]: crate::internal::reentrancy::is_logging
-    fn each(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
+    fn for_each_layer(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
         let _inside = InLayers::enter();
         self.layers.iter().for_each(call);
     }
@@ -53,7 +54,7 @@ impl<S: Subscriber> Layers<S> {
 
 impl<S: Subscriber> Layer<S> for Layers<S> {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.each(|layer| layer.on_register_dispatch(dispatch));
+        self.for_each_layer(|layer| layer.on_register_dispatch(dispatch));
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
@@ -62,8 +63,9 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* if one layer does, else *sometimes* if one layer does, else *always*. The
-    /// layers behind the first *never* are not called, as in a tree of `Layered`.
+    /// Returns *never* if a layer returns it. If none does, returns *sometimes* if a layer returns
+    /// that, or else *always*. The layers after the first *never* are not called, as in a tree of
+    /// `Layered`.
     ///
     /// There is one exception: a layer whose hint is OFF may return *never* although its
     /// [`enabled`](Layer::enabled) returns true, as an empty `Vec` of layers does. So the *never*
@@ -90,8 +92,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// Returns the most verbose hint of the layers. A layer without a hint wants everything. If
-    /// there is such a layer, the list has no hint either.
+    /// Returns the most verbose hint of the layers. If one layer has no hint, returns none, because
+    /// that layer may want every level.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers
@@ -109,47 +111,48 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_new_span(attrs, id, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_new_span(attrs, id, ctx.clone()));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_record(id, values, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_record(id, values, ctx.clone()));
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_follows_from(id, follows, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_follows_from(id, follows, ctx.clone()));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_event(event, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_event(event, ctx.clone()));
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_enter(id, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_enter(id, ctx.clone()));
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_exit(id, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_exit(id, ctx.clone()));
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_close(id.clone(), ctx.clone()));
+        self.for_each_layer(|layer| layer.on_close(id.clone(), ctx.clone()));
     }
 
     fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        self.each(|layer| layer.on_id_change(old, new, ctx.clone()));
+        self.for_each_layer(|layer| layer.on_id_change(old, new, ctx.clone()));
     }
 
-    // Defines `downcast_raw`. For a type other than `Layers`, this code searches the members.
+    // Defines `downcast_raw`. If the query is not for the type `Layers`, this code searches the
+    // layers.
     forward_downcast!(this, id => {
-        let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
+        let mut results = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {
-            // With this type, tracing-subscriber asks whether the layer has a per-layer filter. The
-            // list has one if every member has one, as in a tree of `Layered`.
-            let of_all: Option<Vec<*const ()>> = found.collect();
-            of_all.and_then(|pointers| pointers.first().copied())
+            // tracing-subscriber queries this type to learn whether the layer has a per-layer
+            // filter. The list has one if all of its layers have one, as in a tree of `Layered`.
+            let markers: Option<Vec<*const ()>> = results.collect();
+            markers.and_then(|pointers| pointers.first().copied())
         } else {
-            found.find_map(|pointer| pointer)
+            results.find_map(|pointer| pointer)
         }
     });
 }

@@ -14,8 +14,8 @@ use crate::{
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
 /// The decision is cached per callsite, except for records of `tracing-log`. All spans are
-/// forwarded, because they carry the context of events. Summaries and the headers of dumps are
-/// forwarded at every level.
+/// forwarded, because they carry the context of events. The summaries of a sampler and the headers
+/// of a recorder's dumps are forwarded at every level.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,
@@ -37,8 +37,8 @@ impl<L> LevelFiltered<L> {
     fn passes(&self, event: &Event<'_>) -> bool {
         let callsite = event.metadata();
         let decided = self.plans.get(callsite, |callsite| {
-            let is_record = log_record::is_log_record(callsite);
-            (!is_record).then(|| self.is_shown(callsite, callsite.target()))
+            let is_log_record = log_record::is_log_record(callsite);
+            (!is_log_record).then(|| self.is_shown(callsite, callsite.target()))
         });
         decided.unwrap_or_else(|| {
             let target = log_record::LogRecord::from_event(event).target;
@@ -47,7 +47,7 @@ impl<L> LevelFiltered<L> {
     }
 
     fn is_shown(&self, callsite: &Metadata<'_>, target: &str) -> bool {
-        // The levels of the application decide about targets that these levels do not name.
+        // If `self.levels` has no level for the target, the levels of the application decide alone.
         *callsite.level() <= self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }

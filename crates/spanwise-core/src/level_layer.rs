@@ -38,24 +38,25 @@ use crate::{
 
 /// Enables events and spans by level, for all layers of the stack.
 ///
-/// The levels apply to events. Spans at INFO or more severe stay enabled at every event level, so
-/// that each line has the context of its spans, such as the request id. For exceptions, see
+/// The levels apply to events. Spans at INFO or more severe stay enabled at every event level. So
+/// each line has the context of its spans, such as the request id. For exceptions, see
 /// [`span_levels`](Self::span_levels).
 ///
-/// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
-/// little as in plain `tracing`. A target that no directive names uses the default level of the
-/// current [`Levels`]. If these have no default level, the configured levels complete them. These
-/// are the levels of [`LevelLayer::new`], or of the last reload of the configuration. If they have
-/// none either, the default level is `info`.
+/// If the current [`Levels`] have a default level, it applies to each target that no directive
+/// names. If they have none, the *configured levels* complete them: those of [`LevelLayer::new`],
+/// or of the last reload of the configuration. If these have none either, the level is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
-/// the old and the new levels enable is not lost. A new span directive applies only to spans that
-/// are opened afterwards. A span directive can only enable more events than the targets enable,
-/// never fewer.
+/// the old and the new levels enable is not lost.
 ///
-/// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field, it
-/// formats the value while it holds a lock. The `Debug` of that value must not open a span that the
-/// directive could match, because `EnvFilter` would deadlock.
+/// A *span directive*, such as `[request]=debug`, enables events inside the spans that it matches.
+/// It can only enable more events than the targets enable, never fewer. A new span directive
+/// applies only to spans that are opened afterwards. Without span directives, the decision on a
+/// callsite is cached, so a disabled callsite costs as little as in plain `tracing`.
+///
+/// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field,
+/// `EnvFilter` formats the value while it holds a lock. The `Debug` of that value must not open a
+/// span that the directive could match, because `EnvFilter` would deadlock.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -88,7 +89,7 @@ struct LevelState {
     /// Locked only to copy or swap the pointer. No layer is called under the lock.
     active: RwLock<Arc<ActiveLevels>>,
     has_span_directives: AtomicBool,
-    /// Incremented after each change of `active`. A cached decision is valid for one version.
+    /// The number of changes of `active`. A cached decision is valid for one version.
     version: AtomicU64,
     /// The levels that [`LevelLayer::capture`] sets.
     captured: OnceLock<TargetLevels>,
@@ -108,12 +109,12 @@ enum SpanRule {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. Until the configuration is reloaded, they also
-    /// complete later levels that have no default level: see [`LevelHandle::set_levels`].
+    /// Creates a layer that enables these levels. They are also the configured levels, until the
+    /// configuration is reloaded: see [`LevelHandle::set_levels`].
     #[must_use]
     pub fn new(levels: Levels) -> Self {
-        let defaults = with_default_level(levels);
-        let active = ActiveLevels::new(defaults.clone(), &[]);
+        let configured = with_default_level(levels);
+        let active = ActiveLevels::new(configured.clone(), &[]);
         let state = LevelState {
             has_span_directives: AtomicBool::new(!active.span_directives.is_empty()),
             active: RwLock::new(Arc::new(active)),
@@ -122,8 +123,8 @@ impl LevelLayer {
             span_rule: OnceLock::new(),
             stack: StackOfLayer::default(),
             changes: Mutex::new(LevelChanges {
-                permanent: defaults.clone(),
-                defaults,
+                permanent: configured.clone(),
+                configured,
                 temporary: None,
             }),
         };
@@ -168,9 +169,9 @@ impl LevelLayer {
     /// * If every event is disabled, every span is too, unless the span levels have a default
     ///   level.
     ///
-    /// All other such targets have the default level of the span levels. If there is none, they
-    /// have INFO, or their event level if that is more verbose. Span directives enable further
-    /// spans. The first call of this method or of
+    /// All other targets without a directive have the default level of the span levels. If there is
+    /// none, they have INFO, or their event level if that is more verbose. Span directives enable
+    /// further spans. The first call of this method or of
     /// [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
@@ -219,8 +220,8 @@ impl LevelLayer {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
             for directive in &active.span_directives {
-                // A filter on a field's value formats the value. If that panics, the span does not
-                // match.
+                // To match the value of a field, the filter formats the value. If that panics, the
+                // span does not match.
                 let _ = panic_safe::catch_panic(|| call(&directive.filter));
             }
         }
@@ -234,14 +235,14 @@ impl LevelHandle {
         self.state.active().levels.clone()
     }
 
-    /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
-    /// level and the targets of [`LevelLayer::new`], or of the last reload of the configuration,
-    /// apply. `levels` then overrides single targets: after `new("info,hyper=off")`,
-    /// `set_levels("shop=debug")` keeps `hyper=off`.
+    /// Sets the levels and ends a temporary change. If `levels` has no default level, it only
+    /// overrides targets of the configured levels: those of [`LevelLayer::new`], or of the last
+    /// reload of the configuration. After `new("info,hyper=off")`, `set_levels("shop=debug")` keeps
+    /// `info` and `hyper=off`.
     ///
     /// # Errors
-    /// Returns an error that lists each malformed or useless directive. If there is an error, the
-    /// levels stay unchanged.
+    /// Returns an error that lists each directive that is malformed or has no effect. If there is
+    /// an error, the levels stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
         self.state.change(|changes| {
@@ -252,13 +253,13 @@ impl LevelHandle {
         })
     }
 
-    /// Sets the levels of a changed configuration, in place of those of [`LevelLayer::new`]. While
-    /// a temporary change is in force, they apply at its end.
+    /// Sets the configured levels after the configuration has changed. While a temporary change is
+    /// in force, they take effect only when it ends.
     #[doc(hidden)]
     pub fn set_configured(&self, levels: &Levels) {
         let levels = with_default_level(levels.clone());
         let Ok(()) = self.state.change(|changes| {
-            changes.defaults = levels.clone();
+            changes.configured = levels.clone();
             changes.permanent = levels.clone();
             if changes.temporary.as_ref().is_some_and(|it| !it.is_over()) {
                 return Ok::<_, Infallible>(None);
@@ -268,24 +269,26 @@ impl LevelHandle {
         });
     }
 
-    /// Makes `tracing` ask all layers again which callsites they enable. For layers that change
-    /// while the levels stay the same.
+    /// Makes `tracing` ask all layers again which callsites they enable. Call it if other layers
+    /// change which callsites they enable, and the levels stay the same.
     #[doc(hidden)]
     pub fn rebuild_interests(&self) {
         self.state.stack.rebuild_interests();
     }
 
-    /// Sets the levels for this duration, then restores the permanent levels. These are the levels
-    /// of [`LevelLayer::new`], of the last [`set_levels`](Self::set_levels), or of the last reload
-    /// of the configuration, whichever came last.
+    /// Sets the levels for this duration, then restores the permanent levels: those of
+    /// [`LevelLayer::new`], of the last [`set_levels`](Self::set_levels), or of the last reload of
+    /// the configuration, whichever came last.
     ///
-    /// A later call of this method or of `set_levels` ends this change early. A change does not end
-    /// by itself if its end is beyond the range of [`Instant`], or in a child that is forked
-    /// meanwhile. In such a child, a reload of the configuration ends it if its time is over.
+    /// A later call of this method or of `set_levels` ends this change early. In two cases, the
+    /// change does not end by itself: if its end is beyond the range of [`Instant`], and in a child
+    /// that is forked meanwhile. In the child, a reload of the configuration ends the change if its
+    /// time is over.
     ///
     /// # Errors
-    /// Returns an error that lists each malformed or useless directive, or says that the restoring
-    /// thread could not be started. If there is an error, the levels stay unchanged.
+    /// Returns an error that lists each directive that is malformed or has no effect. Also returns
+    /// an error if the restoring thread cannot be started. If there is an error, the levels stay
+    /// unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
         self.state.change(|changes| {
@@ -312,14 +315,14 @@ impl LevelHandle {
                 deadline,
                 has_ended,
                 restoring_thread: thread.thread().clone(),
-                process: forks::generation(),
+                process_generation: forks::generation(),
             });
             Ok(Some(levels))
         })
     }
 
-    /// Returns the most verbose level at which the current levels can enable an event. The levels
-    /// of [`LevelLayer::capture`] do not count.
+    /// Returns the most verbose level at which the current levels can enable an event, without the
+    /// levels of [`LevelLayer::capture`].
     #[must_use]
     pub fn max_event_level(&self) -> LevelFilter {
         self.state.active().levels.max_event_level()
@@ -389,16 +392,16 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    /// Calls `change`, and applies the levels that it returns, if it returns any.
+    /// Calls `change`, and activates the levels that it returns, if it returns any.
     ///
-    /// The layers are asked about callsites only after the lock is released, since that takes long
-    /// and runs foreign code. If two threads change levels at the same time, the last question
-    /// comes after both changes.
+    /// Makes `tracing` ask the layers about all callsites again, but only after the lock is
+    /// released, because that takes long and runs foreign code. If two threads change levels at the
+    /// same time, the layers are asked once more after both changes.
     fn change<E>(
         &self,
         change: impl FnOnce(&mut LevelChanges) -> Result<Option<Levels>, E>,
     ) -> Result<(), E> {
-        // A forked child would inherit the locks.
+        // A forked child would inherit the locks in their locked state.
         let no_fork = forks::defer();
         let mut changes = self.changes.lock();
         if let Some(levels) = change(&mut changes)? {
@@ -497,7 +500,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         #[cfg(feature = "log")]
         if log_bridge::is_probe(callsite) {
-            // The bridge detects a `LevelLayer` in the stack because it disables this callsite.
+            // The `log` bridge knows from this answer that the stack has a `LevelLayer`.
             return Interest::never();
         }
         let active = self.state.active();

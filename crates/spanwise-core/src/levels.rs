@@ -75,8 +75,9 @@ pub struct TargetLevels {
 }
 
 impl Levels {
-    /// If these levels have no default level, adds the default level and the targets of `defaults`,
-    /// but not its span directives. The directives of these levels override those of `defaults`.
+    /// If these levels have no default level, adds the default level and the targets of `defaults`.
+    /// Does not add its span directives. The directives of these levels override those of
+    /// `defaults`.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -117,9 +118,12 @@ impl Levels {
     /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     pub fn check_spans(&self) -> Result<(), ParseError> {
-        let min_level = self.targets.least_verbose();
-        let redundant = self.spans.iter().filter(|span| span.level <= min_level);
-        let enabled = match min_level {
+        let level_everywhere = self.targets.least_verbose();
+        let redundant = self
+            .spans
+            .iter()
+            .filter(|span| span.level <= level_everywhere);
+        let enabled = match level_everywhere {
             LevelFilter::OFF => String::new(),
             level => format!(", and `{level}` is enabled everywhere already"),
         };
@@ -183,14 +187,14 @@ impl Levels {
     }
 
     /// Sets the level of the module `path` and its submodules, where `.` separates modules as `::`
-    /// does. Directives in the text of `Levels` match prefixes instead. Removes the span directives
-    /// that then have no effect.
+    /// does. In contrast, a directive in the text of `Levels` matches every target that starts with
+    /// its target. Removes the span directives that then have no effect.
     ///
     /// The longest match wins, whether it is a module or a prefix. If two are equally long, the
     /// last wins.
     ///
     /// `Display` shows the module like a directive, with `::` between modules. If that text is
-    /// parsed, the module becomes a prefix, which matches more targets.
+    /// parsed, the result is a directive, which matches more targets than the module.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -239,8 +243,8 @@ impl Levels {
 
     /// Removes the span directives that [`check_spans`](Self::check_spans) rejects.
     fn without_redundant_spans(mut self) -> Self {
-        let min_level = self.targets.least_verbose();
-        self.spans.retain(|span| span.level > min_level);
+        let level_everywhere = self.targets.least_verbose();
+        self.spans.retain(|span| span.level > level_everywhere);
         self
     }
 
@@ -288,8 +292,8 @@ impl TargetLevels {
             .map(|(_, level)| *level)
     }
 
-    /// Returns whether these levels enable an event that `levels` do not enable. Targets that are
-    /// `off` in `levels` do not count, nor do the span directives of `levels`.
+    /// Returns whether these levels enable an event that `levels` do not enable. Ignores targets
+    /// that are `off` in `levels`, and the span directives of `levels`.
     ///
     /// ```
     /// use spanwise_core::{Levels, TargetLevels};

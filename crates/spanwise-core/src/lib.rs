@@ -56,16 +56,16 @@
 //! * A wrapper of [`LayerExt`] affects only the layer inside it, never the layers beside it.
 //! * Work that depends only on a callsite is done once per callsite. Reading the result takes no
 //!   lock.
-//! * A value that panics while it is formatted loses only its own text. A value may log while it is
-//!   formatted.
+//! * If a value panics while it is formatted, only its own text is lost. A value may log while it
+//!   is formatted.
 //! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text, and the rest is
 //!   hidden.
 //! * Layers with a per-layer filter (`with_filter`) work at any position in the stack.
 //!
 //! # Features
 //!
-//! `log` contains the bridge that turns records of the `log` crate into events, with their
-//! key-values as fields. The facade enables this feature and installs the bridge.
+//! `log` contains the bridge that turns records of the `log` crate into events, with the key-values
+//! of the records as fields. The facade enables this feature and installs the bridge.
 //!
 //! # Troubleshooting
 //!

@@ -1,4 +1,4 @@
-//! The parse error of all settings.
+//! The error of the parsers of all settings.
 
 use std::{error::Error, fmt, ops::Range};
 
@@ -34,7 +34,7 @@ pub struct Problem {
 }
 
 impl ParseError {
-    /// Creates an error with one problem, from a sentence that already names the wrong word.
+    /// Creates an error with one problem. `reason` is a sentence that already names the wrong word.
     pub fn new(reason: impl Into<String>) -> Self {
         Self::from(Problem::new(reason))
     }
@@ -64,7 +64,7 @@ impl ParseError {
         }
     }
 
-    /// Appends a hint about the accepted values to the last problem.
+    /// Appends a hint, such as the accepted values, to the last problem.
     #[must_use]
     pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
         if let Some(last) = self.problems.last_mut() {
@@ -74,7 +74,7 @@ impl ParseError {
         self
     }
 
-    /// Returns the problems in the order of the text.
+    /// Returns the problems, in the order of the mistakes in the text.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -82,7 +82,7 @@ impl ParseError {
 }
 
 impl Problem {
-    /// Creates a problem from a sentence that already names the wrong word.
+    /// Creates a problem. `reason` is a sentence that already names the wrong word.
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
             word: None,

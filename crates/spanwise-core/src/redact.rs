@@ -10,7 +10,8 @@ pub const REDACTED: &str = "[REDACTED]";
 /// A policy that decides what a sink may show.
 ///
 /// A sink asks for the verdict on a key once per callsite. It passes a text to the policy before it
-/// escapes or cuts the text. A policy is passed at most 64 KiB of a text, and the rest is hidden.
+/// escapes or cuts the text. The policy receives at most 64 KiB of a text, and the sink hides the
+/// remaining text.
 ///
 /// * The verdict on a key or a text must not change, because sinks may cache it.
 /// * A policy must not log, because its own events would be passed to it.
@@ -120,7 +121,7 @@ pub enum KeyVerdict {
 }
 
 impl KeyVerdict {
-    /// Returns the verdict for a value without a text.
+    /// Returns the verdict for a number or a boolean, which has no text to scan.
     fn without_text(self) -> Self {
         match self {
             Self::Pass => Self::Trust,
@@ -162,8 +163,8 @@ impl dyn Redact {
     /// A policy scans at most this many bytes of a text.
     pub const MAX_SCAN_LEN: usize = 64 * 1024;
 
-    /// Collect at most this many bytes of a value for a policy. This is one character more than the
-    /// policy scans, so that truncation can be detected.
+    /// Collect at most this many bytes of a value for a policy: the bytes that it scans, and one
+    /// more character (four bytes), so that truncation can be detected.
     pub const MAX_COLLECT_LEN: usize = Self::MAX_SCAN_LEN + 4;
 
     /// Returns the verdicts on `key`.
@@ -199,7 +200,7 @@ impl dyn Redact {
         }
     }
 
-    /// Returns [`text`](Redact::text) of a text without a key.
+    /// Returns [`text`](Redact::text) of a text without a key, such as a message.
     pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.redact_with(text, |text| self.text(text))
     }
@@ -224,8 +225,8 @@ impl dyn Redact {
         }
     }
 
-    /// Like [`replacement_for`](#method.replacement_for), but appends the redacted text to `shown`.
-    /// Returns whether the policy changes the text; if not, nothing is appended.
+    /// Like [`replacement_for`](#method.replacement_for), but appends the redacted text to `shown`
+    /// and returns true. If the policy does not change the text, appends nothing and returns false.
     #[must_use]
     pub fn replacement_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
         let start = shown.len();
@@ -309,10 +310,10 @@ impl Redact for NoRedaction {
 
 /// Returns the part of a long text that a policy scans.
 ///
-/// A policy does not recognize half a secret. So the unbroken run of characters at the limit is
-/// dropped. A run begins after white space, or after the comma behind a JSON string, list or
-/// object. Groups of digits or capitals before the run are dropped, too, because card and account
-/// numbers contain spaces.
+/// A policy does not recognize a part of a secret. So the result does not contain the unbroken run
+/// of characters at which the limit of 64 KiB cuts the text. A run begins after white space, or
+/// after the comma behind a JSON string, list or object. Groups of digits or capitals before the
+/// run are dropped, too, because card and account numbers contain spaces.
 #[cold]
 fn scanned_part(text: &str) -> &str {
     let text = panic_safe::truncate_at(text, <dyn Redact>::MAX_SCAN_LEN);
@@ -337,14 +338,15 @@ fn scanned_part(text: &str) -> &str {
     &text[..end]
 }
 
-/// The longest account number, an IBAN, has nine groups of up to four characters.
+/// The maximum number of groups that are dropped. The longest account number, an IBAN, has nine
+/// groups of up to four characters.
 const MAX_GROUPS: usize = 9;
-/// A longer word is not a group of a number.
+/// A word with more bytes is not a group of a card or account number.
 const MAX_GROUP_LEN: usize = 8;
 
-/// Formats `value`, of the field `key`, and returns the redacted text. It has up to
-/// [`MAX_UNREAD_LEN`] bytes if the policy reads no texts. If a caller cuts the text, it must do so
-/// afterwards, because a policy does not recognize half a secret.
+/// Formats `value`, of the field `key`, and returns the redacted text. If the policy reads no
+/// texts, formats at most [`MAX_UNREAD_LEN`] bytes. A caller must cut only the returned text,
+/// because a policy does not recognize a part of a secret.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,

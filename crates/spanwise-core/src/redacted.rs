@@ -69,6 +69,7 @@ pub struct Redacted<L> {
     /// Set if [`fmt_conflict`] found that the inner layer would print span fields that another
     /// layer formatted without redaction. The inner layer then receives no event and no span.
     is_disabled: AtomicBool,
+    /// Whether the wrapper never calls [`Layer::event_enabled`] of the inner layer.
     wants_every_event: bool,
 }
 
@@ -92,11 +93,11 @@ impl<L> Redacted<L> {
         self
     }
 
-    /// Skips [`Layer::event_enabled`] of the inner layer. By default the wrapper calls it before
-    /// each event.
+    /// Makes the wrapper skip [`Layer::event_enabled`] of the inner layer. By default, the wrapper
+    /// calls it before each event.
     ///
-    /// The call needs redacted values, so values are read twice. Layers that write events, such as
-    /// those of `fmt`, Sentry and OpenTelemetry, always return true.
+    /// The call needs redacted values, so all values are read twice. Layers that write events, such
+    /// as those of `fmt`, Sentry and OpenTelemetry, always return true.
     #[must_use]
     pub fn wants_every_event(mut self) -> Self {
         self.wants_every_event = true;
@@ -140,7 +141,7 @@ impl<L> Redacted<L> {
             let shown = if event.is_contextual() {
                 Event::new(callsite, &values)
             } else {
-                // An event without a parent is a root.
+                // This event is not contextual. Without a parent, it is a root.
                 Event::new_child_of(event.parent().cloned(), callsite, &values)
             };
             forward(&shown);
@@ -160,12 +161,12 @@ impl<L> Redacted<L> {
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct RedactionState {
-    /// The number of calls of `enabled` on redacted layers. An increase while values are formatted
-    /// shows that a value logged an event or opened a span.
+    /// The number of calls of `enabled` on redacted layers. If it grows while values are formatted,
+    /// a value has logged an event or opened a span.
     enabled_calls: Cell<u64>,
-    /// The [`Originals`](redacted_error::Originals) of the innermost event, span or record that is
-    /// being forwarded, and their id. An error of other originals finds a different id, and does
-    /// not read the pointer.
+    /// The address and the id of the [`Originals`](redacted_error::Originals) (the values before
+    /// redaction) of the innermost event, span or record that is being forwarded. An error whose
+    /// originals have another id does not read the pointer.
     originals: Cell<(*const (), u64)>,
     last_originals_id: Cell<u64>,
     arena: RetainedArena,
@@ -234,7 +235,7 @@ where
         let calls_before = enabled_calls();
         self.with_shown_values(callsite, Formatting::Eager, &record, &mut |values| {
             if enabled_calls() != calls_before {
-                // As in `on_event`.
+                // See the comment in `on_event`.
                 let _ = self.inner.enabled(callsite, ctx.clone());
             }
             let Some(values) = values else {

@@ -1,4 +1,4 @@
-//! Counters of logging itself, and its fault reports on stderr.
+//! Counts of delivered and lost events, and reports on stderr of faults of logging itself.
 
 use std::{
     borrow::Cow,
@@ -29,10 +29,10 @@ use crate::{
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
 /// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
 /// at most once in ten seconds, separately for the server of each exporter.
-/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault with a limit
-/// is not printed while another thread prints one of the same kind. A closed stderr is ignored. If
-/// stderr is a full pipe, the line is skipped, and the next fault of that kind tries again. Nothing
-/// is written to stdout.
+/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault that the
+/// limit applies to is not printed while another thread prints one of the same kind. A closed
+/// stderr is ignored. If stderr is a full pipe, the line is skipped, and the next fault of that
+/// kind tries again. Nothing is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -48,7 +48,7 @@ struct Inner {
     reloads: Mutex<Option<ReloadStats>>,
 }
 
-/// The faults of one kind that one source reports.
+/// The faults of one kind that one source, such as the server of an exporter, reports.
 #[derive(Debug, Clone)]
 struct SourceFaults {
     source: &'static str,
@@ -59,7 +59,7 @@ struct SourceFaults {
 #[derive(Debug)]
 struct FaultCounter {
     count: AtomicU64,
-    /// Per process, because a child may inherit the lock of a thread that it does not have.
+    /// Per process, because a forked child may inherit the lock of a thread that it does not have.
     last_printed: PerProcess<Mutex<Option<LastPrinted>>>,
 }
 
@@ -73,8 +73,8 @@ impl Default for FaultCounter {
 }
 
 impl FaultCounter {
-    /// Returns the lock of this process. The interval of the parent continues in a child, unless a
-    /// thread of the parent was printing at the fork.
+    /// Returns the lock of this process. In a forked child, the interval between printed faults
+    /// continues, unless a thread of the parent was printing at the fork.
     fn last_printed(&self) -> &Mutex<Option<LastPrinted>> {
         self.last_printed
             .for_this_process(|parent| Mutex::new(parent.try_lock().and_then(|last| *last)))
@@ -84,7 +84,7 @@ impl FaultCounter {
 #[derive(Debug, Clone, Copy)]
 struct LastPrinted {
     at: Instant,
-    /// The count of the faults at that time.
+    /// The number of faults at that time.
     count: u64,
 }
 
@@ -94,7 +94,7 @@ const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// A detail is cut at this many bytes.
 const MAX_DETAIL_LEN: usize = 512;
 
-/// A kind of failure of logging itself.
+/// A kind of fault of logging itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -152,9 +152,9 @@ impl SelfReport {
         }))
     }
 
-    /// Sets the policy for printed details, because the text of an error may contain secrets. The
-    /// counts of the policy are part of [`stats`](Self::stats). The first call wins. Defaults to no
-    /// policy.
+    /// Sets the policy that redacts printed details, because the text of an error may contain
+    /// secrets. The counts of the policy are part of [`stats`](Self::stats). The first call wins.
+    /// Defaults to no policy.
     pub fn redact(&self, policy: Arc<dyn Redact>) {
         let _ = self.0.redact.set(policy);
     }
@@ -223,8 +223,8 @@ impl SelfReport {
         self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
     }
 
-    /// Counts a fault and prints it without a limit per time. For faults that have no later chance
-    /// to be printed.
+    /// Counts a fault and prints it, without the limit of ten seconds. For faults that have no
+    /// later chance to be printed.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(
@@ -270,7 +270,7 @@ impl SelfReport {
         };
         let text = escaped(text);
         let repeats = match count.saturating_sub(last_count) {
-            // 0 if another thread has reported this fault, with a later one.
+            // 0 if another thread has printed a later fault, with a count that includes this one.
             0 | 1 => String::new(),
             count => format!(" ({count} since the last report)"),
         };
@@ -318,8 +318,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Returns the counter for `fault` of a source. Returns `None` in the child of a fork during
-    /// which another thread had the lock.
+    /// Returns the counter for `fault` of a source, or `None` if [`lock_in_any_process`] fails in a
+    /// forked child.
     fn source_counter(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
         let mut sources = lock_in_any_process(&self.source_faults)?;
         let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
@@ -337,8 +337,8 @@ impl Inner {
 }
 
 /// Locks `mutex`, which threads hold only for a short time. Returns `None` after 1,000 failed
-/// attempts, at least 50 µs apart. They fail in a forked child if another thread had the lock at
-/// the fork.
+/// attempts, at least 50 µs apart. All attempts fail in a forked child if another thread had the
+/// lock at the fork.
 fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
         match mutex.try_lock() {

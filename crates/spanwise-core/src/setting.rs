@@ -1,7 +1,7 @@
 //! The definition of an environment variable.
 
-/// One environment variable. The parser, error texts, the documentation and the facade's
-/// `explain()` use this definition.
+/// The definition of one environment variable. The parser, error texts, the documentation and the
+/// facade's `explain()` use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the variable: `LOG_FORMAT`.
@@ -12,7 +12,7 @@ pub struct Setting {
     pub default: &'static str,
     /// The accepted values, as a user would write them.
     pub accepts: &'static str,
-    /// Whether its value may be shown.
+    /// Whether the value may be shown.
     pub sensitivity: Sensitivity,
     /// One sentence that describes the setting.
     pub help: &'static str,

@@ -41,11 +41,11 @@ impl TextSetting for Levels {}
 impl TextSetting for TargetLevels {}
 
 impl<T> SettingValue<T> {
-    /// Returns the value, or what the function `read` parses from the trimmed text; `None` for an
-    /// empty text.
+    /// Returns the value, or the result of `read` for the trimmed text. Returns `None` for an empty
+    /// or blank text.
     ///
     /// # Errors
-    /// Returns the text and the error of the function.
+    /// Returns the text and the error of `read`.
     pub fn read<U: From<T>, E>(
         self,
         read: impl FnOnce(&str) -> Result<U, E>,

@@ -1,4 +1,4 @@
-//! The context of a span: the values of context keys on the lines of the span.
+//! The context of a span: values such as the request id, which each line in the span shows.
 
 mod entries;
 mod node;
@@ -26,7 +26,7 @@ use crate::internal::{HexDigits, SpanIdentity};
 /// a name becomes part of the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", TRACE_ID, SPAN_ID];
 
-/// The keys whose values come from the identity of a span, if it has one.
+/// The keys whose values are the exported ids of a span, if it is exported.
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
 
@@ -83,8 +83,8 @@ struct ShownIdentity {
 }
 
 impl Context {
-    /// Returns the context of the current span, for a response header, an outgoing call or a metric
-    /// label.
+    /// Returns the context of the current span, for example for a response header, an outgoing call
+    /// or a metric label.
     ///
     /// This call runs no user code and formats nothing, but a later read may run the policy. It
     /// works under any subscriber built on [`Registry`].
@@ -98,13 +98,13 @@ impl Context {
         .unwrap_or_default()
     }
 
-    /// Returns the context of `span`. Looks up the ancestors up to the nearest one that stores a
-    /// context. On average these are few, at any depth.
+    /// Returns the context of `span`. Looks up ancestors until one stores a context. On average
+    /// these are few, at any depth.
     #[must_use]
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
         Self {
             entries: ContextNode::find(None, span).map(|node| node.entries()),
-            identity: SpanIdentity::nearest(span).map(ShownIdentity::new),
+            identity: SpanIdentity::freeze_nearest(span).map(ShownIdentity::new),
         }
     }
 
@@ -155,14 +155,14 @@ impl Context {
         id.or_else(|| self.entries.as_ref()?.find(key))
     }
 
-    /// Returns the entries that spans recorded, including ids that the identity replaces.
+    /// Returns the entries that spans recorded, including ids that exported ids replace.
     pub(crate) fn recorded(&self) -> impl Iterator<Item = Entry<'_>> {
         // Not lazy: the policy runs in this call.
         let shown = self.entries.as_ref().map(|entries| entries.shown());
         shown.into_iter().flatten()
     }
 
-    /// Returns the identity of the span or of its nearest exported ancestor, if there is one.
+    /// Returns the exported ids of the span, or else of its nearest exported ancestor.
     pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
         self.identity.as_ref().map(|shown| &shown.identity)
     }

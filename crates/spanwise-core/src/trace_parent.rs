@@ -52,15 +52,16 @@ pub struct TraceParent {
     flags: u8,
 }
 
-/// The parent of a unit of work whose trace is not exported, in the extensions of its first span.
+/// The parent of a unit of work whose trace is not exported. Stored in the extensions of the first
+/// span of the unit.
 struct ReceivedParent(TraceParent);
 
 /// Whether a span of this process has ever had a [`ReceivedParent`]. Until then, a reader only pays
 /// for one relaxed load.
 static HAS_RECEIVED_PARENT: AtomicBool = AtomicBool::new(false);
 
-/// The length of the text in version 00, in bytes.
-const LEN: usize = 55;
+/// The length of the header in version 00, in bytes.
+const HEADER_LEN: usize = 55;
 
 /// The flags that are forwarded. All others are sent as zero.
 const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
@@ -99,7 +100,7 @@ impl TraceParent {
     /// If traces are exported, every enabled span has a position. If they are not, the position
     /// consists of the `trace_id` and the `span_id` of the current [`Context`](crate::Context), as
     /// in a request. Its flags are those of the request, of the message ([`unit`](Self::unit)) or
-    /// of the parent process that the trace comes from, or else 1.
+    /// of the parent process that the trace comes from, or else 1 (sampled).
     #[must_use]
     pub fn current() -> Option<Self> {
         if let Some(identity) = SpanIdentity::current() {
@@ -111,12 +112,13 @@ impl TraceParent {
         Self::new(trace_id, span_id, Self::received_flags(trace_id))
     }
 
-    /// Returns the flags with which the trace of the current span was received, if traces are not
-    /// exported. For a trace that begins here, the flag for a sampled trace.
+    /// Returns the flags with which the trace of the current span was received. For a trace that
+    /// begins in this process, returns the flag for a sampled trace. Call it only if traces are not
+    /// exported.
     #[doc(hidden)]
     #[must_use]
     pub fn received_flags(trace_id: [u8; 16]) -> u8 {
-        let of_unit = || {
+        let flags_of_unit = || {
             tracing::dispatcher::get_default(|dispatch| {
                 let registry = dispatch.downcast_ref::<Registry>()?;
                 let current = registry.current_span();
@@ -128,10 +130,10 @@ impl TraceParent {
                 })
             })
         };
-        let is_possible = HAS_RECEIVED_PARENT.load(Ordering::Relaxed);
-        let of_unit = is_possible.then(of_unit).flatten();
-        let of_process = || InheritedContext::for_trace(trace_id).map(|it| it.parent.flags);
-        of_unit.or_else(of_process).unwrap_or(SAMPLED)
+        let has_received_parent = HAS_RECEIVED_PARENT.load(Ordering::Relaxed);
+        let flags_of_unit = has_received_parent.then(flags_of_unit).flatten();
+        let flags_of_process = || InheritedContext::for_trace(trace_id).map(|it| it.parent.flags);
+        flags_of_unit.or_else(flags_of_process).unwrap_or(SAMPLED)
     }
 
     /// Makes [`received_flags`](Self::received_flags) return the flags of this position in `span`
@@ -139,7 +141,7 @@ impl TraceParent {
     #[doc(hidden)]
     pub fn store_flags(self, span: &Span) {
         if self.flags == SAMPLED {
-            return; // these are the flags of a span that stores none
+            return; // without stored flags, a span has these flags
         }
         span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
@@ -177,8 +179,8 @@ impl TraceParent {
     /// Opens a unit of work below this position. `open` opens its root span, for example with
     /// `spanwise::unit_span!`.
     ///
-    /// A span with a parent in this process stays in the trace of that parent. `open` must open no
-    /// other span, so compute field values before the call.
+    /// If the opened span has a parent in this process, it stays in the trace of that parent.
+    /// `open` must open no other span, so compute field values before the call.
     pub fn unit(self, open: impl FnOnce() -> Span) -> Span {
         let span_id = new_span_id();
         let announced = || Announced {
@@ -195,10 +197,10 @@ impl TraceParent {
         let span = announce(announced, open);
         let needs_ids = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
-            let data = registry.span(id)?;
-            // If traces are not exported, the ids become context values of the span.
-            let needs_ids = data.parent().is_none() && SpanIdentity::find(&data).is_none();
-            drop(data);
+            let opened = registry.span(id)?;
+            // If traces are not exported, the ids become context values of a root span.
+            let needs_ids = opened.parent().is_none() && SpanIdentity::find(&opened).is_none();
+            drop(opened);
             if needs_ids {
                 let trace_id = HexDigits::<32>::from_bytes(&self.trace_id);
                 let span_id = HexDigits::<16>::from_bytes(&span_id);
@@ -215,7 +217,7 @@ impl TraceParent {
     /// Returns the text of the header.
     #[doc(hidden)]
     #[must_use]
-    pub fn to_bytes(self) -> [u8; LEN] {
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut text = *b"00-################################-################-##";
         let trace_id = HexDigits::<32>::from_bytes(&self.trace_id);
         let span_id = HexDigits::<16>::from_bytes(&self.span_id);
@@ -231,9 +233,9 @@ impl TraceParent {
     #[doc(hidden)]
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        // HTTP/1 trims header values, and other versions should, too.
+        // HTTP/1 parsers trim header values. This trims the values of other transports.
         let text = text.trim_ascii();
-        let (known, extension) = text.split_at_checked(LEN)?;
+        let (known, extension) = text.split_at_checked(HEADER_LEN)?;
         let [version] = parse_hex(&known[0..2])?;
         let has_separators = [2, 35, 52].iter().all(|at| known[*at] == b'-');
         let has_valid_end = match version {
@@ -265,6 +267,6 @@ impl FromStr for TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(&self.to_bytes()).unwrap_or_default()) // they are ASCII
+        f.write_str(str::from_utf8(&self.to_bytes()).unwrap_or_default()) // the bytes are ASCII
     }
 }

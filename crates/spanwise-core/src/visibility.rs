@@ -66,7 +66,7 @@ impl SinkFilter {
         } else if cached == stamp(version, OFF) {
             Visibility::Off
         } else {
-            self.evaluate(cache, version, event, ctx)
+            self.decide(cache, version, event, ctx)
         };
         if visibility != Visibility::Visible && EventContext::forces_emit(event.metadata()) {
             return Visibility::Visible;
@@ -96,8 +96,8 @@ impl SinkFilter {
         sink_allows && application_allows
     }
 
-    #[inline(never)] // Seldom: the decision is cached.
-    fn evaluate<S: Subscriber>(
+    #[inline(never)] // Called seldom, because the decision is cached.
+    fn decide<S: Subscriber>(
         &self,
         cache: &VisibilityCache,
         version: u64,
@@ -112,16 +112,16 @@ impl SinkFilter {
         if let Some(record_target) = record.as_ref().and_then(|log| log.target.as_deref()) {
             target = record_target;
         }
-        let by_sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
+        let sink_visibility = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
             Some(max) => Visibility::from_level(level, Some(max)),
             // The sink does not restrict this target.
             None => Visibility::Visible,
         };
         let Some(application) = &self.application else {
             if !is_log_record {
-                cache.store(version, by_sink);
+                cache.store(version, sink_visibility);
             }
-            return by_sink;
+            return sink_visibility;
         };
         let mut visibility = application.visibility(target, level);
         if visibility != Visibility::Visible && application.depends_on_span(level) {
@@ -129,9 +129,9 @@ impl SinkFilter {
             if application.enabled_by_span(callsite, ctx) {
                 visibility = Visibility::Visible;
             }
-            return visibility.and(by_sink);
+            return visibility.and(sink_visibility);
         }
-        let visibility = visibility.and(by_sink);
+        let visibility = visibility.and(sink_visibility);
         if !is_log_record {
             cache.store(version, visibility);
         }
@@ -168,11 +168,13 @@ impl VisibilityCache {
     }
 }
 
+/// The codes of the decisions in a [`VisibilityCache`].
 const VISIBLE: u64 = 1;
 const BELOW_LEVEL: u64 = 2;
 const OFF: u64 = 3;
 
-/// Returns the cached form of a decision. It is never 0, because 0 means that nothing is cached.
+/// Returns a decision and the version of the levels, as a [`VisibilityCache`] stores them. The
+/// result is never 0, because 0 means that nothing is cached.
 fn stamp(version: u64, code: u64) -> u64 {
     version << 2 | code
 }
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(levels: &str, cached: u64) {
+    fn check(levels: &str, cached_code: u64) {
         let levels: TargetLevels = levels.parse().unwrap();
         let cache = Arc::new(VisibilityCache::default());
         let decider = Decider {
@@ -232,7 +234,7 @@ mod tests {
         let _default =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(decider));
         tracing::info!(target: "shop", "ordered");
-        assert_eq!(cache.0.load(Ordering::Relaxed), stamp(0, cached));
+        assert_eq!(cache.0.load(Ordering::Relaxed), stamp(0, cached_code));
     }
 
     #[test]

@@ -44,8 +44,8 @@ where
     forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
-    /// Returns true without a call of the inner layer for an event that is not forwarded. An inner
-    /// filter that was called would store its decision until it receives an event.
+    /// For an event that is not forwarded, returns true and does not call the inner layer. An inner
+    /// filter would keep its decision until it receives an event, which may be another one.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)

@@ -100,7 +100,7 @@ fn parse_words<'a, T>(
     ParseError::check(problems).map(|()| values)
 }
 
-/// Returns the problem that an earlier word of the list has the same `name` as `word`.
+/// Returns the problem that `word` repeats the `name` of an earlier word of the list.
 #[must_use]
 pub fn repeated(word: &str, name: &str) -> Problem {
     Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))

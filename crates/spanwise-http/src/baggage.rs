@@ -1,4 +1,5 @@
-//! [W3C Baggage]: keys and values that a caller propagates to all services of a request.
+//! [W3C Baggage]: keys and values that a caller propagates to all services of a request. This
+//! module parses and builds the header `baggage`.
 //!
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
 
@@ -10,7 +11,7 @@ use spanwise_core::{
 
 pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// The members of the `baggage` of a request. The last member of a repeated key counts.
+/// The members of a request's baggage. If a key is repeated, its last member counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Baggage {
     members: Vec<Member>,
@@ -28,7 +29,7 @@ pub(crate) struct Member {
 impl Baggage {
     /// Parses the headers of a trusted sender. Returns no members if this process does not
     /// propagate baggage.
-    pub(crate) fn received(headers: &HeaderMap) -> Self {
+    pub(crate) fn from_headers_if_enabled(headers: &HeaderMap) -> Self {
         match propagators::BAGGAGE.is_on() {
             true => Self::from_headers(headers),
             false => Self::default(),
@@ -52,17 +53,17 @@ impl Baggage {
     /// A value may be any text. Validate it before you use it as an id.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let mut baggage = Self::default();
-        let mut room = MAX_BAGGAGE_LEN;
+        let mut remaining_len = MAX_BAGGAGE_LEN;
         for line in headers.get_all(BAGGAGE) {
             for member in line.as_bytes().split(|byte| *byte == b',') {
                 // Every member except the first is preceded by a comma.
-                let needed_len = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
-                if needed_len > room || baggage.members.len() == MAX_MEMBERS {
+                let needed_len = member.len() + usize::from(remaining_len < MAX_BAGGAGE_LEN);
+                if needed_len > remaining_len || baggage.members.len() == MAX_MEMBERS {
                     return baggage;
                 }
-                room -= needed_len;
+                remaining_len -= needed_len;
                 if let Some(member) = Member::parse(member) {
-                    baggage.members.retain(|known| known.key != member.key);
+                    baggage.members.retain(|earlier| earlier.key != member.key);
                     baggage.members.push(member);
                 }
             }
@@ -92,15 +93,15 @@ impl Member {
     /// Parses a member. Returns `None` if the member is malformed.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = text.split(|byte| *byte == b';');
-        let (key, value) = key_and_value(parts.next()?)?;
+        let (key, value) = parse_key_and_value(parts.next()?)?;
         let mut properties = String::new();
         for property in parts.filter(|part| !part.trim_ascii().is_empty()) {
             if !properties.is_empty() {
                 properties.push(';');
             }
-            match key_and_value(property) {
+            match parse_key_and_value(property) {
                 Some((key, value)) => properties.extend([key, "=", value]),
-                None => properties.push_str(token(property)?),
+                None => properties.push_str(parse_token(property)?),
             }
         }
         Some(Self {
@@ -111,15 +112,20 @@ impl Member {
     }
 }
 
-fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
-    let equals = text.iter().position(|byte| *byte == b'=')?;
-    let value = text[equals + 1..].trim_ascii();
+/// Parses `key=value`, with optional white space around the key and the value. Returns `None` if
+/// either is malformed.
+fn parse_key_and_value(text: &[u8]) -> Option<(&str, &str)> {
+    let equals_index = text.iter().position(|byte| *byte == b'=')?;
+    let value = text[equals_index + 1..].trim_ascii();
     let value = value.iter().all(is_baggage_octet).then_some(value)?;
-    Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
+    Some((
+        parse_token(&text[..equals_index])?,
+        str::from_utf8(value).ok()?,
+    ))
 }
 
-/// Parses a key. Returns `None` if it is not an HTTP `token`.
-fn token(text: &[u8]) -> Option<&str> {
+/// Parses a key, or a property without a value. Returns `None` if the text is not an HTTP `token`.
+fn parse_token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_token = !text.is_empty() && text.iter().all(is_allowed);
@@ -136,14 +142,15 @@ fn is_baggage_octet(byte: &u8) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct BaggageHeaderBuilder {
     text: String,
-    members: usize,
+    member_count: usize,
 }
 
 impl BaggageHeaderBuilder {
-    /// Adds a member. Skips it if its key is not an HTTP `token`, or if there is no room.
+    /// Adds a member. Skips the member if its key is not an HTTP `token`, or if the header would
+    /// exceed its limits.
     pub(crate) fn push(&mut self, key: &str, value: &str, properties: &str) {
         let len_before = self.text.len();
-        if token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
+        if parse_token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
             return;
         }
         if len_before > 0 {
@@ -154,32 +161,33 @@ impl BaggageHeaderBuilder {
             if is_baggage_octet(&byte) && byte != b'%' {
                 self.text.push(char::from(byte));
             } else {
-                let digit = |digit: u8| char::from(b"0123456789ABCDEF"[usize::from(digit)]);
-                self.text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+                let hex_digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+                self.text
+                    .extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
             }
         }
         if !properties.is_empty() {
             self.text.extend([";", properties]);
         }
-        if self.text.len() > MAX_BAGGAGE_LEN || self.members == MAX_MEMBERS {
+        if self.text.len() > MAX_BAGGAGE_LEN || self.member_count == MAX_MEMBERS {
             self.text.truncate(len_before);
         } else {
-            self.members += 1;
+            self.member_count += 1;
         }
     }
 
     /// Returns the header, or `None` if there are no members.
     pub(crate) fn build(self) -> Option<HeaderValue> {
-        (self.members > 0)
+        (self.member_count > 0)
             .then(|| HeaderValue::try_from(self.text).ok())
             .flatten()
     }
 }
 
-/// The maximum number of bytes of all members of a request, received or sent. The specification
-/// requires at least this limit.
+/// The maximum length of all members of a request, in bytes, received or sent. The specification
+/// does not allow a lower limit.
 const MAX_BAGGAGE_LEN: usize = 8192;
 
-/// The maximum number of members of a request, received or sent. The specification requires at
-/// least this limit.
+/// The maximum number of members of a request, received or sent. The specification does not allow
+/// a lower limit.
 const MAX_MEMBERS: usize = 64;

@@ -41,7 +41,7 @@ pub fn client() -> ClientLayer {
 /// | `url.path` | the path without the query |
 /// | `trace_id`, `span_id` | the ids that are sent |
 /// | `http.response.status_code` | the status |
-/// | `error` | the text of the error, without the queries of URLs; or that the call was dropped |
+/// | `error` | the text of the error, without the queries of URLs. `given up before there was a response` if the call was dropped |
 /// | `otel.status_code` | `ERROR` if the call fails or is answered with 5xx |
 ///
 /// There is no event, because only the caller knows whether a failure matters.
@@ -53,27 +53,28 @@ pub fn client() -> ClientLayer {
 ///
 /// | header | value | to |
 /// | --- | --- | --- |
-/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context); if spans are disabled, of the served request | every host, or those of [`ids_to`](Self::ids_to) |
-/// | `traceparent` | the trace of the served request, with the span id of the call | as `x-request-id` |
-/// | `tracestate` | as received with the served request | as `x-request-id` |
+/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context), or else of the served request | every host, or those of [`ids_to`](Self::ids_to) |
+/// | `traceparent` | the trace of the served request, with the span id of the call | the same hosts as `x-request-id` |
+/// | `tracestate` | as received with the served request | the same hosts as `x-request-id` |
 /// | `baggage` | the keys of [`baggage`](Self::baggage) | only the hosts of [`baggage_to`](Self::baggage_to) |
 ///
 /// A header that the caller has set is kept. Outside a served request, the trace id is the
-/// `trace_id` of the context, or else its `request_id` if that is a UUID. Without these, the call
-/// continues the trace that the parent process passed to this process, or begins a new trace.
+/// `trace_id` of the context, or else the `request_id` of the context if that is a UUID. If the
+/// context has neither, the call continues the trace that the parent process passed to this
+/// process, or begins a new trace.
 ///
 /// If the span is disabled, by its level or because there is no subscriber, the headers are still
-/// sent. In that case `traceparent` names the span of the served request, or outside a served
-/// request a new span id.
+/// sent. In that case `traceparent` has the span id of the served request. Outside a served
+/// request, it has a new span id.
 ///
 /// If traces are exported, `traceparent` and `tracestate` belong to the exported span of the call,
-/// or else to the nearest enclosing exported span. They contain the decision of the sampler.
+/// or else to the nearest enclosing exported span. They contain the decision of the trace sampler.
 ///
 /// # Retries and redirects
 ///
-/// Put layers that retry calls or follow redirects around this one. So each attempt has its own
-/// span, and its own host decides about ids and baggage. An inner client that follows redirects
-/// sends the headers of the first request to every host.
+/// Put layers that retry calls or follow redirects around this layer. Then each attempt has its own
+/// span, and the host of the attempt determines whether ids and baggage are sent. An inner client
+/// that follows redirects sends the headers of the first request to every host.
 ///
 /// # Examples
 ///
@@ -110,7 +111,7 @@ struct Options {
     /// `None` allows every host.
     ids_to: Option<Hosts>,
     /// The keys that are sent as baggage.
-    baggage: Vec<String>,
+    baggage_keys: Vec<String>,
     /// `None` allows no host.
     baggage_to: Option<Hosts>,
 }
@@ -120,10 +121,10 @@ impl ClientLayer {
     /// [`baggage_to`](Self::baggage_to). Defaults to none.
     ///
     /// The value comes from the current [`Context`](spanwise_core::Context), or else from the
-    /// baggage of the served request. Outside a served request, the baggage that the parent process
-    /// passed to this process takes its place. For `request_id`, `tenant_id`, `user_id`, `trace_id`
-    /// and `span_id`, a received value is used only if the server adopted it: see
-    /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage).
+    /// baggage of the served request. Outside a served request, the call uses the baggage that the
+    /// parent process passed to this process. A received `request_id`, `tenant_id`, `user_id`,
+    /// `trace_id` or `span_id` is used only if the [`ServerLayer`](crate::ServerLayer) adopted it:
+    /// see [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage).
     ///
     /// Redacted values, keys that are not an HTTP `token`, and members beyond 64 keys or 8,192
     /// bytes are not sent.
@@ -131,7 +132,7 @@ impl ClientLayer {
     /// [W3C Baggage]: https://www.w3.org/TR/baggage/
     pub fn baggage<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(Into::into);
-        Arc::make_mut(&mut self.options).baggage.extend(keys);
+        Arc::make_mut(&mut self.options).baggage_keys.extend(keys);
         self
     }
 
@@ -147,8 +148,8 @@ impl ClientLayer {
     /// Sets the hosts to which `x-request-id`, `traceparent` and `tracestate` are sent. Defaults to
     /// every host.
     ///
-    /// Ids that this crate creates contain only the time and random bits. But a receiver may
-    /// continue your trace in its own tracing system.
+    /// Ids that this crate creates reveal only the time, because all other bits are random. A
+    /// receiver may nevertheless continue your trace in its own tracing system.
     pub fn ids_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).ids_to = Some(hosts);
         self

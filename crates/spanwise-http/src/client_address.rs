@@ -78,6 +78,7 @@ impl FromStr for ClientAddress {
     }
 }
 
+/// The part of an address that is logged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LoggedAddress {
     Full(IpAddr),
@@ -110,11 +111,11 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 ///
 /// `X-Forwarded-For` is read from its end, because the nearest proxy has written the last entry.
 /// The client is the first untrusted address that this search finds. Entries to the left of that
-/// address may be forged. The search also ends at an entry that is not an address. The client is
-/// then the last address that the search has found.
+/// address may be forged. The search also ends at an entry that is not an address. In that case the
+/// client is the last address that was read before.
 ///
-/// With [`Trust::Always`], only the last entry is read, because the trusted peer has written it,
-/// and the rest may be forged.
+/// With [`Trust::Always`], only the last entry is read. The trusted peer has written this entry,
+/// and all others may be forged.
 pub(crate) fn resolve_client(
     peer: Option<IpAddr>,
     trust: &Trust,
@@ -122,14 +123,14 @@ pub(crate) fn resolve_client(
 ) -> Option<IpAddr> {
     let mut client = peer;
     if !trust.trusts(client) {
-        return client; // the common case, without a look at the header
+        return client; // the common case, which does not read the header
     }
     for line in headers.get_all(X_FORWARDED_FOR).iter().rev() {
-        for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
+        for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
             if !trust.trusts(client) {
                 return client;
             }
-            match parse_hop(hop) {
+            match parse_entry(entry) {
                 Some(address) => client = Some(address),
                 None => return client,
             }
@@ -144,15 +145,17 @@ pub(crate) fn resolve_client(
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Parses an entry of `X-Forwarded-For`: an address with or without a port.
-fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
-    let hop = str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
-    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
-    let host = match bare {
-        Some(bare) => IpAddr::V6(bare.parse().ok()?),
+fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
+    let in_brackets = entry
+        .strip_prefix('[')
+        .and_then(|entry| entry.strip_suffix(']'));
+    let address = match in_brackets {
+        Some(address) => IpAddr::V6(address.parse().ok()?),
         None => {
-            let with_port = || hop.parse().ok().map(|hop: SocketAddr| hop.ip());
-            hop.parse().ok().or_else(with_port)?
+            let with_port = || entry.parse().ok().map(|entry: SocketAddr| entry.ip());
+            entry.parse().ok().or_else(with_port)?
         }
     };
-    Some(host.to_canonical())
+    Some(address.to_canonical())
 }

@@ -4,10 +4,10 @@ use http::HeaderValue;
 use spanwise_core::internal::time_ordered_bits;
 use uuid::Uuid;
 
-/// The maximum number of bytes of a request id that is adopted.
+/// The maximum length of a received request id, in bytes. Longer ids are ignored.
 const MAX_REQUEST_ID_LEN: usize = 200;
 
-/// The maximum number of bytes of a tenant id.
+/// The maximum length of a tenant id, in bytes.
 const MAX_TENANT_ID_LEN: usize = 128;
 
 /// Returns the request id in `header` if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$`.
@@ -30,8 +30,9 @@ pub(crate) fn tenant_id_text(text: &str) -> Option<&str> {
     is_valid.then_some(text)
 }
 
-/// Returns whether `text`, a tenant id from the application, may appear in every line.
-pub(crate) fn is_presentable(text: &str) -> bool {
+/// Returns whether `text` is valid as a tenant id that the application determines: 1 to 128 bytes
+/// without control characters.
+pub(crate) fn is_application_tenant_id(text: &str) -> bool {
     (1..=MAX_TENANT_ID_LEN).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

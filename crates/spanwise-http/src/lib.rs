@@ -84,8 +84,8 @@
 //! | `tenant_id` | see [`ServerLayer::tenant_header`] |
 //! | `user_id`, and each [`context_key`](ServerLayer::context_key) | empty until you record it with `Span::record` |
 //! | `client.address` | see [`ClientAddress`] |
-//! | `http.response.status_code` | only a status of 5xx. It triggers a flight recorder (`spanwise-recorder`) |
-//! | `spanwise.cancelled` | `true` if the request was dropped before its end, except for a healthy stream (see below). It triggers a flight recorder |
+//! | `http.response.status_code` | the status if it is 5xx. Such a status triggers a flight recorder (`spanwise-recorder`) |
+//! | `spanwise.cancelled` | `true` if the request was dropped before its end and is not a healthy stream (see below). This field triggers a flight recorder |
 //!
 //! # The access event
 //!
@@ -98,10 +98,10 @@
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO; WARN for [`warn_on`](ServerLayer::warn_on) | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
-//! | `server_error` | `request failed` | ERROR; for 5xx also INFO or WARN, by [`expect_status`](ServerLayer::expect_status) and [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service failed, or the application called [`fail`] and the status is not 4xx. `error` is the reason |
+//! | `server_error` | `request failed` | ERROR; for 5xx, INFO with [`expect_status`](ServerLayer::expect_status) and WARN with [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service returned an error; or the application called [`fail`] and the status is not 4xx. `error` is the reason |
 //! | `cancelled` | `request failed` | WARN | dropped before its end, because the client disconnected, or an outer timeout expired |
 //! | `cancelled` | `request served` | INFO | the client disconnected from a healthy stream (`text/event-stream`, or of unknown length) |
-//! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` is the message, or the location if the facade's panic hook logged it |
+//! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` is the message of the panic, or its location if the panic hook of the facade has logged the message |
 //! | `stream_aborted` | `request failed` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` is the reason |
 //!
 //! | field | value |
@@ -109,7 +109,7 @@
 //! | `http.response.status_code` | the status |
 //! | `duration_ms` | the time to the end of the body |
 //! | `ttfb_ms` | the time to the head of the response |
-//! | `response_bytes` | the bytes of the body, as the service produced it |
+//! | `response_bytes` | the number of body bytes that the service produced |
 //! | `outcome` | see above |
 //! | `slow` | `true` if the request took longer than [`slow`](ServerLayer::slow). The level is then WARN or more severe |
 //! | `error` | see above |
@@ -118,8 +118,8 @@
 //! | `url.path` | if the span has a route: for every outcome except `ok`, or for all outcomes with [`url_path`](ServerLayer::url_path) |
 //! | `timing.*_ms`, `http.request.header.*`, others | see [`record_timing`], [`ServerLayer::header`], [`record`] |
 //!
-//! The status of a gRPC call is in its trailers. For outcome and level, it counts as the HTTP
-//! status that `google.rpc.Code` maps it to.
+//! The status of a gRPC call is in its trailers. `google.rpc.Code` maps this status to an HTTP
+//! status, which determines the outcome and the level.
 //!
 //! # Behaviour
 //!
@@ -131,15 +131,16 @@
 //!   wait has no access event.
 //! * **Panics** are logged and resumed. A panic hook that logs, such as the hook of the facade,
 //!   first logs a separate event. With `panic = "abort"` there is no access event.
-//! * **A disabled span:** the access event is still logged if its level is enabled. It then has the
-//!   fields that the span has at its start, except `span_id`. In that case [`record`],
-//!   [`record_timing`] and [`fail`] do not find the request in tasks that the handler spawns.
+//! * **A disabled span:** the access event is still logged if its level is enabled. The event then
+//!   has the fields that the span would have at its start, except `span_id`. Without the span,
+//!   [`record`], [`record_timing`] and [`fail`] do not find the request in spawned tasks.
 //! * **Text of clients** is bounded: `url.path` and each header have at most 2,048 bytes. A longer
 //!   text ends in `…`.
-//! * **Request id:** the request that the service receives has the id as `x-request-id` and as
-//!   [`RequestId`].
-//! * **Callsites:** field names are static in `tracing`, so each new recorded name adds callsites,
-//!   up to 128 names and 774 callsites. A per-callsite sampler counts these callsites separately.
+//! * **Request id:** the service receives the id in the header `x-request-id` and in the request
+//!   extension [`RequestId`].
+//! * **Callsites:** field names are static in `tracing`, so each new recorded name adds up to six
+//!   callsites. The limit is 128 names and 774 callsites. A per-callsite sampler counts these
+//!   callsites separately.
 //! * **Subscriber:** [`record`], [`record_timing`] and [`fail`] find the request in spawned tasks
 //!   only if the subscriber is based on `Registry`.
 //!

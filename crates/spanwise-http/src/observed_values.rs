@@ -22,18 +22,19 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns `scheme` if it is `http` or `https`. Returns `None` for others, because clients could
-/// invent any number of them.
+/// Returns `scheme` if it is `http` or `https`. Returns `None` for any other scheme, because
+/// clients could invent any number of schemes.
 pub(crate) fn known_scheme(scheme: &str) -> Option<&'static str> {
     ["http", "https"]
         .into_iter()
         .find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// Returns the scheme that the nearest trusted proxy has written.
+/// Returns the last scheme in `X-Forwarded-Proto`, which the nearest proxy has written. Call this
+/// only if that proxy is trusted.
 pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
     let mut lines = headers.get_all(X_FORWARDED_PROTO).iter();
-    let last = lines.next_back()?.to_str().ok()?;
-    let last = last.rsplit(',').next().unwrap_or_default();
-    known_scheme(last.trim_matches([' ', '\t']))
+    let last_line = lines.next_back()?.to_str().ok()?;
+    let last_entry = last_line.rsplit(',').next().unwrap_or_default();
+    known_scheme(last_entry.trim_matches([' ', '\t']))
 }

@@ -1,6 +1,8 @@
-//! Data of a request besides the fields of its span: trace, baggage, recorded fields.
+//! Data of a request that code inside it needs, besides the fields of its span: trace, baggage and
+//! recorded fields.
 //!
-//! Nested code finds the data by walking up the span tree.
+//! Outgoing calls, and functions such as [`record`](crate::record), find the data by walking up the
+//! span tree. If the span cannot store the data, a thread-local has it while the request runs.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -14,10 +16,10 @@ use crate::{baggage::Baggage, server::RecordedFields, trace_context::TraceContex
 /// The data of a received or sent request, stored in the extensions of its span.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    /// The trace, and in it the id of the request's span.
+    /// The trace, with the span id of the request.
     pub(crate) trace: TraceContext,
-    /// The received or inherited baggage. It has no built-in context key, except for a `tenant_id`
-    /// that the server has adopted.
+    /// The baggage, received or inherited from the parent process. It has no built-in context key,
+    /// except for a `tenant_id` that the server has adopted.
     pub(crate) baggage: Baggage,
     /// The request id, if the span is disabled. If the span is enabled, the id is in the `Context`.
     pub(crate) request_id: Option<HeaderValue>,
@@ -50,10 +52,12 @@ impl RequestContext {
     }
 
     /// Returns the context of the nearest received request, starting at the current span.
-    pub(crate) fn received() -> Option<Arc<Self>> {
+    pub(crate) fn current_received() -> Option<Arc<Self>> {
         Self::nearest(|request_context| request_context.recorded.is_some())
     }
 
+    /// Returns the nearest context that `is_wanted` accepts. A context without a span, which always
+    /// belongs to a received request, is used if no span has such a context.
     fn nearest(is_wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
         let in_span = tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;

@@ -12,8 +12,8 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// The id of a request, which a [`ServerLayer`](crate::ServerLayer) adds to the extensions of the
 /// request.
 ///
-/// Log lines have the same id, and so has the response, unless the service sets another
-/// `x-request-id`. In the header `x-request-id` of the request, it replaces an untrusted id.
+/// Log lines have the same id. The response also has it, unless the service sets another
+/// `x-request-id`. The `x-request-id` of the request that the service receives is always this id.
 ///
 /// ```
 /// use spanwise_http::RequestId;
@@ -27,7 +27,7 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Adopts the id in `header` if it is valid.
+    /// Returns the id in `header` if it is valid.
     pub(crate) fn from_header(header: &HeaderValue) -> Option<Self> {
         id::request_id(header).map(|_| Self(header.clone()))
     }

@@ -1,4 +1,4 @@
-//! The server layer.
+//! The server layer: a span, an id and one access event for each request.
 
 mod access_event;
 mod body;

@@ -9,7 +9,7 @@ use crate::{
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
-/// Returns the headers that a service forwards for the headers of a trusted sender.
+/// Returns the headers that a service sends on if it has received `received` from a trusted sender.
 #[must_use]
 pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
     let mut sent = HeaderMap::new();

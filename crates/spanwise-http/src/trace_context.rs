@@ -1,4 +1,5 @@
-//! [W3C Trace Context]: `traceparent` and `tracestate`.
+//! [W3C Trace Context]: the position in a trace that the headers `traceparent` and `tracestate`
+//! carry.
 //!
 //! [W3C Trace Context]: https://www.w3.org/TR/trace-context/
 
@@ -16,9 +17,10 @@ use spanwise_core::{
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The trace of a span, and the span itself.
+/// A span as a position in its trace, with the state of the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceContext {
+    /// The ids of the trace and the span, and the flags.
     pub(crate) span: TraceParent,
     /// The `tracestate`, joined from all received header lines, or updated by a sampler.
     pub(crate) state: Option<Arc<str>>,
@@ -27,12 +29,12 @@ pub(crate) struct TraceContext {
 impl TraceContext {
     /// Parses the headers of a caller. Returns `None` if this process does not propagate trace
     /// context.
-    pub(crate) fn received(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers_if_enabled(headers: &HeaderMap) -> Option<Self> {
         propagators::TRACE_CONTEXT.is_on().then_some(())?;
         Self::from_headers(headers)
     }
 
-    /// Returns the trace and the span that the parent process passed to this process.
+    /// Returns the context that the parent process passed to this process.
     pub(crate) fn from_inherited(context: &InheritedContext) -> Self {
         Self {
             span: context.parent,
@@ -40,8 +42,8 @@ impl TraceContext {
         }
     }
 
-    /// Parses headers. Returns `None` unless there is exactly one `traceparent`, and it is valid.
-    /// Without a valid `traceparent`, `tracestate` is ignored.
+    /// Parses headers. Returns `None` if `traceparent` is missing, repeated or invalid. In that
+    /// case `tracestate` is ignored.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -58,7 +60,7 @@ impl TraceContext {
         })
     }
 
-    /// Returns the context of the span with this identity.
+    /// Returns the context of the span that has this identity.
     pub(crate) fn from_identity(identity: &SpanIdentity) -> Option<Self> {
         Some(Self {
             span: TraceParent::from_identity(identity)?,
@@ -66,7 +68,7 @@ impl TraceContext {
         })
     }
 
-    /// Starts a trace. The id must not be zero.
+    /// Returns the context of the first span of a new trace. The id must not be zero.
     pub(crate) fn new_trace(trace_id: [u8; 16]) -> Self {
         Self::with_flags(trace_id, SAMPLED)
     }
@@ -79,9 +81,9 @@ impl TraceContext {
         }
     }
 
-    /// Starts a span in the trace with this id, with the flags of the message that it comes from.
-    /// The span is a child of the inherited span if the parent process passed this trace to this
-    /// process. The id must not be zero.
+    /// Returns the context of a new span in the trace with this id. If the parent process passed
+    /// this trace to this process, the new span is a child of the inherited span. If the trace was
+    /// received in a message, the flags are those of the message. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
         match InheritedContext::for_trace(trace_id) {
             Some(inherited) => Self::from_inherited(inherited).child(),
@@ -89,7 +91,7 @@ impl TraceContext {
         }
     }
 
-    /// Starts a span in this trace.
+    /// Returns the context of a new span in this trace, whose parent is this span.
     pub(crate) fn child(&self) -> Self {
         Self {
             span: self.span.child(),

@@ -8,26 +8,26 @@ pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     if !text.contains(starts_path) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len());
+    let mut cleaned = String::with_capacity(text.len());
     let mut unread = text;
     while let Some(path_start) = unread.find(starts_path) {
         let (before, url) = unread.split_at(path_start);
         let url = &url[..url.find(ends_url).unwrap_or(url.len())];
         // Punctuation at the end belongs to the text around the URL.
         let url = url.trim_end_matches([')', ']', '}', '`', '\'', ',', ':', '.']);
-        // A final `?` belongs to the text too.
+        // A `?` or `#` at the end also belongs to that text.
         let query_start = url.find(['?', '#']).filter(|at| at + 1 < url.len());
         let kept_len = query_start.unwrap_or(url.len());
-        shown.push_str(before);
-        shown.push_str(&url[..kept_len]);
+        cleaned.push_str(before);
+        cleaned.push_str(&url[..kept_len]);
         unread = &unread[path_start + url.len()..];
     }
-    shown.push_str(unread);
-    Cow::Owned(shown)
+    cleaned.push_str(unread);
+    Cow::Owned(cleaned)
 }
 
-/// Returns whether `c` may start the path or the query of a URL. The scheme and the host before it
-/// are kept as text.
+/// Returns whether `c` may start the path or the query of a URL. Scheme and host need no search,
+/// because they are always kept.
 fn starts_path(c: char) -> bool {
     matches!(c, '/' | '?')
 }

@@ -1,4 +1,4 @@
-//! Warnings about the set-up, reported once.
+//! Warnings about the set-up, each reported once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +16,7 @@ impl WarnOnce {
         Self { has_warned }
     }
 
+    /// Reports `text` if this is the first call.
     #[inline]
     pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
         if !self.has_warned.load(Ordering::Relaxed) {
@@ -26,7 +27,7 @@ impl WarnOnce {
     #[cold]
     fn warn_if_first(&self, text: impl FnOnce() -> String) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            // Unthrottled, because another warning may have been reported just before.
+            // Unthrottled, because the throttle would drop a warning that follows another one.
             SelfReport::default().fault_unthrottled(Fault::Setup, &text());
         }
     }

@@ -1,4 +1,4 @@
-//! The lists `truncated` and `redacted` of a line: fields that do not show the value as logged.
+//! The lists `truncated` and `redacted` of a line: keys of fields whose values are not as logged.
 
 use crate::{
     conversion::unquoted,
@@ -8,7 +8,7 @@ use crate::{
     json_lexer::string_end,
 };
 
-/// Keys of fields that do not show the value as logged.
+/// The keys of the truncated fields, and those of the redacted fields.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AlteredFields {
     pub(crate) truncated: QuotedKeys,
@@ -22,7 +22,7 @@ pub(crate) static UNALTERED: AlteredFields = AlteredFields {
 };
 
 /// A list of distinct keys, as JSON strings joined by commas. After [`MAX_KEYS`] keys, it ends with
-/// `"…"`. So its length and the time to search it are bounded.
+/// `"…"`. The limit bounds its length and the time to search it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QuotedKeys(Vec<u8>);
 
@@ -31,13 +31,13 @@ impl AlteredFields {
         self.truncated.is_empty() && self.redacted.is_empty()
     }
 
-    /// Adds the keys of `other` that are `wanted`.
+    /// Adds the keys of `other` for which `wanted` returns true.
     pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
         self.truncated.add(&other.truncated, &wanted);
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// Replaces each key by the one that `change` returns. Removes the keys for which it returns
+    /// Replaces each key by the one that `change` returns. Removes keys for which it returns
     /// `None`.
     pub(crate) fn change_keys(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
         for keys in [&mut self.truncated, &mut self.redacted] {
@@ -69,12 +69,12 @@ impl QuotedKeys {
         &self.0
     }
 
-    /// Appends the member with the list, under the key that the format has for `name`.
+    /// Appends the list as a member, under the key that the format has for `name`.
     pub(crate) fn push_member(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
         self.shown(table).push_shown(to, table, name);
     }
 
-    /// Returns the keys as a line shows them.
+    /// Returns the list with the names that the receiver shows for the keys.
     pub(crate) fn shown(&self, table: &FormatTable) -> Self {
         let is_scalar = table.style == Style::Scalar;
         if !is_scalar && table.listed_names.is_empty() {
@@ -86,7 +86,7 @@ impl QuotedKeys {
             let listed = names.find(|(hidden, _)| hidden.as_bytes() == unquoted(key));
             match (listed, key.strip_prefix(b"\"_")) {
                 (Some((_, name)), _) => shown.push(&escape::quoted(name)),
-                // Graylog removes the underscore from the names of fields.
+                // Graylog shows the name of a field without its underscore.
                 (None, Some(rest)) if is_scalar => shown.push(&[b"\"", rest].concat()),
                 (None, _) => shown.push(key),
             }
@@ -115,7 +115,8 @@ impl QuotedKeys {
         to.extend(list.close);
     }
 
-    /// Adds a key, which is a JSON string, unless the list has the key or is full.
+    /// Adds a key, which is a JSON string, unless the list has it. If the list already has
+    /// [`MAX_KEYS`] keys, adds `"…"` instead, once.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
         if self.0.ends_with(ELLIPSIS.as_bytes()) {
             return;
@@ -148,7 +149,7 @@ impl QuotedKeys {
         }
     }
 
-    /// Adds the keys of a list that was read from a line.
+    /// Adds the keys of a list from a line, as [`push_shown`](Self::push_shown) wrote it.
     pub(crate) fn add_shown(&mut self, list: &[u8], style: Style) {
         match style {
             Style::Json | Style::Labels => self.add_list(list.get(1..).unwrap_or_default()),
@@ -160,15 +161,15 @@ impl QuotedKeys {
         }
     }
 
-    /// Drops keys from the end until the list takes at most `max` bytes, or is `"…"`.
-    pub(crate) fn shorten(&mut self, max: usize) {
-        if self.0.len() <= max {
+    /// Limits the list to `max_len` bytes: replaces keys at its end, if necessary all, by `"…"`.
+    pub(crate) fn shorten(&mut self, max_len: usize) {
+        if self.0.len() <= max_len {
             return;
         }
         let mut kept_len = 0;
         for name in self.iter() {
             let next_len = kept_len + name.len() + 1;
-            if next_len + ELLIPSIS.len() > max {
+            if next_len + ELLIPSIS.len() > max_len {
                 break;
             }
             kept_len = next_len;
@@ -195,8 +196,8 @@ impl QuotedKeys {
     }
 }
 
-/// A list has at most this many keys.
+/// The maximum number of keys in a list.
 const MAX_KEYS: usize = 64;
 
-/// Represents the keys that a list omits.
+/// The last item of a list that omits keys, as a JSON string.
 const ELLIPSIS: &str = "\"…\"";

@@ -24,16 +24,16 @@ use crate::{
 ///
 /// A value that fails to serialize becomes a string with the error. If an object repeats a key, its
 /// last member with this key is kept. Half of a surrogate pair becomes U+FFFD, and a number that no
-/// `f64` can have, such as `1e999`, becomes a string. Within other text (`"items: {json}"`), the
-/// JSON is text. So is JSON with more than 64 levels of nesting, because readers refuse deep lines.
-/// JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1
-/// MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
+/// `f64` can have, such as `1e999`, becomes a string. JSON within other text (`"items: {json}"`) is
+/// shown as text. So is JSON with more than 64 levels of nesting, because readers refuse deeper
+/// lines. JSON longer than 1 MiB becomes a string: its first 1 MiB, and `<cut: the JSON is longer
+/// than 1 MiB>`. A [`JsonLayer`](crate::JsonLayer) also cuts it at
 /// [`max_field`](crate::JsonLayer::max_field), and shows JSON that was cut as a string.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
 }
 
-/// The end of JSON that is too long.
+/// The end of a text with JSON that was cut.
 pub(crate) const TRUNCATION_MARK: &str = "<cut: the JSON is longer than 1 MiB>";
 
 /// A value that displays itself as JSON. Created by [`as_json()`].
@@ -74,11 +74,11 @@ pub(crate) enum JsonText {
 /// [`as_json()`] writes at most this many bytes: 1 MiB.
 const MAX_JSON_LEN: usize = 1024 * 1024;
 
-/// Serializes `value` to compact JSON in which no object repeats a key, no text has half of a
-/// surrogate pair, and each number is that of a float.
+/// Serializes `value` to compact JSON. In this JSON, no object repeats a key, no text has half of a
+/// surrogate pair, and each number fits in an `f64`.
 ///
-/// serde_json alone does not ensure this: a `RawValue` may contain white space, such a half and any
-/// number, and a `RawValue`, `#[serde(flatten)]` or a hand-written map may repeat a key.
+/// serde_json alone does not ensure this. A `RawValue` may contain white space, half of a surrogate
+/// pair and any number. A `RawValue`, `#[serde(flatten)]` or a hand-written map may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
     let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
@@ -127,11 +127,12 @@ impl io::Write for LimitedBuffer {
     }
 }
 
-/// Removes the white space between values, and quotes each number that no float can have. Readers
-/// such as serde_json refuse a whole line with such a number.
+/// Removes the white space between values, and quotes each number that is too large for an `f64`.
+/// Readers such as serde_json refuse a whole line because of one such number.
 fn compact(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
+    // The text from `run_start` on is not copied yet.
     let (mut at, mut run_start) = (0, 0);
     while at < bytes.len() {
         let start = at;
@@ -173,16 +174,16 @@ fn number_end(json: &[u8], start: usize) -> usize {
     start + len
 }
 
-/// Returns whether a number is too large for a float.
+/// Returns whether a number is too large for an `f64`.
 fn is_beyond_f64(number: &[u8]) -> bool {
-    // A number without an exponent needs more than 308 digits for that.
-    let may_be = number.len() > 308 || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    // Without an exponent, only a number with more than 308 digits is too large.
+    let may_be_beyond = number.len() > 308 || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
     let parsed = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
-    may_be && !parsed().is_some_and(f64::is_finite)
+    may_be_beyond && !parsed().is_some_and(f64::is_finite)
 }
 
-/// Replaces each escape of half a surrogate pair by that of U+FFFD, which has the same length. Some
-/// readers refuse a whole line with such a half.
+/// Replaces each lone surrogate, such as `\ud83d` without its other half, by `\ufffd`, which has
+/// the same length. Some readers refuse a whole line because of a lone surrogate.
 fn without_lone_surrogates(text: String) -> String {
     if !text.contains(r"\u") {
         return text;
@@ -195,10 +196,10 @@ fn without_lone_surrogates(text: String) -> String {
             at += 1;
             continue;
         }
-        let unit = |at: usize| escaped_unit(bytes.get(at..at + ESCAPE_LEN)?);
-        at += match unit(at) {
+        let unit_at = |at: usize| escaped_unit(bytes.get(at..at + ESCAPE_LEN)?);
+        at += match unit_at(at) {
             None => 2,
-            Some(0xD800..0xDC00) if matches!(unit(at + ESCAPE_LEN), Some(0xDC00..0xE000)) => {
+            Some(0xD800..0xDC00) if matches!(unit_at(at + ESCAPE_LEN), Some(0xDC00..0xE000)) => {
                 2 * ESCAPE_LEN
             }
             Some(0xD800..0xE000) => {
@@ -212,7 +213,7 @@ fn without_lone_surrogates(text: String) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// The length of `\u0000`.
+/// The length of an escape such as `\u0000`, in bytes.
 const ESCAPE_LEN: usize = 6;
 
 /// Returns the UTF-16 code unit of an escape such as `\ud83d`.
@@ -223,8 +224,8 @@ fn escaped_unit(escape: &[u8]) -> Option<u16> {
 
 /// Keeps the last of an object's members with the same key. Returns `None` if no key is repeated.
 ///
-/// One pass suffices at any depth of nesting: a member that a later one replaces is remembered as a
-/// range to omit.
+/// One pass suffices at any depth of nesting: it collects the ranges of the members that a later
+/// member replaces. They are omitted at the end.
 fn without_repeated_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     // The members of each open object so far; `None` for an open array.
@@ -272,11 +273,12 @@ fn without_repeated_keys(text: &str) -> Option<String> {
     Some(kept)
 }
 
-/// The members of an object so far. `ranges` has the range of each, with the comma after it, and
-/// `by_key` the index of the last range for each key.
+/// The members of an open object so far.
 #[derive(Default)]
 struct ObjectKeys<'a> {
+    /// The index in `ranges` of the last member with each key.
     by_key: HashMap<Cow<'a, [u8]>, usize>,
+    /// The byte range of each member, with the comma after it.
     ranges: Vec<Range<usize>>,
 }
 
@@ -307,8 +309,8 @@ fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Returns whether `json` is one complete value, as the text between the [marks](nested_json) of
-/// [`AsJson`] should be.
+/// Returns whether `json` is one complete value. The text between the [marks](nested_json) of
+/// [`AsJson`] is not if a wrapper forwarded only a part of it.
 pub(crate) fn is_valid_json(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
 }
@@ -317,7 +319,7 @@ pub(crate) fn is_valid_json(json: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Steps of `without_repeated_keys` per byte of `json`.
+    /// Returns the steps of `without_repeated_keys` per byte of `json`.
     fn steps_per_byte(json: &str) -> f64 {
         let steps = work::count(|| {
             without_repeated_keys(json);
@@ -332,8 +334,8 @@ mod tests {
             format!("{{{}}}", members.join(","))
         };
         let distinct = object(50_000, &|index| format!("\"k{index}\":1"));
-        let one_twice = object(50_000, &|index| format!("\"k{}\":1", index.max(1)));
-        let all_one = object(50_000, &|_| "\"k\":1".to_owned());
+        let one_key_twice = object(50_000, &|index| format!("\"k{}\":1", index.max(1)));
+        let same_key = object(50_000, &|_| "\"k\":1".to_owned());
         let pairs = object(25_000, &|index| format!("\"k{index}\":1,\"k{index}\":2"));
         let deep = |open: &str, close: &str| open.repeat(20_000) + "1" + &close.repeat(20_000);
         let nested = deep("{\"k\":", "}");
@@ -341,8 +343,8 @@ mod tests {
         let repeated_around = format!("{{\"k\":{nested},\"k\":{repeated_inside}}}");
         for json in [
             distinct,
-            one_twice,
-            all_one,
+            one_key_twice,
+            same_key,
             pairs,
             nested,
             repeated_inside,

@@ -1,4 +1,10 @@
 //! Assembly of a line, from its first byte to the writer.
+//!
+//! A flat line has these parts: the head, the fields of the event, those of the spans (a
+//! [`Fragment`]), members that only some lines have, and the end. The [`Plan`] of the callsite has
+//! the parts that all its events share. When a line is complete, it may still change: an
+//! [addition](crate::addition) is inserted, it is truncated, or it is rewritten in the syntax of
+//! its format.
 
 mod altered_lists;
 mod required_message;
@@ -36,23 +42,24 @@ pub(crate) struct Draft<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) encoded: Encoded,
     pub(crate) offsets: LineOffsets,
-    /// The callsite, which is passed to the writer.
+    /// The callsite, which is passed to `MakeWriter::make_writer_for`.
     pub(crate) metadata: &'a Metadata<'a>,
     /// The origin of a record of the `log` crate. `None` for other events.
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
-    /// The time of an event whose values were stored. `None` for one that happens now.
+    /// The time of an event that a recorder buffered as values, as seconds and nanoseconds since
+    /// 1970. `None` for an event that happens now.
     pub(crate) stored_time: Option<(i64, u32)>,
-    /// Whether the line has members that the plan does not know.
+    /// Whether the line has members that the plan does not know. If so, keys are compared as text.
     pub(crate) has_unknown_keys: bool,
-    /// The members of the spans that the event shadows. Set when the spans are appended.
+    /// How to find the members of the spans that the line omits because the event has their keys.
+    /// Set when the fragment is appended.
     pub(crate) overlap: Overlap,
-    /// Receives the line in place of the writer. Only for lines that are `buffered` or the header
-    /// of a dump.
+    /// The buffer that gets the line in place of the writer. Only for the lines of a dump.
     pub(crate) collected: Option<&'a mut Vec<u8>>,
 }
 
-/// The span whose fields a line shows in addition to the event's.
+/// The span whose fields a line shows after those of the event.
 pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
@@ -60,18 +67,19 @@ pub(crate) enum SpanScope<'a> {
     Explicit(&'a Id),
     /// The event was logged with `parent: None`.
     NoSpan,
-    /// The event was buffered while its span had this fragment.
+    /// A recorder buffered the event while its span had this fragment.
     Buffered(&'a (dyn Any + Send + Sync)),
 }
 
-/// The offsets of the parts of a line, for [`truncate_line`](truncate::truncate_line) and for
+/// The byte offsets of the parts of a line, for [`truncate_line`](truncate::truncate_line) and for
 /// [additions](crate::addition).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
+    /// The end of the fields of the spans.
     pub(crate) spans_end: usize,
-    /// The offset at which the format's addition is inserted, if the callsite may have one.
+    /// The position of the format's addition. Meaningful if the callsite may have an addition.
     pub(crate) addition: usize,
     /// Whether the part after `spans_end` has the list of truncated fields.
     pub(crate) has_truncated_list: bool,
@@ -105,9 +113,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the start of a line, up to its first field. `stored_time` is the time of an event
-    /// whose values were stored, and `None` for one that happens now.
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    /// Begins a draft with the start of a line, up to its first field. Sets [`Draft::stored_time`].
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     pub(crate) fn begin<'a>(
         &self,
         scratch: &'a mut Scratch,
@@ -123,7 +130,7 @@ where
         draft
     }
 
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     fn push_head(&self, draft: &mut Draft<'_>, time: (i64, u32)) {
         let Scratch { line, seconds, .. } = &mut *draft.scratch;
         if let Some(timestamp) = self.template.timestamp {
@@ -138,7 +145,7 @@ where
     }
 
     /// Appends the fields of the event, which `record` visits.
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     pub(crate) fn push_fields(
         &self,
         draft: &mut Draft<'_>,
@@ -171,8 +178,8 @@ where
         encode(line, keys, pass, encoding, encoded, starts, record);
     }
 
-    /// Like [`push_fields`](Self::push_fields), also if the message comes after other fields, or if
-    /// the keys depend on the values.
+    /// Like [`push_fields`](Self::push_fields), but also handles a message after other fields, and
+    /// keys that depend on the values.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fields(&self, draft: &mut Draft<'_>, record: &dyn Fn(&mut dyn Visit)) {
         let plan = draft.plan;
@@ -183,11 +190,11 @@ where
         } else {
             self.visit_fields(draft, record, keys, Pass::All);
         }
-        draft.encoded.list_redacted_of(plan, keys);
+        draft.encoded.list_redacted_if_keys_differ(plan, keys);
     }
 
     /// Appends everything after the fields, and writes the line.
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     pub(crate) fn finish<S>(
         &self,
         draft: &mut Draft<'_>,
@@ -209,14 +216,13 @@ where
         } = draft;
         line.push_padded(&plan.close);
         if line.len() > plan.max_plain {
-            return self.write_changed(draft);
+            return self.write_uncommon(draft);
         }
         self.write(line.as_bytes(), metadata);
     }
 
-    /// Appends the parts between the fields and the end of the line. They depend on more than the
-    /// callsite.
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    /// Appends the parts between the fields and the end, which depend on more than the callsite.
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     fn push_tail<S>(&self, draft: &mut Draft<'_>, scope: &SpanScope<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -226,7 +232,7 @@ where
                 .with_current(|node, cache| {
                     node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
-                // `Err(Some(id))`: the node of the current span must be looked up.
+                // In case of `Err(Some(id))`, the node of the current span must be looked up.
                 .or_else(|id| {
                     let id = id.or_else(|| self.missed_current(ctx));
                     id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(())
@@ -245,19 +251,19 @@ where
         }
     }
 
-    /// Ends and writes a line with the member `buffered`.
+    /// Adds the member `buffered`, and writes the line.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn finish_buffered(&self, draft: &mut Draft<'_>) {
         let line = &mut draft.scratch.line;
         line.push_padded(&self.template.buffered);
         line.push_padded(&draft.plan.close);
-        self.noting_recorded_sink(|| self.write_changed(draft));
+        self.noting_recorded_sink(|| self.write_uncommon(draft));
     }
 
-    /// Writes a line that is too long, that may have an addition, that its format rewrites, or that
-    /// a recorder buffers or dumps.
+    /// Writes a line that may be too long, may have an addition, has to be rewritten, or is
+    /// buffered or dumped by a recorder.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn write_changed(&self, draft: &mut Draft<'_>) {
+    fn write_uncommon(&self, draft: &mut Draft<'_>) {
         let Draft {
             scratch: Scratch {
                 line, rewritten, ..
@@ -301,7 +307,7 @@ where
         rewritten.clear();
     }
 
-    /// Appends the fragment of a span that has to be looked up.
+    /// Looks up a span, and appends its fragment.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
     where
@@ -312,7 +318,7 @@ where
         Some(())
     }
 
-    /// Appends the fragment that the span of a buffered event had.
+    /// Appends the fragment that the span had when the event was buffered.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_buffered_span(
         &self,
@@ -330,7 +336,7 @@ where
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
         draft.offsets.addition = draft.scratch.line.len();
-        // Empty if the location is part of `plan.close`.
+        // The location is empty if it is part of `plan.close`.
         if !draft.plan.location.is_empty() {
             draft.scratch.line.push(&draft.plan.location);
         }
@@ -345,12 +351,12 @@ where
         }
     }
 
-    /// Completes the fields: adds a message that the format requires, removes repeated keys, and
-    /// closes their object in a nested line. Appends the parts between the fields and the spans.
-    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
+    /// Completes the fields: adds a message if the format requires one, and removes repeated keys.
+    /// In a nested line, closes the object of the fields, and appends the parts before the spans.
+    #[inline(always)] // Every line takes all of these steps: inlining joins them to one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         if let Some(message) = &draft.plan.required_message
-            && !draft.has_visible(message)
+            && !draft.has_visible_message(message)
         {
             self.complete_message(draft, message.index);
         }
@@ -364,11 +370,11 @@ where
         } = draft;
         let line = &mut scratch.line;
         if plan.has_repeated_keys {
-            keep_last(line, offsets.fields_start);
+            remove_repeated_keys(line, offsets.fields_start);
         }
         offsets.fields_end = line.len();
         if self.template.table.layout == Layout::Nested {
-            // Each field starts with a comma; the first comma becomes the opening brace.
+            // Each field starts with a comma. The first of these commas becomes the opening brace.
             match line.as_mut_bytes().get_mut(offsets.fields_start) {
                 Some(comma) => *comma = b'{',
                 None => line.push_byte(b'{'),
@@ -395,7 +401,7 @@ where
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends a fragment if the event may shadow some of its members, or if the line is nested.
+    /// Appends a fragment if the line is nested, or if the event may shadow some of the members.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
         let is_flat = self.template.table.layout == Layout::Flat;
@@ -439,16 +445,16 @@ where
         line.push_padded(&self.template.spans);
         fragment.push_objects(line);
         line.push_byte(b']');
-        if fragment.omitted() > 0 {
+        if fragment.omitted_span_count() > 0 {
             let mut member = Vec::new();
-            let count = fragment.omitted().to_string();
+            let count = fragment.omitted_span_count().to_string();
             push_member(&mut member, SPANS_OMITTED, count.as_bytes());
             line.push(&member);
         }
     }
 
-    /// Appends the origin of a record of the `log` crate, if lines have this layout. The position
-    /// of the origin depends on the layout.
+    /// Appends the origin of a `log` record if lines have this layout. Each layout has its own
+    /// position for the origin, so each caller passes the layout of its position.
     #[cold]
     fn push_origin(
         &self,
@@ -488,8 +494,8 @@ where
     }
 }
 
-/// Appends the spans' members whose keys the event does not have, and the tail. First removes or
-/// renames the fields of the event that the spans do not allow.
+/// Appends a fragment without the members that the event shadows, and compares keys as text. Before
+/// that, removes or renames fields of the event with the keys of trace ids or pinned context.
 #[cold]
 fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &FormatTable) {
     let Draft {
@@ -501,7 +507,7 @@ fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &F
     } = draft;
     encoded.list_redacted(plan, &plan.keys);
     let event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    let event = fragment.fields_of_event(event, encoded.altered.as_deref_mut());
+    let event = fragment.adapt_event_fields(event, encoded.altered.as_deref_mut());
     line.truncate(offsets.fields_start);
     line.push(&event);
     offsets.fields_end = line.len();
@@ -514,9 +520,9 @@ fn push_unshadowed_by_text(draft: &mut Draft<'_>, fragment: &Fragment, table: &F
     line.push(fragment.tail());
 }
 
-/// Keeps the last of several members with the same key, among those from `start` on.
+/// Removes repeated keys behind the offset `start`: keeps the last member of each key.
 #[cold]
-pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
+pub(crate) fn remove_repeated_keys(line: &mut LineBuffer, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();
     line.truncate(start);
     let all: Vec<_> = members(&bytes).collect();

@@ -1,4 +1,4 @@
-//! The setters of [`JsonLayer`].
+//! The options of [`JsonLayer`], and their setters.
 
 use std::{
     io,
@@ -22,16 +22,16 @@ use crate::{
     line_template::LineTemplate,
 };
 
-/// The layer's settings, apart from its writer, counters and caches.
+/// The options of a layer: everything that a setter sets, apart from the writer and the report.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) format: Format,
-    /// The table of the format, with the changes of other options.
+    /// The table of the format, as changed by other options such as `rename`.
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The number of digits after the second, in place of that of `timestamp` or of the format.
+    /// The number of digits after the second. Overrides `timestamp` and the format.
     pub(crate) precision: Option<usize>,
-    /// Whether lines have the message. The fields down to `pid` are the same for other parts.
+    /// Whether lines show the message. Each option down to `pid` decides about another part.
     pub(crate) message: bool,
     pub(crate) target: bool,
     pub(crate) source_location: bool,
@@ -70,8 +70,8 @@ pub(crate) struct ServiceNames {
 /// word.
 const MIN_LIMIT: usize = 256;
 
-/// The maximum of `max_field`, in bytes. The 64 texts of a span then take at most 1 GiB before they
-/// are escaped. A fragment counts its bytes in a `u32`.
+/// The maximum of `max_field`, in bytes. It limits the 64 texts of a span to 1 GiB before they are
+/// escaped, because a fragment counts its bytes in a `u32`.
 const MAX_FIELD_LIMIT: usize = 16 * 1024 * 1024;
 
 /// The maximum of `max_line`, in bytes.
@@ -119,8 +119,8 @@ impl Options {
     }
 }
 
-/// Returns a value as JSON with the escapes of a line. A value that fails to serialize becomes a
-/// string with the error.
+/// Returns the JSON of a value, with all escapes that a line needs. A value that fails to serialize
+/// becomes a string with the error.
 pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
     match as_json::to_text(value) {
         Ok(JsonText::Complete(json)) => {
@@ -145,11 +145,11 @@ impl JsonLayer {
 
     /// Creates a layer that writes [`Format::Json`] to stdout, with [`std::io::stdout`].
     ///
-    /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the
-    /// pipe has no room, part of a line or all of it is lost. The line is counted as failed and
-    /// reported on stderr. The outputs of `spanwise` wait instead. In a stack of your own, use a
-    /// `Background` of `spanwise-appender` as the [writer](Self::with_writer); with `direct()` it
-    /// needs no thread.
+    /// If another program has set the pipe of stdout to `O_NONBLOCK`, std does not wait for its
+    /// reader. If the pipe has no room for a line, all or part of the line is lost. The line is
+    /// counted as failed and reported on stderr. The outputs of `spanwise` wait instead. In a stack
+    /// of your own, use a `Background` of `spanwise-appender` as the [writer](Self::with_writer);
+    /// with `direct()` it needs no thread.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -196,9 +196,9 @@ impl<W> JsonLayer<W> {
         }
     }
 
-    /// Lets lines have the context of spans that were opened before the layer was added, from the
-    /// [`ContextLayer`](spanwise_core::ContextLayer) in front of it. Costs a look-up for each event
-    /// outside of spans that the layer has seen.
+    /// Declares that spans may be older than the layer. Lines then show the context of these spans,
+    /// from the [`ContextLayer`](spanwise_core::ContextLayer) in front of the layer. Costs a
+    /// look-up for each event outside of the spans that the layer has seen.
     #[doc(hidden)]
     #[must_use]
     pub fn late(mut self) -> Self {
@@ -207,8 +207,8 @@ impl<W> JsonLayer<W> {
     }
 
     /// Declares that a [late](Self::late) layer has the same policy as its
-    /// [`ContextLayer`](spanwise_core::ContextLayer), so that the policy does not replace values of
-    /// the context a second time.
+    /// [`ContextLayer`](spanwise_core::ContextLayer). The layer then does not replace values of the
+    /// context a second time.
     #[doc(hidden)]
     #[must_use]
     pub fn has_redacted_context(mut self) -> Self {
@@ -287,12 +287,12 @@ impl<W> JsonLayer<W> {
     }
 
     /// Sets the maximum length of a line, in bytes. A longer line loses fields: first each field
-    /// that is longer than the limit, then those of the spans from the outermost, then the list of
-    /// spans, then fields of the event from the last. A line of [`Format::JsonNested`] loses
-    /// `spans` as a whole, then `span`, then fields of the event. The message stays, at any length
-    /// up to [`max_field`](Self::max_field), and so do the static fields. Defaults to 256 KiB; at
-    /// least 256 bytes, at most 1 GiB. If the receiver of the format accepts only shorter lines,
-    /// its limit applies.
+    /// that is longer than the limit, then those of the spans from the outermost. After that, it
+    /// loses the list of spans, then fields of the event from the last. A line of
+    /// [`Format::JsonNested`] loses `spans` as a whole, then `span`, then fields of the event. The
+    /// message stays, at any length up to [`max_field`](Self::max_field), and so do the static
+    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB. If the receiver of the
+    /// format accepts only shorter lines, its limit applies.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))
@@ -323,10 +323,10 @@ impl<W> JsonLayer<W> {
     }
 
     /// Shows `from` as `to`, where `from` is a part of the line, such as `level`, or else a field
-    /// of events and spans. If fields with both names exist, the nearer one is shown, as with two
-    /// equal names. A field does not take the key of a part that the line shows: it becomes
-    /// `fields.<to>`. Parts that the format requires keep their names, which is reported as a
-    /// fault.
+    /// of events and spans. If there are fields with both names, the nearer one is shown, as if
+    /// both were named `to`. A field does not take the key of a part that the line shows: it
+    /// becomes `fields.<to>`. Parts that the format requires keep their names, which is reported as
+    /// a fault.
     #[must_use]
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());
@@ -350,8 +350,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| list.apply(options))
     }
 
-    /// Sets the name of the service, which each line has under the keys of the format. Defaults to
-    /// none. [`Format::JsonNested`] has no place for it.
+    /// Sets the name of the service. Each line shows it under the keys that the format has for it.
+    /// Defaults to none. [`Format::JsonNested`] has no place for it.
     #[must_use]
     pub fn service_name(self, name: impl Into<String>) -> Self {
         self.set(|options| options.service.name = Some(name.into()))
@@ -376,8 +376,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.service.node = Some(node.into()))
     }
 
-    /// Sets the project that has the traces, for [`Format::Gcp`]. Without it, `trace_id` stays a
-    /// field. Defaults to none.
+    /// Sets the Google Cloud project that stores the traces. [`Format::Gcp`] needs it to name the
+    /// trace of a line. Without it, `trace_id` stays a field. Defaults to none.
     #[must_use]
     pub fn google_cloud_project(self, id: impl Into<String>) -> Self {
         self.set(|options| options.google_cloud_project = Some(id.into()))
@@ -412,8 +412,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.lists_redacted_fields = false)
     }
 
-    /// Sets the report that counts the lines, as the sink `json`, and gets the faults. Defaults to
-    /// the report of the process.
+    /// Sets the report that counts the lines of this layer, as the sink `json`, and receives its
+    /// faults. Defaults to the report of the process.
     #[must_use]
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.counters = report.sink("json");

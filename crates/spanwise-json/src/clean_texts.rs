@@ -1,4 +1,4 @@
-//! Texts that the policy shows unchanged, remembered so that they are not scanned again.
+//! Texts that the redaction policy leaves unchanged, stored so that it does not scan them again.
 
 use std::{str, sync::OnceLock};
 
@@ -6,8 +6,9 @@ use crate::line_buffer::small_block;
 
 /// The first texts of one key that the policy left unchanged.
 ///
-/// Most keys have either few values, such as a route, or always new ones. A text is never replaced,
-/// so a read takes no lock. A key with always new values costs a few comparisons for each value.
+/// Most keys either have few different values, such as routes, or a new value each time. A stored
+/// text is never replaced, so a read takes no lock. A key with a new value each time costs a few
+/// comparisons for each value.
 #[derive(Debug, Default)]
 pub(crate) struct CleanTexts([OnceLock<CleanText>; CAPACITY]);
 
@@ -18,9 +19,10 @@ struct CleanText {
     text: Box<str>,
 }
 
+/// The number of texts that are stored for a key.
 const CAPACITY: usize = 4;
 
-/// Longer texts are not remembered: they are seldom equal, and would take memory for each key.
+/// The maximum length of a stored text, in bytes. Longer texts seldom repeat, but take memory.
 const MAX_CLEAN_LEN: usize = 128;
 
 impl CleanTexts {
@@ -55,8 +57,8 @@ impl CleanTexts {
         let Ok(text) = str::from_utf8(bytes) else {
             return;
         };
-        // Two threads may add the same text twice. If they choose the same slot, one text is lost,
-        // and is scanned again.
+        // Two threads may add the same text to two slots. If they add two texts to one slot, one of
+        // the texts is lost, and scanned again.
         if let Some(free) = self.0.iter().find(|slot| slot.get().is_none()) {
             free.get_or_init(|| CleanText {
                 fingerprint: fingerprint(bytes),
@@ -66,8 +68,8 @@ impl CleanTexts {
     }
 }
 
-/// Returns a hash of the ends and the middle of a text, where texts with a counter differ. It
-/// spares most comparisons of whole texts, which cost a call each.
+/// Returns a hash of the start, the middle and the end of a text, where texts with a counter
+/// differ. The hash avoids most comparisons of whole texts, which cost a call each.
 #[inline]
 fn fingerprint(text: &[u8]) -> u64 {
     let middle = &text[(text.len() / 2).saturating_sub(4)..];

@@ -1,4 +1,5 @@
-//! Conversion of the encoder's JSON into the values that a format writes in its own way.
+//! Conversion of the encoder's JSON into the values that a format writes in its own way, such as
+//! milliseconds that become nanoseconds.
 //!
 //! The *opening* of a member is everything before its value: `,"key":`. It may include the first
 //! bytes of the value, such as a quote and a prefix.
@@ -15,7 +16,8 @@ use crate::{
 /// How a format writes the values of one field.
 #[derive(Debug)]
 pub(crate) struct Conversion {
-    /// The treatment of the field. The role of its [`Key`](crate::plan::Key) is `Converted`.
+    /// The treatment of the field by the options and the policy. The [`Key`](crate::plan::Key) of
+    /// the field has the role `Converted` instead.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
     pub(crate) style: Style,
@@ -24,28 +26,29 @@ pub(crate) struct Conversion {
     pub(crate) error: Option<ErrorMembers>,
 }
 
-/// The values for which the format has a key of its own.
+/// The values for which the format has another key than for other values of the field.
 #[derive(Debug)]
 pub(crate) enum Rule {
-    /// No values: the format has no such key for the field.
+    /// No values.
     None,
     /// Values of this kind.
     Leaf(Kind),
     /// Numbers of milliseconds, which become nanoseconds.
     Nanos,
-    /// Texts of this many hexadecimal digits. The opening includes the quote and a prefix.
+    /// Texts of this many hexadecimal digits. Their opening includes the quote and a prefix.
     Hex { digits: usize },
     /// All values, as text. `blank` replaces a text that is empty or only white space.
     Message { blank: Option<&'static str> },
 }
 
-/// The opening of the member for each kind of value.
+/// The opening of the member, by kind of value.
 #[derive(Debug)]
 pub(crate) struct Openings {
-    /// For values that fit the [`Rule`]. Empty if the rule has none.
+    /// For values that fit the [`Rule`]. Empty if no values do.
     pub(crate) fitting: Box<[u8]>,
     pub(crate) text: Box<[u8]>,
     pub(crate) number: Box<[u8]>,
+    /// For numbers that are shown as text, such as NaN.
     pub(crate) number_as_text: Box<[u8]>,
     /// For booleans and nested values that are shown as text.
     pub(crate) other_as_text: Box<[u8]>,
@@ -54,10 +57,10 @@ pub(crate) struct Openings {
 /// The members that an error becomes.
 #[derive(Debug)]
 pub(crate) struct ErrorMembers {
-    /// Whether this is a further error, not the error of the event or span.
+    /// Whether the error is not the one that the format shows as the error of the event or span.
     pub(crate) is_further: bool,
-    /// The opening of the member with an object that contains the parts. `None` if the line itself
-    /// contains them.
+    /// The opening of a member with an object of the parts. `None` if the line itself has the
+    /// parts.
     pub(crate) object: Option<Box<[u8]>>,
     /// The parts, each with its opening.
     pub(crate) parts: Box<[(ErrorPart, Box<[u8]>)]>,
@@ -88,7 +91,7 @@ impl ErrorMembers {
     }
 }
 
-/// The offsets of a member that the encoder wrote and that is being converted.
+/// The byte offsets of a member that the encoder wrote, and that is being converted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     pub(crate) member_start: usize,
@@ -148,7 +151,8 @@ impl Conversion {
             && self.openings.are_same()
     }
 
-    /// Returns the opening that the member of a value of this kind nearly always has.
+    /// Returns the opening that fits nearly all values of this kind. [`finish`](Self::finish)
+    /// replaces it for the others.
     #[inline]
     pub(crate) fn opening_for(&self, kind: Kind) -> &[u8] {
         match self.rule {
@@ -163,13 +167,15 @@ impl Conversion {
         }
     }
 
-    /// Ends a member with the opening [`opening_for(kind)`](Self::opening_for), where `kind` is the
-    /// expected kind of the value. Changes the opening and the value if the written value needs it.
+    /// Completes a member that has the opening [`opening_for(kind)`](Self::opening_for), where
+    /// `kind` is the expected kind of the value. Replaces the opening, and converts the value, if
+    /// the written value requires it.
     pub(crate) fn finish(&self, line: &mut LineBuffer, written: Written, kind: Kind) {
         let value = &line.as_bytes()[written.value_start..];
         let actual = kind_of(value);
         let mut nanos = itoa::Buffer::new();
-        let (opening, value): (&[u8], Option<&[u8]>) = match self.rule {
+        // `new_value` is `None` if the written value stays.
+        let (opening, new_value): (&[u8], Option<&[u8]>) = match self.rule {
             Rule::Leaf(_) if actual == Kind::Integer && !is_int64(value) => {
                 (&self.openings.number, None)
             }
@@ -185,24 +191,24 @@ impl Conversion {
             }
             Rule::Message { blank } => return finish_message(line, written, actual, blank),
             _ => {
-                let is_large = self.style.is_misread(actual, value);
-                if is_large || self.style.quotes(actual) {
+                let is_misread = self.style.is_misread(actual, value);
+                if is_misread || self.style.quotes(actual) {
                     quote_json(line, written.value_start);
                 }
-                match is_large || written.is_number_as_text {
+                match is_misread || written.is_number_as_text {
                     true => (&self.openings.number_as_text, None),
                     false => (self.opening_for(actual), None),
                 }
             }
         };
-        if let Some(value) = value {
+        if let Some(value) = new_value {
             line.truncate(written.value_start);
             line.push(value);
         }
         if *opening != *self.opening_for(kind) {
             line.splice(written.member_start..written.value_start, opening);
         }
-        // A text is the message of the error object, and its opening has opened that object.
+        // A text is the message in the object of the error, which its opening has opened.
         let in_object = self
             .error
             .as_ref()
@@ -230,13 +236,14 @@ fn finish_message(
     }
 }
 
-/// Returns whether the first byte inside a JSON string shows that the text is visible.
+/// Returns whether the first byte inside a JSON string is visible, so that the text is not blank. A
+/// text that is not blank may also begin with another byte.
 #[inline]
 pub(crate) fn is_visible(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
 }
 
-/// Returns whether the JSON string at the start of `json` is empty or only white space.
+/// Returns whether the JSON string at the start of `json` is blank: empty or only white space.
 pub(crate) fn is_blank(json: &[u8]) -> bool {
     // A visible first character is the common case.
     if json.get(1).is_some_and(is_visible) {
@@ -282,14 +289,14 @@ impl Kind {
     }
 }
 
-/// Returns whether a whole number fits in 63 bits and a sign. Many receivers read no more.
+/// Returns whether a whole number fits in an `i64`. Many receivers read no larger numbers.
 pub(crate) fn is_int64(digits: &[u8]) -> bool {
     let text = || std::str::from_utf8(digits).unwrap_or_default();
     digits.len() < 19 || text().parse::<i64>().is_ok()
 }
 
-/// Converts a JSON number of milliseconds to nanoseconds. `None` if it is not a number, is
-/// negative, or is too large for receivers, which read 63 bits.
+/// Converts a JSON number of milliseconds to nanoseconds. Returns `None` if the value is not a
+/// number, is negative, or is more nanoseconds than fit in an `i64`.
 pub(crate) fn millis_to_nanos(json: &[u8]) -> Option<u64> {
     const MAX: u64 = i64::MAX as u64;
     const PER_MILLI: u64 = 1_000_000;
@@ -318,7 +325,7 @@ fn is_hex(json: &[u8], digits: usize) -> bool {
         && text.iter().any(|byte| *byte != b'0')
 }
 
-/// Appends a member of the line itself. The format spells its key and its value like those of
+/// Appends a member that is not a field. The format spells its key and its value like those of
 /// fields.
 pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json: &[u8]) {
     let kind = kind_of(json);
@@ -341,12 +348,12 @@ pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json
 pub(crate) struct ListSyntax {
     pub(crate) open: &'static [u8],
     pub(crate) close: &'static [u8],
-    /// Whether the texts have their quotes.
+    /// Whether each text keeps its quotes.
     has_quotes: bool,
 }
 
 impl Style {
-    /// Returns whether a value of this kind becomes text.
+    /// Returns whether a value of this kind is shown as text.
     pub(crate) fn quotes(self, kind: Kind) -> bool {
         match self {
             Self::Json => false,
@@ -355,12 +362,13 @@ impl Style {
         }
     }
 
-    /// Returns whether the receiver would show another number. Graylog keeps the low 64 bits of a
-    /// whole number, as a signed one.
+    /// Returns whether the receiver would show another number. Graylog takes the low 64 bits of a
+    /// whole number as a signed number.
     fn is_misread(self, kind: Kind, json: &[u8]) -> bool {
         self == Self::Scalar && kind == Kind::Integer && !is_int64(json)
     }
 
+    /// Returns the syntax of lists of texts.
     pub(crate) const fn list(self) -> ListSyntax {
         match self {
             Self::Json | Self::Labels => ListSyntax {
@@ -378,8 +386,8 @@ impl Style {
 }
 
 impl ListSyntax {
-    /// Appends a text, which is a JSON string, to a list. `has_items` is whether the list has an
-    /// item already.
+    /// Appends a text, which is a JSON string, to a list. `has_items` is whether the list already
+    /// has an item.
     pub(crate) fn push_item(&self, to: &mut Vec<u8>, has_items: bool, quoted: &[u8]) {
         if has_items {
             to.push(b',');

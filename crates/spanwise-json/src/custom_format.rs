@@ -1,7 +1,7 @@
-//! Formats that a program defines, as tables for the encoder that are built at run time.
+//! Formats that your program defines: tables for the encoder that are built at run time.
 //!
-//! The encoder reads tables whose keys are `&'static str`, as those of the built-in formats are. So
-//! a custom format is never freed. A program has few of them, and uses them until it ends.
+//! The encoder reads tables with keys of the type `&'static str`, because the built-in formats are
+//! constants. So a custom format is never freed. A program has few, and uses them until it ends.
 
 mod key_checks;
 
@@ -9,7 +9,7 @@ use std::{borrow::Cow, error::Error, fmt, ptr};
 
 use serde_core::Serialize;
 
-use self::key_checks::wrong_name;
+use self::key_checks::name_problem;
 use crate::{
     Format, LineFormat, Timestamp,
     builder::encoded,
@@ -143,8 +143,10 @@ pub struct FormatBuilder {
     target: String,
     message: String,
     span: String,
+    /// The keys of the file and of the line.
     location: [String; 2],
     thread: String,
+    /// The keys of the name, the version, the environment and the node.
     service: [Option<String>; 4],
     fields: Vec<(String, String)>,
     other_fields: OtherFields,
@@ -152,7 +154,7 @@ pub struct FormatBuilder {
     constants: Vec<(String, Vec<u8>)>,
 }
 
-/// The names of the fields that have no name of their own in a format.
+/// The names of the fields for which a format has no key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OtherFields {
@@ -206,7 +208,7 @@ impl fmt::Display for FormatError {
     }
 }
 
-/// Shows the same text as `Display`, so that the error is readable if `main` returns it.
+/// Writes the same text as `Display`, so that the error is readable if `main` returns it.
 impl fmt::Debug for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -251,7 +253,7 @@ impl Format {
         format: impl LineFormat,
     ) -> Result<Self, FormatError> {
         let name = name.into();
-        if let Some(problem) = wrong_name(&name) {
+        if let Some(problem) = name_problem(&name) {
             return Err(FormatError {
                 problems: vec![problem],
             });
@@ -309,8 +311,8 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the key of the name of the service. If neither this key nor that of the version, the
-    /// environment or the node is set, the service is an object with the key `service`.
+    /// Sets the key of the name of the service. Without keys for name, version, environment and
+    /// node, lines have an object with all four under the key `service`.
     pub fn service_name(mut self, key: impl Into<String>) -> Self {
         self.service[0] = Some(key.into());
         self
@@ -340,7 +342,7 @@ impl FormatBuilder {
         self
     }
 
-    /// Sets the names of all fields without a key of their own. Defaults to
+    /// Sets the names of all fields for which [`field`](Self::field) sets no key. Defaults to
     /// [`OtherFields::AsLogged`].
     pub fn other_fields(mut self, names: OtherFields) -> Self {
         self.other_fields = names;
@@ -384,6 +386,7 @@ impl FormatBuilder {
         Ok(Format::Custom(CustomFormat(Box::leak(Box::new(table)))))
     }
 
+    /// Returns the parts of an error, each with its key.
     fn error_parts(&self) -> Vec<(ErrorPart, String)> {
         match &self.error {
             ErrorLayout::Object => Vec::new(),
@@ -403,6 +406,7 @@ impl FormatBuilder {
         }
     }
 
+    /// Returns a name as [`OtherFields`] changes it.
     fn spelled(&self, name: &str) -> String {
         match &self.other_fields {
             OtherFields::AsLogged => name.to_owned(),
@@ -414,7 +418,7 @@ impl FormatBuilder {
         let base = &json::TABLE;
         let key = |key: &String| leak(key.clone());
         let mut head: Vec<Part> = match self.levels {
-            Some(_) => vec![(key(&self.level), own_level)],
+            Some(_) => vec![(key(&self.level), custom_level)],
             None => vec![(key(&self.level), level), ("critical", critical)],
         };
         head.push((key(&self.target), target));
@@ -467,8 +471,8 @@ impl FormatBuilder {
     }
 }
 
-/// The level, as a text from [`CustomTable::levels`].
-fn own_level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+/// Returns the level, as a text from [`CustomTable::levels`].
+fn custom_level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     match &inputs.options.format {
         Format::Custom(CustomFormat(custom)) => text(inputs.by_level(custom.levels)),
         _ => None,

@@ -1,8 +1,11 @@
-//! JSON escapes, found sixteen bytes at a time.
+//! JSON escaping. Finds the characters that need an escape sixteen bytes at a time.
 //!
-//! Beyond [RFC 8259, section 7], these are escaped, because they end a line or control a terminal:
-//! DEL, the C1 controls, the line separators U+2028 and U+2029, and the bidirectional controls
-//! U+202A–U+202E and U+2066–U+2069.
+//! Beyond [RFC 8259, section 7], these characters are escaped, because they end a line or control a
+//! terminal: DEL, the C1 controls, the line separators U+2028 and U+2029, and the bidirectional
+//! controls U+202A–U+202E and U+2066–U+2069.
+//!
+//! Functions with the argument `ALL = false` get JSON that serde_json has escaped. They escape only
+//! the characters that serde_json does not escape: DEL and those beyond ASCII.
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
@@ -12,8 +15,8 @@ use crate::line_buffer::{BLOCK_LEN, LineBuffer, small_block};
 #[inline]
 pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     let bytes = text.as_bytes();
-    // Most texts are short and need no escape. One or two blocks, which may overlap, then copy the
-    // text, and the room is checked once.
+    // Most texts are short and need no escape. Such a text is copied as one or two blocks, which
+    // may overlap, and the room is checked once.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
             && find_escapes::<true>(first) == 0
@@ -71,27 +74,29 @@ pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
 
 /// Returns `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
-    // Mostly a short name. A buffer grows to the length of a line, and clears all of it.
+    // Most texts are short names. Without this room, a buffer grows to the length of a line, and
+    // clears all of it.
     let mut line = LineBuffer::with_room(2 * BLOCK + 2);
     push_quoted(&mut line, text);
     line.as_bytes().to_vec()
 }
 
-/// The length of a block: the bytes that one search covers.
+/// The length of a block, in bytes: one search covers a block.
 pub(crate) const BLOCK: usize = BLOCK_LEN;
 
-/// The approximate length of a piece, in bytes. The room for its escapes is checked once per piece.
+/// The approximate length of a piece of a long text, in bytes. The room is checked once per piece.
 const PIECE_LEN: usize = 1024;
 
-/// The length of the two blocks that are searched together in a long text.
-const WIDE: usize = 2 * BLOCK;
+/// The length of the two blocks that are searched together in a long text, in bytes.
+const WIDE_LEN: usize = 2 * BLOCK;
 
-/// The length of two searched blocks and of the two blocks behind them. A copy of two blocks that
-/// begins in the searched blocks stays within the window.
-const WINDOW: usize = 2 * WIDE;
+/// The length of two searched blocks and the two blocks behind them, in bytes. A copy of two blocks
+/// that begins within the searched blocks stays within the window.
+const WINDOW_LEN: usize = 2 * WIDE_LEN;
 
-/// The longest result of a piece: six bytes (`\u001b`) for each byte, and blocks written ahead.
-const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE) + WIDE;
+/// The maximum length of an escaped piece, in bytes: six bytes (`\u001b`) for each byte, and two
+/// blocks that a copy writes behind the result.
+const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE_LEN) + WIDE_LEN;
 
 /// Appends a text of at most two blocks if it needs no escape. Copies it as two blocks, which may
 /// overlap. Returns whether it was appended.
@@ -118,8 +123,7 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     clean
 }
 
-/// Appends a text of any length. Without `ALL`, escapes only characters that serde_json does not
-/// escape: DEL and those beyond ASCII.
+/// Appends a text of any length, piece by piece.
 #[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
@@ -136,18 +140,18 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
     let (mut rest, mut written) = (text, 0);
     // The piece ends when `rest` has at most this length.
     let end_len = text.len().saturating_sub(PIECE_LEN);
-    // One comparison for both conditions: the piece has not ended, and `rest` has a whole window.
-    let min_window_len = WINDOW.max(end_len + 1);
+    // One comparison checks that the piece has not ended and that `rest` has a whole window.
+    let min_window_len = WINDOW_LEN.max(end_len + 1);
     while rest.len() >= min_window_len
         && let Some(window) = rest.first_chunk()
     {
         let [first, second] = [0, BLOCK].map(|at| block_at(window, at));
         let escapes = find_escapes::<ALL>(first) | find_escapes::<ALL>(second) << BLOCK;
         copy_wide(room, written, window, 0);
-        // A branch, so that the next blocks need not wait for the result of these.
+        // A branch, so that the next blocks need not wait for the result of this search.
         if escapes == 0 {
-            rest = &rest[WIDE..];
-            written += WIDE;
+            rest = &rest[WIDE_LEN..];
+            written += WIDE_LEN;
         } else {
             (rest, written) = push_escapes(room, rest, window, escapes, written);
         }
@@ -177,14 +181,15 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
     (text.len() - rest.len(), written)
 }
 
-/// Writes the first two blocks of `text`, where the characters at the bits of `escapes` may need an
-/// escape. The text behind each of them is copied as two whole blocks, and then overwritten from
-/// the next one on.
+/// Escapes the first two blocks of `text`, which the caller has copied to `room`. The set bits of
+/// `escapes` mark the bytes that may need an escape. Behind each escape, two whole blocks are
+/// copied again. The next escape overwrites the copy from its position on. Returns the rest of
+/// `text`, and the new number of written bytes.
 #[inline]
 fn push_escapes<'t>(
     room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
-    window: &[u8; WINDOW],
+    window: &[u8; WINDOW_LEN],
     mut escapes: u32,
     mut written: usize,
 ) -> (&'t [u8], usize) {
@@ -192,7 +197,7 @@ fn push_escapes<'t>(
     while escapes != 0 {
         // `%` changes no value, since `escapes` has a bit for each byte of two blocks. It removes
         // the bounds check.
-        let at = escapes.trailing_zeros() as usize % WIDE;
+        let at = escapes.trailing_zeros() as usize % WIDE_LEN;
         escapes &= escapes - 1;
         written += at - read;
         let escape = &ASCII_ESCAPES[usize::from(window[at])];
@@ -206,16 +211,16 @@ fn push_escapes<'t>(
         read = at + 1;
         copy_wide(room, written, window, read);
     }
-    (&text[WIDE..], written + WIDE - read)
+    (&text[WIDE_LEN..], written + WIDE_LEN - read)
 }
 
 #[inline(always)] // A call costs more than the copy.
-fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW], from: usize) {
-    room[to..to + WIDE].copy_from_slice(&window[from..from + WIDE]);
+fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW_LEN], from: usize) {
+    room[to..to + WIDE_LEN].copy_from_slice(&window[from..from + WIDE_LEN]);
 }
 
 #[inline(always)] // See `copy_wide`.
-fn block_at(window: &[u8; WINDOW], at: usize) -> &[u8; BLOCK] {
+fn block_at(window: &[u8; WINDOW_LEN], at: usize) -> &[u8; BLOCK] {
     match window[at..].first_chunk() {
         Some(block) => block,
         None => unreachable!("a window has four blocks, and `at` is that of the first or second"),
@@ -239,8 +244,8 @@ fn push_escaped<'t>(
     (&text[1..], written + len)
 }
 
-/// Like [`push_escaped`], for a character of two or three bytes: the first byte does not show
-/// whether it needs an escape.
+/// Like [`push_escaped`], for a character of two or three bytes. Its first byte alone does not
+/// decide whether it needs an escape.
 #[cold]
 fn push_multibyte<'t>(
     room: &mut [u8; PIECE_CAPACITY],
@@ -263,10 +268,11 @@ fn push_multibyte<'t>(
     (rest, written + 6)
 }
 
-/// The length of an escape with padding, so that it is copied as a whole.
+/// The length of a padded escape, in bytes. All escapes are copied with this length.
 const ESCAPE_SLOT: usize = 8;
 
-/// The escape of each byte, with the length of the escape in the last byte: 0 if it has none.
+/// The padded escape of each byte. The last byte of the padding is the length of the escape, or 0
+/// if the byte alone has no escape.
 static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
     let mut escapes = [[0; ESCAPE_SLOT]; 256];
     let mut byte = 0;
@@ -303,7 +309,7 @@ const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     escape
 }
 
-/// Returns the number of bytes before the first that may be a quote or a backslash.
+/// Returns the number of bytes before the first that may need an escape, as a quote does.
 #[inline]
 pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
     find_escape::<true>(block)
@@ -315,7 +321,7 @@ fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
     (find_escapes::<ALL>(block) | 1 << BLOCK).trailing_zeros() as usize
 }
 
-/// Returns a bit for each byte that may need an escape.
+/// Returns a bit for each byte that may need an escape. Bit 0 is for the first byte.
 #[inline]
 pub(crate) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -324,7 +330,7 @@ pub(crate) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     words::find_escapes::<ALL>(block)
 }
 
-/// Returns a bit for each byte that is one of `wanted`.
+/// Returns a bit for each byte that is one of `wanted`. Bit 0 is for the first byte.
 #[inline]
 pub(crate) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -333,7 +339,8 @@ pub(crate) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
     words::find_any(block, wanted)
 }
 
-/// Returns whether the text surely needs no escape. Characters from U+0080 on may need one.
+/// Returns whether the text certainly needs no escape. May return false for a text beyond ASCII
+/// that needs no escape.
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
@@ -393,10 +400,10 @@ mod vector {
         let either = _mm_cmpeq_epi8(_mm_or_si128(bytes, every(0x20)), every(0xE2));
         let mut found = _mm_or_si128(either, _mm_cmpeq_epi8(bytes, every(0x7F)));
         if ALL {
-            // With the bit 0x02 flipped, the quote comes right after the control characters, and
-            // the space does not.
-            let turned = _mm_xor_si128(bytes, every(0x02));
-            let control = _mm_cmpeq_epi8(_mm_min_epu8(turned, every(0x20)), turned);
+            // With the bit 0x02 flipped, the quote is 0x20, right after the control characters, and
+            // the space is 0x22. One comparison then finds the quote and the control characters.
+            let flipped = _mm_xor_si128(bytes, every(0x02));
+            let control = _mm_cmpeq_epi8(_mm_min_epu8(flipped, every(0x20)), flipped);
             let backslash = _mm_cmpeq_epi8(bytes, every(b'\\'));
             found = _mm_or_si128(found, _mm_or_si128(control, backslash));
         }
@@ -423,31 +430,33 @@ mod words {
     pub(super) fn find_any(block: &[u8; BLOCK], wanted: [u8; 3]) -> u32 {
         let (low, high) = halves(block);
         let [first, second, third] = wanted;
-        let found = |half| bit_per_byte(is(half, first) | is(half, second) | is(half, third));
+        let found =
+            |half| bit_per_byte(equal(half, first) | equal(half, second) | equal(half, third));
         found(low) | found(high) << 8
     }
 
     /// Moves the high bits of eight bytes into one byte.
     #[inline]
     fn bit_per_byte(highs: u64) -> u32 {
-        // Each bit of the factor moves one of the high bits into the highest byte. No two overlap.
+        // Each bit of the factor moves one high bit into the highest byte. The moved bits never
+        // overlap.
         ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     }
 
     /// Returns the high bit of each byte that may need an escape.
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
-        let mut found = is(word | (ONES * 0x20), 0xE2) | is(word, 0x7F);
+        let mut found = equal(word | (ONES * 0x20), 0xE2) | equal(word, 0x7F);
         if ALL {
-            // A byte below 0x20 has none of its upper three bits.
-            found |= is(word & (ONES * 0xE0), 0) | is(word, b'"') | is(word, b'\\');
+            // In a byte below 0x20, none of the upper three bits is set.
+            found |= equal(word & (ONES * 0xE0), 0) | equal(word, b'"') | equal(word, b'\\');
         }
         found
     }
 
     /// Returns the high bit of each byte that is `byte`.
     #[inline]
-    fn is(word: u64, byte: u8) -> u64 {
+    fn equal(word: u64, byte: u8) -> u64 {
         zero_bytes(word ^ (ONES * u64::from(byte)))
     }
 

@@ -1,4 +1,4 @@
-//! The list of `LOG_FIELDS`: fields and parts of a line to show, omit, rename or add.
+//! The value of `LOG_FIELDS`: a list of fields and parts of a line to show, omit, rename or add.
 
 mod word_problems;
 
@@ -7,21 +7,22 @@ use std::{collections::HashSet, fmt, str::FromStr};
 use spanwise_core::{ParseError, Problem, internal::TextSetting, words};
 
 use self::word_problems::{
-    FIXED_PARTS, JOINED_BY_COMMAS, OTHER_PARTS, OTHER_PRECISIONS, arrow, is_separator, no_name,
-    unknown,
+    FIXED_PARTS, JOINED_BY_COMMAS, OTHER_PARTS, OTHER_PRECISIONS, arrow_problem, is_separator,
+    missing_name, unknown_name,
 };
 use crate::{
     Format,
     builder::Options,
     format::{ADDED_PREFIX, FIELDS_PREFIX},
-    line_parts::{self, taken},
+    line_parts::{self, taken_key_problem},
     text_template,
 };
 
 /// Changes of the fields and the parts of a line: the value of `LOG_FIELDS`.
 ///
 /// A *part* is what a line has besides the fields of its event and spans, such as its level or the
-/// name of the thread. Parts have the names that they have in `json`, or in the format of the line.
+/// name of the thread. The name of a part is its name in `json`, or its key in the format of the
+/// line.
 ///
 /// | word | effect |
 /// | --- | --- |
@@ -91,8 +92,8 @@ impl ShownPart {
         Self::SpanId,
     ];
 
-    /// Returns the placeholders of a template that show the part. Empty for the ids of traces and
-    /// spans, which a template shows as fields.
+    /// Returns the placeholders of a template that show the part. Returns an empty list for the ids
+    /// of traces and spans, which a template shows as fields.
     fn placeholders(self) -> &'static [&'static str] {
         match self {
             Self::Location => &["file", "line"],
@@ -192,8 +193,8 @@ impl FieldList {
         })
     }
 
-    /// Returns the list with other added texts. `change` gets a key and its text, and returns the
-    /// new text, or `None` to remove the word.
+    /// Returns the list with changed static texts. `change` gets a key and its text, and returns
+    /// the new text, or `None` to remove the word.
     #[must_use]
     pub fn map_added(&self, change: impl Fn(&str, &str) -> Option<String>) -> Self {
         let changed = self.0.iter().filter_map(|word| match word {
@@ -206,7 +207,7 @@ impl FieldList {
         Self(changed.collect())
     }
 
-    /// Checks that lines of a format can have these changes.
+    /// Checks that a format allows the changes of the list.
     ///
     /// # Errors
     /// * Each word that omits or renames a key that the format requires.
@@ -218,12 +219,12 @@ impl FieldList {
     ///   neither `+` nor `-`.
     pub fn check(&self, format: &Format) -> Result<(), ParseError> {
         ParseError::check(match format.is_human_readable() {
-            true => self.problems_for_people(format),
-            false => self.problems_in_lines(format),
+            true => self.human_format_problems(format),
+            false => self.machine_format_problems(format),
         })
     }
 
-    fn problems_for_people(&self, format: &Format) -> Vec<String> {
+    fn human_format_problems(&self, format: &Format) -> Vec<String> {
         let problem = |word: &FieldWord| match word {
             FieldWord::Show(_) => None,
             FieldWord::Omit(name) if matches!(name.as_str(), "level" | "message") => Some(format!(
@@ -233,13 +234,13 @@ impl FieldList {
             _ => Some(format!(
                 "{}: `{format}` is for people, and accepts only `+` and `-` words: remove the word, or choose \
                  another format",
-                shown(word)
+                shown_word(word)
             )),
         };
         self.0.iter().filter_map(problem).collect()
     }
 
-    fn problems_in_lines(&self, format: &Format) -> Vec<String> {
+    fn machine_format_problems(&self, format: &Format) -> Vec<String> {
         let mut options = Options {
             format: format.clone(),
             ..Options::default()
@@ -279,10 +280,10 @@ impl FieldList {
         let table = resolved.options.table;
         for (from, to) in &resolved.options.rename {
             let is_nested_message = from == "message" && !parts.contains(from);
-            // `only` does not hide the message, which is a field in a nested line.
+            // `only` does not hide the message, even in a nested line, where it is a field.
             let is_hidden = |only: &[String]| from != "message" && !only.contains(from);
             if parts.contains(&table.spell(to)) && !is_nested_message {
-                problems.push(taken(&format!("{from}>{to}"), to));
+                problems.push(taken_key_problem(&format!("{from}>{to}"), to));
             } else if resolved.options.include.as_deref().is_some_and(is_hidden) {
                 problems.push(format!(
                     "`{from}>{to}`: `only` hides the field `{from}`: add `{from}` to the names of \
@@ -294,7 +295,7 @@ impl FieldList {
             let spelled = table.spell(key);
             let is_renamed = resolved.options.rename.iter().any(|(_, to)| to == key);
             if parts.contains(&spelled) || is_renamed {
-                problems.push(taken(&format!("{key}=…"), key));
+                problems.push(taken_key_problem(&format!("{key}=…"), key));
             } else if table.is_reserved_name(&spelled) {
                 problems.push(format!(
                     "`{key}=…`: the receiver of `{format}` reads `{spelled}` itself: choose another name"
@@ -315,7 +316,7 @@ impl FieldList {
         })
     }
 
-    /// Changes the options of a layer.
+    /// Applies the changes of the list to the options of a layer.
     pub(crate) fn apply(&self, options: &mut Options) {
         for word in &self.0 {
             match word {
@@ -339,8 +340,8 @@ impl FieldList {
     }
 }
 
-/// Returns a word as errors show it: without a text, which may be a secret.
-fn shown(word: &FieldWord) -> String {
+/// Returns a word for an error message, without the text that it adds, which may be a secret.
+fn shown_word(word: &FieldWord) -> String {
     match word {
         FieldWord::Add { key, .. } => format!("`{key}=…`"),
         word => format!("`{word}`"),
@@ -354,19 +355,20 @@ impl FromStr for FieldList {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut seen: Vec<FieldWord> = Vec::new();
-        let mut text_key = None;
-        // The word `only` in front of words without a sign, followed by these words.
+        // The key of the last word, if it adds a text.
+        let mut last_added_key = None;
+        // The last word with a sign, if it is `only=…`, and the words without a sign behind it.
         let mut only = String::new();
         words::parse_each(text, |text| {
             let has_sign = text.starts_with(SIGNS) || text.contains(['>', '=']);
-            if let Some(key) = text_key.filter(|_| !has_sign) {
-                // The word may be the rest of a secret with a comma.
+            if let Some(key) = last_added_key.filter(|_| !has_sign) {
+                // The error omits the word, which may be the rest of a secret with a comma.
                 return Err(Problem::new(format!(
                     "the word behind `{key}=…` has no sign: a text ends at the first comma; write \
                      it without commas, or remove the word"
                 )));
             }
-            text_key = added_key(text);
+            last_added_key = added_key(text);
             if has_sign {
                 only = if is_only(text) {
                     text.to_owned()
@@ -381,7 +383,7 @@ impl FromStr for FieldList {
             }
             let word = parse(text)?;
             if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
-                return Err(Problem::new(format!("{}: {problem}", shown(&word))));
+                return Err(Problem::new(format!("{}: {problem}", shown_word(&word))));
             }
             seen.push(word.clone());
             Ok(word)
@@ -390,13 +392,13 @@ impl FromStr for FieldList {
     }
 }
 
-/// Returns whether a word lists the names to show.
+/// Returns whether a word is `only=…`, which lists the names to show.
 fn is_only(word: &str) -> bool {
     let name = word.split_once(['>', '=']).map(|(name, _)| name.trim());
     name == Some("only") && !word.contains('>')
 }
 
-/// The first characters of words without `>` or `=`.
+/// The signs at the start of words that contain neither `>` nor `=`.
 const SIGNS: [char; 3] = ['+', '-', '@'];
 
 /// Returns the key in a word that adds a text. `None` for all other words.
@@ -417,7 +419,7 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
         };
         return part
             .map(FieldWord::Show)
-            .ok_or_else(|| unknown(text, '+', reason, name, &OTHER_PARTS, names()));
+            .ok_or_else(|| unknown_name(text, '+', reason, name, &OTHER_PARTS, names()));
     }
     if let Some(name) = text.strip_prefix('@') {
         let found = Precision::ALL
@@ -425,7 +427,7 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
             .find(|known| known.name() == name);
         let names = || Precision::ALL.into_iter().map(Precision::name);
         return found.map(FieldWord::Precision).ok_or_else(|| {
-            unknown(
+            unknown_name(
                 text,
                 '@',
                 "is not a precision",
@@ -444,11 +446,11 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
                 "`{text}`: a word omits one name: write `{words}`"
             )));
         }
-        return Ok(FieldWord::Omit(checked(text, name)?));
+        return Ok(FieldWord::Omit(checked_name(text, name)?));
     }
     let Some(sign) = text.find(['>', '=']) else {
         let is_on_request = ShownPart::ALL.iter().any(|part| part.name() == text);
-        let shown = match (is_on_request, text.split_once(':')) {
+        let show_hint = match (is_on_request, text.split_once(':')) {
             (true, _) => format!("`+{text}` to show it, "),
             (false, Some((from, to)))
                 if !from.is_empty() && !to.is_empty() && !to.starts_with(':') =>
@@ -458,26 +460,26 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
             (false, _) => String::new(),
         };
         return Err(Problem::new(format!(
-            "`{text}` has no sign: write {shown}`-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
+            "`{text}` has no sign: write {show_hint}`-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
         )));
     };
     let (name, value) = (text[..sign].trim(), text[sign + 1..].trim());
-    if let Some(problem) = arrow(&text[..sign], &text[sign..]) {
+    if let Some(problem) = arrow_problem(&text[..sign], &text[sign..]) {
         return Err(problem);
     }
     if text[sign..].starts_with('>') {
         return Ok(FieldWord::Rename {
-            from: checked(text, name)?,
-            to: checked_new(text, value)?,
+            from: checked_name(text, name)?,
+            to: checked_new_name(text, value)?,
         });
     }
     if name == "only" {
-        let names = value.split('|').map(|name| checked(text, name.trim()));
+        let names = value.split('|').map(|name| checked_name(text, name.trim()));
         return names.collect::<Result<_, _>>().map(FieldWord::Only);
     }
-    // The text is not quoted, because it may be a secret.
+    // Errors do not show the text, because it may be a secret.
     let word = format!("{name}=…");
-    let key = checked_new(&word, name)?;
+    let key = checked_new_name(&word, name)?;
     match value.is_empty() {
         true => Err(Problem::new(format!(
             "`{name}=` has no text: write one, or remove it"
@@ -489,15 +491,15 @@ fn parse(text: &str) -> Result<FieldWord, Problem> {
     }
 }
 
-/// Returns the name in a word, if it is valid.
-fn checked(word: &str, name: &str) -> Result<String, Problem> {
+/// Returns `name`, which is a part of `word`, if it is a valid name.
+fn checked_name(word: &str, name: &str) -> Result<String, Problem> {
     if name.contains('*') {
         return Err(Problem::new(format!(
             "`{word}`: `*` is not a wildcard: write each name"
         )));
     }
     if name.is_empty() {
-        return Err(no_name(word));
+        return Err(missing_name(word));
     }
     let is_allowed = |c: char| c.is_alphanumeric() || "_.-@/:$".contains(c);
     if name.len() > MAX_NAME_LEN || !name.chars().all(is_allowed) {
@@ -512,8 +514,8 @@ fn checked(word: &str, name: &str) -> Result<String, Problem> {
     Ok(name.to_owned())
 }
 
-/// Like [`checked`], for a new name: it must not begin with the prefix of a displaced field.
-fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
+/// Like [`checked_name`], for a new name, which must not begin with `fields.` or `added.`.
+fn checked_new_name(word: &str, name: &str) -> Result<String, Problem> {
     let prefix = [FIELDS_PREFIX, ADDED_PREFIX]
         .into_iter()
         .find(|prefix| name.starts_with(prefix));
@@ -522,7 +524,7 @@ fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
             "`{word}`: names that begin with `{prefix}` are for fields that were renamed because of \
              a conflict: choose another name"
         ))),
-        None => checked(word, name),
+        None => checked_name(word, name),
     }
 }
 
@@ -534,7 +536,9 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
     use FieldWord::{Add, Omit, Only, Precision, Rename, Show};
     match (first, second) {
         (Only(_), Only(_)) => Some("`only` is there twice: write one list".to_owned()),
-        (Precision(_), Precision(_)) => Some(format!("{} is there too: write one", shown(first))),
+        (Precision(_), Precision(_)) => {
+            Some(format!("{} is there too: write one", shown_word(first)))
+        }
         (Rename { from: a, .. }, Rename { from: b, .. }) if a == b => {
             Some(format!("`{a}` is renamed twice: write one name"))
         }
@@ -546,7 +550,7 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
         {
             Some(format!(
                 "{} has the same key: choose another name",
-                shown(first)
+                shown_word(first)
             ))
         }
         (Omit(name), Rename { from, .. }) | (Rename { from, .. }, Omit(name)) if name == from => {
@@ -565,7 +569,7 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
     }
 }
 
-/// Writes the words as they are parsed.
+/// Writes the list in the syntax that it is parsed from.
 impl fmt::Display for FieldList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, word) in self.0.iter().enumerate() {

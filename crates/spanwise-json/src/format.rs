@@ -1,4 +1,5 @@
-//! The formats: each is a [table](FormatTable) for one encoder, in a file of its own.
+//! The formats of lines. All formats share one encoder, which reads the [table](FormatTable) of the
+//! format. Each table is in a file of its own.
 
 mod bunyan;
 mod datadog;
@@ -73,7 +74,7 @@ macro_rules! formats {
                 }
             }
 
-            /// Returns the table of the format. That of a human-readable format is the table of
+            /// Returns the table of the format. For a human-readable format, returns the table of
             /// `json`, which a [`JsonLayer`](crate::JsonLayer) writes instead.
             pub(crate) const fn table(&self) -> &'static FormatTable {
                 match self {
@@ -96,8 +97,8 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Each line is the one that `fmt` prints, without its faults, and with the causes of an error:
-    /// see the [crate docs](crate#json-nested).
+    /// Each line is the line that `fmt` prints, but with the causes of an error, and without the
+    /// faults of `fmt`: see the [crate docs](crate#json-nested).
     JsonNested = "json-nested", json_nested::TABLE;
     /// The Elastic Common Schema, for Filebeat and Elasticsearch.
     ///
@@ -115,7 +116,7 @@ formats! {
     ///
     /// `{"@timestamp":…,"@version":"1","level":"INFO","level_value":20000,"logger_name":…,"message":…,…}`
     Logstash = "logstash", logstash::TABLE;
-    /// The Graylog Extended Log Format. Values are text and numbers; others become text.
+    /// The Graylog Extended Log Format. Values are text and numbers. All other values become text.
     ///
     /// `{"version":"1.1","host":…,"timestamp":…,"level":6,"_target":…,"short_message":…,"_order_id":42,…}`
     Gelf = "gelf", gelf::TABLE;
@@ -140,7 +141,7 @@ formats! {
     /// not by a [`JsonLayer`](crate::JsonLayer).
     Compact = "compact", json::TABLE;
     /// For a command line: the level, the message and the fields. The time is shown in files, and
-    /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
+    /// in other outputs only while events at DEBUG are shown. Written by the outputs of `spanwise`.
     Short = "short", json::TABLE;
 }
 
@@ -175,7 +176,7 @@ impl fmt::Display for Format {
     }
 }
 
-// Names of the members that describe the line itself. Each format spells them like fields.
+// Names of the members that describe the line itself. Each format spells them like field names.
 
 /// The list of fields that were cut or dropped.
 pub(crate) const TRUNCATED: &str = "truncated";
@@ -204,8 +205,8 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
-    /// Returns the name in error texts of what decides about the parts of a line: the code or the
-    /// template. `None` if the table decides.
+    /// Returns the author of the parts of a line, for error texts: the code or the template of a
+    /// custom format. Returns `None` if the table decides about the parts.
     pub(crate) fn line_author(&self) -> Option<&'static str> {
         match self {
             Self::Custom(custom) if custom.code().is_some() => {
@@ -226,9 +227,9 @@ impl Format {
         self.table().time == TimeText::AsSet
     }
 
-    /// Returns whether `key` belongs to a part of lines of `json` or `json-nested`, apart from
-    /// `service`, `host` and `pid`, or has the prefix of a displaced field. A [static
-    /// field](crate::JsonLayer::add) cannot use such a key.
+    /// Returns whether the key is reserved, so that no [static field](crate::JsonLayer::add) can
+    /// have it. Reserved are the keys of all parts of `json` and `json-nested`, apart from
+    /// `service`, `host` and `pid`, and keys that begin with `fields.` or `added.`.
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {
         let takes = |table: &FormatTable| {

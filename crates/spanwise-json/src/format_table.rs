@@ -1,6 +1,7 @@
 //! The table of a format: everything that distinguishes its lines from those of other formats.
 //!
-//! A *place* is a key that a format has for one field, or for a part of the error.
+//! A *part* of a line is a member that is not a field, such as the level. A *place* is a key that a
+//! format has for one field, such as `trace_id`, or for a part of the error.
 
 use spanwise_core::internal::{host_name, is_critical, log_record::LogRecord};
 use tracing_core::{Level, Metadata};
@@ -16,13 +17,13 @@ use crate::{
     spelling::Spelling,
 };
 
-/// A format, as the encoder reads it.
+/// A format, in the form that the encoder reads.
 #[derive(Debug)]
 pub(crate) struct FormatTable {
     pub(crate) layout: Layout,
     pub(crate) style: Style,
     /// The maximum length of a line that the receiver accepts, in bytes of the flat JSON. A format
-    /// that rewrites lines needs a margin.
+    /// that rewrites lines must subtract a margin.
     pub(crate) max_line: usize,
     /// The members in front of the timestamp.
     pub(crate) open: &'static [Part],
@@ -34,12 +35,11 @@ pub(crate) struct FormatTable {
     /// The members between the timestamp and the fields.
     pub(crate) head: &'static [Part],
     pub(crate) message: MessageKey,
-    /// The key of the innermost span.
+    /// The key of the name of the innermost span.
     pub(crate) span: &'static str,
-    /// The key of the list of spans.
+    /// The key of the list of the names of all spans.
     pub(crate) spans: &'static str,
-    /// The members that depend on the callsite, after the fields of the event: mostly file and
-    /// line.
+    /// The members with the origin of the event, mostly file and line, after the event's fields.
     pub(crate) origin: &'static [Part],
     pub(crate) thread: ThreadKeys,
     /// The members at the end, the same in each line of a layer.
@@ -48,21 +48,21 @@ pub(crate) struct FormatTable {
     pub(crate) known: &'static [(&'static str, Known)],
     /// The names of all other fields.
     pub(crate) spelling: Spelling,
-    /// The keys that the receiver requires: they are neither renamed nor omitted.
+    /// The keys that options neither rename nor omit, because the receiver requires them.
     pub(crate) required: &'static [&'static str],
     pub(crate) process: ProcessKeys,
-    /// The key of the member with the name of the service, if it is the dimension of metrics.
-    /// `None` if options omit the member.
+    /// The key of the name of the service, if the format has metrics with this dimension. `None` if
+    /// options omit the name.
     pub(crate) dimension: Option<&'static str>,
     /// Members with the same value in each line of any layer: a key and its JSON.
     pub(crate) constants: &'static [(&'static str, &'static [u8])],
-    /// Further keys, as lines spell them. A field has one of them only if an option renames the
-    /// field to it.
+    /// Reserved keys that no part has, as lines spell them. A field gets such a key only if an
+    /// option renames the field to the key.
     pub(crate) reserved: &'static [&'static str],
-    /// The keys that receivers do not see. Each has a name for the lists of truncated and redacted
-    /// fields.
+    /// The keys of flat JSON that the rewritten line does not show. Each has a name for the lists
+    /// of truncated and redacted fields.
     pub(crate) listed_names: &'static [(&'static str, &'static str)],
-    /// Prefixes of reserved keys.
+    /// The prefixes of further reserved keys.
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
     /// Members that only some lines have in addition.
@@ -80,7 +80,7 @@ pub(crate) enum Layout {
     Nested,
 }
 
-/// The values that a format accepts.
+/// The kinds of values that a format accepts. All other values become text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Any JSON.
@@ -96,9 +96,9 @@ pub(crate) enum Style {
 /// The text of the timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeText {
-    /// As the layer's [`Timestamp`](crate::Timestamp) option sets it.
+    /// As the option [`timestamp`](crate::JsonLayer::timestamp) of the layer sets it.
     AsSet,
-    /// As the format defines it.
+    /// As the custom format sets it.
     Own(Timestamp),
     /// RFC 3339 in UTC, with this many digits after the second.
     Utc(usize),
@@ -114,9 +114,10 @@ pub(crate) struct MessageKey {
     pub(crate) key: &'static str,
     /// Whether a message that is a number, a boolean or nested JSON becomes text.
     pub(crate) is_text: bool,
-    /// The message of an event without one. `None` if the line then has no message.
+    /// The message of an event that has none. `None` if the line of such an event has no message.
     pub(crate) missing: Option<&'static str>,
-    /// The text in place of a message that is empty or only white space.
+    /// The text that replaces a message that is empty or only white space. `None` if the format
+    /// accepts such messages.
     pub(crate) blank: Option<&'static str>,
 }
 
@@ -125,7 +126,7 @@ pub(crate) struct MessageKey {
 pub(crate) struct ThreadKeys {
     pub(crate) name: &'static str,
     pub(crate) id: &'static str,
-    /// Whether each line has the name. A thread without a name then shows its id.
+    /// Whether each line has the name. If so, the name of an unnamed thread is its id.
     pub(crate) always: bool,
 }
 
@@ -150,7 +151,7 @@ pub(crate) enum EventLevel {
     Info,
     Warn,
     Error,
-    /// At ERROR for `tracing`: see `spanwise::critical!`.
+    /// An event of `spanwise::critical!`, which is at ERROR for `tracing`.
     Critical,
 }
 
@@ -164,21 +165,21 @@ pub(crate) struct PartInputs<'a> {
     pub(crate) line: Option<u64>,
 }
 
-/// The place of a known field. A value that does not fit is shown like any other field.
+/// The place of a field, with the values that fit there. A field with another value is shown like a
+/// field without a place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known {
     /// Any value, under this name.
     Named(&'static str),
     /// A value of this kind, under this name.
     Leaf(&'static str, Kind),
-    /// A number of milliseconds, as a whole number of nanoseconds.
+    /// A number of milliseconds, which is shown as a whole number of nanoseconds.
     Nanos(&'static str),
-    /// Lower-case hexadecimal text of this many digits, shown behind a prefix.
+    /// A text of this many lower-case hexadecimal digits, which is shown behind a prefix.
     Hex {
         key: &'static str,
         digits: usize,
-        /// Returns the prefix, which may be empty. `None` if the field has no place with these
-        /// options.
+        /// Returns the prefix, or `None` if these options give the field no place.
         prefix: fn(&Options) -> Option<String>,
     },
 }
@@ -197,6 +198,7 @@ pub(crate) enum Kind {
     Text,
     /// A whole number.
     Integer,
+    /// A number with a fraction or an exponent. As an accepted kind: any number.
     Number,
     Bool,
     /// An array, an object or `null`.
@@ -226,7 +228,7 @@ pub(crate) enum ErrorPart {
     Chain,
 }
 
-/// The names that an error can have to be shown as the error of its event.
+/// The names of fields that can be shown as the error of their event or span.
 pub(crate) const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
 impl FormatTable {
@@ -235,8 +237,8 @@ impl FormatTable {
         [self.open, self.head].into_iter().flatten()
     }
 
-    /// Returns whether a field with this key becomes `fields.<key>`, even if lines show no such
-    /// part.
+    /// Returns whether a field with this key becomes `fields.<key>`, whether or not lines show the
+    /// part with the key.
     pub(crate) fn reserves(&self, key: &str) -> bool {
         let part_keys = [
             self.timestamp,
@@ -257,7 +259,7 @@ impl FormatTable {
         self.reserved.contains(&key) || prefixes.any(|prefix| key.starts_with(prefix))
     }
 
-    /// Returns the keys of the members that describe the line itself.
+    /// Returns the keys of the members that describe the line itself, such as `truncated`.
     pub(crate) fn information(&self) -> impl Iterator<Item = String> {
         let names = [TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED, SPANS_OMITTED];
         names.into_iter().map(|name| self.spell(name))
@@ -317,7 +319,7 @@ impl TimeText {
         !matches!(self, Self::EpochNanos)
     }
 
-    /// The quote around the timestamp, if there is one.
+    /// Returns the quote around the timestamp. Empty if the timestamp is a number.
     pub(crate) const fn quote(self) -> &'static [u8] {
         match self {
             Self::AsSet | Self::Own(_) | Self::Utc(_) | Self::EpochNanos => b"\"",
@@ -377,13 +379,14 @@ impl<'a> PartInputs<'a> {
         }
     }
 
-    /// Returns the value for the level. `values` has those for `TRACE` to `ERROR`, then critical.
+    /// Returns the element of `values` for the level. `values` is in the order of the levels from
+    /// TRACE to ERROR, and then critical.
     pub(crate) fn by_level<T: Copy>(&self, values: [T; 6]) -> T {
         values[self.level as usize]
     }
 }
 
-/// Returns a JSON string.
+/// Returns a text as a JSON string.
 pub(crate) fn text(value: &str) -> Option<Vec<u8>> {
     Some(escape::quoted(value))
 }
@@ -393,7 +396,7 @@ pub(crate) fn target(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     is_shown.then(|| module(inputs)).flatten()
 }
 
-/// The target, whether or not lines show it. In a source location, it has the place of a function.
+/// Returns the target, whether or not lines show it. Source locations show it as a function.
 pub(crate) fn module(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(&limit_name(inputs.target))
 }
@@ -403,7 +406,7 @@ pub(crate) fn file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     is_shown.then(|| source_file(inputs)).flatten()
 }
 
-/// The source file, whether or not lines show it.
+/// Returns the source file, whether or not lines show it.
 pub(crate) fn source_file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(&limit_path(inputs.file?))
 }
@@ -413,12 +416,12 @@ pub(crate) fn line(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(line.to_string().into_bytes())
 }
 
-/// The level as `tracing` names it. A critical event is at ERROR.
+/// Returns the level as `tracing` names it. A critical event is at ERROR.
 pub(crate) fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(inputs.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "ERROR"]))
 }
 
-/// The mark of a critical event.
+/// Returns the mark of a critical event.
 pub(crate) fn critical(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     (inputs.level == EventLevel::Critical).then(|| b"true".to_vec())
 }
@@ -435,12 +438,12 @@ pub(crate) fn environment(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(inputs.options.service.environment.as_deref()?)
 }
 
-/// The name of this instance of the service.
+/// Returns the name of this instance of the service.
 pub(crate) fn service_node(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(inputs.options.service.node.as_deref()?)
 }
 
-/// The name of the machine.
+/// Returns the name of the machine.
 pub(crate) fn host(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(host_name().as_deref().unwrap_or("localhost"))
 }
@@ -449,7 +452,7 @@ pub(crate) fn process_id(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(std::process::id().to_string().into_bytes())
 }
 
-/// Returns an object with the members that have values. `None` if none has.
+/// Returns an object with the members that have values, or `None` if no member has a value.
 pub(crate) fn object(members: &[(&str, Option<Vec<u8>>)]) -> Option<Vec<u8>> {
     let mut json = Vec::new();
     for (key, value) in members {

@@ -1,4 +1,5 @@
-//! Span fragments: the bytes that a span adds to the lines of its events, encoded once.
+//! Span fragments: the encoded fields of a span and its ancestors. They are encoded when they are
+//! recorded, so that each event of the span only copies them.
 
 mod build;
 mod overlap;
@@ -12,7 +13,7 @@ use tracing_core::Metadata;
 
 use self::{
     build::NAME_KEY,
-    pieces::{Piece, Shared},
+    pieces::{Piece, SharedPieces},
 };
 pub(crate) use self::{
     build::OwnMembers,
@@ -27,10 +28,10 @@ use crate::{
     span_plan::{ContextBits, SpanPlan},
 };
 
-/// A span's fragment in the tree of spans.
+/// The fragment of a span, as a node in the tree of spans.
 pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
-/// A span's own fields and those it inherits, ready to be copied into a line.
+/// The fields of a span and those that it inherits, ready to be copied into a line.
 ///
 /// A *member* is a key with its value. An *object* is all members of one span in a nested line. A
 /// *piece* is a run of members or objects that spans share. A *key id* is a number for a key: see
@@ -38,16 +39,16 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 /// `trace_flags`: see [`span_ids`](crate::span_ids). In a line, a fragment is:
 ///
 /// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..text_len]`,
-///   which has the trace ids, the name of the span and the list of spans. The rest of `bytes` is
-///   the table of the keys of the members before `split`. If a key has no key id, the rest is a
-///   [set](Bits) of the span's own keys instead;
+///   which is the *tail*: the trace ids, the name of the span and the list of spans. The rest of
+///   `bytes` is the table of the keys of the members before `split`. If a key has no key id, the
+///   rest is a [set](Bits) of the span's own keys instead;
 /// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
 ///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
 ///   `shared`, and `bytes` is empty.
 ///
 /// Short inherited members are copied into `bytes`, so that an event appends the whole fragment
-/// with one copy. Long ones are shared with the parent. Fragments are most of the memory of an open
-/// span.
+/// with one copy. Long inherited members are shared with the parent, because fragments are most of
+/// the memory of an open span.
 #[derive(Debug)]
 pub(crate) struct Fragment {
     span_plan: SharedValue<SpanPlan>,
@@ -55,19 +56,19 @@ pub(crate) struct Fragment {
     /// table of keys. See above.
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
-    shared: Option<Arc<Shared>>,
-    /// Data that few fragments have. It takes one word of the memory of an open span.
+    shared: Option<Arc<SharedPieces>>,
+    /// A pointer to data that few fragments have. Takes one word of the memory of an open span.
     extras: OnceBox<Extras>,
-    /// The bits of the keys of all members and trace ids, those of outer spans included.
+    /// The bits of the keys of all members and trace ids, also of those of outer spans.
     bits: Bits,
-    /// The length of the span's own members. They come first in `bytes`, or in `shared` if they are
-    /// long. Flat lines only.
+    /// The length of the span's own members in bytes. They come first in `bytes`, or in `shared` if
+    /// they are long. Flat lines only.
     own_len: u32,
     /// Flat: where the members in `bytes` end. Nested: where the span's own object starts.
     split: u32,
     /// Where the text in `bytes` ends.
     text_len: u32,
-    /// The length of the names of all spans in the tail. 0 if they are not listed.
+    /// The length of the names in the list of spans, in bytes. 0 if there is no list.
     names_len: u32,
     /// The number of spans from the root to this one.
     depth: u32,
@@ -77,21 +78,21 @@ pub(crate) struct Fragment {
     key_count: u16,
     /// The *pinned* keys are the context keys, such as `request_id`, that `context::set` or the
     /// HTTP layer has set. `own_pinned` are those of this span, and `pinned` also those of outer
-    /// spans. A field of an inner span or event with a pinned key is renamed.
+    /// spans. If an event or an inner span has a field with a pinned key, that field is renamed.
     own_pinned: ContextBits,
     pinned: ContextBits,
-    /// Whether all members have key ids. Then members with different key ids have different keys.
+    /// Whether all members have key ids. If so, members with different key ids have different keys.
     has_key_ids: bool,
     /// Whether a flat line shows trace ids.
     has_trace_ids: bool,
-    /// The index of the field that was chosen as the span's error. `None` if there is none, or if
-    /// the callsite has only one candidate.
+    /// The index of the field that is the error of the span. `None` if there is no error, or if
+    /// only one field of the callsite can be the error.
     error: Option<u8>,
 }
 
-/// A set of keys, one bit per key; beyond 128 keys, some share a bit. If two sets have no bit in
-/// common, they have no key in common. Not a `u128`, whose larger alignment would cost 16 bytes per
-/// open span.
+/// A set of keys, with one bit per key. If a layer has more than 128 keys, several share a bit. If
+/// two sets have no bit in common, they have no key in common. Not a `u128`, whose larger alignment
+/// would cost 16 bytes per open span.
 #[derive(Debug, Clone, Copy)]
 struct Bits([u64; 2]);
 
@@ -107,15 +108,16 @@ impl Bits {
     }
 }
 
+/// Data that few fragments have.
 #[derive(Debug, Default)]
 struct Extras {
-    /// `None` for nearly all spans.
+    /// The truncated and redacted fields. `None` for nearly all spans.
     altered: Option<SpanAlteredFields>,
     /// The members and the tail in the syntax of a format that is not flat JSON. Written for the
-    /// first line that has them, unless spans share members.
+    /// first line that copies the fragment, unless spans share members.
     rewritten: Option<RewrittenPart>,
-    /// The same, for a span with altered fields. Its `Extras` exist before its first line, so
-    /// `rewritten` can no longer be set.
+    /// Like `rewritten`, for a span with altered fields: its `Extras` exist before its first line,
+    /// so `rewritten` cannot be set any more.
     rewritten_later: OnceBox<RewrittenPart>,
 }
 
@@ -139,7 +141,7 @@ struct SpanAlteredFields {
 /// `spans` lists at most this many spans.
 const MAX_LISTED_SPANS: usize = 64;
 
-/// The maximum length in bytes of the members or objects in [`Fragment::bytes`]. Any others are in
+/// The maximum length in bytes of the members or objects in [`Fragment::bytes`]. All others are in
 /// [`Fragment::shared`], so that inner spans share them instead of copying them.
 const MAX_COPIED_LEN: usize = 512;
 
@@ -159,8 +161,7 @@ impl OwnPart<'_> {
 }
 
 impl Fragment {
-    /// Returns the number of bytes that the fragment has on the heap, without those of other spans
-    /// that it shares.
+    /// Returns the number of bytes that the fragment has on the heap, without inherited text.
     pub(crate) fn heap_len(&self) -> usize {
         let own_piece_len = match self.pieces() {
             [.., own] if self.bytes.is_empty() => own.text().len(),
@@ -176,7 +177,7 @@ impl Fragment {
         self.span_plan.callsite
     }
 
-    /// Returns the index of the field that was chosen as the span's error, if several can be.
+    /// Returns the index of the field that is the error of the span, if several fields can be.
     pub(crate) fn error(&self) -> Option<usize> {
         self.error.map(usize::from)
     }
@@ -200,8 +201,8 @@ impl Fragment {
                 OwnPart::Collected(own)
             }
             Layout::Nested => {
-                // `{"a":1,"b":2` of `{"a":1,"b":2,"name":"s"}`, or nothing if the span has no
-                // fields. Readers skip the first byte of each member, so the brace may stay.
+                // The part `{"a":1,"b":2` of the object `{"a":1,"b":2,"name":"s"}`. Empty if the
+                // span has no fields. The brace may stay, because readers skip the first byte.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 OwnPart::Borrowed(KeyedMembers::from_text(&object[..end - 1]))
@@ -218,12 +219,12 @@ impl Fragment {
     }
 
     /// Returns the fields of an event as lines of the span show them. Also updates `altered`, which
-    /// lists those of these fields that were truncated or redacted.
+    /// lists the truncated and redacted fields of the event.
     ///
     /// An event shadows neither trace ids nor pinned context (see
-    /// [`Context`](spanwise_core::Context)). So fields with the keys of trace ids are removed
-    /// first, and those with pinned keys are renamed.
-    pub(crate) fn fields_of_event(
+    /// [`Context`](spanwise_core::Context)). So fields with the keys of trace ids are removed, and
+    /// fields with pinned keys are renamed.
+    pub(crate) fn adapt_event_fields(
         &self,
         mut event: Vec<u8>,
         mut altered: Option<&mut AlteredFields>,
@@ -273,14 +274,14 @@ impl Fragment {
         KeyedMembers::from_table(self.head(), table, self.key_count.into())
     }
 
-    /// Returns own and inherited members, part by part, for a flat line.
+    /// Returns the own and inherited members, part by part. Flat lines only.
     pub(crate) fn member_parts(&self) -> impl Iterator<Item = KeyedMembers<'_>> {
         let pieces = self.pieces().iter().map(Piece::members);
         std::iter::once(self.head_members()).chain(pieces)
     }
 
-    /// Returns the length of own and inherited members. Flat lines only.
-    #[inline(always)] // An addition.
+    /// Returns the length of the own and inherited members, in bytes. Flat lines only.
+    #[inline(always)] // It only adds two numbers.
     pub(crate) fn members_len(&self) -> usize {
         self.split as usize + self.shared_len()
     }
@@ -300,8 +301,7 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns the members and the tail, if the fragment shares none of them with other spans. Flat
-    /// lines only.
+    /// Returns the fragment if it shares no members with other spans. Flat lines only.
     #[inline]
     pub(crate) fn unshared(&self) -> Option<UnsharedFragment<'_>> {
         self.shared.is_none().then_some(UnsharedFragment(self))
@@ -326,7 +326,7 @@ impl Fragment {
     /// line: pieces, then text from `bytes`.
     fn object_parts(&self) -> (&[Piece], &[u8]) {
         let pieces = self.pieces();
-        match (pieces, self.omitted() > 0) {
+        match (pieces, self.omitted_span_count() > 0) {
             (_, false) => (pieces, &self.bytes),
             // Deeper than `MAX_LISTED_SPANS`: the span's own object is not listed.
             ([outer @ .., _], true) if self.bytes.is_empty() => (outer, b""),
@@ -338,7 +338,7 @@ impl Fragment {
     #[inline]
     pub(crate) fn push_objects(&self, line: &mut LineBuffer) {
         match &self.shared {
-            None if self.omitted() == 0 => line.push(&self.bytes[1..]),
+            None if self.omitted_span_count() == 0 => line.push(&self.bytes[1..]),
             _ => self.push_object_parts(line),
         }
     }
@@ -368,13 +368,13 @@ impl Fragment {
     }
 
     /// Returns how many spans the list `spans` omits.
-    pub(crate) fn omitted(&self) -> usize {
-        omitted_at(self.depth)
+    pub(crate) fn omitted_span_count(&self) -> usize {
+        omitted_span_count_at(self.depth)
     }
 }
 
-/// A fragment that shares no member with other spans. So it is short, and may be stored in a second
-/// syntax.
+/// A fragment that shares no member with other spans. Such a fragment is short, so it may also
+/// store its text in a second syntax.
 #[derive(Clone, Copy)]
 pub(crate) struct UnsharedFragment<'a>(&'a Fragment);
 
@@ -385,7 +385,8 @@ impl<'a> UnsharedFragment<'a> {
         &self.0.bytes[..self.0.text_len as usize]
     }
 
-    /// Returns the members and the tail in the syntax of the format, which `rewrite` writes.
+    /// Returns the members and the tail in the syntax of the format. If they are not stored yet,
+    /// `rewrite` writes them.
     #[inline]
     pub(crate) fn rewritten(
         self,
@@ -426,7 +427,7 @@ impl<'a> UnsharedFragment<'a> {
     }
 }
 
-/// Returns how many spans the list `spans` omits at this depth.
-fn omitted_at(depth: u32) -> usize {
+/// Returns how many spans the list `spans` omits for a span at this depth.
+fn omitted_span_count_at(depth: u32) -> usize {
     (depth as usize).saturating_sub(MAX_LISTED_SPANS)
 }

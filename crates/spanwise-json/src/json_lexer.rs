@@ -1,5 +1,5 @@
-//! A lexer for the JSON that this crate encodes: `,"key":value,"key":value`. The first byte may be
-//! the bracket of the object: `{"key":value,"key":value`.
+//! A lexer for the JSON that this crate has encoded: `,"key":value,"key":value`. The first byte may
+//! be the brace of the object: `{"key":value,"key":value`.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// Returns the first of `members`. It is `len` bytes long.
+    /// Returns the first of `members`, which is `len` bytes long.
     #[inline]
     pub(crate) fn with_len(members: &'a [u8], len: usize) -> Option<Self> {
         Some(Self {
@@ -40,8 +40,8 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Splits encoded members. Only uncommon lines are split, so the encoder does not list the members
-/// of each line.
+/// Splits encoded members. The encoder does not record the positions of members, because only
+/// uncommon lines are split.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
         if !matches!(bytes.first(), Some(b',' | b'{')) {
@@ -57,8 +57,8 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The keys of some members, as sorted JSON strings. A set that has the key of an error's message
-/// also has the keys of the error's other parts. So no line has parts of two errors.
+/// The keys of some members, as sorted JSON strings. A set with the key of an error's message also
+/// has the keys of the error's other parts. So no line has parts of two errors.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);
 
@@ -126,7 +126,7 @@ fn bare_value_end(json: &[u8], start: usize) -> usize {
 /// serde_json, for example, refuses a line with 128 levels.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// Returns the maximum number of objects and arrays that are inside one another.
+/// Returns the maximum number of objects and arrays that are nested in one another.
 pub(crate) fn nesting_depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for (_, byte) in structure(json, 0) {
@@ -154,8 +154,7 @@ pub(crate) fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns the brackets and commas from `start` on that are not inside strings, each with its
-/// index.
+/// Returns the braces, brackets and commas outside of strings from `start` on, with their offsets.
 fn structure(json: &[u8], start: usize) -> impl Iterator<Item = (usize, u8)> {
     let mut at = start;
     std::iter::from_fn(move || {
@@ -174,7 +173,7 @@ fn structure(json: &[u8], start: usize) -> impl Iterator<Item = (usize, u8)> {
     })
 }
 
-/// Returns the index after the closing quote of the string that opens at `start`.
+/// Returns the offset after the closing quote of the string whose opening quote is at `start`.
 pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() {

@@ -1,4 +1,7 @@
 //! The JSON layer: writes events, and stores the encoded fields of spans.
+//!
+//! A [`Plan`] has all that follows from a callsite. A [`Fragment`] has the encoded fields of a span
+//! and its ancestors. The *node* of a span ([`SpanNode`]) stores its current fragment.
 
 use std::{
     borrow::Cow,
@@ -24,7 +27,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 use crate::{
     SpanEvents,
     altered_fields::{AlteredFields, UNALTERED},
-    assemble::{SpanScope, keep_last},
+    assemble::{SpanScope, remove_repeated_keys},
     builder::Options,
     conversion::push_field,
     escape,
@@ -50,8 +53,7 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
-    /// The options as the caller set them. `options` is the result of resolving them against the
-    /// format.
+    /// The options as they were set. `options` are the same, resolved against the format.
     pub(crate) requested: Options,
     pub(crate) template: LineTemplate,
     pub(crate) id: LayerId,
@@ -62,19 +64,19 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) report: SelfReport,
     /// See [`JsonLayer::late`].
     pub(crate) is_late: bool,
-    /// Whether the policy of the layer has redacted the context.
+    /// See [`JsonLayer::has_redacted_context`].
     pub(crate) has_redacted_context: bool,
-    /// The recorder's sink to which `make_writer` belongs. Set when the recorder first buffers a
-    /// line of this layer.
+    /// The recorder's id of the sink to which `make_writer` belongs. Set when the recorder first
+    /// buffers a line of this layer.
     pub(crate) recorded_sink: OnceLock<LayerId>,
 }
 
-/// The source of the values of a span.
+/// The source of the values that a span shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SpanValues {
     /// The values as they were recorded.
     Recorded,
-    /// The values that the context of the span has.
+    /// The values in the context of the span, for a span that is older than the layer.
     Context,
 }
 
@@ -120,7 +122,7 @@ where
 
     /// Writes a record of the `log` crate, or a recorder's dump, which begins with its header.
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn uncommon_event<S>(
+    fn write_uncommon_event<S>(
         &self,
         event: &Event<'_>,
         plan: &Plan,
@@ -130,14 +132,14 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         if plan.is_log {
-            self.log_event(event, plan, scope, ctx);
+            self.write_log_record(event, plan, scope, ctx);
         } else {
             self.write_dump(event, plan, scope, ctx);
         }
     }
 
     /// Writes a record of the `log` crate. Its target and location are in its fields.
-    fn log_event<S>(
+    fn write_log_record<S>(
         &self,
         event: &Event<'_>,
         plan: &Plan,
@@ -162,9 +164,9 @@ where
         scratch.put_back();
     }
 
-    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
-    /// `known_error` is the index of the field that an earlier call chose as the span's error, if
-    /// several fields can be.
+    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members. If
+    /// several fields can be the error of the span, `known_error` is the index of the field that an
+    /// earlier call has selected.
     fn encode_own_fields<R>(
         &self,
         plan: &Plan,
@@ -198,7 +200,7 @@ where
             record,
         );
         if plan.has_repeated_keys {
-            keep_last(line, 0);
+            remove_repeated_keys(line, 0);
         }
         if encoded.has_redacted_or_altered() {
             encoded.add_redacted(plan, field_keys);
@@ -211,8 +213,8 @@ where
         let result = f(&OwnMembers {
             members: [keys.with_text(line.as_bytes()), KeyedMembers::default()],
             has_key_ids,
-            // Flat lines compare key ids. There, `bits` is only a filter, and may include keys that
-            // have no value here.
+            // Flat lines compare key ids after the bits. So `bits` is only a filter there, and may
+            // include keys that have no value here.
             bits: if has_key_ids && is_flat {
                 plan.bits
             } else {
@@ -228,8 +230,8 @@ where
         result
     }
 
-    /// Like [`encode_own_fields`](Self::encode_own_fields), but for programs whose spans have
-    /// identities (trace and span ids).
+    /// Like [`encode_own_fields`](Self::encode_own_fields), but adds the trace ids of the span's
+    /// identity. For programs that export traces.
     #[inline(never)] // Kept out of line: programs that export no traces do not pay for it.
     fn encode_own_fields_with_ids<R>(
         &self,
@@ -266,7 +268,7 @@ where
     }
 
     /// Creates the nodes of a span that is older than the layer, and of its ancestors without a
-    /// node. Their fields are the values that the [context](SpanContext) of each span has.
+    /// node. Such a node shows the values in the [context](SpanContext) of its span as fields.
     #[cold]
     fn adopt<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
@@ -305,8 +307,8 @@ where
         parent
     }
 
-    /// Returns the current span if the layer is [late](JsonLayer::late): the thread may have
-    /// entered the span before the layer was added.
+    /// Returns the current span if the layer is [late](JsonLayer::late), because the thread may
+    /// have entered this span before the layer was added.
     #[inline]
     pub(crate) fn missed_current<S>(&self, ctx: &Context<'_, S>) -> Option<Id>
     where
@@ -323,8 +325,9 @@ where
     /// that may log. Returns `Err(Some(id))` if the caller must look the node up, and `Err(None)`
     /// if there is no current span, or if the thread is exiting.
     ///
-    /// The look-up must not happen here. It may drop the last reference to a span, which runs
-    /// `on_close` of layers. `on_close` may log, but the thread's spans are borrowed.
+    /// This function does not look the node up, because it borrows the spans of the thread. A
+    /// look-up may drop the last reference to a span. Layers then run `on_close`, which may log and
+    /// borrow them again.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
@@ -379,8 +382,8 @@ where
             members.push(b':');
             members.extend(escape::quoted(change.message()));
         }
-        // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.*` if it shows no
-        // timestamp.
+        // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.busy` and
+        // `time.idle` if it shows no timestamp.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
         if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
@@ -389,15 +392,15 @@ where
             }
         }
         draft.scratch.line.push(&members);
-        // The plan does not have the keys of these members, so `finish` must compare the text of
-        // their keys with the keys of the spans.
+        // The plan does not have the keys of these members. So `finish` must compare them with the
+        // keys of the spans as text.
         draft.has_unknown_keys = true;
         self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();
     }
 
-    /// Writes a line if lines about `change` are enabled. Otherwise, updates the times of the span
-    /// if a later line shows them.
+    /// Writes a line if lines about `change` are enabled. If not, updates the times of the span for
+    /// the line about its end, if that line is enabled.
     #[inline]
     fn on_lifecycle<S>(&self, change: SpanChange, id: &Id, ctx: &Context<'_, S>)
     where
@@ -439,7 +442,7 @@ where
             None => SpanScope::NoSpan,
         };
         if plan.is_uncommon {
-            return self.uncommon_event(event, plan, &scope, &ctx);
+            return self.write_uncommon_event(event, plan, &scope, &ctx);
         }
         let context = if EventContext::take_if_buffered() {
             if self.buffer_unencoded(event, plan, &scope, &ctx) {
@@ -450,7 +453,7 @@ where
             EventContext::take()
         };
         if let Some(rewritten) = plan.rewritten.as_ref().filter(|_| !context.buffered) {
-            return self.rewritten_event(event, plan, rewritten, context, &scope, &ctx);
+            return self.write_rewritten_event(event, plan, rewritten, context, &scope, &ctx);
         }
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata(), context, None);
@@ -465,7 +468,7 @@ where
             return;
         };
         let parent = self.parent_of(attrs, &ctx);
-        // Values are formatted before any data of the span is locked.
+        // Values are formatted before data of the span is locked, because formatting may log.
         let record = |visitor: &mut dyn Visit| attrs.record(visitor);
         let make = |own: &OwnMembers<'_>| {
             SpanData::new(parent.as_ref(), |parent| {
@@ -533,9 +536,9 @@ where
     }
 }
 
-/// Returns the identity of a span, or else of the nearest enclosing span that has one. Does not
-/// freeze the identity: the span may still move to another trace, because no line shows its trace
-/// ids yet.
+/// Returns the identity of a span, or else of the nearest enclosing span that has an identity. Does
+/// not freeze the identity. No line shows its trace ids yet, so the span may still move to another
+/// trace.
 fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<SpanIdentity>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
@@ -550,8 +553,8 @@ where
     SpanIdentity::find(&span).or_else(enclosing)
 }
 
-/// Calls `f` with the members and the trace ids. Removes the fields of the span that have the keys
-/// of trace ids.
+/// Calls `f` with the members and the trace ids of a span. Before that, removes the fields that
+/// have the keys of trace ids.
 fn with_trace_ids<R>(
     own: &OwnMembers<'_>,
     span_plan: &SpanPlan,
@@ -565,7 +568,7 @@ fn with_trace_ids<R>(
     let changed;
     let mut members = own.members[0];
     if bits & keys.bits != 0 {
-        // The bits stay: other fields may share them.
+        // The bits of the removed fields stay, because other fields may share them.
         changed = keys.remove_from(members);
         let mut kept = AlteredFields::default();
         kept.add(own.altered, |name| !keys.contains(name));

@@ -44,7 +44,7 @@
 //! * the fields of the event in the order of the code, then those of the spans from the innermost
 //!   outwards;
 //! * `trace_id`, `span_id` and `trace_flags` of the innermost span, if a layer exports traces to
-//!   OpenTelemetry. Fields with these names are then omitted;
+//!   OpenTelemetry. They replace fields with these names;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
 //! * the lists `truncated` and `redacted`, if a field was cut, dropped or redacted;
 //! * members that only some lines have, in an order that varies: the source location, the thread,
@@ -55,12 +55,13 @@
 //!
 //! * **No key is repeated.** If a name occurs in several places, the nearest value is shown: that
 //!   of the event, then that of the innermost span.
-//! * **A field cannot forge a line.** A field named like a key of the line (`level`, `timestamp`, a
-//!   span's `message`, …) is written as `fields.<name>`. So is a field whose name starts with
-//!   `fields.`, and a field named like a context key that the HTTP layer or
-//!   `spanwise_core::context::set` has set. `file` and `line` are only renamed if the source
-//!   location is shown.
-//! * A field recorded late is on every later line of its span and of the spans inside.
+//! * **A field cannot forge a line.** A field is written as `fields.<name>` if its name is a key of
+//!   the line, such as `level`, `timestamp`, or `message` for a field of a span. This also applies
+//!   to a name that starts with `fields.`, and to a context key that the HTTP layer or
+//!   `spanwise_core::context::set` has set. `file` and `line` are renamed only if lines show the
+//!   source location.
+//! * A field that is recorded after its span was opened is on every later line of the span and of
+//!   the spans inside it.
 //! * An event with an explicit parent (`parent: &span`) shows the fields of that span and of the
 //!   spans around it. With `parent: None`, it shows no fields of spans.
 //! * Records of the `log` crate show their own target, file and line.
@@ -77,9 +78,9 @@
 //! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes, with `type` and `backtrace` if known; text in [`json-nested`](#json-nested) |
 //! | `%`[`as_json(&x)`](as_json()) | nested JSON of anything that serializes |
 //!
-//! Strings are escaped so that a line is one line and does not control a terminal. Beyond
-//! [RFC 8259], these are escaped: DEL, the C1 controls, the line separators U+2028 and U+2029, and
-//! the bidirectional controls U+202A–U+202E and U+2066–U+2069.
+//! Strings are escaped so that a line stays one line and cannot control a terminal. In addition to
+//! the characters that [RFC 8259] requires, these are escaped: DEL, the C1 controls, the line
+//! separators U+2028 and U+2029, and the bidirectional controls U+202A–U+202E and U+2066–U+2069.
 //!
 //! # Limits
 //!
@@ -88,8 +89,8 @@
 //! | text of a value | [`max_field`](JsonLayer::max_field): 16 KiB |
 //! | text of a span's [context key](JsonLayer::context_key) | 1 KiB |
 //! | line | [`max_line`](JsonLayer::max_line): 256 KiB |
-//! | name of a field, span, target or thread | 256 bytes; a longer one is its start, `…` and a hash |
-//! | path of a source file | 1,024 bytes; a longer one is `…` and its end |
+//! | name of a field, span, target or thread | 256 bytes; of a longer one, its start, `…` and a hash are shown |
+//! | path of a source file | 1,024 bytes; of a longer one, `…` and its end are shown |
 //! | fields of a span | 64; `truncated` does not list the others |
 //! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"`, and `spans_omitted` counts further spans |
 //! | [`as_json()`] | 1 MiB, and 64 levels of nesting; deeper JSON is a string |
@@ -110,8 +111,8 @@
 //!
 //! # Formats of receivers
 //!
-//! Other [formats](Format) have the names, levels, times and errors that a receiver expects, such
-//! as [`Format::Ecs`] for Elasticsearch. The rules of this page about fields, limits and redaction
+//! Other [formats](Format), such as [`Format::Ecs`] for Elasticsearch, write names, levels, times
+//! and errors as a receiver expects them. The rules of this page about fields, limits and redaction
 //! also apply to them. `docs/formats.md` in the repository shows a line of each.
 //!
 //! # Fields and formats of your own
@@ -131,27 +132,27 @@
 //! * repeated keys: a field that is given twice, and a span's field `name`, which becomes
 //!   `fields.name`;
 //! * unescaped control characters;
-//! * `spans` of the current span if the event has another parent;
-//! * `log.*` fields, and `r#` before keywords.
+//! * a list `spans` about the current span, although the event has another parent;
+//! * the fields `log.*` of records of the `log` crate, and the `r#` of raw identifiers.
 //!
 //! As in `fmt`, NaN and the infinities are `null`. Without timestamps, the line of a closed span
 //! has no times.
 //!
-//! Two kinds of values differ. An error is one text, as in `fmt`, but with its causes:
-//! `charge failed: no connection: connection refused`. [`as_json()`] is nested, while `fmt` prints
-//! text.
+//! Two kinds of values differ from `fmt`. An error is one text, to which its causes are added:
+//! `charge failed: no connection: connection refused`. [`as_json()`] is nested JSON, while `fmt`
+//! prints text.
 //!
 //! # Cost
 //!
-//! The keys, level and target of a callsite are encoded when the layer first sees it, and the
-//! fields of a span when they are recorded. An event formats its own values and copies the rest.
+//! The keys, level and target of a callsite are encoded at its first event, and the fields of a
+//! span when they are recorded. An event formats its own values and copies everything else.
 //! The repository has figures in `docs/performance.md`.
 //!
 //! # Troubleshooting
 //!
 //! | symptom | cause |
 //! | --- | --- |
-//! | a field is called `fields.<name>` | its name is a key of the line, or of context that is set |
+//! | a field is called `fields.<name>` | its name is a key of the line, or a context key that is set |
 //! | a field is missing | `truncated` lists it, its span has more than 64 fields, [`include`](JsonLayer::include), [`exclude`](JsonLayer::exclude) or [`fields`](JsonLayer::fields) omits it, or the policy removes it |
 //! | lines without the fields of a span | the span was opened before the layer was added, or is disabled |
 //! | lines are lost, and stderr shows `write failed` | the writer returned an error, such as a full disk |

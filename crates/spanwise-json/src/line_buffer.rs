@@ -2,31 +2,33 @@
 
 use std::ops::Range;
 
-/// A reused byte buffer.
+/// A byte buffer that a thread reuses for its lines.
 ///
-/// All of `bytes` is initialized, and `len` counts the bytes in use. An append is then one bounds
-/// check and one copy, and a short append may copy a block of fixed size and count fewer bytes.
-/// With a plain `Vec`, appends were a third of an event's cost.
+/// All of `bytes` is initialized, and the first `len` bytes are in use. So an append is one bounds
+/// check and one copy. A short append copies a whole block of fixed size, although `len` grows by
+/// less. With a plain `Vec`, appends were a third of an event's cost.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
     len: usize,
-    /// Memory that [`take_text`](Self::take_text) hands out.
+    /// The memory that [`take_text`](Self::take_text) returns.
     spare: String,
 }
 
-/// Text that is mostly short, such as `,"order_id":`, and is then copied as a block of `N` bytes.
+/// A short sequence of bytes, such as `,"order_id":`. If it fits in `N` bytes, it is copied as one
+/// block, which is faster than a copy of variable length.
 #[derive(Debug)]
 pub(crate) struct PaddedBytes<const N: usize> {
     block: [u8; N],
     text: Box<[u8]>,
 }
 
-/// The memory of a buffer longer than this is freed after its line: 64 KiB.
+/// A buffer frees its memory after a line if it has grown beyond this many bytes: 64 KiB.
 pub(crate) const MAX_RETAINED_LEN: usize = 64 * 1024;
 
 impl LineBuffer {
-    /// Creates a buffer with room for `len` bytes, for a text that is shorter than a line.
+    /// Creates a buffer with room for `len` bytes. An empty buffer would grow to 4 KiB at once,
+    /// which is too much for a short text.
     pub(crate) fn with_room(len: usize) -> Self {
         Self {
             bytes: vec![0; len],
@@ -62,7 +64,8 @@ impl LineBuffer {
         }
     }
 
-    /// Returns an empty text in reused memory. [`keep_text`](Self::keep_text) takes it back.
+    /// Returns an empty text in reused memory. Return it with
+    /// [`put_back_text`](Self::put_back_text).
     #[inline]
     pub(crate) fn take_text(&mut self) -> String {
         let mut text = std::mem::take(&mut self.spare);
@@ -70,28 +73,29 @@ impl LineBuffer {
         text
     }
 
-    /// Appends the buffer's text from `start` on to `to`.
+    /// Copies the text between the offset `start` and the end of the buffer to the end of `to`.
     pub(crate) fn copy_text(&self, start: usize, to: &mut String) {
-        // Only text was written.
+        // This part of the buffer is valid UTF-8, because it was written as `str`s.
         to.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
     }
 
-    /// Keeps the memory of a text for reuse, unless the text is long.
+    /// Stores the memory of a text for the next [`take_text`](Self::take_text). Frees it if it is
+    /// more than [`MAX_RETAINED_LEN`].
     #[inline]
-    pub(crate) fn keep_text(&mut self, text: String) {
+    pub(crate) fn put_back_text(&mut self, text: String) {
         if text.capacity() <= MAX_RETAINED_LEN {
             self.spare = text;
         }
     }
 
-    /// Removes the quotes of the text that reaches from `start` to the end of the buffer.
+    /// Removes the quotes of the JSON string between the offset `start` and the end of the buffer.
     #[inline]
     pub(crate) fn remove_quotes(&mut self, start: usize) {
         self.bytes.copy_within(start + 1..self.len - 1, start);
         self.len -= 2;
     }
 
-    /// Replaces a range, and moves what follows it.
+    /// Replaces the bytes in `range` by `with`, and moves the bytes behind them.
     pub(crate) fn splice(&mut self, range: Range<usize>, with: &[u8]) {
         let (old_len, removed) = (self.len, range.len());
         if with.len() > removed && self.bytes.len() < old_len + with.len() - removed {
@@ -117,8 +121,8 @@ impl LineBuffer {
         self.len += bytes.len();
     }
 
-    /// Like [`push`](Self::push), for bytes that are mostly few: a call to `memcpy` costs more than
-    /// copying them.
+    /// Like [`push`](Self::push), optimized for fewer than 16 bytes. They are copied as one block,
+    /// because a call to `memcpy` costs more.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {
         if bytes.len() < BLOCK_LEN {
@@ -128,7 +132,7 @@ impl LineBuffer {
         }
     }
 
-    /// Like [`push_small`](Self::push_small), for up to two blocks.
+    /// Like [`push`](Self::push), optimized for at most 32 bytes, which are two blocks.
     #[inline]
     pub(crate) fn push_short(&mut self, bytes: &[u8]) {
         let len = bytes.len();
@@ -168,7 +172,7 @@ impl LineBuffer {
         self.push(bytes);
     }
 
-    /// Appends the first `used` bytes of `block`, but copies all of it.
+    /// Appends the first `used` bytes of `block`. Copies the whole block, which is faster.
     #[inline]
     pub(crate) fn push_block<const N: usize>(&mut self, block: &[u8; N], used: usize) {
         debug_assert!(used <= N);
@@ -180,7 +184,7 @@ impl LineBuffer {
     /// number of bytes to keep.
     #[inline]
     pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
-        // These comparisons also spare the slice below its bounds checks.
+        // Because of these comparisons, the compiler removes the bounds checks of the slice below.
         let Some(free) = self.bytes.len().checked_sub(self.len) else {
             return self.grown_room();
         };
@@ -217,14 +221,14 @@ impl LineBuffer {
     }
 }
 
-/// The length of a block, and the limit of `push_small`.
+/// The length of a block in bytes. `push_small` copies fewer bytes than this as a block.
 pub(crate) const BLOCK_LEN: usize = 16;
 
 /// Copies fewer than [`BLOCK_LEN`] bytes into a block of zeros, without a call to `memcpy`.
 #[inline]
 pub(crate) fn small_block(bytes: &[u8]) -> [u8; BLOCK_LEN] {
     let count = bytes.len();
-    // The first and the last bytes, which may overlap in the middle.
+    // Combines the first and the last bytes. Where the two parts overlap, their bits are equal.
     let bits = if let (Some(first), Some(last)) =
         (bytes.first_chunk::<8>(), bytes.last_chunk::<8>())
     {

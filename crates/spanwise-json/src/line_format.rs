@@ -1,9 +1,8 @@
-//! Formats with lines that your code writes: the code reads an [`EventView`] and writes to a
-//! [`LineBuf`].
+//! Formats whose lines your code writes: it reads an [`EventView`] and writes to a [`LineBuf`].
 //!
-//! The encoder writes flat JSON with the parts of the line under keys that no field can have. The
-//! view reads this JSON. So fields are deduplicated, redacted and cut as in all other formats, and
-//! each value is formatted once.
+//! The encoder first writes flat JSON, which the view reads. In this JSON, the *parts* of the line,
+//! such as level and target, have keys that no field can have. So fields are deduplicated, redacted
+//! and cut as in all other formats, and each value is formatted once.
 
 use std::{
     borrow::Cow,
@@ -32,8 +31,8 @@ use crate::{
 
 /// Code that writes the lines of a format: see [`Format::from_code`].
 ///
-/// A line costs several times as much as with [`Format::custom`], because the code reads JSON that
-/// the encoder has written first.
+/// A line costs several times as much as with [`Format::custom`], because the encoder first writes
+/// JSON, which your code then reads.
 ///
 /// ```
 /// use std::fmt;
@@ -82,8 +81,7 @@ pub trait LineFormat: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LineValue<'a> {
-    /// A text, or the text of a number that JSON does not have, such as NaN, or that has more than
-    /// 64 bits.
+    /// A text. Also a number that is shown as text: NaN, an infinity, or one of more than 64 bits.
     Text(Cow<'a, str>),
     /// A whole number of 64 bits.
     Unsigned(u64),
@@ -99,8 +97,9 @@ pub enum LineValue<'a> {
 
 /// An event, as a [`LineFormat`] sees it.
 pub struct EventView<'a> {
-    parts: [&'a str; PARTS],
-    /// Keys and values, as the line has them.
+    /// The JSON of each part. Empty if the line does not have the part.
+    parts: [&'a str; PART_COUNT],
+    /// The key of each field, without quotes, and the JSON of its value.
     fields: Vec<(&'a str, &'a str)>,
 }
 
@@ -110,7 +109,7 @@ pub struct LineBuf<'l> {
     line: &'l mut LineBuffer,
 }
 
-/// The keys of parts: `#`, and a letter for the index in [`EventView::parts`].
+/// The keys of the parts: `#`, then a letter for the index in [`EventView::parts`], `A` for 0.
 pub(crate) const TIME: &str = "#A";
 const LEVEL: &str = "#B";
 pub(crate) const TARGET: &str = "#C";
@@ -127,10 +126,10 @@ pub(crate) const ENVIRONMENT: &str = "#M";
 pub(crate) const HOST: &str = "#N";
 pub(crate) const PID: &str = "#O";
 pub(crate) const NODE: &str = "#P";
-/// The number of these keys.
-const PARTS: usize = 16;
-/// The first byte of these keys.
-const MARK: u8 = b'#';
+/// The number of parts.
+const PART_COUNT: usize = 16;
+/// The first byte of the key of a part.
+const PART_PREFIX: u8 = b'#';
 
 /// The table of formats with lines that code writes.
 pub(crate) const TABLE: FormatTable = FormatTable {
@@ -161,7 +160,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ],
     reserved_prefixes: &["#"],
     listed_names: &[(MESSAGE, "message"), (SPANS, "spans")],
-    // The code decides which parts a line shows, and under which names.
+    // Your code decides which parts a line shows, and under which names. So options cannot.
     required: &[
         TIME,
         LEVEL,
@@ -200,52 +199,52 @@ fn line_number(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.line?.to_string().into_bytes())
 }
 
-/// Writes the line of the event in the flat JSON `line`.
-fn write_line(options: &Options, line: &[u8], to: &mut LineBuffer) {
+/// Calls the code of the format, which writes the line to `to`. `json` is the event as flat JSON.
+fn write_line(options: &Options, json: &[u8], to: &mut LineBuffer) {
     let Format::Custom(custom) = &options.format else {
         return;
     };
     let Some(code) = custom.code() else { return };
     let start = to.len();
     // UTF-8 is checked once for the line, not for each value.
-    let Ok(line) = std::str::from_utf8(line) else {
+    let Ok(json) = std::str::from_utf8(json) else {
         return;
     };
-    let event = EventView::new(line);
+    let event = EventView::new(json);
     let mut buffer = LineBuf { line: to };
     let written = panic_safe::catch_panic(|| code.write(&event, &mut buffer));
-    let failed = match written {
+    let replacement = match written {
         Some(Ok(())) => None,
         Some(Err(fmt::Error)) => Some(FORMAT_ERROR),
         None => Some(PANICKED),
     };
-    if let Some(failed) = failed {
+    if let Some(replacement) = replacement {
         to.truncate(start);
-        to.push(failed.as_bytes());
+        to.push(replacement.as_bytes());
     }
     to.push_byte(b'\n');
 }
 
 impl<'a> EventView<'a> {
-    fn new(line: &'a str) -> Self {
+    fn new(json: &'a str) -> Self {
         let mut view = Self {
-            parts: [""; PARTS],
+            parts: [""; PART_COUNT],
             fields: Vec::with_capacity(16),
         };
-        let mut at = 0;
-        for member in members(line.as_bytes()) {
-            let (start, end) = (at, at + member.bytes.len());
-            at = end;
+        let mut next_start = 0;
+        for member in members(json.as_bytes()) {
+            let (start, end) = (next_start, next_start + member.bytes.len());
+            next_start = end;
             let value_start = start + member.opening().len();
             // Without the comma and the quote before the key, and the quote and the colon after it.
-            let key = line.get(start + 2..value_start - 2);
-            let texts = (key, line.get(value_start..end));
+            let key = json.get(start + 2..value_start - 2);
+            let texts = (key, json.get(value_start..end));
             let (Some(key), Some(value)) = texts else {
                 continue;
             };
             let index = match key.as_bytes() {
-                [MARK, letter] => usize::from(letter.wrapping_sub(b'A')),
-                _ => PARTS,
+                [PART_PREFIX, letter] => usize::from(letter.wrapping_sub(b'A')),
+                _ => PART_COUNT,
             };
             match view.parts.get_mut(index) {
                 Some(part) => *part = value,
@@ -255,19 +254,19 @@ impl<'a> EventView<'a> {
         view
     }
 
-    /// Returns the JSON of a part's value. Empty if the line does not have the part.
+    /// Returns the JSON of the part with this key. Empty if the line does not have the part.
     pub(crate) fn part(&self, key: &str) -> &'a str {
         let index = usize::from(key.as_bytes()[1] - b'A');
         self.parts[index]
     }
 
     fn text(&self, key: &str) -> Option<Cow<'a, str>> {
-        inside(self.part(key)).map(unescaped)
+        between_quotes(self.part(key)).map(unescaped)
     }
 
     fn number(&self, key: &str) -> Option<u64> {
         let part = self.part(key);
-        inside(part).unwrap_or(part).parse().ok()
+        between_quotes(part).unwrap_or(part).parse().ok()
     }
 
     /// Returns the time of the event. `None` if the layer omits timestamps.
@@ -288,7 +287,7 @@ impl<'a> EventView<'a> {
         }
     }
 
-    /// Returns the level. That of a critical event is ERROR.
+    /// Returns the level. It is ERROR for a critical event.
     #[must_use]
     pub fn level(&self) -> Level {
         match self.event_level() {
@@ -319,8 +318,8 @@ impl<'a> EventView<'a> {
     }
 
     /// Returns the fields: those of the event, then those of the spans from the innermost outwards.
-    /// Each name occurs once, with the nearest value. Static fields and members about the line,
-    /// such as `truncated`, `redacted` and `sample_rate`, are among them.
+    /// Each name occurs once, with the nearest value. Static fields are included, and so are
+    /// members about the line, such as `truncated`, `redacted` and `sample_rate`.
     pub fn fields(&self) -> impl Iterator<Item = (Cow<'a, str>, LineValue<'a>)> {
         let fields = self.fields.iter();
         fields.map(|(key, value)| (unescaped(key), LineValue::new(value)))
@@ -334,7 +333,7 @@ impl<'a> EventView<'a> {
         Some(LineValue::new(value))
     }
 
-    /// Returns the fields as they are in the line.
+    /// Returns the key of each field, which may have escapes, and the JSON of its value.
     pub(crate) fn raw_fields(&self) -> &[(&'a str, &'a str)] {
         &self.fields
     }
@@ -393,7 +392,7 @@ impl<'a> EventView<'a> {
         self.text(NODE)
     }
 
-    /// Returns the ratio with which events like this one were kept, if a sampler dropped others.
+    /// Returns the ratio of events like this one that a sampler kept. `None` if it dropped none.
     #[must_use]
     pub fn sample_rate(&self) -> Option<f64> {
         match self.field(SAMPLE_RATE)? {
@@ -418,7 +417,7 @@ impl fmt::Debug for EventView<'_> {
 impl<'a> LineValue<'a> {
     fn new(json: &'a str) -> Self {
         let parsed = match kind_of(json.as_bytes()) {
-            Kind::Text => inside(json).map(|text| Self::Text(unescaped(text))),
+            Kind::Text => between_quotes(json).map(|text| Self::Text(unescaped(text))),
             Kind::Bool => Some(Self::Bool(json == "true")),
             Kind::Integer if json.starts_with('-') => json.parse().ok().map(Self::Signed),
             Kind::Integer => json.parse().ok().map(Self::Unsigned),
@@ -457,8 +456,8 @@ impl LineBuf<'_> {
         }
     }
 
-    /// Writes a text as the inside of a JSON string. Quotes and backslashes in the text are
-    /// escaped, so that it does not look like syntax of the format.
+    /// Writes a text like a JSON string, without the quotes around it. Quotes and backslashes in
+    /// the text are escaped, so that it does not look like syntax of the format.
     pub fn text(&mut self, text: &str) {
         escape::push_text(self.line, text);
     }
@@ -497,14 +496,14 @@ impl LineBuf<'_> {
         self.line.push_short(bytes);
     }
 
-    /// Removes the white space at the end of the line, which a missing value leaves.
+    /// Removes white space at the end of the line, for a line whose last value is missing.
     pub(crate) fn trim_end(&mut self) {
-        let kept = self.line.as_bytes().trim_ascii_end().len();
-        self.line.truncate(kept);
+        let trimmed_len = self.line.as_bytes().trim_ascii_end().len();
+        self.line.truncate(trimmed_len);
     }
 }
 
-/// Writes as [`raw`](LineBuf::raw) does, for `write!`.
+/// Writes like [`raw`](LineBuf::raw), so that `write!` can be used.
 impl fmt::Write for LineBuf<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.raw(text);
@@ -519,12 +518,12 @@ impl fmt::Debug for LineBuf<'_> {
     }
 }
 
-/// Returns the inside of a JSON string.
-pub(crate) fn inside(json: &str) -> Option<&str> {
+/// Returns a JSON string without its quotes. `None` for any other JSON.
+pub(crate) fn between_quotes(json: &str) -> Option<&str> {
     json.strip_prefix('"')?.strip_suffix('"')
 }
 
-/// Returns the text that the inside of a JSON string represents.
+/// Returns the text that `text`, a JSON string without its quotes, represents.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if escape::is_plain(text.as_bytes()) || !text.contains('\\') {
         return Cow::Borrowed(text);

@@ -1,10 +1,12 @@
-//! The parts of a line that options rename or omit: the table of a layer, made from that of its
-//! format.
+//! Options that rename, omit or add parts of a line, such as the level.
 //!
-//! The encoder reads one [`FormatTable`], so a changed part costs a line nothing. A name means a
-//! part if it is a key of the format, or the name of the part in `json`. In another format, a name
-//! of `json` means the members whose values change with that part: `level` means the first member
-//! that differs between two levels.
+//! A *part* is a member of the line that is not a field. The changes are made once, in a copy of
+//! the format's [`FormatTable`]. The encoder reads only this copy, so a changed part costs a line
+//! nothing.
+//!
+//! An option names a part by its key in the format, or by its key in `json`. If the format has
+//! another key, the name from `json` refers to the members whose values depend on the same input:
+//! `level` refers to the first member that differs between two levels.
 
 use spanwise_core::internal::sync::Mutex;
 
@@ -19,14 +21,16 @@ use crate::{
     name_limits::limit_name,
 };
 
-/// Options after the changes of parts, and the changes that the format does not allow.
+/// The result of [`resolve`].
 pub(crate) struct Resolved {
+    /// The options, with the table of the layer.
     pub(crate) options: Options,
+    /// A message for each change that was not made, because the format does not allow it.
     pub(crate) problems: Vec<String>,
 }
 
-/// Returns the problem with a word that gives a part or a field a key that another part has.
-pub(crate) fn taken(word: &str, key: &str) -> String {
+/// Returns the message for a `word` that gives a part or a field a key that another part has.
+pub(crate) fn taken_key_problem(word: &str, key: &str) -> String {
     format!(
         "`{word}`: `{key}` is already a key of the line: omit or rename that one, or choose another name"
     )
@@ -35,7 +39,7 @@ pub(crate) fn taken(word: &str, key: &str) -> String {
 /// The keys of parts, each with its new key. `None` omits the part.
 type Changes = Vec<(&'static str, Option<String>)>;
 
-/// Applies the changes of parts.
+/// Applies the options that rename, omit or add parts.
 pub(crate) fn resolve(requested: &Options) -> Resolved {
     let format = &requested.format;
     let mut resolved = Resolved {
@@ -48,10 +52,11 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
     if let Format::Custom(custom) = format
         && custom.code().is_some()
     {
+        // The code receives the list of spans, and decides whether to show it.
         options.span_list = true;
         options.thread_id |= custom.has_thread_id();
     }
-    let mut process: Vec<Part> = Vec::new();
+    let mut added_parts: Vec<Part> = Vec::new();
     for (word, is_shown, key, value) in [
         (
             "+host",
@@ -70,23 +75,23 @@ pub(crate) fn resolve(requested: &Options) -> Resolved {
             ));
             continue;
         }
-        process.push((key, value));
+        added_parts.push((key, value));
     }
-    if requested.exclude.is_empty() && requested.rename.is_empty() && process.is_empty() {
+    if requested.exclude.is_empty() && requested.rename.is_empty() && added_parts.is_empty() {
         return resolved;
     }
-    let finder = PartFinder::new(base, &process, requested);
-    let mut changes = finder.omitted(&requested.exclude, &mut resolved.problems);
-    changes.extend(finder.renamed(&requested.rename, &mut resolved));
+    let finder = PartFinder::new(base, &added_parts, requested);
+    let mut changes = finder.omissions(&requested.exclude, &mut resolved.problems);
+    changes.extend(finder.take_renames(&requested.rename, &mut resolved));
     refuse_omitted_and_renamed(&mut changes, &mut resolved.problems);
     finder.refuse_taken_keys(&mut changes, &mut resolved.problems);
     finder.keep_a_first_member(&mut changes, &mut resolved);
     omit_optional_parts(&mut resolved.options, base, &changes);
-    resolved.options.table = made_table(format, &process, changes);
+    resolved.options.table = changed_table(format, &added_parts, changes);
     resolved
 }
 
-/// Removes the renames of parts that are also omitted.
+/// Removes, and reports, the renames of parts that are also omitted.
 fn refuse_omitted_and_renamed(changes: &mut Changes, problems: &mut Vec<String>) {
     let omitted = changes.iter().filter(|(_, to)| to.is_none());
     let omitted: Vec<&'static str> = omitted.map(|(key, _)| *key).collect();
@@ -160,12 +165,12 @@ pub(crate) fn message_key(options: &Options) -> Vec<u8> {
     escape::quoted(&limit_name(key))
 }
 
-/// Finds the parts that a name means. A part that shows the service, for example, has another value
-/// with the options `full` than with the options `plain`.
+/// Finds the parts that a name refers to, by comparing the values that parts have for different
+/// inputs. For example, the parts about the service differ between the options `plain` and `full`.
 struct PartFinder<'a> {
     base: &'static FormatTable,
     /// The parts that the options add to the table: the host and the process id.
-    process: &'a [Part],
+    added_parts: &'a [Part],
     /// Options without a service and without the source location.
     plain: Options,
     /// Options with a service and with the source location.
@@ -173,7 +178,7 @@ struct PartFinder<'a> {
 }
 
 impl<'a> PartFinder<'a> {
-    fn new(base: &'static FormatTable, process: &'a [Part], requested: &Options) -> Self {
+    fn new(base: &'static FormatTable, added_parts: &'a [Part], requested: &Options) -> Self {
         let plain = Options {
             source_location: false,
             target: true,
@@ -193,19 +198,19 @@ impl<'a> PartFinder<'a> {
         };
         Self {
             base,
-            process,
+            added_parts,
             plain,
             full,
         }
     }
 
     /// Returns the changes that omit the parts with these names.
-    fn omitted(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
+    fn omissions(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
         let mut changes = Changes::new();
         for name in names {
-            let keys = self.find(name);
+            let keys = self.keys_for_name(name);
             if keys.iter().any(|key| self.requires(key)) || self.requires(name) {
-                problems.push(self.required(&format!("-{name}"), name));
+                problems.push(self.required_part_problem(&format!("-{name}"), name));
             } else {
                 changes.extend(keys.into_iter().map(|key| (key, None)));
             }
@@ -213,18 +218,19 @@ impl<'a> PartFinder<'a> {
         changes
     }
 
-    /// Returns the renamed parts, and removes their names from `Options::rename`, which then only
-    /// has fields.
-    fn renamed(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
+    /// Returns the changes that rename parts. Removes them from `Options::rename`, so that only the
+    /// renames of fields remain there.
+    fn take_renames(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
         let base = self.base;
         let mut changes = Changes::new();
         for (from, to) in names {
-            let found = match self.find(from)[..] {
+            let part_to_rename = match self.keys_for_name(from)[..] {
                 [key] => Some(key),
+                // The first of the parts about the service is its name.
                 [name, ..] if from == "service" => Some(name),
                 _ => base.required.iter().copied().find(|key| key == from),
             };
-            let Some(key) = found else { continue };
+            let Some(key) = part_to_rename else { continue };
             // In the nested layout, the message is a field among others.
             if base.layout == Layout::Nested && key == base.message.key {
                 continue;
@@ -232,7 +238,8 @@ impl<'a> PartFinder<'a> {
             resolved.options.rename.retain(|(other, _)| other != from);
             if self.requires(key) {
                 let word = format!("{from}>{to}");
-                resolved.problems.push(self.required(&word, from));
+                let problem = self.required_part_problem(&word, from);
+                resolved.problems.push(problem);
             } else {
                 changes.retain(|(other, _)| *other != key);
                 changes.push((key, Some(part_key(base, to))));
@@ -245,7 +252,8 @@ impl<'a> PartFinder<'a> {
         self.base.required.contains(&key)
     }
 
-    fn required(&self, word: &str, name: &str) -> String {
+    /// Returns the message for a `word` that changes a part that the format requires.
+    fn required_part_problem(&self, word: &str, name: &str) -> String {
         let format = &self.plain.format;
         match format.line_author() {
             Some("the template") => format!(
@@ -258,7 +266,7 @@ impl<'a> PartFinder<'a> {
         }
     }
 
-    /// Removes the renames that would give two parts the same key.
+    /// Removes, and reports, the renames that would give two parts the same key.
     fn refuse_taken_keys(&self, changes: &mut Changes, problems: &mut Vec<String>) {
         loop {
             let is_taken = |(part, to): &(&'static str, Option<String>)| {
@@ -269,13 +277,13 @@ impl<'a> PartFinder<'a> {
                 return;
             };
             if let (part, Some(to)) = changes.remove(at) {
-                problems.push(taken(&format!("{part}>{to}"), &to));
+                problems.push(taken_key_problem(&format!("{part}>{to}"), &to));
             }
         }
     }
 
-    /// Keeps the members in front of the fields if all would be omitted: the object begins with
-    /// the first of them.
+    /// If `changes` omits all members in front of the fields, keeps them, and reports a problem. A
+    /// flat line needs such a member, because its brace replaces the comma of the first one.
     fn keep_a_first_member(&self, changes: &mut Changes, resolved: &mut Resolved) {
         let base = self.base;
         let stays = |key: &str| {
@@ -296,8 +304,8 @@ impl<'a> PartFinder<'a> {
         resolved.problems.push(problem.to_owned());
     }
 
-    /// Returns the keys of the parts with this name.
-    fn find(&self, name: &str) -> Vec<&'static str> {
+    /// Returns the keys of the parts that `name` refers to.
+    fn keys_for_name(&self, name: &str) -> Vec<&'static str> {
         let table = self.base;
         let first = |keys: Vec<&'static str>| keys.into_iter().take(1).collect();
         match name {
@@ -316,14 +324,14 @@ impl<'a> PartFinder<'a> {
             "spans" => vec![table.spans],
             "thread" | "thread_name" => vec![table.thread.name],
             "thread_id" => vec![table.thread.id],
-            "level" => first(self.differing(
+            "level" => first(self.differing_keys(
                 &plain,
                 &PartInputs {
                     level: EventLevel::Warn,
                     ..plain
                 },
             )),
-            "target" => first(self.differing(
+            "target" => first(self.differing_keys(
                 &plain,
                 &PartInputs {
                     target: "other",
@@ -344,54 +352,60 @@ impl<'a> PartFinder<'a> {
     }
 
     fn service_keys(&self) -> Vec<&'static str> {
-        self.differing(&inputs(&self.plain), &inputs(&self.full))
+        self.differing_keys(&inputs(&self.plain), &inputs(&self.full))
     }
 
-    /// Returns the keys of the members that show the source file or line. `shown` selects `file`,
-    /// `line` or both.
-    fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
+    /// Returns the keys of the members that show the source file, the line, or both, as `selected`
+    /// names them.
+    fn location_keys(&self, selected: &[&str]) -> Vec<&'static str> {
         let here = PartInputs {
             file: Some("file"),
             line: Some(1),
             ..inputs(&self.full)
         };
         let elsewhere = PartInputs {
-            file: if shown.contains(&"file") {
+            file: if selected.contains(&"file") {
                 Some("other")
             } else {
                 here.file
             },
-            line: if shown.contains(&"line") {
+            line: if selected.contains(&"line") {
                 Some(2)
             } else {
                 here.line
             },
             ..here
         };
-        self.differing(&here, &elsewhere)
+        self.differing_keys(&here, &elsewhere)
     }
 
-    /// Returns the keys of the members whose values differ, in the order of the line.
-    fn differing(&self, inputs: &PartInputs<'_>, others: &PartInputs<'_>) -> Vec<&'static str> {
+    /// Returns the keys of the members whose values differ between the two inputs, in the order of
+    /// the line.
+    fn differing_keys(
+        &self,
+        inputs: &PartInputs<'_>,
+        others: &PartInputs<'_>,
+    ) -> Vec<&'static str> {
         let differs = |(_, value): &&Part| value(inputs) != value(others);
         let parts = members(self.base).filter(differs);
         parts.map(|(key, _)| *key).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = &'static str> {
-        let process_keys = self.process.iter().map(|(key, _)| *key);
-        keys(self.base).chain(process_keys)
+        let added_keys = self.added_parts.iter().map(|(key, _)| *key);
+        keys(self.base).chain(added_keys)
     }
 
-    /// Returns whether another part of a line, or a place of the format, has a key.
+    /// Returns whether `part` cannot get the new key `key`, because another part has it, or because
+    /// the format has it for one field.
     fn is_taken(&self, key: &str, part: &str, changes: &Changes) -> bool {
         let is_changed = |other: &str| changes.iter().any(|(key, _)| *key == other);
         let mut others = self
             .keys()
             .filter(|other| *other != part && !is_changed(other));
-        let mut new = changes.iter().filter(|(other, _)| *other != part);
+        let mut other_changes = changes.iter().filter(|(other, _)| *other != part);
         others.any(|other| other == key)
-            || new.any(|(_, to)| to.as_deref() == Some(key))
+            || other_changes.any(|(_, to)| to.as_deref() == Some(key))
             || self.base.information().any(|other| other == key)
             || self.base.required.contains(&key)
             || self.base.is_place(key)
@@ -408,6 +422,7 @@ fn inputs(options: &Options) -> PartInputs<'_> {
     }
 }
 
+/// Returns the parts that have a value in the table. Others, such as the message, only have a key.
 fn members(table: &'static FormatTable) -> impl Iterator<Item = &'static Part> {
     let members = [table.open, table.head, table.origin, table.tail];
     members.into_iter().flatten()
@@ -432,8 +447,8 @@ fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
     keys.chain(constants)
 }
 
-/// Returns the new key of a part as the format spells it. A name that already begins with the
-/// underscore of a GELF field is spelled without a second one.
+/// Returns the new key of a part as the format spells it. GELF adds an underscore, unless the name
+/// already begins with one.
 fn part_key(table: &FormatTable, name: &str) -> String {
     let key = match table.style {
         Style::Scalar => table.spell(name.strip_prefix('_').unwrap_or(name)),
@@ -443,35 +458,35 @@ fn part_key(table: &FormatTable, name: &str) -> String {
     limit_name(&key).into_owned()
 }
 
-/// The tables that were made, by format, added members and changes. They are never freed, so that
-/// layers and plans can refer to them as to the static tables of formats. A program has few.
-static MADE: Mutex<Vec<MadeTable>> = Mutex::new(Vec::new());
+/// All changed tables. They are never freed, because layers and plans have `&'static` references to
+/// tables. A process has few.
+static CHANGED_TABLES: Mutex<Vec<ChangedTable>> = Mutex::new(Vec::new());
 
-struct MadeTable {
+struct ChangedTable {
     format: Format,
-    process: Vec<&'static str>,
+    added_keys: Vec<&'static str>,
     changes: Changes,
     table: &'static FormatTable,
 }
 
 /// Returns the table of a format with these added parts and changes. Makes each table only once.
-fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static FormatTable {
+fn changed_table(format: &Format, added_parts: &[Part], changes: Changes) -> &'static FormatTable {
     let base = format.table();
-    if process.is_empty() && changes.is_empty() {
+    if added_parts.is_empty() && changes.is_empty() {
         return base;
     }
-    let added: Vec<&'static str> = process.iter().map(|(key, _)| *key).collect();
-    let mut made = MADE.lock();
-    let is_same = |other: &&MadeTable| {
-        other.format == *format && other.process == added && other.changes == changes
+    let added_keys: Vec<&'static str> = added_parts.iter().map(|(key, _)| *key).collect();
+    let mut tables = CHANGED_TABLES.lock();
+    let is_same = |other: &&ChangedTable| {
+        other.format == *format && other.added_keys == added_keys && other.changes == changes
     };
-    if let Some(found) = made.iter().find(is_same) {
-        return found.table;
+    if let Some(known) = tables.iter().find(is_same) {
+        return known.table;
     }
-    let table = Box::leak(Box::new(changed(base, process, &changes)));
-    made.push(MadeTable {
+    let table = Box::leak(Box::new(apply_changes(base, added_parts, &changes)));
+    tables.push(ChangedTable {
         format: format.clone(),
-        process: added,
+        added_keys,
         changes,
         table,
     });
@@ -479,12 +494,17 @@ fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static F
 }
 
 /// Returns a copy of `base` with these added parts and changes.
-fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> FormatTable {
+fn apply_changes(
+    base: &'static FormatTable,
+    added_parts: &[Part],
+    changes: &Changes,
+) -> FormatTable {
     let change = |key: &'static str| {
         let mut changes = changes.iter();
         changes.find(|(part, _)| *part == key).map(|(_, to)| to)
     };
-    // A part that is omitted keeps its key, so no field gets this key by chance.
+    // An omitted part that is only a key in the table, such as the message, keeps this key, so that
+    // no field gets it by chance.
     let renamed = |key: &'static str| match change(key) {
         Some(Some(to)) => &*to.clone().leak(),
         Some(None) | None => key,
@@ -514,7 +534,7 @@ fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> F
             id: renamed(base.thread.id),
             always: base.thread.always && is_kept(base.thread.name),
         },
-        tail: parts(&[base.tail, process].concat()),
+        tail: parts(&[base.tail, added_parts].concat()),
         dimension: base.dimension.filter(|key| is_kept(key)).map(renamed),
         constants: constants.leak(),
         ..*base

@@ -1,4 +1,4 @@
-//! The parts that all lines of a layer have in common.
+//! The bytes and keys that all lines of a layer have in common, prepared once for each layer.
 //!
 //! The *opening* of a member is everything before its value, mostly `,"key":`.
 
@@ -26,10 +26,12 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The bytes in front of `open`, if there are any. Empty if lines have no timestamp.
+    /// The members that a format has in front of the timestamp. For a format with
+    /// [`RewriteByParts`](crate::rewrite::RewriteByParts), also the opening of the timestamp. Empty
+    /// if lines have no timestamp.
     pub(crate) before_open: PaddedBytes<64>,
-    /// The member of the timestamp up to its text. Empty if lines have no timestamp, or if
-    /// `before_open` has it.
+    /// The opening of the timestamp, with the quote of its text. Empty if lines have no timestamp,
+    /// or if `before_open` has the opening.
     pub(crate) open: Vec<u8>,
     /// The members that are the same in all lines, such as the static fields, and the end of the
     /// line.
@@ -46,20 +48,22 @@ pub(crate) struct LineTemplate {
     pub(crate) sample_rate: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) max_line: usize,
-    /// The start of a rewritten line.
+    /// The start of a line that is [rewritten](crate::rewrite) as a whole.
     pub(crate) rewritten_start: Vec<u8>,
-    /// The start of a line that is written in the format's own syntax directly, up to the text of
-    /// the timestamp.
+    /// The start of a line that such a format writes directly in its syntax, up to the text of the
+    /// timestamp.
     pub(crate) rewritten_open: PaddedBytes<64>,
     /// Whether the policy scans text.
     pub(crate) redacts_text: bool,
-    /// The keys of the layer's own members, and of the static fields, as they appear in the line.
-    taken: Vec<String>,
+    /// The keys of the parts of the line and of the static fields, as they appear in the line.
+    taken_keys: Vec<String>,
     /// The openings of the members of all fields that the layer has seen.
     openings: Mutex<HashMap<Box<[u8]>, KnownOpening>>,
+    /// The number of the next bit of a [`KnownOpening`], modulo 128.
     next_bit: AtomicU32,
     pub(crate) pinned_keys: PinnedKeys,
-    /// Not a `OnceLock`: a forked child would wait for a thread of its parent.
+    /// Not a `OnceLock`, because a forked child could wait there for a thread that only its parent
+    /// has.
     span_keys: OnceBox<SpanKeys>,
 }
 
@@ -67,14 +71,15 @@ impl LineTemplate {
     pub(crate) fn new(options: &Options) -> Self {
         let table = options.table;
         let inputs = PartInputs::for_layer(options);
-        let required = table.requires_time.then(Timestamp::micros);
+        let required_time = table.requires_time.then(Timestamp::micros);
+        let requested_time = options.timestamp.or(required_time);
         let precision = options.precision;
         let with_precision = |time: Timestamp| match precision {
             Some(digits) => time.with_precision(digits),
             None => time,
         };
-        let timestamp = options.timestamp.or(required).map(|set| match table.time {
-            TimeText::AsSet => with_precision(set),
+        let timestamp = requested_time.map(|requested_time| match table.time {
+            TimeText::AsSet => with_precision(requested_time),
             TimeText::Own(own) => with_precision(own),
             TimeText::Utc(digits) => Timestamp::with_digits(precision.unwrap_or(digits)),
             TimeText::EpochSeconds(digits) => Timestamp::epoch(precision.unwrap_or(digits)),
@@ -95,34 +100,35 @@ impl LineTemplate {
         if let Some(by_parts) = table.rewrite.and_then(|rewrite| rewrite.by_parts) {
             let opening = opening_of(table.timestamp);
             rewritten_open = [&*rewritten_start, &(by_parts.open)(&opening)].concat();
-            // Lines begin in two ways, so the text of the timestamp is remembered without `open`.
+            // A line begins with `rewritten_open`, or with `before_open` if it is JSON at first. So
+            // `open` is empty, and `LastSecond` remembers the text of the timestamp alone.
             before_open.append(&mut open);
         }
         let has_value = |(_, value): &&Part| value(&inputs).is_some();
         let tail = table.tail.iter().filter(has_value);
         let layer_keys = table.parts().chain(tail).map(|(key, _)| *key);
-        let mut taken: Vec<String> = layer_keys.map(str::to_owned).collect();
+        let mut taken_keys: Vec<String> = layer_keys.map(str::to_owned).collect();
         let mut close = Vec::new();
         push_parts(&mut close, table.tail, &inputs);
         for (key, json) in table.constants {
             push_member(&mut close, key, json);
-            taken.push((*key).to_owned());
+            taken_keys.push((*key).to_owned());
         }
         for (key, value) in &options.add {
             let spelled = table.spell(key);
-            let renamed_on_conflict = table.reserves(&spelled)
-                || taken.contains(&spelled)
+            let is_taken = table.reserves(&spelled)
+                || taken_keys.contains(&spelled)
                 || table.is_location_key(&spelled)
                 || table.is_place(&spelled)
                 || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
                 || key.starts_with(ADDED_PREFIX);
-            let key = match renamed_on_conflict {
+            let key = match is_taken {
                 true => format!("{ADDED_PREFIX}{key}"),
                 false => key.clone(),
             };
             push_field(&mut close, table, &key, value);
-            taken.push(table.spell(&key));
+            taken_keys.push(table.spell(&key));
         }
         close.extend(b"}\n");
         let (mut span, mut spans) = (Vec::new(), Vec::new());
@@ -148,7 +154,7 @@ impl LineTemplate {
             rewritten_start,
             rewritten_open: PaddedBytes::new(rewritten_open),
             redacts_text: options.redact.reads_text(),
-            taken,
+            taken_keys,
             openings: Mutex::default(),
             next_bit: AtomicU32::new(0),
             pinned_keys: PinnedKeys::new(options),
@@ -156,14 +162,15 @@ impl LineTemplate {
         }
     }
 
-    /// Returns the keys that all spans have in common. `options` are those of the template.
+    /// Returns the keys that all spans have in common. `options` must be those of
+    /// [`new`](Self::new).
     pub(crate) fn span_keys(&self, options: &Options) -> &SpanKeys {
         self.span_keys
             .get_or_init(|| Box::new(SpanKeys::new(options, self)))
     }
 
-    /// Returns the part from the end of the timestamp to the first field. It begins with the
-    /// closing quote of the timestamp, if that is a text.
+    /// Returns the bytes between the text of the timestamp and the first field. They begin with the
+    /// closing quote of the timestamp, if it has quotes.
     pub(crate) fn head(&self, inputs: &PartInputs<'_>, has_message: bool) -> Vec<u8> {
         let table = self.table;
         let mut members = Vec::new();
@@ -185,7 +192,8 @@ impl LineTemplate {
         [table.time.quote(), &members].concat()
     }
 
-    /// Returns the member that shows that an event has no message, if the format has one.
+    /// Returns the message that the format gives an event without one, as a member. Empty if lines
+    /// need no message.
     pub(crate) fn missing_message(&self) -> Vec<u8> {
         let mut member = Vec::new();
         let message = self.table.message;
@@ -219,7 +227,7 @@ pub(crate) fn push_parts(to: &mut Vec<u8>, parts: &[Part], inputs: &PartInputs<'
     }
 }
 
-/// Removes the `r#` of a field whose name is a keyword.
+/// Removes the `r#` of a raw identifier from the name of a field.
 pub(crate) fn plain_name(field: &str) -> &str {
     field.strip_prefix("r#").unwrap_or(field)
 }

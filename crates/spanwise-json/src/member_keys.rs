@@ -1,5 +1,6 @@
-//! Ids of keys. Members with equal ids, except [`NO_KEY_ID`], have the same key, so their text is
-//! not compared.
+//! Ids of keys, so that members are compared by a number and not by the text of their keys.
+//!
+//! Two members have the same key if their key ids are equal, except for [`NO_KEY_ID`].
 
 use crate::{
     json_lexer::{Member, members},
@@ -9,15 +10,15 @@ use crate::{
 };
 
 /// The id of a key. It identifies the text with which members of this key begin: `,"key":`. A layer
-/// gives each such text that it sees the next id.
+/// gives the next id to each text of this form that it has not seen before.
 pub(crate) type KeyId = u16;
 
 /// The id of a key that must be compared as text. There are three cases: the layer had seen 65,535
 /// keys before, the key depends on the value, or the list of members has no entries.
 pub(crate) const NO_KEY_ID: KeyId = KeyId::MAX;
 
-/// Encoded members, with an entry for each: the id of the key and the length of the member. Without
-/// entries, the lexer splits the members.
+/// Encoded members, mostly with an entry for each: the id of its key and its length. Members
+/// without entries are split by the lexer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyedMembers<'a> {
     pub(crate) text: &'a [u8],
@@ -25,14 +26,14 @@ pub(crate) struct KeyedMembers<'a> {
     entries: &'a [Entry],
 }
 
-/// Members that are being collected.
+/// A growing list of encoded members.
 #[derive(Debug, Default)]
 pub(crate) struct MemberList {
     pub(crate) text: Vec<u8>,
     entries: Vec<Entry>,
 }
 
-/// The key ids and the lengths of the own members of a span.
+/// The key ids and the lengths of the members that a span has itself, without inherited ones.
 #[derive(Debug)]
 pub(crate) struct OwnKeys {
     entries: [Entry; MAX_SPAN_FIELDS],
@@ -43,7 +44,7 @@ pub(crate) struct OwnKeys {
 /// array of bytes, so that a span can store it behind the text, in the same allocation.
 type Entry = [u8; 4];
 
-/// The length in the entry of a member with 65,535 bytes or more. The lexer then finds the length.
+/// The length in an entry if the member has 65,535 bytes or more. The lexer finds its real length.
 const LONG: u16 = u16::MAX;
 
 impl<'a> KeyedMembers<'a> {
@@ -55,7 +56,7 @@ impl<'a> KeyedMembers<'a> {
         }
     }
 
-    /// Reads what [`push_table`] wrote.
+    /// Members with the first `count` entries of a table that [`push_table`] wrote.
     #[inline]
     pub(crate) fn from_table(text: &'a [u8], table: &'a [u8], count: usize) -> Self {
         Self {
@@ -80,8 +81,8 @@ impl<'a> KeyedMembers<'a> {
         }
     }
 
-    /// Returns whether a member has the key with this id. Only for members that all have ids: the
-    /// keys of others are not found.
+    /// Returns whether a member has the key with this id. All members must have key ids, because
+    /// other keys are not found.
     #[inline]
     pub(crate) fn contains(&self, key_id: KeyId) -> bool {
         let (blocks, rest) = self.entries.as_chunks::<8>();
@@ -89,8 +90,8 @@ impl<'a> KeyedMembers<'a> {
         blocks.iter().any(|block| has_key_id(block, key_id)) || has_key_id(rest, key_id)
     }
 
-    /// Returns whether a member has the key of a member of `others`. Only for members that all have
-    /// ids.
+    /// Returns whether a member has the key of a member of `others`. All members of both must have
+    /// key ids.
     #[inline]
     pub(crate) fn has_key_of(&self, others: Self) -> bool {
         let mut others = others.entries.iter();
@@ -139,18 +140,18 @@ impl<'a> KeyedMembers<'a> {
         })
     }
 
-    /// Returns the members that `keep` returns true for.
+    /// Returns the members for which `keep` returns true.
     pub(crate) fn filter(self, keep: impl Fn(KeyId, &[u8]) -> bool) -> MemberList {
-        let mut kept = MemberList::default();
-        let wanted = self.iter().filter(|(key_id, member)| keep(*key_id, member));
-        wanted.for_each(|(key_id, member)| kept.push(key_id, member));
-        kept
+        let mut list = MemberList::default();
+        let kept = self.iter().filter(|(key_id, member)| keep(*key_id, member));
+        kept.for_each(|(key_id, member)| list.push(key_id, member));
+        list
     }
 }
 
 #[inline]
 fn has_key_id(entries: &[Entry], key_id: KeyId) -> bool {
-    // Without a branch for each id, the compiler compares several ids in one instruction.
+    // The loop does not stop early, so that the compiler compares several ids in one instruction.
     let mut found = false;
     for entry in entries {
         found |= id_in(*entry) == key_id;
@@ -198,9 +199,9 @@ impl OwnKeys {
         self.count = 0;
     }
 
-    /// Lists the members that the encoder wrote for a span, up to the offset `end` of the line.
-    /// `starts` has the offset of each field's last member. Returns false, and lists none, if a
-    /// field has two members, or if the members are not in the order of their fields.
+    /// Lists the members that the encoder wrote for a span. They end at the offset `end` of the
+    /// line, and `starts` has the offset of each field's last member. Returns false, and lists
+    /// nothing, if a field has two members, or if the members are not in the order of the fields.
     #[inline]
     pub(crate) fn list(
         &mut self,
@@ -228,6 +229,7 @@ impl OwnKeys {
         )
     }
 
+    /// Like [`list`](Self::list), for fields whose indices are not consecutive.
     #[inline(never)] // Kept out of line: a gap between the fields is uncommon.
     fn list_scattered(
         &mut self,
@@ -248,9 +250,9 @@ impl OwnKeys {
         self.list_members(fields.len(), keys, starts)
     }
 
-    /// Lists `count` members with these keys. Member `i` reaches from `starts[i]` to
-    /// `starts[i + 1]`; later elements are ignored. Returns whether the starts ascend. If they do
-    /// not, lists no member.
+    /// Lists `count` members with these keys. Member `i` is between the offsets `starts[i]` and
+    /// `starts[i + 1]`; later elements are ignored. Returns false, and lists nothing, if the
+    /// offsets do not ascend.
     #[inline]
     fn list_members<'a>(
         &mut self,
@@ -272,6 +274,7 @@ impl OwnKeys {
         is_ordered
     }
 
+    /// Returns the listed members, which are encoded in `text`.
     #[inline]
     pub(crate) fn with_text<'a>(&'a self, text: &'a [u8]) -> KeyedMembers<'a> {
         KeyedMembers {
@@ -296,7 +299,7 @@ impl MemberList {
         self.entries.extend_from_slice(members.entries);
     }
 
-    /// Returns the members, without entries unless all of them have key ids.
+    /// Returns the members. They have entries only if `has_key_ids`: if all keys have ids.
     pub(crate) fn as_members_if(&self, has_key_ids: bool) -> KeyedMembers<'_> {
         match has_key_ids {
             true => self.as_members(),

@@ -1,11 +1,12 @@
-//! Length limits for names. Different names stay different.
+//! Length limits for names and paths. A shortened name ends with a hash, so that different names
+//! stay different.
 
 use std::borrow::Cow;
 
 use crate::escape;
 
-/// Returns the name of a field, span or target. If it takes more than [`MAX_NAME_LEN`] bytes of a
-/// line, returns its start, `…` and a hash of the whole name.
+/// Returns the name of a field, span, target or thread. If it takes more than [`MAX_NAME_LEN`]
+/// bytes of a line, returns its start, `…` and a hash of the whole name.
 pub(crate) fn limit_name(name: &str) -> Cow<'_, str> {
     limit_name_with(name, "…")
 }
@@ -31,26 +32,32 @@ pub(crate) fn limit_path(path: &str) -> Cow<'_, str> {
     Cow::Owned(format!("…{}", &path[end_start..]))
 }
 
+/// Returns whether a name or path takes at most `max` bytes of a line, where it is escaped.
 fn fits(name: &str, max: usize) -> bool {
     // A byte takes at most six bytes when escaped.
-    name.len() <= max / 6 || (name.len() <= max && escape::quoted(name).len() - 2 <= max)
+    name.len() <= max / 6 || (name.len() <= max && escaped_len(name) <= max)
 }
 
-/// Returns the length of the first characters that together take at most `max` bytes of a line.
+fn escaped_len(text: &str) -> usize {
+    escape::quoted(text).len() - "\"\"".len()
+}
+
+/// Returns how many bytes the first of `chars` have that together take at most `max` bytes of a
+/// line, where they are escaped.
 fn prefix_len(chars: impl Iterator<Item = char>, max: usize) -> usize {
     let (mut prefix_len, mut room) = (0, max);
     for character in chars {
-        let escaped = escape::quoted(character.encode_utf8(&mut [0; 4])).len() - 2;
-        if escaped > room {
+        let escaped_len = escaped_len(character.encode_utf8(&mut [0; 4]));
+        if escaped_len > room {
             break;
         }
-        room -= escaped;
+        room -= escaped_len;
         prefix_len += character.len_utf8();
     }
     prefix_len
 }
 
-/// FNV-1a: the same in every build.
+/// Returns the FNV-1a hash, which is the same in every build.
 fn fingerprint(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,13 +1,13 @@
-//! Values that a thread remembers for each layer that it writes lines of.
+//! Values that a thread remembers for each layer whose lines it writes.
 
 use spanwise_core::internal::LayerId;
 
-/// A value for each layer: at first the default.
+/// One value for each layer. It is the default value until it is changed.
 #[derive(Debug)]
 pub(crate) struct PerLayer<T>(Vec<(LayerId, T)>);
 
-/// The maximum number of layers. If there are more, as in tests, all values are dropped and created
-/// again, which is cheap.
+/// The maximum number of layers with a value. If there are more layers, as in tests, all values are
+/// dropped and created again, which is cheap.
 const MAX_LAYERS: usize = 32;
 
 impl<T> Default for PerLayer<T> {
@@ -21,12 +21,17 @@ impl<T: Default> PerLayer<T> {
     #[inline]
     pub(crate) fn for_layer(&mut self, layer: LayerId) -> &mut T {
         let is_first = self.0.first().is_some_and(|(first, _)| *first == layer);
-        let index = if is_first { 0 } else { self.find(layer) };
+        let index = if is_first {
+            0
+        } else {
+            self.find_or_insert(layer)
+        };
         &mut self.0[index].1
     }
 
-    #[inline(never)] // Most programs have one layer, which `for_layer` finds.
-    fn find(&mut self, layer: LayerId) -> usize {
+    /// Returns the index of the value of `layer`.
+    #[inline(never)] // Most processes have one layer, whose value `for_layer` finds.
+    fn find_or_insert(&mut self, layer: LayerId) -> usize {
         let known = self.0.iter().position(|(known, _)| *known == layer);
         known.unwrap_or_else(|| {
             if self.0.len() >= MAX_LAYERS {

@@ -1,4 +1,5 @@
-//! The plan of a callsite: everything that depends on it alone, computed when it is first seen.
+//! The plan of a callsite: everything about its lines that depends on the callsite alone. A layer
+//! computes the plan when it first sees the callsite.
 
 use std::{collections::HashSet, error::Error, fmt, sync::OnceLock};
 
@@ -28,18 +29,19 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The part from the timestamp to the first field. Empty for a record of `log`, because its
-    /// target is not that of the callsite.
+    /// The bytes between the text of the timestamp and the first field. Empty for records of `log`,
+    /// because each has a target of its own.
     pub(crate) head: PaddedBytes<64>,
+    /// The keys of the fields, in their order. If the format shows errors in its own way, the first
+    /// field with the name of an error is treated as the error.
     pub(crate) keys: Box<[Key]>,
-    /// Empty unless several fields have the name of an error, and the format shows the error of an
-    /// event in its own way. Only the values show which field is the error. `keys` treats the first
-    /// of these fields as the error. Each entry has the index of another one, and the keys that
-    /// treat that one as the error.
+    /// For each further field with the name of an error: its index, and the keys that treat it as
+    /// the error. Only the values show which field is the error. Empty if the format shows an error
+    /// like any other field.
     pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
-    /// For an event that is mostly written in the format's own syntax, not as JSON.
+    /// For an event whose lines are mostly written directly in a syntax that is not flat JSON.
     pub(crate) rewritten: Option<RewrittenPlan>,
-    /// Whether the message comes after other fields, but is written first.
+    /// Whether the message is not the first field of the callsite. Lines show it first.
     pub(crate) message_not_first: bool,
     /// Whether the fields are visited once, in their order, with `keys`.
     pub(crate) is_visited_once: bool,
@@ -51,8 +53,9 @@ pub(crate) struct Plan {
     pub(crate) bits: u128,
     /// Whether all members have key ids, and no two can have the same key.
     has_key_ids: bool,
-    /// Whether a field may have the key of an error's message, and the other parts of the error are
-    /// members of the line. The keys of these parts then count as keys of the event.
+    /// Whether a field may have the key of an error's message, in a format with a member for each
+    /// part of an error. The keys of all these parts then count as keys of the event, so that no
+    /// line shows parts of two errors.
     pub(crate) has_error_key: bool,
     /// Whether the callsite is one of `tracing-log`.
     pub(crate) is_log: bool,
@@ -60,31 +63,31 @@ pub(crate) struct Plan {
     pub(crate) is_uncommon: bool,
     /// Whether lines may have the origin of a `log` record, a thread or an addition.
     pub(crate) has_rare_members: bool,
-    /// The maximum length of a line that is written as it was assembled. 0 if the format rewrites
-    /// lines, if lines of the callsite may have an addition, or if they are headers of dumps.
+    /// The maximum length, in bytes, of a line that is written as it was assembled. 0 if no line
+    /// is: the format rewrites lines, they may have an addition, or they are headers of dumps.
     pub(crate) max_plain: usize,
     /// Whether lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
     /// The fields that are redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
-    /// The member `redacted` that lists all of these fields.
+    /// The member `redacted` that lists all the fields of `redacted_bits`.
     pub(crate) redacted_member: Vec<u8>,
-    /// The first other lists of redacted fields that lines of the callsite had.
-    redacted_members: [OnceLock<RedactedMember>; 4],
-    /// For each key, texts that the policy shows unchanged. Empty if the policy scans no text.
+    /// The first four members `redacted` with other lists that lines of the callsite had.
+    other_redacted_members: [OnceLock<RedactedMember>; 4],
+    /// For each key, texts that the policy leaves unchanged. Empty if the policy scans no text.
     pub(crate) clean_texts: Box<[CleanTexts]>,
-    /// The part between the fields of the event and those of the spans. Nested lines only.
+    /// The bytes between the fields of the event and those of the spans. Nested lines only.
     pub(crate) after_fields: Vec<u8>,
-    /// The source location, if lines may have a thread or an addition. Otherwise, it is part of
-    /// `close`. Flat lines only: nested lines have it in `after_fields`.
+    /// The source location, if lines may have a thread or an addition. In all other flat lines, the
+    /// location is part of `close`, and in nested lines, of `after_fields`.
     pub(crate) location: Vec<u8>,
-    /// The end of the line.
+    /// The end of the line: the members that are the same in all lines of the callsite.
     pub(crate) close: PaddedBytes<32>,
-    /// For a span's callsite only.
+    /// The part of the plan for spans. `None` for the callsite of an event.
     pub(crate) span_plan: Option<ShardedArc<SpanPlan>>,
-    /// The fields with [pinned](crate::fragment::Fragment) context keys: the index of each, and the
-    /// index of its key.
-    pins: Box<[(usize, usize)]>,
+    /// The fields that [pin](crate::span_plan) a context key. Empty unless spans of the callsite
+    /// pin context.
+    pinning_fields: Box<[PinningField]>,
     pinned_keys: PinnedKeys,
     /// See [`stored_fields`](Self::stored_fields).
     stored_fields: OnceLock<StoredFields>,
@@ -93,19 +96,27 @@ pub(crate) struct Plan {
 /// A member `redacted`.
 #[derive(Debug)]
 struct RedactedMember {
-    /// The fields that were redacted because of their key, and those because of their text: a bit
-    /// each.
+    /// The listed fields: [`Encoded::redacted_bits`] and [`Encoded::redacted_texts`].
     redacted: (u128, u64),
     member: Vec<u8>,
+}
+
+/// A field that pins a context key.
+#[derive(Debug)]
+struct PinningField {
+    /// The index of the field in the callsite.
+    field_index: usize,
+    /// The index of the key in [`SpanPlan::context`].
+    context_index: usize,
 }
 
 /// A message that the format requires.
 #[derive(Debug)]
 pub(crate) struct RequiredMessage {
-    /// The index among the fields.
+    /// The index of the message's field in the callsite.
     pub(crate) index: usize,
-    /// The offset of the message's text behind the start of the fields. `None` if the callsite
-    /// alone does not show which member is the message.
+    /// The offset of the message's text from the start of the fields. `None` if the callsite alone
+    /// does not show which member is the message.
     pub(crate) text_at: Option<usize>,
 }
 
@@ -114,24 +125,26 @@ pub(crate) struct RequiredMessage {
 pub(crate) struct Key {
     /// The bytes in front of values, mostly the opening of a member: `,"key":`.
     pub(crate) starts: ValueStarts,
-    /// The bits of the keys that a member of the field may have, mostly one of 128 bits. Two fields
-    /// without a common bit have no common key.
+    /// The bits of the keys that a member of the field may have, mostly one of 128 bits. If two
+    /// fields have no bit in common, they have no key in common.
     pub(crate) bits: u128,
     /// The id of the key. [`NO_KEY_ID`] if the values are converted, or if the layer has no more
     /// ids.
     pub(crate) key_id: KeyId,
     /// The ids of all keys that a member of the field may have.
     pub(crate) key_ids: Box<[KeyId]>,
-    /// For all values but booleans. `starts` has the roles of values that are written in one step.
+    /// The treatment of all values except booleans. If it is [`Role::Converted`], `starts` has the
+    /// treatment of values that need no conversion.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
     /// The maximum length of a value's text, in bytes.
     pub(crate) max_len: usize,
-    /// For the role `Converted`.
+    /// The conversion, for the role [`Role::Converted`].
     pub(crate) conversion: Option<Box<Conversion>>,
 }
 
-/// The treatment of a field. One bit each, so that one test decides whether a field is written.
+/// The treatment of a field. Each role has a bit, so that one test decides whether a value is
+/// written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub(crate) enum Role {
@@ -160,9 +173,9 @@ impl Plan {
         let is_log = log_record::is_log_record(callsite);
         let is_dump_header = callsite.target() == LineDisposition::HEADER_TARGET;
         let mut errors = error_fields(callsite, template.table);
-        let keys = keys(callsite, options, template, errors.next());
+        let keys = field_keys(callsite, options, template, errors.next());
         let other_errors: Box<[_]> = errors
-            .map(|error| (error, self::keys(callsite, options, template, Some(error))))
+            .map(|error| (error, field_keys(callsite, options, template, Some(error))))
             .collect();
         let has_other_errors = !other_errors.is_empty();
         let has_repeated_keys = has_repeated_keys(&keys)
@@ -191,9 +204,9 @@ impl Plan {
                 (addition.applies)(&name)
             })
         });
-        // The location comes after the addition and before the thread. Without either, it is part
-        // of `close`.
-        let has_location_apart = template.has_threads || has_addition;
+        // The location comes after the addition and before the thread. If a line can have neither,
+        // the location is part of `close`.
+        let is_location_separate = template.has_threads || has_addition;
         let inputs = PartInputs::new(options, callsite, None);
         let mut head = Vec::new();
         if !is_log {
@@ -205,7 +218,7 @@ impl Plan {
             push_parts(origin_part, table.origin, &inputs);
         }
         let mut close = Vec::new();
-        if !has_location_apart {
+        if !is_location_separate {
             close.append(&mut location);
         }
         close.extend(&template.close);
@@ -215,19 +228,18 @@ impl Plan {
         let span_plan = callsite
             .is_span()
             .then(|| SpanPlan::new(callsite, options, template));
-        let pins = match &span_plan {
-            Some(plan) if pins_context(callsite) => pins(&keys, &plan.context),
+        let pinning_fields = match &span_plan {
+            Some(plan) if pins_context(callsite) => pinning_fields(&keys, &plan.context),
             _ => Box::default(),
         };
-        // A format may move hexadecimal ids out of the fields, which it can only do with the whole
-        // line.
-        let has_hoisted = keys.iter().any(|key| {
+        // A format may move hexadecimal ids out of the fields. For this, it needs the whole line.
+        let has_hoisted_ids = keys.iter().any(|key| {
             let conversion = key.conversion.as_deref();
             conversion.is_some_and(|conversion| matches!(conversion.rule, Rule::Hex { .. }))
         });
-        let is_plain = callsite.is_event()
+        let can_be_written_by_parts = callsite.is_event()
             && !is_log
-            && !has_hoisted
+            && !has_hoisted_ids
             && !has_other_errors
             && !has_repeated_keys
             && !has_addition
@@ -235,7 +247,7 @@ impl Plan {
             && template.timestamp.is_some();
         let by_parts = table.rewrite.and_then(|rewrite| rewrite.by_parts);
         let rewritten = by_parts
-            .filter(|_| is_plain)
+            .filter(|_| can_be_written_by_parts)
             .map(|by_parts| RewrittenPlan::new(by_parts, template, &keys, &head, &close));
         let others = other_errors.iter().flat_map(|(_, keys)| keys);
         let all_bits = keys
@@ -276,21 +288,21 @@ impl Plan {
             has_addition,
             redacted_bits,
             redacted_member: altered.to_members(table),
-            redacted_members: [const { OnceLock::new() }; 4],
+            other_redacted_members: [const { OnceLock::new() }; 4],
             clean_texts,
             after_fields,
             location,
             close: PaddedBytes::new(close),
             span_plan: span_plan.map(ShardedArc::new),
             keys,
-            pins,
+            pinning_fields,
             pinned_keys: template.pinned_keys.clone(),
             stored_fields: OnceLock::new(),
         }
     }
 
-    /// Returns how a recorder stores the values of an event of the callsite. Returns `None` if the
-    /// line must be encoded at once.
+    /// Returns how the values of an event of the callsite are stored for a recorder. Returns `None`
+    /// if the line must be encoded at once.
     #[inline]
     pub(crate) fn stored_fields(&self, policy: Option<&dyn Redact>) -> Option<&StoredFields> {
         if self.is_uncommon || !self.other_errors.is_empty() {
@@ -303,50 +315,54 @@ impl Plan {
     }
 
     /// Returns the member that lists these redacted fields, if an earlier line had the same list.
+    /// `redacted` is as in [`RedactedMember`].
     pub(crate) fn known_member(&self, redacted: (u128, u64)) -> Option<&[u8]> {
-        let mut known = self.redacted_members.iter().map_while(OnceLock::get);
-        let found = known.find(|known| known.redacted == redacted)?;
-        Some(&found.member)
+        let mut members = self.other_redacted_members.iter().map_while(OnceLock::get);
+        let same_list = members.find(|known| known.redacted == redacted)?;
+        Some(&same_list.member)
     }
 
-    /// Remembers a list, unless all slots are used.
+    /// Remembers the member for [`known_member`](Self::known_member), unless all slots are used.
     pub(crate) fn remember_member(&self, redacted: (u128, u64), member: Vec<u8>) {
-        let mut free = self.redacted_members.iter();
-        if let Some(free) = free.find(|known| known.get().is_none()) {
-            free.get_or_init(|| RedactedMember { redacted, member });
+        let mut slots = self.other_redacted_members.iter();
+        if let Some(free_slot) = slots.find(|slot| slot.get().is_none()) {
+            free_slot.get_or_init(|| RedactedMember { redacted, member });
         }
     }
 
-    /// Returns the keys of the fields that `record` visits, and the index of the field that is the
-    /// error, if there are `other_errors`.
+    /// Returns the keys for the values that `record` visits, and the index of the field that is the
+    /// error. The index is `None` if no value can be the error, or if only one field can.
     ///
-    /// The error is the field `known`, if it is given. Otherwise, it is one of the fields with the
-    /// name of an error: the first with an error as its value, or else the first with a text.
+    /// The error is the field `known_error`, if the caller knows it. Otherwise, it is a field with
+    /// the name of an error: the first whose value is an error, or else the first with a text.
     #[cold]
     pub(crate) fn keys_for(
         &self,
-        known: Option<usize>,
+        known_error: Option<usize>,
         record: &dyn Fn(&mut dyn Visit),
     ) -> (&[Key], Option<usize>) {
         let mut finder = ErrorFinder::default();
-        if !self.other_errors.is_empty() && known.is_none() {
+        if !self.other_errors.is_empty() && known_error.is_none() {
             record(&mut finder);
         }
-        let error = known.or(finder.error).or(finder.text);
+        let error = known_error.or(finder.error).or(finder.text);
         let mut others = self.other_errors.iter();
-        let chosen = others.find(|(index, _)| Some(*index) == error);
-        (chosen.map_or(&self.keys, |(_, keys)| keys), error)
+        let other = others.find(|(index, _)| Some(*index) == error);
+        (other.map_or(&self.keys, |(_, keys)| keys), error)
     }
 
     /// Returns the context keys that a span pins if these fields have values.
     #[inline]
     pub(crate) fn pinned(&self, fields: FieldSet) -> ContextBits {
-        let has_value = self.pins.iter().filter(|(index, _)| fields.has(*index));
-        has_value.fold(0, |bits, (_, key)| bits | self.pinned_keys.bit(*key))
+        let all = self.pinning_fields.iter();
+        let with_value = all.filter(|pinning| fields.has(pinning.field_index));
+        with_value.fold(0, |bits, pinning| {
+            bits | self.pinned_keys.bit(pinning.context_index)
+        })
     }
 
-    /// Lists the keys of a span's members, which were encoded up to `end`. Returns false, and lists
-    /// none, if a member may have no key id, or if [`OwnKeys::list`] cannot list them.
+    /// Lists the keys of a span's members, which end at the offset `end` of the line. Returns
+    /// false, and lists nothing, if a member may have no key id, or if [`OwnKeys::list`] fails.
     #[inline]
     pub(crate) fn list_own_keys(
         &self,
@@ -359,8 +375,8 @@ impl Plan {
         self.has_key_ids && list.list(encoded, starts, end, &self.keys)
     }
 
-    /// Returns the bits of the keys of these fields. For a callsite with more than
-    /// [`MAX_SPAN_FIELDS`] fields, or with `other_errors`, returns those of all fields.
+    /// Returns the bits of the keys of these fields. Returns the bits of all fields if the callsite
+    /// has more than [`MAX_SPAN_FIELDS`] fields, or `other_errors`.
     #[inline]
     pub(crate) fn bits_of(&self, fields: FieldSet) -> u128 {
         if self.keys.len() > MAX_SPAN_FIELDS || !self.other_errors.is_empty() {
@@ -384,8 +400,8 @@ fn error_fields(
     fields.filter(is_error).map(|field| field.index())
 }
 
-/// Returns the keys of the fields. The field with the index `error` is the error.
-fn keys(
+/// Returns the keys of the fields. `error` is the index of the field that is treated as the error.
+fn field_keys(
     callsite: &'static Metadata<'static>,
     options: &Options,
     template: &LineTemplate,
@@ -427,7 +443,9 @@ fn keys(
 /// Finds the fields with the name of an error whose values can be one.
 #[derive(Default)]
 struct ErrorFinder {
+    /// The index of the first such field whose value is an error.
     error: Option<usize>,
+    /// The index of the first such field whose value is a text.
     text: Option<usize>,
 }
 
@@ -438,7 +456,7 @@ impl Visit for ErrorFinder {
         }
     }
 
-    /// Called for texts only: all other values have methods of their own.
+    /// Receives texts only, because all other values have methods of their own here.
     fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
         if ERROR_NAMES.contains(&plain_name(field.name())) {
             self.text.get_or_insert(field.index());
@@ -460,17 +478,20 @@ impl Visit for ErrorFinder {
     fn record_bytes(&mut self, _: &Field, _: &[u8]) {}
 }
 
-/// Returns the fields with context keys: see [`Plan::pins`].
-fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, usize)]> {
-    let pin = |(index, key): (usize, &Key)| {
+/// Returns the fields with context keys: see [`Plan::pinning_fields`].
+fn pinning_fields(keys: &[Key], context: &[ContextKey]) -> Box<[PinningField]> {
+    let pinning = |(field_index, key): (usize, &Key)| {
         let context_index = context.iter().position(|known| known.has(key.opening()))?;
-        Some((index, context_index))
+        Some(PinningField {
+            field_index,
+            context_index,
+        })
     };
-    keys.iter().enumerate().filter_map(pin).collect()
+    keys.iter().enumerate().filter_map(pinning).collect()
 }
 
-/// Returns whether a field may have the key of an error's message, where the parts of an error are
-/// members of the line. See [`KeySet`](crate::json_lexer::KeySet).
+/// Returns whether a field may have the key of an error's message, in a format with a member for
+/// each part of an error. See [`KeySet`](crate::json_lexer::KeySet).
 fn has_error_key(keys: &[Key], table: &FormatTable) -> bool {
     let Some(message) = table.error_keys().next().map(escape::quoted) else {
         return false;
@@ -498,7 +519,7 @@ fn has_repeated_keys(keys: &[Key]) -> bool {
 }
 
 impl Key {
-    /// Returns the opening of a member. If the values are converted, that of a text.
+    /// Returns the opening of a member. If the values are converted, returns the opening of a text.
     #[inline]
     pub(crate) fn opening(&self) -> &[u8] {
         self.starts.text.opening.as_bytes()
@@ -513,7 +534,8 @@ impl Key {
         self.role != Role::Omitted || self.role_of_bool != Role::Omitted
     }
 
-    /// Returns the treatment of the field, whether or not its values are converted.
+    /// Returns the treatment of the field. If its values are converted, returns the role that the
+    /// conversion has, not [`Role::Converted`].
     pub(crate) fn field_role(&self) -> Role {
         match &self.conversion {
             Some(conversion) => conversion.role,
@@ -560,5 +582,5 @@ pub(crate) fn quoted_key(member: &[u8]) -> &[u8] {
     &member[1..string_end(member, 1)]
 }
 
-/// A span shows at most this many fields.
+/// The maximum number of fields that a span shows.
 pub(crate) const MAX_SPAN_FIELDS: usize = 64;

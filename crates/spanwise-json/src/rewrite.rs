@@ -1,10 +1,13 @@
-//! Lines that are not flat JSON.
+//! Formats that rewrite the encoder's flat JSON in a syntax of their own, such as `logfmt`.
 //!
-//! Most lines are written in the format's syntax directly. The head and the end of a line depend
-//! mostly on its callsite alone, so they are rewritten once per callsite. The part of the spans is
-//! rewritten once per version of a span, unless spans share members. Any other end of a line mostly
-//! equals that of a recent line, so a thread remembers the last few ends that it has rewritten. All
-//! other lines are written as flat JSON, and rewritten as a whole.
+//! To rewrite a whole line is slow, and only necessary for some lines, such as those that are too
+//! long. Most lines are written directly in the format's syntax, and rewritten parts are reused:
+//!
+//! * The head and the end of a line mostly depend on its callsite alone. They are rewritten once
+//!   per callsite.
+//! * The members of the spans are rewritten once per version of a span, unless spans share members.
+//! * Any other end of a line is called a *tail*. It mostly equals that of a recent line, so each
+//!   thread remembers the last few tails.
 
 use spanwise_core::internal::LayerId;
 
@@ -20,9 +23,9 @@ use crate::{
 pub(crate) struct Rewrite {
     /// Returns the start of all lines of a layer.
     pub(crate) start: fn(&Options) -> Vec<u8>,
-    /// Appends the rest of the line.
+    /// Appends everything behind the start. The second argument is the line as flat JSON.
     pub(crate) line: fn(&Options, &[u8], &mut LineBuffer),
-    /// How most lines are written without flat JSON, if the format allows that.
+    /// The functions that write most lines without flat JSON, if the format allows that.
     pub(crate) by_parts: Option<RewriteByParts>,
 }
 
@@ -32,21 +35,22 @@ pub(crate) struct RewriteByParts {
     /// Returns the part behind [`Rewrite::start`], up to the text of the timestamp. The argument is
     /// the opening of the timestamp in flat JSON, `,"key":`.
     pub(crate) open: fn(&[u8]) -> Vec<u8>,
-    /// Rewrites the members between the timestamp and the fields. The first half is in front of the
-    /// fields, the last half is the end of the line. `has_message` is whether the callsite has a
-    /// message.
+    /// Rewrites the members between the timestamp and the fields. The line has the first half of
+    /// the result in front of the fields, and the last half at its end. `has_message` is whether
+    /// the callsite has a message.
     pub(crate) head: fn(members: &[u8], has_message: bool) -> RewrittenPart,
     /// The bytes around the value of a field.
     pub(crate) around: AroundValue,
     /// Whether a text is written without quotes if it needs none.
     pub(crate) has_words: bool,
-    /// Rewrites members of flat JSON, for values for which `around` has no bytes.
+    /// Rewrites the members of fields that `around` has no bytes for.
     pub(crate) fields: fn(&[u8], &mut LineBuffer),
     /// Rewrites members behind the fields of the event: those of the spans, or those of the end of
-    /// the line. The first half is in the list of fields, the last half behind that list.
+    /// the line. The line has the first half of the result in the list of fields, and the last half
+    /// behind that list.
     pub(crate) tail: RewriteTail,
-    /// Ends the list of fields, after the first halves of all tails. `None` if the format has no
-    /// list. Then tails have no last half.
+    /// Ends the list of fields, after all first halves. `None` if the format has no such list. Then
+    /// no result of `tail` has a last half.
     pub(crate) end_fields: Option<fn(&mut LineBuffer)>,
 }
 
@@ -83,11 +87,11 @@ impl RewrittenPart {
     }
 }
 
-/// The ends of recent lines, rewritten.
+/// A cache of rewritten tails, which are the ends of recent lines.
 #[derive(Debug, Default)]
 pub(crate) struct RewrittenTails {
     known: [KnownTail; KNOWN_TAILS],
-    /// The index of the end that is replaced next.
+    /// The index of the tail that is replaced next.
     next: usize,
     pub(crate) buffers: RewriteBuffers,
 }
@@ -114,17 +118,17 @@ impl RewriteBuffers {
 #[derive(Debug, Default)]
 struct KnownTail {
     layer: Option<LayerId>,
-    /// The end of the line as flat JSON.
+    /// The tail as flat JSON.
     json: Vec<u8>,
     rewritten: RewrittenPart,
 }
 
-/// The number of ends that a thread remembers. Few are enough, because a thread alternates between
+/// The number of tails that a thread remembers. Few are enough, because a thread alternates between
 /// few spans.
 const KNOWN_TAILS: usize = 4;
 
 impl RewrittenTails {
-    /// Returns the rewritten end of a line.
+    /// Returns the tail `json`, rewritten. Calls `rewrite` only if the tail is not known.
     #[inline]
     pub(crate) fn get(
         &mut self,
@@ -140,7 +144,7 @@ impl RewrittenTails {
         &self.known[index].rewritten
     }
 
-    /// Rewrites the end of a line in place of the oldest known one, and returns its index.
+    /// Rewrites a tail, which replaces the oldest known one. Returns its index.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn add(&mut self, layer: LayerId, json: &[u8], rewrite: RewriteTail) -> usize {
         let index = self.next;

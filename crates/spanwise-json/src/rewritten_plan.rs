@@ -1,5 +1,5 @@
-//! The part of a plan for lines that are not flat JSON: keys with the bytes around values, and the
-//! start and the end of a line.
+//! The part of a callsite's plan for a format that [rewrites](crate::rewrite) lines: the bytes
+//! around values, and the start and the end of a line.
 
 use crate::{
     format_table::Kind,
@@ -11,26 +11,30 @@ use crate::{
     value_starts::ValueStart,
 };
 
-/// The part of a callsite's plan for lines that are not flat JSON.
+/// The part of a callsite's plan for lines that are written in the format's syntax directly.
+///
+/// A *plain* line has only two things behind the fields of the event: the members of the spans, if
+/// the spans share none, and members that are the same in all lines of the callsite. Any other line
+/// has a [tail](crate::rewrite).
 #[derive(Debug)]
 pub(crate) struct RewrittenPlan {
     pub(crate) by_parts: RewriteByParts,
-    /// The part from the timestamp to the first field.
+    /// The bytes between the text of the timestamp and the first field.
     pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[RewrittenKey]>,
-    /// The index of the message.
+    /// The index of the message's field.
     pub(crate) message: Option<usize>,
-    /// The end of a line whose part after the fields depends only on the callsite and on the spans,
-    /// if the spans share no members. The first half is in the list of fields, the last half behind
-    /// the list. The line has the same half of the spans' part in front of each. If the format has
-    /// no list of fields, the first half has all bytes.
+    /// The end of a plain line. The first half is at the end of the list of fields, the last half
+    /// behind the list. In front of each half, the line has the same half of the spans' rewritten
+    /// members. If the format has no list of fields, the first half has all bytes.
     pub(crate) close: [PaddedBytes<64>; 2],
-    /// The end of any other line, behind the rewritten members of its tail.
+    /// The end of any other line, behind its rewritten tail.
     pub(crate) end: Vec<u8>,
-    /// For a line that ends with `close`: the maximum length of its start and its fields together
-    /// with the part of the spans as flat JSON.
+    /// The maximum length of a plain line in bytes, without its end, and with the members of the
+    /// spans as flat JSON.
     pub(crate) max_plain: usize,
-    /// For any other line: its maximum length while everything behind its fields is flat JSON.
+    /// The maximum length of any other line in bytes, before its tail is rewritten: everything
+    /// behind its fields is flat JSON.
     pub(crate) max_mixed: usize,
 }
 
@@ -60,14 +64,15 @@ pub(crate) struct ValueFrame {
 /// The maximum length of the bytes behind a value.
 const CLOSING_LEN: usize = 16;
 
-/// Returns the bytes in front of a value of this kind, and those behind it, in a line that is not
-/// flat JSON. `opening` is `,"key":`, as flat JSON has it. `None` if such a value is encoded as
-/// flat JSON and then rewritten.
+/// Returns the bytes in front of a value of this kind, and those behind it, in the format's syntax.
+/// `opening` is `,"key":`, as in flat JSON. `None` if such a value is encoded as flat JSON and then
+/// rewritten.
 pub(crate) type AroundValue =
     fn(opening: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])>;
 
 impl RewrittenPlan {
-    /// Creates the plan. `head` and `close` are the start and the end of a line in flat JSON.
+    /// Creates the plan. `head` and `close` are those of the [`Plan`](crate::plan::Plan), in flat
+    /// JSON.
     pub(crate) fn new(
         by_parts: RewriteByParts,
         template: &LineTemplate,
@@ -83,8 +88,8 @@ impl RewrittenPlan {
         (by_parts.tail)(KeyedMembers::from_text(close), &mut halves);
         let [first, last] = halves;
         let key = |key| RewrittenKey::new(key, by_parts.around);
-        // `LineTemplate::max_line` limits a line whose head is flat JSON. The rewritten head has
-        // another length.
+        // `LineTemplate::max_line` limits the length in flat JSON. Here, the start of the line is
+        // already rewritten, which changes its length.
         let start_len = template.rewritten_open.as_bytes().len() + rewritten.first().len();
         let json_start_len = template.before_open.as_bytes().len() + head.len();
         let max_mixed = (template.max_line + start_len).saturating_sub(json_start_len);

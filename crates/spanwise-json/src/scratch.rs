@@ -38,20 +38,21 @@ pub(crate) struct Scratch {
     pub(crate) rewritten: LineBuffer,
     /// The values of an event for a recorder. Empty until a layer stores some.
     pub(crate) values: LineBuffer,
+    /// The start of each layer's last line, up to the second.
     pub(crate) seconds: PerLayer<LastSecond>,
     /// The thread's name, if it has one, and its id, as JSON strings. `None` until a layer needs
     /// them.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
-    /// The members of the thread, once a layer has written them.
+    /// The members about the thread. `None` until a layer has written them.
     pub(crate) thread_members: PerLayer<Option<PaddedBytes<64>>>,
     /// The rewritten ends of recent lines that are not flat JSON.
     pub(crate) tails: RewrittenTails,
     pub(crate) rate: LastRate,
     /// The offsets of the fields in `line`.
     pub(crate) starts: MemberStarts,
-    /// The keys of the members of a span that are in `line`.
+    /// The keys of the span's members, while the fields of a span are in `line`.
     pub(crate) keys: OwnKeys,
-    /// The keys of members of the spans that the line does not show.
+    /// The keys of the spans' members that the line omits, because the event has the same keys.
     pub(crate) shadowed: ShadowedKeys,
 }
 
@@ -73,7 +74,7 @@ impl Default for Scratch {
     }
 }
 
-/// The last sample rate and its digits, which are kept because the next rate is mostly the same.
+/// The last sample rate and its digits. They are stored because the next rate is mostly the same.
 #[derive(Debug, Default)]
 pub(crate) struct LastRate {
     rate: f64,
@@ -94,8 +95,8 @@ impl LastRate {
 }
 
 impl Scratch {
-    /// Takes the thread's state. An event logged while a value is formatted finds it taken, and
-    /// gets a new one.
+    /// Takes the state of the thread. Creates a new one for an event that is logged while a value
+    /// of another event is formatted, since that event has taken the state.
     #[inline]
     pub(crate) fn take() -> Box<Self> {
         STATE
@@ -118,7 +119,7 @@ impl Scratch {
 /// Returns `None` on an exiting thread.
 #[inline(always)] // See `JsonLayer::with_current`.
 pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
-    // `f` does not call this function, so the state is never borrowed already.
+    // `borrow_mut` cannot panic, because `f` does not call this function again.
     STATE
         .try_with(|state| f(&mut state.entered.borrow_mut()))
         .ok()

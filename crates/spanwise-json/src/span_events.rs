@@ -32,7 +32,7 @@ impl SpanEvents {
     pub const ENTER: Self = Self(2);
     /// A span is exited, each time.
     pub const EXIT: Self = Self(4);
-    /// A span is closed. The line has its times.
+    /// A span is closed. The line has `time.busy` and `time.idle`.
     pub const CLOSE: Self = Self(8);
     /// All changes.
     pub const ALL: Self = Self(15);
@@ -51,13 +51,14 @@ impl ops::BitOr for SpanEvents {
     }
 }
 
-/// How long a span was entered, and how long it was not, for one layer. Stored in the span.
+/// The times that one layer measures for a span: how long it was entered, and how long it was not.
+/// Stored in the extensions of the span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpanTimes {
     layer: LayerId,
     pub(crate) busy: Duration,
     pub(crate) idle: Duration,
-    /// How often the span has been entered and not yet exited, on all threads.
+    /// The number of times that the span is entered at present, on all threads.
     entered: u32,
     /// The time of the last change.
     since: Instant,
@@ -76,11 +77,11 @@ impl SpanTimes {
 
     /// Adds the time since the last change to `busy` or `idle`.
     fn add_elapsed(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.since);
+        let elapsed = now.saturating_duration_since(self.since);
         if self.entered > 0 {
-            self.busy += passed
+            self.busy += elapsed
         } else {
-            self.idle += passed
+            self.idle += elapsed
         }
         self.since = now;
     }
@@ -129,17 +130,17 @@ pub(crate) fn record_change<R: for<'s> LookupSpan<'s>>(
     if extensions.get_mut::<TimesByLayer>().is_none() {
         extensions.insert(TimesByLayer::default());
     }
-    let Some(TimesByLayer(all)) = extensions.get_mut::<TimesByLayer>() else {
+    let Some(TimesByLayer(by_layer)) = extensions.get_mut::<TimesByLayer>() else {
         unreachable!("inserted above, under the same lock")
     };
-    let index = all
+    let index = by_layer
         .iter()
         .position(|times| times.layer == layer)
         .unwrap_or_else(|| {
-            all.push(SpanTimes::new(layer, now));
-            all.len() - 1
+            by_layer.push(SpanTimes::new(layer, now));
+            by_layer.len() - 1
         });
-    let times = &mut all[index];
+    let times = &mut by_layer[index];
     times.add_elapsed(now);
     match change {
         SpanChange::Entered => times.entered += 1,

@@ -1,4 +1,7 @@
-//! The part of a callsite's plan that its spans refer to, and their pinned context.
+//! The part of a callsite's plan that its spans refer to, and pinned context keys.
+//!
+//! A span *pins* a context key, such as `request_id`, if `context::set` or the HTTP layer records
+//! it there. Fields of inner spans and of events with this key are then renamed.
 
 use std::{
     collections::HashMap,
@@ -33,18 +36,20 @@ pub(crate) struct SpanPlan {
     pub(crate) table: &'static FormatTable,
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
-    /// The member with the span's name. Empty if lines omit it.
+    /// The member with the span's name. Empty if lines omit the name.
     pub(crate) tail: Box<[u8]>,
-    /// The start of the list of spans, such as `,"spans":[`. `None` if lines omit it.
+    /// The start of the list of spans, such as `,"spans":[`. `None` if lines omit the list.
     pub(crate) list: Option<Box<[u8]>>,
-    /// Inherited members are dropped from a fragment that would be longer than this.
+    /// The maximum length of a fragment in bytes. If it would be longer, inherited members are
+    /// dropped.
     pub(crate) max_len: usize,
+    /// The context keys of the layer: the built-in ones, then the configured ones.
     pub(crate) context: Arc<[ContextKey]>,
     pinned_keys: PinnedKeys,
     pub(crate) trace_ids: Arc<TraceIdKeys>,
 }
 
-/// The keys of spans that do not depend on the callsite.
+/// The keys that the spans of all callsites of a layer have in common.
 #[derive(Debug)]
 pub(crate) struct SpanKeys {
     context: Arc<[ContextKey]>,
@@ -67,8 +72,8 @@ impl SpanKeys {
 /// A key of the context, such as `request_id`. The opening of a member is `,"key":`.
 #[derive(Debug)]
 pub(crate) struct ContextKey {
-    /// For each member that a field with this key may become: its opening, and its opening after it
-    /// is renamed.
+    /// For each member that a field with this key may become: its opening, and the opening that
+    /// replaces it when the member is renamed.
     openings: Vec<(Box<[u8]>, Vec<u8>)>,
     key_ids: Box<[KeyId]>,
 }
@@ -77,7 +82,7 @@ impl ContextKey {
     fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
         let key = template.key(options, name, FieldSource::Span);
         let (field_name, _) = template.field_name(options, name, FieldSource::Span);
-        let renamed = template.displaced(&field_name);
+        let renamed = template.displaced_name(&field_name);
         let Spelling {
             text,
             number,
@@ -103,14 +108,14 @@ impl ContextKey {
             (&openings.number_as_text, opening(number_as_text)),
             (&openings.other_as_text, opening(text)),
         ];
-        let known = all.into_iter().filter(|(from, _)| !from.is_empty());
+        let used = all.into_iter().filter(|(from, _)| !from.is_empty());
         Self {
-            openings: known.map(|(from, to)| (from.clone(), to)).collect(),
+            openings: used.map(|(from, to)| (from.clone(), to)).collect(),
             key_ids: key.key_ids,
         }
     }
 
-    /// Returns whether a member with this opening has the key.
+    /// Returns whether a member with this opening has the context key.
     pub(crate) fn has(&self, opening: &[u8]) -> bool {
         let mut openings = self.openings.iter();
         openings.any(|(original, _)| **original == *opening)
@@ -148,7 +153,8 @@ impl SpanPlan {
         }
     }
 
-    /// Returns whether a member of `key` may have one of the `pinned` keys.
+    /// Returns whether a member of a field with this `key` may have one of the `pinned` keys, for
+    /// which it would be renamed.
     pub(crate) fn may_rename(&self, pinned: ContextBits, key: &Key) -> bool {
         self.pinned_keys(pinned).any(|known| {
             key.key_ids
@@ -157,22 +163,22 @@ impl SpanPlan {
         })
     }
 
-    /// Returns whether one of the members may have one of the `pinned` keys. Members without
-    /// entries may.
+    /// Returns whether one of the members may have one of the `pinned` keys, for which it would be
+    /// renamed. Members without entries may have any key.
     pub(crate) fn may_rename_one_of(&self, pinned: ContextBits, members: KeyedMembers<'_>) -> bool {
         let may_have = |key_id: &KeyId| *key_id == NO_KEY_ID || members.contains(*key_id);
         let mut pinned = self.pinned_keys(pinned);
         pinned.any(|known| members.count() == 0 || known.key_ids.iter().any(may_have))
     }
 
-    /// Returns the context keys with these bits.
+    /// Returns the context keys that have one of the `pinned` bits.
     fn pinned_keys(&self, pinned: ContextBits) -> impl Iterator<Item = &ContextKey> {
         let context = self.context.iter().zip(&self.pinned_keys.0.bits);
-        let known = context.filter(move |(_, bit)| pinned & bit.load(Ordering::Relaxed) != 0);
-        known.map(|(key, _)| key)
+        let selected = context.filter(move |(_, bit)| pinned & bit.load(Ordering::Relaxed) != 0);
+        selected.map(|(key, _)| key)
     }
 
-    /// Renames the members whose keys are `pinned`. Returns `None` if there are none.
+    /// Renames the members whose keys are `pinned`. Returns `None` if no member has such a key.
     pub(crate) fn rename_pinned(&self, pinned: ContextBits, all: &[u8]) -> Option<RenamedMembers> {
         if pinned == 0 {
             return None;
@@ -193,34 +199,31 @@ impl SpanPlan {
         if renamed.is_empty() {
             return None;
         }
-        let mut kept = Vec::with_capacity(all.len() + 16);
+        let mut text = Vec::with_capacity(all.len() + 16);
         let mut changed_keys = Vec::new();
         for (index, member) in members(all).enumerate() {
             let after = match rename(&member) {
                 Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => None,
                 Some((from, to)) => {
-                    kept.extend_from_slice(to);
-                    kept.extend_from_slice(&member.bytes[from.len()..]);
+                    text.extend_from_slice(to);
+                    text.extend_from_slice(&member.bytes[from.len()..]);
                     Some(quoted_key(to).into())
                 }
-                // This member has its key from an earlier rename. A newer value now gets the key.
+                // This member got its key when it was renamed earlier. A newer member now gets it.
                 None if renamed.contains_key(member.quoted_key()) => None,
                 None => {
-                    kept.extend_from_slice(member.bytes);
+                    text.extend_from_slice(member.bytes);
                     continue;
                 }
             };
             let before = member.quoted_key().into();
             changed_keys.push(ChangedKey { before, after });
         }
-        Some(RenamedMembers {
-            text: kept,
-            changed_keys,
-        })
+        Some(RenamedMembers { text, changed_keys })
     }
 }
 
-/// Members after [`SpanPlan::rename_pinned`].
+/// The result of [`SpanPlan::rename_pinned`]: the members, some with other keys.
 #[derive(Debug)]
 pub(crate) struct RenamedMembers {
     pub(crate) text: Vec<u8>,
@@ -231,12 +234,12 @@ pub(crate) struct RenamedMembers {
 #[derive(Debug)]
 struct ChangedKey {
     before: Box<[u8]>,
-    /// `None` if the member was dropped, because a newer one has its key.
+    /// `None` if the member was dropped, because a newer member has its key.
     after: Option<Box<[u8]>>,
 }
 
 impl RenamedMembers {
-    /// Changes lists of the members' keys as the keys were changed.
+    /// Applies the changes of keys to the lists of truncated and redacted members in `altered`.
     pub(crate) fn rename_listed(&self, altered: &mut AlteredFields) {
         altered.change_keys(|key| {
             let mut changed = self.changed_keys.iter();
@@ -252,15 +255,16 @@ impl RenamedMembers {
 pub(crate) type ContextBits = u16;
 
 /// The bits of a layer's context keys in [`ContextBits`]. A key gets a bit when a span first pins
-/// it, so a key that no span has pinned shares no bit. From the sixteenth pinned key on, they share
+/// it, so that keys that no span pins use no bits. From the sixteenth pinned key on, all keys share
 /// the last bit.
 #[derive(Debug, Clone)]
 pub(crate) struct PinnedKeys(Arc<KeyBits>);
 
 #[derive(Debug)]
 struct KeyBits {
-    /// The bit of each of the [`SpanPlan::context`] keys. 0 if no span has pinned the key.
+    /// The bit of each key in [`SpanPlan::context`]. 0 if no span has pinned the key.
     bits: Box<[AtomicU16]>,
+    /// The number of keys that have a bit.
     used: AtomicU32,
 }
 
@@ -273,7 +277,8 @@ impl PinnedKeys {
         }))
     }
 
-    /// Returns the bit of a key that a span pins.
+    /// Returns the bit of a key that a span pins. `index` is that of the key in
+    /// [`SpanPlan::context`].
     #[inline]
     pub(crate) fn bit(&self, index: usize) -> ContextBits {
         match self.0.bits[index].load(Ordering::Relaxed) {
@@ -288,7 +293,7 @@ impl PinnedKeys {
         let used = used.fetch_add(1, Ordering::Relaxed);
         let bit = 1 << used.min(ContextBits::BITS - 1);
         let exchanged = bits[index].compare_exchange(0, bit, Ordering::Relaxed, Ordering::Relaxed);
-        // Another thread may have given the key a bit.
+        // If another thread has given the key a bit in the meantime, that bit is valid.
         exchanged.map_or_else(|other| other, |_| bit)
     }
 }

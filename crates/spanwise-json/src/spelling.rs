@@ -1,9 +1,9 @@
-//! The names of fields, as formats write them.
+//! The names of fields as formats write them, such as `_order_id` in GELF.
 
 use std::{borrow::Cow, fmt};
 
-/// The names under which a format shows fields for which its table has no key. A receiver that
-/// fixes the type of a name when it first sees the name needs another name for each type.
+/// How a format writes the names of fields that have no key in its table. If the receiver fixes the
+/// type of a name when it first sees the name, each type of values has another name.
 #[derive(Clone, Copy)]
 pub(crate) struct Spelling {
     pub(crate) text: Spell,
@@ -16,7 +16,7 @@ pub(crate) struct Spelling {
 pub(crate) type Spell = &'static (dyn Fn(&str) -> Cow<'_, str> + Sync);
 
 impl Spelling {
-    /// The names as they are.
+    /// All names are written as they were logged.
     pub(crate) const AS_IS: Self = Self {
         text: &as_is,
         number: &as_is,
@@ -34,8 +34,8 @@ fn as_is(name: &str) -> Cow<'_, str> {
     Cow::Borrowed(name)
 }
 
-/// Returns `prefix` and the name, with `_` for each character that is not `kept`.
-pub(crate) fn prefixed(prefix: &str, name: &str, kept: impl Fn(char) -> bool) -> String {
-    let clean = name.chars().map(|c| if kept(c) { c } else { '_' });
+/// Returns `prefix` and the name, with `_` in place of each character that is not allowed.
+pub(crate) fn prefixed(prefix: &str, name: &str, is_allowed: impl Fn(char) -> bool) -> String {
+    let clean = name.chars().map(|c| if is_allowed(c) { c } else { '_' });
     prefix.chars().chain(clean).collect()
 }

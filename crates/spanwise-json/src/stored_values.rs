@@ -1,12 +1,13 @@
 //! The values of an event, stored as bytes, from which its line can be encoded later.
 //!
-//! Numbers are stored as they are, texts are copied, and a `Debug` is formatted once. A value that
-//! no line shows, or whose key the policy redacts, is not stored. All other values are not redacted
-//! yet.
+//! A recorder buffers events in this form, because most of them are never written. Numbers
+//! are stored as they are, texts are copied, and a `Debug` is formatted once. A value is not stored
+//! if no line shows it, or if the policy redacts its key. All other values are redacted only when
+//! the line is encoded.
 //!
-//! Replayed to a visitor, the values are what the event passed to [`StoredEvent::write`], so that
-//! the encoder makes the same line from them. That includes the marks of nested JSON, and values
-//! that fail or panic while they are formatted.
+//! [`StoredEvent::record`] passes the same values to a visitor as the event did. So the encoder
+//! makes the same line from them, even from nested JSON, and from values that fail or panic while
+//! they are formatted.
 
 mod collector;
 mod replay;
@@ -31,25 +32,28 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StoredFields {
     fields: Box<[StoredField]>,
-    /// Whether lines of the callsite are encoded at once: it has too many fields, or one of its
-    /// events had an error as a value, which cannot be stored.
+    /// Whether events of the callsite cannot be stored: it has too many fields, or one of its
+    /// events had an error as a value. Their lines are encoded at once.
     is_unsuitable: AtomicBool,
 }
 
+/// How the values of one field are stored.
 #[derive(Debug, Clone, Copy)]
 struct StoredField {
+    /// For all values except booleans.
     value_storage: Storage,
     bool_storage: Storage,
-    /// The encoder reads at most this many bytes of a `Debug`.
+    /// The maximum number of bytes of a `Debug` that the encoder reads.
     max_text_len: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Storage {
-    /// Not stored, because no line shows it.
+    /// Not stored, because no line shows the field.
     Omitted,
     /// Stored without the value, because the policy redacts all values of the key.
     Redacted,
+    /// Stored with the value.
     Whole,
 }
 
@@ -78,7 +82,8 @@ impl StoredFields {
         }
     }
 
-    /// Returns whether the events of the callsite can be stored, as far as it is known.
+    /// Returns whether the events of the callsite can be stored. True until an event shows that
+    /// they cannot.
     #[inline]
     pub(crate) fn can_be_stored(&self) -> bool {
         !self.is_unsuitable.load(Ordering::Relaxed)
@@ -100,7 +105,7 @@ impl Storage {
     }
 }
 
-/// A callsite with more fields is not stored.
+/// The maximum number of fields of a callsite whose events are stored.
 const MAX_STORED_FIELDS: usize = 256;
 
 /// The first byte of a stored value. The second is the index of the field.
@@ -116,9 +121,9 @@ enum StoredKind {
     True,
     /// The length in four bytes, then a `str`.
     Str,
-    /// Likewise, with the output of a `Debug`.
+    /// Like `Str`, with the output of a `Debug`.
     Debug,
-    /// Likewise, then a [`Peculiarity`].
+    /// Like `Debug`, then a [`Peculiarity`].
     PeculiarDebug,
     /// The length in four bytes, then bytes.
     Bytes,
@@ -158,13 +163,14 @@ struct Peculiarity {
     begins_json: bool,
     /// The offset of the mark at the end of nested JSON.
     json_end: Option<u32>,
-    /// It writes more than the stored text.
+    /// It writes more text than the encoder reads. The text is stored up to this limit.
     is_truncated: bool,
     /// It returns an error.
     fails: bool,
 }
 
 impl Peculiarity {
+    /// The encoded length in bytes.
     const LEN: usize = 8;
 
     fn encode(self) -> [u8; Self::LEN] {
@@ -196,10 +202,11 @@ type Time = (i64, u32);
 const TIME_LEN: usize = 12;
 
 impl StoredEvent<'_> {
-    /// Replaces `bytes` with the values that `record` visits. Returns false if they cannot be
-    /// stored.
+    /// Replaces the content of `bytes` with the values that `record` visits. Returns false if they
+    /// cannot be stored.
     ///
-    /// A value that panics loses only its own text, and the fields after it are visited again.
+    /// If a value panics while it is formatted, only its own text is lost: `record` is called again
+    /// for the fields behind it.
     pub(crate) fn write(
         bytes: &mut LineBuffer,
         (second, nanos): Time,
@@ -213,7 +220,7 @@ impl StoredEvent<'_> {
             bytes,
             fields: &fields.fields,
             resume_at: 0,
-            formatted: None,
+            formatting: None,
             has_error: false,
         };
         while panic_safe::catch_panic(|| record(&mut writer)).is_none() {
@@ -231,10 +238,11 @@ impl StoredEvent<'_> {
 struct ValueWriter<'a> {
     bytes: &'a mut LineBuffer,
     fields: &'a [StoredField],
-    /// The fields before this index are done. 0 until a value panics.
+    /// The index of the first field that is not yet done, after a value has panicked. 0 before.
     resume_at: usize,
-    /// The index of the field whose `Debug` was formatted last, and the offset of its value.
-    formatted: Option<(usize, usize)>,
+    /// The index of the field whose `Debug` is being formatted, and the offset of its value.
+    formatting: Option<(usize, usize)>,
+    /// Whether a field has an error as its value.
     has_error: bool,
 }
 
@@ -260,7 +268,7 @@ impl ValueWriter<'_> {
         self.bytes.push_block(&[kind as u8, index as u8], 2);
     }
 
-    #[inline(always)] // Numbers are the most frequent values, and a call costs as much as the rest.
+    #[inline(always)] // Numbers are the most frequent values. A call would double their cost.
     fn push_word(&mut self, kind: StoredKind, field: &Field, word: u64) {
         if self.begin(field).is_some() {
             let head = u128::from(kind as u8) | u128::from(field.index() as u8) << 8;
@@ -279,7 +287,7 @@ impl ValueWriter<'_> {
     #[inline]
     fn push_bytes(&mut self, kind: StoredKind, field: &Field, bytes: &[u8]) {
         if self.begin(field).is_some() {
-            // Texts of 4 GiB are not expected. A longer one is cut.
+            // A text of more than 4 GiB, which is not expected, is cut.
             let len = bytes.len().min(u32::MAX as usize);
             self.push_text_head(kind, field.index(), len);
             self.bytes.push_short(&bytes[..len]);
@@ -296,7 +304,7 @@ impl ValueWriter<'_> {
     /// being formatted.
     #[cold]
     fn replace_panicked_value(&mut self) -> bool {
-        let Some((index, start)) = self.formatted.take() else {
+        let Some((index, start)) = self.formatting.take() else {
             return false;
         };
         self.bytes.truncate(start);
@@ -306,7 +314,7 @@ impl ValueWriter<'_> {
     }
 }
 
-/// The length of what precedes a text: the kind, the index and the length.
+/// The number of bytes in front of a text: the kind (1), the index (1) and the length (4).
 const TEXT_HEAD_LEN: usize = 6;
 
 impl Visit for ValueWriter<'_> {
@@ -366,7 +374,7 @@ impl Visit for ValueWriter<'_> {
             return;
         };
         let (index, start) = (field.index(), self.bytes.len());
-        self.formatted = Some((index, start));
+        self.formatting = Some((index, start));
         self.push_text_head(StoredKind::Debug, index, 0);
         let mut collector = DebugCollector::new(self.bytes, stored.max_text_len);
         let outcome = collector.write_fmt(format_args!("{value:?}"));
@@ -379,6 +387,6 @@ impl Visit for ValueWriter<'_> {
             self.bytes
                 .push_block(&peculiarity.encode(), Peculiarity::LEN);
         }
-        self.formatted = None;
+        self.formatting = None;
     }
 }

@@ -1,7 +1,7 @@
 //! Lines of text that a template describes: `text:{level} {time} {message} {fields}`.
 //!
-//! A template is parsed once, into texts and placeholders. A line copies the values of the
-//! placeholders from the JSON that the encoder wrote.
+//! A template is parsed once, into texts and placeholders. To write a line, the values of the
+//! placeholders are copied from the JSON of the encoder.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::{
     format_table::{ErrorPart, ErrorShape, EventLevel, FormatTable, Style, ThreadKeys, TimeText},
     line_format::{
         self, ENVIRONMENT, FILE, HOST, LINE, MESSAGE, PID, SERVICE, SPAN, SPANS, TARGET, THREAD,
-        THREAD_ID, TIME, VERSION, inside,
+        THREAD_ID, TIME, VERSION, between_quotes,
     },
 };
 
@@ -62,9 +62,9 @@ const PLACEHOLDERS: [(&str, TemplatePiece); 16] = [
 ];
 
 /// The prefix of a placeholder that always means a field: `{fields.level}` is the field `level`.
-const FIELD: &str = "fields.";
+const FIELD_PREFIX: &str = "fields.";
 
-/// The table of templates: [`line_format::TABLE`], with values as in `logfmt`.
+/// The table of all templates: [`line_format::TABLE`], with values as in `logfmt`.
 const TABLE: FormatTable = FormatTable {
     style: Style::Words,
     time: TimeText::AsSet,
@@ -76,7 +76,8 @@ const TABLE: FormatTable = FormatTable {
     ..line_format::TABLE
 };
 
-/// The formats of templates, by template. They are never freed, so each template has only one.
+/// All parsed templates, each with its format. Formats are never freed, so a template that is
+/// parsed again gets the same format.
 static PARSED: Mutex<Vec<(String, CustomFormat)>> = Mutex::new(Vec::new());
 
 /// Returns the format of a template.
@@ -106,8 +107,7 @@ pub(crate) fn format(template: &str) -> Result<Format, ParseError> {
     Ok(Format::Custom(format))
 }
 
-/// Returns whether the format is a template without a placeholder for any of these names, so that a
-/// line does not show them.
+/// Returns whether the format is a template that has none of the placeholders `names`.
 pub(crate) fn hides(format: &Format, names: &[&str]) -> bool {
     let name = format.to_string();
     let template = name.strip_prefix(PREFIX);
@@ -116,7 +116,7 @@ pub(crate) fn hides(format: &Format, names: &[&str]) -> bool {
     pieces.is_some_and(|pieces| !named.any(|(_, piece)| pieces.contains(piece)))
 }
 
-/// Splits a template into texts and placeholders. `{{` and `}}` are braces in a text.
+/// Splits a template into texts and placeholders. `{{` and `}}` represent braces in a text.
 fn parse(template: &str) -> Result<Vec<TemplatePiece>, ParseError> {
     let mut pieces: Vec<TemplatePiece> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
@@ -159,7 +159,7 @@ fn parse(template: &str) -> Result<Vec<TemplatePiece>, ParseError> {
     ParseError::check(problems).map(|()| pieces)
 }
 
-/// Appends a text. Joins it with a text at the end.
+/// Appends a text. If the last piece is a text, too, joins the two.
 fn push_text(pieces: &mut Vec<TemplatePiece>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
@@ -168,21 +168,22 @@ fn push_text(pieces: &mut Vec<TemplatePiece>, text: &str) {
     }
 }
 
-/// Returns the placeholder with a name. A name that is nearly that of a part is a mistake.
+/// Returns the placeholder with this name, which may be the name of a field. A name that is nearly
+/// that of a part is a problem, because it is probably misspelled.
 fn placeholder(name: &str) -> Result<TemplatePiece, Problem> {
     if let Some((_, piece)) = PLACEHOLDERS.iter().find(|(other, _)| *other == name) {
         return Ok(piece.clone());
     }
-    let field = name.strip_prefix(FIELD);
+    let prefixed_field = name.strip_prefix(FIELD_PREFIX);
     let is_allowed = |c: char| c.is_alphanumeric() || "_.-@/:$*".contains(c);
-    let field_name = field.unwrap_or(name);
+    let field_name = prefixed_field.unwrap_or(name);
     if field_name.is_empty() || !field_name.chars().all(is_allowed) {
         return Err(Problem::new(format!(
             "`{{{name}}}` is not a placeholder: write the name of a part or of a field"
         )));
     }
     let names = PLACEHOLDERS.iter().map(|(name, _)| *name);
-    let meant = closest(name, names).filter(|_| field.is_none());
+    let meant = closest(name, names).filter(|_| prefixed_field.is_none());
     match meant {
         Some(meant) => Err(Problem::new(format!(
             "`{{{name}}}` is not a placeholder: did you mean `{{{meant}}}`? write `{{fields.{name}}}` for a field of this name"
@@ -198,6 +199,7 @@ impl TextTemplate {
         pieces.any(|piece| matches!(piece, TemplatePiece::Field(name) if name == key))
     }
 
+    /// Writes the fields that have no placeholder of their own, as `key=value`.
     fn push_fields(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) {
         let fields = event.raw_fields().iter();
         let others = fields.filter(|(key, _)| !self.has_placeholder(key));
@@ -244,10 +246,10 @@ const fn level_name(level: EventLevel) -> &'static str {
     }
 }
 
-/// Writes a value. A text loses its quotes, and quotes inside it are not escaped. All other
-/// characters that the encoder escaped stay escaped.
+/// Writes a value. A text is written without quotes around it, and quotes inside it are not
+/// escaped. All other escapes of the encoder remain.
 fn push_value(line: &mut LineBuf<'_>, json: &str) {
-    let Some(text) = inside(json) else {
+    let Some(text) = between_quotes(json) else {
         return line.encoded(json.as_bytes());
     };
     let mut rest = text.as_bytes();

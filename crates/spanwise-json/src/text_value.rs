@@ -1,6 +1,7 @@
-//! Texts and values with a `Display` or `Debug`, written into the line as JSON strings.
+//! Values that are text, or have a `Display` or `Debug`, written into the line as JSON strings.
 //!
-//! Without a policy, a value is streamed into the line. With a policy, its text is collected first.
+//! Without a policy, a value is streamed into the line. A policy scans the whole text, so the text
+//! is collected first.
 
 use std::{
     fmt::{self, Write as _},
@@ -18,7 +19,7 @@ use spanwise_core::{
 
 use crate::{as_json::is_valid_json, clean_texts::CleanTexts, escape, line_buffer::LineBuffer};
 
-/// The policy's view of one value.
+/// A policy that scans text, with the context of one value.
 #[derive(Clone, Copy)]
 pub(crate) struct TextPolicy<'a> {
     pub(crate) policy: &'a dyn Redact,
@@ -28,16 +29,16 @@ pub(crate) struct TextPolicy<'a> {
     pub(crate) clean: Option<&'a CleanTexts>,
 }
 
-/// How the line shows a value if not as a JSON string with its whole text. A set of flags, so that
-/// one comparison finds the common case that there are none.
+/// How a value in the line differs from a JSON string with the whole text of the value. A set of
+/// flags, so that one comparison detects the common case, in which it does not differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Alteration(u8);
 
 impl Alteration {
     pub(crate) const NONE: Self = Self(0);
-    /// The text is not the whole value.
+    /// The line shows only the start of the value.
     pub(crate) const TRUNCATED: Self = Self(1);
-    /// The policy replaced something.
+    /// The policy replaced the text, or a part of it.
     pub(crate) const REDACTED: Self = Self(2);
     /// The value is nested JSON, not a string.
     pub(crate) const NESTED: Self = Self(4);
@@ -100,11 +101,11 @@ impl TextPolicy<'_> {
     }
 }
 
-/// Appends the text of `value` as a JSON value: a string, or nested JSON if it is an
-/// [`AsJson`](crate::AsJson) and nothing else.
+/// Appends the text of `value` as a JSON string. If `value` is an [`AsJson`](crate::AsJson) and
+/// nothing else, appends it as nested JSON.
 ///
-/// Keeps at most `limit` bytes of the text. Panics if `value` does. The line may then end inside
-/// the value.
+/// Cuts the text at `limit` bytes. If formatting `value` panics, this function does, too, and the
+/// line may end inside the value.
 #[inline]
 pub(crate) fn push_display(
     line: &mut LineBuffer,
@@ -131,12 +132,12 @@ pub(crate) fn push_str(
         escape::push_quoted(line, text);
         return Alteration::NONE;
     }
-    push_unknown(line, text, limit, text_policy)
+    push_uncommon_str(line, text, limit, text_policy)
 }
 
-/// Like [`push_str`], for a text that is not known to be clean and short.
+/// Like [`push_str`], for a text that is too long, or that the policy has to scan.
 #[inline(never)] // Kept out of line, so that the common path stays small.
-fn push_unknown(
+fn push_uncommon_str(
     line: &mut LineBuffer,
     text: &str,
     limit: usize,
@@ -155,7 +156,7 @@ fn push_unknown(
         escape::push_quoted(line, text);
         Alteration::NONE
     };
-    line.keep_text(shown);
+    line.put_back_text(shown);
     alteration
 }
 
@@ -173,7 +174,7 @@ fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize)
     let mut writer = StreamWriter {
         line,
         start,
-        left: limit,
+        remaining: limit,
         state: State::Text,
         truncated: false,
     };
@@ -181,8 +182,8 @@ fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize)
     writer.finish(outcome)
 }
 
-/// Collects the whole text in the line, scans it there, and only then cuts it. The text stays in
-/// place if the policy does not change it and it needs neither a cut nor an escape.
+/// Collects the whole text in the line, lets the policy scan it there, and only then cuts it. The
+/// text remains there if the policy does not change it and it needs neither a cut nor an escape.
 #[inline(never)] // Kept out of line: layers without a policy do not pay for it.
 fn push_checked(
     line: &mut LineBuffer,
@@ -194,7 +195,7 @@ fn push_checked(
     line.push_byte(b'"');
     let mut collector = Collector {
         line,
-        left: <dyn Redact>::MAX_COLLECT_LEN,
+        remaining: <dyn Redact>::MAX_COLLECT_LEN,
         is_clean: true,
         truncated: false,
         json: MarkTracker::default(),
@@ -219,7 +220,7 @@ fn push_checked(
     }
     let mut shown = line.take_text();
     let text = &line.as_bytes()[start + 1..];
-    // Only text was written.
+    // The text is valid UTF-8, because it was written as `str`s.
     let redacted = match str::from_utf8(text) {
         Ok(text) => text_policy.replacement_into(text, &mut shown),
         Err(_) => {
@@ -230,22 +231,22 @@ fn push_checked(
     if needs_no_change && !redacted {
         text_policy.remember_clean(text);
         line.push_byte(b'"');
-        line.keep_text(shown);
+        line.put_back_text(shown);
         return Alteration::NONE;
     }
     if !redacted {
         line.copy_text(start + 1, &mut shown);
     }
     let alteration = push_rewritten(line, start, &shown, json, limit);
-    line.keep_text(shown);
+    line.put_back_text(shown);
     match redacted {
         true => alteration | Alteration::REDACTED,
         false => alteration,
     }
 }
 
-/// Replaces the collected text in the line by `text`, which the policy has changed, which is too
-/// long, which needs escapes, or which is nested JSON.
+/// Replaces the collected text, from the offset `start` of the line, by `text`: the policy has
+/// changed it, it is too long, it needs escapes, or it is nested JSON.
 #[cold]
 fn push_rewritten(
     line: &mut LineBuffer,
@@ -263,23 +264,24 @@ fn push_rewritten(
     push_cut(line, text, limit)
 }
 
-/// Writes the text of a value into the line, escaped and cut.
+/// A writer that appends the text of a value to the line, escaped and cut.
 struct StreamWriter<'a> {
     line: &'a mut LineBuffer,
-    /// Where the value starts in the line, at its quote.
+    /// The offset of the value in the line, which is that of its quote.
     start: usize,
-    /// How many more bytes of text are accepted.
-    left: usize,
+    /// The number of bytes of text that are still accepted.
+    remaining: usize,
     state: State,
     truncated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// The value is text so far.
     Text,
-    /// In nested JSON, after the mark at the start of the value.
+    /// The value began with the mark of nested JSON, which has not ended yet.
     Json,
-    /// After the mark at the end of nested JSON. Further text makes all of the value text.
+    /// Nested JSON has ended. If more text follows, the whole value becomes text.
     JsonEnded,
 }
 
@@ -287,7 +289,7 @@ impl StreamWriter<'_> {
     #[inline]
     fn finish(mut self, outcome: fmt::Result) -> Alteration {
         if outcome.is_err() || self.state != State::Text {
-            return self.finish_other(outcome);
+            return self.finish_uncommon(outcome);
         }
         self.line.push_byte(b'"');
         Alteration::truncated_if(self.truncated)
@@ -295,7 +297,7 @@ impl StreamWriter<'_> {
 
     /// Ends a value that failed, was truncated, or is JSON.
     #[cold]
-    fn finish_other(&mut self, outcome: fmt::Result) -> Alteration {
+    fn finish_uncommon(&mut self, outcome: fmt::Result) -> Alteration {
         if outcome.is_err() && !self.truncated {
             self.line.truncate(self.start);
             self.line.push(&escape::quoted(panic_safe::FORMAT_ERROR));
@@ -312,6 +314,7 @@ impl StreamWriter<'_> {
         truncated
     }
 
+    /// Handles a mark at the start or the end of nested JSON.
     #[cold]
     fn mark(&mut self, mark: &Mark) {
         match (mark, self.state) {
@@ -330,7 +333,7 @@ impl StreamWriter<'_> {
         }
     }
 
-    /// Turns JSON that is not the whole value, or not valid, into text.
+    /// Turns the JSON in the line into text, because it is not valid or not the whole value.
     #[cold]
     fn fall_back_to_text(&mut self) {
         let json = String::from_utf8_lossy(&self.line.as_bytes()[self.start..]).into_owned();
@@ -344,18 +347,19 @@ impl StreamWriter<'_> {
 impl fmt::Write for StreamWriter<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let plain = self.state == State::Text && text.len() <= self.left && !text.is_empty();
-        if plain && escape::push_clean_text(self.line, text) {
-            self.left -= text.len();
+        let is_text = self.state == State::Text && !text.is_empty();
+        let is_common = is_text && text.len() <= self.remaining;
+        if is_common && escape::push_clean_text(self.line, text) {
+            self.remaining -= text.len();
             return Ok(());
         }
-        self.write_any(text)
+        self.write_uncommon(text)
     }
 }
 
 impl StreamWriter<'_> {
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn write_any(&mut self, text: &str) -> fmt::Result {
+    fn write_uncommon(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.mark(&read_mark(text));
             return Ok(());
@@ -363,13 +367,13 @@ impl StreamWriter<'_> {
         if self.state == State::JsonEnded {
             self.fall_back_to_text();
         }
-        let fits = text.len() <= self.left;
+        let fits = text.len() <= self.remaining;
         let text = if fits {
             text
         } else {
-            panic_safe::truncate_at(text, self.left)
+            panic_safe::truncate_at(text, self.remaining)
         };
-        self.left -= text.len();
+        self.remaining -= text.len();
         match self.state {
             State::Json => escape::push_json(self.line, text),
             State::Text | State::JsonEnded => escape::push_text(self.line, text),
@@ -377,21 +381,22 @@ impl StreamWriter<'_> {
         if fits {
             return Ok(());
         }
-        // The error stops a well-behaved `Debug`. Text from one that ignores it is dropped.
-        self.left = 0;
+        // The error stops a `Debug`. If it ignores the error, its further text is dropped.
+        self.remaining = 0;
         self.truncated = true;
         Err(fmt::Error)
     }
 }
 
-/// Collects the text of a value in the line, unescaped, for the policy.
+/// A writer that collects the text of a value in the line, unescaped, for the policy.
 struct Collector<'a> {
     line: &'a mut LineBuffer,
-    /// How many more bytes of text are collected.
-    left: usize,
-    /// Whether no text so far needs an escape.
+    /// The number of bytes of text that are still accepted.
+    remaining: usize,
+    /// Whether the text so far is known to need no escape.
     is_clean: bool,
     truncated: bool,
+    /// Detects whether the value is nested JSON.
     json: MarkTracker,
 }
 
@@ -399,27 +404,27 @@ impl fmt::Write for Collector<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.json.observe(text);
-        let fits = self.is_clean && text.len() <= self.left;
-        if fits && escape::push_clean_text(self.line, text) {
-            self.left -= text.len();
+        let is_common = self.is_clean && text.len() <= self.remaining;
+        if is_common && escape::push_clean_text(self.line, text) {
+            self.remaining -= text.len();
             return Ok(());
         }
-        self.write_any(text)
+        self.write_uncommon(text)
     }
 }
 
 impl Collector<'_> {
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn write_any(&mut self, text: &str) -> fmt::Result {
+    fn write_uncommon(&mut self, text: &str) -> fmt::Result {
         self.is_clean = false;
-        let kept = panic_safe::truncate_at(text, self.left);
-        self.left -= kept.len();
-        self.line.push(kept.as_bytes());
-        if kept.len() == text.len() {
+        let accepted = panic_safe::truncate_at(text, self.remaining);
+        self.remaining -= accepted.len();
+        self.line.push(accepted.as_bytes());
+        if accepted.len() == text.len() {
             return Ok(());
         }
-        // The error stops a well-behaved `Debug`. Text from one that ignores it is dropped.
-        self.left = 0;
+        // The error stops a `Debug`. If it ignores the error, its further text is dropped.
+        self.remaining = 0;
         self.truncated = true;
         Err(fmt::Error)
     }

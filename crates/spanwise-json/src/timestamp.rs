@@ -1,4 +1,5 @@
-//! Timestamps: the start of a line, formatted once per second, and the fraction of the second.
+//! Timestamps of lines. A thread formats the start of a line once per second, and for each line
+//! only the fraction of the second.
 
 use std::time::SystemTime;
 
@@ -24,13 +25,14 @@ pub struct Timestamp {
     notation: Notation,
 }
 
-/// How the second is written.
+/// The notation of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Notation {
     Rfc3339,
     /// A number of seconds since 1970.
     Epoch,
-    /// Like `Epoch`, without the point: with nine digits, a number of nanoseconds since 1970.
+    /// Like `Epoch`, without the decimal point. With nine digits behind the second, this is a
+    /// number of nanoseconds since 1970.
     EpochDigits,
 }
 
@@ -68,6 +70,7 @@ impl Timestamp {
         Self::with_digits(9)
     }
 
+    /// Creates a timestamp with this many digits after the second.
     pub(crate) const fn with_digits(digits: usize) -> Self {
         Self {
             digits,
@@ -76,7 +79,7 @@ impl Timestamp {
         }
     }
 
-    /// Sets the digits after the second.
+    /// Sets the number of digits after the second.
     pub(crate) const fn with_precision(self, digits: usize) -> Self {
         Self { digits, ..self }
     }
@@ -122,7 +125,8 @@ impl Timestamp {
     /// Uses local time with its offset, which follows summer time. Falls back to UTC if the system
     /// does not know its time zone.
     ///
-    /// The zone is that of `TZ`, else of `/etc/localtime`, read when the first line is written.
+    /// The time zone is that of `TZ`, or else of `/etc/localtime`, and is read when the first line
+    /// is written.
     #[must_use]
     pub const fn local(self) -> Self {
         Self {
@@ -131,7 +135,7 @@ impl Timestamp {
         }
     }
 
-    /// Returns the offset from UTC of a line at `at`, in minutes east of Greenwich.
+    /// Returns the offset from UTC that a line has at the time `at`, in minutes east of Greenwich.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -148,7 +152,7 @@ impl Timestamp {
 }
 
 impl Zone {
-    /// Returns the offset at `second` since 1970.
+    /// Returns the offset in minutes at `second` since 1970.
     fn offset_minutes(self, second: i64) -> i16 {
         match self {
             Self::Utc => 0,
@@ -164,29 +168,30 @@ impl Default for Timestamp {
     }
 }
 
-/// The start of a thread's last line of one layer, up to the end of the timestamp's text. The next
-/// line of the same second changes only the fraction.
+/// The start of the last line that a thread wrote for one layer, up to the end of the timestamp.
+/// For the next line in the same second, only the fraction changes.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
-    /// The second that the text is for.
+    /// The second of the timestamp in `text`, since 1970.
     second: Option<i64>,
     text: [u8; MAX_START_LEN],
     /// The offset of the digits of the fraction in `text`.
     fraction_start: usize,
+    /// The number of bytes of `text` in use.
     len: usize,
-    /// Whether `open` is too long for `text`, and so is written apart.
-    is_open_apart: bool,
+    /// Whether the opening is too long for `text`, so that each line appends it separately.
+    is_open_separate: bool,
 }
 
 /// The maximum length of `text`. `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` has 49 bytes.
 const MAX_START_LEN: usize = 64;
 
-/// The maximum length of an `open` in `text`, since a time takes at most 40 bytes. Only keys that
-/// the program chooses are longer.
+/// The maximum length of an opening in `text`, in bytes. A time takes up to 40 more. Only an
+/// opening with a key that an option sets is longer.
 const MAX_OPEN_LEN: usize = MAX_START_LEN - 40;
 
-/// The last second whose nanoseconds since 1970 fit in 64 bits, which is all that readers of
-/// [`Notation::EpochDigits`] accept: in the year 2554.
+/// The last second, in the year 2554, for which nanoseconds since 1970 fit in 64 bits. Readers of
+/// [`Notation::EpochDigits`] accept no more.
 const LAST_NANOS_SECOND: i64 = (u64::MAX / 1_000_000_000 - 1) as i64;
 
 impl Default for LastSecond {
@@ -196,15 +201,15 @@ impl Default for LastSecond {
             text: [0; MAX_START_LEN],
             fraction_start: 0,
             len: 0,
-            is_open_apart: false,
+            is_open_separate: false,
         }
     }
 }
 
 impl LastSecond {
-    /// Appends `open`, which is the start of the line up to the text of the timestamp, and then a
-    /// time since 1970. `open` and `timestamp` must be the same for all lines of the layer.
-    #[inline(always)] // A step of every line: with the others it is one function.
+    /// Appends `open`, the opening of the timestamp, and then a time since 1970. `open` and
+    /// `timestamp` must be the same for all lines of the layer.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn push(
         &mut self,
         line: &mut LineBuffer,
@@ -216,7 +221,7 @@ impl LastSecond {
             self.start_second(open, second, timestamp);
             self.second = Some(second);
         }
-        if self.is_open_apart {
+        if self.is_open_separate {
             line.push(open);
         }
         if let Some(digits) = self
@@ -234,8 +239,8 @@ impl LastSecond {
         let local = second.saturating_add(i64::from(offset) * 60);
         self.len = 0;
         work::step(1);
-        self.is_open_apart = open.len() > MAX_OPEN_LEN;
-        if !self.is_open_apart {
+        self.is_open_separate = open.len() > MAX_OPEN_LEN;
+        if !self.is_open_separate {
             self.append(open);
         }
         match timestamp.notation {

@@ -15,10 +15,13 @@ use crate::{
     line_template::{opening_of, push_member},
 };
 
-/// Drops fields until the line fits, or has none left to drop. First it loses the fields that no
-/// line has room for. Then a flat line loses the fields of the spans from the outermost, then the
-/// list of spans, then fields of the event from the last. A nested line loses `spans`, then `span`,
-/// then fields of the event. The message stays. The line lists the keys that were dropped.
+/// Drops fields until the line fits, or until the message is the only field. The line lists the
+/// keys of the dropped fields. They are dropped in this order:
+///
+/// 1. fields that are longer than any line may be;
+/// 2. in a flat line, the fields of the spans from the outermost inwards, then the list of spans.
+///    In a nested line, `spans`, then `span`;
+/// 3. the fields of the event, from the last one.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
@@ -34,10 +37,10 @@ pub(crate) fn truncate_line(
 
     let mut excess = Excess {
         bytes: bytes.len() - max_line,
-        names: QuotedKeys::default(),
+        dropped_keys: QuotedKeys::default(),
     };
-    // The list of dropped fields takes room, too.
-    excess.bytes += TRUNCATED.len() + 6;
+    // The list of dropped keys takes room, too.
+    excess.bytes += TRUNCATED.len() + ",\"\":[]".len();
     let message = &*line_parts::message_key(options);
     let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
@@ -51,8 +54,8 @@ pub(crate) fn truncate_line(
         Layout::Nested => {
             // In a nested line, `{` has replaced the comma of the first field.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
-            // The end of the fields' object, and the parts before the spans, stay.
-            let (before, span_members) = spans.split_at(members_start(spans, table));
+            // Keeps the end of the fields' object, and the parts of the line before the spans.
+            let (before, span_members) = spans.split_at(span_members_start(spans, table));
             let span_members = excess.drop_longer_than(max_line, members(span_members), message);
             let fields = match fields.len() {
                 1 => Vec::new(),
@@ -68,8 +71,8 @@ pub(crate) fn truncate_line(
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
-    let will_have_list = offsets.has_truncated_list || !excess.names.is_empty();
-    let tail = excess.note_in(&tail, offsets.has_truncated_list, room, table);
+    let will_have_list = offsets.has_truncated_list || !excess.dropped_keys.is_empty();
+    let tail = excess.list_dropped_in(&tail, offsets.has_truncated_list, room, table);
     offsets.fields_end = head.len() + fields.len();
     offsets.spans_end = offsets.fields_end + kept_spans.len();
     offsets.has_truncated_list = will_have_list;
@@ -79,17 +82,17 @@ pub(crate) fn truncate_line(
     }
 }
 
-/// The bytes by which a line is too long.
+/// How much a line is too long, and the fields that were dropped so far.
 struct Excess {
+    /// The number of bytes that must still be dropped.
     bytes: usize,
-    /// Keys of the dropped fields.
-    names: QuotedKeys,
+    dropped_keys: QuotedKeys,
 }
 
 impl Excess {
     /// Drops the members that are longer than a whole line may be, except one with the quoted key
-    /// `keep`. Returns the others. Without this step, such a member would be dropped after all
-    /// members that would have fitted.
+    /// `keep`. Returns the others. Without this step, members that fit would be dropped before such
+    /// a member, and without effect.
     fn drop_longer_than<'m>(
         &mut self,
         max_line: usize,
@@ -99,14 +102,15 @@ impl Excess {
         let fits = |member: &Member<'m>| {
             let fits = member.bytes.len() <= max_line || member.quoted_key() == keep;
             if !fits {
-                self.dropped(member.quoted_key(), member.bytes.len());
+                self.note_dropped(member.quoted_key(), member.bytes.len());
             }
             fits
         };
         all.filter(fits).collect()
     }
 
-    /// Drops members from the end, except one with the quoted key `keep`. Returns the others.
+    /// Drops members from the end until the line fits, except one with the quoted key `keep`.
+    /// Returns the others.
     fn drop_from_end(&mut self, all: Vec<Member<'_>>, keep: &[u8]) -> Vec<u8> {
         let mut kept = Vec::new();
         for member in all.into_iter().rev() {
@@ -114,18 +118,18 @@ impl Excess {
                 kept.push(member.bytes);
                 continue;
             }
-            self.dropped(member.quoted_key(), member.bytes.len());
+            self.note_dropped(member.quoted_key(), member.bytes.len());
         }
         kept.reverse();
         kept.concat()
     }
 
-    /// Lists the key of a dropped member, and counts the saved bytes: the length of the member
-    /// without that of its key in the list.
-    fn dropped(&mut self, quoted: &[u8], len: usize) {
-        let len_before = self.names.as_bytes().len();
-        self.names.push(quoted);
-        let listed_len = self.names.as_bytes().len() - len_before;
+    /// Lists the key of a dropped member of `len` bytes, and counts the saved bytes. They are fewer
+    /// than `len`, because the list of keys gets longer.
+    fn note_dropped(&mut self, quoted: &[u8], len: usize) {
+        let len_before = self.dropped_keys.as_bytes().len();
+        self.dropped_keys.push(quoted);
+        let listed_len = self.dropped_keys.as_bytes().len() - len_before;
         self.bytes = self.bytes.saturating_sub(len.saturating_sub(listed_len));
     }
 
@@ -149,50 +153,54 @@ impl Excess {
         if list_len == 0 {
             return tail;
         }
-        self.dropped(&list_keys[0], list_len);
+        self.note_dropped(&list_keys[0], list_len);
         Cow::Owned([&tail[..start], &tail[start + list_len..]].concat())
     }
 
-    /// Adds the keys to the list of truncated fields in `tail`, or creates the list. Keeps as many
-    /// keys as `room` allows.
-    fn note_in(mut self, tail: &[u8], has_list: bool, room: usize, table: &FormatTable) -> Vec<u8> {
-        let key = opening_of(&table.spell(TRUNCATED));
-        let mut at = 0;
-        let found = members(tail).find(|member| {
-            let is_list = has_list && member.opening() == key;
-            at += if is_list { 0 } else { member.bytes.len() };
+    /// Returns `tail` with the dropped keys in its list of truncated fields. `has_list` is whether
+    /// it already has this list. The list keeps only as many keys as fit in `room` bytes of `tail`.
+    fn list_dropped_in(
+        self,
+        tail: &[u8],
+        has_list: bool,
+        room: usize,
+        table: &FormatTable,
+    ) -> Vec<u8> {
+        let opening = opening_of(&table.spell(TRUNCATED));
+        let mut list_start = 0;
+        let list_member = members(tail).find(|member| {
+            let is_list = has_list && member.opening() == opening;
+            list_start += if is_list { 0 } else { member.bytes.len() };
             is_list
         });
-        let (before, list, after) = match found {
+        let (before, old_list, after) = match list_member {
             Some(member) => {
-                let after = &tail[at + member.bytes.len()..];
-                (&tail[..at], Some(member.value()), after)
+                let after = &tail[list_start + member.bytes.len()..];
+                (&tail[..list_start], Some(member.value()), after)
             }
-            None if self.names.is_empty() => return tail.to_vec(),
+            None if self.dropped_keys.is_empty() => return tail.to_vec(),
             None => (&b""[..], None, tail),
         };
-        let mut names = QuotedKeys::default();
-        if let Some(list) = list {
-            names.add_shown(list, table.style);
+        let mut list = QuotedKeys::default();
+        if let Some(old_list) = old_list {
+            list.add_shown(old_list, table.style);
         }
-        names.add_list(self.names.shown(table).as_bytes());
-        self.names = names;
-        let others_len = before.len() + key.len() + 2 + after.len();
-        self.names
-            .shorten(room.saturating_sub(others_len).max(MIN_NAMES_LEN));
-        let mut noted = before.to_vec();
-        self.names.push_shown(&mut noted, table, TRUNCATED);
-        noted.extend(after);
-        noted
+        list.add_list(self.dropped_keys.shown(table).as_bytes());
+        let others_len = before.len() + opening.len() + "[]".len() + after.len();
+        list.shorten(room.saturating_sub(others_len).max(MIN_LIST_LEN));
+        let mut new_tail = before.to_vec();
+        list.push_shown(&mut new_tail, table, TRUNCATED);
+        new_tail.extend(after);
+        new_tail
     }
 }
 
-/// The minimum length of the list of keys, in bytes, even if the message alone is too long.
-const MIN_NAMES_LEN: usize = 64;
+/// The list of keys may always have this many bytes, even if the message alone is too long.
+const MIN_LIST_LEN: usize = 64;
 
-/// Returns the offset of the spans' members in the part after the fields of a nested line. Before
-/// them are the brace that ends the fields, the target, and the source location.
-fn members_start(spans: &[u8], table: &FormatTable) -> usize {
+/// Returns the offset of the members `span` and `spans` in the part after the fields of a nested
+/// line. In front of them are the brace that ends the fields, the target, and the source location.
+fn span_members_start(spans: &[u8], table: &FormatTable) -> usize {
     let mut key = Vec::new();
     push_member(&mut key, table.span, b"{");
     spans

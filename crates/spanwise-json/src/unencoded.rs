@@ -1,8 +1,8 @@
 //! Buffered events: passes their values to a recorder, and encodes their lines for a dump.
 //!
-//! Most buffered events are dropped. So the layer gives the recorder values instead of lines, with
-//! the fragment that the span has at this time. A line is encoded and redacted only if its unit of
-//! work is dumped.
+//! Most buffered events are never written. So the layer gives the recorder the values of an event
+//! instead of its line, with the current [`Fragment`] of its span: the encoded fields of the span.
+//! A line is encoded and redacted only if the recorder dumps its unit of work, such as a request.
 
 use std::{any::Any, io::Write as _, mem, sync::Arc};
 
@@ -31,8 +31,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Passes the values of an event to the recorder that buffers its line. Returns false if the
-    /// line must be encoded now.
+    /// Passes the values of an event to the recorder that would buffer its line. Returns false,
+    /// without passing them, if the line must be encoded now.
     #[inline(never)] // Kept out of line, so that the path of lines that are written stays small.
     pub(crate) fn buffer_unencoded<S>(
         &self,
@@ -48,14 +48,14 @@ where
             return false;
         };
         let template = &self.template;
-        // Another thread may write the dump, and lines show the thread of their event.
+        // Lines that show the thread of their event are encoded on that thread: now.
         if template.has_threads || reentrancy::is_writing(self.id) {
             return false;
         }
         let Some(fields) = plan.stored_fields(text_policy(template, &self.options)) else {
             return false;
         };
-        // An addition to the line may have the time of the event, too.
+        // The addition of a format may have the time of the event, even without a timestamp.
         let time = match template.timestamp.is_some() || plan.has_addition {
             true => self.options.clock.since_epoch(),
             false => (0, 0),
@@ -67,7 +67,8 @@ where
             return false;
         }
         let values = scratch.values.as_bytes();
-        let is_buffered = match scope {
+        // First tries with a borrowed fragment, which is cheaper than a shared one.
+        let cheap_result = match scope {
             SpanScope::Current => self.with_current(|node, cache| {
                 node.read_version(cache, |version| {
                     let span = Some(&FragmentVersion(version) as &dyn SpanSnapshot);
@@ -76,8 +77,8 @@ where
             }),
             SpanScope::Explicit(_) | SpanScope::NoSpan | SpanScope::Buffered(_) => Err(None),
         };
-        let is_buffered = is_buffered.unwrap_or(false) || {
-            let span = self.shared_span(scope, ctx);
+        let is_buffered = cheap_result.unwrap_or(false) || {
+            let span = self.shared_fragment(scope, ctx);
             let span = span.as_ref().map(|span| span as &dyn SpanSnapshot);
             UnencodedEvent { values, span }.buffer(*sink)
         };
@@ -87,7 +88,8 @@ where
             scratch.put_back();
             return true;
         }
-        // Another thread has just dumped the unit. The values are not formatted again.
+        // Another thread has just dumped the unit of work, so the line is written now. It is made
+        // from the stored values, because a `Debug` must not be formatted again.
         let bytes = values.to_vec();
         scratch.put_back();
         self.encode_stored(event.metadata(), &bytes, scope, ctx, None);
@@ -96,7 +98,11 @@ where
 
     /// Returns the fragment that a line with this scope shows.
     #[cold]
-    fn shared_span<S>(&self, scope: &SpanScope<'_>, ctx: &Context<'_, S>) -> Option<SharedFragment>
+    fn shared_fragment<S>(
+        &self,
+        scope: &SpanScope<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<SharedFragment>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -121,7 +127,7 @@ where
         Some(share(&node, &mut SpanDataCache::default()))
     }
 
-    /// Writes the header of a dump, and then the buffered events that the recorder passes back.
+    /// Writes a dump: its header, and then the buffered events that the recorder returns.
     #[inline(never)] // It has a copy of the whole encoder.
     pub(crate) fn write_dump<S>(
         &self,
@@ -169,8 +175,8 @@ where
         }
     }
 
-    /// Encodes the line of an event whose values were stored. Appends it to `line`, or passes it to
-    /// the writer.
+    /// Encodes the line of an event from its stored values, `bytes`. Appends it to `line`. Without
+    /// `line`, passes it to the writer.
     #[inline(never)] // It has a copy of the whole encoder.
     fn encode_stored<S>(
         &self,
@@ -194,8 +200,9 @@ where
         scratch.put_back();
     }
 
-    /// Calls `write`, which writes a line that may be buffered. If a recorder takes the disposition
-    /// of the line meanwhile, `make_writer` belongs to that recorder, and its sink is stored.
+    /// Calls `write`, which writes a line that a recorder may buffer. If a recorder takes the
+    /// disposition of this line, the layer's writer belongs to that recorder. The layer then
+    /// remembers its sink, so that it can pass the recorder values instead of lines.
     pub(crate) fn noting_recorded_sink<R>(&self, write: impl FnOnce() -> R) -> R {
         if self.recorded_sink.get().is_some() {
             return write();
@@ -228,7 +235,8 @@ impl SpanSnapshot for FragmentVersion<'_> {
     }
 }
 
-/// Like [`FragmentVersion`], outside of the borrow of the thread's spans.
+/// Like [`FragmentVersion`], but owned, so that it can be used when the spans of the thread are no
+/// longer borrowed.
 struct SharedFragment {
     shared: Arc<dyn Any + Send + Sync>,
     memory_len: usize,

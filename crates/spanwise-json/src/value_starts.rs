@@ -1,9 +1,9 @@
 //! The precomputed bytes in front of values, so that most values are written in one step.
 //!
-//! Most values need no [`Conversion`] although their format has one for the field: a text under
-//! `labels.<name>`, a number under `numeric_labels.<name>`. [`ValueStarts`] has the bytes in front
-//! of each type of value, such as `,"labels.<name>":` in front of a text. Types that it does not
-//! have take the path of the conversion.
+//! A format may have a [`Conversion`] for a field, but most values only need another key: a text
+//! `labels.<name>`, and a number `numeric_labels.<name>`. For each such type of value,
+//! [`ValueStarts`] has the bytes in front of it, such as `,"labels.<name>":`. All other types are
+//! converted.
 
 use crate::{
     conversion::{Conversion, Rule},
@@ -15,8 +15,8 @@ use crate::{
 /// The bytes in front of the values of a field, by type of value.
 #[derive(Debug)]
 pub(crate) struct ValueStarts {
-    /// For texts. If the field has no conversion, the opening is also for values of other types
-    /// than these four, such as errors.
+    /// For texts. If the field has no conversion, the opening is also used for values of types that
+    /// are not listed here, such as errors.
     pub(crate) text: ValueStart,
     pub(crate) integer: ValueStart,
     pub(crate) float: ValueStart,
@@ -66,21 +66,20 @@ impl ValueStarts {
             ..
         } = conversion;
         let start = |role: Role, kind| ValueStart::new(role, conversion.opening_for(kind));
-        let none = ValueStart::default;
+        let needs_conversion = ValueStart::default;
         let (integer, float) = match rule {
             Rule::None | Rule::Leaf(_) | Rule::Hex { .. } => {
                 (start(*role, Kind::Integer), start(*role, Kind::Number))
             }
-            Rule::Nanos | Rule::Message { .. } => (none(), none()),
+            Rule::Nanos | Rule::Message { .. } => (needs_conversion(), needs_conversion()),
         };
         let has_object = error.as_ref().is_some_and(|error| error.object.is_some());
         let is_text_in_one_step = match rule {
-            // The opening of a text has opened the object of an error.
+            // A text becomes the message in the object of an error, which must be closed.
             _ if has_object => false,
             // Any text may be hexadecimal.
             Rule::Hex { .. } => false,
-            // A blank message is replaced when all fields are written, but not a field that is only
-            // named like the message.
+            // A blank message is replaced after all fields are written, without the conversion.
             Rule::Message { blank } => blank.is_none() || *role == Role::Message,
             Rule::None | Rule::Leaf(_) | Rule::Nanos => true,
         };
@@ -90,7 +89,7 @@ impl ValueStarts {
         };
         let is_bool_quoted = style.quotes(Kind::Bool);
         let boolean = match rule {
-            Rule::Message { .. } | Rule::Leaf(Kind::Bool) => none(),
+            Rule::Message { .. } | Rule::Leaf(Kind::Bool) => needs_conversion(),
             _ if is_bool_quoted => {
                 let opening = [conversion.opening_for(Kind::Bool), b"\""].concat();
                 ValueStart::new(*role_of_bool, &opening)

@@ -44,14 +44,15 @@ pub(crate) struct Encoding<'a> {
     pub(crate) lists_redacted_fields: bool,
     /// Whether the fields are those of an event, not of a span.
     pub(crate) is_event: bool,
-    /// Whether the values under keys that the policy replaces are already the replacements.
+    /// Whether values under keys that the policy replaces have already been replaced.
     pub(crate) are_replaced: bool,
     /// See [`Plan::clean_texts`](crate::plan::Plan::clean_texts).
     pub(crate) clean_texts: &'a [CleanTexts],
 }
 
-/// The [`Role`]s that one pass writes directly: see [`Encoder::encode_special`] for the others. Two
-/// passes are needed if the message comes after other fields.
+/// One visit of all fields, as a set of the [`Role`]s that it writes in one step. A message that
+/// comes after other fields needs two passes: one for the message, and one for all other fields.
+/// [`Encoder::encode_special`] handles values with other roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
@@ -60,11 +61,11 @@ pub(crate) enum Pass {
     AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
 }
 
-/// Appends the fields that `record` visits, as `keys` specify.
+/// Appends the fields that `record` visits, under `keys` and with the treatment that `keys` has.
 ///
-/// A value that panics loses only its own text: what it wrote is removed. `record` is then called
-/// again for the fields after it.
-#[inline(always)] // A step of every line: with the others it is one function.
+/// If a value panics while it is formatted, only its own text is lost: the bytes that it wrote are
+/// removed, and `record` is called again for the fields after it.
+#[inline(always)] // Every line takes each of these steps: inlined, they are one function.
 pub(crate) fn encode(
     line: &mut LineBuffer,
     keys: &[Key],
@@ -90,12 +91,12 @@ struct Encoder<'a> {
     pass: Pass,
     encoding: Encoding<'a>,
     encoded: &'a mut Encoded,
-    /// Copies of the two parts of `encoded` that each field changes: `fields` and `member_count`.
+    /// Copies of the two fields of `encoded` that each value changes: `fields` and `member_count`.
     fields: FieldSet,
     member_count: u32,
     /// The index of the field being encoded.
-    at: usize,
-    /// The fields before this index are done. 0 until a value panics.
+    field_index: usize,
+    /// The index of the first field that is not yet done, after a value has panicked. 0 before.
     resume_at: usize,
     /// The offset of the value being encoded. 0 before the first value.
     value_start: usize,
@@ -104,7 +105,7 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    #[inline(always)] // The start of each of its two callers.
+    #[inline(always)] // Two functions call it, each of them first.
     fn new(
         line: &'a mut LineBuffer,
         keys: &'a [Key],
@@ -122,7 +123,7 @@ impl<'a> Encoder<'a> {
             fields: encoded.fields,
             member_count: encoded.member_count,
             encoded,
-            at: 0,
+            field_index: 0,
             resume_at: 0,
             value_start: 0,
             written: Written::default(),
@@ -130,29 +131,30 @@ impl<'a> Encoder<'a> {
     }
 
     /// Copies the results back to `encoded`.
-    #[inline(always)] // The end of each of its two callers.
+    #[inline(always)] // Two functions call it, each of them last.
     fn finish(self) {
         self.encoded.fields = self.fields;
         self.encoded.member_count = self.member_count;
     }
 
     /// Appends the bytes in front of a value, and returns its key. `start` returns the role of the
-    /// value and these bytes, and `wanted` has the bits of the roles to write. Appends nothing and
-    /// returns `None` for a value that [`encode_special`](Self::encode_special) must handle.
+    /// value and these bytes. `wanted_roles` has the bits of the roles to write. For a value with
+    /// another role, appends nothing and returns `None`. The caller then calls
+    /// [`encode_special`](Self::encode_special).
     #[inline]
     fn begin(
         &mut self,
         field: &Field,
-        wanted: u8,
+        wanted_roles: u8,
         start: impl FnOnce(&'a Key) -> (Role, &'a PaddedBytes<32>),
     ) -> Option<&'a Key> {
         let index = field.index();
         let key = self.keys.get(index)?;
         let (role, opening) = start(key);
-        if role as u8 & wanted == 0 || index < self.resume_at {
+        if role as u8 & wanted_roles == 0 || index < self.resume_at {
             return None;
         }
-        self.at = index;
+        self.field_index = index;
         self.note_member(index);
         self.line.push_padded(opening);
         self.value_start = self.line.len();
@@ -164,19 +166,19 @@ impl<'a> Encoder<'a> {
     fn begin_value(
         &mut self,
         field: &Field,
-        wanted: u8,
+        wanted_roles: u8,
         start: impl FnOnce(&'a Key) -> &'a ValueStart,
     ) -> Option<&'a Key> {
-        self.begin(field, wanted, |key| {
+        self.begin(field, wanted_roles, |key| {
             let ValueStart { role, opening } = start(key);
             (*role, opening)
         })
     }
 
-    /// Returns the roles of the numbers that this pass writes. Numbers under keys whose texts are
-    /// scanned are redacted by [`encode_special`](Self::encode_special).
+    /// Returns the roles of the numbers that this pass writes. It excludes numbers under keys whose
+    /// texts are scanned, because [`encode_special`](Self::encode_special) redacts them.
     #[inline]
-    fn numbers(&self) -> u8 {
+    fn number_roles(&self) -> u8 {
         self.pass as u8 & !(Role::ScannedText as u8)
     }
 
@@ -187,7 +189,7 @@ impl<'a> Encoder<'a> {
         field: &Field,
         start: impl FnOnce(&'a Key) -> &'a ValueStart,
     ) -> Option<&'a Key> {
-        self.begin_value(field, self.numbers(), start)
+        self.begin_value(field, self.number_roles(), start)
     }
 
     #[inline]
@@ -195,11 +197,13 @@ impl<'a> Encoder<'a> {
         self.begin_value(field, self.pass as u8, |key| &key.starts.text)
     }
 
-    /// Like [`begin`](Self::begin), for a value that [`encode_special`](Self::encode_special)
-    /// converts if its field has a conversion.
+    /// Like [`begin`](Self::begin), for a value that is never written in one step if its field has
+    /// a conversion.
     #[inline]
-    fn begin_plain(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
-        self.begin(field, wanted, |key| (key.role, &key.starts.text.opening))
+    fn begin_plain(&mut self, field: &Field, wanted_roles: u8) -> Option<&'a Key> {
+        self.begin(field, wanted_roles, |key| {
+            (key.role, &key.starts.text.opening)
+        })
     }
 
     #[cold]
@@ -208,7 +212,7 @@ impl<'a> Encoder<'a> {
         key.is_some_and(|key| key.role == Role::Converted)
     }
 
-    /// Notes that a member of the field is written next.
+    /// Notes that a member of the field begins at the end of the line.
     #[inline]
     fn note_member(&mut self, index: usize) {
         self.fields.add(index);
@@ -239,7 +243,7 @@ impl<'a> Encoder<'a> {
         }
         match role {
             Role::Redacted | Role::ScannedText => {
-                self.at = field.index();
+                self.field_index = field.index();
                 self.note_member(field.index());
                 self.line.push_padded(&key.starts.text.opening);
                 self.line
@@ -260,7 +264,7 @@ impl<'a> Encoder<'a> {
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
         let shown = self.replacement(field, value);
-        self.at = field.index();
+        self.field_index = field.index();
         self.note_member(field.index());
         self.line.push_padded(&key.starts.text.opening);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
@@ -279,7 +283,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Returns the policy for the text of the value being encoded.
-    #[inline(always)] // Without a policy, a call costs more than all of it.
+    #[inline(always)] // Without a policy, a call would cost more than the function itself.
     fn text_policy(&self, role: Role, field: &Field) -> Option<TextPolicy<'a>> {
         let policy = self.encoding.policy?;
         let key = match role {
@@ -296,6 +300,7 @@ impl<'a> Encoder<'a> {
         Some(TextPolicy { policy, key, clean })
     }
 
+    /// Ends a value. A value without alterations is complete.
     #[inline]
     fn end(&mut self, alteration: Alteration) {
         if alteration != Alteration::NONE {
@@ -303,11 +308,11 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Ends a value with alterations: converts nested JSON, and lists the field if its value is
+    /// Ends a value that is altered: converts nested JSON, and lists the field if its value is
     /// truncated or redacted.
     #[cold]
     fn end_altered(&mut self, alteration: Alteration) {
-        let Some(key) = self.keys.get(self.at) else {
+        let Some(key) = self.keys.get(self.field_index) else {
             return;
         };
         if alteration.has(Alteration::NESTED)
@@ -324,25 +329,25 @@ impl<'a> Encoder<'a> {
             self.encoded.altered().truncated.push(key.name());
         }
         if alteration.has(Alteration::REDACTED) && self.encoding.lists_redacted_fields {
-            if self.at < REDACTED_TEXT_BITS {
-                self.encoded.redacted_texts |= 1 << self.at;
+            if self.field_index < REDACTED_TEXT_BITS {
+                self.encoded.redacted_texts |= 1 << self.field_index;
             } else {
                 self.encoded.altered().redacted.push(key.name());
             }
         }
     }
 
-    /// Replaces the value that panicked by a text that says so. Returns false if no value was being
-    /// encoded.
+    /// Replaces the value that panicked by `"<panicked while formatting>"`. Returns false if no
+    /// value was being encoded.
     #[cold]
     fn replace_panicked_value(&mut self) -> bool {
-        if self.value_start == 0 || self.at < self.resume_at {
+        if self.value_start == 0 || self.field_index < self.resume_at {
             return false;
         }
         self.line.truncate(self.value_start);
         self.line.push(&escape::quoted(panic_safe::PANICKED));
-        self.resume_at = self.at + 1;
-        let key = self.keys.get(self.at);
+        self.resume_at = self.field_index + 1;
+        let key = self.keys.get(self.field_index);
         let is_being_converted = self.written.value_start == self.value_start;
         if let Some(conversion) = key.and_then(|key| key.conversion.as_deref())
             && is_being_converted
@@ -354,9 +359,9 @@ impl<'a> Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Writes a number as a JSON string.
-    fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if let Some(key) = self.begin_plain(field, self.numbers()) {
+    /// Appends a number of 128 bits as a JSON string.
+    fn push_big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if let Some(key) = self.begin_plain(field, self.number_roles()) {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
             self.end(alteration);
         } else {
@@ -365,8 +370,8 @@ impl<'a> Encoder<'a> {
     }
 
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn non_finite(&mut self, field: &Field, value: f64) {
-        if self.begin_plain(field, self.numbers()).is_none() {
+    fn push_non_finite(&mut self, field: &Field, value: f64) {
+        if self.begin_plain(field, self.number_roles()).is_none() {
             return self.encode_special(field, FieldValue::F64(value));
         }
         let name = match self.encoding.layout {
@@ -379,7 +384,7 @@ impl<'a> Encoder<'a> {
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // Receivers may read only 63 bits, which is for the conversion to decide.
+        // Some receivers read only 63 bits. For such a format, the conversion decides.
         if i64::try_from(value).is_err() && self.is_converted(field) {
             return self.encode_special(field, FieldValue::U64(value));
         }
@@ -409,7 +414,7 @@ impl Visit for Encoder<'_> {
     fn record_u128(&mut self, field: &Field, value: u128) {
         match u64::try_from(value) {
             Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
-            _ => self.big_number(field, format_args!("{value}")),
+            _ => self.push_big_number(field, format_args!("{value}")),
         }
     }
 
@@ -417,13 +422,13 @@ impl Visit for Encoder<'_> {
         match (i64::try_from(value), u64::try_from(value)) {
             (Ok(value), _) if self.encoding.layout == Layout::Flat => self.record_i64(field, value),
             (_, Ok(value)) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
-            _ => self.big_number(field, format_args!("{value}")),
+            _ => self.push_big_number(field, format_args!("{value}")),
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if !value.is_finite() {
-            return self.non_finite(field, value);
+            return self.push_non_finite(field, value);
         }
         if self.begin_number(field, |key| &key.starts.float).is_some() {
             let mut digits = zmij::Buffer::new();
@@ -434,8 +439,8 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        let wanted = self.pass as u8;
-        if let Some(key) = self.begin_value(field, wanted, |key| &key.starts.boolean) {
+        let wanted_roles = self.pass as u8;
+        if let Some(key) = self.begin_value(field, wanted_roles, |key| &key.starts.boolean) {
             let (block, len) = if value {
                 (b"true\"   ", 4)
             } else {
@@ -511,7 +516,7 @@ impl Visit for Encoder<'_> {
     }
 }
 
-/// Returns the JSON string for NaN or an infinity.
+/// Returns the name of NaN or an infinity, as a JSON string.
 fn name_of_non_finite(value: f64) -> &'static str {
     match value {
         value if value.is_nan() => "\"NaN\"",
@@ -523,9 +528,9 @@ fn name_of_non_finite(value: f64) -> &'static str {
 /// [`REDACTED`](spanwise_core::REDACTED) as a JSON string, padded to one block.
 const REDACTED_BLOCK: &[u8; 16] = b"\"[REDACTED]\"    ";
 
-/// Appends bytes as a list of numbers that has at most `limit` bytes.
+/// Appends bytes as a JSON array of numbers, whose length in the line is at most `limit` bytes.
 fn push_numbers(line: &mut LineBuffer, bytes: &[u8], limit: usize) -> Alteration {
-    // A comma, the longest number and the bracket behind the last one.
+    // A comma, the longest number, and the bracket that ends the array.
     const MAX_ITEM_LEN: usize = ",255]".len();
     let start = line.len();
     let mut rest = bytes;
@@ -543,6 +548,7 @@ fn push_numbers(line: &mut LineBuffer, bytes: &[u8], limit: usize) -> Alteration
     Alteration::truncated_if(!rest.is_empty())
 }
 
+/// Displays bytes as hexadecimal digits.
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {
@@ -551,6 +557,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// Displays bytes as hexadecimal digits, with a space between two bytes.
 struct SpacedHex<'a>(&'a [u8]);
 
 impl fmt::Display for SpacedHex<'_> {

@@ -1,7 +1,7 @@
-//! A step counter for unit tests, so that they assert an amount of work and not a time.
+//! A counter of steps, so that unit tests can assert an amount of work instead of a time.
 
 /// Counts `steps` in a unit test. Does nothing elsewhere.
-#[inline(always)] // Nothing is left of it outside of unit tests.
+#[inline(always)] // Outside of unit tests, it compiles to nothing.
 pub(crate) fn step(steps: u64) {
     #[cfg(test)]
     STEPS.set(STEPS.get() + steps);
@@ -14,7 +14,7 @@ thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Returns the steps of this thread during `f`.
+/// Returns how many steps this thread takes during `f`.
 #[cfg(test)]
 pub(crate) fn count(f: impl FnOnce()) -> u64 {
     let before = STEPS.get();
@@ -36,6 +36,7 @@ mod tests {
     use super::*;
     use crate::{Format, JsonLayer};
 
+    /// Creates a callsite that is never registered, with fields of these names.
     fn callsite(kind: Kind, names: impl Iterator<Item = String>) -> &'static Metadata<'static> {
         struct Site;
         impl Callsite for Site {
@@ -51,19 +52,21 @@ mod tests {
         Box::leak(Box::new(metadata))
     }
 
-    /// The amount of each thing that is logged.
+    /// The number of spans and fields that a test logs.
     struct Load {
-        /// Spans inside one another.
+        /// The number of spans that are inside one another.
         depth: usize,
-        /// Fields of each span. If `repeated`, all spans have the same names.
+        /// The number of fields of each span.
         fields: usize,
+        /// Whether the fields of all spans have the same few names.
         repeated: bool,
-        /// Fields of the event, with the names of the spans' fields.
+        /// The number of fields of the event. They have names of the spans' fields.
         event_fields: usize,
         max_line: usize,
     }
 
-    /// The steps before the last record, and those of it and the event after it.
+    /// Returns the steps that it takes to open the spans, and the steps of a late `record` together
+    /// with the event after it.
     fn steps(format: &Format, load: &Load) -> [u64; 2] {
         let layer = JsonLayer::new()
             .format(format.clone())
@@ -77,7 +80,7 @@ mod tests {
         dispatcher::with_default(&dispatch, || {
             let mut spans = Vec::new();
             let values: Vec<_> = vec![Some(&"a value" as &dyn tracing::Value); load.fields];
-            let before = count(|| {
+            let span_steps = count(|| {
                 for depth in 0..load.depth {
                     let names = (0..load.fields).map(|index| name(depth, index));
                     let site = callsite(Kind::SPAN, names);
@@ -90,7 +93,7 @@ mod tests {
             let names = (0..load.event_fields).map(|index| name(index % load.depth, index));
             let site = callsite(Kind::EVENT, names);
             let event_fields: Vec<_> = vec![Some(&1_u64 as &dyn tracing::Value); load.event_fields];
-            let after = count(|| {
+            let event_steps = count(|| {
                 if let Some((id, site)) = spans.last() {
                     let set = site.fields().value_set_all(&values);
                     dispatch.record(id, &span::Record::new(&set));
@@ -104,20 +107,20 @@ mod tests {
                 dispatch.exit(&id);
                 dispatch.try_close(id);
             }
-            [before, after]
+            [span_steps, event_steps]
         })
     }
 
-    /// The steps of an event with these fields in spans of these fields, if the layer has seen
-    /// `known` other names since the spans.
-    fn steps_of_event(known: usize, spans: &[&[String]], event: &[String]) -> u64 {
+    /// Returns the steps of an event with the fields `event`, in spans with the fields `spans`.
+    /// Between the spans and the event, the layer sees `other_names` other names of fields.
+    fn steps_of_event(other_names: usize, spans: &[&[String]], event: &[String]) -> u64 {
         let layer = JsonLayer::new().with_writer(io::sink as fn() -> io::Sink);
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
         let log = |names: &[String]| {
             let site = callsite(Kind::EVENT, names.iter().cloned());
             let values = vec![Some(&1_u64 as &dyn tracing::Value); names.len()];
             let set = site.fields().value_set_all(&values);
-            // The plan of a new callsite, and the start of the second, are not counted.
+            // The first event makes the plan, and formats the timestamp. It is not counted.
             dispatch.event(&Event::new(site, &set));
             count(|| dispatch.event(&Event::new(site, &set)))
         };
@@ -129,8 +132,8 @@ mod tests {
                 let id = dispatch.new_span(&span::Attributes::new(site, &set));
                 dispatch.enter(&id);
             }
-            for number in 0..known {
-                log(&[format!("known_{number}")]);
+            for number in 0..other_names {
+                log(&[format!("other_{number}")]);
             }
             log(event)
         })
@@ -150,7 +153,7 @@ mod tests {
         let spans: Vec<_> = spans.iter().map(Vec::as_slice).collect();
         let event = names("e", 5);
         assert_eq!(steps_of_event(0, &spans[..1], &event), 0);
-        // Each of five keys against 128, eight at a time, in some pieces.
+        // Each of five keys is compared with 128, eight at a time, which are in several pieces.
         let steps = steps_of_event(0, &spans, &event);
         assert!(steps <= 5 * 32, "{steps}");
     }
@@ -158,10 +161,10 @@ mod tests {
     #[test]
     fn event_compares_few_key_ids_among_many_keys() {
         let spans = [&*names("a", 3), &*names("b", 3), &*names("c", 3)];
-        // The bits of the keys meet those of the spans after about 128 keys.
-        for known in (0..160).step_by(8).chain([1_000]) {
-            let steps = steps_of_event(known, &spans, &names("e", 5));
-            assert!(steps <= 5 * 2, "{known}: {steps}");
+        // After about 128 other names, keys of the event share bits with keys of the spans.
+        for other_names in (0..160).step_by(8).chain([1_000]) {
+            let steps = steps_of_event(other_names, &spans, &names("e", 5));
+            assert!(steps <= 5 * 2, "{other_names}: {steps}");
         }
     }
 
@@ -169,7 +172,7 @@ mod tests {
     fn event_with_a_key_of_a_span_reads_no_text() {
         let spans = [&*names("a", 3), &*names("b", 3), &*names("c", 3)];
         let event = [&names("e", 4)[..], &names("b", 2)[..]].concat();
-        // Two searches for each key that may be there, and a step for each member of the spans.
+        // For each key that the spans may have, two searches. For each member of the spans, a step.
         let steps = steps_of_event(0, &spans, &event);
         assert!(steps <= 2 * 4 + 10, "{steps}");
     }
@@ -218,7 +221,7 @@ mod tests {
                 repeated: true,
                 ..*base
             }),
-            ("depth, of which the line shows a part", |base, by| Load {
+            ("depth, with a line that shows few spans", |base, by| Load {
                 depth: base.depth * by,
                 max_line: 4 * 1024,
                 ..*base

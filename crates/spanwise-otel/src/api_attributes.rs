@@ -1,5 +1,7 @@
-//! Attributes from the OpenTelemetry API. They bypass the redacting layer, so they are redacted
-//! here.
+//! Redaction and encoding of attributes that are set through the OpenTelemetry API.
+//!
+//! Fields of `tracing` pass through the redacting layer. Attributes from the API bypass that layer,
+//! so this module applies the policy to them.
 
 use std::borrow::Cow;
 
@@ -11,11 +13,11 @@ use spanwise_core::{
 
 use crate::{
     attributes::{AnyValue, Attributes},
-    limits::MAX_VALUE_LEN,
+    limits::{AttributeLimits, MAX_VALUE_LEN},
     wire::WireWriter as _,
 };
 
-/// Sets attributes, redacted by the policy.
+/// Redacts `attributes` with the policy, and sets them in `to`.
 pub(crate) fn set_attributes(
     to: &mut Attributes,
     policy: Option<&dyn Redact>,
@@ -26,14 +28,14 @@ pub(crate) fn set_attributes(
     }
 }
 
-/// Returns a text without a key, such as a span name, redacted by the policy.
+/// Redacts a text that has no key, such as a span name, with the policy.
 pub(crate) fn redacted_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
     policy.map_or(Cow::Borrowed(text), |policy| policy.redact_text(text))
 }
 
 fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, value: &Value) {
-    let verdicts = policy.map(|policy| (policy, policy.verdicts(key)));
-    let redaction = verdicts.map_or(Redaction::Keep, |(policy, verdicts)| {
+    let policy_and_verdicts = policy.map(|policy| (policy, policy.verdicts(key)));
+    let redaction = policy_and_verdicts.map_or(Redaction::Keep, |(policy, verdicts)| {
         redaction(policy, verdicts, key, value)
     });
     match redaction {
@@ -47,8 +49,11 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
         Value::F64(double) => to.set_named(key, AnyValue::Double(*double)),
         Value::String(text) => to.set_named(key, AnyValue::Text(text.as_str())),
         Value::Array(array) => {
-            let scanned = verdicts.filter(|(_, verdicts)| verdicts.text != KeyVerdict::Trust);
-            let elements = encode_array(to, scanned.map(|(policy, _)| policy), key, array);
+            // `redaction` may have left the texts of an array to be redacted one by one.
+            let text_policy = policy_and_verdicts
+                .filter(|(_, verdicts)| verdicts.text != KeyVerdict::Trust)
+                .map(|(policy, _)| policy);
+            let elements = encode_array(to.limits(), text_policy, key, array);
             to.set_named(key, AnyValue::Array(&elements));
         }
         // `Value` is non-exhaustive.
@@ -56,9 +61,11 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
     }
 }
 
-/// Returns the policy's decision about a value. About an array of texts, the policy decides only if
-/// the key suffices. Otherwise the result is [`Redaction::Keep`], and the caller must redact each
-/// text, unless the verdict is [`KeyVerdict::Trust`].
+/// Returns the policy's decision about a value.
+///
+/// For an array of texts, the policy sees only the key. If it must also see the texts, the result
+/// is [`Redaction::Keep`], and the caller must redact each text. Texts whose verdict is
+/// [`KeyVerdict::Trust`] need no redaction.
 pub(crate) fn redaction(
     policy: &dyn Redact,
     verdicts: KeyVerdicts,
@@ -78,24 +85,30 @@ pub(crate) fn redaction(
     }
 }
 
-/// The maximum encoded length of an element that is not a text, and of the tags and lengths around
-/// a text.
+/// The maximum encoded length, in bytes, of an array element that is not a text. The tags and
+/// lengths around a text are not longer, either.
 const MAX_ELEMENT_OVERHEAD_LEN: usize = 16;
 
-/// Returns the encoded elements of an `ArrayValue`, with texts that `policy` has redacted. They
-/// have at most [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further elements are
-/// omitted.
-fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
+/// Returns the encoded elements of an `ArrayValue`. Redacts texts with `text_policy`.
+///
+/// The result has at most [`MAX_VALUE_LEN`] bytes: a text that does not fit is cut, and further
+/// elements are omitted.
+fn encode_array(
+    limits: AttributeLimits,
+    text_policy: Option<&dyn Redact>,
+    key: &str,
+    array: &Array,
+) -> Vec<u8> {
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();
     let mut push = |value: AnyValue<'_>| {
         let len_without_text = encoded.len() + MAX_ELEMENT_OVERHEAD_LEN;
-        let room = MAX_VALUE_LEN.saturating_sub(len_without_text);
-        if room == 0 {
+        let max_text_len = MAX_VALUE_LEN.saturating_sub(len_without_text);
+        if max_text_len == 0 {
             return;
         }
         let value = match value {
-            AnyValue::Text(text) => AnyValue::Text(panic_safe::truncate_at(text, room)),
+            AnyValue::Text(text) => AnyValue::Text(panic_safe::truncate_at(text, max_text_len)),
             value => value,
         };
         encoded.message(VALUES, |element| value.encode(element));
@@ -108,9 +121,9 @@ fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: 
             .for_each(|double| push(AnyValue::Double(*double))),
         Array::String(values) => {
             for text in values.iter().map(StringValue::as_str) {
-                let shown =
-                    policy.map_or(Cow::Borrowed(text), |policy| policy.redact_value(key, text));
-                push(AnyValue::Text(to.limits().cut_text(&shown)));
+                let redacted = text_policy
+                    .map_or(Cow::Borrowed(text), |policy| policy.redact_value(key, text));
+                push(AnyValue::Text(limits.cut_text(&redacted)));
             }
         }
         // `Array` is non-exhaustive.

@@ -1,4 +1,8 @@
-//! Spans of the OpenTelemetry API: spans that API tracers start, and handles to spans of `tracing`.
+//! [`OtelSpan`], the span type for code that uses the OpenTelemetry API, and the contexts around
+//! it.
+//!
+//! Both kinds of spans nest in each other. So an [`OtelSpan`] is a span that an API tracer started,
+//! or a handle to a span of `tracing`.
 
 use std::{borrow::Cow, ptr, sync::Arc, time::SystemTime};
 
@@ -27,25 +31,27 @@ use crate::{
 
 /// A span of the OpenTelemetry API, from an [`OtelTracer`](crate::OtelTracer).
 ///
-/// In the [`Context`] inside of a `tracing` span, it is a handle to that span. Then
-/// [`end`](Span::end) has no effect: the span ends when `tracing` closes it.
+/// The [`Context`] inside a `tracing` span also has an `OtelSpan`, which is a handle to the
+/// `tracing` span. [`end`](Span::end) has no effect on a handle: the `tracing` span ends when
+/// `tracing` closes it.
 #[derive(Debug)]
 pub struct OtelSpan {
     context: SpanContext,
-    target: Target,
+    handled: HandledSpan,
 }
 
-/// The span that an [`OtelSpan`] changes.
+/// The span that the methods of an [`OtelSpan`] change.
 #[derive(Debug)]
-enum Target {
-    /// A span of `tracing`, by its id. The handle does not keep the span alive, because the span's
-    /// OpenTelemetry context owns the handle. A later span may reuse the [`Id`], so the
+enum HandledSpan {
+    /// A span of `tracing`, by its id. An `Arc` of the span would be a reference cycle, because the
+    /// span's OpenTelemetry context owns the handle. A later span may reuse the [`Id`], so the
     /// OpenTelemetry span id is compared as well.
     TracingSpan(Arc<SpanPipeline>, Id),
-    /// A span that a tracer started, which ends with the handle.
+    /// A span that a tracer started. It ends with the handle. The [`Id`] is its key in the
+    /// pipeline.
     ApiSpan(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
     /// A span that is not exported, or has ended.
-    None,
+    NotRecording,
 }
 
 impl OtelSpan {
@@ -56,13 +62,13 @@ impl OtelSpan {
         span: &OpenSpan,
         identity: &SpanIdentity,
     ) -> Self {
-        let target = match span.is_recording() {
-            true => Target::TracingSpan(Arc::clone(pipeline), id.clone()),
-            false => Target::None,
+        let handled = match span.is_recording() {
+            true => HandledSpan::TracingSpan(Arc::clone(pipeline), id.clone()),
+            false => HandledSpan::NotRecording,
         };
         Self {
             context: span_context(identity),
-            target,
+            handled,
         }
     }
 
@@ -75,22 +81,22 @@ impl OtelSpan {
         let id = pipeline.insert_api_span(Arc::clone(&span));
         Self {
             context: span_context(identity),
-            target: Target::ApiSpan(Arc::clone(pipeline), span, id),
+            handled: HandledSpan::ApiSpan(Arc::clone(pipeline), span, id),
         }
     }
 
-    /// Creates a span that is not exported, and only propagates the ids in `context`.
+    /// Creates a span that is not exported. It only propagates the ids in `context`.
     pub(crate) fn not_recording(context: SpanContext) -> Self {
         Self {
             context,
-            target: Target::None,
+            handled: HandledSpan::NotRecording,
         }
     }
 
     /// Calls `change` with the span, if it is recording.
-    fn with_open(&self, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
-        match &self.target {
-            Target::TracingSpan(pipeline, id) => {
+    fn with_recording_span(&self, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
+        match &self.handled {
+            HandledSpan::TracingSpan(pipeline, id) => {
                 if let Some(span) = pipeline.open.get(id)
                     && span.is_recording()
                     && span.span_id() == self.context.span_id().to_bytes()
@@ -98,17 +104,19 @@ impl OtelSpan {
                     change(pipeline, &span);
                 }
             }
-            Target::ApiSpan(pipeline, span, _) if span.is_recording() => change(pipeline, span),
-            Target::ApiSpan(..) | Target::None => {}
+            HandledSpan::ApiSpan(pipeline, span, _) if span.is_recording() => {
+                change(pipeline, span)
+            }
+            HandledSpan::ApiSpan(..) | HandledSpan::NotRecording => {}
         }
     }
 
-    /// Ends a span that a tracer started, unless it has ended.
+    /// Ends a span that a tracer started, unless it has ended. Does nothing for other spans.
     fn finish(&mut self, end: impl FnOnce() -> SpanEnd) {
-        // `replace` runs only for an `ApiSpan`: a handle to a span of `tracing` keeps its target.
-        if let Target::ApiSpan(..) = &self.target
-            && let Target::ApiSpan(pipeline, span, id) =
-                std::mem::replace(&mut self.target, Target::None)
+        // A handle to a span of `tracing` stays as it is, so `replace` runs only for an `ApiSpan`.
+        if let HandledSpan::ApiSpan(..) = &self.handled
+            && let HandledSpan::ApiSpan(pipeline, span, id) =
+                std::mem::replace(&mut self.handled, HandledSpan::NotRecording)
         {
             pipeline.remove_api_span(&id);
             pipeline.end(&span, end());
@@ -125,7 +133,7 @@ impl Span for OtelSpan {
     ) where
         T: Into<Cow<'static, str>>,
     {
-        self.with_open(|pipeline, span| {
+        self.with_recording_span(|pipeline, span| {
             let limits = &pipeline.options.limits;
             let mut encoded_attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
             set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
@@ -143,7 +151,7 @@ impl Span for OtelSpan {
 
     fn is_recording(&self) -> bool {
         let mut is_recording = false;
-        self.with_open(|_, _| is_recording = true);
+        self.with_recording_span(|_, _| is_recording = true);
         is_recording
     }
 
@@ -152,7 +160,7 @@ impl Span for OtelSpan {
     }
 
     fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
-        self.with_open(|pipeline, span| {
+        self.with_recording_span(|pipeline, span| {
             let limits = pipeline.options.limits.attributes;
             let mut encoded = Attributes::new(SPAN_ATTRIBUTES, limits);
             set_attributes(&mut encoded, pipeline.policy(), attributes);
@@ -161,7 +169,7 @@ impl Span for OtelSpan {
     }
 
     fn set_status(&mut self, status: Status) {
-        self.with_open(|pipeline, span| match status {
+        self.with_recording_span(|pipeline, span| match status {
             Status::Unset => {}
             Status::Ok => span.record(|recorded| recorded.status.set_ok()),
             Status::Error { description } => {
@@ -180,7 +188,7 @@ impl Span for OtelSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        self.with_open(|pipeline, span| {
+        self.with_recording_span(|pipeline, span| {
             let name = new_name.into();
             let name = redacted_text(pipeline.policy(), &name);
             span.record(|recorded| recorded.set_name(&name));
@@ -188,7 +196,7 @@ impl Span for OtelSpan {
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.with_open(|pipeline, span| {
+        self.with_recording_span(|pipeline, span| {
             if let Some(link) = encode_link(pipeline, Link::new(span_context, attributes, 0)) {
                 span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));
             }
@@ -210,8 +218,8 @@ impl Drop for OtelSpan {
     }
 }
 
-/// Encodes a `Link`. Returns `None` for a link without content: its span context is invalid, as
-/// from a message without headers, and it has neither attributes nor a `tracestate`.
+/// Encodes a `Link`. Returns `None` for a link without content, as from a message without headers:
+/// it has no valid span context, no attributes and no `tracestate`.
 pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Option<Vec<u8>> {
     let Link {
         span_context: linked,
@@ -238,8 +246,8 @@ pub(crate) fn encode_link(pipeline: &SpanPipeline, link: Link) -> Option<Vec<u8>
     Some(encoded)
 }
 
-/// Returns the identity of a new span below `parent`, a span of this or of another process, and
-/// `parent` as it is stored in the new span.
+/// Returns the identity of a new child of `parent`, and `parent` as the child stores it. If
+/// `parent` is a span of another process, the sampler of this process decides about the child.
 pub(crate) fn identity_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
@@ -266,10 +274,11 @@ pub(crate) fn identity_below(
     (identity, parent)
 }
 
-/// Returns the OpenTelemetry context inside of a span of `tracing`: `parent`, the context that
-/// `set_parent` was called with, or else the current context, with this span as its span. If the
-/// span's parent is in the parent process, a context without baggage receives the baggage of that
-/// process.
+/// Returns the OpenTelemetry context for code inside a span of `tracing`.
+///
+/// It is `parent`, the context that `set_parent` was called with, or else the current context. In
+/// both cases, the span replaces the active span. If the current context has no baggage, and the
+/// span's parent is in the parent process, the baggage of that process is added.
 pub(crate) fn context_inside(
     pipeline: &Arc<SpanPipeline>,
     id: &Id,
@@ -283,7 +292,7 @@ pub(crate) fn context_inside(
     });
     match span.is_recording() {
         true => outer.with_span(OtelSpan::for_tracing_span(pipeline, id, span, identity)),
-        // A remote span context costs less than a handle. `span_context` marks it as not remote.
+        // This costs less than `with_span`. The span is not remote: see `span_context`.
         false => outer.with_remote_span_context(span_context(identity)),
     }
 }
@@ -291,19 +300,19 @@ pub(crate) fn context_inside(
 /// Returns the OpenTelemetry context for a thread that enters a span of `tracing`. It has the
 /// baggage of the current context, unless `set_parent` has set the parent.
 ///
-/// The context of the first enter is stored in the span and reused, because a new one costs
-/// allocations. A new one is built only if the stored and the current context differ in their
-/// baggage or in the suppression of telemetry. Other values are not compared, because a [`Context`]
+/// The span stores the context of the first enter and reuses it, because creating a context
+/// allocates. If the stored and the current context differ in their baggage or in the suppression
+/// of telemetry, another one is created. Other values are not compared, because a [`Context`]
 /// cannot list them.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, id: &Id, span: &OpenSpan) -> Context {
     let stored =
         span.context(|identity, parent| context_inside(pipeline, id, span, identity, parent));
-    let is_like_stored = |current: &Context| {
+    let matches_stored = |current: &Context| {
         ptr::from_ref(current.baggage()).addr() == stored.baggage_addr
             && current.is_telemetry_suppressed() == stored.context.is_telemetry_suppressed()
     };
-    match entered_contexts::with_current(is_like_stored) {
+    match entered_contexts::with_current(matches_stored) {
         Some(false) if !span.has_parent_context() => {
             context_inside(pipeline, id, span, &span.identity(), None)
         }
@@ -311,6 +320,7 @@ pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, id: &Id, span: &Ope
     }
 }
 
+/// Returns the identity as a span context of this process.
 fn span_context(identity: &SpanIdentity) -> SpanContext {
     let state = identity.state();
     let state = state.and_then(|state| state.parse::<TraceState>().ok());

@@ -1,10 +1,11 @@
-//! The encoding of attributes of the OpenTelemetry API that were already redacted and cut.
+//! The encoding of attributes from the OpenTelemetry API. Metrics use it, after they have redacted
+//! and cut the attributes.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
 use crate::{attributes::AnyValue, wire::WireWriter as _};
 
-/// Appends a `KeyValue` as the field `field`.
+/// Appends a `KeyValue` as the field with the number `field`.
 pub(crate) fn write_key_value(into: &mut Vec<u8>, field: u32, attribute: &KeyValue) {
     const KEY: u32 = 1;
     const VALUE: u32 = 2;
@@ -15,7 +16,7 @@ pub(crate) fn write_key_value(into: &mut Vec<u8>, field: u32, attribute: &KeyVal
     });
 }
 
-/// Appends an `InstrumentationScope` as the field `field`.
+/// Appends an `InstrumentationScope` as the field with the number `field`.
 pub(crate) fn write_scope(into: &mut Vec<u8>, field: u32, scope: &InstrumentationScope) {
     const NAME: u32 = 1;
     const VERSION: u32 = 2;
@@ -32,31 +33,33 @@ pub(crate) fn write_scope(into: &mut Vec<u8>, field: u32, scope: &Instrumentatio
     });
 }
 
-/// Appends the field of an `AnyValue`.
+/// Appends the field inside an `AnyValue` message.
 fn write_value(into: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Bool(bool) => AnyValue::Bool(*bool).encode(into),
         Value::I64(int) => AnyValue::Int(*int).encode(into),
         Value::F64(double) => AnyValue::Double(*double).encode(into),
         Value::String(text) => AnyValue::Text(text.as_str()).encode(into),
-        Value::Array(array) => AnyValue::Array(&elements(array)).encode(into),
+        Value::Array(array) => AnyValue::Array(&encode_elements(array)).encode(into),
         // `Value` is non-exhaustive.
         other => AnyValue::Text(&other.as_str()).encode(into),
     }
 }
 
-/// Returns the elements of an `ArrayValue`.
-fn elements(array: &Array) -> Vec<u8> {
+/// Returns the encoded elements of an `ArrayValue`.
+fn encode_elements(array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();
     let mut push = |value: AnyValue<'_>| encoded.message(VALUES, |element| value.encode(element));
     match array {
         Array::Bool(values) => values.iter().for_each(|bool| push(AnyValue::Bool(*bool))),
         Array::I64(values) => values.iter().for_each(|int| push(AnyValue::Int(*int))),
-        Array::F64(values) => values.iter().for_each(|it| push(AnyValue::Double(*it))),
+        Array::F64(values) => values
+            .iter()
+            .for_each(|double| push(AnyValue::Double(*double))),
         Array::String(values) => values
             .iter()
-            .for_each(|it| push(AnyValue::Text(it.as_str()))),
+            .for_each(|text| push(AnyValue::Text(text.as_str()))),
         // `Array` is non-exhaustive.
         other => push(AnyValue::Text(&other.to_string())),
     }

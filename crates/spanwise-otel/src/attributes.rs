@@ -1,4 +1,6 @@
-//! Attributes, encoded when they are set.
+//! The encoded attributes of a span, log record, event or link.
+//!
+//! Values are encoded when they are set, so that a batch only copies bytes.
 
 use crate::{
     limits::{AttributeLimits, MAX_ITEM_LEN},
@@ -13,48 +15,54 @@ pub(crate) use any_value::AnyValue;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(Box<[u8]>);
 
-/// A set of keys. Keys may share a bit: disjoint sets prove that no key is in both.
+/// A set of keys, with one bit per key. Several keys may share a bit. Disjoint sets have no key in
+/// common, and overlapping sets may have one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyBits(u64);
 
 /// A key that a caller passes, to find an attribute or to add one.
 #[derive(Debug, Clone, Copy)]
 enum LookupKey<'a> {
+    /// The bytes of a [`Key`].
     Encoded(&'a [u8]),
+    /// The name, which is not encoded.
     Name(&'a str),
 }
 
-/// The attributes of a span, record, event or link: `KeyValue` fields of its message, one after
-/// the other.
+/// The attributes of an *owner*, which is a span, log record, event or link. They are consecutive
+/// `KeyValue` fields of the owner's message.
 ///
-/// No key occurs twice: a value that is set again replaces the first value at its position.
-/// Attributes that exceed the limits are dropped and counted.
+/// No key occurs twice: a later value replaces the earlier one, at the same position. Attributes
+/// that exceed the limits are dropped and counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Attributes {
     /// The field number of an attribute in the owner's message.
-    field: u32,
+    field_number: u32,
     limits: AttributeLimits,
     bytes: Vec<u8>,
+    /// The positions of the attributes, except those from [`append_last`](Self::append_last).
     entries: Vec<Entry>,
     /// The number of values that were dropped.
     dropped: u32,
 }
 
-/// The maximum length of [`Attributes::bytes`] after [`Attributes::append_last`]. The appended
-/// attributes have no entries, so [`Attributes::truncate`] cannot remove them one by one. This
-/// limit leaves enough room for the body of a record, so they are never truncated.
+/// The maximum length of [`Attributes::bytes`] after [`Attributes::append_last`], in bytes.
+///
+/// [`Attributes::truncate`] cannot remove the appended attributes, because they have no entries. It
+/// need not, because this limit leaves enough room for the other parts of a record.
 const MAX_LAST_LEN: usize = MAX_ITEM_LEN / 2;
 
-/// The prefix of a field's key if another attribute, such as a pinned context key, takes the key.
-/// JSON lines use the same prefix.
+/// The prefix that the key of a field gets if another attribute needs the key. For example, a
+/// *pinned* context key, which `spanwise-http` or `context::set` has set, takes precedence over a
+/// field. JSON lines use the same prefix.
 const DISPLACED_PREFIX: &str = "fields.";
 
-/// An attribute that is encoded already.
+/// One attribute in a sequence of encoded attributes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EncodedAttribute<'a> {
     /// The field of the owner's message: its tag, its length and the `KeyValue`.
     field: &'a [u8],
-    /// The range of the encoded key in `field`.
+    /// The byte range of the encoded key in `field`.
     key_start: usize,
     key_end: usize,
 }
@@ -71,8 +79,8 @@ impl<'a> EncodedAttribute<'a> {
     }
 }
 
-/// Returns the attributes in `bytes`, which are [encoded](Attributes::as_bytes) fields, one after
-/// the other.
+/// Splits `bytes` into attributes. `bytes` are consecutive fields, as [`Attributes::as_bytes`]
+/// returns them.
 pub(crate) fn encoded_attributes(
     mut bytes: &[u8],
 ) -> impl Iterator<Item = EncodedAttribute<'_>> + Clone {
@@ -95,12 +103,12 @@ pub(crate) fn encoded_attributes(
     })
 }
 
-/// The offsets of an attribute in [`Attributes::bytes`].
+/// The byte offsets of an attribute in [`Attributes::bytes`].
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     start: u32,
     end: u32,
-    /// The range of the encoded key.
+    /// The start and the end of the encoded key.
     key_start: u32,
     key_end: u32,
 }
@@ -122,17 +130,18 @@ impl KeyBits {
     /// Returns the bit of an encoded key. It depends on the last bytes of the key.
     #[inline]
     fn from_encoded(key: &[u8]) -> Self {
-        // Eight bytes, because many context keys end alike: `tenant_id`, `request_id`.
+        // Eight bytes, because the last three are equal in many keys: `tenant_id`, `request_id`.
         let tail = match key.last_chunk::<8>() {
             Some(tail) => u64::from_le_bytes(*tail),
             None => key
                 .last_chunk::<4>()
                 .map_or(0, |tail| u32::from_le_bytes(*tail).into()),
         };
+        // The upper six bits of the product select one of the 64 bits.
         Self(1 << (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58))
     }
 
-    /// Returns the keys of encoded attributes, and the number of attributes.
+    /// Returns the set of the keys of encoded attributes, and the number of attributes.
     pub(crate) fn from_attributes(bytes: &[u8]) -> (Self, u32) {
         let keys = encoded_attributes(bytes).map(|attribute| Self::from_encoded(attribute.key()));
         keys.fold((Self::default(), 0), |(keys, count), key| {
@@ -172,10 +181,11 @@ impl LookupKey<'_> {
 }
 
 impl Attributes {
-    /// Creates attributes for the field `field` of the owner's message.
-    pub(crate) const fn new(field: u32, limits: AttributeLimits) -> Self {
+    /// Creates an empty list of attributes, for an owner whose message has attributes as the field
+    /// with this number.
+    pub(crate) const fn new(field_number: u32, limits: AttributeLimits) -> Self {
         Self {
-            field,
+            field_number,
             limits,
             bytes: Vec::new(),
             entries: Vec::new(),
@@ -190,7 +200,7 @@ impl Attributes {
         self.dropped = 0;
     }
 
-    /// [`clear`](Self::clear), for an owner with other limits.
+    /// Removes all attributes, keeps the memory, and changes the limits.
     pub(crate) fn reset(&mut self, limits: AttributeLimits) {
         self.clear();
         self.limits = limits;
@@ -214,24 +224,24 @@ impl Attributes {
         self.dropped
     }
 
-    /// Counts values that were dropped before they got here.
+    /// Adds `count` values, which the caller has dropped, to the number of dropped values.
     pub(crate) fn add_dropped(&mut self, count: u32) {
         self.dropped = self.dropped.saturating_add(count);
     }
 
-    /// Returns whether every value under `key` would be dropped.
+    /// Returns whether [`set`](Self::set) would drop every value of `key`, even a short one.
     #[inline]
     pub(crate) fn is_full_for(&self, key: &Key) -> bool {
         (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ITEM_LEN)
             && self.find(LookupKey::Encoded(&key.0)).is_none()
     }
 
-    /// Sets the value of `key`. It replaces an earlier value at its position.
+    /// Sets the value of `key`. A key that is already present keeps its position.
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = LookupKey::Encoded(&key.0);
         match self.find(key) {
             None => self.add(key, value),
-            Some(at) => self.replace(at, key, value),
+            Some(index) => self.replace(index, key, value),
         }
     }
 
@@ -244,7 +254,7 @@ impl Attributes {
                 let entry = self.encode(key, value);
                 self.entries.push(entry);
             }
-            Some(at) => self.replace(at, key, value),
+            Some(index) => self.replace(index, key, value),
         }
     }
 
@@ -253,11 +263,11 @@ impl Attributes {
         let key = LookupKey::Name(name);
         match self.find(key) {
             None => self.add(key, value),
-            Some(at) => self.replace(at, key, value),
+            Some(index) => self.replace(index, key, value),
         }
     }
 
-    /// Adds an attribute whose key is not there yet.
+    /// Adds an attribute. The caller must make sure that the key is not present yet.
     #[inline(always)] // See `add`.
     pub(crate) fn push(&mut self, key: &Key, value: AnyValue<'_>) {
         self.add(LookupKey::Encoded(&key.0), value);
@@ -277,42 +287,42 @@ impl Attributes {
         self.entries.push(entry);
     }
 
-    /// Adds [`DISPLACED_PREFIX`] to the key of the attribute `name`, if there is one. Another
-    /// attribute can then have that key.
+    /// Renames the attribute `name`, if it is present, so that another attribute can have its key.
+    /// The new name starts with [`DISPLACED_PREFIX`]. The attribute becomes the last one.
     pub(crate) fn displace(&mut self, name: &str) {
-        if let Some(at) = self.find(LookupKey::Name(name)) {
-            self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
+        if let Some(index) = self.find(LookupKey::Name(name)) {
+            self.rename(index, &format!("{DISPLACED_PREFIX}{name}"));
         }
     }
 
     /// [`displace`](Self::displace) for an encoded key.
     pub(crate) fn displace_key(&mut self, key: &[u8]) {
-        if let Some(at) = self.find(LookupKey::Encoded(key)) {
+        if let Some(index) = self.find(LookupKey::Encoded(key)) {
             let name = match fields(key).next() {
                 Some((LookupKey::KEY, WireValue::Bytes(name))) => String::from_utf8_lossy(name),
                 _ => return,
             };
-            self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
+            self.rename(index, &format!("{DISPLACED_PREFIX}{name}"));
         }
     }
 
     #[cold]
-    fn rename(&mut self, at: usize, name: &str) {
-        let Entry { key_end, end, .. } = self.entries[at];
+    fn rename(&mut self, index: usize, name: &str) {
+        let Entry { key_end, end, .. } = self.entries[index];
         let value = self.bytes[key_end as usize..end as usize].to_vec();
-        self.remove(at);
-        // The new name may be in use: by an attribute that was displaced before, for example.
-        if let Some(at) = self.find(LookupKey::Name(name)) {
-            self.remove(at);
+        self.remove(index);
+        // The new name may be in use, for example by an attribute that was displaced before.
+        if let Some(index) = self.find(LookupKey::Name(name)) {
+            self.remove(index);
         }
         if let Some(value) = AnyValue::decode(&value) {
             self.push_named(name, value);
         }
     }
 
-    /// Removes and counts the last attributes, until the others have at most `len` bytes.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        while self.bytes.len() > len
+    /// Drops and counts the last attributes, until the others have at most `max_len` bytes.
+    pub(crate) fn truncate(&mut self, max_len: usize) {
+        while self.bytes.len() > max_len
             && let Some(last) = self.entries.pop()
         {
             self.bytes.truncate(last.start as usize);
@@ -335,7 +345,7 @@ impl Attributes {
         self.entries.push(entry);
     }
 
-    /// Adds an attribute whose key is not there yet.
+    /// [`push`](Self::push) for an attribute that is already encoded.
     pub(crate) fn push_encoded(&mut self, attribute: EncodedAttribute<'_>) {
         let EncodedAttribute {
             field,
@@ -355,26 +365,22 @@ impl Attributes {
         });
     }
 
-    /// Adds all of these encoded attributes at once, as the last ones of a record: they have no
-    /// entries, so they cannot be found or replaced. `keys` are their keys, and `count` is their
-    /// number.
+    /// Appends the encoded attributes in `bytes` with one copy. `keys` are their keys, and `count`
+    /// is their number. They must be the last attributes of a record: they have no entries, so
+    /// other methods do not find or replace them.
     ///
-    /// Returns whether they were added. None is added if one of the keys may be there already, or
-    /// if there would be too many attributes or more than [`MAX_LAST_LEN`] bytes.
+    /// Returns whether they were appended. None is appended if one of the keys may already be
+    /// present, or if there would be too many attributes or more than [`MAX_LAST_LEN`] bytes.
     #[inline]
     pub(crate) fn append_last(&mut self, bytes: &[u8], keys: KeyBits, count: usize) -> bool {
         let len = self.bytes.len() + bytes.len();
         let fits = self.entries.len() + count <= self.limits.count && len <= MAX_LAST_LEN;
         let key = |entry: &Entry| &self.bytes[entry.key_start as usize..entry.key_end as usize];
-        let present = self
-            .entries
-            .iter()
-            .map(|entry| KeyBits::from_encoded(key(entry)));
-        if !fits
-            || !present
-                .fold(KeyBits::default(), KeyBits::or)
-                .is_disjoint(keys)
-        {
+        let present_keys = || {
+            let keys = self.entries.iter().map(key).map(KeyBits::from_encoded);
+            keys.fold(KeyBits::default(), KeyBits::or)
+        };
+        if !fits || !present_keys().is_disjoint(keys) {
             return false;
         }
         self.bytes.extend_from_slice(bytes);
@@ -387,9 +393,12 @@ impl Attributes {
         self.find(LookupKey::Encoded(key)).is_some()
     }
 
-    /// Adds those attributes of `other` whose keys are not there yet.
+    /// Adds those attributes of `other` whose keys are not present yet.
     pub(crate) fn append(&mut self, other: &Self) {
-        debug_assert_eq!(self.field, other.field, "fields of the same message");
+        debug_assert_eq!(
+            self.field_number, other.field_number,
+            "fields of the same message"
+        );
         self.add_dropped(other.dropped);
         for entry in &other.entries {
             let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
@@ -408,15 +417,18 @@ impl Attributes {
         }
     }
 
-    /// Sets all attributes of `other`. They replace earlier values at their positions. Attributes
-    /// that do not fit into `max_len` bytes are dropped and counted.
+    /// [Sets](Self::set) all attributes of `other`. Drops and counts attributes that do not fit
+    /// into `max_len` bytes.
     pub(crate) fn merge(&mut self, other: &Self, max_len: usize) {
-        debug_assert_eq!(self.field, other.field, "fields of the same message");
+        debug_assert_eq!(
+            self.field_number, other.field_number,
+            "fields of the same message"
+        );
         self.add_dropped(other.dropped);
         for entry in &other.entries {
             let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
             let encoded = &other.bytes[entry.start as usize..entry.end as usize];
-            let Some(at) = self.find(LookupKey::Encoded(key)) else {
+            let Some(index) = self.find(LookupKey::Encoded(key)) else {
                 let start = self.bytes.len();
                 if self.entries.len() >= self.limits.count || start + encoded.len() > max_len {
                     self.add_dropped(1);
@@ -426,16 +438,16 @@ impl Attributes {
                 self.entries.push(entry.moved_to(start as u32));
                 continue;
             };
-            let old = self.entries[at];
+            let old = self.entries[index];
             let replaced = old.start as usize..old.end as usize;
             self.bytes.splice(replaced, encoded.iter().copied());
-            self.entries[at] = entry.moved_to(old.start);
-            let (new_end, old_end) = (self.entries[at].end, old.end);
-            for entry in &mut self.entries[at + 1..] {
+            self.entries[index] = entry.moved_to(old.start);
+            let (new_end, old_end) = (self.entries[index].end, old.end);
+            for entry in &mut self.entries[index + 1..] {
                 *entry = entry.moved_to(entry.start + new_end - old_end);
             }
             if self.bytes.len() > max_len {
-                self.remove(at);
+                self.remove(index);
                 self.add_dropped(1);
             }
         }
@@ -446,25 +458,26 @@ impl Attributes {
         self.value_at(self.find(LookupKey::Name(name))?)
     }
 
-    fn value_at(&self, at: usize) -> Option<AnyValue<'_>> {
-        let entry = self.entries[at];
+    fn value_at(&self, index: usize) -> Option<AnyValue<'_>> {
+        let entry = self.entries[index];
         AnyValue::decode(&self.bytes[entry.key_end as usize..entry.end as usize])
     }
 
+    /// Returns the index in `entries` of the attribute with this key.
     #[inline]
     fn find(&self, key: LookupKey<'_>) -> Option<usize> {
         let len = key.encoded_len();
         let is_key = |entry: &Entry| {
-            // A cheap test that most keys fail.
+            // A cheap test, which most other keys fail.
             if (entry.key_end - entry.key_start) as usize != len {
                 return false;
             }
-            let known = &self.bytes[entry.key_start as usize..entry.key_end as usize];
+            let entry_key = &self.bytes[entry.key_start as usize..entry.key_end as usize];
             match key {
-                LookupKey::Encoded(key) => known == key,
-                // Before the name is the tag, and the length of the name. Both are equal, because
-                // the keys have the same length.
-                LookupKey::Name(name) => known.ends_with(name.as_bytes()),
+                LookupKey::Encoded(key) => entry_key == key,
+                // A tag and the length of the name precede the name. Both are the same in keys of
+                // equal length.
+                LookupKey::Name(name) => entry_key.ends_with(name.as_bytes()),
             }
         };
         self.entries.iter().position(is_key)
@@ -479,7 +492,7 @@ impl Attributes {
         let bytes = &mut self.bytes;
         let start = bytes.len() as u32;
         let len = key.encoded_len() + 1 + varint_len(value_len as u64) + value_len;
-        bytes.header(self.field, len);
+        bytes.header(self.field_number, len);
         let key_start = bytes.len() as u32;
         key.encode(bytes);
         let key_end = bytes.len() as u32;
@@ -492,41 +505,43 @@ impl Attributes {
         }
     }
 
-    /// Replaces the value of the entry `at`. Drops the attribute if the new value does not fit.
+    /// Replaces the attribute at `index`. Drops it if the new value does not fit.
     #[cold]
-    fn replace(&mut self, at: usize, key: LookupKey<'_>, value: AnyValue<'_>) {
-        let old = self.entries[at];
+    fn replace(&mut self, index: usize, key: LookupKey<'_>, value: AnyValue<'_>) {
+        let old = self.entries[index];
         let new = self.encode(key, value);
         let (new_len, old_len) = (new.end - new.start, old.end - old.start);
-        // Move the new attribute in front of the old one, and remove the old one, which follows it.
+        // `encode` has appended the new attribute. Move it in front of the old one, and remove the
+        // old one.
         let end = new.end as usize;
         self.bytes[old.start as usize..end].rotate_right(new_len as usize);
         let removed = (old.start + new_len) as usize;
         self.bytes.drain(removed..removed + old_len as usize);
-        self.entries[at] = new.moved_to(old.start);
-        for entry in &mut self.entries[at + 1..] {
+        self.entries[index] = new.moved_to(old.start);
+        for entry in &mut self.entries[index + 1..] {
             *entry = entry.moved_to(entry.start + new_len - old_len);
         }
         if self.bytes.len() > MAX_ITEM_LEN {
-            self.remove(at);
+            self.remove(index);
             self.add_dropped(1);
         }
     }
 
-    fn remove(&mut self, at: usize) {
-        let removed = self.entries.remove(at);
+    fn remove(&mut self, index: usize) {
+        let removed = self.entries.remove(index);
         self.bytes
             .drain(removed.start as usize..removed.end as usize);
         let len = removed.end - removed.start;
-        for entry in &mut self.entries[at..] {
+        for entry in &mut self.entries[index..] {
             *entry = entry.moved_to(entry.start - len);
         }
     }
 }
 
 impl Entry {
+    /// Returns the entry of the same attribute at another offset.
     fn moved_to(self, start: u32) -> Self {
-        let moved = |at: u32| at - self.start + start;
+        let moved = |offset: u32| offset - self.start + start;
         Self {
             start,
             end: moved(self.end),

@@ -1,4 +1,4 @@
-//! Encoded records that are sent together.
+//! Batches: encoded spans or log records that are sent in one request.
 
 use spanwise_core::export::{ExportItem, SinkCounters};
 use tracing_core::Level;
@@ -9,13 +9,13 @@ use crate::{destination::ExportRequest, wire::WireWriter as _};
 #[derive(Debug)]
 pub(crate) struct Batch {
     importance: Importance,
-    /// The records one after the other.
+    /// The encoded records, one after the other.
     bytes: Vec<u8>,
     records: Vec<BatchRecord>,
     /// The encoded `InstrumentationScope`s of the records. Consecutive records with equal scopes
     /// share one.
     scopes: Vec<u8>,
-    /// An upper bound of the length that the records and their scopes take in a request.
+    /// An upper bound of the length that the records and their scopes take in a request, in bytes.
     request_len: usize,
 }
 
@@ -23,7 +23,8 @@ pub(crate) struct Batch {
 /// queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
-    /// The batch is sent before ordinary batches. It may displace them, and may fill the queue.
+    /// The batch is sent before ordinary batches, may displace them, and may fill the queue. Spans
+    /// and log records at WARN and ERROR have this importance.
     High,
     /// All ordinary batches together may take half of the queue's bytes.
     Ordinary,
@@ -32,13 +33,13 @@ pub(crate) enum Importance {
 #[derive(Debug)]
 struct BatchRecord {
     level: Level,
-    /// The offset of the record's scope in `scopes`.
+    /// The byte offset of the record's scope in `scopes`.
     scope_start: u32,
     scope_len: u32,
     len: usize,
 }
 
-/// The maximum length of a field's header: a tag of one byte, and a length of up to five.
+/// The maximum length of a field's header: a tag of one byte, and a length of up to five bytes.
 const MAX_HEADER_LEN: usize = 6;
 
 impl Batch {
@@ -64,8 +65,8 @@ impl Batch {
         }
     }
 
-    /// Adds an encoded `Span` or `LogRecord`. `record` has its consecutive parts, and `scope` is
-    /// its encoded `InstrumentationScope`.
+    /// Adds an encoded `Span` or `LogRecord`, which is the concatenation of the parts in `record`.
+    /// `scope` is its encoded `InstrumentationScope`.
     #[inline]
     pub(crate) fn push<const N: usize>(&mut self, scope: &[u8], record: [&[u8]; N], level: Level) {
         if self.last_scope() != Some(scope) {
@@ -101,8 +102,8 @@ impl Batch {
         self.records.len()
     }
 
-    /// Returns an upper bound of the length of a request with one more record, without the
-    /// resource.
+    /// Returns an upper bound, in bytes, of the length of a request with one more record. It does
+    /// not include the resource.
     #[inline]
     pub(crate) fn request_len_with<const N: usize>(
         &self,
@@ -134,7 +135,7 @@ impl ExportRequest for Batch {
         let mut request = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8 + 256);
         request.message(RESOURCE_RECORDS, |resource_records| {
             resource_records.bytes(RESOURCE, resource);
-            let mut rest = &self.bytes[..];
+            let mut remaining_bytes = &self.bytes[..];
             let share_scope = |record: &BatchRecord, next: &BatchRecord| {
                 (record.scope_start, record.scope_len) == (next.scope_start, next.scope_len)
             };
@@ -142,8 +143,8 @@ impl ExportRequest for Batch {
                 resource_records.message(SCOPE_RECORDS, |scope_records| {
                     scope_records.bytes(SCOPE, self.scope(&records[0]));
                     for record in records {
-                        let (bytes, after) = rest.split_at(record.len);
-                        rest = after;
+                        let (bytes, after) = remaining_bytes.split_at(record.len);
+                        remaining_bytes = after;
                         scope_records.bytes(RECORD, bytes);
                     }
                 });
@@ -185,7 +186,7 @@ impl ExportItem for Batch {
         let records = self.records.split_off(half);
         let len = self.records.iter().map(|record| record.len).sum();
         let bytes = self.bytes.split_off(len);
-        // Both halves have all scopes, so that the offsets of their records stay valid.
+        // Both halves keep all scopes, so that `scope_start` of each record stays valid.
         let second = Self {
             importance: self.importance,
             bytes,

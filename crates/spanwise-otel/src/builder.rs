@@ -20,7 +20,7 @@ use crate::{
 #[must_use = "nothing is exported until `build` is called"]
 pub struct OtelBuilder {
     endpoint: Option<String>,
-    all: ExportOptions,
+    all_signals: ExportOptions,
     traces: ExportOptions,
     logs: ExportOptions,
     metrics: ExportOptions,
@@ -29,8 +29,8 @@ pub struct OtelBuilder {
     /// `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
-    pub(crate) named_sampler: NamedSampler,
-    pub(crate) named_listener: NamedListener,
+    pub(crate) sampler_variables: SamplerVariables,
+    pub(crate) listener_variables: ListenerVariables,
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
     pub(crate) propagator: W3cPropagator,
@@ -42,17 +42,17 @@ pub struct OtelBuilder {
     warnings: Vec<String>,
 }
 
-/// The sampler from `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
+/// The values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct NamedSampler {
+pub(crate) struct SamplerVariables {
     pub(crate) name: Option<String>,
     pub(crate) argument: Option<String>,
 }
 
-/// The address for Prometheus from `OTEL_EXPORTER_PROMETHEUS_HOST` and
-/// `OTEL_EXPORTER_PROMETHEUS_PORT`.
+/// The values of `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, which are the
+/// address of the listener for Prometheus.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct NamedListener {
+pub(crate) struct ListenerVariables {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     /// Whether `OTEL_METRICS_EXPORTER` requests the listener.
@@ -63,21 +63,22 @@ pub(crate) struct NamedListener {
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// The default of [`ExportOptions::export_timeout`], a second timeout of a request. The shorter of
-/// the two counts.
+/// The default of [`ExportOptions::export_timeout`], a second timeout of a request. The shorter
+/// timeout applies.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The default delays of a batch, and the longest one.
+/// The default delays of a batch for each signal, and the longest delay.
 const TRACES_DELAY: Duration = Duration::from_secs(5);
 const LOGS_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60 * 60);
 
-/// The default numbers of records in a queue and in a batch, and the largest valid number.
+/// The default maximum numbers of records in a queue and in a batch, and the largest valid number
+/// for both.
 const QUEUE_LEN: usize = 2048;
 const BATCH_LEN: usize = 512;
 const MAX_LEN: usize = 1_000_000;
 
-/// The default of [`ExportOptions::queue_bytes`].
+/// The default of [`ExportOptions::queue_bytes`]: 16 MiB.
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Otel {
@@ -96,15 +97,15 @@ impl Otel {
     pub fn builder_without_endpoint() -> OtelBuilder {
         OtelBuilder {
             endpoint: None,
-            all: ExportOptions::default(),
+            all_signals: ExportOptions::default(),
             traces: ExportOptions::default(),
             logs: ExportOptions::default(),
             metrics: ExportOptions::default(),
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
-            named_sampler: NamedSampler::default(),
-            named_listener: NamedListener::default(),
+            sampler_variables: SamplerVariables::default(),
+            listener_variables: ListenerVariables::default(),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
             propagator: W3cPropagator::default(),
@@ -155,9 +156,9 @@ impl OtelBuilder {
         self
     }
 
-    /// Adds an attribute to everything that is exported. The last value of a key counts. The value
-    /// of a setter such as [`service_name`](Self::service_name) takes precedence over an attribute
-    /// with the same key.
+    /// Adds an attribute to the resource of all exported data. The last value of a key counts. The
+    /// value of a setter such as [`service_name`](Self::service_name) takes precedence over an
+    /// attribute with the same key.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.resource_attributes.push((key.into(), value.into()));
         self
@@ -173,8 +174,8 @@ impl OtelBuilder {
     /// let builder = Otel::builder("https://otlp.example.com").all_signals(with_key);
     /// ```
     pub fn all_signals(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
-        self.all = change(self.all);
-        if let Some(endpoint) = self.all.endpoint.take() {
+        self.all_signals = change(self.all_signals);
+        if let Some(endpoint) = self.all_signals.endpoint.take() {
             self.endpoint = Some(endpoint);
         }
         self
@@ -219,9 +220,9 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the propagator that [`Otel::install_globals`] makes the global one, for code that uses
-    /// the OpenTelemetry API. `spanwise-http` and [`child_env`](crate::child_env) then pass the
-    /// same headers. Defaults to `traceparent`, `tracestate` and `baggage`.
+    /// Sets the propagator that [`Otel::install_globals`] makes global for the OpenTelemetry API.
+    /// From then on, `spanwise-http` and [`child_env`](crate::child_env) pass the headers of this
+    /// propagator. Defaults to `traceparent`, `tracestate` and `baggage`.
     pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
         self.propagator = propagator;
         self
@@ -241,7 +242,7 @@ impl OtelBuilder {
     }
 
     /// Sets the clock for the times of spans and log records, and for the delays of the exporter.
-    /// Metrics have the system's time. Defaults to the system's clock.
+    /// The times of metrics come from the system's clock. Defaults to the system's clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -257,7 +258,7 @@ impl OtelBuilder {
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
-        let [traces, logs, metrics] = self.destinations(&resource);
+        let [traces, logs, metrics] = self.check_destinations(&resource);
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
@@ -273,21 +274,21 @@ impl OtelBuilder {
     #[must_use]
     pub fn invalid_options(&self) -> Vec<InvalidOption> {
         let mut checked = self.clone();
-        let _ = checked.destinations(&Resource::new(Vec::new()));
+        let _ = checked.check_destinations(&Resource::new(Vec::new()));
         checked.invalid
     }
 
-    /// Returns the destinations of traces, logs and metrics. Checks all options. Adds those that
-    /// are not valid to `self.invalid`, and texts about doubtful ones to `self.warnings`.
-    fn destinations(
+    /// Checks all options, and returns the destinations of traces, logs and metrics. Adds options
+    /// that are not valid to `self.invalid`, and texts about doubtful options to `self.warnings`.
+    fn check_destinations(
         &mut self,
         resource: &Resource,
     ) -> [Option<(Arc<Destination>, SignalOptions)>; 3] {
-        self.check_named_sampler();
-        self.check_named_listener();
+        self.check_sampler_variables();
+        self.check_listener_variables();
         self.invalid.extend(self.metrics_options.invalid());
         let signals = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
-        let destinations = signals.map(|signal| self.destination(signal, resource));
+        let destinations = signals.map(|signal| self.check_destination(signal, resource));
         let exports_nothing = destinations.iter().all(Option::is_none);
         if exports_nothing
             && !self.metrics_options.exposes_prometheus_text()
@@ -304,17 +305,21 @@ impl OtelBuilder {
         destinations
     }
 
-    /// Changes the address for Prometheus that variables set, and the option that follows from it.
-    pub(crate) fn change_named_listener(&mut self, change: impl FnOnce(&mut NamedListener)) {
+    /// Changes the values of the variables, and sets or removes the listener for Prometheus.
+    pub(crate) fn change_listener_variables(
+        &mut self,
+        change: impl FnOnce(&mut ListenerVariables),
+    ) {
         const DEFAULT: (&str, u16) = ("localhost", 9464);
-        let was_requested = self.named_listener.is_requested;
-        change(&mut self.named_listener);
-        let NamedListener {
+        let was_requested = self.listener_variables.is_requested;
+        change(&mut self.listener_variables);
+        let ListenerVariables {
             host,
             port,
             is_requested,
-        } = &self.named_listener;
-        // At once and not in `build`, so that an option that is set later takes precedence.
+        } = &self.listener_variables;
+        // Set the option now and not in `build`, so that a setter that is called later takes
+        // precedence.
         if *is_requested {
             let host = host.as_deref().unwrap_or(DEFAULT.0).to_owned();
             self.metrics_options.prometheus = Some((host, port.unwrap_or(DEFAULT.1)));
@@ -323,12 +328,12 @@ impl OtelBuilder {
         }
     }
 
-    fn check_named_listener(&mut self) {
-        let NamedListener {
+    fn check_listener_variables(&mut self) {
+        let ListenerVariables {
             host,
             port,
             is_requested,
-        } = &self.named_listener;
+        } = &self.listener_variables;
         if !is_requested && (host.is_some() || port.is_some()) {
             self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Metrics),
@@ -345,22 +350,23 @@ impl OtelBuilder {
         }
     }
 
-    /// Changes the sampler that variables set, and the option that follows from it.
-    pub(crate) fn change_named_sampler(&mut self, change: impl FnOnce(&mut NamedSampler)) {
-        change(&mut self.named_sampler);
-        // At once and not in `build`, so that an option that is set later takes precedence.
-        if let Some(Ok(sampler)) = self.named_sampler.parse() {
+    /// Changes the values of the variables, and sets the sampler that they describe.
+    pub(crate) fn change_sampler_variables(&mut self, change: impl FnOnce(&mut SamplerVariables)) {
+        change(&mut self.sampler_variables);
+        // Set the option now and not in `build`, so that a setter that is called later takes
+        // precedence.
+        if let Some(Ok(sampler)) = self.sampler_variables.parse() {
             self.span_options.sampler = sampler;
         }
     }
 
-    fn check_named_sampler(&mut self) {
-        if let Some(Err(error)) = self.named_sampler.parse() {
+    fn check_sampler_variables(&mut self) {
+        if let Some(Err(error)) = self.sampler_variables.parse() {
             self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
-                // Without a name, the default sampler applies, which takes no argument. So the
-                // error is about the argument.
-                option: match self.named_sampler.name {
+                // Without a name, the error is about the argument, because the default sampler
+                // takes none.
+                option: match self.sampler_variables.name {
                     Some(_) => "sampler",
                     None => "sampler_argument",
                 },
@@ -377,14 +383,14 @@ impl OtelBuilder {
         }
     }
 
-    /// Checks the options of a signal. Returns `None` if the signal is off, if it has no endpoint,
-    /// or if the options are not valid.
-    pub(crate) fn destination(
+    /// Checks the options of a signal, and returns its destination. Returns `None` if the signal is
+    /// off, if it has no endpoint, or if its options are not valid.
+    pub(crate) fn check_destination(
         &mut self,
         signal: SignalKind,
         resource: &Resource,
     ) -> Option<(Arc<Destination>, SignalOptions)> {
-        let options = self.options(signal).or(&self.all);
+        let options = self.options(signal).or(&self.all_signals);
         if options.is_off {
             return None;
         }
@@ -402,8 +408,8 @@ impl OtelBuilder {
         let insecure = options.is_insecure.unwrap_or_default();
         let endpoint = Endpoint::parse(url, signal, set_for, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
-        // The other options may be set for this signal alone. `add_invalid` merges the errors of
-        // all other options.
+        // Report the other options for this signal. `add_invalid` removes the signal from the error
+        // if the option comes from `all_signals`.
         checks.signal = Some(signal);
         checks.valid("protocol", protocol.check());
         checks.valid("compression", compression.check());
@@ -414,7 +420,7 @@ impl OtelBuilder {
         checks
             .invalid
             .into_iter()
-            .for_each(|it| self.add_invalid(it));
+            .for_each(|option| self.add_invalid(option));
         let endpoint = endpoint.filter(|_| is_valid)?;
         let warning = endpoint.warning(protocol);
         // Signals may share an endpoint: warn about it once.
@@ -428,8 +434,8 @@ impl OtelBuilder {
             protocol,
             headers,
             compression,
-            timeout: timeout(options.timeout, TIMEOUT)
-                .min(timeout(options.export_timeout, EXPORT_TIMEOUT)),
+            timeout: effective_timeout(options.timeout, TIMEOUT)
+                .min(effective_timeout(options.export_timeout, EXPORT_TIMEOUT)),
             tls,
             resource: resource.clone(),
             report: self.report.clone(),
@@ -439,11 +445,11 @@ impl OtelBuilder {
         Some((Arc::new(destination), signal_options))
     }
 
-    /// Adds an option that is not valid. An option that the signal does not set itself is an option
-    /// of all signals, so it is listed once.
+    /// Adds an option that is not valid. If the signal does not set the option itself, its value
+    /// comes from [`all_signals`](Self::all_signals). It is then listed once, without a signal.
     fn add_invalid(&mut self, mut invalid: InvalidOption) {
-        let is_own = |signal: &SignalKind| self.options(*signal).sets(invalid.option);
-        invalid.signal = invalid.signal.filter(is_own);
+        let sets_option = |signal: &SignalKind| self.options(*signal).sets(invalid.option);
+        invalid.signal = invalid.signal.filter(sets_option);
         if !self.invalid.contains(&invalid) {
             self.invalid.push(invalid);
         }
@@ -490,8 +496,8 @@ impl OtelBuilder {
     }
 }
 
-impl NamedSampler {
-    /// Returns the sampler. `None` if no variable sets its name or its argument.
+impl SamplerVariables {
+    /// Parses the sampler. Returns `None` if neither variable is set.
     fn parse(&self) -> Option<Result<TraceSampler, ParseError>> {
         const DEFAULT: &str = "parentbased_always_on";
         let Self { name, argument } = self;
@@ -502,9 +508,9 @@ impl NamedSampler {
     }
 }
 
-/// Returns the timeout, or `default` if it is not set, but at most [`MAX_TIMEOUT`]. Zero means
+/// Returns the timeout, or `default` if it is not set, limited to [`MAX_TIMEOUT`]. Zero means
 /// [`MAX_TIMEOUT`].
-fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
+fn effective_timeout(timeout: Option<Duration>, default: Duration) -> Duration {
     match timeout.unwrap_or(default) {
         Duration::ZERO => MAX_TIMEOUT,
         timeout => timeout.min(MAX_TIMEOUT),
@@ -515,7 +521,7 @@ impl fmt::Debug for OtelBuilder {
     /// Omits the endpoint, the headers and other options that may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtelBuilder")
-            .field("all", &self.all)
+            .field("all", &self.all_signals)
             .field("traces", &self.traces)
             .field("logs", &self.logs)
             .field("metrics", &self.metrics)

@@ -1,5 +1,5 @@
-//! The OpenTelemetry context inherited from the parent process, and the one passed to child
-//! processes.
+//! The OpenTelemetry context that this process inherits from its parent process, and the context
+//! that it passes to child processes.
 
 use std::{collections::HashMap, sync::OnceLock};
 
@@ -16,8 +16,8 @@ use crate::{
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process, if it is the parent of a span that opens now. `outer`
-/// returns the `spanwise_core::Context` around the new span.
+/// Returns the span of the parent process if a span that opens now is its child. `outer` returns
+/// the `spanwise_core::Context` around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {
@@ -27,13 +27,13 @@ pub(crate) fn inherited_span_context(
 
 /// Returns the span in which the parent process started this process.
 pub(crate) fn inherited_span() -> Option<SpanContext> {
-    Some(inherited()?.span().span_context().clone())
+    Some(inherited_context()?.span().span_context().clone())
 }
 
 /// Returns `current`, the OpenTelemetry context in which `span` is opened. If the span's parent is
-/// in the parent process, and `current` has no baggage, the baggage of the parent process is added.
+/// in the parent process, and `current` has no baggage, adds the baggage of the parent process.
 pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Context {
-    let Some(inherited) = inherited().filter(|_| current.baggage().is_empty()) else {
+    let Some(inherited) = inherited_context().filter(|_| current.baggage().is_empty()) else {
         return current;
     };
     let parent_process_span = inherited.span().span_context().span_id().to_bytes();
@@ -42,24 +42,24 @@ pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Conte
     if inherited.baggage().is_empty() || !span.parent().is_some_and(is_inherited) {
         return current;
     }
-    let members = inherited.baggage().iter();
-    current.with_baggage(members.map(|(key, (value, metadata))| {
+    let entries = inherited.baggage().iter();
+    current.with_baggage(entries.map(|(key, (value, metadata))| {
         KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
     }))
 }
 
 /// Returns the OpenTelemetry context that this process inherits from its parent process.
-fn inherited() -> Option<&'static Context> {
+fn inherited_context() -> Option<&'static Context> {
     static INHERITED: OnceLock<Context> = OnceLock::new();
 
     let inherited = InheritedContext::for_process()?;
     Some(INHERITED.get_or_init(|| {
         let mut headers = HashMap::from([("traceparent".to_owned(), inherited.parent.to_string())]);
-        let optional = [
+        let optional_headers = [
             ("tracestate", &inherited.state),
             ("baggage", &inherited.baggage),
         ];
-        for (name, value) in optional {
+        for (name, value) in optional_headers {
             let value = value.as_deref().map(str::to_owned);
             headers.extend(value.map(|value| (name.to_owned(), value)));
         }
@@ -67,9 +67,9 @@ fn inherited() -> Option<&'static Context> {
     }))
 }
 
-/// Returns the current OpenTelemetry context of the thread, for a child process. `None` if the
-/// thread is ending.
-pub(crate) fn carried() -> Option<CarriedContext> {
+/// Returns the current OpenTelemetry context of the thread, in the form that a child process
+/// inherits. `None` if the thread is ending.
+pub(crate) fn context_for_child() -> Option<CarriedContext> {
     let mut headers: HashMap<String, String> = HashMap::new();
     entered_contexts::with_current(|context| {
         W3cPropagator::default().inject_context(context, &mut headers);

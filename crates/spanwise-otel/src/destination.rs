@@ -22,7 +22,7 @@ pub(crate) struct Destination {
     pub(crate) protocol: Protocol,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) compression: RequestCompression,
-    /// The timeout of one attempt to send a request.
+    /// The timeout of each attempt to send a request.
     pub(crate) timeout: Duration,
     pub(crate) tls: Tls,
     pub(crate) resource: Resource,
@@ -32,7 +32,8 @@ pub(crate) struct Destination {
     pub(crate) last_failure: LastFailure,
 }
 
-/// The last request of this process that failed or was refused.
+/// The last failure of a request of this process: the request failed, or it was refused at least in
+/// part. A forked child does not inherit it.
 #[derive(Debug)]
 pub(crate) struct LastFailure(PerProcess<Mutex<Option<SendFailure>>>);
 
@@ -61,7 +62,7 @@ pub(crate) trait ExportRequest: ExportItem {
 
 pub(crate) const USER_AGENT: &str = concat!("spanwise-otel/", env!("CARGO_PKG_VERSION"));
 
-/// Only this many bytes at the start of an answer are used.
+/// The maximum number of bytes of an answer that are used. The remaining bytes are ignored.
 pub(crate) const MAX_ANSWER_LEN: usize = 64 * 1024;
 
 impl Destination {
@@ -90,9 +91,9 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that the server accepted, at least in part. Reports the
-    /// message of an answer that rejects nothing.
-    pub(crate) fn accepted(&self, answer: &[u8]) -> Delivery {
+    /// Returns the result of a request that the server accepted, at least in part. If the server
+    /// has rejected nothing, but has sent a message, reports the message.
+    pub(crate) fn delivery_of_accepted(&self, answer: &[u8]) -> Delivery {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
             return Delivery::Delivered;
         };
@@ -107,13 +108,17 @@ impl Destination {
                 ),
             };
         }
-        let hint = format_args!("{} answers: {message}", self.endpoint);
-        self.report.fault(Fault::Setup, &hint);
+        let text = format_args!("{} answers: {message}", self.endpoint);
+        self.report.fault(Fault::Setup, &text);
         Delivery::Delivered
     }
 
     /// Returns the result of a request that failed and is sent again.
-    pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
+    pub(crate) fn delivery_of_failed(
+        &self,
+        reason: &str,
+        retry_after: Option<Duration>,
+    ) -> Delivery {
         Delivery::Failed {
             reason: format!("{}: {reason}", self.endpoint),
             retry_after,
@@ -122,7 +127,7 @@ impl Destination {
 
     /// Returns the result of a request without an answer, which is sent again. `reason` may contain
     /// a text of the server.
-    pub(crate) fn no_answer(&self, reason: &str) -> Delivery {
+    pub(crate) fn delivery_of_unanswered(&self, reason: &str) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
                 "; the certificate of the server is not signed by a trusted root: set \
@@ -131,10 +136,10 @@ impl Destination {
             _ => "",
         };
         let reason = self.server_text_filter.safe_text(reason);
-        self.failed(&format!("{reason}{hint}"), None)
+        self.delivery_of_failed(&format!("{reason}{hint}"), None)
     }
 
-    /// Stores the reason if a request failed, or was refused at least in part.
+    /// Stores the time and the reason of the failure, unless `delivery` is a success.
     pub(crate) fn remember_failure(&self, delivery: &Delivery) {
         let reason = match delivery {
             Delivery::Delivered => return,
@@ -154,6 +159,7 @@ impl Destination {
         self.last_failure.get()
     }
 
+    /// Returns the noun for the items of the signal in messages.
     fn item_noun(&self) -> &'static str {
         match self.signal {
             SignalKind::Traces => "spans",

@@ -14,12 +14,12 @@ pub(crate) struct Endpoint {
     is_tls: bool,
 }
 
-/// Whether an endpoint is set for all signals or for one.
+/// The signals for which an endpoint is set: all of them, or one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SetFor {
-    /// All signals. Over HTTP, each has a path below the endpoint.
+    /// All signals. Over HTTP, the path of the signal, such as `/v1/traces`, is appended.
     AllSignals,
-    /// One signal. Over HTTP, no path is added to the endpoint.
+    /// One signal. Over HTTP, no path is appended.
     OneSignal,
 }
 
@@ -28,8 +28,8 @@ const GRPC_PORT: u16 = 4317;
 const HTTP_PORT: u16 = 4318;
 
 impl Endpoint {
-    /// Parses an endpoint. If a gRPC endpoint has no scheme, `insecure` decides whether it is
-    /// `http`.
+    /// Parses an endpoint. The scheme of a gRPC endpoint defaults to `http` if `insecure` is true,
+    /// and to `https` otherwise.
     pub(crate) fn parse(
         text: &str,
         signal: SignalKind,
@@ -60,10 +60,10 @@ impl Endpoint {
             Some((scheme, _)) => scheme.to_ascii_lowercase(),
             None if protocol == Protocol::Grpc && insecure => "http".to_owned(),
             None if protocol == Protocol::Grpc => "https".to_owned(),
-            None => return Err(invalid(text, "has no scheme")),
+            None => return Err(invalid_endpoint(text, "has no scheme")),
         };
         if !matches!(&*scheme, "http" | "https") {
-            return Err(invalid(text, "has an unknown scheme"));
+            return Err(invalid_endpoint(text, "has an unknown scheme"));
         }
         let path = match text.split_once("://") {
             Some((_, rest)) => &rest[authority.len()..],
@@ -77,10 +77,12 @@ impl Endpoint {
                 format!("{scheme}://{authority}{path}{}", signal.http_path())
             }
         };
-        let uri: Uri = url.parse().map_err(|_| invalid(text, "is not a URL"))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| invalid_endpoint(text, "is not a URL"))?;
         let host = uri.host().unwrap_or_default();
         if host.is_empty() || (authority != host && uri.port_u16().is_none()) {
-            return Err(invalid(text, "has no valid host and port"));
+            return Err(invalid_endpoint(text, "has no valid host and port"));
         }
         Ok(Self {
             is_tls: scheme == "https",
@@ -111,7 +113,7 @@ impl Endpoint {
     }
 }
 
-fn invalid(text: &str, reason: &str) -> ParseError {
+fn invalid_endpoint(text: &str, reason: &str) -> ParseError {
     ParseError::word(
         text,
         reason,
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(set_for: SetFor, protocol: Protocol, text: &str, expected: &str) {
+    fn assert_url(set_for: SetFor, protocol: Protocol, text: &str, expected: &str) {
         assert_eq!(url(text, set_for, protocol, false).as_deref(), Ok(expected));
     }
 
@@ -156,30 +158,30 @@ mod tests {
         use Protocol::{Grpc, HttpProtobuf};
         use SetFor::{AllSignals, OneSignal};
         let http = HttpProtobuf;
-        check(AllSignals, http, "http://c:4318", "http://c:4318/v1/traces");
-        check(
+        assert_url(AllSignals, http, "http://c:4318", "http://c:4318/v1/traces");
+        assert_url(
             AllSignals,
             http,
             "http://c:4318/",
             "http://c:4318/v1/traces",
         );
-        check(
+        assert_url(
             AllSignals,
             http,
             "https://c/a/b//",
             "https://c/a/b/v1/traces",
         );
-        check(AllSignals, http, " HTTP://c ", "http://c/v1/traces");
-        check(
+        assert_url(AllSignals, http, " HTTP://c ", "http://c/v1/traces");
+        assert_url(
             AllSignals,
             http,
             "http://[::1]:4318",
             "http://[::1]:4318/v1/traces",
         );
-        check(OneSignal, http, "http://c:4318", "http://c:4318/");
-        check(OneSignal, http, "http://c:4318/a/", "http://c:4318/a/");
-        check(AllSignals, Grpc, "http://c:4317/ignored", "http://c:4317/");
-        check(AllSignals, Grpc, "c:4317", "https://c:4317/");
+        assert_url(OneSignal, http, "http://c:4318", "http://c:4318/");
+        assert_url(OneSignal, http, "http://c:4318/a/", "http://c:4318/a/");
+        assert_url(AllSignals, Grpc, "http://c:4317/ignored", "http://c:4317/");
+        assert_url(AllSignals, Grpc, "c:4317", "https://c:4317/");
         let insecure = url("c:4317", OneSignal, Grpc, true);
         assert_eq!(insecure.as_deref(), Ok("http://c:4317/"));
     }

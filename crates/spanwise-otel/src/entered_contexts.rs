@@ -1,4 +1,5 @@
-//! The spans that a thread has entered, each with the guard of its OpenTelemetry context.
+//! The spans that a thread has entered, each with the guard of its OpenTelemetry context. The exit
+//! of a span drops the guard, which detaches the context.
 
 use std::{cell::RefCell, mem::ManuallyDrop, sync::Arc};
 
@@ -18,14 +19,15 @@ struct EnteredSpan {
     span: Arc<OpenSpan>,
     /// The time of the enter on the monotonic clock, in nanoseconds, if it is measured.
     entered_at: Option<u64>,
-    /// Not dropped when the thread ends: OpenTelemetry's context stack may be gone by then.
+    /// Not dropped at the end of the thread, because OpenTelemetry's context stack may already be
+    /// destroyed.
     guard: Option<ManuallyDrop<ContextGuard>>,
 }
 
 thread_local! {
     static ENTERED: RefCell<Vec<EnteredSpan>> = {
-        // Thread-locals are destroyed in reverse order of their creation. So the context stack is
-        // created first: it outlives this thread-local, and is not used after that.
+        // Thread-locals are destroyed in reverse order of their creation. Create OpenTelemetry's
+        // context stack first, so that it is usable as long as `ENTERED` exists.
         catch_panic(|| Context::map_current(|_| ()));
         RefCell::default()
     };
@@ -41,7 +43,7 @@ pub(crate) fn enter(
     entered_at: Option<u64>,
     context: Option<Context>,
 ) {
-    // An ending thread has no thread-locals. Then the context is not attached either.
+    // If the thread-locals of an ending thread are destroyed, the context is not attached, either.
     let _ = ENTERED.try_with(|spans| {
         // `attach` panics if the caller is inside `Context::map_current`.
         let guard = context.and_then(|context| catch_panic(|| context.attach()));
@@ -56,17 +58,18 @@ pub(crate) fn enter(
     });
 }
 
-/// Records that the thread leaves a span, and detaches the span's OpenTelemetry context. Returns
-/// the span, and the time of the enter, if that was measured.
+/// Records that the thread exits a span, and detaches the span's OpenTelemetry context. Returns the
+/// span, and the time of the enter if it was measured. `None` if the thread has not entered the
+/// span.
 #[inline] // One caller, on the path of each exit.
 pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64>)> {
-    let left = ENTERED.try_with(|spans| {
+    let exited = ENTERED.try_with(|spans| {
         let mut spans = spans.borrow_mut();
-        let is_left = |entered: &EnteredSpan| entered.layer == layer && entered.id == *id;
-        if spans.last().is_some_and(is_left) {
+        let is_same_span = |entered: &EnteredSpan| entered.layer == layer && entered.id == *id;
+        if spans.last().is_some_and(is_same_span) {
             return spans.pop();
         }
-        let index = spans.iter().rposition(is_left)?;
+        let index = spans.iter().rposition(is_same_span)?;
         Some(spans.remove(index))
     });
     let EnteredSpan {
@@ -74,7 +77,7 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64
         entered_at,
         guard,
         ..
-    } = left.ok().flatten()?;
+    } = exited.ok().flatten()?;
     if let Some(guard) = guard {
         // The guard may drop values that callers put into the context, and their code may panic.
         catch_panic(|| drop(ManuallyDrop::into_inner(guard)));
@@ -82,7 +85,8 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<u64
     Some((span, entered_at))
 }
 
-/// Returns the span of the current OpenTelemetry context, if it is valid.
+/// Returns the context of the active span, which is the span of the current OpenTelemetry context.
+/// `None` if it is not valid.
 pub(crate) fn active_span_context() -> Option<SpanContext> {
     with_current(|context| {
         let span = context.span();
@@ -92,15 +96,16 @@ pub(crate) fn active_span_context() -> Option<SpanContext> {
     .flatten()
 }
 
-/// Calls `read` with the current OpenTelemetry context, unless the thread is ending.
+/// Calls `read` with the current OpenTelemetry context. Returns `None` if the thread is ending, or
+/// if `read` panics.
 pub(crate) fn with_current<R>(read: impl FnOnce(&Context) -> R) -> Option<R> {
-    match is_alive() {
+    match has_thread_locals() {
         true => catch_panic(|| Context::map_current(read)),
         false => None,
     }
 }
 
 /// Returns whether the thread still has its thread-locals.
-fn is_alive() -> bool {
+fn has_thread_locals() -> bool {
     ENTERED.try_with(|_| ()).is_ok()
 }

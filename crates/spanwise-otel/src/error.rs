@@ -1,4 +1,4 @@
-//! Errors of the set-up.
+//! Errors of building the exporter.
 
 use std::{error::Error, fmt, io};
 
@@ -10,7 +10,7 @@ use crate::SignalKind;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OtelError {
-    /// Options are not valid. The list has all of them.
+    /// All options that are not valid.
     Options(Vec<InvalidOption>),
     /// A thread of the exporter could not be started.
     Thread(io::Error),
@@ -19,16 +19,16 @@ pub enum OtelError {
     Listener(io::Error),
 }
 
-/// An option that is not valid. It never shows the value of a header, or a client key.
+/// An option that is not valid. Its texts contain neither the value of a header nor a client key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidOption {
     /// The signal that sets the option. `None` for an option of all signals.
     pub signal: Option<SignalKind>,
-    /// The name of the setter, such as `endpoint`. Only variables set the options
-    /// `sampler_argument`, `prometheus_host` and `prometheus_port`.
+    /// The name of the setter, such as `endpoint`. The options `sampler_argument`,
+    /// `prometheus_host` and `prometheus_port` have no setter, only environment variables.
     pub option: &'static str,
-    /// The reason.
+    /// The reason why it is not valid.
     pub error: ParseError,
 }
 

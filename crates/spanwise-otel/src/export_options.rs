@@ -1,4 +1,4 @@
-//! The options of the export of a signal.
+//! Options for exporting one signal or all signals.
 
 use std::{fmt, time::Duration};
 
@@ -28,9 +28,10 @@ pub struct ExportOptions {
 
 impl ExportOptions {
     /// Sets the URL of the collector for this signal. Over HTTP, no path is added to it. Over gRPC,
-    /// only its scheme, host and port are used. Defaults to the endpoint of the builder, over HTTP
-    /// with a path such as `/v1/traces` appended. In
-    /// [`all_signals`](crate::OtelBuilder::all_signals), this sets the endpoint of the builder.
+    /// only its scheme, host and port are used. Defaults to the endpoint of the builder. Over HTTP,
+    /// a path such as `/v1/traces` is appended to that default. In
+    /// [`all_signals`](crate::OtelBuilder::all_signals), this method sets the endpoint of the
+    /// builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -56,7 +57,7 @@ impl ExportOptions {
     }
 
     /// Sets how long a request may take, up to 10 minutes. Zero means 10 minutes. Defaults to 10 s.
-    /// To allow more than 30 s, also set [`export_timeout`](Self::export_timeout).
+    /// For a timeout of more than 30 s, also set [`export_timeout`](Self::export_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -74,15 +75,16 @@ impl ExportOptions {
         self
     }
 
-    /// Sets the only trusted root certificates, in PEM. Defaults to the root certificates of
-    /// Mozilla.
+    /// Sets the trusted root certificates, in PEM. They replace the default, which is the root
+    /// certificates of Mozilla.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
     }
 
-    /// Sets the certificate that authenticates this service to the collector, in PEM, with the
-    /// certificates of its issuers. It needs a [`client_key`](Self::client_key). Defaults to none.
+    /// Sets the certificate that authenticates this service to the collector, followed by the
+    /// certificates of its issuers, in PEM. It needs a [`client_key`](Self::client_key). Defaults
+    /// to none.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate = Some(pem.into());
         self
@@ -103,9 +105,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets a second timeout of a request, which the specification has besides
-    /// [`timeout`](Self::timeout). The shorter of the two counts. Zero means 10 minutes. Defaults
-    /// to 30 s.
+    /// Sets a second timeout of a request, because the specification defines two. The shorter one
+    /// of this and [`timeout`](Self::timeout) applies. Zero means 10 minutes. Defaults to 30 s.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = Some(timeout);
         self
@@ -118,8 +119,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets how many records a batch has at most. Has no effect on metrics. Defaults to 512, or to
-    /// the length of a shorter queue.
+    /// Sets the maximum number of records in a batch. Has no effect on metrics. Defaults to 512, or
+    /// to the length of a shorter queue.
     pub fn max_batch_len(mut self, records: usize) -> Self {
         self.max_batch_len = Some(records);
         self
@@ -133,8 +134,9 @@ impl ExportOptions {
         self
     }
 
-    /// Returns whether these options decide about an option that is checked. `option` is the name
-    /// of its setter. Options that are only valid together count as one.
+    /// Returns whether these options set `option`, which is the name of a setter. Options that are
+    /// checked together, such as a certificate and its key, count as one. Returns `false` for
+    /// options that are not checked.
     pub(crate) fn sets(&self, option: &str) -> bool {
         match option {
             "endpoint" => self.endpoint.is_some(),
@@ -175,7 +177,7 @@ impl ExportOptions {
         // Certificate and key belong together, so both come from the same options.
         let (client_certificate, client_key) = match (client_certificate, client_key) {
             (None, None) => (all.client_certificate.clone(), all.client_key.clone()),
-            of_signal => of_signal,
+            signal_pair => signal_pair,
         };
         Self {
             // The endpoint for all signals is the endpoint of the builder.

@@ -22,7 +22,7 @@ use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventCounts, OtelEventMetrics, OtelLogs,
     OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SignalKind, SpanOptions,
     W3cPropagator,
-    carried_context::carried,
+    carried_context::context_for_child,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{
@@ -49,8 +49,8 @@ struct Inner {
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
-    /// The export of metrics that [`SinkControl::hurry`] has requested before a shutdown.
-    hurried: PerProcess<Mutex<Option<RequestedExport>>>,
+    /// The export of metrics that [`SinkControl::hurry`] has requested. The shutdown waits for it.
+    hurried_export: PerProcess<Mutex<Option<RequestedExport>>>,
 }
 
 /// A signal that is exported.
@@ -60,13 +60,13 @@ struct Exported {
     destination: Arc<Destination>,
 }
 
-/// Metrics that are exported, or shown as text.
+/// Metrics that are exported over OTLP, or available as text.
 #[derive(Debug)]
 struct ExportedMetrics {
     metrics: Metrics,
     /// The metrics of HTTP requests.
     http: Arc<HttpMetrics>,
-    /// `None` if metrics are only shown as text.
+    /// `None` if metrics are only available as text.
     destination: Option<Arc<Destination>>,
 }
 
@@ -101,7 +101,7 @@ pub struct OtelStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// The number of items (spans, log records or data points) that the exporter received. Those
+    /// The number of items (spans, log records or data points) that the exporter received. Items
     /// that are not yet counted in `outcomes` still wait, or are being sent.
     pub accepted: u64,
     /// The bytes of the items that wait or are being sent.
@@ -125,7 +125,8 @@ pub struct SendFailure {
 /// How long a guard waits when it is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longer timeouts are shortened to this, because adding a long duration to an `Instant` may panic.
+/// The maximum timeout of a shutdown: a year. Longer ones are shortened, because adding a very long
+/// duration to an `Instant` may panic.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Otel {
@@ -138,8 +139,8 @@ impl Otel {
         resource: Resource,
     ) -> Result<(Self, OtelGuard), OtelError> {
         let start = |(destination, options): (Arc<Destination>, SignalOptions)| {
-            let transports = Arc::clone(&destination);
-            let new_transport = move || transports.transport();
+            let destination_of_transports = Arc::clone(&destination);
+            let new_transport = move || destination_of_transports.transport();
             let signal = Signal::start(destination.signal, &options, new_transport)
                 .map_err(OtelError::Thread)?;
             Ok::<_, OtelError>(Exported {
@@ -188,13 +189,13 @@ impl Otel {
             log_options: builder.log_options.or(builder.clock, builder.report),
             policy: builder.policy,
             propagator: builder.propagator,
-            hurried: PerProcess::new(Mutex::default()),
+            hurried_export: PerProcess::new(Mutex::default()),
         };
         let otel = Self {
             inner: Arc::new(inner),
         };
-        otel.observe_requests();
-        carry_otel_context(carried);
+        otel.register_request_observers();
+        carry_otel_context(context_for_child);
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -227,7 +228,7 @@ impl Otel {
     }
 
     /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
-    /// of the layers that write lines.
+    /// of the layers that write lines, because they read the ids that it assigns.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;
@@ -258,8 +259,8 @@ impl Otel {
 
     /// Creates the layer that counts events by level, and makes metrics of their fields
     /// `monotonic_counter.*`, `counter.*`, `gauge.*` and `histogram.*`. Other fields that are
-    /// numbers, texts or booleans are attributes. This layer replaces the layer of
-    /// [`event_counts`](Self::event_counts).
+    /// numbers, texts or booleans become attributes of the metrics. Use this layer instead of the
+    /// layer of [`event_counts`](Self::event_counts).
     #[must_use]
     pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
         Some(self.running_metrics()?.event_metrics())
@@ -267,10 +268,10 @@ impl Otel {
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
     /// header of the request: the body is OpenMetrics if the header prefers that. The body has no
-    /// metrics in a forked child, and if they are not [available](crate::MetricsOptions::text) as
+    /// metrics in a forked child, or if they are not [available](crate::MetricsOptions::text) as
     /// text.
     ///
-    /// This method runs the callbacks of instruments, and waits for them up to four seconds.
+    /// This method runs the callbacks of instruments, and waits for them for up to four seconds.
     #[must_use]
     pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
         match self.running_metrics() {
@@ -289,8 +290,8 @@ impl Otel {
         }
     }
 
-    /// Returns the address at which metrics are served for Prometheus, or `None` if they are not
-    /// served, or no longer.
+    /// Returns the address at which metrics are served for Prometheus. `None` if they are not
+    /// served, or if the exporter has been shut down.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
         self.running_metrics()?.address()
@@ -312,7 +313,7 @@ impl Otel {
 
     /// Registers the observers that measure the HTTP requests of this process and complete their
     /// spans.
-    fn observe_requests(&self) {
+    fn register_request_observers(&self) {
         static SPANS: Once = Once::new();
 
         // One `HttpSpans` serves all exporters of the process.
@@ -347,7 +348,9 @@ impl Otel {
                 destination,
                 ..
             }) => SignalStats {
-                last_failure: destination.as_ref().and_then(|it| it.last_failure()),
+                last_failure: destination
+                    .as_ref()
+                    .and_then(|destination| destination.last_failure()),
                 ..metrics.stats()
             },
             None => SignalStats::default(),
@@ -363,17 +366,18 @@ impl Otel {
         }
     }
 
-    /// Starts to send all waiting items. Returns the export of metrics that it started.
+    /// Starts to send all waiting items. Returns the export of metrics that it requested.
     fn hurry_all(&self) -> Option<RequestedExport> {
         self.signals().for_each(Signal::hurry);
         self.running_metrics()?.hurry()
     }
 
-    fn hurried(&self) -> &Mutex<Option<RequestedExport>> {
-        let Inner { hurried, .. } = &*self.inner;
-        hurried.for_this_process(|_| Mutex::default())
+    fn hurried_export(&self) -> &Mutex<Option<RequestedExport>> {
+        let Inner { hurried_export, .. } = &*self.inner;
+        hurried_export.for_this_process(|_| Mutex::default())
     }
 
+    /// Returns the exported signals, except metrics.
     fn signals(&self) -> impl Iterator<Item = &Signal> {
         let Inner { traces, logs, .. } = &*self.inner;
         let exported = [traces, logs].into_iter().flatten();
@@ -382,7 +386,7 @@ impl Otel {
 }
 
 impl ExportedMetrics {
-    /// Starts metrics if they are exported or shown.
+    /// Starts metrics if they are exported or available as text.
     fn start(
         builder: &OtelBuilder,
         destination: Option<Arc<Destination>>,
@@ -443,7 +447,7 @@ impl Flush for Otel {
             .map(|metrics| metrics.flush_by(export, deadline));
         let signals = self.signals().map(|signal| signal.flush_by(deadline));
         let flushed = signals.chain(metrics);
-        // Collect first: flush all signals, even if one of them returns an error.
+        // Collect the results first, so that an error of one signal does not end the iteration.
         let flushed: Vec<_> = flushed.collect();
         flushed.into_iter().collect()
     }
@@ -456,15 +460,15 @@ impl SinkControl for Otel {
 
     fn hurry(&self) {
         let export = self.hurry_all();
-        *self.hurried().lock() = export;
+        *self.hurried_export().lock() = export;
     }
 
     fn shutdown_by(&self, deadline: Instant) {
         if let Some(spans) = &self.inner.spans {
             spans.end_unfinished();
         }
-        let hurried = self.hurried().lock().take();
-        let export = match hurried {
+        let hurried_export = self.hurried_export().lock().take();
+        let export = match hurried_export {
             Some(export) => {
                 // Start to send the unfinished spans, which `end_unfinished` has just added.
                 self.signals().for_each(Signal::hurry);

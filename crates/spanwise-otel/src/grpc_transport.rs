@@ -24,7 +24,7 @@ use crate::{
     retry_after,
 };
 
-/// Sends requests over one channel, on the sender thread.
+/// Makes the calls of the sender thread, over one channel.
 pub(crate) struct GrpcTransport {
     destination: Arc<Destination>,
     connection: Option<Connection>,
@@ -32,8 +32,8 @@ pub(crate) struct GrpcTransport {
 
 struct Connection {
     runtime: Runtime,
-    /// `None` before the first call, and after a call without an answer. The next call then opens
-    /// a channel, because tonic does not notice a dead connection that receives nothing.
+    /// `None` before the first call, and after a call without an answer. The next call opens a new
+    /// channel, because tonic does not notice that a connection is dead if nothing arrives over it.
     channel: Option<Channel>,
 }
 
@@ -53,7 +53,8 @@ impl GrpcTransport {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
         Self {
             destination,
-            // Created by the sender thread: dropping a Tokio runtime inside another one panics.
+            // The sender thread creates the runtime, because dropping it inside another Tokio
+            // runtime would panic.
             connection: None,
         }
     }
@@ -67,7 +68,7 @@ impl GrpcTransport {
     }
 
     /// Returns the result of a call that the server answered with an error.
-    fn delivery(&self, status: &Status) -> Delivery {
+    fn delivery_of_error(&self, status: &Status) -> Delivery {
         let Self { destination, .. } = self;
         let details = RpcStatus::read(status.details());
         let text = destination.server_text_filter.safe_text(status.message());
@@ -83,9 +84,9 @@ impl GrpcTransport {
             | Code::DeadlineExceeded
             | Code::Aborted
             | Code::OutOfRange
-            | Code::DataLoss => destination.failed(&reason, retry_after),
+            | Code::DataLoss => destination.delivery_of_failed(&reason, retry_after),
             Code::ResourceExhausted if retry_after.is_some() => {
-                destination.failed(&reason, retry_after)
+                destination.delivery_of_failed(&reason, retry_after)
             }
             _ => Delivery::Refused(format!("{} answers {reason}", destination.endpoint)),
         }
@@ -96,9 +97,9 @@ impl<T: ExportRequest> Deliver<T> for GrpcTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
         let message = self.destination.body(item);
         let delivery = match self.send(&message) {
-            Ok(answer) => self.destination.accepted(&answer),
-            Err(CallError::Status(status)) => self.delivery(&status),
-            Err(CallError::NoAnswer(reason)) => self.destination.no_answer(&reason),
+            Ok(answer) => self.destination.delivery_of_accepted(&answer),
+            Err(CallError::Status(status)) => self.delivery_of_error(&status),
+            Err(CallError::NoAnswer(reason)) => self.destination.delivery_of_unanswered(&reason),
         };
         self.destination.remember_failure(&delivery);
         delivery
@@ -109,7 +110,8 @@ impl Connection {
     fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            // The runtime looks up host names on threads of its own. Their events are not exported.
+            // The runtime looks up host names on its own threads. Mark them as sender threads,
+            // whose events are not exported.
             .on_thread_start(mark_sender_thread)
             .build()?;
         Ok(Self {
@@ -118,6 +120,7 @@ impl Connection {
         })
     }
 
+    /// Returns the channel. Opens one if there is none.
     fn channel(&mut self, destination: &Destination) -> Result<Channel, transport::Error> {
         if let Some(channel) = &self.channel {
             return Ok(channel.clone());
@@ -134,15 +137,15 @@ impl Connection {
         Ok(self.channel.insert(channel).clone())
     }
 
-    /// Makes a call. If a reused channel gives no answer before the deadline, makes the call once
-    /// more over a new channel.
+    /// Makes a call. If it fails without an answer over a reused channel, and the deadline has not
+    /// passed, makes the call once more over a new channel.
     fn send(&mut self, destination: &Destination, message: &[u8]) -> Result<Bytes, CallError> {
         let deadline = Instant::now() + destination.timeout;
         let reuses_channel = self.channel.is_some();
         let answer = self.send_once(destination, message, deadline);
         match answer {
-            // The server may have closed the connection while it was idle. The runtime runs only
-            // during calls, so nothing noticed that.
+            // The server may have closed the connection while it was idle. The runtime has not
+            // noticed that, because it runs only during calls.
             Err(CallError::NoAnswer(_)) if reuses_channel && Instant::now() < deadline => {
                 self.send_once(destination, message, deadline)
             }
@@ -160,7 +163,7 @@ impl Connection {
         let channel = channel.map_err(CallError::no_answer)?;
         let call = call(channel, request(destination, message));
         // The server may ignore the `grpc-timeout` header, so limit the call here as well.
-        // `timeout_at` needs the runtime, so call it inside of `block_on`.
+        // `timeout_at` must be called inside the runtime.
         let timeout = || tokio::time::timeout_at(deadline, call);
         let answer = self.runtime.block_on(async { timeout().await });
         let answer = answer.unwrap_or_else(|_| {
@@ -210,7 +213,7 @@ fn request(destination: &Destination, message: &[u8]) -> Request<Body> {
     if is_compressed {
         headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
     }
-    // gRPC allows 8 digits. The timeout is at most 10 minutes, so its milliseconds fit.
+    // gRPC allows 8 digits. The timeout is at most 10 minutes, so its number of milliseconds fits.
     let timeout = format!("{}m", destination.timeout.as_millis().max(1));
     if let Ok(timeout) = HeaderValue::from_str(&timeout) {
         headers.insert("grpc-timeout", timeout);
@@ -226,20 +229,20 @@ async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, Cal
     let (head, body) = response.map_err(CallError::no_answer)?.into_parts();
     // If a call fails at once, its status is in the headers instead of the trailers.
     if let Some(status) = Status::from_header_map(&head.headers) {
-        return checked(status, Bytes::new());
+        return message_if_ok(status, Bytes::new());
     }
     if head.status != StatusCode::OK {
-        return Err(CallError::Status(status_of_http(head.status)));
+        return Err(CallError::Status(grpc_status_for(head.status)));
     }
-    let (mut message, status) = read(body).await?;
+    let (mut message, status) = read_answer(body).await?;
     message.advance(PREFIX_LEN.min(message.len()));
-    checked(status, message.freeze())
+    message_if_ok(status, message.freeze())
 }
 
 /// Reads an answer to its end, because the status is in the trailers. Returns the status and the
 /// first [`MAX_ANSWER_LEN`] bytes. A longer answer is not an error, because the server has received
 /// the request.
-async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
+async fn read_answer(mut body: Body) -> Result<(BytesMut, Status), CallError> {
     let (mut message, mut status) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(CallError::no_answer)?;
@@ -257,7 +260,7 @@ async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
 }
 
 /// Returns the message if the status is OK, or else the status as the error.
-fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
+fn message_if_ok(status: Status, message: Bytes) -> Result<Bytes, CallError> {
     match status.code() {
         Code::Ok => Ok(message),
         _ => Err(CallError::Status(status)),
@@ -265,8 +268,8 @@ fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
 }
 
 /// Returns the gRPC status for the HTTP status of a proxy that answered instead of the server. The
-/// gRPC specification defines this mapping, except for a request that is too large.
-fn status_of_http(status: StatusCode) -> Status {
+/// gRPC specification defines the mapping, except that of status 413, *Payload Too Large*.
+fn grpc_status_for(status: StatusCode) -> Status {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
@@ -283,7 +286,7 @@ fn status_of_http(status: StatusCode) -> Status {
 }
 
 /// Returns whether a server or a proxy refuses a call because its message is too large. gRPC has no
-/// code for that, so each implementation has a text.
+/// code for that, so the texts of the usual implementations are compared.
 fn is_too_large(message: &str) -> bool {
     const TEXTS: [&str; 7] = [
         "larger than max",                        // Go, C++ and Node
@@ -292,7 +295,7 @@ fn is_too_large(message: &str) -> bool {
         "message exceeds the maximum configured", // .NET
         "exceeds maximum: ",                      // Armeria
         "frame exceeds maximum frame size: ",     // Armeria, of a compressed message
-        "HTTP status 413",                        // a proxy: see `status_of_http`
+        "HTTP status 413",                        // a proxy: see `grpc_status_for`
     ];
     TEXTS.iter().any(|text| message.contains(text))
 }

@@ -1,10 +1,10 @@
-//! Compresses the bodies of OTLP requests.
+//! Compression of the bodies of OTLP requests.
 
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 
-/// Compresses `plain`.
+/// Returns `plain`, compressed with gzip.
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     let compressed = Vec::with_capacity(plain.len() / 4);
     let mut encoder = GzEncoder::new(compressed, Compression::fast());

@@ -1,4 +1,5 @@
-//! Attributes and status of the spans of HTTP requests. `spanwise-http` calls the observer.
+//! The observer that adds attributes and the status to the spans of HTTP requests. `spanwise-http`
+//! calls it at the start and the end of a request.
 
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ use crate::{
     span_status::RequestOutcome,
 };
 
-/// Completes the spans of HTTP requests by the [semantic conventions]. It finds the layer in the
-/// subscriber of the span, so one observer serves all exporters.
+/// Completes the spans of HTTP requests by the [semantic conventions]. It finds the exporter by
+/// the subscriber of the span, so one observer serves all exporters.
 ///
 /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl RequestObserver for HttpSpans {
         if request.side == RequestSide::Client {
             return;
         }
-        with_open(&request.span, |pipeline, open| {
+        with_recording_span(&request.span, |pipeline, open| {
             let mut attributes = vec![
                 KeyValue::new("url.scheme", request.scheme.unwrap_or("http")),
                 KeyValue::new("url.path", request.path.to_string()),
@@ -38,12 +39,12 @@ impl RequestObserver for HttpSpans {
             if let Some(version) = request.protocol_version {
                 attributes.push(KeyValue::new("network.protocol.version", version));
             }
-            set(pipeline, open, attributes, |_| {});
+            update_span(pipeline, open, attributes, |_| {});
         });
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        with_open(&request.span, |pipeline, open| {
+        with_recording_span(&request.span, |pipeline, open| {
             let mut attributes = Vec::new();
             if let Some(status) = end.status {
                 let status = Value::I64(status.into());
@@ -63,12 +64,12 @@ impl RequestObserver for HttpSpans {
                 status: end.status,
                 error_type: end.error_type.as_deref().map(Into::into),
             };
-            // A client span ends later, when the body is read and the span closes.
+            // A server span ends now. A client span ends when the body is read and the span closes.
             let ended_at = match request.side {
                 RequestSide::Server => Some(open.now(&pipeline.options.clock)),
                 RequestSide::Client => None,
             };
-            set(pipeline, open, attributes, |recorded| {
+            update_span(pipeline, open, attributes, |recorded| {
                 recorded.set_outcome(outcome);
                 recorded.ended_at = ended_at;
             });
@@ -76,8 +77,8 @@ impl RequestObserver for HttpSpans {
     }
 }
 
-/// Calls `change` with the open span, if it is recording.
-fn with_open(span: &Span, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
+/// Calls `change` with the data of `span` in the exporter, if the span is recording.
+fn with_recording_span(span: &Span, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
     span.with_subscriber(|(id, dispatch)| {
         let collector = dispatch.downcast_ref::<SpanCollector>()?;
         let pipeline: &Arc<SpanPipeline> = &collector.pipeline;
@@ -87,8 +88,8 @@ fn with_open(span: &Span, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
     });
 }
 
-/// Sets the attributes of the span, and calls `change` to change more of the data to export.
-fn set(
+/// Sets attributes of the span, and calls `change` with its recorded data.
+fn update_span(
     pipeline: &SpanPipeline,
     open: &OpenSpan,
     attributes: Vec<KeyValue>,

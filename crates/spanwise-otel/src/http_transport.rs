@@ -17,7 +17,7 @@ use crate::{
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// Sends requests over one connection at a time.
+/// Sends one request at a time, and keeps at most one idle connection.
 pub(crate) struct HttpTransport {
     agent: Agent,
     destination: Arc<Destination>,
@@ -65,11 +65,12 @@ impl HttpTransport {
             value.to_str().ok().map(str::to_owned)
         };
         let retry_after = text(header::RETRY_AFTER);
-        let is_protobuf = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("protobuf"));
+        let is_protobuf = text(header::CONTENT_TYPE)
+            .is_some_and(|content_type| content_type.contains("protobuf"));
         let status = response.status();
-        // The status decides whether the request is sent again. A body that cannot be read counts
-        // as far as it was read, up to `MAX_ANSWER_LEN`. The agent reuses the connection only if
-        // the body was read to its end.
+        // Ignore an error while reading the body: the status decides whether the request is sent
+        // again, and the part that was read is used. The agent reuses the connection only if the
+        // body was read to its end.
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let _ = reader.take(MAX_ANSWER_LEN as u64).read_to_end(&mut body);
@@ -81,11 +82,11 @@ impl HttpTransport {
         })
     }
 
-    fn delivery(&self, answer: &Answer) -> Delivery {
+    fn delivery_of_answer(&self, answer: &Answer) -> Delivery {
         let Self { destination, .. } = self;
         let Answer { status, body, .. } = answer;
         if status.is_success() {
-            return destination.accepted(body);
+            return destination.delivery_of_accepted(body);
         }
         let text: Cow<'_, str> = match answer.is_protobuf {
             true => RpcStatus::read(body).message.into(),
@@ -115,8 +116,8 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
         let body = self.destination.body(item);
         let delivery = match self.send(&body) {
-            Ok(answer) => self.delivery(&answer),
-            Err(error) => self.destination.no_answer(&error.to_string()),
+            Ok(answer) => self.delivery_of_answer(&answer),
+            Err(error) => self.destination.delivery_of_unanswered(&error.to_string()),
         };
         self.destination.remember_failure(&delivery);
         delivery
@@ -141,10 +142,10 @@ mod tests {
         resource::Resource,
     };
 
-    /// Checks only the delay that the transport returns. spanwise-core tests how long the queue
-    /// then waits.
+    /// Checks only the delay that the transport returns. The tests of spanwise-core check that the
+    /// queue waits for this delay.
     #[test]
-    fn busy_servers_say_when_to_ask_again() {
+    fn retry_after_of_busy_server_is_returned() {
         for (header, expected) in [
             ("", None),
             ("retry-after: 2\r\n", Some(Duration::from_secs(2))),
@@ -152,14 +153,16 @@ mod tests {
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let endpoint = format!("http://{}", server.local_addr().unwrap());
             let answer = format!("HTTP/1.1 503 Busy\r\n{header}content-length: 0\r\n\r\n");
-            let answering = thread::spawn(move || {
+            let server_thread = thread::spawn(move || {
                 let (mut stream, _) = server.accept().unwrap();
                 stream.write_all(answer.as_bytes()).unwrap();
                 stream.read_to_end(&mut Vec::new()).ok();
             });
             let mut builder = Otel::builder(endpoint);
             let resource = Resource::new(Vec::new());
-            let (destination, _) = builder.destination(SignalKind::Logs, &resource).unwrap();
+            let (destination, _) = builder
+                .check_destination(SignalKind::Logs, &resource)
+                .unwrap();
             let mut transport = destination.transport::<Batch>();
             let mut batch = Batch::new(Importance::High);
             batch.push(b"", [b""], Level::WARN);
@@ -168,7 +171,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
             drop(transport);
-            answering.join().unwrap();
+            server_thread.join().unwrap();
         }
     }
 }

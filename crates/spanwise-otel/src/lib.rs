@@ -35,11 +35,11 @@
 //!
 //! Most services use it through the `spanwise` facade: enable its feature `otel` and set
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`. Use this crate for a `tracing` stack of your own. It reads no
-//! environment variables, except those of the HTTP proxy. To support the standard variables, which
-//! [`OtelSetting::all`] lists, pass their values to [`OtelBuilder::apply`].
+//! environment variables, except those of the HTTP proxy. To support the standard variables, pass
+//! their values to [`OtelBuilder::apply`]. [`OtelSetting::all`] lists these variables.
 //!
-//! It replaces `tracing-opentelemetry`, `opentelemetry-appender-tracing` and `opentelemetry-otlp`.
-//! Use these if you need an exporter or a span processor of the SDK.
+//! This crate replaces `tracing-opentelemetry`, `opentelemetry-appender-tracing` and
+//! `opentelemetry-otlp`. Use those crates if you need an exporter or a span processor of the SDK.
 //!
 //! # Behaviour
 //!

@@ -15,7 +15,7 @@ pub(crate) struct AttributeLimits {
     /// The maximum number of attributes.
     pub(crate) count: usize,
     /// The maximum length of a text in characters, and of a byte array in bytes. If it is
-    /// `usize::MAX`, only [`MAX_VALUE_LEN`] limits them.
+    /// `usize::MAX`, only [`MAX_VALUE_LEN`] limits a value.
     pub(crate) value_chars: usize,
 }
 
@@ -23,7 +23,7 @@ impl AttributeLimits {
     /// Returns the longest prefix of `text` within the limits.
     #[inline]
     pub(crate) fn cut_text(self, text: &str) -> &str {
-        // A text has at most as many characters as bytes.
+        // A text has at most as many characters as bytes, so a short one need not be counted.
         if text.len() <= self.value_chars.min(MAX_VALUE_LEN) {
             return text;
         }

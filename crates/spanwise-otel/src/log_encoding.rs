@@ -1,9 +1,11 @@
-//! The encoding of a `LogRecord` inside its scope.
+//! The encoding of a `LogRecord`, and of the messages around it.
 //!
-//! The bytes that a writer gets for one event are a `ResourceLogs` with one scope and one record.
-//! Messages of Protocol Buffers merge if they are concatenated. So the concatenated bytes of
-//! several events are a `ResourceLogs`, too. Only a `LogWriter` gets the scope and the record
-//! without the messages around them.
+//! A writer receives one `ResourceLogs` per event, with one scope and one record. The concatenated
+//! bytes of several events are also a `ResourceLogs`, because Protocol Buffers define that
+//! concatenated messages are merged. Only a `LogWriter` receives the scope and the record without
+//! the messages around them.
+//!
+//! The *head* of a record is all its fields except the attributes, which the layer encodes first.
 
 use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
@@ -32,12 +34,12 @@ const SPAN_ID: u32 = 10;
 const OBSERVED_TIME: u32 = 11;
 const EVENT_NAME: u32 = 12;
 
-/// The length that is reserved for the field with the number of dropped attributes.
+/// The length in bytes that is reserved for the field with the number of dropped attributes.
 const DROPPED_COUNT_FIELD_LEN: usize = 8;
 
-/// The length that is reserved for the parts of a record that are not application data: the times,
-/// the ids, `sample_rate`, `buffered`, the number of dropped attributes, and the header of the
-/// body. They need at most 109 bytes.
+/// The length in bytes that is reserved for the parts of a record that are not application data:
+/// the times, the ids, `sample_rate`, `buffered`, the number of dropped attributes, and the header
+/// of the body. They need at most 109 bytes.
 const MAX_SHORT_PARTS_LEN: usize = 128;
 
 /// The field number of a `ScopeLogs` in a `ResourceLogs`.
@@ -46,7 +48,7 @@ const SCOPE_LOGS: u32 = 2;
 const SCOPE: u32 = 1;
 const LOG_RECORDS: u32 = 2;
 
-/// The fields that [`encode_head`] encodes, without the body, which is in the [`LogScratch`].
+/// The fields of the head of a record, except the body, which is in the [`LogScratch`].
 #[derive(Debug)]
 pub(crate) struct HeadFields<'a> {
     /// The result of [`encode_callsite`].
@@ -56,10 +58,10 @@ pub(crate) struct HeadFields<'a> {
     pub(crate) ids: RecordIds,
 }
 
-/// Returns the fields that all records of a callsite have.
+/// Returns the encoded fields that all records of a callsite have.
 pub(crate) fn encode_callsite(severity: Severity, event_name: Option<&str>) -> Box<[u8]> {
     let mut fields = Vec::new();
-    // This must be the first field, because `DecodedRecord` reads it there.
+    // The severity number must be the first field, because `DecodedRecord` reads it there.
     fields.uint(SEVERITY_NUMBER, severity as u64);
     fields.bytes(SEVERITY_TEXT, severity.text().as_bytes());
     if let Some(name) = event_name {
@@ -68,7 +70,7 @@ pub(crate) fn encode_callsite(severity: Severity, event_name: Option<&str>) -> B
     fields.into_boxed_slice()
 }
 
-/// The trace and the span of a record, as far as they are known.
+/// The ids of the trace and the span of a record. An unknown id is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RecordIds {
     pub(crate) trace_id: Option<[u8; 16]>,
@@ -77,7 +79,7 @@ pub(crate) struct RecordIds {
 }
 
 impl RecordIds {
-    /// Returns the ids. A missing id is taken from `other`.
+    /// Returns these ids, with those of `other` in place of missing ones.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             trace_id: self.trace_id.or(other.trace_id),
@@ -97,8 +99,8 @@ impl From<&SpanIdentity> for RecordIds {
     }
 }
 
-/// Encodes all fields of a record but the attributes into `scratch.head`: those of `fields`, and
-/// `scratch.body`. Drops the last of `scratch.attributes` until the record has at most 64 KiB.
+/// Encodes the head of a record into `scratch.head`, from `fields` and `scratch.body`. If the
+/// record would exceed 64 KiB, drops the last ones of `scratch.attributes`.
 pub(crate) fn encode_head(scratch: &mut LogScratch, fields: &HeadFields<'_>) {
     let LogScratch {
         attributes,
@@ -133,14 +135,15 @@ pub(crate) fn encode_head(scratch: &mut LogScratch, fields: &HeadFields<'_>) {
     }
 }
 
-/// Returns the length that is left for attributes in a record with these callsite fields and this
-/// body. Reserves room for `sample_rate`, `buffered` and all other parts.
-pub(crate) fn attributes_room(callsite_fields: &[u8], body: &str) -> usize {
+/// Returns the maximum length, in bytes, of the application's attributes in a record with these
+/// callsite fields and this body. Reserves room for `sample_rate`, `buffered` and all other parts.
+pub(crate) fn max_attributes_len(callsite_fields: &[u8], body: &str) -> usize {
     let reserved = callsite_fields.len() + body.len() + MAX_SHORT_PARTS_LEN;
     MAX_ITEM_LEN.saturating_sub(reserved)
 }
 
-/// Encodes the record in `scratch`, after [`encode_head`], into `scratch.output`.
+/// Encodes a `ResourceLogs` with the record in `scratch` into `scratch.output`. Call
+/// [`encode_head`] first.
 pub(crate) fn encode_output(scratch: &mut LogScratch, scope: &[u8]) {
     let LogScratch {
         attributes,
@@ -176,18 +179,18 @@ pub(crate) struct DecodedRecord<'a> {
     pub(crate) scope: &'a [u8],
     pub(crate) record: &'a [u8],
     pub(crate) level: Level,
-    /// The length of the record with the messages around it.
+    /// The length in bytes of the record with the messages around it.
     pub(crate) len: usize,
 }
 
 impl<'a> DecodedRecord<'a> {
     /// Decodes the first record of `output`. Returns `None` if `output` does not begin with one.
     pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
-        let mut behind = output;
-        let scope_logs = take_message(&mut behind, SCOPE_LOGS)?;
-        let mut rest = scope_logs;
-        let scope = take_message(&mut rest, SCOPE)?;
-        let record = take_message(&mut rest, LOG_RECORDS)?;
+        let mut following = output;
+        let scope_logs = take_message(&mut following, SCOPE_LOGS)?;
+        let mut fields = scope_logs;
+        let scope = take_message(&mut fields, SCOPE)?;
+        let record = take_message(&mut fields, LOG_RECORDS)?;
         let &[SEVERITY_TAG, number, ..] = record else {
             return None;
         };
@@ -195,12 +198,12 @@ impl<'a> DecodedRecord<'a> {
             scope,
             record,
             level: Severity::level(number),
-            len: output.len() - behind.len(),
+            len: output.len() - following.len(),
         })
     }
 }
 
-/// Takes the message at the front of `from`, if its field number is `field`.
+/// Removes the message at the front of `from` and returns it, if its field number is `field`.
 #[inline]
 fn take_message<'a>(from: &mut &'a [u8], field: u32) -> Option<&'a [u8]> {
     // The field number is below 16, so the tag is one byte.

@@ -1,4 +1,8 @@
-//! The inner layer, inside the redaction if there is a policy: encodes events as log records.
+//! The layer that encodes events as log records. It is inside [`OtelLogs`](crate::OtelLogs), which
+//! redacts the values first if there is a policy.
+//!
+//! Span fields become attributes of the records in the span. They are encoded once per span, and
+//! stored in a *node* of the tree of spans.
 
 use std::{any::Any, borrow::Cow, io::Write as _, sync::Arc};
 
@@ -28,21 +32,21 @@ use crate::{
     attributes::{AnyValue, Attributes, Key, encoded_attributes},
     limits::MAX_VALUE_LEN,
     log_encoding::{
-        ATTRIBUTES, HeadFields, RecordIds, attributes_room, encode_callsite, encode_head,
-        encode_output,
+        ATTRIBUTES, HeadFields, RecordIds, encode_callsite, encode_head, encode_output,
+        max_attributes_len,
     },
     log_scratch::LogScratch,
     logs::is_opentelemetry_target,
     plan::{
-        CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name, push_code,
+        CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name,
+        push_source_location,
     },
     severity::Severity,
     span_attributes::{OwnAttributes, SpanAttributes},
     value::FieldEncoder,
 };
 
-/// Encodes each event as a log record and writes it. Wrapped by the redaction, if there is a
-/// policy.
+/// Encodes each event as a log record and writes it.
 #[derive(Debug)]
 pub(crate) struct LogLayer<W> {
     make_writer: W,
@@ -57,15 +61,15 @@ pub(crate) struct LogLayer<W> {
     filter_interop: FilterInterop,
 }
 
-/// The attributes that a span adds to its records, in the tree of spans.
+/// A node in the tree of spans: the attributes that a span adds to its records.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
-/// A [`CallsitePlan`], with the facts that only the log layer needs.
+/// A [`CallsitePlan`], with values that only the log layer derives from the callsite.
 #[derive(Debug)]
 struct LogPlan {
-    callsite: CallsitePlan,
+    callsite_plan: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
-    record_fields: Box<[u8]>,
+    callsite_fields: Box<[u8]>,
     /// Whether events of the callsite are exported. `None` for records of `tracing-log`, because
     /// they share one callsite per level, and their target is a field.
     is_exported: Option<bool>,
@@ -99,10 +103,10 @@ impl<W> LogLayer<W> {
             .get(callsite, |callsite| LogPlan::new(callsite, &self.options))
     }
 
-    /// Returns the identity of a span, or of its nearest ancestor that has one, and
-    /// [freezes](SpanIdentity::freeze) it.
+    /// Returns the ids and flags of a span, or of its nearest ancestor that has them, and
+    /// [freezes](SpanIdentity::freeze) them.
     #[inline]
-    fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
+    fn freeze_identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
     where
         S: for<'s> LookupSpan<'s>,
     {
@@ -112,15 +116,15 @@ impl<W> LogLayer<W> {
             .or_else(|| span.scope().find_map(|span| SpanIdentity::freeze(&span)))
     }
 
-    /// Encodes the fields of a span, or of a `record` on a span, that become attributes of log
-    /// records. Calls `f` with them.
+    /// Encodes those fields of a span, or of a `record` on a span, that become attributes of log
+    /// records. Calls `use_attributes` with them.
     fn with_own_attributes<R>(
         &self,
         callsite: &'static Metadata<'static>,
-        record: impl FnOnce(&mut dyn Visit),
-        f: impl FnOnce(OwnAttributes<'_>) -> R,
+        visit_fields: impl FnOnce(&mut dyn Visit),
+        use_attributes: impl FnOnce(OwnAttributes<'_>) -> R,
     ) -> R {
-        let plan = &self.plan(callsite).callsite;
+        let plan = &self.plan(callsite).callsite_plan;
         let mut scratch = LogScratch::take(self.options.limits);
         let LogScratch {
             attributes,
@@ -141,7 +145,7 @@ impl<W> LogLayer<W> {
             }
         };
         let (fields, has_repeated_keys) = (&plan.fields, plan.has_repeated_keys);
-        record(&mut FieldEncoder::new(
+        visit_fields(&mut FieldEncoder::new(
             fields,
             has_repeated_keys,
             attributes,
@@ -150,7 +154,8 @@ impl<W> LogLayer<W> {
         ));
         let (pinned, others) = match pins_context(callsite) {
             true => {
-                // No record is being encoded, so `head` and `output` can hold the two parts.
+                // `head` and `output` are free, because `scratch` encodes no record. Use them for
+                // the two parts.
                 let is_pinned = |key: &[u8]| self.context_keys.iter().any(|known| known.is(key));
                 for attribute in encoded_attributes(attributes.as_bytes()) {
                     let to = match is_pinned(attribute.key()) {
@@ -169,27 +174,27 @@ impl<W> LogLayer<W> {
             ids,
             dropped: attributes.dropped(),
         };
-        let result = f(own);
+        let result = use_attributes(own);
         scratch.put_back();
         result
     }
 
     /// Returns the node of the parent of a new span.
-    fn parent_of<S>(&self, attrs: &SpanValues<'_>, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
+    fn parent_node<S>(&self, attrs: &SpanValues<'_>, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         if let Some(parent) = attrs.parent() {
-            return self.look_up(parent, ctx);
+            return self.find_node(parent, ctx);
         }
         let current = attrs.is_contextual().then(|| ctx.current_span())?;
-        self.look_up(current.id()?, ctx)
+        self.find_node(current.id()?, ctx)
     }
 
     /// Returns the node of a span, or of the nearest ancestor that has one. A span that is older
     /// than the layer has none.
     #[inline]
-    fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
+    fn find_node<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -205,29 +210,29 @@ impl<W> LogLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Encodes the record of an event into `scratch.head` and `scratch.attributes`. Returns its
-    /// encoded scope.
+    /// Encodes the record of an event into `scratch.head` and `scratch.attributes`. Returns the
+    /// encoded scope of the record.
     #[inline]
     fn encode<'p>(
         &self,
         scratch: &mut LogScratch,
         event: &Event<'_>,
         plan: &'p LogPlan,
-        facts: EventContext,
+        event_context: EventContext,
         node: Option<&SpanNode>,
         identity: Option<&SpanIdentity>,
     ) -> Cow<'p, [u8]> {
         let keeps_ids = identity.is_none();
         encode_fields(scratch, plan, event, keeps_ids);
         let attributes = &mut scratch.attributes;
-        let scope = match plan.callsite.is_log_record {
-            true => push_origin(attributes, event, self.options.has_source_location),
+        let scope = match plan.callsite_plan.is_log_record {
+            true => push_log_record_origin(attributes, event, self.options.has_source_location),
             false => {
-                attributes.append(&plan.callsite.constants);
-                Cow::Borrowed(&*plan.callsite.scope)
+                attributes.append(&plan.callsite_plan.constants);
+                Cow::Borrowed(&*plan.callsite_plan.scope)
             }
         };
-        push_facts(scratch, &plan.record_fields, facts);
+        push_event_context(scratch, &plan.callsite_fields, event_context);
         let attributes = &mut scratch.attributes;
         let mut ids = identity.map(RecordIds::from);
         if let Some(node) = node {
@@ -237,7 +242,7 @@ where
             });
         }
         let head = HeadFields {
-            callsite_fields: &plan.record_fields,
+            callsite_fields: &plan.callsite_fields,
             unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
         };
@@ -246,7 +251,7 @@ where
     }
 
     /// Writes the record in `scratch`. A [`LogWriter`] receives the parts of the record without
-    /// the message around it.
+    /// the messages around it.
     #[inline]
     fn write(&self, scratch: &mut LogScratch, scope: &[u8], metadata: &Metadata<'_>) {
         let make_writer: &dyn Any = &self.make_writer;
@@ -261,15 +266,15 @@ where
             writer.write_all(&scratch.output)
         });
         if let Err(error) = written {
-            self.write_failed(&error);
+            self.report_write_failure(&error);
         }
     }
 
     #[cold]
-    fn write_failed(&self, why: &dyn std::fmt::Display) {
+    fn report_write_failure(&self, error: &dyn std::fmt::Display) {
         self.report.fault(
             Fault::WriteFailed,
-            &format_args!("a log record for OpenTelemetry is lost: {why}"),
+            &format_args!("a log record for OpenTelemetry is lost: {error}"),
         );
     }
 
@@ -278,12 +283,13 @@ where
     #[inline]
     fn is_exported(&self, plan: &LogPlan, event: &Event<'_>) -> bool {
         let is_exported = plan.is_exported;
-        is_exported.unwrap_or_else(|| self.is_record_exported(event))
+        is_exported.unwrap_or_else(|| self.is_log_record_exported(event))
             || EventContext::forces_emit(event.metadata()) && self.is_report_exported(event)
     }
 
-    /// Decides about an event that reports on other events. A summary of a sampler is exported if
-    /// the events that it counts would be. The header of a dump is always exported.
+    /// Returns whether an event that reports on other events is exported. The levels apply to the
+    /// summary of a sampler as if it had the target of the events that it counts. The header of a
+    /// dump is always exported.
     #[cold]
     fn is_report_exported(&self, event: &Event<'_>) -> bool {
         let callsite = event.metadata();
@@ -295,18 +301,19 @@ where
         self.options.exports(*callsite.level(), &target.0)
     }
 
-    /// Decides about a record of `tracing-log` by its own target.
+    /// Returns whether a record of `tracing-log` is exported, by the target in its fields.
     #[cold]
-    fn is_record_exported(&self, record: &Event<'_>) -> bool {
+    fn is_log_record_exported(&self, record: &Event<'_>) -> bool {
         let callsite = record.metadata();
         let target = LogRecord::from_event(record).target;
         let target = target.as_deref().unwrap_or(callsite.target());
         !is_opentelemetry_target(target) && self.options.exports(*callsite.level(), target)
     }
 
-    /// Returns whether the event is dropped because its trace is not sampled.
+    /// Returns whether the event is dropped because its trace is not sampled. Counts the event in
+    /// that case.
     #[inline]
-    fn is_sampled_out(&self, event: &Event<'_>, identity: Option<&SpanIdentity>) -> bool {
+    fn count_if_sampled_out(&self, event: &Event<'_>, identity: Option<&SpanIdentity>) -> bool {
         let is_dropped = self.options.only_sampled_traces
             && *event.metadata().level() > Level::WARN
             && identity.is_some_and(|identity| !identity.is_sampled());
@@ -345,24 +352,24 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let plan = self.plan(event.metadata());
-        // Before the context is taken, because it may require the export.
+        // `EventContext::take` comes later, because the context may require the export.
         let is_exported = self.is_exported(plan, event);
-        let facts = EventContext::take();
+        let event_context = EventContext::take();
         if !is_exported {
             return;
         }
         let span = ctx.event_span(event);
-        let identity = Self::identity(span.as_ref());
-        if self.is_sampled_out(event, identity.as_ref()) {
+        let identity = Self::freeze_identity(span.as_ref());
+        if self.count_if_sampled_out(event, identity.as_ref()) {
             return;
         }
-        let node = span.and_then(|span| self.look_up(&span.id(), &ctx));
+        let node = span.and_then(|span| self.find_node(&span.id(), &ctx));
         let mut scratch = LogScratch::take(self.options.limits);
         let scope = self.encode(
             &mut scratch,
             event,
             plan,
-            facts,
+            event_context,
             node.as_ref(),
             identity.as_ref(),
         );
@@ -372,12 +379,12 @@ where
 
     fn on_new_span(&self, attrs: &SpanValues<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         let callsite = attrs.metadata();
-        let parent = self.parent_of(attrs, &ctx);
+        let parent = self.parent_node(attrs, &ctx);
         let node = match parent {
-            // A span that adds nothing shares the node of its parent. The span of a unit of work
-            // has a node of its own, because `context::set` records fields on it.
+            // A span that adds no attributes shares the node of its parent. The span of a unit of
+            // work has its own node, because `context::set` records fields on it.
             Some(parent) if !self.plan(callsite).has_own_node => parent,
-            // Values are formatted before the node of a span is locked.
+            // The values are formatted before `SpanData` locks a node.
             parent => self.with_own_attributes(
                 callsite,
                 |visitor| attrs.record(visitor),
@@ -433,16 +440,19 @@ impl LogPlan {
             }
         }
         Self {
-            record_fields: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
+            callsite_fields: encode_callsite(
+                Severity::from_callsite(callsite),
+                event_name(callsite),
+            ),
             is_exported: (!plan.is_log_record)
                 .then(|| options.exports(*callsite.level(), callsite.target())),
-            callsite: plan,
+            callsite_plan: plan,
             has_own_node,
         }
     }
 }
 
-/// A span with this field begins a unit of work, such as a request or a job.
+/// The field that marks the first span of a unit of work, such as a request or a job.
 const UNIT_FIELD: &str = "spanwise.unit";
 
 /// Parses a trace id or a span id. An id of zeros is invalid.
@@ -450,9 +460,9 @@ fn parse_id<const N: usize>(digits: &str) -> Option<[u8; N]> {
     parse_hex(digits.as_bytes()).filter(|id| *id != [0; N])
 }
 
-/// Encodes the body and the fields of an event. If `keeps_ids`, the fields `trace_id` and `span_id`
-/// become attributes. Otherwise they are dropped, because the record has the ids of its exported
-/// span.
+/// Encodes the body and the fields of an event. The fields `trace_id` and `span_id` become
+/// attributes if `keeps_ids` is true. If not, they are dropped, because the record has the ids of
+/// its span.
 #[inline]
 fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, keeps_ids: bool) {
     let LogScratch {
@@ -465,7 +475,7 @@ fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, ke
         fields,
         has_repeated_keys,
         ..
-    } = &plan.callsite;
+    } = &plan.callsite_plan;
     let special = |field, value: AnyValue<'_>| {
         if field == SpecialField::Message {
             body.clear();
@@ -482,8 +492,8 @@ fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, ke
     }
 }
 
-/// If an event has no message, the first of these attributes that it has becomes the body, if the
-/// attribute is a text.
+/// Attributes that replace a missing message. The first one that an event has becomes the body if
+/// it is a text.
 const ERROR_FIELDS: [&str; 4] = ["exception.message", "error", "err", "e"];
 
 fn push_text(to: &mut String, value: AnyValue<'_>) {
@@ -498,10 +508,10 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
     }
 }
 
-/// Returns the scope of a record of the `log` crate. Adds its source location, if that is
-/// requested.
+/// Adds the source location of a record of the `log` crate to `attributes`, if it is requested.
+/// Returns the scope, which is the target of the record.
 #[cold]
-fn push_origin(
+fn push_log_record_origin(
     attributes: &mut Attributes,
     event: &Event<'_>,
     has_source_location: bool,
@@ -509,7 +519,7 @@ fn push_origin(
     let origin = LogRecord::from_event(event);
     if has_source_location {
         let line = origin.line.and_then(|line| u32::try_from(line).ok());
-        push_code(attributes, origin.file.as_deref(), line);
+        push_source_location(attributes, origin.file.as_deref(), line);
     }
     let target = origin
         .target
@@ -518,26 +528,32 @@ fn push_origin(
     Cow::Owned(encode_scope(target).into_vec())
 }
 
-/// Adds the facts that wrappers of the layer know about the event: its sample rate, and whether it
-/// was buffered. A field with the same key is [displaced](Attributes::displace).
+/// Adds the event context, which the wrappers of the layer have set: the sample rate, and whether
+/// the event was buffered. A field with the same key is [displaced](Attributes::displace).
 ///
-/// The limits do not drop the facts, because a record without its rate would count as one event.
-/// Attributes that leave no room for them are dropped instead.
+/// The limits do not apply to these attributes, because a record without its rate would count as
+/// one event. Attributes of the application are dropped instead if they leave no room.
 #[inline]
-fn push_facts(scratch: &mut LogScratch, record_fields: &[u8], facts: EventContext) {
-    let rate = facts.sample_rate.filter(|rate| rate.is_finite());
+fn push_event_context(
+    scratch: &mut LogScratch,
+    callsite_fields: &[u8],
+    event_context: EventContext,
+) {
+    let rate = event_context.sample_rate.filter(|rate| rate.is_finite());
     let rate = rate.map(|rate| ("sample_rate", AnyValue::Double(rate)));
-    let buffered = facts.buffered.then_some(("buffered", AnyValue::Bool(true)));
-    let facts = [rate, buffered];
-    if facts.iter().all(Option::is_none) {
+    let buffered = event_context
+        .buffered
+        .then_some(("buffered", AnyValue::Bool(true)));
+    let to_add = [rate, buffered];
+    if to_add.iter().all(Option::is_none) {
         return;
     }
     let attributes = &mut scratch.attributes;
-    for (key, _) in facts.iter().flatten() {
+    for (key, _) in to_add.iter().flatten() {
         attributes.displace(key);
     }
-    attributes.truncate(attributes_room(record_fields, &scratch.body));
-    for (key, value) in facts.into_iter().flatten() {
+    attributes.truncate(max_attributes_len(callsite_fields, &scratch.body));
+    for (key, value) in to_add.into_iter().flatten() {
         attributes.push_unlimited(key, value);
     }
 }

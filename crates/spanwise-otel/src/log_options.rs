@@ -1,4 +1,4 @@
-//! The content of a log record, and its limits.
+//! Options of the log layer: the events that it exports, and the content and limits of a record.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tracing_core::Level;
 
 use crate::{limits::AttributeLimits, process_counter::ProcessCounter};
 
-/// Options of [`OtelLogs`](crate::OtelLogs): the events that become records, the additions to their
-/// fields, and limits.
+/// Options of [`OtelLogs`](crate::OtelLogs): the events that become log records, the attributes
+/// that a record has besides the fields of its event, and limits.
 ///
 /// ```
 /// use spanwise_otel::{LogOptions, SpanFields};
@@ -27,16 +27,16 @@ pub struct LogOptions {
     pub(crate) only_sampled_traces: bool,
     pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
-    /// `None` for the clock of the builder.
+    /// `None` means the clock of the builder.
     pub(crate) clock: Option<Clock>,
-    /// `None` for the report of the builder.
+    /// `None` means the report of the builder.
     pub(crate) report: Option<SelfReport>,
     /// The number of events that `only_sampled_traces` dropped.
     pub(crate) sampled_out: Arc<ProcessCounter>,
 }
 
-/// The span fields that the record of an event has, besides the context keys. They come from the
-/// event's span and its ancestors.
+/// The span fields that become attributes of a record, besides the context keys. They come from the
+/// span of the event and its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SpanFields {
     /// No fields.
@@ -44,7 +44,8 @@ pub enum SpanFields {
     None,
     /// Fields with these names.
     Only(Vec<String>),
-    /// All fields. The value of the nearest span counts.
+    /// All fields. If several spans have a field of the same name, the value of the nearest span
+    /// counts.
     All,
 }
 
@@ -60,22 +61,23 @@ impl LogOptions {
         CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
     }
 
-    /// Sets which fields of spans a record has. Defaults to [`SpanFields::None`]: only the context
-    /// keys.
+    /// Sets which span fields become attributes of a record. Defaults to [`SpanFields::None`]: only
+    /// the context keys.
     pub fn span_fields(mut self, fields: SpanFields) -> Self {
         self.span_fields = fields;
         self
     }
 
     /// Sets which events are exported. Events of targets that the levels do not cover are not
-    /// exported. The header of a dump is exported at every level, and the summary of a sampler if
-    /// the events that it counts would be. Defaults to all events that the layer receives.
+    /// exported. For the summary of a sampler, the target of the events that it counts decides. The
+    /// header of a recorder's dump is always exported. Defaults to all events that the layer
+    /// receives.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = Some(levels);
         self
     }
 
-    /// Returns whether the levels export an event at `level` of `target`.
+    /// Returns whether events of this level and target are exported.
     pub(crate) fn exports(&self, level: Level, target: &str) -> bool {
         let is_within = |most_verbose| level <= most_verbose;
         let levels = self.levels.as_ref();
@@ -88,8 +90,8 @@ impl LogOptions {
         self
     }
 
-    /// Drops events at INFO and below of traces that are not sampled. By default, events of all
-    /// traces are exported.
+    /// Drops events of traces that are not sampled, at the levels INFO, DEBUG and TRACE. By
+    /// default, events of all traces are exported.
     pub fn only_sampled_traces(mut self) -> Self {
         self.only_sampled_traces = true;
         self
@@ -134,7 +136,7 @@ impl LogOptions {
 }
 
 impl SpanFields {
-    /// Returns whether a field with this name is added.
+    /// Returns whether a span field with this name becomes an attribute.
     pub(crate) fn has(&self, name: &str) -> bool {
         match self {
             Self::None => false,

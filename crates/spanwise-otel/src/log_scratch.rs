@@ -1,4 +1,4 @@
-//! Memory that a thread reuses for its records.
+//! Memory that a thread reuses to encode its log records.
 
 use std::cell::Cell;
 
@@ -13,7 +13,7 @@ thread_local! {
 pub(crate) struct LogScratch {
     pub(crate) attributes: Attributes,
     pub(crate) body: String,
-    /// A value that is being formatted.
+    /// The text of a field while it is formatted.
     pub(crate) text: String,
     /// The fields of the record that come before its attributes.
     pub(crate) head: Vec<u8>,
@@ -22,8 +22,8 @@ pub(crate) struct LogScratch {
 }
 
 impl LogScratch {
-    /// Takes the memory of the thread. An event that is logged while another record is encoded gets
-    /// new memory.
+    /// Takes the memory of the thread, or allocates if it is in use. It is in use if an event is
+    /// logged while another record is encoded.
     #[inline]
     pub(crate) fn take(limits: AttributeLimits) -> Box<Self> {
         let taken = SCRATCH.try_with(Cell::take).ok().flatten();
@@ -35,9 +35,10 @@ impl LogScratch {
         scratch
     }
 
+    /// Gives the memory back to the thread.
     #[inline]
     pub(crate) fn put_back(self: Box<Self>) {
-        // On an ending thread, the thread-local is gone.
+        // On an ending thread, the thread-local may be destroyed.
         let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
     }
 }

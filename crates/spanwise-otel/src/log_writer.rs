@@ -1,4 +1,4 @@
-//! The writer that exports records.
+//! The writer that passes log records to the exporter.
 
 use std::{fmt, io, sync::Arc};
 
@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{log_encoding::DecodedRecord, signal::Signal};
 
-/// Takes the records of an [`OtelLogs`](crate::OtelLogs) and exports them.
+/// Exports the records that an [`OtelLogs`](crate::OtelLogs) writes.
 ///
 /// To buffer records, put a flight recorder in front of this writer.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ impl LogWriter {
         Self { signal }
     }
 
-    /// Exports a record, which consists of these parts. Has the effect of a write, without encoding
-    /// and decoding the message around the record.
+    /// Exports a record, which is the concatenation of the parts in `record`. Has the effect of
+    /// `write`, but does not encode and decode the messages around the record.
     #[inline]
     pub(crate) fn export(&self, scope: &[u8], record: [&[u8]; 2], level: Level) {
         self.signal.push(scope, record, level);
@@ -38,8 +38,8 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl io::Write for &LogWriter {
-    /// Exports the first of the records in `records`, and returns its length. So `write_all`
-    /// exports all of them.
+    /// Exports the first record in `records`, and returns its length. `write_all` exports all of
+    /// them, because it calls this method until no bytes are left.
     fn write(&mut self, records: &[u8]) -> io::Result<usize> {
         let Some(decoded) = DecodedRecord::decode(records) else {
             return Err(io::Error::new(

@@ -1,4 +1,4 @@
-//! The public log layer. It wraps the redaction, which wraps the encoder.
+//! The public log layer. It wraps the redaction, which wraps the layer that encodes records.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 ///
 /// A record has the message as its body, the target as its scope, and the fields as attributes. It
 /// has the ids of the span and the span's [context keys](spanwise_core::CONTEXT_KEYS). A field of
-/// the event replaces the context key of the same name. But if the key is *pinned* (set by
-/// `spanwise-http` or `context::set`), the context key stays and the field becomes `fields.<key>`.
+/// the event replaces a context key of the same name, unless the key is *pinned*: set by
+/// `spanwise-http` or `context::set`. A pinned key stays, and the field becomes `fields.<key>`.
 /// The first error among the fields also sets `exception.message`, `exception.type` and
 /// `exception.stacktrace`.
 ///
-/// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
-/// The concatenated bytes of several events are a valid `ResourceLogs`, too. Pass them to a
+/// The writer receives one `write_all` per event, with an encoded `ResourceLogs` that has one
+/// record. The concatenated bytes of several events are also a valid `ResourceLogs`. Pass them to a
 /// [`LogWriter`] with `write_all`, because each `write` exports one record.
 ///
-/// The layer filters nothing, except events that the sender thread of an exporter logs during a
-/// request. It writes no record of other events of a sender thread, and none of events whose target
-/// is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
+/// The layer writes no records for events of sender threads of exporters, and none for events whose
+/// target is a crate of OpenTelemetry, such as `opentelemetry_sdk`. It hides events from other
+/// layers only if a sender thread logs them during a request.
 #[derive(Debug)]
 pub struct OtelLogs<W = LogWriter> {
     inner: MaybeRedacted<LogLayer<W>>,
@@ -37,7 +37,7 @@ pub struct OtelLogs<W = LogWriter> {
 }
 
 impl<W> OtelLogs<W> {
-    /// Creates a layer that writes to `make_writer`, without a policy.
+    /// Creates a layer that writes to `make_writer`. It does not redact values.
     #[must_use]
     pub fn new(make_writer: W, options: LogOptions) -> Self {
         Self::with_policy(make_writer, options, None)
@@ -57,7 +57,7 @@ impl<W> OtelLogs<W> {
         }
     }
 
-    /// Sets the writer, such as a flight recorder in front of a [`LogWriter`].
+    /// Replaces the writer, for example by a flight recorder in front of a [`LogWriter`].
     #[must_use]
     pub fn with_writer<W2>(self, make_writer: W2) -> OtelLogs<W2> {
         OtelLogs::with_policy(make_writer, self.options, self.policy)
@@ -71,8 +71,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides events that the HTTP client of an exporter logs, from other layers as well: they show
-    /// its requests, including headers with credentials.
+    /// Hides events of an exporter's HTTP client from all layers, because they show its requests,
+    /// including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)

@@ -1,4 +1,4 @@
-//! A layer that is behind a redaction policy, if there is one.
+//! A layer that is wrapped in the redaction if there is a policy.
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ impl<L> MaybeRedacted<L> {
     }
 }
 
-/// Calls a method of the layer inside.
-macro_rules! either {
+/// Evaluates an expression with the inner layer, whichever variant it is in.
+macro_rules! with_inner {
     ($this:ident, $layer:ident => $call:expr) => {
         match $this {
             Self::Plain($layer) => $call,
@@ -47,62 +47,62 @@ where
     L: Layer<S>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        either!(self, layer => Layer::<S>::on_register_dispatch(layer, dispatch));
+        with_inner!(self, layer => Layer::<S>::on_register_dispatch(layer, dispatch));
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
-        either!(self, layer => layer.on_layer(subscriber));
+        with_inner!(self, layer => layer.on_layer(subscriber));
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        either!(self, layer => Layer::<S>::register_callsite(layer, callsite))
+        with_inner!(self, layer => Layer::<S>::register_callsite(layer, callsite))
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        either!(self, layer => layer.enabled(metadata, ctx))
+        with_inner!(self, layer => layer.enabled(metadata, ctx))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        either!(self, layer => Layer::<S>::max_level_hint(layer))
+        with_inner!(self, layer => Layer::<S>::max_level_hint(layer))
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        either!(self, layer => layer.event_enabled(event, ctx))
+        with_inner!(self, layer => layer.event_enabled(event, ctx))
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_new_span(attrs, id, ctx));
+        with_inner!(self, layer => layer.on_new_span(attrs, id, ctx));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_record(id, values, ctx));
+        with_inner!(self, layer => layer.on_record(id, values, ctx));
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_follows_from(id, follows, ctx));
+        with_inner!(self, layer => layer.on_follows_from(id, follows, ctx));
     }
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_event(event, ctx));
+        with_inner!(self, layer => layer.on_event(event, ctx));
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_enter(id, ctx));
+        with_inner!(self, layer => layer.on_enter(id, ctx));
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_exit(id, ctx));
+        with_inner!(self, layer => layer.on_exit(id, ctx));
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_close(id, ctx));
+        with_inner!(self, layer => layer.on_close(id, ctx));
     }
 
     fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        either!(self, layer => layer.on_id_change(old, new, ctx));
+        with_inner!(self, layer => layer.on_id_change(old, new, ctx));
     }
 
     forward_downcast!(this, id => match this {

@@ -1,8 +1,8 @@
 //! Metrics: instruments of the OpenTelemetry API, exported over OTLP and as text for Prometheus.
 //!
-//! The SDK aggregates the measurements. The collecting thread of this crate runs callbacks,
-//! collects the values at each interval, and encodes them. The sender thread of the exporter sends
-//! them.
+//! The SDK aggregates the measurements. At each interval, the *collecting thread* of this crate
+//! runs the callbacks of instruments, collects the values, and encodes them as a *payload*. The
+//! sender thread of the exporter sends the payloads.
 
 mod attribute_policy;
 mod collection;
@@ -74,11 +74,12 @@ pub use self::{
 /// The default of [`MetricsSetup::observation_timeout`].
 pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A scrape waits this long for callbacks. For callbacks that have not returned by then, it shows
-/// older observations, as far as [`MetricsSetup::observation_timeout`] allows.
+/// How long a scrape waits for callbacks. It then shows older observations of those that have not
+/// returned, as far as [`MetricsSetup::observation_timeout`] allows.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The limits of the queue. Payloads are not urgent, so they may take half of the items and bytes.
+/// The limits of the export queue. Payloads may take half of the items and bytes, because only
+/// urgent items may take all of them.
 const QUEUE_LIMITS: QueueLimits = QueueLimits {
     items: 4 * MAX_WAITING_DELTAS,
     events: u64::MAX,
@@ -86,8 +87,8 @@ const QUEUE_LIMITS: QueueLimits = QueueLimits {
     max_age: Duration::from_secs(10 * 60),
 };
 
-/// At most this many payloads wait if their values count from the last export. If values count from
-/// the start, only the newest payload waits.
+/// The maximum number of waiting payloads if their values count from the last export. If values
+/// count from the start, only the newest payload waits, because it replaces the earlier ones.
 const MAX_WAITING_DELTAS: usize = 10;
 
 /// The SDK's default limit of the series (different sets of attributes) of a metric.
@@ -116,9 +117,10 @@ pub(crate) struct MetricsSetup {
     pub(crate) clock: Clock,
     /// `None` if metrics are only scraped.
     pub(crate) new_transport: Option<NewTransport>,
-    /// The signals that are exported, and how.
+    /// The signals that are exported, each with its protocol.
     pub(crate) protocols: Vec<(SignalKind, Protocol)>,
-    /// While a run of all callbacks takes longer than this, older observations are not exported.
+    /// If a run of all callbacks takes longer than this, observations of earlier runs are not
+    /// exported until the run ends.
     pub(crate) observation_timeout: Duration,
     /// The queues of the other signals.
     pub(crate) queues: Vec<ReadQueue>,
@@ -128,7 +130,7 @@ pub(crate) struct MetricsSetup {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     shared: Arc<Shared>,
-    /// The meter of the metrics of this crate.
+    /// The meter for the metrics that this crate defines.
     meter: Meter,
     event_counts: OnceLock<Arc<EventCounts>>,
     listener: Mutex<Option<ScrapeListener>>,
@@ -143,14 +145,14 @@ struct Shared {
     exporter: Option<Exporter<MetricsPayload, ()>>,
     /// The number of data points that were queued.
     accepted: AtomicU64,
-    /// The labels of `target_info`.
-    resource: Vec<KeyValue>,
+    /// The labels of the metric `target_info`: the attributes of the resource.
+    target_info: Vec<KeyValue>,
     policy: Option<Arc<dyn Redact>>,
     report: SelfReport,
     /// The names of metrics about which a fault was reported.
-    reported: Mutex<HashSet<String>>,
+    reported_metrics: Mutex<HashSet<String>>,
     /// The [generation](forks::generation) of the process that has the threads. A forked child has
-    /// none, and exports no metrics.
+    /// no threads, and exports no metrics.
     generation: u32,
 }
 
@@ -186,14 +188,14 @@ impl Metrics {
             ),
             readers,
             max_waiting,
-            // Without exports, callbacks run for a scrape only.
+            // Without exports, callbacks run only for a scrape.
             schedule: CollectionSchedule::new(exporter.is_some().then_some(options.interval)),
             accepted: AtomicU64::new(0),
             exporter,
-            resource: labels(&setup.resource),
+            target_info: target_info_labels(&setup.resource),
             policy: setup.policy,
             report: setup.report,
-            reported: Mutex::default(),
+            reported_metrics: Mutex::default(),
             generation: forks::generation(),
         });
         let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
@@ -245,17 +247,23 @@ impl Metrics {
 
     /// Returns a layer that counts events by level.
     pub(crate) fn event_counts(&self) -> OtelEventCounts {
-        OtelEventCounts::new(self.counts())
+        OtelEventCounts::new(self.shared_event_counts())
     }
 
     /// Returns a layer that counts events by level, and makes metrics of their fields.
     pub(crate) fn event_metrics(&self) -> OtelEventMetrics {
         let meter = self.shared.meter_provider.meter("spanwise.events");
         let Shared { report, policy, .. } = &*self.shared;
-        OtelEventMetrics::new(self.counts(), meter, report.clone(), policy.clone())
+        OtelEventMetrics::new(
+            self.shared_event_counts(),
+            meter,
+            report.clone(),
+            policy.clone(),
+        )
     }
 
-    fn counts(&self) -> Arc<EventCounts> {
+    /// Returns the counts that all layers share. Registers them on the first call.
+    fn shared_event_counts(&self) -> Arc<EventCounts> {
         let counts = self
             .event_counts
             .get_or_init(|| EventCounts::register(&self.meter));
@@ -287,16 +295,16 @@ impl Metrics {
         }
     }
 
-    /// Starts to collect and to send, and does not wait. Returns `None` if this process exports no
-    /// metrics.
+    /// Starts to collect and to send, without waiting. Returns the export to wait for, or `None` if
+    /// this process exports no metrics.
     pub(crate) fn hurry(&self) -> Option<RequestedExport> {
-        let exporter = self.shared.exporter_here()?;
+        let exporter = self.shared.exporter_with_threads()?;
         let export = self.shared.schedule.request_export();
         exporter.current().queue.hurry();
         Some(export)
     }
 
-    /// Waits until `export` is collected, and everything is sent.
+    /// Waits until `export` is collected, and all payloads are sent.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
@@ -305,7 +313,7 @@ impl Metrics {
         export: Option<RequestedExport>,
         deadline: Instant,
     ) -> io::Result<()> {
-        let (Some(exporter), Some(export)) = (self.shared.exporter_here(), export) else {
+        let (Some(exporter), Some(export)) = (self.shared.exporter_with_threads(), export) else {
             return Ok(());
         };
         let is_collected = self.shared.schedule.wait_exported(export, deadline);
@@ -317,14 +325,16 @@ impl Metrics {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Waits until `export` is collected, sends until `deadline`, and counts the rest as lost.
+    /// Waits until `export` is collected, sends payloads until `deadline`, and counts the remaining
+    /// ones as lost.
     pub(crate) fn shutdown_by(&self, export: Option<RequestedExport>, deadline: Instant) {
         if !self.shared.has_threads() {
             return;
         }
         self.listener.lock().take();
         if let Some(exporter) = &self.shared.exporter {
-            // Wait half of the time at most: if a callback hangs, there is time left to send.
+            // Wait at most half of the time, so that there is time left to send if a callback
+            // hangs.
             let time_left = deadline.saturating_duration_since(Instant::now());
             if let Some(export) = export {
                 let schedule = &self.shared.schedule;
@@ -350,11 +360,11 @@ impl Drop for Metrics {
 }
 
 impl Shared {
-    /// The loop of the collecting thread.
+    /// Runs the collecting thread until the schedule ends.
     fn run(&self) {
         while let Some(collection) = self.schedule.next() {
             self.meter_provider.observe();
-            if collection.exports {
+            if collection.includes_export {
                 // The policy may panic: it can be code of the application.
                 panic_safe::catch_panic(|| self.export());
             }
@@ -362,6 +372,7 @@ impl Shared {
         }
     }
 
+    /// Collects the values, and queues them as a payload.
     fn export(&self) {
         let Some(exporter) = &self.exporter else {
             return;
@@ -387,7 +398,7 @@ impl Shared {
     }
 
     /// Returns the exporter, if this process has its threads.
-    fn exporter_here(&self) -> Option<&Exporter<MetricsPayload, ()>> {
+    fn exporter_with_threads(&self) -> Option<&Exporter<MetricsPayload, ()>> {
         self.exporter.as_ref().filter(|_| self.has_threads())
     }
 
@@ -408,7 +419,7 @@ impl Shared {
             _ => Snapshot::default(),
         };
         self.report_overflows(&snapshot);
-        let MetricsText { text, omitted } = metrics_text(&snapshot, &self.resource, format);
+        let MetricsText { text, omitted } = metrics_text(&snapshot, &self.target_info, format);
         for name in omitted {
             self.report_once(name, |name| {
                 format!(
@@ -420,6 +431,7 @@ impl Shared {
         (format.content_type(), text)
     }
 
+    /// Reports metrics for which the SDK has reached [`MAX_SERIES`].
     fn report_overflows(&self, snapshot: &Snapshot) {
         for metric in snapshot.metrics() {
             let mut overflows = false;
@@ -439,8 +451,9 @@ impl Shared {
         }
     }
 
+    /// Reports a fault, unless one was reported about this metric before.
     fn report_once(&self, metric: String, text: impl FnOnce(&str) -> String) {
-        let mut reported = self.reported.lock();
+        let mut reported = self.reported_metrics.lock();
         if reported.contains(&metric) {
             return;
         }
@@ -451,8 +464,8 @@ impl Shared {
     }
 }
 
-/// Returns the labels of `target_info`.
-fn labels(resource: &Resource) -> Vec<KeyValue> {
+/// Returns the labels of the metric `target_info`.
+fn target_info_labels(resource: &Resource) -> Vec<KeyValue> {
     let attributes = resource.attributes().iter();
     let labels = attributes.map(|(key, value)| match value {
         ResourceValue::Text(text) => KeyValue::new(key.clone(), text.clone()),

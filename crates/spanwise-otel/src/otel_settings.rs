@@ -1,7 +1,7 @@
-//! The environment variables of the exporter, in tables. All but `OTEL_RUST_TRACES_LEVEL` and
-//! `OTEL_RUST_LOGS_LEVEL` are standard variables of OpenTelemetry.
+//! The environment variables of the exporter, in tables. A row documents a variable, and applies
+//! its value to an [`OtelBuilder`]. The caller reads the environment.
 
-// Defines the macros of the rows, which the modules below use.
+// Defines the macros `rows` and `exporter_rows`, which the modules below use.
 #[macro_use]
 mod setting_rows;
 
@@ -30,26 +30,30 @@ pub struct OtelSetting {
     /// The definition: the name, the default, the accepted values.
     pub def: Setting,
     apply: fn(&mut OtelBuilder, &str) -> Result<(), ParseError>,
-    /// The option of the builder that the variable sets, as in [`InvalidOption`]: the signal, or
-    /// `None` for all signals, and the name of the option.
-    option: (Option<SignalKind>, &'static str),
+    /// The signal whose option the variable sets. `None` for all signals.
+    signal: Option<SignalKind>,
+    /// The option of the builder that the variable sets, by its name in [`InvalidOption`].
+    option: &'static str,
 }
 
 impl OtelBuilder {
-    /// Applies the value of a variable. Apply variables in the order of [`OtelSetting::all`]: a
-    /// limit for spans and log records would replace an earlier limit for one of them.
+    /// Applies `text` as the value of a variable. Apply variables in the order of
+    /// [`OtelSetting::all`], because a limit for both spans and log records replaces an earlier
+    /// limit for one of them.
     ///
     /// # Errors
-    /// If the text is not valid. The builder does not change then.
+    /// If the text is not valid. The builder is then unchanged.
     pub fn apply(&mut self, setting: &OtelSetting, text: &str) -> Result<(), ParseError> {
         (setting.apply)(self, text)
     }
 
+    /// Calls setters, which take the builder by value.
     fn change(&mut self, change: impl FnOnce(Self) -> Self) {
-        let before = mem::replace(self, Otel::builder_without_endpoint());
-        *self = change(before);
+        let builder = mem::replace(self, Otel::builder_without_endpoint());
+        *self = change(builder);
     }
 
+    /// Calls setters of the options of one signal, or of all signals if `signal` is `None`.
     fn change_signal(
         &mut self,
         signal: Option<SignalKind>,
@@ -75,77 +79,76 @@ impl OtelSetting {
     /// Returns whether the variable is the address of a collector.
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
-        let (_, option) = self.option;
-        option == "endpoint"
+        self.option == "endpoint"
     }
 
     /// Returns whether the variable is the address of a collector of this signal or of all signals.
     #[must_use]
     pub fn is_endpoint_of(&self, signal: SignalKind) -> bool {
-        let (only_signal, _) = self.option;
-        self.is_endpoint() && only_signal.is_none_or(|only| only == signal)
+        self.is_endpoint() && self.signal.is_none_or(|only_signal| only_signal == signal)
     }
 
-    /// Returns whether this value enables an export or a listener: it is the address of a
-    /// collector, or it requests metrics for Prometheus.
+    /// Returns whether the value `text` of this variable enables an export or a listener: the
+    /// variable is the address of a collector, or `text` requests metrics for Prometheus.
     #[must_use]
     pub fn enables(&self, text: &str) -> bool {
         self.is_endpoint() || self.names_exporter(text, "prometheus").is_some()
     }
 
-    /// Returns the signal for which this value requests an export over OTLP. The signal then needs
-    /// an endpoint.
+    /// Returns the signal of this variable if the value `text` requests its export over OTLP. The
+    /// signal then needs an endpoint.
     #[must_use]
     pub fn exports(&self, text: &str) -> Option<SignalKind> {
         self.names_exporter(text, "otlp")
     }
 
-    /// Returns whether a wrong value of the variable is reported even if nothing is exported. This
-    /// holds for `OTEL_METRICS_EXPORTER`: its value `prometheus` needs no endpoint, so a typing
-    /// error in the value would stay unnoticed.
+    /// Returns whether an invalid value of the variable is reported even if nothing is exported.
+    /// Only `OTEL_METRICS_EXPORTER` needs this. Its value `prometheus` needs no endpoint, so
+    /// nothing else would show that the value is misspelled.
     #[must_use]
     pub fn may_enable(&self) -> bool {
-        self.option == (Some(SignalKind::Metrics), "off")
+        self.signal == Some(SignalKind::Metrics) && self.option == "off"
     }
 
-    /// Returns the signal of the variable if it lists exporters, and `exporter` is one of them.
+    /// Returns the signal of the variable if `text` is a list of exporters that has `exporter`.
     fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
         // `OTEL_TRACES_EXPORTER` and its siblings set the option `off`.
-        let (signal, option) = self.option;
+        let lists_exporters = self.option == "off";
         let is_exporter = |word: &str| word.trim().eq_ignore_ascii_case(exporter);
         let is_named = || text.split(',').any(is_exporter);
-        signal.filter(|_| option == "off" && is_named())
+        self.signal.filter(|_| lists_exporters && is_named())
     }
 
-    /// Returns whether this value switches all exports off.
+    /// Returns whether the value `text` of this variable switches all exports off.
     #[must_use]
     pub fn disables_all(&self, text: &str) -> bool {
         self.def.name == "OTEL_SDK_DISABLED" && text.eq_ignore_ascii_case("true")
     }
 
-    /// Returns whether this variable may be the cause of `invalid`: if its value is wrong and was
-    /// not applied, `invalid` may be a mere consequence.
+    /// Returns whether `invalid` may be a mere consequence of a wrong value of this variable. Such
+    /// a value is not applied, so an option that is checked together with it may become invalid.
     #[must_use]
     pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
-        let (signal, option) = self.option;
         // Options of one topic are checked together.
         let topic = |option| match option {
             "sampler" | "sampler_argument" => "sampler",
-            "off" if signal == Some(SignalKind::Metrics) => "listener",
+            "off" if self.signal == Some(SignalKind::Metrics) => "listener",
             "prometheus_host" | "prometheus_port" => "listener",
             "endpoint" | "protocol" | "insecure" | "root_certificates" | "client_certificate"
             | "client_key" => "connection",
             "max_queue_len" | "max_batch_len" => "batch",
             other => other,
         };
-        let is_of_signal = signal.is_none() || invalid.signal.is_none() || signal == invalid.signal;
-        is_of_signal && topic(option) == topic(invalid.option)
+        let have_common_signal =
+            self.signal.is_none() || invalid.signal.is_none() || self.signal == invalid.signal;
+        have_common_signal && topic(self.option) == topic(invalid.option)
     }
 
-    /// Returns the variable that sets an option which the builder refused.
+    /// Returns the variable that sets the option `invalid`, which the builder refused.
     #[must_use]
     pub fn for_option(invalid: &InvalidOption) -> Option<&'static Self> {
-        let option = (invalid.signal, invalid.option);
-        Self::all().find(|setting| setting.option == option)
+        let sets_option =
+            |setting: &&Self| (setting.signal, setting.option) == (invalid.signal, invalid.option);
+        Self::all().find(sets_option)
     }
 }

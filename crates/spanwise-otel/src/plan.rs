@@ -1,5 +1,5 @@
-//! The plan of a callsite: everything that depends on the callsite alone. It is made and encoded
-//! when the callsite is first used.
+//! The plan of a callsite: everything that depends on the callsite alone. It is computed and
+//! encoded for the first span or event of the callsite, and reused for all others.
 
 use std::collections::HashSet;
 
@@ -12,22 +12,22 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The facts about a callsite that are the same for all its spans or events, computed once.
+/// The facts about a callsite that are the same for all its spans or events.
 #[derive(Debug)]
 pub(crate) struct CallsitePlan {
-    /// The fields, by their index.
+    /// The fields, in the order of [`Field::index`](tracing_core::Field::index).
     pub(crate) fields: Box<[PlannedField]>,
     /// Whether a key may occur twice: among the fields, or as a field and as an `exception.*`
     /// attribute of an error.
     pub(crate) has_repeated_keys: bool,
     /// The encoded `InstrumentationScope`: the target.
     pub(crate) scope: Box<[u8]>,
-    /// The attributes that all spans or events of the callsite have.
+    /// The attributes that all spans or events of the callsite have, such as the source location.
     pub(crate) constants: Attributes,
     /// Whether a field is named `trace_id`.
     pub(crate) has_trace_id: bool,
-    /// Whether its events are records of the `log` crate. Their target and source location are in
-    /// their fields.
+    /// Whether its events are records of the `log` crate, which have their target and source
+    /// location in fields.
     pub(crate) is_log_record: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum FieldRole {
     Omitted,
 }
 
-/// A field that sets a part of the span or record besides the attributes.
+/// A field that becomes a part of the span or record other than an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpecialField {
     /// The message of an event.
@@ -61,10 +61,11 @@ pub(crate) enum SpecialField {
     StatusDescription,
 }
 
-/// How the callsites of a layer are planned.
+/// The options of a layer that affect its plans.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanOptions {
-    /// The field number of the attributes in the message of a span, an event or a record.
+    /// The field number of the attributes in the Protobuf message: a `Span`, `Event` or
+    /// `LogRecord`.
     pub(crate) attributes_field: u32,
     pub(crate) limits: AttributeLimits,
     /// Whether the source location is added as attributes.
@@ -81,14 +82,14 @@ impl CallsitePlan {
                 role: role(callsite, exported_name),
             }
         });
-        let mut seen = HashSet::new();
+        let mut earlier_names = HashSet::new();
         let has_repeated_keys = !names()
             .map(|name| name.strip_prefix("r#").unwrap_or(name))
-            .all(|name| seen.insert(name) && !name.starts_with("exception."));
+            .all(|name| earlier_names.insert(name) && !name.starts_with("exception."));
         let is_log_record = log_record::is_log_record(callsite);
         let mut constants = Attributes::new(options.attributes_field, options.limits);
         if options.has_source_location && !is_log_record {
-            push_code(&mut constants, callsite.file(), callsite.line());
+            push_source_location(&mut constants, callsite.file(), callsite.line());
         }
         let fields: Box<[PlannedField]> = fields.collect();
         Self {
@@ -104,8 +105,8 @@ impl CallsitePlan {
     }
 }
 
-/// Adds the source location.
-pub(crate) fn push_code(to: &mut Attributes, file: Option<&str>, line: Option<u32>) {
+/// Adds the source location as attributes.
+pub(crate) fn push_source_location(to: &mut Attributes, file: Option<&str>, line: Option<u32>) {
     if let Some(file) = file {
         to.set(&Key::new("code.file.path"), AnyValue::Text(file));
     }
@@ -114,17 +115,19 @@ pub(crate) fn push_code(to: &mut Attributes, file: Option<&str>, line: Option<u3
     }
 }
 
-/// Returns the name of an event, unless a macro generated it.
+/// Returns the name of an event, unless it is generated. The macros of `tracing` generate names
+/// such as `event src/main.rs:12`.
 pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
     let name = callsite.name();
-    let is_of_macro = name.strip_prefix("event ").is_some_and(|location| {
+    let is_generated = name.strip_prefix("event ").is_some_and(|location| {
         let (file, line) = location.rsplit_once(':').unwrap_or_default();
         callsite.file() == Some(file) && line.parse().ok() == callsite.line()
     });
-    // Bridges of the `log` crate and callsites made at run time, such as that of the panic hook,
-    // use these names for all their events. The name of a critical event only marks its severity.
+    // Bridges of the `log` crate, and callsites made at run time such as that of the panic hook,
+    // name all their events `event` or `log event`. The name of a critical event only marks its
+    // severity.
     let is_generic = matches!(name, "event" | "log event") || is_critical(callsite);
-    (!is_of_macro && !is_generic).then_some(name)
+    (!is_generated && !is_generic).then_some(name)
 }
 
 /// Returns an encoded `InstrumentationScope`.

@@ -1,8 +1,8 @@
-//! A counter that a forked child starts anew.
+//! A counter that starts at 0 in a forked child.
 
 use spanwise_core::internal::{ShardedCounter, forks::PerProcess};
 
-/// A [`ShardedCounter`] of this process: a forked child does not count what its parent counted.
+/// A [`ShardedCounter`] of this process. The count of a forked child excludes that of its parent.
 #[derive(Debug)]
 pub(crate) struct ProcessCounter(PerProcess<ShardedCounter>);
 

@@ -1,4 +1,5 @@
-//! The W3C headers of a trace, for code that uses the OpenTelemetry API.
+//! Reads and writes the W3C headers of a trace and its baggage, for code that uses the
+//! OpenTelemetry API.
 
 use std::fmt::Write as _;
 
@@ -36,17 +37,18 @@ use spanwise_core::{
 /// [`baggage`]: https://www.w3.org/TR/baggage/
 #[derive(Debug, Clone)]
 pub struct W3cPropagator {
-    trace_context: bool,
-    baggage: bool,
-    fields: Vec<String>,
+    has_trace_context: bool,
+    has_baggage: bool,
+    /// The names of the headers.
+    header_names: Vec<String>,
 }
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-/// The maximum length of `baggage` in bytes. Received baggage that is longer is ignored, also if
-/// it is spread over several headers. When baggage is sent, entries that do not fit are omitted.
+/// The maximum length of `baggage` in bytes, with several headers joined. Received baggage that is
+/// longer is ignored. When baggage is sent, entries that do not fit are omitted.
 const MAX_BAGGAGE_LEN: usize = 8192;
 
 impl W3cPropagator {
@@ -68,24 +70,24 @@ impl W3cPropagator {
         Self::new(false, true)
     }
 
-    /// Makes `spanwise-http` and `child_env` use the same headers.
+    /// Makes `spanwise-http` and `child_env` use the headers of this propagator.
     pub(crate) fn apply_to_requests(&self) {
-        propagators::TRACE_CONTEXT.set(self.trace_context);
-        propagators::BAGGAGE.set(self.baggage);
+        propagators::TRACE_CONTEXT.set(self.has_trace_context);
+        propagators::BAGGAGE.set(self.has_baggage);
     }
 
-    fn new(trace_context: bool, baggage: bool) -> Self {
-        let of_trace: &[&str] = if trace_context {
+    fn new(has_trace_context: bool, has_baggage: bool) -> Self {
+        let trace_headers: &[&str] = if has_trace_context {
             &[TRACEPARENT, TRACESTATE]
         } else {
             &[]
         };
-        let of_baggage: &[&str] = if baggage { &[BAGGAGE] } else { &[] };
-        let fields = of_trace.iter().chain(of_baggage);
+        let baggage_headers: &[&str] = if has_baggage { &[BAGGAGE] } else { &[] };
+        let header_names = trace_headers.iter().chain(baggage_headers);
         Self {
-            trace_context,
-            baggage,
-            fields: fields.map(|field| (*field).to_owned()).collect(),
+            has_trace_context,
+            has_baggage,
+            header_names: header_names.map(|name| (*name).to_owned()).collect(),
         }
     }
 }
@@ -98,10 +100,10 @@ impl Default for W3cPropagator {
 
 impl TextMapPropagator for W3cPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        if self.trace_context {
+        if self.has_trace_context {
             inject_trace(cx.span().span_context(), injector);
         }
-        if self.baggage && !cx.baggage().is_empty() {
+        if self.has_baggage && !cx.baggage().is_empty() {
             let header = baggage_header(cx.baggage());
             if !header.is_empty() {
                 injector.set(BAGGAGE, header);
@@ -110,20 +112,20 @@ impl TextMapPropagator for W3cPropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let trace = self.trace_context.then(|| extract_trace(extractor));
-        let cx = match trace.flatten() {
-            Some(remote) => cx.with_remote_span_context(remote),
+        let caller = self.has_trace_context.then(|| extract_trace(extractor));
+        let cx = match caller.flatten() {
+            Some(caller) => cx.with_remote_span_context(caller),
             None => cx.clone(),
         };
         // The baggage may be spread over several headers.
         match extractor.get_all(BAGGAGE) {
-            Some(headers) if self.baggage => cx.with_baggage(parse_baggage(&headers.join(","))),
+            Some(headers) if self.has_baggage => cx.with_baggage(parse_baggage(&headers.join(","))),
             _ => cx,
         }
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        FieldIter::new(&self.fields)
+        FieldIter::new(&self.header_names)
     }
 }
 
@@ -145,8 +147,8 @@ fn inject_trace(span: &SpanContext, injector: &mut dyn Injector) {
 
 fn extract_trace(extractor: &dyn Extractor) -> Option<SpanContext> {
     let parent = TraceParent::parse(extractor.get(TRACEPARENT)?.trim().as_bytes())?;
-    // An invalid `tracestate` does not make the `traceparent` invalid. `TraceState` alone accepts
-    // control characters, repeated keys and empty keys.
+    // An invalid `tracestate` does not make the `traceparent` invalid. `parse_tracestate` refuses
+    // control characters, repeated keys and empty keys, which `TraceState` accepts.
     let state = extractor.get_all(TRACESTATE).and_then(parse_tracestate);
     let state = state.and_then(|state| state.parse::<TraceState>().ok());
     Some(SpanContext::new(
@@ -165,7 +167,7 @@ fn baggage_header(baggage: &Baggage) -> String {
         entry.push('=');
         percent_encode(value.as_str(), &mut entry);
         let metadata = metadata.as_str().trim();
-        if !metadata.is_empty() && metadata.bytes().all(is_metadata_octet) {
+        if !metadata.is_empty() && metadata.bytes().all(is_metadata_byte) {
             entry.extend([";", metadata]);
         }
         let separator = usize::from(!header.is_empty());
@@ -180,12 +182,13 @@ fn baggage_header(baggage: &Baggage) -> String {
     header
 }
 
-/// Returns whether metadata may have this byte. A line break would end the header.
-fn is_metadata_octet(byte: u8) -> bool {
+/// Returns whether metadata may have this byte. A comma would end the entry, and a line break the
+/// header.
+fn is_metadata_byte(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b',' | b'\\')
 }
 
-/// Percent-encodes a value. Also encodes `=`, because some parsers end the value there.
+/// Appends a percent-encoded value. Also encodes `=`, because some parsers end the value there.
 fn percent_encode(value: &str, to: &mut String) {
     for byte in value.bytes() {
         match byte {
@@ -242,7 +245,7 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03";
 
     #[test]
-    fn headers_are_passed_on() {
+    fn received_headers_are_sent_again() {
         let headers = [
             ("baggage", "tier=gold%20%C3%A4"),
             ("traceparent", PARENT),
@@ -296,14 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_of_an_empty_context() {
+    fn empty_context_and_long_baggage_send_nothing() {
         assert_eq!(sent(&W3cPropagator::default(), &Context::new()), []);
         let context = Context::new().with_baggage([KeyValue::new("k", "x".repeat(9000))]);
         assert_eq!(sent(&W3cPropagator::default(), &context), []);
     }
 
     #[test]
-    fn fields_are_those_that_are_sent() {
+    fn fields_are_the_names_of_sent_headers() {
         let fields = |propagator: &W3cPropagator| -> Vec<String> {
             propagator.fields().map(str::to_owned).collect()
         };

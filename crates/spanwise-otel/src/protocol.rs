@@ -1,4 +1,4 @@
-//! The choices of OTLP: signals, transports and compression.
+//! The signals, the protocols and the compression of OTLP.
 
 use std::{fmt, str::FromStr};
 
@@ -17,25 +17,25 @@ pub enum SignalKind {
     Metrics,
 }
 
-/// How requests go to the collector. Defaults to [`HttpProtobuf`](Self::HttpProtobuf).
+/// The protocol of requests to the collector. Defaults to [`HttpProtobuf`](Self::HttpProtobuf).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Protocol {
     /// Protocol buffers over HTTP/1.1: `http/protobuf`.
     #[default]
     HttpProtobuf,
-    /// gRPC: `grpc`, with the feature of this name.
+    /// gRPC: `grpc`. Needs the feature `grpc`.
     Grpc,
 }
 
-/// How requests are compressed. Defaults to [`None`](Self::None).
+/// The compression of requests. Defaults to [`None`](Self::None).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RequestCompression {
-    /// Not at all: `none`.
+    /// No compression: `none`.
     #[default]
     None,
-    /// With gzip: `gzip`, with the feature of this name.
+    /// Compression with gzip: `gzip`. Needs the feature `gzip`.
     Gzip,
 }
 
@@ -49,7 +49,7 @@ impl SignalKind {
         }
     }
 
-    /// Returns the server, as the texts of faults name it.
+    /// Returns the name of the server in the texts of faults.
     pub(crate) fn collector(self) -> &'static str {
         match self {
             Self::Traces => "the collector of traces",

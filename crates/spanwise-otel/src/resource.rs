@@ -1,4 +1,4 @@
-//! The attributes of the process, which all its spans, log records and metrics have.
+//! The OTLP resource: attributes that all spans, log records and metrics of the process have.
 
 use std::{env, path::Path, process, sync::Arc};
 
@@ -6,7 +6,8 @@ use spanwise_core::internal::{forks::PerProcess, random_bits};
 
 use crate::wire::WireWriter as _;
 
-/// The resource of this process, encoded. Clones share it. A forked child has its own.
+/// The resource of this process, encoded. Clones share it. A forked child detects and encodes its
+/// own, because its process and instance ids differ.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource(Arc<ResourceParts>);
 
@@ -34,8 +35,8 @@ pub(crate) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 pub(crate) const ENVIRONMENT: &str = "deployment.environment.name";
 
 impl Resource {
-    /// Creates the resource. The last value of a key in `configured` counts, and replaces the
-    /// detected value. An empty name of the service counts as not set.
+    /// Creates the resource from detected attributes and from `configured` keys and values. The
+    /// last configured value of a key takes precedence. An empty `service.name` is ignored.
     pub(crate) fn new(configured: Vec<(String, String)>) -> Self {
         let process_attributes = PerProcess::new(ProcessAttributes::new(&configured));
         Self(Arc::new(ResourceParts {
@@ -70,24 +71,24 @@ impl ProcessAttributes {
             .iter()
             .filter(is_set)
             .map(|(key, value)| (key.clone(), ResourceValue::Text(value.clone())));
-        for (key, value) in detected().into_iter().chain(configured) {
+        for (key, value) in detect_attributes().into_iter().chain(configured) {
             match attributes.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, replaced)) => *replaced = value,
+                Some((_, old_value)) => *old_value = value,
                 None => attributes.push((key, value)),
             }
         }
         Self {
-            encoded: encode(&attributes).into(),
+            encoded: encode_resource(&attributes).into(),
             attributes,
         }
     }
 }
 
-/// Returns the attributes that are detected, without any configuration.
-fn detected() -> Vec<(String, ResourceValue)> {
+/// Returns the attributes that need no configuration.
+fn detect_attributes() -> Vec<(String, ResourceValue)> {
     let text = |key: &str, value: String| (key.to_owned(), ResourceValue::Text(value));
     let mut detected = vec![
-        text(SERVICE_NAME, program()),
+        text(SERVICE_NAME, program_name()),
         text(SERVICE_INSTANCE_ID, random_uuid()),
         text("telemetry.sdk.name", "spanwise".to_owned()),
         text("telemetry.sdk.language", "rust".to_owned()),
@@ -104,8 +105,8 @@ fn detected() -> Vec<(String, ResourceValue)> {
     detected
 }
 
-/// Returns the name of the program.
-fn program() -> String {
+/// Returns the file name of the executable, without its extension.
+fn program_name() -> String {
     let path = env::current_exe().ok();
     let name = path.as_deref().and_then(Path::file_stem);
     let name = name.map(|name| name.to_string_lossy().into_owned());
@@ -139,7 +140,7 @@ fn random_uuid() -> String {
     )
 }
 
-fn encode(attributes: &[(String, ResourceValue)]) -> Vec<u8> {
+fn encode_resource(attributes: &[(String, ResourceValue)]) -> Vec<u8> {
     const ATTRIBUTES: u32 = 1;
     const KEY: u32 = 1;
     const VALUE: u32 = 2;

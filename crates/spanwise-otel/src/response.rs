@@ -1,4 +1,4 @@
-//! The answers of a collector.
+//! Reads the responses of a collector: partial success and errors.
 
 use std::time::Duration;
 
@@ -12,31 +12,32 @@ pub(crate) struct PartialSuccess {
     pub(crate) message: String,
 }
 
-/// An error: a `google.rpc.Status`.
+/// An error response: a `google.rpc.Status`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RpcStatus {
     pub(crate) message: String,
-    /// The delay of a `google.rpc.RetryInfo`, if there is one.
+    /// The delay before the next attempt, if there is a `google.rpc.RetryInfo`.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl PartialSuccess {
-    /// Reads an `ExportTraceServiceResponse`, or the response for another signal: all have the same
-    /// field numbers. Returns `None` if the collector accepted everything and sends no message.
+    /// Reads an `ExportTraceServiceResponse`, or the response for another signal, which has the
+    /// same field numbers. Returns `None` if the collector accepted everything and sends no
+    /// message.
     pub(crate) fn read(response: &[u8]) -> Option<Self> {
         const PARTIAL_SUCCESS: u32 = 1;
         const REJECTED: u32 = 1;
         const MESSAGE: u32 = 2;
 
         let mut partial = Self::default();
-        for message in messages(response, PARTIAL_SUCCESS) {
-            for (field, value) in fields(message) {
+        for partial_success in field_bytes(response, PARTIAL_SUCCESS) {
+            for (field, value) in fields(partial_success) {
                 match (field, value) {
                     // A negative number is invalid and counts as 0.
                     (REJECTED, WireValue::Uint(rejected)) => {
                         partial.rejected = u64::try_from(rejected as i64).unwrap_or_default();
                     }
-                    (MESSAGE, WireValue::Bytes(text)) => partial.message = text_of(text),
+                    (MESSAGE, WireValue::Bytes(text)) => partial.message = lossy_text(text),
                     _ => {}
                 }
             }
@@ -54,48 +55,48 @@ impl RpcStatus {
         const RETRY_DELAY: u32 = 1;
 
         let mut read = Self::default();
-        if let Some(message) = messages(status, MESSAGE).last() {
-            read.message = text_of(message);
+        if let Some(message) = field_bytes(status, MESSAGE).last() {
+            read.message = lossy_text(message);
         }
-        for detail in messages(status, DETAILS) {
+        for detail in field_bytes(status, DETAILS) {
             let is_retry_info =
-                messages(detail, TYPE).any(|name| name.ends_with(b"/google.rpc.RetryInfo"));
+                field_bytes(detail, TYPE).any(|name| name.ends_with(b"/google.rpc.RetryInfo"));
             if is_retry_info {
-                let values = messages(detail, VALUE);
-                let delays = values.flat_map(|value| messages(value, RETRY_DELAY));
-                read.retry_after = Some(delays.last().map(duration).unwrap_or_default());
+                let values = field_bytes(detail, VALUE);
+                let delays = values.flat_map(|value| field_bytes(value, RETRY_DELAY));
+                read.retry_after = Some(delays.last().map(read_duration).unwrap_or_default());
             }
         }
         read
     }
 }
 
-/// Reads a `google.protobuf.Duration`.
-fn duration(message: &[u8]) -> Duration {
+/// Reads a `google.protobuf.Duration`. Negative numbers count as 0.
+fn read_duration(message: &[u8]) -> Duration {
     const SECONDS: u32 = 1;
     const NANOS: u32 = 2;
 
-    let uint = |number| {
+    let integer = |field_number| {
         let values = fields(message).filter_map(|(field, value)| match value {
-            WireValue::Uint(value) if field == number => Some(value as i64),
+            WireValue::Uint(value) if field == field_number => Some(value as i64),
             _ => None,
         });
         values.last().unwrap_or_default()
     };
-    let seconds = u64::try_from(uint(SECONDS)).unwrap_or_default();
-    let nanos = u32::try_from(uint(NANOS)).unwrap_or_default();
+    let seconds = u64::try_from(integer(SECONDS)).unwrap_or_default();
+    let nanos = u32::try_from(integer(NANOS)).unwrap_or_default();
     Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
 }
 
-/// Returns the values of the length-delimited fields with this number.
-fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
+/// Returns the value of each length-delimited field with this number.
+fn field_bytes(message: &[u8], field_number: u32) -> impl Iterator<Item = &[u8]> {
     fields(message).filter_map(move |(field, value)| match value {
-        WireValue::Bytes(bytes) if field == number => Some(bytes),
+        WireValue::Bytes(bytes) if field == field_number => Some(bytes),
         _ => None,
     })
 }
 
-fn text_of(bytes: &[u8]) -> String {
+fn lossy_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -1,8 +1,9 @@
-//! The time that a server requests before the next attempt.
+//! The delay that a server requests before the next attempt, with a `Retry-After` header.
 
 use std::time::{Duration, SystemTime};
 
-/// The shortest and the longest delay. Other requested delays are clamped to this range.
+/// The shortest and the longest delay before the next attempt. A requested delay is clamped to
+/// this range.
 const MIN_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60 * 60);
 
@@ -23,21 +24,21 @@ pub(crate) fn bounded(delay: Duration) -> Duration {
     delay.clamp(MIN_DELAY, MAX_DELAY)
 }
 
-/// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the form that servers must send.
+/// Parses a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the form that servers must send.
 fn parse_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     let (_, date) = text.split_once(", ")?;
     let mut parts = date.split(' ');
-    let day = number(parts.next()?, 1..=31)?;
+    let day = parse_number(parts.next()?, 1..=31)?;
     let month = parts.next()?;
     let month = 1 + MONTHS.iter().position(|name| *name == month)? as u64;
-    let year = number(parts.next()?, 1970..=9999)?;
+    let year = parse_number(parts.next()?, 1970..=9999)?;
     let mut time = parts.next()?.split(':');
-    let hours = number(time.next()?, 0..=23)?;
-    let minutes = number(time.next()?, 0..=59)?;
-    let seconds = number(time.next()?, 0..=60)?;
+    let hours = parse_number(time.next()?, 0..=23)?;
+    let minutes = parse_number(time.next()?, 0..=59)?;
+    let seconds = parse_number(time.next()?, 0..=60)?;
     if parts.next() != Some("GMT") || parts.next().is_some() || time.next().is_some() {
         return None;
     }
@@ -46,7 +47,7 @@ fn parse_date(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-fn number(digits: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+fn parse_number(digits: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
     digits.parse().ok().filter(|number| range.contains(number))
 }
 
@@ -58,6 +59,7 @@ fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
         _ => (year, month - 3),
     };
     let leap_days = year / 4 - year / 100 + year / 400;
+    // From March on, five months have 153 days: 31, 30, 31, 30 and 31.
     let days_before_month = (153 * month + 2) / 5;
     // 719,468 days lie between 1 March of the year 0 and 1 January 1970.
     year * 365 + leap_days + days_before_month + day - 1 - 719_468
@@ -69,6 +71,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: Option<u64>) {
+        // Sun, 06 Nov 1994 08:49:37 GMT.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let expected = expected.map(Duration::from_secs);
         assert_eq!(parse(value, now), expected, "{value}");

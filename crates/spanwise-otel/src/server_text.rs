@@ -1,11 +1,11 @@
-//! Texts of a server, made safe to report.
+//! Makes texts of a server safe to report. A server may repeat secrets that it received.
 
 use std::{fmt, sync::Arc};
 
 use spanwise_core::{REDACTED, Redact};
 
 /// Replaces secrets in texts of a server: the values of the exporter's headers, and the parts that
-/// the policy of the application redacts. The server may repeat values that it received.
+/// the redaction policy of the application redacts.
 #[derive(Clone)]
 pub(crate) struct ServerTextFilter {
     secrets: Vec<String>,
@@ -15,7 +15,8 @@ pub(crate) struct ServerTextFilter {
 /// At most this many characters of a text are reported.
 const MAX_CHARS: usize = 200;
 
-/// Shorter header values, in bytes, are not replaced, because they may occur in a text by chance.
+/// The minimum length in bytes of a header value that is replaced. Shorter values may occur in a
+/// text by chance.
 const MIN_SECRET_LEN: usize = 6;
 
 impl ServerTextFilter {
@@ -23,7 +24,7 @@ impl ServerTextFilter {
         header_values: impl IntoIterator<Item = &'a str>,
         policy: Option<Arc<dyn Redact>>,
     ) -> Self {
-        // A server may repeat only a part of a value: the key without its scheme, such as `Bearer`.
+        // A server may repeat only a part of a value, such as the key without `Bearer`.
         let parts = header_values.into_iter().flat_map(|value| {
             let words = value.split([' ', '=', ':']);
             std::iter::once(value).chain(words)
@@ -32,13 +33,12 @@ impl ServerTextFilter {
             .filter(|part| part.len() >= MIN_SECRET_LEN)
             .map(str::to_owned)
             .collect();
-        // The longest first: if a part were replaced first, the whole value would not be found.
+        // Replace the longest first: the whole value cannot be found once a part is replaced.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets, policy }
     }
 
-    /// Returns the first [`MAX_CHARS`] characters of a text, without secrets, so that the result
-    /// may be reported.
+    /// Replaces the secrets in a text, and cuts the result to [`MAX_CHARS`] characters.
     pub(crate) fn safe_text(&self, text: &str) -> String {
         let secrets = self.secrets.iter();
         let text = secrets.fold(text.trim().to_owned(), |text, secret| {

@@ -9,8 +9,8 @@ use spanwise_core::{
 };
 use ureq::http::HeaderName;
 
-/// Checks the name of a level.
-pub(crate) fn level(text: &str) -> Result<(), ParseError> {
+/// Returns an error if `text` is not the name of a level.
+pub(crate) fn check_level(text: &str) -> Result<(), ParseError> {
     if parse_level(text).is_some() {
         return Ok(());
     }
@@ -18,7 +18,7 @@ pub(crate) fn level(text: &str) -> Result<(), ParseError> {
     Err(ParseError::word(text, "is not a level", hint))
 }
 
-/// Returns the value of a word, which may be in upper or lower case.
+/// Looks up the word `text`, in upper or lower case, in pairs of a word and its value.
 pub(crate) fn word_value<T: Copy>(text: &str, values: &[(&str, T)]) -> Option<T> {
     let named = values
         .iter()
@@ -27,25 +27,26 @@ pub(crate) fn word_value<T: Copy>(text: &str, values: &[(&str, T)]) -> Option<T>
 }
 
 /// Parses `true` or `false`, in upper or lower case.
-pub(crate) fn boolean(text: &str) -> Result<bool, ParseError> {
+pub(crate) fn parse_boolean(text: &str) -> Result<bool, ParseError> {
     word_value(text, &[("true", true), ("false", false)])
         .ok_or_else(|| ParseError::word(text, "is neither true nor false", "write one of them"))
 }
 
-pub(crate) fn millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
-    number(text, min, max, "milliseconds").map(Duration::from_millis)
+pub(crate) fn parse_millis(text: &str, min: u64, max: u64) -> Result<Duration, ParseError> {
+    parse_number(text, min, max, "milliseconds").map(Duration::from_millis)
 }
 
-pub(crate) fn count(text: &str, min: u64, max: u64) -> Result<usize, ParseError> {
-    number(text, min, max, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+pub(crate) fn parse_count(text: &str, min: u64, max: u64) -> Result<usize, ParseError> {
+    parse_number(text, min, max, "a number")
+        .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-pub(crate) fn limit(text: &str) -> Result<usize, ParseError> {
-    count(text, 0, u64::MAX)
+pub(crate) fn parse_limit(text: &str) -> Result<usize, ParseError> {
+    parse_count(text, 0, u64::MAX)
 }
 
-/// Parses a number from `min` to `max`. An error requests `unit`, such as "milliseconds".
-pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
+/// Parses a number from `min` to `max`. The error text has the `unit`, such as "milliseconds".
+pub(crate) fn parse_number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, ParseError> {
     let reason = match text.parse::<u64>() {
         Ok(number) if (min..=max).contains(&number) => return Ok(number),
         Ok(_) => "is out of range",
@@ -56,26 +57,26 @@ pub(crate) fn number(text: &str, min: u64, max: u64, unit: &str) -> Result<u64, 
 }
 
 /// Reads a file with certificates or a key. The builder checks its content.
-pub(crate) fn file(path: &str) -> Result<Vec<u8>, ParseError> {
+pub(crate) fn read_file(path: &str) -> Result<Vec<u8>, ParseError> {
     fs::read(path).map_err(|error| {
         let reason = format!("cannot be read: {error}");
         ParseError::word(path, reason, "write the path of a file in PEM")
     })
 }
 
-/// The content of a list of pairs.
+/// The kind of the pairs in a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PairKind {
-    /// Headers. They need values.
+    /// Headers. Each has a value, which is percent-encoded.
     Headers,
-    /// Attributes of the resource. Their keys are percent-encoded, too.
+    /// Attributes of the resource. Both keys and values are percent-encoded.
     ResourceAttributes,
 }
 
 /// Parses `key=value` pairs. No error shows a value, which may be secret.
 ///
 /// Unlike in other lists, each comma ends a pair: quotes and brackets have no meaning in a value.
-pub(crate) fn pairs(text: &str, kind: PairKind) -> Result<Vec<(String, String)>, ParseError> {
+pub(crate) fn parse_pairs(text: &str, kind: PairKind) -> Result<Vec<(String, String)>, ParseError> {
     words::parse_each_between_commas(text, |pair| parse_pair(pair, kind))
 }
 
@@ -111,9 +112,10 @@ fn parse_pair(pair: &str, kind: PairKind) -> Result<(String, String), Problem> {
     Ok((decoded_key, decoded_value))
 }
 
-/// Returns the key of a pair as errors show it. If the key is not a valid header name, this is only
-/// its length, because the key may contain a secret. In `Authorization: Basic dXNlcg==`, for
-/// example, `:` was written for `=`, so the key ends at the padding.
+/// Returns the text for the key of a pair in errors. If the key is not a valid header name, the
+/// text has only its length, because the key may contain a secret. In
+/// `Authorization: Basic dXNlcg==`, for example, `:` was written instead of `=`, so the key is all
+/// text before the padding `==`.
 pub(crate) fn shown_key(key: &str) -> String {
     match key.parse::<HeaderName>() {
         Ok(_) => format!("`{key}`"),

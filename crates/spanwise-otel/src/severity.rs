@@ -32,7 +32,7 @@ impl Severity {
         }
     }
 
-    /// Returns the text, which backends show.
+    /// Returns the severity text, which backends show.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Trace => "TRACE",

@@ -1,4 +1,8 @@
-//! The traces or logs of a process on their way to the server: open batches, then a queue.
+//! Collects the encoded spans or log records of a process in batches, and queues them for sending.
+//!
+//! A record waits in an *open batch* for further records. When the batch is full or due, it *moves*
+//! to the queue: a thread takes it from the open batches under a lock, and queues it without the
+//! lock.
 
 use std::{
     fmt, io, mem,
@@ -22,9 +26,9 @@ use crate::{
 /// When a batch is sent, how much may wait, and where losses are reported.
 #[derive(Debug, Clone)]
 pub(crate) struct SignalOptions {
-    /// A batch that is not full is sent after this time.
+    /// The time after which a batch is sent even if it is not full.
     pub(crate) delay: Duration,
-    /// A batch with this number of records is full.
+    /// The number of records in a full batch.
     pub(crate) max_batch_len: usize,
     pub(crate) queue: QueueLimits,
     pub(crate) report: SelfReport,
@@ -38,11 +42,11 @@ pub(crate) struct SignalOptions {
 pub(crate) struct Signal {
     kind: SignalKind,
     /// [`Signal::push`] uses [`current`](Exporter::current), which starts a sender thread in a
-    /// forked child. All other methods use [`existing`](Exporter::existing): a child that has
-    /// pushed nothing has nothing to send or to count.
+    /// forked child. All other methods use [`existing`](Exporter::existing), because a child that
+    /// has pushed nothing has nothing to send or to count.
     exporter: Exporter<Batch, OpenBatches>,
     max_batch_len: usize,
-    /// A batch is queued before its request exceeds this length.
+    /// The maximum length of a request in bytes. A batch is queued before its request exceeds it.
     max_request_len: usize,
     /// The capacity of the queue, in records.
     max_records: u64,
@@ -54,7 +58,7 @@ pub(crate) struct Signal {
 #[derive(Debug)]
 struct OpenBatches {
     inner: Mutex<State>,
-    /// Notified when a batch that was taken is in the queue.
+    /// Notified when a batch has moved to the queue.
     move_ended: Condvar,
 }
 
@@ -66,34 +70,35 @@ struct State {
     accepted: u64,
     /// The number of batches that were taken from `lanes` and are not in the queue yet. A flush
     /// waits for them.
-    moving: usize,
+    moving_batches: usize,
+    /// Whether the shutdown has begun. Records that are pushed from then on are lost.
     has_ended: bool,
 }
 
 #[derive(Debug)]
 struct OpenBatch {
     batch: Batch,
-    /// When the batch moves to the queue at the latest. `None` if it is empty.
+    /// The latest time at which the batch moves to the queue. `None` if the batch is empty.
     due: Option<Instant>,
 }
 
 /// The result of adding a record.
 enum Pushed {
-    /// The record is the first of its batch, and waits for others.
+    /// The record is the first of an open batch.
     Started,
-    /// The record waits in a batch with others.
+    /// The record is in an open batch with earlier records.
     Waiting,
-    /// This batch is full, and the caller must queue it. It may lack the record, which is then the
+    /// The caller must queue this full batch. If the record did not fit into it, the record is the
     /// first of the next batch.
     Full(Batch),
-    /// The signal has ended, so the record is lost.
+    /// The record is lost, because the shutdown has begun.
     Ended,
 }
 
-/// The maximum length of a request, which is the limit of most gRPC servers.
+/// The maximum length of a request in bytes: the limit of most gRPC servers, 4 MiB.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
 
-/// The length in a request that is reserved for the resource.
+/// The number of bytes in a request that are reserved for the resource.
 const RESOURCE_LEN: usize = 64 * 1024;
 
 impl Signal {
@@ -114,8 +119,9 @@ impl Signal {
             kind,
             exporter: Exporter::new(exporter, new_transport, OpenBatches::new),
             max_batch_len: options.max_batch_len,
-            // A batch must fit into the queue: otherwise it is shed as a whole. Ordinary batches
-            // may take half of the queue, and a batch takes more memory than its request.
+            // A batch that does not fit into the queue is shed as a whole. A quarter of the queue
+            // leaves a margin: ordinary batches may take half of the queue, and a batch takes more
+            // memory than its request.
             max_request_len: (MAX_REQUEST_LEN - RESOURCE_LEN).min(options.queue.bytes / 4),
             max_records: options.queue.events,
             delay: options.delay,
@@ -126,14 +132,14 @@ impl Signal {
         Ok(signal)
     }
 
-    /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues the batch if it is full.
+    /// Adds an encoded `Span` or `LogRecord` to an open batch, and queues the batch if it is full.
     /// `record` has the consecutive parts of the record. `scope` is its encoded
     /// `InstrumentationScope`.
     pub(crate) fn push<const N: usize>(&self, scope: &[u8], record: [&[u8]; N], level: Level) {
         let process = self.exporter.current();
         let mut state = process.state.inner.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
-        state.moving += usize::from(matches!(pushed, Pushed::Full(_)));
+        state.moving_batches += usize::from(matches!(pushed, Pushed::Full(_)));
         drop(state);
         match pushed {
             Pushed::Waiting => {}
@@ -164,8 +170,8 @@ impl Signal {
             full = open.take();
         }
         open.batch.push(scope, record, level);
-        // If `full` is set already, this record did not fit into that batch. It is alone in the
-        // next batch, which is not full.
+        // If `full` is set already, the record did not fit into that batch. It is alone in the next
+        // batch, which is never full.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
         } else if open.due.is_none() {
@@ -177,7 +183,7 @@ impl Signal {
         full.map_or(Pushed::Waiting, Pushed::Full)
     }
 
-    /// Returns the index in [`State::lanes`] for records of a level. Lane 0 has high importance. If
+    /// Returns the index in [`State::lanes`] for records of a level. Lane 0 has high importance: if
     /// the queue is full, log records at INFO and below are dropped before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
@@ -214,7 +220,7 @@ impl Signal {
         }
     }
 
-    /// Starts to send everything that was pushed, and does not wait.
+    /// Starts to send everything that was pushed. Does not wait until it is sent.
     pub(crate) fn hurry(&self) {
         self.queue_batches(|_| true);
         if let Some(process) = self.exporter.existing() {
@@ -250,7 +256,7 @@ impl Signal {
         self.exporter.shutdown_by(deadline);
     }
 
-    /// Moves open batches into the queue: those for whose due time `is_due` returns true.
+    /// Moves each open batch to the queue if `is_due` returns true for its due time.
     fn queue_batches(&self, is_due: impl Fn(Instant) -> bool) {
         let Some(process) = self.exporter.existing() else {
             return;
@@ -260,7 +266,7 @@ impl Signal {
             Some(due) if is_due(due) => open.take(),
             _ => None,
         });
-        state.moving += batches.iter().flatten().count();
+        state.moving_batches += batches.iter().flatten().count();
         drop(state);
         for batch in batches.into_iter().flatten() {
             process.queue.push(batch);
@@ -278,7 +284,7 @@ impl OpenBatches {
         let inner = Mutex::new(State {
             lanes: [Importance::High, Importance::Ordinary].map(open),
             accepted: 0,
-            moving: 0,
+            moving_batches: 0,
             has_ended: false,
         });
         Self {
@@ -287,20 +293,20 @@ impl OpenBatches {
         }
     }
 
-    /// Records that a batch that was taken is in the queue.
+    /// Records that a batch has moved to the queue.
     fn end_move(&self) {
-        self.inner.lock().moving -= 1;
+        self.inner.lock().moving_batches -= 1;
         self.move_ended.notify_all();
     }
 
-    /// Waits until the batches that other threads have taken are in the queue, or until `deadline`.
+    /// Waits until no batch is moving, or until `deadline`.
     fn wait_for_moves(&self, deadline: Instant) {
         let timeout = deadline.saturating_duration_since(Instant::now());
-        let is_moving = |state: &mut State| state.moving > 0;
+        let has_moving_batches = |state: &mut State| state.moving_batches > 0;
         let state = self.inner.lock();
         drop(
             self.move_ended
-                .wait_timeout_while(state, timeout, is_moving),
+                .wait_timeout_while(state, timeout, has_moving_batches),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The attributes that a span adds to the records inside it, encoded once per span.
+//! The attributes that a span adds to all log records inside it, encoded once per span.
 
 use spanwise_core::internal::Inherit;
 
@@ -8,21 +8,21 @@ use crate::{
     log_encoding::RecordIds,
 };
 
-/// The attributes that a span adds to its records: its own, and those that it inherits.
+/// The attributes that a span adds to its log records: its own, and those of its ancestors.
 ///
 /// An attribute is *pinned* if fields of spans and events with the same key do not replace it. It
 /// is a context key, such as `request_id`, that `spanwise-http` or `context::set` has set.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
-    /// Four ranges: own pinned attributes, inherited pinned ones, own attributes that are not
-    /// pinned, and inherited ones that are not pinned.
+    /// The encoded attributes, in four ranges: own pinned attributes, inherited pinned ones, own
+    /// attributes that are not pinned, and inherited ones that are not pinned.
     bytes: Box<[u8]>,
     /// The ends of the first three ranges of `bytes`.
     own_pinned_end: u32,
     pinned_end: u32,
     own_end: u32,
-    /// The keys and the number of attributes, if no key occurs twice. `bytes` can then be appended
-    /// at once.
+    /// The keys and the number of attributes. `None` if a key occurs twice, because then `bytes`
+    /// cannot be appended at once.
     keys: Option<(KeyBits, u32)>,
     /// The ids that the application recorded on this span.
     own_ids: RecordIds,
@@ -34,10 +34,11 @@ pub(crate) struct SpanAttributes {
     dropped: u32,
 }
 
-/// The encoded attributes that a span does not inherit.
+/// The encoded attributes that were recorded on a span itself, or by one `record` on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OwnAttributes<'a> {
     pub(crate) pinned: &'a [u8],
+    /// The attributes that are not pinned.
     pub(crate) others: &'a [u8],
     pub(crate) ids: RecordIds,
     pub(crate) dropped: u32,
@@ -89,8 +90,8 @@ impl SpanAttributes {
         }
     }
 
-    /// Returns the attributes after a `record` on the span. Recorded values replace earlier own
-    /// values of their keys.
+    /// Returns the attributes after a `record` on the span. A recorded value replaces the span's
+    /// own value of the same key.
     pub(crate) fn record(&self, recorded: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
         let own = self.own();
         let mut dropped = own.dropped.saturating_add(recorded.dropped);
@@ -130,8 +131,8 @@ impl SpanAttributes {
         self.ids
     }
 
-    /// Adds the attributes to the attributes of an event. A field of the event with the same key
-    /// stays, unless the key is pinned.
+    /// Adds the attributes to those of an event. A field of the event with the same key takes
+    /// precedence. A pinned attribute instead [displaces](Attributes::displace) the field.
     #[inline]
     pub(crate) fn push(&self, to: &mut Attributes) {
         to.add_dropped(self.dropped);
@@ -143,6 +144,7 @@ impl SpanAttributes {
         }
     }
 
+    /// Adds the attributes one by one, if [`push`](Self::push) cannot add all at once.
     #[cold]
     fn push_each(&self, to: &mut Attributes) {
         for attribute in encoded_attributes(self.pinned()) {
@@ -164,11 +166,12 @@ impl Inherit for SpanAttributes {
 }
 
 fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
-    encoded_attributes(attributes).any(|known| known.key() == attribute.key())
+    encoded_attributes(attributes).any(|other| other.key() == attribute.key())
 }
 
 /// Returns the attributes of `old`, each with its value from `new` if there is one, and then the
-/// attributes of `new` with other keys. Omits and counts attributes that exceed the limit.
+/// attributes of `new` with other keys. Omits attributes that exceed [`MAX_ITEM_LEN`], and adds
+/// their number to `dropped`.
 fn merged(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
     let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));

@@ -48,7 +48,7 @@ pub(crate) struct SpanCollector {
     filter_interop: FilterInterop,
 }
 
-/// The values of the special fields, such as `otel.name` and `otel.kind`.
+/// The values of the special fields of a span, such as `otel.name` and `otel.kind`.
 #[derive(Default)]
 struct SpecialValues {
     name: Option<String>,
@@ -66,7 +66,8 @@ impl SpanCollector {
         }
     }
 
-    /// Encodes the fields of a span, and collects the special fields, such as `otel.name`.
+    /// Encodes the fields of a span into `attributes`, except for the special fields, which it
+    /// returns. `text` is memory for values that are formatted.
     fn encode_fields(
         plan: &CallsitePlan,
         text: &mut String,
@@ -95,7 +96,7 @@ impl SpanCollector {
         kind: SpanKind,
     ) -> Box<RecordedSpan> {
         let options = &self.pipeline.options;
-        let mut recorded = scratch.recorded(options.limits.attributes);
+        let mut recorded = scratch.new_recorded(options.limits.attributes);
         recorded.kind = kind;
         let attributes = &mut recorded.attributes;
         let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
@@ -111,8 +112,8 @@ impl SpanCollector {
         recorded
     }
 
-    /// Returns the open span of an event: the event's span, or else its nearest ancestor in the
-    /// table of open spans.
+    /// Returns the open span that an event belongs to: the event's span, or else its nearest
+    /// ancestor in the table of open spans, which lacks spans that `SpanOptions::levels` exclude.
     fn open_span_of_event<S>(
         &self,
         event: &Event<'_>,
@@ -195,7 +196,7 @@ where
         let Some(span) = ctx.span(id) else {
             return;
         };
-        let start = pipeline.start();
+        let start = pipeline.start_now();
         let Placement {
             identity,
             parent,
@@ -220,7 +221,7 @@ where
                 recorded.add_link(&encoded, &pipeline.options.limits);
             }
             let origin = SpanOrigin::Callsite(attrs.metadata());
-            scratch.open(|| OpenSpan::new(origin, start, identity.clone(), parent, recorded))
+            scratch.new_open(|| OpenSpan::new(origin, start, identity.clone(), parent, recorded))
         });
         identity.attach(&span);
         pipeline.open.insert(id, open);
@@ -238,8 +239,8 @@ where
         let SpanOrigin::Callsite(callsite) = open.origin else {
             return;
         };
-        // `context::set` records with a callsite of its own. `on_close` adds its values, if context
-        // keys are exported.
+        // `context::set` records with another callsite than that of the span. `on_close` adds its
+        // values, if context keys are exported.
         if recorded_callsite(values, callsite).callsite() != callsite.callsite() {
             return;
         }
@@ -247,7 +248,7 @@ where
             return;
         };
         SpanScratch::with(|scratch| {
-            let mut update = scratch.recorded(self.pipeline.options.limits.attributes);
+            let mut update = scratch.new_recorded(self.pipeline.options.limits.attributes);
             let attributes = &mut update.attributes;
             let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
                 values.record(visitor);
@@ -297,7 +298,7 @@ where
         let options = &self.pipeline.options;
         let callsite = event.metadata();
         let is_error = *callsite.level() == Level::ERROR;
-        let becomes_event = match self.pipeline.events {
+        let becomes_span_event = match self.pipeline.events {
             EventsInSpans::None => false,
             EventsInSpans::Errors => is_error,
             EventsInSpans::All => true,
@@ -315,7 +316,7 @@ where
         let mut attributes = Attributes::new(EVENT_ATTRIBUTES, options.limits.event_attributes);
         let mut message = String::new();
         SpanScratch::with(|scratch| {
-            let find_message = |field, value: AnyValue<'_>| {
+            let collect_message = |field, value: AnyValue<'_>| {
                 if let (SpecialField::Message, AnyValue::Text(text)) = (field, value) {
                     message.push_str(text);
                 }
@@ -325,18 +326,18 @@ where
                 plan.has_repeated_keys,
                 &mut attributes,
                 &mut scratch.text,
-                find_message,
+                collect_message,
             );
             event.record(&mut encoder);
             if !plan.constants.is_empty() {
                 attributes.append(&plan.constants);
             }
-            let text = |name| match attributes.get(name) {
+            let text_attribute = |name| match attributes.get(name) {
                 Some(AnyValue::Text(text)) => Some(text),
                 _ => None,
             };
             let has_exception = attributes.get("exception.message").is_some();
-            if becomes_event {
+            if becomes_span_event {
                 let name = match (has_exception, &*message) {
                     (true, _) => "exception",
                     (false, "") => callsite.name(),
@@ -346,14 +347,14 @@ where
                 encode_event(name, now, &attributes, &mut scratch.encoded);
             }
             let error = is_error.then(|| ErrorEvent {
-                message: description(match &*message {
-                    "" => text("exception.message").unwrap_or_default(),
+                message: cut_description(match &*message {
+                    "" => text_attribute("exception.message").unwrap_or_default(),
                     message => message,
                 }),
-                exception_type: text("exception.type").map(Into::into),
+                exception_type: text_attribute("exception.type").map(Into::into),
             });
             open.record(|recorded| {
-                if becomes_event {
+                if becomes_span_event {
                     recorded.add_event(&scratch.encoded, &options.limits);
                 }
                 if error.is_some() {
@@ -374,32 +375,32 @@ where
             SpanPipeline::apply_frozen_identity(&open, identity);
         }
         let options = &pipeline.options;
-        let now = options
+        let entered_at = options
             .has_busy_times
             .then(|| monotonic_nanos(&options.clock));
         let context = options
             .propagates_otel_context
             .then(|| context_on_enter(pipeline, id, &open));
-        entered_contexts::enter(pipeline.layer, id, open, now, context);
+        entered_contexts::enter(pipeline.layer, id, open, entered_at, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         let pipeline = &self.pipeline;
-        if let Some((open, entered)) = entered_contexts::exit(pipeline.layer, id) {
-            open.record_exit(entered, monotonic_nanos(&pipeline.options.clock));
+        if let Some((open, entered_at)) = entered_contexts::exit(pipeline.layer, id) {
+            open.record_exit(entered_at, monotonic_nanos(&pipeline.options.clock));
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        // Read the context keys before the span is removed from the table. The policy may call
-        // methods of `SpanExt` on this span, which look it up there.
+        // Read the context keys before the span is removed from the table. Reading them runs the
+        // policy, which may call methods of `SpanExt` that look up this span in the table.
         if self.pipeline.options.has_context_keys
             && let Some(open) = self.pipeline.open.get(&id)
             && open.is_recording()
             && let Some(span) = ctx.span(&id)
         {
             let context = spanwise_core::Context::from_span(&span);
-            // The policy runs here, and not under the lock of the span.
+            // `iter` runs the policy in this call, and not while `record` has locked the span.
             let values = context.iter();
             open.record(|recorded| recorded.add_context(values));
         }
@@ -409,7 +410,7 @@ where
     }
 }
 
-/// Returns a message, cut to the maximum length of a description.
-fn description(message: &str) -> Box<str> {
+/// Cuts the message of an error to the maximum length of a status description.
+fn cut_description(message: &str) -> Box<str> {
     panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
 }

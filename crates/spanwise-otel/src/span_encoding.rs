@@ -27,10 +27,10 @@ pub(crate) mod field {
 /// The field number of the attributes in a `Span`.
 pub(crate) const SPAN_ATTRIBUTES: u32 = field::ATTRIBUTES;
 
-/// The flag of a span or a link which says that [`IS_REMOTE`] is known.
+/// A bit in the flags of a span or a link: [`IS_REMOTE`] is known.
 pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
-/// The flag of a span or a link which says that its parent, or the linked span, is in another
-/// process.
+/// A bit in the flags of a span or a link: the parent of the span, or the linked span, is in
+/// another process.
 pub(crate) const IS_REMOTE: u32 = 0x200;
 
 /// Encoded events or links, with their tags and lengths.
@@ -48,8 +48,8 @@ impl EncodedItems {
         self.dropped = 0;
     }
 
-    /// Adds an item as the field `field`. Drops and counts it if there are `max_count` items, or if
-    /// it needs more than `room` bytes.
+    /// Adds an item as a field with the number `field`. Drops and counts the item if there are
+    /// `max_count` items already, or if it needs more than `room` bytes.
     pub(crate) fn push(&mut self, field: u32, item: &[u8], max_count: usize, room: usize) {
         if self.count >= max_count || item.len() + MAX_HEADER_LEN > room {
             self.dropped = self.dropped.saturating_add(1);
@@ -60,7 +60,7 @@ impl EncodedItems {
     }
 }
 
-/// Appends the ids of a span at once.
+/// Appends the trace id and the span id of a span at once. Each has a header of two bytes.
 #[inline]
 pub(crate) fn push_ids(to: &mut Vec<u8>, identity: &SpanIdentity) {
     let mut ids = [0; 2 + 16 + 2 + 8];
@@ -72,7 +72,8 @@ pub(crate) fn push_ids(to: &mut Vec<u8>, identity: &SpanIdentity) {
     to.extend_from_slice(&ids);
 }
 
-/// Appends the kind, the start and the end of a span at once.
+/// Appends the kind, the start and the end of a span at once. `times` is in nanoseconds since 1970.
+/// An end before the start is replaced by the start.
 #[inline]
 pub(crate) fn push_kind_and_times(to: &mut Vec<u8>, kind: SpanKind, times: std::ops::Range<u64>) {
     let mut fields = [0; 2 + 9 + 9];
@@ -83,7 +84,7 @@ pub(crate) fn push_kind_and_times(to: &mut Vec<u8>, kind: SpanKind, times: std::
     to.extend_from_slice(&fields);
 }
 
-/// Appends the flags of a span. Their tag takes two bytes.
+/// Appends the flags of a span. The tag takes two bytes, because the field number is above 15.
 #[inline]
 pub(crate) fn push_flags(to: &mut Vec<u8>, flags: u32) {
     const FIXED32: u32 = 5;
@@ -94,7 +95,8 @@ pub(crate) fn push_flags(to: &mut Vec<u8>, flags: u32) {
     to.extend_from_slice(&encoded);
 }
 
-/// The maximum length of the tag and the length of an event or a link.
+/// The maximum number of bytes in front of an event or a link: a tag of one byte, and a length of
+/// up to three.
 const MAX_HEADER_LEN: usize = 4;
 
 /// Appends a count of dropped items, unless it is 0.

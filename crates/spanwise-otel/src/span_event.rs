@@ -27,6 +27,7 @@ pub(crate) struct LinkedSpan<'a> {
     pub(crate) span_id: [u8; 8],
     /// The flags of `traceparent`.
     pub(crate) flags: u8,
+    /// The `tracestate`.
     pub(crate) state: Option<&'a str>,
     /// Whether it is a span of another process.
     pub(crate) is_remote: bool,

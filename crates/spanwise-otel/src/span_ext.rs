@@ -1,4 +1,4 @@
-//! The OpenTelemetry side of a `tracing` span.
+//! The extension trait that gives `tracing` spans the methods of OpenTelemetry spans.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::SystemTime};
 
@@ -31,15 +31,15 @@ use crate::{
 /// span.set_status(Status::error("declined"));
 /// ```
 pub trait SpanExt: sealed::Sealed {
-    /// Moves a root span below the span of `cx`, which often comes from a message. Its
-    /// [`context`](Self::context) then has the baggage of `cx`.
+    /// Makes a root span a child of the span in `cx`, for example in the context that a received
+    /// message carries. The [`context`](Self::context) of the child then has the baggage of `cx`.
     ///
-    /// Call it before the span is entered or gets a child or an event: from then on, a line or a
-    /// header may have the ids of the span. HTTP requests need no call: `spanwise-http` reads their
-    /// headers.
+    /// Call it before the span is entered or gets a child or an event, because from then on, a line
+    /// or a header may have the ids of the span. Spans of HTTP requests need no call:
+    /// `spanwise-http` reads the headers of the request.
     ///
     /// # Errors
-    /// [`SetParentError`]. The span stays where it is. The first error of an
+    /// [`SetParentError`]. The span then keeps its trace and its parent. The first error in an
     /// [`OtelSpans`](crate::OtelSpans) layer is also reported as a fault.
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
 
@@ -54,16 +54,17 @@ pub trait SpanExt: sealed::Sealed {
     /// context if there is none. For a disabled span, it is an empty context.
     fn context(&self) -> Context;
 
-    /// Sets an attribute, which need not be a field. It replaces an earlier value.
+    /// Sets an attribute. The key need not be a field of the span. Replaces an earlier value.
     fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>);
 
-    /// Sets the status. OK beats an error, in any order.
+    /// Sets the status. OK takes precedence over an error, regardless of the order of the calls.
     fn set_status(&self, status: Status);
 
-    /// Adds an event to the span alone. It becomes neither a line nor a log record.
+    /// Adds an event to the exported span only. It becomes neither a line nor a log record.
     fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>);
 
-    /// Adds an event with a time to the span alone. It becomes neither a line nor a log record.
+    /// Adds an event with a time to the exported span only. It becomes neither a line nor a log
+    /// record.
     fn add_event_with_timestamp(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -86,7 +87,8 @@ pub enum SetParentError {
     NoRoot,
     /// The OpenTelemetry context has no span.
     NoSpanInContext,
-    /// The span continues a trace that is not sampled, so its fields were not kept.
+    /// The new parent is sampled, but the span was created in a trace that is not sampled, so its
+    /// fields were not stored.
     NotSampled,
 }
 
@@ -99,16 +101,16 @@ mod sealed {
 
 impl SpanExt for Span {
     fn set_parent(&self, cx: Context) -> Result<(), SetParentError> {
-        let moved = self.with_subscriber(|(id, dispatch)| {
+        let result = self.with_subscriber(|(id, dispatch)| {
             let pipeline = pipeline(dispatch).ok_or(SetParentError::LayerNotFound)?;
-            let moved = set_parent(pipeline, dispatch, id, cx);
-            if let Err(error) = &moved {
+            let result = set_parent(pipeline, dispatch, id, cx);
+            if let Err(error) = &result {
                 let name = self.metadata().map_or("", |metadata| metadata.name());
                 pipeline.report_set_parent_failure(name, error);
             }
-            moved
+            result
         });
-        moved.unwrap_or(Err(SetParentError::SpanDisabled))
+        result.unwrap_or(Err(SetParentError::SpanDisabled))
     }
 
     fn add_link(&self, cx: SpanContext) {
@@ -162,7 +164,8 @@ impl SpanExt for Span {
     }
 }
 
-/// Calls `change` with a handle to the span. Does not freeze its identity.
+/// Calls `change` with a handle to the span. Does not [freeze](SpanIdentity::freeze) the ids of the
+/// span, so that `set_parent` may still follow.
 fn change(span: &Span, change: impl FnOnce(&mut OtelSpan)) {
     span.with_subscriber(|(id, dispatch)| {
         let pipeline = pipeline(dispatch)?;
@@ -204,6 +207,7 @@ fn set_parent(
     Ok(())
 }
 
+/// Returns the pipeline of the [`OtelSpans`](crate::OtelSpans) layer, if there is one.
 fn pipeline(dispatch: &Dispatch) -> Option<&Arc<SpanPipeline>> {
     let collector = dispatch.downcast_ref::<SpanCollector>()?;
     Some(&collector.pipeline)

@@ -1,11 +1,11 @@
-//! Options of the layer of spans.
+//! The options of the span layer.
 
 use spanwise_core::{Clock, SelfReport, TargetLevels};
 
 use crate::{limits::AttributeLimits, trace_sampler::TraceSampler};
 
-/// Which spans [`OtelSpans`](crate::OtelSpans) exports, what it adds to their fields, and their
-/// limits.
+/// The options of [`OtelSpans`](crate::OtelSpans): the spans that it exports, the attributes that
+/// it adds to their fields, and their limits.
 ///
 /// ```
 /// use spanwise_otel::{TraceSampler, EventsInSpans, SpanOptions};
@@ -35,13 +35,14 @@ pub struct SpanOptions {
     pub(crate) report: SelfReport,
 }
 
-/// The events that become events of their span. This has no effect on log records.
+/// The events of `tracing` that become OpenTelemetry events of their span. This has no effect on
+/// log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsInSpans {
-    /// No events. The default where logs are exported, because log records then have the events,
-    /// with the ids of the span.
+    /// No events. The default if logs are exported, because the events then become log records with
+    /// the ids of the span.
     None,
-    /// Events at ERROR. The default where only traces are exported.
+    /// Events at ERROR. The default if logs are not exported.
     Errors,
     /// All enabled events.
     All,
@@ -51,11 +52,13 @@ pub enum EventsInSpans {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanLimits {
     pub(crate) attributes: AttributeLimits,
+    /// The maximum number of events.
     pub(crate) events: usize,
-    /// The attributes of each event.
+    /// The limits of the attributes of each event.
     pub(crate) event_attributes: AttributeLimits,
+    /// The maximum number of links.
     pub(crate) links: usize,
-    /// The attributes of each link.
+    /// The limits of the attributes of each link.
     pub(crate) link_attributes: AttributeLimits,
 }
 
@@ -87,8 +90,8 @@ impl SpanOptions {
         self
     }
 
-    /// Sets which events become events of their span. Defaults to [`EventsInSpans::None`] where
-    /// logs are exported, and to [`EventsInSpans::Errors`] otherwise.
+    /// Sets which events of `tracing` become events of their span. Defaults to
+    /// [`EventsInSpans::None`] if logs are exported, and to [`EventsInSpans::Errors`] if not.
     pub fn events(mut self, events: EventsInSpans) -> Self {
         self.events = Some(events);
         self
@@ -106,8 +109,8 @@ impl SpanOptions {
         self
     }
 
-    /// Adds the time that threads spent inside of the span as `busy_ns`, and the rest of its
-    /// duration as `idle_ns`, both in nanoseconds.
+    /// Adds the time that threads spent inside of the span as `busy_ns`, and the remaining time
+    /// until its end as `idle_ns`, both in nanoseconds.
     pub fn busy_times(mut self) -> Self {
         self.has_busy_times = true;
         self
@@ -163,8 +166,8 @@ impl SpanOptions {
         self
     }
 
-    /// Returns which events become events of their span.
-    pub(crate) fn span_events(&self, exports_logs: bool) -> EventsInSpans {
+    /// Returns the value of [`events`](Self::events()), or else its default.
+    pub(crate) fn events_or_default(&self, exports_logs: bool) -> EventsInSpans {
         self.events.unwrap_or(match exports_logs {
             true => EventsInSpans::None,
             false => EventsInSpans::Errors,

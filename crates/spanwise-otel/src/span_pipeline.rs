@@ -36,14 +36,16 @@ pub(crate) struct SpanPipeline {
     pub(crate) events: EventsInSpans,
     /// Redacts values set through the OpenTelemetry API, which bypass the redacting layer.
     policy: Option<Arc<dyn Redact>>,
+    /// Distinguishes the spans that a thread entered from those of another exporter.
     pub(crate) layer: LayerId,
-    /// `None` for callsites whose spans are not exported.
+    /// The plans of callsites. `None` if the spans of the callsite are not exported.
     plans: CallsitePlans<Option<CallsitePlan>>,
     /// The open spans of `tracing`.
     pub(crate) open: SpanTable<Arc<OpenSpan>>,
     /// The open spans of the OpenTelemetry API, by an id from `next_api_id`.
     open_api_spans: SpanTable<Arc<OpenSpan>>,
     next_api_id: AtomicU64,
+    /// The number of ended spans that were not exported, because their traces are not sampled.
     unsampled: ProcessCounter,
     has_reported_set_parent_failure: AtomicBool,
     /// The [generation](forks::generation) of the process that created the pipeline.
@@ -59,7 +61,7 @@ impl SpanPipeline {
     ) -> Arc<Self> {
         Arc::new(Self {
             signal,
-            events: options.span_events(exports_logs),
+            events: options.events_or_default(exports_logs),
             options,
             policy,
             layer: LayerId::unique(),
@@ -139,29 +141,29 @@ impl SpanPipeline {
         drop(self.open_api_spans.remove(id));
     }
 
-    /// Stores the final identity of a span, which can no longer move to another trace.
+    /// Stores the frozen identity of a span: the span can no longer move to another trace.
     pub(crate) fn apply_frozen_identity(span: &OpenSpan, identity: SpanIdentity) {
         if let Some(unsampled) = span.apply_frozen_identity(identity) {
             SpanScratch::with(|scratch| scratch.keep(unsampled));
         }
     }
 
-    /// Ends a span. Exports it, unless it is not sampled, has ended before, or was opened by the
-    /// parent process.
+    /// Ends a span and exports it. Does not export a span that is not sampled, that has ended
+    /// before, or that the parent of this forked process opened.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
-        SpanScratch::with(|scratch| self.end_in(scratch, span, end));
+        SpanScratch::with(|scratch| self.end_with(scratch, span, end));
     }
 
     /// [Ends](Self::end) a span that `tracing` closes, and keeps its memory for the next span.
     pub(crate) fn close(&self, span: Arc<OpenSpan>) {
         SpanScratch::with(|scratch| {
-            self.end_in(scratch, &span, SpanEnd::Closed);
+            self.end_with(scratch, &span, SpanEnd::Closed);
             scratch.keep_span(span);
         });
     }
 
     #[inline]
-    fn end_in(&self, scratch: &mut SpanScratch, span: &OpenSpan, end: SpanEnd) {
+    fn end_with(&self, scratch: &mut SpanScratch, span: &OpenSpan, end: SpanEnd) {
         let SpanOptions {
             has_busy_times,
             clock,
@@ -184,8 +186,8 @@ impl SpanPipeline {
         scratch.keep(recorded);
     }
 
-    /// Exports all open spans, marked as unfinished, because the process ends. If they end later,
-    /// they are not exported again.
+    /// Exports all open spans, marked as unfinished, because the process ends. A span that ends
+    /// later is not exported again.
     pub(crate) fn end_unfinished(&self) {
         for table in [&self.open, &self.open_api_spans] {
             for span in table.values() {
@@ -194,8 +196,8 @@ impl SpanPipeline {
         }
     }
 
-    /// Returns the current time, as the start of a span.
-    pub(crate) fn start(&self) -> SpanStart {
+    /// Returns the start of a span that begins now.
+    pub(crate) fn start_now(&self) -> SpanStart {
         SpanStart::from_clock(&self.options.clock)
     }
 

@@ -1,4 +1,15 @@
-//! Where a new span belongs: its trace and its parent.
+//! Chooses the trace and the parent of a new span.
+//!
+//! The first of these rules that applies decides:
+//! 1. A span is below its nearest ancestor with ids, or below the active span (the span of the
+//!    current OpenTelemetry context) if that was started inside the ancestor.
+//! 2. It is below the active span, unless its trace is announced. An outgoing request may be below
+//!    the active span even then.
+//! 3. It is in the announced trace. The code that opens a span, such as `spanwise-http`, announces
+//!    its trace.
+//! 4. It is in the trace of its field `trace_id`.
+//! 5. It is below the span in which the parent process started this process.
+//! 6. It begins a new trace.
 
 use std::iter::successors;
 
@@ -27,24 +38,23 @@ use crate::{
     value::FieldEncoder,
 };
 
-/// Where a new span belongs: its ids, parent, kind and link.
+/// The ids, the parent, the kind and the link of a new span.
 pub(crate) struct Placement {
     pub(crate) identity: SpanIdentity,
     pub(crate) parent: Option<ParentSpan>,
     pub(crate) kind: SpanKind,
-    /// The trace id and the span id of an untrusted caller.
+    /// The trace id and the span id of an untrusted caller, to which the span has a link.
     pub(crate) link: Option<([u8; 16], [u8; 8])>,
     /// Whether to collect data even if the trace is not sampled, because `set_parent` may move the
-    /// span to a sampled trace. False for a span in an announced trace, below another span of this
-    /// process, or below the active span. If the trace of such a span is not sampled, `set_parent`
-    /// cannot move it to a sampled one.
+    /// span to a sampled trace. False by rules 1 to 3 of this module: if the trace of such a span
+    /// is not sampled, `set_parent` cannot move the span to a sampled one.
     pub(crate) collects_unsampled: bool,
 }
 
 impl SpanCollector {
     /// Chooses the trace and the parent of a new span. If `spanwise-http` or
     /// [`TraceParent::unit`](spanwise_core::TraceParent::unit) opens the span, `announced` has the
-    /// span id, the kind and perhaps the trace that it chose in advance.
+    /// span id and the kind, and the trace if they chose one.
     pub(crate) fn place<S: for<'s> LookupSpan<'s>>(
         &self,
         attrs: &SpanAttributes<'_>,
@@ -63,7 +73,7 @@ impl SpanCollector {
             None => (new_span_id(), SpanKind::Internal, None),
         };
         let link = announced_trace.as_ref().and_then(|trace| trace.link);
-        let placed = |identity, parent| Placement {
+        let new_placement = |identity, parent| Placement {
             identity,
             parent,
             kind,
@@ -82,7 +92,7 @@ impl SpanCollector {
                 && active.span_id().to_bytes() != identity.span_id()
                 && !self.is_self_or_ancestor(&ancestor, active.span_id().to_bytes())
             {
-                return place_below(pipeline, &active, span_id, placed);
+                return place_below(pipeline, &active, span_id, new_placement);
             }
             let parent = ParentSpan {
                 span_id: identity.span_id(),
@@ -94,12 +104,12 @@ impl SpanCollector {
                 identity.flags(),
                 identity.state().cloned(),
             );
-            return placed(identity, Some(parent));
+            return new_placement(identity, Some(parent));
         }
-        // `spanwise-http` announces an outgoing request in a trace of its own, in the trace that
-        // this process inherits, or in the trace of a request whose span is disabled. In the first
-        // two cases, the outgoing request becomes a child of the active span instead, if there is
-        // one. In the last case, it stays below the disabled span.
+        // `spanwise-http` announces an outgoing request in a new trace, in the trace that this
+        // process inherits, or in the trace of a received request whose span is disabled. In the
+        // first two cases, the outgoing request becomes a child of the active span instead, if
+        // there is one. In the last case, it stays below the disabled span.
         let may_join_active_span = |trace: &AnnouncedTrace| {
             let is_outside_requests =
                 || trace.parent.is_none() || InheritedContext::for_trace(trace.trace_id).is_some();
@@ -109,12 +119,12 @@ impl SpanCollector {
             && announced_trace.as_ref().is_none_or(may_join_active_span)
             && let Some(active) = entered_contexts::active_span_context()
         {
-            return place_below(pipeline, &active, span_id, placed);
+            return place_below(pipeline, &active, span_id, new_placement);
         }
         if let Some(trace) = announced_trace {
             return place_announced(pipeline, &trace, span_id, kind);
         }
-        let trace_id = own_trace_id(attrs, plan);
+        let trace_id = recorded_trace_id(attrs, plan);
         let enclosing_context = || {
             let parent = span.parent();
             parent.map_or_else(Default::default, |it| {
@@ -135,7 +145,7 @@ impl SpanCollector {
         {
             return Placement {
                 collects_unsampled: true,
-                ..place_below(pipeline, &inherited, span_id, placed)
+                ..place_below(pipeline, &inherited, span_id, new_placement)
             };
         }
         let (trace_id, flags) = match trace_id {
@@ -144,7 +154,7 @@ impl SpanCollector {
         };
         Placement {
             collects_unsampled: true,
-            ..placed(
+            ..new_placement(
                 pipeline.sample_first_span(trace_id, span_id, flags, None),
                 None,
             )
@@ -198,37 +208,37 @@ fn place_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
     span_id: [u8; 8],
-    placed: impl FnOnce(SpanIdentity, Option<ParentSpan>) -> Placement,
+    new_placement: impl FnOnce(SpanIdentity, Option<ParentSpan>) -> Placement,
 ) -> Placement {
     let (identity, parent) = identity_below(pipeline, parent, span_id);
-    placed(identity, Some(parent))
+    new_placement(identity, Some(parent))
 }
 
-/// Returns the trace id that a field of a root span sets, if it is valid.
-fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
+/// Returns the trace id in the field `trace_id` of a root span, if it is valid.
+fn recorded_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
     if !plan.has_trace_id {
         return None;
     }
-    let mut found = None;
-    let find = |field, value: AnyValue<'_>| {
+    let mut trace_id = None;
+    let collect_trace_id = |field, value: AnyValue<'_>| {
         if let (SpecialField::TraceId, AnyValue::Text(text)) = (field, value) {
-            found = parse_hex(text.as_bytes());
+            trace_id = parse_hex(text.as_bytes());
         }
     };
     let limits = AttributeLimits {
         count: 0,
         ..AttributeLimits::default()
     };
-    // No attribute is kept: only the special field is read.
+    // The limit of 0 drops all attributes, because only the special field is needed.
     let (mut no_attributes, mut text) = (Attributes::new(0, limits), String::new());
     let has_repeated_keys = false;
-    let mut finder = FieldEncoder::new(
+    let mut visitor = FieldEncoder::new(
         &plan.fields,
         has_repeated_keys,
         &mut no_attributes,
         &mut text,
-        find,
+        collect_trace_id,
     );
-    attrs.record(&mut finder);
-    found.filter(|id| *id != [0; 16])
+    attrs.record(&mut visitor);
+    trace_id.filter(|id| *id != [0; 16])
 }

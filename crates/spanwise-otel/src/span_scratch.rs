@@ -7,24 +7,24 @@ use crate::{
     open_span::{OpenSpan, RecordedSpan},
 };
 
-/// Memory that the spans of a thread reuse, so that a span allocates little.
+/// Memory that a thread reuses for its spans, so that a span allocates little.
 #[derive(Debug, Default)]
 pub(crate) struct SpanScratch {
     /// Memory for values that are formatted.
     pub(crate) text: String,
     /// Memory for encoded spans, events and links.
     pub(crate) encoded: Vec<u8>,
-    /// The data of ended spans, to be reused.
+    /// The memory of [`RecordedSpan`]s that are no longer needed.
     #[expect(clippy::vec_box, reason = "they move between here and the open spans")]
-    spare: Vec<Box<RecordedSpan>>,
-    /// Ended spans that nothing else refers to, to be reused.
+    spare_recorded: Vec<Box<RecordedSpan>>,
+    /// The memory of ended spans that nothing else refers to.
     spare_spans: Vec<Arc<OpenSpan>>,
 }
 
-/// A thread keeps the memory of at most this many ended spans.
+/// The maximum number of ended spans for which a thread keeps memory.
 const MAX_SPARE: usize = 16;
 
-/// A buffer keeps at most this many bytes for the next span.
+/// The maximum number of bytes that a buffer keeps for the next span.
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 thread_local! {
@@ -44,7 +44,7 @@ impl SpanScratch {
         if scratch.text.capacity().max(scratch.encoded.capacity()) > MAX_RETAINED_LEN {
             scratch.shrink();
         }
-        let replaced = SCRATCH.try_with(|kept| kept.replace(Some(scratch)));
+        let replaced = SCRATCH.try_with(|cell| cell.replace(Some(scratch)));
         drop(replaced);
         result
     }
@@ -56,8 +56,8 @@ impl SpanScratch {
     }
 
     /// Returns empty data for a new span, of kind `INTERNAL`.
-    pub(crate) fn recorded(&mut self, limits: AttributeLimits) -> Box<RecordedSpan> {
-        match self.spare.pop() {
+    pub(crate) fn new_recorded(&mut self, limits: AttributeLimits) -> Box<RecordedSpan> {
+        match self.spare_recorded.pop() {
             Some(mut recorded) => {
                 recorded.reset(limits);
                 recorded
@@ -68,18 +68,18 @@ impl SpanScratch {
 
     /// Keeps the memory of span data that is no longer needed, unless it is large.
     pub(crate) fn keep(&mut self, recorded: Box<RecordedSpan>) {
-        if self.spare.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
-            self.spare.push(recorded);
+        if self.spare_recorded.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
+            self.spare_recorded.push(recorded);
         }
     }
 
-    /// Returns the span that `make` creates, in the memory of an ended span if there is one.
+    /// Stores the span that `make` creates, in the memory of an ended span if there is one.
     #[inline]
-    pub(crate) fn open(&mut self, make: impl FnOnce() -> OpenSpan) -> Arc<OpenSpan> {
+    pub(crate) fn new_open(&mut self, make: impl FnOnce() -> OpenSpan) -> Arc<OpenSpan> {
         if let Some(mut spare) = self.spare_spans.pop()
-            && let Some(place) = Arc::get_mut(&mut spare)
+            && let Some(ended) = Arc::get_mut(&mut spare)
         {
-            *place = make();
+            *ended = make();
             return spare;
         }
         Arc::new(make())

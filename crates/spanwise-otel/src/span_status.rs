@@ -1,4 +1,7 @@
-//! The status of a span, by the rules of its kind.
+//! Decides the status of a span when it ends.
+//!
+//! The first source that exists decides: the status that the application sets, the outcome of the
+//! HTTP request, the HTTP status in a field, or an event at ERROR.
 
 use std::borrow::Cow;
 
@@ -9,11 +12,12 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The information about the success of a span, collected until it ends.
+/// The facts that decide the status of a span, collected until it ends.
 #[derive(Debug, Default)]
 pub(crate) struct StatusFacts {
     /// The status that the application set.
-    code: SetCode,
+    code: StatusCode,
+    /// The description that the application set, for a status that is an error.
     description: Option<Box<str>>,
     /// The last event at ERROR in the span. Events in its exported descendants do not count.
     pub(crate) error: Option<ErrorEvent>,
@@ -22,7 +26,7 @@ pub(crate) struct StatusFacts {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum SetCode {
+enum StatusCode {
     #[default]
     Unset,
     Error,
@@ -39,7 +43,9 @@ pub(crate) struct ErrorEvent {
 /// How an HTTP request ended, from [`RequestEnd`](spanwise_core::internal::request_observer).
 #[derive(Debug)]
 pub(crate) struct RequestOutcome {
+    /// The outcome, such as `server_error`.
     pub(crate) outcome: &'static str,
+    /// The HTTP status of the response.
     pub(crate) status: Option<u16>,
     pub(crate) error_type: Option<Box<str>>,
 }
@@ -47,7 +53,7 @@ pub(crate) struct RequestOutcome {
 /// The status of a span that ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Status<'a> {
-    code: SetCode,
+    code: StatusCode,
     description: Option<&'a str>,
     /// The value of `error.type`, if the status is an error.
     pub(crate) error_type: Option<Cow<'a, str>>,
@@ -57,26 +63,27 @@ pub(crate) struct Status<'a> {
 pub(crate) const MAX_DESCRIPTION_LEN: usize = 256;
 
 impl StatusFacts {
-    /// Sets the status that a text names, in upper or lower case. OK beats ERROR, in any order.
+    /// Sets the status `ok` or `error`, in upper or lower case. Ignores other texts. OK takes
+    /// precedence over ERROR, regardless of the order of the calls.
     pub(crate) fn set_code(&mut self, code: &str) {
         if code.eq_ignore_ascii_case("ok") {
-            self.code = SetCode::Ok;
+            self.code = StatusCode::Ok;
         } else if code.eq_ignore_ascii_case("error") {
             self.set_error();
         }
     }
 
     pub(crate) fn set_ok(&mut self) {
-        self.code = SetCode::Ok;
+        self.code = StatusCode::Ok;
     }
 
     pub(crate) fn set_error(&mut self) {
-        if self.code == SetCode::Unset {
-            self.code = SetCode::Error;
+        if self.code == StatusCode::Unset {
+            self.code = StatusCode::Error;
         }
     }
 
-    /// Sets the description of an error. The last one wins.
+    /// Sets the description of an error. The last description replaces earlier ones.
     pub(crate) fn set_description(&mut self, description: &str) {
         self.description = Some(panic_safe::truncate_at(description, MAX_DESCRIPTION_LEN).into());
     }
@@ -87,7 +94,7 @@ impl StatusFacts {
             let error = self.error.as_ref()?;
             error.exception_type.as_deref().map(Cow::Borrowed)
         };
-        let outcome_type = || {
+        let outcome_error_type = || {
             self.outcome
                 .as_ref()?
                 .error_type
@@ -95,37 +102,37 @@ impl StatusFacts {
                 .map(Cow::Borrowed)
         };
         let failed = |description, error_type| Status {
-            code: SetCode::Error,
+            code: StatusCode::Error,
             description,
             error_type,
         };
         match self.code {
-            SetCode::Ok => return Status::new(SetCode::Ok),
-            SetCode::Error => {
+            StatusCode::Ok => return Status::new(StatusCode::Ok),
+            StatusCode::Error => {
                 let message = self.error.as_ref().map(|error| &*error.message);
                 let description = self.description.as_deref().or(message);
-                let error_type = outcome_type().or_else(exception_type);
+                let error_type = outcome_error_type().or_else(exception_type);
                 return failed(description.filter(|text| !text.is_empty()), error_type);
             }
-            SetCode::Unset => {}
+            StatusCode::Unset => {}
         }
         match (kind, &self.outcome) {
             (SpanKind::Server, Some(outcome)) => match outcome.outcome {
                 "server_error" | "panicked" | "stream_aborted" => {
                     return failed(None, outcome.error_type());
                 }
-                _ => return Status::new(SetCode::Unset),
+                _ => return Status::new(StatusCode::Unset),
             },
             (SpanKind::Client, Some(outcome)) => match (outcome.status, outcome.outcome) {
                 (Some(400..), _) | (None, "no_response") => {
                     return failed(None, outcome.error_type());
                 }
-                _ => return Status::new(SetCode::Unset),
+                _ => return Status::new(StatusCode::Unset),
             },
             _ => {}
         }
-        // Without an outcome, the span may be from another HTTP library. Such a library records the
-        // HTTP status as a field.
+        // Without an outcome, the span may be from an HTTP library other than `spanwise-http`. Such
+        // a library records the HTTP status as a field.
         let min_error_status = match kind {
             SpanKind::Server => Some(500),
             SpanKind::Client => Some(400),
@@ -136,7 +143,7 @@ impl StatusFacts {
         {
             return match status >= min_error_status {
                 true => failed(None, Some(status.to_string().into())),
-                false => Status::new(SetCode::Unset),
+                false => Status::new(StatusCode::Unset),
             };
         }
         match &self.error {
@@ -144,7 +151,7 @@ impl StatusFacts {
                 let description = Some(&*error.message).filter(|text| !text.is_empty());
                 failed(description, exception_type())
             }
-            None => Status::new(SetCode::Unset),
+            None => Status::new(StatusCode::Unset),
         }
     }
 }
@@ -162,7 +169,7 @@ impl RequestOutcome {
 }
 
 impl Status<'_> {
-    const fn new(code: SetCode) -> Self {
+    const fn new(code: StatusCode) -> Self {
         Self {
             code,
             description: None,
@@ -171,7 +178,7 @@ impl Status<'_> {
     }
 
     pub(crate) fn is_unset(&self) -> bool {
-        self.code == SetCode::Unset
+        self.code == StatusCode::Unset
     }
 
     /// Appends the fields of a `Status`.
@@ -182,9 +189,9 @@ impl Status<'_> {
             to.bytes(MESSAGE, description.as_bytes());
         }
         let code = match self.code {
-            SetCode::Unset => 0,
-            SetCode::Ok => 1,
-            SetCode::Error => 2,
+            StatusCode::Unset => 0,
+            StatusCode::Ok => 1,
+            StatusCode::Error => 2,
         };
         to.uint(CODE, code);
     }

@@ -1,4 +1,4 @@
-//! The public span layer. It wraps the redaction, which wraps the collector.
+//! The public span layer. It wraps the redaction, if there is a policy, and the collector inside.
 
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ use crate::{
 /// | --- | --- |
 /// | `otel.name` | the name |
 /// | `otel.kind` | `internal`, `server`, `client`, `producer` or `consumer` |
-/// | `otel.status_code` | `OK` or `ERROR`. OK beats ERROR, in any order. |
+/// | `otel.status_code` | `OK` or `ERROR`. OK takes precedence, regardless of the order. |
 /// | `otel.status_description` | the description of an error. Sets ERROR, too. |
 /// | `otel.status_message` | another name of `otel.status_description` |
-/// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
+/// | `trace_id` | the trace id of a root span: 32 lower-case hexadecimal digits |
 ///
 /// The fields `span_id` and `spanwise.unit`, and other fields with the prefix `otel.`, are not
 /// exported.
@@ -46,9 +46,9 @@ use crate::{
 /// status that the application sets takes precedence, and so does the outcome or the status code of
 /// an HTTP request.
 ///
-/// The layer filters nothing, except events that the sender thread of an exporter logs during a
-/// request. It exports no spans of a sender thread, and none whose target is a crate of
-/// OpenTelemetry, such as `opentelemetry_sdk`.
+/// The layer does not filter events, except those that the sender thread of an exporter logs during
+/// a request. Spans of a sender thread are not exported, and neither are spans whose target is a
+/// crate of OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,
@@ -72,8 +72,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides events that the HTTP client of an exporter logs, from other layers as well: they show
-    /// its requests, including headers with credentials.
+    /// Hides the events that the client of an exporter logs during a request, from other layers as
+    /// well. Such events show the request, including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
@@ -88,8 +88,9 @@ where
             return;
         }
         if is_redacted {
-            // The policy formats the fields before the collector takes the announcement. A span
-            // that a field opens while it is formatted must not take it.
+            // The ids and the kind of this span may be announced. The policy formats the fields
+            // before the collector takes the announcement, and a field may open another span while
+            // it is formatted. That span must not take the announcement.
             reserve_announced(id);
         }
         self.inner.on_new_span(attrs, id, ctx);
@@ -103,9 +104,8 @@ where
         let metadata = event.metadata();
         let may_change_span =
             *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
-        // The OpenTelemetry API may log while its context stack is borrowed. Formatting such an
-        // event could run user code that uses the stack and would panic, so events of the API are
-        // skipped.
+        // Skip events of the OpenTelemetry API, because it may log while its context stack is
+        // borrowed. Formatting such an event may run user code, which panics if it uses the stack.
         if may_change_span && !is_sender_thread() && !is_opentelemetry_target(metadata.target()) {
             self.inner.on_event(event, ctx);
         }

@@ -1,4 +1,4 @@
-//! The certificates of a connection.
+//! The certificates and keys for TLS connections to a collector.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 /// Certificates and keys in PEM that were checked.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    /// The only trusted roots. Defaults to the roots of Mozilla.
+    /// The only root certificates that are trusted. Defaults to those of Mozilla.
     roots: Option<Arc<[u8]>>,
     client: Option<ClientPem>,
 }
 
-/// The certificate that authenticates the client to the server.
+/// The certificate that authenticates the client to the server, and its key.
 #[derive(Clone)]
 struct ClientPem {
     certificate: Arc<[u8]>,
@@ -27,7 +27,7 @@ struct ClientPem {
 }
 
 impl Tls {
-    /// Trusts these roots only.
+    /// Trusts only the root certificates in `pem`.
     pub(crate) fn with_roots(mut self, pem: &[u8]) -> Result<Self, ParseError> {
         let certificates = read_certificates(pem)?;
         let mut store = RootCertStore::empty();
@@ -39,7 +39,7 @@ impl Tls {
         Ok(self)
     }
 
-    /// Presents this certificate to the server.
+    /// Presents this certificate to the server. Returns an error if `key` does not belong to it.
     pub(crate) fn with_client(
         mut self,
         certificate: &[u8],
@@ -52,7 +52,7 @@ impl Tls {
                 "the client key is not in PEM: write it with `-----BEGIN PRIVATE KEY-----`",
             )
         })?;
-        // The provider that the clients use, too.
+        // The HTTP client and the gRPC client use the same provider.
         let provider = CryptoProvider::get_default().cloned();
         let provider = provider.unwrap_or_else(|| Arc::new(ring::default_provider()));
         CertifiedKey::from_der(chain, read_key, &provider).map_err(|_| {

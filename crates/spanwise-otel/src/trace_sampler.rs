@@ -1,7 +1,7 @@
 //! Head sampling of traces.
 //!
-//! A sampler with a ratio decides by the randomness of the trace alone, in the same way as the
-//! other samplers of the workspace: equal ratios keep the same traces.
+//! A sampler with a ratio decides by the randomness of the trace alone, like the other samplers of
+//! the workspace. So equal ratios keep the same traces.
 
 use std::{fmt, sync::Arc};
 
@@ -36,6 +36,7 @@ pub struct TraceSampler {
     follows_parent: bool,
 }
 
+/// The decision about a trace, unless the sampler follows the decision of the caller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RootDecision {
     All,
@@ -43,8 +44,8 @@ enum RootDecision {
     Ratio(Threshold),
 }
 
-/// The sampled flag and the `tracestate` of a span in another process. The first span of this
-/// process in the trace is its child.
+/// The sampled flag and the `tracestate` of the caller: the span of another process that is the
+/// parent of the first span of this process in the trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RemoteTrace<'a> {
     pub(crate) is_sampled: bool,
@@ -96,9 +97,9 @@ impl TraceSampler {
     /// which defaults to 1.
     ///
     /// # Errors
-    /// * If the name is another one.
+    /// * If the name is not one of these.
     /// * If the argument is not a ratio.
-    /// * If the sampler takes no argument.
+    /// * If there is an argument, and the sampler does not take one.
     pub fn from_name(name: &str, argument: Option<&str>) -> Result<Self, ParseError> {
         let lower_name = name.to_ascii_lowercase();
         let (root_name, follows_parent) = match lower_name.strip_prefix("parentbased_") {
@@ -109,7 +110,7 @@ impl TraceSampler {
             "always_on" => RootDecision::All,
             "always_off" => RootDecision::None,
             "traceidratio" => RootDecision::Ratio(parse_ratio(argument.unwrap_or("1"))?),
-            _ => return Err(ParseError::word(name, "is not a sampler", ACCEPTED)),
+            _ => return Err(ParseError::word(name, "is not a sampler", ACCEPTED_NAMES)),
         };
         match argument {
             Some(argument) if !matches!(root, RootDecision::Ratio(_)) => Err(ParseError::word(
@@ -132,7 +133,7 @@ impl TraceSampler {
     }
 
     /// Decides about a trace when its first span of this process begins.
-    #[inline] // So that a trace that begins here costs little.
+    #[inline] // So that the decision about a trace that begins here costs little.
     pub(crate) fn decide(self, trace_id: [u8; 16], remote: Option<RemoteTrace<'_>>) -> Decision {
         let state = remote.and_then(|remote| remote.state);
         let sub_keys = state.map(|state| trace_state::sampling_sub_keys(state));
@@ -187,7 +188,7 @@ impl TraceSampler {
     }
 }
 
-const ACCEPTED: &str = "write `always_on`, `always_off`, `traceidratio`, or one of them after \
+const ACCEPTED_NAMES: &str = "write `always_on`, `always_off`, `traceidratio`, or one of them after \
                         `parentbased_`";
 
 fn parse_ratio(text: &str) -> Result<Threshold, ParseError> {
@@ -224,11 +225,15 @@ impl fmt::Display for TraceSampler {
 mod tests {
     use super::*;
 
+    /// A trace id with low randomness: even a large ratio drops the trace.
     const LOW: [u8; 16] = [
         0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0, 0, 0, 0, 0, 0, 0, 1,
     ];
+    /// A trace id with the highest randomness: even a small ratio keeps the trace.
     const HIGH: [u8; 16] = [0xFF; 16];
 
+    /// Checks the decision about a trace. `caller` and `expected` each have whether the trace is
+    /// sampled, and the `tracestate`.
     #[track_caller]
     fn check(
         sampler: TraceSampler,
@@ -268,11 +273,16 @@ mod tests {
         let low = "ot=rv:00000000000001";
         let high = "ot=rv:ffffffffffffff";
         check(ratio(0.5), HIGH, Some((true, low)), (false, Some(low)));
-        let kept = "ot=rv:ffffffffffffff;th:8";
-        check(ratio(0.5), LOW, Some((false, high)), (true, Some(kept)));
-        let kept = format!("{kept},congo=t61");
+        let expected = "ot=rv:ffffffffffffff;th:8";
+        check(ratio(0.5), LOW, Some((false, high)), (true, Some(expected)));
+        let expected = format!("{expected},congo=t61");
         let caller = "congo=t61,ot=th:c;rv:ffffffffffffff";
-        check(ratio(0.5), LOW, Some((true, caller)), (true, Some(&kept)));
+        check(
+            ratio(0.5),
+            LOW,
+            Some((true, caller)),
+            (true, Some(&expected)),
+        );
     }
 
     #[test]
@@ -398,9 +408,9 @@ mod tests {
             }
         }
         for (ratio, kept) in ratios.into_iter().zip(kept) {
-            let deviation = (10_000.0 * ratio * (1.0 - ratio)).sqrt();
+            let standard_deviation = (10_000.0 * ratio * (1.0 - ratio)).sqrt();
             let excess = (f64::from(kept) - 10_000.0 * ratio).abs();
-            assert!(excess <= 3.0 * deviation, "{ratio}: {kept}");
+            assert!(excess <= 3.0 * standard_deviation, "{ratio}: {kept}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The entry of OpenTelemetry in a W3C `tracestate`, by its [specification]: `ot=th:8;rv:ab…`.
+//! The entry of OpenTelemetry in a W3C `tracestate`, by its [specification]: `ot=th:8;rv:ab…`. The
+//! sub-keys pass the threshold (`th`) and the randomness (`rv`) of the sampling to other services.
 //!
 //! [specification]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/
 
@@ -23,7 +24,7 @@ const RANDOMNESS: &str = "rv";
 /// The number of hexadecimal digits in 56 bits, the length of a threshold and of the randomness.
 const DIGITS: usize = 14;
 
-/// The maximum length of the value of an entry.
+/// The maximum length of the value of an entry, in bytes.
 const MAX_VALUE_LEN: usize = 256;
 
 /// The maximum number of entries in a `tracestate`.
@@ -31,36 +32,36 @@ const MAX_ENTRIES: usize = 32;
 
 /// Returns the sub-keys that matter to a sampler.
 pub(crate) fn sampling_sub_keys(state: &str) -> SamplingSubKeys {
-    let mut found = SamplingSubKeys::default();
+    let mut sampling = SamplingSubKeys::default();
     for (key, value) in sub_keys(state) {
         match key {
             THRESHOLD => {
-                found.has_threshold = true;
-                found.threshold = (1..=DIGITS)
+                sampling.has_threshold = true;
+                sampling.threshold = (1..=DIGITS)
                     .contains(&value.len())
                     .then(|| parse_digits(value))
                     .flatten();
             }
-            RANDOMNESS if value.len() == DIGITS => found.randomness = parse_digits(value),
+            RANDOMNESS if value.len() == DIGITS => sampling.randomness = parse_digits(value),
             _ => {}
         }
     }
-    found
+    sampling
 }
 
 /// Returns `state` with `threshold` as its `th`, or without a `th` if `threshold` is `None`. The
-/// entry of OpenTelemetry moves to the front. Returns `None` if no entry is left.
+/// entry of OpenTelemetry moves to the front. Returns `None` if there is no entry afterwards.
 ///
-/// The `th` is omitted if the entry would be too long with it.
+/// The `th` is omitted if it would make the entry too long.
 pub(crate) fn with_threshold(state: &str, threshold: Option<&str>) -> Option<Arc<str>> {
     let mut value = String::new();
     for (key, other) in sub_keys(state).filter(|(key, _)| *key != THRESHOLD) {
-        append(&mut value, key, other);
+        append_sub_key(&mut value, key, other);
     }
     if let Some(threshold) = threshold
         && value.len() + ";th:".len() + threshold.len() <= MAX_VALUE_LEN
     {
-        append(&mut value, THRESHOLD, threshold);
+        append_sub_key(&mut value, THRESHOLD, threshold);
     }
     let mut changed = String::with_capacity(state.len() + value.len() + 4);
     let others = entries(state).filter(|(key, _, _)| *key != KEY);
@@ -77,7 +78,7 @@ pub(crate) fn with_threshold(state: &str, threshold: Option<&str>) -> Option<Arc
     (!changed.is_empty()).then(|| changed.into())
 }
 
-fn append(value: &mut String, key: &str, sub_value: &str) {
+fn append_sub_key(value: &mut String, key: &str, sub_value: &str) {
     if !value.is_empty() {
         value.push(';');
     }
@@ -102,7 +103,7 @@ fn sub_keys(state: &str) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|sub_key| sub_key.split_once(':'))
 }
 
-/// Parses the leading hexadecimal digits of a 56-bit number. Missing digits are 0.
+/// Parses the leading hexadecimal digits of a 56-bit number. The missing trailing digits are 0.
 fn parse_digits(digits: &str) -> Option<u64> {
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let leading = is_hex.then(|| u64::from_str_radix(digits, 16).ok())??;
@@ -116,9 +117,9 @@ mod tests {
     #[test]
     fn sub_keys_are_read() {
         let check = |state, threshold, randomness| {
-            let found = sampling_sub_keys(state);
+            let sampling = sampling_sub_keys(state);
             assert_eq!(
-                (found.threshold, found.randomness),
+                (sampling.threshold, sampling.randomness),
                 (threshold, randomness),
                 "{state}"
             );
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn threshold_replaces_the_one_before() {
+    fn threshold_replaces_an_earlier_one() {
         let check = |state, threshold, expected| {
             assert_eq!(
                 with_threshold(state, threshold).as_deref(),

@@ -22,7 +22,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The provider of tracers of the OpenTelemetry API. The tracers' spans have the same sampler,
+/// The provider of tracers of the OpenTelemetry API. Spans of these tracers have the same sampler,
 /// limits and policy as spans of `tracing`.
 ///
 /// ```
@@ -33,7 +33,7 @@ use crate::{
 /// let provider = otel.tracer_provider().expect("traces are exported");
 /// let tracer = provider.tracer("shop");
 /// tracer.in_span("charge", |_| {
-///     // A child of `charge`.
+///     // A child of `charge`, if the subscriber has the layer `otel.spans()`.
 ///     tracing::info_span!("card").in_scope(|| {});
 /// });
 /// assert_eq!(guard.shutdown(std::time::Duration::ZERO).traces.accepted, 1);
@@ -50,8 +50,8 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export a span at INFO whose
-    /// target is the name of the scope. API spans have no level, so they count as INFO.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export the spans of the tracer.
+    /// API spans have no level and no target: they count as INFO, with the scope's name as target.
     is_exported: bool,
 }
 
@@ -83,6 +83,7 @@ impl otel::Tracer for OtelTracer {
         let pipeline = &self.pipeline;
         let parent = parent_cx.span();
         let parent = parent.span_context();
+        // A span without a parent may belong to the trace of the process that started this one.
         let inherited = match parent.is_valid() {
             true => None,
             false => inherited_span_context(spanwise_core::Context::current),
@@ -94,7 +95,7 @@ impl otel::Tracer for OtelTracer {
         let clock = &pipeline.options.clock;
         let start = match builder.start_time {
             Some(time) => SpanStart::at(time, clock),
-            None => pipeline.start(),
+            None => pipeline.start_now(),
         };
         let span_id = new_span_id();
         let (identity, parent) = match parent.is_valid() {
@@ -165,10 +166,10 @@ fn encode_scope(pipeline: &SpanPipeline, scope: &InstrumentationScope) -> Arc<[u
     const DROPPED_ATTRIBUTES: u32 = 4;
 
     let mut encoded = Vec::new();
-    let shown = |text| -> Cow<'_, str> { redacted_text(pipeline.policy(), text) };
-    encoded.bytes(NAME, shown(scope.name()).as_bytes());
+    let redacted = |text| -> Cow<'_, str> { redacted_text(pipeline.policy(), text) };
+    encoded.bytes(NAME, redacted(scope.name()).as_bytes());
     if let Some(version) = scope.version() {
-        encoded.bytes(VERSION, shown(version).as_bytes());
+        encoded.bytes(VERSION, redacted(version).as_bytes());
     }
     let mut attributes = Attributes::new(ATTRIBUTES, pipeline.options.limits.attributes);
     set_attributes(

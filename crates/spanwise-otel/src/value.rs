@@ -1,4 +1,4 @@
-//! The encoder of fields. A field becomes an attribute, except for special and omitted fields.
+//! Encodes the fields of spans and events as attributes, except for special and omitted fields.
 
 use std::{error::Error, fmt, fmt::Write as _, sync::LazyLock};
 
@@ -23,10 +23,10 @@ pub(crate) struct FieldEncoder<'a, F> {
     may_replace: bool,
     /// Whether an error was visited. Only the first error becomes `exception.*` attributes.
     has_exception: bool,
-    /// Whether the fields `trace_id` and `span_id` are attributes.
+    /// Whether the fields `trace_id` and `span_id` are attributes, and not special fields.
     keeps_ids: bool,
     /// Receives the values of special fields, such as `otel.name`.
-    special: F,
+    on_special: F,
 }
 
 impl<'a, F> FieldEncoder<'a, F>
@@ -40,7 +40,7 @@ where
         has_repeated_keys: bool,
         attributes: &'a mut Attributes,
         text: &'a mut String,
-        special: F,
+        on_special: F,
     ) -> Self {
         Self {
             fields,
@@ -49,11 +49,11 @@ where
             text,
             has_exception: false,
             keeps_ids: false,
-            special,
+            on_special,
         }
     }
 
-    /// Makes the fields `trace_id` and `span_id` attributes if `keep` is true. Otherwise they are
+    /// Sets whether the fields `trace_id` and `span_id` are attributes. Defaults to false: they are
     /// special fields.
     pub(crate) fn keep_ids(mut self, keep: bool) -> Self {
         self.keeps_ids = keep;
@@ -77,12 +77,12 @@ where
         match self.role(planned) {
             FieldRole::Attribute if self.may_replace => self.attributes.set(&planned.key, value),
             FieldRole::Attribute => self.attributes.push(&planned.key, value),
-            FieldRole::Special(special) => (self.special)(special, value),
+            FieldRole::Special(special) => (self.on_special)(special, value),
             FieldRole::Omitted => {}
         }
     }
 
-    /// Adds a value as text.
+    /// Adds a value that is formatted as text.
     #[inline]
     fn add_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let Some(planned) = self.fields.get(field.index()) else {
@@ -122,9 +122,9 @@ where
     }
 }
 
-/// Appends the causes of `error` and its backtrace to `text`. Returns whether it has any.
+/// Appends the causes of `error` and its backtrace to `text`. Returns whether there are any.
 fn push_causes(text: &mut String, error: &(dyn Error + 'static)) -> bool {
-    let len = text.len();
+    let old_len = text.len();
     for cause in error_chain(error, MAX_CAUSES) {
         text.push_str("\ncaused by: ");
         panic_safe::format_into(text, format_args!("{cause}"), MAX_VALUE_LEN);
@@ -136,7 +136,7 @@ fn push_causes(text: &mut String, error: &(dyn Error + 'static)) -> bool {
         // Writing to a `String` does not fail.
         let _ = write!(text, "\n{backtrace}");
     }
-    text.len() > len
+    text.len() > old_len
 }
 
 impl<F> Visit for FieldEncoder<'_, F>

@@ -1,8 +1,8 @@
-//! The encoding of [Protocol Buffers], as far as OTLP uses it.
+//! Writes and reads the encoding of [Protocol Buffers], as far as OTLP uses it.
 //!
 //! [Protocol Buffers]: https://protobuf.dev/programming-guides/encoding/
 
-/// The wire types.
+/// The wire types: the low three bits of a tag.
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const LENGTH_DELIMITED: u32 = 2;
@@ -31,7 +31,7 @@ pub(crate) trait WireWriter {
     /// Appends the tag and the length of a field whose bytes follow.
     fn header(&mut self, field: u32, len: usize);
 
-    /// Appends a message whose fields `write` appends.
+    /// Appends a nested message. `write` appends the fields of that message.
     fn message(&mut self, field: u32, write: impl FnOnce(&mut Vec<u8>));
 }
 
@@ -103,21 +103,22 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
     (field << 3 | wire_type) as u64
 }
 
-/// Returns the header of a field whose number is below 16 and whose length is below 128.
+/// Returns the tag and the length, a byte each. The number of the field must be below 16, and the
+/// length below 128.
 #[inline]
 pub(crate) const fn short_header(field: u32, len: u8) -> [u8; 2] {
     debug_assert!(field < 16 && len < 0x80, "a byte each");
     [tag(field, LENGTH_DELIMITED) as u8, len]
 }
 
-/// Returns a `uint32`, `int64` or enum field whose number is below 16 and whose value is below 128.
+/// Returns a `uint32`, `int64` or enum field. Its number must be below 16, and its value below 128.
 #[inline]
 pub(crate) const fn short_uint(field: u32, value: u8) -> [u8; 2] {
     debug_assert!(field < 16 && value < 0x80, "a byte each");
     [tag(field, VARINT) as u8, value]
 }
 
-/// Returns a `fixed64` field whose number is below 16.
+/// Returns a `fixed64` field. Its number must be below 16.
 #[inline]
 pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
     debug_assert!(field < 16, "one byte");
@@ -126,23 +127,23 @@ pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
     [tag, a, b, c, d, e, f, g, h]
 }
 
-/// Appends two varints. Most tags take one byte and most values one or two, and then both are
-/// appended at once.
+/// Appends a tag and a value as varints. Most tags take one byte and most values one or two. If so,
+/// both are appended at once.
 #[inline(always)] // A step of every field: a call costs as much as the step.
-fn push_pair(into: &mut Vec<u8>, first: u64, second: u64) {
-    match (first, second) {
-        (..0x80, ..0x80) => into.extend_from_slice(&[first as u8, second as u8]),
+fn push_pair(into: &mut Vec<u8>, tag: u64, value: u64) {
+    match (tag, value) {
+        (..0x80, ..0x80) => into.extend_from_slice(&[tag as u8, value as u8]),
         (..0x80, ..0x4000) => {
-            into.extend_from_slice(&[first as u8, second as u8 | 0x80, (second >> 7) as u8]);
+            into.extend_from_slice(&[tag as u8, value as u8 | 0x80, (value >> 7) as u8]);
         }
-        _ => push_long_pair(into, first, second),
+        _ => push_long_pair(into, tag, value),
     }
 }
 
 #[inline(never)] // Kept out of line, so that the common path stays small.
-fn push_long_pair(into: &mut Vec<u8>, first: u64, second: u64) {
-    into.varint(first);
-    into.varint(second);
+fn push_long_pair(into: &mut Vec<u8>, tag: u64, value: u64) {
+    into.varint(tag);
+    into.varint(value);
 }
 
 /// The maximum length of a varint in bytes.
@@ -175,8 +176,8 @@ pub(crate) enum WireValue<'a> {
     Fixed32(u32),
 }
 
-/// Returns the fields of an encoded message. The iterator ends at the first field that is not
-/// valid.
+/// Returns the number and the value of each field in an encoded message. The iterator ends at the
+/// first field that is not valid.
 pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue<'_>)> {
     std::iter::from_fn(move || {
         let tag = take_varint(&mut message)?;
@@ -205,7 +206,8 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
     })
 }
 
-/// Takes a varint from the front. Most varints have one or two bytes.
+/// Removes a varint from the front of `message`, and returns its value. Most varints have one or
+/// two bytes.
 #[inline]
 pub(crate) fn take_varint(message: &mut &[u8]) -> Option<u64> {
     match **message {

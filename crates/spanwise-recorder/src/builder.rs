@@ -14,8 +14,8 @@ use crate::{
 
 /// Builds a [`Recorder`]. Created by [`Recorder::builder`].
 ///
-/// In these settings, *unit* means [unit of work](crate#units-of-work). A *dump* writes the
-/// buffered lines of a unit.
+/// In the setters, *unit* means [unit of work](crate#units-of-work). *Shown* events are those that
+/// the filter of a sink selects. A *dump* writes the buffered lines of a unit.
 #[derive(Debug, Clone, Default)]
 #[must_use = "nothing is buffered until `build` is called"]
 pub struct RecorderBuilder {
@@ -24,8 +24,8 @@ pub struct RecorderBuilder {
 }
 
 impl RecorderBuilder {
-    /// Sets the levels of the events to buffer if the sink does not show them. Events of targets
-    /// that no directive names are not buffered. Defaults to `debug`.
+    /// Sets the levels of the events that the recorder buffers if the sink does not show them.
+    /// Events of targets that no directive names are not buffered. Defaults to `debug`.
     pub fn capture(mut self, levels: impl Into<TargetLevels>) -> Self {
         self.options.capture = levels.into();
         self
@@ -67,9 +67,9 @@ impl RecorderBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes are buffered per unit: bytes of lines, or of values and the fields of
-    /// their spans. Each buffered event adds 8 to 20 bytes. The newest lines are kept. Defaults to
-    /// 64 KiB.
+    /// Sets how many bytes are buffered per unit. A line counts with its length. An event that is
+    /// buffered as values counts with its values and the fields of its span. Each line or event
+    /// adds 8 to 20 bytes. The newest lines are kept. Defaults to 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
         self.options.max_unit_bytes = bytes;
         self
@@ -88,18 +88,18 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the maximum bytes of a buffered line, or of the values of a buffered event. The
-    /// effective limit is at least 2 KiB below the limits of a unit and of all units. Defaults to
-    /// 16 KiB.
+    /// Sets the maximum length of a buffered line, or of the values of a buffered event, in bytes.
+    /// The effective limit is at least 2 KiB below [`max_unit_bytes`](Self::max_unit_bytes) and
+    /// [`max_process_bytes`](Self::max_process_bytes). Defaults to 16 KiB.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
         self.options.max_record_bytes = bytes;
         self
     }
 
-    /// Sets how many buffered lines each sink may write per second. A burst may have as many lines.
-    /// A unit counts as at least 20 lines, and is written whole or not at all. Units that were
-    /// cancelled, slow or expired use at most half of a burst. With 0, no unit is written. Defaults
-    /// to 10,000.
+    /// Sets how many buffered lines each sink may write per second. A burst may have this many
+    /// lines, too. A unit counts as at least 20 lines, and is written whole or not at all. Units
+    /// that were cancelled, slow or expired use at most half of a burst. With 0, no unit is
+    /// written. Defaults to 10,000.
     ///
     /// ```
     /// use spanwise_recorder::Recorder;
@@ -131,14 +131,15 @@ impl RecorderBuilder {
             mut options,
             report,
         } = self;
-        // A line that can never fit is counted as too long immediately. Half a chunk is reserved,
-        // which is more than the header of the record needs.
-        let max_process = options.max_process_bytes.max(CHUNK_LEN);
-        let max_line = options
+        // A record that could never fit into the memory must count as oversize at once, and not
+        // evict other records first. Half a chunk (2 KiB) is more than the header of a record
+        // needs.
+        let max_process_bytes = options.max_process_bytes.max(CHUNK_LEN);
+        let max_record = options
             .max_unit_bytes
-            .min(max_process)
+            .min(max_process_bytes)
             .saturating_sub(CHUNK_LEN / 2);
-        options.max_record_bytes = options.max_record_bytes.min(max_line);
+        options.max_record_bytes = options.max_record_bytes.min(max_record);
         Recorder {
             state: Arc::new(RecorderState::new(options, report)),
         }

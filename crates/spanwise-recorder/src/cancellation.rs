@@ -1,4 +1,5 @@
-//! Dump requests from code: by a call, or because a future is dropped.
+//! Dump requests from code: a direct call, or a guard that detects that a future is dropped before
+//! it completes. A dump writes the buffered lines of a unit of work.
 
 use std::{
     any::TypeId,
@@ -38,23 +39,24 @@ use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
     reason = "outside of a unit there is nothing to write"
 )]
 pub fn dump_current_unit() -> bool {
-    let mut found = false;
+    let mut has_unit = false;
     for_each_current_unit(|unit| {
         unit.request_dump(Trigger::Requested);
-        found = true;
+        has_unit = true;
     });
-    found
+    has_unit
 }
 
 /// Reports the current unit of work as cancelled when the guard is dropped, unless
 /// [`complete`](Self::complete) was called.
 ///
-/// A layer cannot notice that a future is dropped before it completes, because the span is closed
-/// as usual. Create this guard at the first poll of the future, and keep it in the future. If the
-/// guard is dropped, the buffer of the unit is written with `"reason":"cancelled"`, before the next
-/// event of the unit or when the unit ends. If a panic drops the guard, the reason is `panic`.
-/// [`detect_cancellation`] wraps a future this way. Outside of a unit the guard does nothing. If
-/// the stack has several recorders, the guard reaches only one of them.
+/// Without a guard, the recorder cannot notice that a future is dropped before it completes,
+/// because its span closes as usual. Create this guard at the first poll of the future, and keep it
+/// in the future. If the guard is dropped, the buffer of the unit is written with
+/// `"reason":"cancelled"`, before the next event of the unit or when the unit ends. If a panic
+/// drops the guard, the reason is `panic`. [`detect_cancellation`] adds a guard to a future.
+/// Outside of a unit, the guard does nothing. If the stack has several recorders, the guard reaches
+/// only one of them.
 ///
 /// ```
 /// # #[allow(dead_code)]
@@ -70,7 +72,7 @@ pub fn dump_current_unit() -> bool {
 #[derive(Debug)]
 #[must_use = "dropping it reports the unit as cancelled"]
 pub struct CancellationGuard {
-    /// The unit in each sink.
+    /// The current unit of work. Each sink of the recorder has its own [`Unit`] for it.
     units: Vec<Weak<Unit>>,
 }
 
@@ -137,7 +139,8 @@ pub async fn detect_cancellation<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// Finds the recorder: see [`Recorder::finder`](crate::Recorder::finder). It does nothing else.
+/// A layer that only makes the recorder findable: see
+/// [`Recorder::finder`](crate::Recorder::finder).
 #[doc(hidden)]
 pub struct RecorderFinder(pub(crate) Arc<RecorderState>);
 
@@ -153,6 +156,7 @@ impl fmt::Debug for RecorderFinder {
     }
 }
 
+/// Calls `f` with the unit of the current span in each sink of the recorder, if there is one.
 fn for_each_current_unit(mut f: impl FnMut(Arc<Unit>)) {
     dispatcher::get_default(|dispatch| {
         let recorder = dispatch.downcast_ref::<RecorderState>()?;

@@ -1,4 +1,5 @@
-//! The memory of all units of work, in chunks.
+//! A pool of memory chunks for the buffers of all units of work. It bounds the memory of a
+//! recorder.
 
 use std::{
     fmt,
@@ -12,7 +13,8 @@ use crate::{
 };
 use spanwise_core::internal::{forks, sync::Mutex};
 
-/// Lends a limited number of chunks to units, and finds the unit that has most of them.
+/// Lends a limited number of chunks to units, and finds the unit with the most chunks. If no chunk
+/// is left, this unit loses its lines.
 #[derive(Debug)]
 pub(crate) struct ChunkPool {
     max_chunks: usize,
@@ -21,27 +23,27 @@ pub(crate) struct ChunkPool {
 
 #[derive(Default)]
 struct State {
-    /// The number of chunks that units have, or have reserved.
-    used: usize,
+    /// The number of lent chunks, including those that [`Loan::Reserve`] lends.
+    lent_chunks: usize,
     spare_chunks: Vec<Chunk>,
-    /// Empty rings, kept for the capacity of their lists.
+    /// Empty rings, kept so that later units reuse the capacity of their lists.
     spare_rings: Vec<RecordRing>,
     /// The units that have chunks.
     holders: SizeRanking<Weak<Unit>>,
 }
 
-/// The registration of a unit in `holders`. `None` if the unit has no chunk.
+/// The entry of a unit in `holders`. `None` if the unit has no chunk.
 #[derive(Debug, Default)]
 pub(crate) struct PoolLease(Option<HolderId>);
 
-/// The number of unused chunks that are kept for later units (4 MiB). Further chunks are freed.
+/// At most this many unused chunks (4 MiB) are kept for later units. Further chunks are freed.
 const MAX_SPARE_CHUNKS: usize = 1024;
 const MAX_SPARE_RINGS: usize = 256;
 
 impl ChunkPool {
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
-            max_chunks: (bytes / CHUNK_LEN).max(1),
+            max_chunks: (max_bytes / CHUNK_LEN).max(1),
             state: Mutex::default(),
         }
     }
@@ -49,7 +51,7 @@ impl ChunkPool {
     /// Lends a chunk to the ring of a unit. Returns false if no chunk is left. In that case the
     /// caller must first evict the [largest](Self::largest) unit.
     ///
-    /// The caller may hold the unit's lock.
+    /// The caller may hold the lock of the unit.
     pub(crate) fn lend(
         &self,
         loan: Loan,
@@ -59,10 +61,10 @@ impl ChunkPool {
     ) -> bool {
         let no_fork = forks::defer();
         let mut state = self.state.lock();
-        if state.used == self.max_chunks {
+        if state.lent_chunks == self.max_chunks {
             return false;
         }
-        state.used += 1;
+        state.lent_chunks += 1;
         match &lease.0 {
             Some(holder) => state.holders.grow(holder),
             None => {
@@ -83,20 +85,22 @@ impl ChunkPool {
         true
     }
 
-    /// Returns the unit with the most chunks. If several have as many, returns the one that reached
-    /// this number first. `None` if no unit has a chunk, or if this unit was just dropped.
+    /// Returns the unit with the most chunks. If several units have this number, returns the one
+    /// that reached it first. Returns `None` if no unit has a chunk, or if the largest unit was
+    /// just dropped.
     ///
     /// The caller must not hold the lock of a unit, because the caller locks the returned unit
     /// next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
         let _no_fork = forks::defer();
         let mut state = self.state.lock();
-        // If the unit was just dropped, another thread is about to give its memory back, so the
-        // caller can try again.
+        // If the largest unit was just dropped, another thread is about to give its memory back.
+        // The caller can then try again.
         state.holders.largest().and_then(Weak::upgrade)
     }
 
-    /// Removes a unit from the holders, after its ring was moved out with all chunks.
+    /// Removes a unit from the holders, after a dump took its ring with all chunks. The chunks stay
+    /// lent until the dump gives them back.
     pub(crate) fn detach(&self, lease: &mut PoolLease) {
         if let Some(holder) = lease.0.take() {
             let _no_fork = forks::defer();
@@ -104,19 +108,20 @@ impl ChunkPool {
         }
     }
 
-    /// Returns the chunks of a ring to the pool. The caller has counted the records in them.
+    /// Returns the chunks of a ring to the pool, and drops the records in them. The caller must
+    /// have counted these records.
     pub(crate) fn give_back(&self, mut ring: RecordRing, lease: &mut PoolLease) {
-        if lease.0.is_none() && !ring.has_memory() {
+        if lease.0.is_none() && !ring.has_capacity() {
             return;
         }
-        // Before the lock, because this frees the data of spans.
+        // Called before the lock is taken, because it may free the data of spans.
         ring.clear();
         let _no_fork = forks::defer();
         let mut state = self.state.lock();
         if let Some(holder) = lease.0.take() {
             state.holders.remove(holder);
         }
-        state.used -= ring.lent_chunks();
+        state.lent_chunks -= ring.lent_chunks();
         for chunk in ring.drain_chunks() {
             if state.spare_chunks.len() < MAX_SPARE_CHUNKS {
                 state.spare_chunks.push(chunk);
@@ -130,15 +135,15 @@ impl ChunkPool {
     /// Returns the number of bytes in the chunks that are lent to units.
     pub(crate) fn used_bytes(&self) -> usize {
         let _no_fork = forks::defer();
-        self.state.lock().used * CHUNK_LEN
+        self.state.lock().lent_chunks * CHUNK_LEN
     }
 }
 
-/// Shows no chunk, because spare chunks have the values of the last unit that used them.
+/// Shows no chunk, because spare chunks still contain the values of the last unit that used them.
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
-            .field("used", &self.used)
+            .field("used", &self.lent_chunks)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! The units of work of the spans that this thread has entered, found without the registry.
+//! The units of work of the spans that this thread has entered. Nearly every buffered event finds
+//! its unit here, without a look-up in the registry.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -27,30 +28,31 @@ pub(crate) fn exit(sink: LayerId, id: &Id) {
     }
 }
 
-/// Returns the unit of the current span. The table `units` lacks spans that are closed or were
-/// opened before the layer was installed. `look_up` finds the unit for those.
+/// Returns the unit of the current span. The table `units` lacks a span that is closed, or that was
+/// opened before the layer was installed. For such a span, `look_up` finds the unit.
 #[inline]
 pub(crate) fn current(
     sink: LayerId,
     units: &SpanTable<Arc<Unit>>,
     look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
 ) -> Option<Arc<Unit>> {
-    // `Err` has the id of a span that the table lacks. Outside the borrow, `look_up` handles it.
-    let found = with_entered_spans(|entered| match entered.current(sink, units) {
+    // `Err` has the id of a span that the table lacks. `look_up` is called below, outside the
+    // borrow of the entered spans.
+    let unit_or_id = with_entered_spans(|entered| match entered.current(sink, units) {
         CurrentSpan::Known { value, .. } => Some(Ok(Arc::clone(value))),
         CurrentSpan::Unknown(id) => Some(Err(id.clone())),
         CurrentSpan::None => None,
     });
-    match found.flatten()? {
+    match unit_or_id.flatten()? {
         Ok(unit) => Some(unit),
         Err(id) => look_up(&id),
     }
 }
 
-/// Returns the position of the current span among the entered spans, for [`try_buffer`]. Returns
-/// `None` if the table lacks the span, or if its unit passes lines through.
+/// Returns the index of the current span among the entered spans, for [`try_buffer`]. Returns
+/// `None` if the table lacks the span, or if its unit writes lines immediately.
 #[inline]
-pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
+pub(crate) fn index_of_buffering_span(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
     with_entered_spans(|entered| match entered.current(sink, units) {
         CurrentSpan::Known { number, value, .. } => (!value.passes_through()).then_some(number),
         CurrentSpan::Unknown(_) | CurrentSpan::None => None,
@@ -58,8 +60,8 @@ pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Op
     .flatten()
 }
 
-/// Calls `f` with the unit at a position that [`buffering_index`] returned. `f` must not call code
-/// that may log.
+/// Calls `f` with the unit of the entered span at an index that [`index_of_buffering_span`]
+/// returned. `f` must not call code that may log.
 #[inline]
 fn with_unit<R>(sink: LayerId, index: u32, f: impl FnOnce(&Arc<Unit>) -> R) -> Option<R> {
     with_entered_spans(|entered| entered.at(sink, index).map(f)).flatten()
@@ -86,8 +88,8 @@ pub(crate) fn try_buffer(line: &EnteredLine, content: Content<'_>) -> bool {
     with_unit(line.sink, line.index, buffer) == Some(true)
 }
 
-/// Calls `f` with the entered spans. Returns `None` while the thread is ending, because the list of
-/// these spans is already dropped.
+/// Calls `f` with the entered spans. Returns `None` if the thread is ending and has already dropped
+/// their list.
 #[inline]
 fn with_entered_spans<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
     // `f` never re-enters this function, so the borrow cannot fail.

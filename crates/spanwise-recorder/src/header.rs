@@ -19,11 +19,12 @@ static HEADER: Metadata<'static> = metadata! {
     kind: Kind::EVENT
 };
 
-/// Creates the header of a dump, and calls `forward` with it.
+/// Calls `forward` with the header of a dump.
 ///
 /// `span` is the span that begins the unit. It becomes the parent of the header. It is `None` for
 /// the unit of events outside spans. `records` is the number of buffered records. `evicted` is the
-/// number of records that the unit has dropped since its last dump.
+/// number of records that the unit has dropped since its last dump, including those that were too
+/// long.
 pub(crate) fn with_header(
     span: Option<Id>,
     trigger: Trigger,

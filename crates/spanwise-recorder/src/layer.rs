@@ -1,5 +1,9 @@
-//! The layer that decides whether an event is written or buffered, and when the lines of a unit of
-//! work are dumped. A unit of work is a root span with its descendants.
+//! The layer that decides whether an event is written or buffered, and when a unit of work is
+//! dumped. A unit of work is a root span with its descendants. A dump writes the buffered lines of
+//! a unit.
+//!
+//! A *shown* event passes the filter of the sink. A *captured* event is below the levels of the
+//! sink, and is enabled only for the recorder.
 
 use std::{
     any::TypeId,
@@ -38,17 +42,18 @@ pub struct Recorded<L> {
     inner: L,
     sink: Arc<SinkState>,
     sink_filter: SinkFilter,
-    capture: SinkFilter,
+    /// Selects the events to buffer among those that are below the levels of the sink.
+    capture_filter: SinkFilter,
     plans: CallsitePlans<Plan>,
     /// Holds no data. `downcast_raw` returns its address, so that an outer sampler knows that this
     /// layer must see all events.
     must_see_all: MustSeeAllEvents,
 }
 
-/// The data that the layer stores for a callsite.
+/// The data that the layer derives from a callsite, and stores for later events.
 #[derive(Debug)]
 struct Plan {
-    /// The number that identifies the callsite in records.
+    /// The number that identifies the callsite in buffered records.
     number: u32,
     sink_visibility: VisibilityCache,
     capture_visibility: VisibilityCache,
@@ -60,7 +65,7 @@ impl<L> Recorded<L> {
         Self {
             inner,
             sink_filter,
-            capture: sink.recorder.options.capture.clone().into(),
+            capture_filter: sink.recorder.options.capture.clone().into(),
             sink,
             plans: CallsitePlans::default(),
             must_see_all: MustSeeAllEvents,
@@ -77,32 +82,33 @@ impl<L> Recorded<L> {
         })
     }
 
-    /// Returns whether the recorder must look at the unit of an event less severe than ERROR: if
-    /// slow units trigger or tail sampling is on (`is_timed`), or if a dump is requested.
+    /// Returns whether an event less severe than ERROR may fire a trigger, so that its unit must be
+    /// looked up. It may if units are timed for the slow trigger or tail sampling (`is_timed`), or
+    /// if a dump is requested.
     #[inline]
-    fn must_consult_unit(&self) -> bool {
+    fn any_event_may_trigger(&self) -> bool {
         let recorder = &self.sink.recorder;
         recorder.is_timed || recorder.pending_dumps.load(Ordering::Acquire) > 0
     }
 
-    /// Returns the unit of a span, or of its nearest ancestor that has one. A span has no unit if
-    /// it was opened before the layer was installed.
-    fn unit_at<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
-        let of_ancestor = || {
+    /// Returns the unit of a span. If the span has none, because it was opened before the layer was
+    /// installed, returns the unit of the nearest ancestor that has one.
+    fn unit_of_span<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
+        let unit_of_ancestor = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.sink.units.get(&span.id()))
         };
-        self.sink.units.get(id).or_else(of_ancestor)
+        self.sink.units.get(id).or_else(unit_of_ancestor)
     }
 
     #[inline]
-    fn unit_of<S: SpanSubscriber>(
+    fn unit_of_event<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Option<Arc<Unit>> {
         match event.parent() {
-            Some(parent) => self.unit_at(parent, ctx),
+            Some(parent) => self.unit_of_span(parent, ctx),
             None if event.is_contextual() => self.current_unit(ctx),
             None => None,
         }
@@ -110,13 +116,16 @@ impl<L> Recorded<L> {
 
     #[inline]
     fn current_unit<S: SpanSubscriber>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
-        entered_units::current(self.sink.id, &self.sink.units, |id| self.unit_at(id, ctx))
+        entered_units::current(self.sink.id, &self.sink.units, |id| {
+            self.unit_of_span(id, ctx)
+        })
     }
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger, that tail sampling may buffer, or that belongs to
-    /// no buffering unit of an entered span.
+    /// Handles the events that the fast paths of `on_event` do not: those that may fire a trigger
+    /// or that tail sampling may buffer, and captured events that find no buffering unit among the
+    /// entered spans.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S: SpanSubscriber>(
         &self,
@@ -128,12 +137,12 @@ impl<L> Recorded<L> {
     ) where
         L: Layer<S>,
     {
-        let unit = self.unit_of(event, &ctx);
+        let unit = self.unit_of_event(event, &ctx);
         if may_trigger {
-            self.fire_trigger(unit.as_ref(), *event.metadata().level(), &ctx);
+            self.dump_if_triggered(unit.as_ref(), *event.metadata().level(), &ctx);
         }
         let (unit, tag) = if passes_sink_filter {
-            match self.write_or_buffer(plan.number, unit, event, &ctx) {
+            match self.write_unless_buffered(plan.number, unit, event, &ctx) {
                 Some(unit) => (unit, RecordTag::shown(plan.number)),
                 None => return,
             }
@@ -142,10 +151,10 @@ impl<L> Recorded<L> {
             (unit, RecordTag::captured(plan.number))
         };
         if unit.passes_through() {
-            // Without the trigger, this line would not be written, so it counts against
+            // This event would not be written without the earlier trigger, so it counts against
             // `max_lines_per_second`.
             self.sink.dump_limit.charge_line();
-            return self.write_exempt(event, ctx);
+            return self.write_exempt_from_sampling(event, ctx);
         }
         let tag = tag.to_bits();
         let buffered = |context: &mut EventContext| {
@@ -159,8 +168,9 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Writes the event. If tail sampling buffers it, returns its unit instead.
-    fn write_or_buffer<S: SpanSubscriber>(
+    /// Writes the event, unless tail sampling buffers it. In that case, returns the unit in which
+    /// the caller must buffer it.
+    fn write_unless_buffered<S: SpanSubscriber>(
         &self,
         callsite: u32,
         unit: Option<Arc<Unit>>,
@@ -178,8 +188,10 @@ impl<L> Recorded<L> {
             LineDisposition::without(forward);
             return None;
         };
-        match unit.tail_action(|| self.choose(threshold, event, ctx)) {
-            TailAction::Write if unit.passes_through() => self.write_exempt(event, ctx.clone()),
+        match unit.tail_action(|| self.decide_tail_sampling(threshold, event, ctx)) {
+            TailAction::Write if unit.passes_through() => {
+                self.write_exempt_from_sampling(event, ctx.clone())
+            }
             TailAction::Write => LineDisposition::without(forward),
             TailAction::WriteSampled { by_trace } => {
                 let ratio = threshold.ratio();
@@ -187,8 +199,8 @@ impl<L> Recorded<L> {
                     SampleRate { ratio, by_trace }.apply(context);
                     context.keep_if_sampled_out = true;
                 };
-                // The line is written. Only if an inner sampler drops the event, the writer puts
-                // the line in the buffer.
+                // The writer writes the line, unless an inner sampler drops the event. In that
+                // case, it buffers the line.
                 let tag = RecordTag::buffer_if_sampled_out(callsite).to_bits();
                 LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, forward);
             }
@@ -197,8 +209,9 @@ impl<L> Recorded<L> {
         None
     }
 
-    /// Decides whether tail sampling writes the events of the event's unit even without a trigger.
-    fn choose<S: SpanSubscriber>(
+    /// Decides whether tail sampling writes the events of a unit even without a trigger. The
+    /// decision follows the trace or request of `event`, or else is random.
+    fn decide_tail_sampling<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
@@ -216,8 +229,8 @@ impl<L> Recorded<L> {
         }
     }
 
-    /// Writes an event of a unit after a trigger. Samplers inside the recorder do not drop it.
-    fn write_exempt<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    /// Writes an event of a unit after a trigger. Inner samplers must not drop it.
+    fn write_exempt_from_sampling<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
@@ -230,7 +243,7 @@ impl<L> Recorded<L> {
 
     /// Dumps the unit if an event of this level fires a trigger, or if a dump is pending. If the
     /// event reports a panic, also dumps the events outside spans.
-    fn fire_trigger<S: SpanSubscriber>(
+    fn dump_if_triggered<S: SpanSubscriber>(
         &self,
         unit: Option<&Arc<Unit>>,
         level: Level,
@@ -239,7 +252,7 @@ impl<L> Recorded<L> {
         L: Layer<S>,
     {
         if let Some(unit) = unit
-            && let Some(trigger) = unit.trigger(Some(level))
+            && let Some(trigger) = unit.due_trigger(Some(level))
         {
             self.dump(unit, trigger, ctx);
         }
@@ -248,10 +261,10 @@ impl<L> Recorded<L> {
         }
     }
 
-    /// Writes the header and the buffered lines of a unit, unless another thread is doing so, or
-    /// the limit of lines refuses the dump. The layer receives the header as an event. When the
-    /// layer writes the header, the writer takes the [`LineDisposition::Header`] and writes the
-    /// buffered lines after it.
+    /// Writes the header and the buffered lines of a unit. Writes nothing if the buffer is empty,
+    /// if another thread is dumping the unit, or if the limit of lines per second refuses the dump.
+    /// The inner layer receives the header as an event. When it writes the header, the writer takes
+    /// the [`LineDisposition::Header`] and writes the buffered lines after the header.
     #[cold]
     fn dump<S: SpanSubscriber>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
     where
@@ -273,13 +286,14 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Dumps a unit through which a panic unwinds, even if no panic hook logs.
-    fn detect_panic<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>)
+    /// Dumps the unit of a span that this thread leaves or closes during a panic, even if no panic
+    /// hook logs the panic.
+    fn dump_if_panicking<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>)
     where
         L: Layer<S>,
     {
         if thread::panicking()
-            && let Some(unit) = self.unit_at(id, ctx)
+            && let Some(unit) = self.unit_of_span(id, ctx)
         {
             self.dump(&unit, Trigger::Panic, ctx);
         }
@@ -294,18 +308,18 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
-        let (sink_filter, capture) = (&self.sink_filter, &self.capture);
+        let (sink_filter, capture_filter) = (&self.sink_filter, &self.capture_filter);
         let passes_sink_filter = match sink_filter.visibility(&plan.sink_visibility, event, &ctx) {
             Visibility::Visible => true,
             Visibility::BelowLevel
-                if capture.visibility(&plan.capture_visibility, event, &ctx)
+                if capture_filter.visibility(&plan.capture_visibility, event, &ctx)
                     == Visibility::Visible =>
             {
                 false
             }
             Visibility::BelowLevel | Visibility::Off => return,
         };
-        let may_trigger = *event.metadata().level() == Level::ERROR || self.must_consult_unit();
+        let may_trigger = *event.metadata().level() == Level::ERROR || self.any_event_may_trigger();
         if passes_sink_filter && !may_trigger {
             return LineDisposition::without(|| self.inner.on_event(event, ctx));
         }
@@ -313,7 +327,7 @@ where
         let sink = self.sink.id;
         if !may_trigger
             && event.is_contextual()
-            && let Some(index) = entered_units::buffering_index(sink, &self.sink.units)
+            && let Some(index) = entered_units::index_of_buffering_span(sink, &self.sink.units)
         {
             let line = EnteredLine {
                 sink,
@@ -328,16 +342,17 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         LineDisposition::without(|| self.inner.on_new_span(attrs, id, ctx.clone()));
-        let plan = &self.plan(attrs.metadata()).span;
-        let outer = match attrs.parent() {
-            _ if plan.is_unit => None,
-            Some(parent) => self.unit_at(parent, &ctx),
+        let span_plan = &self.plan(attrs.metadata()).span;
+        let enclosing_unit = match attrs.parent() {
+            _ if span_plan.starts_unit => None,
+            Some(parent) => self.unit_of_span(parent, &ctx),
             None if attrs.is_contextual() => self.current_unit(&ctx),
             None => None,
         };
-        let unit = outer.unwrap_or_else(|| Unit::new(&self.sink.recorder, Some(id.clone())));
+        let unit =
+            enclosing_unit.unwrap_or_else(|| Unit::new(&self.sink.recorder, Some(id.clone())));
         self.sink.units.insert(id, Arc::clone(&unit));
-        if let Some(trigger) = plan.trigger(|visitor| attrs.record(visitor)) {
+        if let Some(trigger) = span_plan.trigger(|visitor| attrs.record(visitor)) {
             self.dump(&unit, trigger, &ctx);
         }
     }
@@ -347,9 +362,9 @@ where
         let Some(callsite) = ctx.metadata(id) else {
             return;
         };
-        let plan = &self.plan(recorded_callsite(values, callsite)).span;
-        if let Some(trigger) = plan.trigger(|visitor| values.record(visitor))
-            && let Some(unit) = self.unit_at(id, &ctx)
+        let span_plan = &self.plan(recorded_callsite(values, callsite)).span;
+        if let Some(trigger) = span_plan.trigger(|visitor| values.record(visitor))
+            && let Some(unit) = self.unit_of_span(id, &ctx)
         {
             self.dump(&unit, trigger, &ctx);
         }
@@ -361,26 +376,27 @@ where
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.detect_panic(id, &ctx);
+        self.dump_if_panicking(id, &ctx);
         entered_units::exit(self.sink.id, id);
         LineDisposition::without(|| self.inner.on_exit(id, ctx));
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let unit = self.sink.units.get(&id);
-        // A unit ends when its root span closes. Its other spans are closed before.
-        let ending = unit.filter(|unit| unit.span() == Some(&id));
-        if let Some(unit) = &ending {
-            if let Some(trigger) = unit.trigger(None)
+        // A unit ends when the span that began it closes. The other spans of the unit close
+        // earlier.
+        let ending_unit = unit.filter(|unit| unit.span() == Some(&id));
+        if let Some(unit) = &ending_unit {
+            if let Some(trigger) = unit.due_trigger(None)
                 && !unit.is_empty()
             {
                 self.dump(unit, trigger, &ctx);
             }
-            self.detect_panic(&id, &ctx);
+            self.dump_if_panicking(&id, &ctx);
         }
         LineDisposition::without(|| self.inner.on_close(id.clone(), ctx));
         self.sink.units.close(&id);
-        if let Some(unit) = ending {
+        if let Some(unit) = ending_unit {
             unit.end();
         }
     }

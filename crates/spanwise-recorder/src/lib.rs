@@ -1,4 +1,4 @@
-//! A flight recorder: it writes the DEBUG lines of failed requests only.
+//! A flight recorder: it writes DEBUG lines only for requests that fail.
 //!
 //! ```
 //! use spanwise_core::LevelLayer;
@@ -24,7 +24,7 @@
 //! }
 //! # let header = "flight recorder: buffered events of this request follow";
 //! # assert_eq!(lines.messages(), [header, "looked up", "no such order"]);
-//! // The line of the order that exists is forgotten.
+//! // Order 42 exists, so its line is dropped.
 //! let stats = recorder.stats();
 //! assert_eq!((stats.captured, stats.written, stats.forgotten), (2, 1, 1));
 //! # Ok::<(), spanwise_core::ParseError>(())
@@ -43,17 +43,17 @@
 //! Use the recorder if you need the DEBUG lines of a failed request, but cannot write the DEBUG
 //! lines of all requests. The recorder wraps a layer that writes lines, such as `JsonLayer`, `fmt`
 //! or a console. A *sink* is such a layer with its output. The recorder does not work with layers
-//! that send events elsewhere. Wrap these in
-//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they receive
+//! that send events elsewhere. Wrap such a layer in
+//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that it receives
 //! the same events as without a recorder.
 //!
 //! # Units of work
 //!
-//! A unit of work is a root span and its descendants on all threads. So a task that was spawned
-//! with the span belongs to the unit. A span whose callsite has a field `spanwise.unit` starts a
-//! separate unit inside another unit. For example, the span of a message is a unit inside the span
-//! of the loop that consumes messages. The recorder does not read the value of the field, and
-//! `Empty` keeps the field out of the lines:
+//! A unit of work is a root span and its descendants on all threads. So a spawned task belongs to
+//! the unit if it is instrumented with one of these spans. A span whose callsite has a field
+//! `spanwise.unit` starts a separate unit inside another unit. For example, the span of a message
+//! is a unit inside the span of the loop that consumes messages. The recorder does not read the
+//! value of the field, and `Empty` keeps the field out of the lines:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -76,14 +76,14 @@
 //!
 //! The wrapped layer also receives events that are below the level of the sink but at a
 //! [captured](RecorderBuilder::capture) level. The line of such an event goes to the buffer of the
-//! unit instead of the output. A layer of spanwise adds `"buffered":true`. A trigger *dumps* the
-//! unit: it makes the sink write a header, which states the `reason`, and then the buffer:
+//! unit instead of the output. Layers of spanwise add `"buffered":true` to such a line. A trigger
+//! *dumps* the unit: the sink writes a header, which states the `reason`, and then the buffer:
 //!
 //! | `reason` | |
 //! | --- | --- |
 //! | `error` | An event at ERROR in the unit. The buffer is written before that event. |
 //! | `status` | A span of the unit has an HTTP status from 500 to 599, in `http.response.status_code`, `http.status_code`, `status` or `status_code`, or `otel.status_code` is `ERROR`. |
-//! | `slow` | The unit is [`slow`](RecorderBuilder::slow): at its next event, or when it ends. |
+//! | `slow` | The unit has the age of [`slow`](RecorderBuilder::slow). It is dumped before its next event, or when it ends. |
 //! | `panic` | A panic hook logs a panic at ERROR, or a panic leaves a span of the unit. |
 //! | `cancelled` | The future of the unit is dropped early, inside [`detect_cancellation`] or with a [`CancellationGuard`]. Or a span of the unit records `spanwise.cancelled = true`. |
 //! | `requested` | Code calls [`dump_current_unit`]. |
@@ -91,29 +91,30 @@
 //!
 //! After a trigger other than `expired`, all events of the unit at captured levels are written
 //! immediately. If a unit ends without a trigger, its lines are dropped. If a unit had no line to
-//! buffer, no header is written.
+//! buffer, a trigger writes no header.
 //!
 //! Events outside of units share one buffer. It is written when a panic is logged anywhere.
 //!
 //! The lines of one unit are in order, even if several threads log in the unit. While one thread
-//! writes the buffer, lines of other threads come after the buffer. Only if thousands of lines
-//! arrive faster than the output accepts them, a line may come earlier. An event at a level that
-//! the sink shows may appear between buffered lines.
+//! writes the buffer, the lines of other threads wait, and are written after it. If thousands of
+//! lines arrive faster than the output accepts them, some may be written earlier. An event at a
+//! level that the sink shows may appear between buffered lines.
 //!
 //! # Buffered values
 //!
-//! Most layers encode a buffered line as usual, so it is redacted before it is buffered.
-//! `JsonLayer` encodes and redacts it only for a dump. Until then, the buffer has the values of the
-//! event, which are not redacted: numbers, copies of texts, and the output of each `Debug`, which
-//! is formatted when the event happens. Values under keys that the policy of the layer redacts are
-//! not stored. The line is the same as if it was encoded at once, with the time of its event and
-//! the fields that its spans had then. The `Debug` of the types of this crate shows no values.
+//! Most layers encode and redact a line before the recorder buffers it. `JsonLayer` encodes and
+//! redacts a buffered line only for a dump. Until then, the buffer has the values of the event,
+//! which are not redacted: numbers, copies of texts, and the output of each `Debug`, which runs
+//! when the event happens. Values under keys that the policy of the layer redacts are not stored.
+//! The line is the same as if it had been encoded at once: it has the time of its event, and the
+//! fields that its spans had at that time. The `Debug` output of the types of this crate shows no
+//! values.
 //!
 //! # Tail sampling
 //!
 //! With [`tail`](RecorderBuilder::tail), the recorder also buffers events that the sink shows, if
-//! they are at INFO or at a more verbose level. It writes them if a trigger fires, and for a ratio
-//! of the other units:
+//! they are at INFO or at a more verbose level. It writes these events if a trigger fires, and for
+//! a ratio of the other units:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -138,14 +139,14 @@
 //! ```
 //!
 //! * Events at WARN and above, and events outside of units, are written immediately.
-//! * The trace id decides which units are sampled, or else the request id, as with the ratio of a
-//!   sampler. All processes and all samplers with the same ratio choose the same traces. Without
-//!   an id, the decision is random. The decision is made at the first event that depends on it.
-//!   Events of a sampled unit are written immediately, but events below the sink's level are
-//!   buffered as usual.
-//! * A unit expires after 30 s. Its buffer is written at its next event or at its end, and later
-//!   events at the sink's level are written immediately. So a program with one span around
-//!   everything still writes its lines. Mark the units inside such a span with `spanwise.unit`.
+//! * The trace id of a unit, or else its request id, decides whether the unit is sampled. The ratio
+//!   of a sampler works in the same way. All processes and all samplers with the same ratio choose
+//!   the same traces. Without either id, the decision is random. It is made at the first event that
+//!   depends on it. Events of a sampled unit are written immediately, but events below the sink's
+//!   level are buffered as usual.
+//! * A unit expires after 30 s. Its buffer is written at its next event or at its end. Later events
+//!   at the sink's level are written immediately. So a program with one span around everything
+//!   still writes its lines. Mark the units inside such a span with `spanwise.unit`.
 //! * Until a sampled unit fails or expires, its lines have `sample_rate`. To count events, count
 //!   each line as 1 / `sample_rate`. Skip `buffered` lines, because the sampled units represent
 //!   them.
@@ -156,12 +157,13 @@
 //! # With a sampler
 //!
 //! Put a sampler inside the recorder: wrap the layer with it in the closure of [`Recorder::sink`].
-//! The sampler drops events that would be written immediately, and never buffered events. If it
-//! drops an event at ERROR, the event is still a trigger. With tail sampling, all INFO events of a
-//! failed unit are written: those that the sampler drops before the failure are buffered, and it is
-//! not consulted after the failure. If the sampler and tail sampling decide by the same id, their
-//! ratios are not multiplied. For example, with `tail(0.2)` and a ratio of 0.05, the smaller ratio
-//! applies, and is the `sample_rate`. The limits of the sampler count the events of all units.
+//! The sampler can drop events that would be written immediately. It never drops buffered events.
+//! If it drops an event at ERROR, the event is still a trigger. With tail sampling, all INFO events
+//! of a failed unit are written. Before the failure, the recorder buffers those that the sampler
+//! drops. After the failure, the sampler is not consulted. If the sampler and tail sampling decide
+//! by the same id, their ratios are not multiplied. For example, with `tail(0.2)` and a sampler
+//! ratio of 0.05, the smaller ratio applies, and `sample_rate` is 0.05. The limits of the sampler
+//! count the events of all units.
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -203,7 +205,7 @@
 //! # assert_eq!(messages, [header, "received", "miss", "looked up", "no such order"]);
 //! # let plain = ["received", "miss", "received", "miss", "no such order"];
 //! # assert_eq!(others.messages(), plain);
-//! // The sampler dropped the second miss, so a summary counts it. The dump has shown it, too.
+//! // The sampler dropped the second miss, so a summary counts it. The dump wrote it nevertheless.
 //! sampler.emit_summaries();
 //! assert_eq!(lines.values_of("suppressed"), ["1"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -211,10 +213,10 @@
 //!
 //! # Limits
 //!
-//! A unit buffers its newest lines, at most 1,000 lines and 64 KiB. The fields of spans count if
-//! their events are buffered as values. All units together buffer at most 64 MiB. Above 64 MiB, the
-//! unit that uses the most memory loses its lines. If several units use the same amount, the unit
-//! that has used it for the longest time loses its lines. Lines of more than 16 KiB, and events
+//! A unit buffers its newest lines, at most 1,000 lines and 64 KiB. If events are buffered as
+//! values, the fields of their spans also count. All units together buffer at most 64 MiB. Above
+//! 64 MiB, the unit that uses the most memory loses its lines. If several units use the same
+//! amount, the unit that reached it first loses its lines. Lines of more than 16 KiB, and events
 //! with more than 16 KiB of values, are not buffered. The header has the number of missing lines
 //! (`evicted`), and [`Recorder::stats`] counts the missing lines of all units. If a unit loses
 //! lines because other units need memory, stderr reports it.
@@ -232,12 +234,13 @@
 //!
 //! # Cost
 //!
-//! An event below the captured levels costs nothing. An immediately written event costs 14 % more
-//! than without a recorder. Without redaction, a buffered event of a `JsonLayer` costs nearly as
-//! much as a written one. With redaction, it costs a quarter less than a written one. Other layers
-//! encode a buffered line at once, and the recorder copies it. A dump adds the cost of encoding
-//! each buffered event of a `JsonLayer`. So capture DEBUG instead of TRACE. `cargo bench -p benches
-//! --bench recorder` measures these costs for a `JsonLayer`, with and without redaction.
+//! An event below the captured levels costs nothing. An event that is written immediately costs
+//! 14 % more than without a recorder. Without redaction, a buffered event of a `JsonLayer` costs
+//! nearly as much as a written one. With redaction, it costs a quarter less than a written one.
+//! Other layers encode a buffered line at once, and the recorder copies it. With a `JsonLayer`, a
+//! dump adds the cost of encoding each buffered event. To limit the cost, capture DEBUG instead of
+//! TRACE. `cargo bench -p benches --bench recorder` measures these costs for a `JsonLayer`, with
+//! and without redaction.
 //!
 //! # Settings
 //!
@@ -254,7 +257,7 @@
 //! * *A unit that failed shows no DEBUG lines.* A filter inside the recorder hides the header from
 //!   the layer. Put the filter around the result of [`Recorder::sink`] instead. To detect
 //!   cancellation, put the future inside its span: `detect_cancellation(future).instrument(span)`.
-//! * *Nothing is sampled.* The sampler belongs [inside the recorder](#with-a-sampler).
+//! * *Nothing is sampled.* Put the sampler [inside the recorder](#with-a-sampler).
 //! * *The layer writes DEBUG lines of all requests.* The layer does not use the writer that
 //!   [`Recorder::sink`] passes to the closure.
 

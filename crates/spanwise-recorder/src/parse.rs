@@ -38,27 +38,27 @@ impl FromStr for RecorderBuilder {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut builder = Self::default();
-        let (mut levels, mut names, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut directives, mut option_names, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         for word in text.split(',').map(str::trim) {
             let Some((name, value)) = split_option(word) else {
-                match meant(word) {
+                match advice_about(word) {
                     Some(advice) => problems.push(format!("`{word}`: {advice}")),
-                    None => levels.push(word),
+                    None => directives.push(word),
                 }
                 continue;
             };
-            if names.contains(&name) {
+            if option_names.contains(&name) {
                 problems.push(format!("`{word}`: `{name}` is there twice: write it once"));
                 continue;
             }
-            names.push(name);
+            option_names.push(name);
             match set_option(builder.clone(), name, value) {
-                Ok(set) => builder = set,
+                Ok(changed) => builder = changed,
                 Err(problem) => problems.push(format!("`{word}`: {problem}")),
             }
         }
-        if !levels.is_empty() {
-            match levels.join(",").parse::<TargetLevels>() {
+        if !directives.is_empty() {
+            match directives.join(",").parse::<TargetLevels>() {
                 Ok(levels) => builder = builder.capture(levels),
                 Err(error) => problems.extend(error.problems().iter().map(ToString::to_string)),
             }
@@ -78,13 +78,14 @@ impl FromStr for Recorder {
     }
 }
 
-/// Splits a word that is an option. If the value is a level or a misspelled one, the word is not an
-/// option but a directive for a target of the same name, such as `slow`.
+/// Splits an option into its name and its value. Returns `None` for another word. For example,
+/// `slow=info` and `slow=inof` are directives for the target `slow`, because their values are
+/// levels or misspelled ones.
 fn split_option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());
     let is_option = OPTIONS.iter().any(|(option, _)| *option == name);
-    (is_option && missing_comma(word).is_none() && !is_like_level(value)).then_some((name, value))
+    (is_option && with_commas(word).is_none() && !is_like_level(value)).then_some((name, value))
 }
 
 /// The options, each with an example.
@@ -94,15 +95,16 @@ const OPTIONS: [(&str, &str); 3] = [
     ("lines", "lines=10000/s"),
 ];
 
+/// Returns whether a text is a level, or is spelled almost like one.
 fn is_like_level(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && (parse_level(text).is_some() || suggest::closest_level(text).is_some())
 }
 
-/// Returns the advice about a word that is neither an option nor a directive, if it is probably
-/// meant as an option.
-fn meant(word: &str) -> Option<String> {
-    if let Some(words) = missing_comma(word) {
+/// Returns the advice about a word that is probably an option without a value, a misspelled option,
+/// or several words without commas. Returns `None` for a directive.
+fn advice_about(word: &str) -> Option<String> {
+    if let Some(words) = with_commas(word) {
         let advice = match words.parse::<RecorderBuilder>() {
             Ok(_) => format!(": write `{words}`"),
             Err(_) => String::new(),
@@ -119,31 +121,31 @@ fn meant(word: &str) -> Option<String> {
         ));
     };
     let (name, value) = (name.trim(), value.trim());
-    // Such a word is a directive, even if its target resembles an option.
+    // A word with a level is a directive, even if its target resembles an option.
     let is_directive = parse_level(value).is_some() || is_like_level(value);
     if is_directive || value.is_empty() || value.starts_with(':') {
         return None;
     }
-    let meant = suggest::closest(name, OPTIONS.iter().map(|(name, _)| *name))?;
-    let (_, example) = OPTIONS.iter().find(|(name, _)| *name == meant)?;
-    match set_option(RecorderBuilder::default(), meant, value) {
-        Ok(_) => Some(format!("did you mean `{meant}={value}`?")),
+    let option = suggest::closest(name, OPTIONS.iter().map(|(name, _)| *name))?;
+    let (_, example) = OPTIONS.iter().find(|(name, _)| *name == option)?;
+    match set_option(RecorderBuilder::default(), option, value) {
+        Ok(_) => Some(format!("did you mean `{option}={value}`?")),
         Err(problem) => Some(format!("did you mean `{example}`? {problem}")),
     }
 }
 
-/// Returns the words in a text that has blanks or semicolons in place of commas, joined by commas.
-fn missing_comma(text: &str) -> Option<String> {
+/// Returns the corrected text, if blanks or semicolons separate its words in place of commas.
+fn with_commas(text: &str) -> Option<String> {
     let is_separator = |c: char| c.is_whitespace() || c == ';';
     let words: Vec<&str> = text
         .split(is_separator)
         .filter(|word| !word.is_empty())
         .collect();
-    let is_word = |word: &&str| match word.split_once('=') {
+    let is_option_or_level = |word: &&str| match word.split_once('=') {
         Some((name, value)) => !name.is_empty() && !value.is_empty(),
         None => parse_level(word).is_some(),
     };
-    (words.len() > 1 && words.iter().all(is_word)).then(|| words.join(","))
+    (words.len() > 1 && words.iter().all(is_option_or_level)).then(|| words.join(","))
 }
 
 fn set_option(

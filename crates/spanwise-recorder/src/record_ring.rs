@@ -1,8 +1,9 @@
 //! The records of one unit of work, oldest first, in chunks of memory that units reuse.
 //!
 //! A record is a line, or an event that its layer has not encoded yet. An event refers to the data
-//! of its span, which events share. This data is not in the chunks. Its length counts against the
-//! memory of the unit as if it was: the pool lends memory for it, which the ring does not allocate.
+//! of its span. This data is outside the chunks, because the events of the span share it. Its
+//! length still counts against the memory of the unit: the pool lends chunks for it, which the ring
+//! does not allocate.
 //!
 //! *Invariant:* the values of events are not redacted, so no `Debug` shows the content of chunks.
 
@@ -10,13 +11,13 @@ use std::{any::Any, collections::VecDeque, fmt, ops::Range, sync::Arc};
 
 use spanwise_core::internal::{SinkMask, UnencodedEvent};
 
-/// The length of a chunk. A unit with a line occupies at least this many bytes.
+/// The length of a chunk in bytes. A unit with a line occupies at least this many bytes.
 pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
-/// A queue of records. Records follow each other without a gap, and may continue in the next chunk.
-/// A record consists of
+/// A queue of records. Records follow each other without a gap, and a record may continue in the
+/// next chunk. A record consists of
 ///
 /// * a header;
 /// * the [`SinkMask`], if the stack has routes;
@@ -25,11 +26,11 @@ pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 #[derive(Default)]
 pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
-    /// Chunks that were emptied at the front, to be used again at the back.
-    idle: Vec<Chunk>,
-    /// The offset of the oldest record, in the first chunk.
+    /// Chunks whose records were removed. They are used again at the end of `chunks`.
+    idle_chunks: Vec<Chunk>,
+    /// The offset of the oldest record in the first chunk, in bytes.
     start: usize,
-    /// The length of all records in bytes.
+    /// The length of all records in the chunks, in bytes.
     len: usize,
     /// The number of records.
     pub(crate) record_count: usize,
@@ -37,22 +38,24 @@ pub(crate) struct RecordRing {
     room: usize,
     /// The fast path appends no record if the ring has this many.
     max_records: usize,
-    /// The spans that records refer to, in the order of their first events. The last one stays
-    /// until another follows, or until the ring is cleared.
+    /// The spans that records refer to, in the order of their first events. The last span stays
+    /// until another follows or the ring is cleared, even if no record refers to it any more.
     spans: VecDeque<SharedSpan>,
-    /// The address of the last of `spans`, or 0.
-    last_span: usize,
-    /// The number of the last of `spans`. Numbers wrap around.
+    /// The address of the data of the last of `spans`, or 0 if there is none.
+    last_span_address: usize,
+    /// The number of the last of `spans`. Each added span has the next number, which wraps around.
     last_span_number: u32,
-    /// The memory of all `spans` in bytes.
+    /// The memory of the data of all `spans`, in bytes.
     spans_len: usize,
-    /// The number of chunks that the pool has lent for `spans_len`, and that have no memory here.
+    /// The number of chunks that the pool has lent for `spans_len`, and that the ring does not
+    /// allocate.
     reserved_chunks: usize,
 }
 
-/// The data of a span, for as long as a record refers to it.
+/// The data of a span, which records refer to.
 struct SharedSpan {
     data: Arc<dyn Any + Send + Sync>,
+    /// The memory of the data, in bytes.
     len: usize,
 }
 
@@ -84,17 +87,19 @@ pub(crate) struct NewRecord<'a> {
 /// The memory that a record needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordSize {
-    /// The length in the chunks.
+    /// The length of the record in the chunks, in bytes.
     len: usize,
-    /// The memory of the span of an event. 0 if it is the span that the ring added last.
+    /// The memory of the data of the event's span, in bytes. 0 if the ring already has it, because
+    /// it is the last span.
     span_len: usize,
 }
 
-/// Memory that a ring needs for a record.
+/// A chunk that a ring borrows from the pool to make room for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loan {
+    /// Memory for records.
     Chunk,
-    /// A chunk that the ring does not allocate, because it is for the data of spans.
+    /// Only counted, because it represents the data of spans, which is outside the chunks.
     Reserve,
 }
 
@@ -103,8 +108,8 @@ pub(crate) enum Loan {
 pub(crate) struct RecordKey {
     /// The number that identifies the callsite, less than 2³⁰.
     pub(crate) callsite: u32,
-    /// The sinks that get the line, if one recorded layer writes for several sinks. Empty if the
-    /// stack has no routes.
+    /// The sinks that get the line, because with routes, one recorded layer writes for several
+    /// sinks. Empty if the stack has no routes.
     pub(crate) sinks: SinkMask,
 }
 
@@ -113,7 +118,7 @@ pub(crate) struct RecordKey {
 struct RecordHeader {
     key: RecordKey,
     kind: RecordKind,
-    /// The length of the line or the values.
+    /// The length of the line or the values, in bytes.
     len: u32,
 }
 
@@ -126,28 +131,29 @@ enum RecordKind {
     EventInSpan(u32),
 }
 
-/// A record that was removed from a ring. Its line or its values were copied.
+/// A record that was removed from a ring, after its line or its values were copied.
 pub(crate) struct RemovedRecord {
     pub(crate) key: RecordKey,
     /// Whether the record is an event.
     pub(crate) is_event: bool,
-    /// The span of an event.
+    /// The data of the span of an event.
     pub(crate) span: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// The length of a header in bytes: 4 for the callsite and 4 for the length, each with flags.
 const HEADER_LEN: usize = 8;
 
-/// Set in the callsite of a record whose header is followed by the bits of its sinks.
+/// A flag in the callsite: the header is followed by the bits of the [`SinkMask`].
 const HAS_SINKS: u32 = 1 << 31;
 
-/// Set in the callsite of a record that is an event.
+/// A flag in the callsite: the record is an event.
 const IS_EVENT: u32 = 1 << 30;
 
-/// Set in the length of a record whose header is followed by the number of its span.
+/// A flag in the length: the header is followed by the number of the span.
 const HAS_SPAN: u32 = 1 << 31;
 
 impl RecordRing {
-    /// Returns a record with this content, and the memory that it needs if it is added next.
+    /// Creates a record, with the memory that it needs if the ring adds it next.
     #[inline]
     pub(crate) fn new_record<'a>(&self, key: RecordKey, content: Content<'a>) -> NewRecord<'a> {
         let span = match content {
@@ -156,7 +162,7 @@ impl RecordRing {
         };
         let (span_number_len, span_len) = match span {
             None => (0, 0),
-            Some(span) if span.address() == self.last_span => (SPAN_NUMBER_LEN, 0),
+            Some(span) if span.address() == self.last_span_address => (SPAN_NUMBER_LEN, 0),
             Some(span) => (SPAN_NUMBER_LEN, span.memory_len()),
         };
         let len = HEADER_LEN + sinks_len(key) + span_number_len + content.bytes().len();
@@ -164,22 +170,22 @@ impl RecordRing {
         NewRecord { key, content, size }
     }
 
-    /// Returns the memory of all records in bytes.
+    /// Returns the memory of all records and of the data of their spans, in bytes.
     #[inline]
     pub(crate) fn used_len(&self) -> usize {
         self.len + self.spans_len
     }
 
-    /// Returns whether the list of chunks has memory, even if it is empty.
-    pub(crate) fn has_memory(&self) -> bool {
+    /// Returns whether the list of chunks has capacity, which a later unit can reuse.
+    pub(crate) fn has_capacity(&self) -> bool {
         self.chunks.capacity() > 0
     }
 
-    /// Returns memory that the ring must borrow to make room for a record, or `None` if it has
-    /// room. Before that, uses idle chunks.
-    pub(crate) fn missing(&mut self, size: RecordSize) -> Option<Loan> {
+    /// Makes room for a record from idle chunks. Returns the chunk to borrow if they are not
+    /// enough, or `None` if the record has room.
+    pub(crate) fn make_room(&mut self, size: RecordSize) -> Option<Loan> {
         while self.free_len() < size.len {
-            match self.idle.pop() {
+            match self.idle_chunks.pop() {
                 Some(chunk) => self.chunks.push_back(chunk),
                 None => return Some(Loan::Chunk),
             }
@@ -195,8 +201,8 @@ impl RecordRing {
         self.reserved_chunks += 1;
     }
 
-    /// Fast path: appends a record if it fits into the [room](Self::set_room), unless it is the
-    /// first event in another span. Returns whether the record was appended.
+    /// Fast path: appends a record if it fits into the [room](Self::set_room), and if the span of
+    /// an event is the last span. Returns whether the record was appended.
     #[inline]
     pub(crate) fn try_push(&mut self, key: RecordKey, content: Content<'_>) -> bool {
         let kind = match content {
@@ -204,7 +210,7 @@ impl RecordRing {
             Content::Event(UnencodedEvent { span: None, .. }) => RecordKind::Event,
             Content::Event(UnencodedEvent {
                 span: Some(span), ..
-            }) if span.address() == self.last_span => {
+            }) if span.address() == self.last_span_address => {
                 RecordKind::EventInSpan(self.last_span_number)
             }
             Content::Event(_) => return false,
@@ -219,9 +225,9 @@ impl RecordRing {
         if len > self.room || self.record_count >= self.max_records {
             return false;
         }
-        let at = self.start + self.len;
-        let chunk = self.chunks.get_mut(at / CHUNK_LEN);
-        let Some(record) = chunk.and_then(|chunk| chunk[at % CHUNK_LEN..].get_mut(..len)) else {
+        let end = self.start + self.len;
+        let chunk = self.chunks.get_mut(end / CHUNK_LEN);
+        let Some(record) = chunk.and_then(|chunk| chunk[end % CHUNK_LEN..].get_mut(..len)) else {
             return false;
         };
         let (prefix, content) = record.split_at_mut(len - bytes.len());
@@ -235,7 +241,7 @@ impl RecordRing {
 
     /// Appends a record. The caller must have made room for it.
     pub(crate) fn push(&mut self, record: &NewRecord<'_>) {
-        let header = self.header_of(record);
+        let header = self.begin_record(record);
         let mut prefix = [0; MAX_PREFIX_LEN];
         let prefix = &mut prefix[..header.prefix_len()];
         header.write_to(prefix);
@@ -245,21 +251,21 @@ impl RecordRing {
     }
 
     /// Sets how many bytes [`try_push`](Self::try_push) may append: at most `max_len`, and no more
-    /// than the current chunk and the loan have room for. If the ring has `max_records`, it appends
-    /// none.
+    /// than fit into the current chunk and the borrowed memory. It appends no record if the ring
+    /// has `max_records`.
     pub(crate) fn set_room(&mut self, max_len: usize, max_records: usize) {
         self.max_records = max_records;
-        let at = self.start + self.len;
-        let in_chunk = match self.chunks.get(at / CHUNK_LEN) {
-            Some(_) => CHUNK_LEN - at % CHUNK_LEN,
+        let end = self.start + self.len;
+        let free_in_chunk = match self.chunks.get(end / CHUNK_LEN) {
+            Some(_) => CHUNK_LEN - end % CHUNK_LEN,
             None => 0,
         };
-        self.room = max_len.min(in_chunk).min(self.unused_loan());
+        self.room = max_len.min(free_in_chunk).min(self.unused_loan());
     }
 
-    /// Returns the header of a record that is added next. Adds the span of an event, unless it is
-    /// the span that the ring added last.
-    fn header_of(&mut self, record: &NewRecord<'_>) -> RecordHeader {
+    /// Adds the span of an event to the ring, unless it is the last span. Returns the header of the
+    /// record. The caller must append the record next.
+    fn begin_record(&mut self, record: &NewRecord<'_>) -> RecordHeader {
         let kind = match record.content {
             Content::Line(_) => RecordKind::Line,
             Content::Event(UnencodedEvent { span: None, .. }) => RecordKind::Event,
@@ -268,7 +274,7 @@ impl RecordRing {
             }) => {
                 let len = record.size.span_len;
                 if len > 0 {
-                    self.last_span = span.address();
+                    self.last_span_address = span.address();
                     self.last_span_number = self.last_span_number.wrapping_add(1);
                     let data = span.share();
                     self.spans.push_back(SharedSpan { data, len });
@@ -287,13 +293,14 @@ impl RecordRing {
 
     /// Drops the oldest record. Returns false if there is none.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let Some(header) = self.oldest() else {
+        let Some(header) = self.oldest_header() else {
             return false;
         };
-        self.advance(header.record_len());
+        self.remove_bytes(header.record_len());
         self.record_count -= 1;
         if let RecordKind::EventInSpan(number) = header.kind {
-            // All later events are in this span, or in one that was added after it.
+            // All later events are in this span, or in a span that was added after it. So earlier
+            // spans are no longer needed.
             let index = self.span_index(number);
             for span in self.spans.drain(..index) {
                 self.spans_len -= span.len;
@@ -304,21 +311,21 @@ impl RecordRing {
 
     /// Returns the keys of the records, oldest first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = RecordKey> + '_ {
-        let mut at = self.start;
+        let mut offset = self.start;
         (0..self.record_count).map(move |_| {
-            let header = self.header_at(at);
-            at += header.record_len();
+            let header = self.header_at(offset);
+            offset += header.record_len();
             header.key
         })
     }
 
-    /// Removes the oldest record. Its line, or its values, replace `content`.
+    /// Removes the oldest record, and replaces `content` with its line or its values.
     pub(crate) fn pop_oldest(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
-        let header = self.oldest()?;
+        let header = self.oldest_header()?;
         content.clear();
         content.resize(header.len as usize, 0);
         let content_start = header.record_len() - header.len as usize;
-        self.copy(self.start + content_start, content);
+        self.copy_bytes(self.start + content_start, content);
         let span = match header.kind {
             RecordKind::EventInSpan(number) => {
                 let span = self.spans.get(self.span_index(number));
@@ -341,39 +348,40 @@ impl RecordRing {
         self.record_count = 0;
         self.room = 0;
         self.spans.clear();
-        self.last_span = 0;
+        self.last_span_address = 0;
         self.spans_len = 0;
     }
 
     /// Returns the number of chunks that the pool has lent to the ring.
     pub(crate) fn lent_chunks(&self) -> usize {
-        self.chunks.len() + self.idle.len() + self.reserved_chunks
+        self.chunks.len() + self.idle_chunks.len() + self.reserved_chunks
     }
 
-    /// Removes the chunks of a ring that was cleared.
+    /// Removes all chunks. The ring must be cleared before.
     pub(crate) fn drain_chunks(&mut self) -> impl Iterator<Item = Chunk> + '_ {
         self.reserved_chunks = 0;
-        self.chunks.drain(..).chain(self.idle.drain(..))
+        self.chunks.drain(..).chain(self.idle_chunks.drain(..))
     }
 
-    /// Returns the index of the span of this number in `spans`. The last one has the last number.
+    /// Returns the index in `spans` of the span with this number. The numbers are consecutive, and
+    /// the last span has `last_span_number`.
     fn span_index(&self, number: u32) -> usize {
         let from_end = self.last_span_number.wrapping_sub(number) as usize;
         self.spans.len().saturating_sub(from_end + 1)
     }
 
-    fn oldest(&self) -> Option<RecordHeader> {
+    fn oldest_header(&self) -> Option<RecordHeader> {
         (self.record_count > 0).then(|| self.header_at(self.start))
     }
 
     fn header_at(&self, offset: usize) -> RecordHeader {
         let mut header = [0; HEADER_LEN];
-        self.copy(offset, &mut header);
+        self.copy_bytes(offset, &mut header);
         let header = u64::from_le_bytes(header);
         let (callsite, len) = ((header >> 32) as u32, header as u32);
         let mut sinks = [0; SINKS_LEN];
         if callsite & HAS_SINKS != 0 {
-            self.copy(offset + HEADER_LEN, &mut sinks);
+            self.copy_bytes(offset + HEADER_LEN, &mut sinks);
         }
         let key = RecordKey {
             callsite: callsite & !(HAS_SINKS | IS_EVENT),
@@ -385,53 +393,53 @@ impl RecordRing {
             RecordKind::Event
         } else {
             let mut span = [0; SPAN_NUMBER_LEN];
-            self.copy(offset + HEADER_LEN + sinks_len(key), &mut span);
+            self.copy_bytes(offset + HEADER_LEN + sinks_len(key), &mut span);
             RecordKind::EventInSpan(u32::from_le_bytes(span))
         };
         let len = len & !HAS_SPAN;
         RecordHeader { key, kind, len }
     }
 
-    /// Returns how many bytes fit into the chunks.
+    /// Returns how many more bytes fit into `chunks`.
     fn free_len(&self) -> usize {
         self.chunks.len() * CHUNK_LEN - self.start - self.len
     }
 
-    /// Returns how many bytes of the memory that the pool has lent are not used.
+    /// Returns how many bytes of the lent memory are not used by records or the data of spans.
     #[inline]
     fn unused_loan(&self) -> usize {
         (self.lent_chunks() * CHUNK_LEN).saturating_sub(self.start + self.used_len())
     }
 
-    /// Appends bytes, which may cross the ends of chunks.
+    /// Appends bytes to the chunks. The bytes may continue in the next chunk.
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (chunk, range) = chunk_range(self.start + self.len, bytes.len());
-            let (now, later) = bytes.split_at(range.len());
-            self.chunks[chunk][range].copy_from_slice(now);
-            self.len += now.len();
-            bytes = later;
+            let (in_this_chunk, remaining) = bytes.split_at(range.len());
+            self.chunks[chunk][range].copy_from_slice(in_this_chunk);
+            self.len += in_this_chunk.len();
+            bytes = remaining;
         }
     }
 
-    /// Copies the bytes from `offset` on, which may cross the ends of chunks.
-    fn copy(&self, mut offset: usize, mut to: &mut [u8]) {
+    /// Copies the bytes from `offset` on. They may continue in the next chunk.
+    fn copy_bytes(&self, mut offset: usize, mut to: &mut [u8]) {
         while !to.is_empty() {
             let (chunk, range) = chunk_range(offset, to.len());
-            let (now, later) = to.split_at_mut(range.len());
-            offset += now.len();
-            now.copy_from_slice(&self.chunks[chunk][range]);
-            to = later;
+            let (in_this_chunk, remaining) = to.split_at_mut(range.len());
+            offset += in_this_chunk.len();
+            in_this_chunk.copy_from_slice(&self.chunks[chunk][range]);
+            to = remaining;
         }
     }
 
-    /// Removes the oldest bytes: those of one record.
-    fn advance(&mut self, record_len: usize) {
+    /// Removes the bytes of the oldest record.
+    fn remove_bytes(&mut self, record_len: usize) {
         self.start += record_len;
         self.len -= record_len;
         while self.start >= CHUNK_LEN {
             // All records in the first chunk were removed.
-            self.idle.extend(self.chunks.pop_front());
+            self.idle_chunks.extend(self.chunks.pop_front());
             self.start -= CHUNK_LEN;
         }
     }
@@ -450,7 +458,7 @@ impl RecordHeader {
         self.prefix_len() + self.len as usize
     }
 
-    /// Returns the length of the prefix: the header, the sinks and the number of the span.
+    /// Returns the length of the prefix, which is everything before the content.
     #[inline]
     fn prefix_len(self) -> usize {
         let span_number_len = match self.kind {
@@ -460,7 +468,7 @@ impl RecordHeader {
         HEADER_LEN + sinks_len(self.key) + span_number_len
     }
 
-    /// Writes the prefix of the content.
+    /// Writes the prefix: the header, the sinks and the number of the span.
     #[inline]
     fn write_to(self, prefix: &mut [u8]) {
         let has_sinks = !self.key.sinks.is_empty();
@@ -492,21 +500,21 @@ impl fmt::Debug for RecordRing {
     }
 }
 
-/// The length of the bits of the sinks, in bytes.
+/// The length of a stored [`SinkMask`], in bytes.
 const SINKS_LEN: usize = 8;
 
-/// The length of the number of a span, in bytes.
+/// The length of a stored number of a span, in bytes.
 const SPAN_NUMBER_LEN: usize = 4;
 
 const MAX_PREFIX_LEN: usize = HEADER_LEN + SINKS_LEN + SPAN_NUMBER_LEN;
 
-/// Returns the number of bytes in which a record stores its sinks.
+/// Returns the length of the stored [`SinkMask`] of a record: 0 if the mask is empty.
 #[inline]
 fn sinks_len(key: RecordKey) -> usize {
     if key.sinks.is_empty() { 0 } else { SINKS_LEN }
 }
 
-/// Returns the chunk at an offset, and the range of up to `len` bytes in it.
+/// Returns the index of the chunk at an offset, and the range in it of up to `len` bytes.
 #[inline]
 fn chunk_range(offset: usize, len: usize) -> (usize, Range<usize>) {
     let start = offset % CHUNK_LEN;

@@ -37,17 +37,17 @@ impl Recorder {
         self.state.options.tail.is_some() || self.state.options.capture.exceed(levels)
     }
 
-    /// Creates a sink. The function `layer` is passed a writer and makes a layer that writes its
+    /// Creates a sink. The function `layer` receives a writer, and returns a layer that writes its
     /// lines to this writer. The recorder wraps the layer. The sink shows the events that
     /// `sink_filter` selects, usually the [`LevelHandle`](spanwise_core::LevelHandle) of the stack.
     /// Shown lines go to the output of `make_writer` at once. Buffered lines go there if their unit
     /// is dumped.
     ///
-    /// Each sink has its own buffers and its own limit of dumped lines, and dumps when its layer
-    /// receives the trigger. All sinks share the limit of memory.
+    /// Each sink has its own buffers and its own limit of dumped lines. It dumps a unit when its
+    /// layer receives the trigger. All sinks share the limit of memory.
     ///
-    /// The layer must write to no other writer, because such a writer may get or miss buffered
-    /// lines. The function may wrap its layer, as in `|writer|
+    /// The layer must write only to this writer. Another writer would receive lines that should be
+    /// buffered, or miss lines of a dump. The function may wrap its layer, as in `|writer|
     /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`. It must not add a filter:
     /// express the levels of the sink with the [`SinkFilter`], and put other filters around the
     /// returned layer.
@@ -89,13 +89,13 @@ impl Default for Recorder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
-    /// Events to be buffered. Each sink counts its own.
+    /// Events that a sink had to buffer. An event that two sinks buffer counts twice.
     pub captured: u64,
     /// Written with a dump of their unit.
     pub written: u64,
     /// Dropped when their unit ended without a trigger.
     pub forgotten: u64,
-    /// Dropped because their unit was full, or because all units together were.
+    /// Dropped because their unit was full, or because all units together had filled their memory.
     pub evicted: u64,
     /// Too long to be buffered.
     pub oversize: u64,
@@ -109,7 +109,7 @@ pub struct RecorderStats {
 }
 
 impl RecorderStats {
-    /// Returns the number of records in buffers.
+    /// Returns the number of records that are still buffered.
     #[must_use]
     pub fn held(&self) -> u64 {
         let settled = self.written

@@ -1,4 +1,4 @@
-//! The state that the sinks of a recorder share, and the state of one sink.
+//! The state that all sinks of a recorder share, and the state of each sink.
 //!
 //! A sink is a wrapped layer with its output. A [`Unit`] is the buffer of one unit of work in one
 //! sink.
@@ -30,19 +30,20 @@ pub(crate) struct RecorderState {
     pub(crate) report: SelfReport,
     /// The number of units with a pending dump request: see [`Unit::request_dump`].
     pub(crate) pending_dumps: AtomicUsize,
-    /// Whether units store their start time. The slow trigger and tail sampling need it.
+    /// Whether units store their start time, because the slow trigger or tail sampling needs it.
     pub(crate) is_timed: bool,
-    /// Decides at random which units are sampled that have neither a trace id nor a request id.
+    /// Decides, under tail sampling, about units that have neither a trace id nor a request id.
     pub(crate) random: SampleRng,
     sinks: Mutex<Vec<Weak<SinkState>>>,
 }
 
+/// The options of [`RecorderBuilder`](crate::RecorderBuilder), which documents them.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) capture: TargetLevels,
+    /// The age at which a unit is slow.
     pub(crate) slow: Option<Duration>,
-    /// The ratio of units whose shown events at INFO, or at a more verbose level, are written even
-    /// without a trigger. `None` without tail sampling.
+    /// The ratio of sampled units. `None` without tail sampling.
     pub(crate) tail: Option<Threshold>,
     pub(crate) max_unit_bytes: usize,
     pub(crate) max_unit_records: usize,
@@ -87,7 +88,7 @@ impl RecorderState {
         }
     }
 
-    /// Calls `f` with the unit of `span` in each sink that has one.
+    /// Calls `f` with the unit of `span` in each sink that has a unit for it.
     pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
         let sinks: Vec<_> = self.sinks.lock().iter().filter_map(Weak::upgrade).collect();
         for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
@@ -106,7 +107,8 @@ pub(crate) struct SinkState {
     /// The unit of events outside spans.
     pub(crate) outside_unit: Arc<Unit>,
     pub(crate) dump_limit: Arc<DumpLimit>,
-    /// The callsites of the sink. The number of a callsite is its index in this list.
+    /// The callsites of the sink. Records store the number of a callsite, which is its index in
+    /// this list.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
 
@@ -128,12 +130,13 @@ impl SinkState {
         sink
     }
 
+    /// Adds a callsite, and returns its number.
     pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
         let _no_fork = forks::defer();
         let mut callsites = self.callsites.write();
         callsites.push(callsite);
-        // Less than 2³⁰, because the two high bits of a `RecordTag` are flags. No program has as
-        // many callsites.
+        // The number must be less than 2³⁰, because the two high bits of a `RecordTag` are flags.
+        // No program has as many callsites.
         (callsites.len() - 1) as u32
     }
 
@@ -144,8 +147,8 @@ impl SinkState {
     }
 }
 
-/// Counts of records: see [`RecorderStats`]. A captured record is held in a buffer, and later
-/// counted in exactly one of the others.
+/// Counts of records: see [`RecorderStats`]. A captured record is first held in a buffer, and later
+/// counted by exactly one of the other counters.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) captured: ShardedCounter,
@@ -167,8 +170,8 @@ impl Counters {
             suppressed: self.suppressed.get(),
             failed: self.failed.get(),
             memory: pool.used_bytes(),
-            // Read last, so that the count is seldom less than the sum of the others. On the fast
-            // path, a record is counted only after it was buffered.
+            // Read last, so that this count is seldom less than the sum of the others. It can be
+            // less, because the fast path counts a record only after it was buffered.
             captured: self.captured.total(),
         }
     }

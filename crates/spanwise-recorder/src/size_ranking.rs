@@ -1,15 +1,16 @@
-//! Ranks the holders of memory by size, and finds the largest holder without a search.
+//! Ranks the holders of memory by size, so that the pool finds the largest unit without a search
+//! when it has no chunk left.
 
 use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 
-/// One list of holders per size.
+/// The holders, in one list per size. A size is a number of chunks.
 #[derive(Debug, Default)]
 pub(crate) struct SizeRanking<T> {
     holders: LinkedSlots<Holder<T>>,
     /// The lists, indexed by size. Within a list, the holder that reached the size first is in
     /// front.
     lists: Vec<SlotList>,
-    /// No holder is larger than this. After a removal, all may be smaller.
+    /// An upper bound of the sizes. After a removal, all holders may be smaller.
     max_size: usize,
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct HolderId(SlotId);
 impl<T: Default> SizeRanking<T> {
     /// Adds a holder of size 1.
     pub(crate) fn push(&mut self, value: T) -> HolderId {
-        self.reserve(1);
+        self.prepare_size(1);
         let holder = Holder { value, size: 1 };
         HolderId(self.holders.push_back(&mut self.lists[1], holder))
     }
@@ -34,12 +35,12 @@ impl<T: Default> SizeRanking<T> {
     /// Increments the size of a holder, and moves it to the end of the list of its new size.
     pub(crate) fn grow(&mut self, id: &HolderId) {
         let holder = &mut self.holders[id.0];
-        let size = holder.size;
+        let old_size = holder.size;
         holder.size += 1;
-        self.reserve(size + 1);
-        let (smaller, larger) = self.lists.split_at_mut(size + 1);
+        self.prepare_size(old_size + 1);
+        let (smaller, larger) = self.lists.split_at_mut(old_size + 1);
         self.holders
-            .move_to(&mut smaller[size], &mut larger[0], id.0);
+            .move_to(&mut smaller[old_size], &mut larger[0], id.0);
     }
 
     /// Returns the largest holder. If several are equally large, returns the one that reached the
@@ -53,17 +54,19 @@ impl<T: Default> SizeRanking<T> {
         }
     }
 
+    /// Removes a holder.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "an id is good for one removal"
+        reason = "an id must not be used after the removal"
     )]
     pub(crate) fn remove(&mut self, id: HolderId) {
         let size = self.holders[id.0].size;
         self.holders.remove(&mut self.lists[size], id.0);
     }
 
-    /// Adds missing lists up to this size, which a holder now has.
-    fn reserve(&mut self, size: usize) {
+    /// Adds missing lists up to this size, and raises `max_size` to it. Call it before a holder
+    /// gets this size.
+    fn prepare_size(&mut self, size: usize) {
         if self.lists.len() <= size {
             self.lists.resize(size + 1, SlotList::default());
         }

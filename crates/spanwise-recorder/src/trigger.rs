@@ -1,4 +1,5 @@
-//! The triggers that make a unit of work write its buffer, and the span fields that can fire one.
+//! The triggers that make a unit of work write its buffer, and the span fields that can fire a
+//! trigger.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ pub(crate) enum Trigger {
     Cancelled,
     /// Code called [`dump_current_unit`](crate::dump_current_unit).
     Requested,
-    /// The unit has the age at which tail sampling stops buffering.
+    /// The unit is so old that tail sampling stops buffering its events.
     Expired,
 }
 
@@ -56,50 +57,52 @@ const UNIT_FIELD: &str = "spanwise.unit";
 
 /// The meaning of a span field whose value can fire a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StatusField {
-    /// An HTTP status from 500 to 599.
+enum TriggerField {
+    /// An HTTP status. It fires a trigger if it is from 500 to 599.
     Http,
-    /// The OpenTelemetry status `ERROR`.
+    /// A status of an OpenTelemetry span. It fires a trigger if it is `ERROR`.
     Otel,
-    /// The value `true` means that the future was dropped before it completed.
+    /// Whether the future was dropped before it completed. `true` fires a trigger.
     Cancelled,
 }
 
-const STATUS_FIELDS: [(&str, StatusField); 6] = [
-    ("http.response.status_code", StatusField::Http),
-    ("http.status_code", StatusField::Http),
-    ("status", StatusField::Http),
-    ("status_code", StatusField::Http),
-    ("otel.status_code", StatusField::Otel),
-    ("spanwise.cancelled", StatusField::Cancelled),
+const TRIGGER_FIELDS: [(&str, TriggerField); 6] = [
+    ("http.response.status_code", TriggerField::Http),
+    ("http.status_code", TriggerField::Http),
+    ("status", TriggerField::Http),
+    ("status_code", TriggerField::Http),
+    ("otel.status_code", TriggerField::Otel),
+    ("spanwise.cancelled", TriggerField::Cancelled),
 ];
 
-/// Status texts are truncated to this many bytes.
-const MAX_STATUS_LEN: usize = 64;
+/// The maximum length in bytes of a value that is formatted with `Debug`. A longer text is
+/// truncated.
+const MAX_VALUE_LEN: usize = 64;
 
-/// The fields of a span's callsite that the recorder reads.
+/// The data that the recorder derives from the callsite of a span.
 #[derive(Debug)]
 pub(crate) struct SpanPlan {
-    pub(crate) is_unit: bool,
-    /// Each field with its index in the callsite.
-    fields: Vec<(usize, StatusField)>,
+    /// Whether the span starts its own unit.
+    pub(crate) starts_unit: bool,
+    /// The fields whose values can fire a trigger, with their indices in the callsite.
+    fields: Vec<(usize, TriggerField)>,
 }
 
 impl SpanPlan {
     pub(crate) fn new(callsite: &Metadata<'_>) -> Self {
-        let status_field = |field: Field| {
-            let mut known = STATUS_FIELDS.iter();
+        let trigger_field = |field: Field| {
+            let mut known = TRIGGER_FIELDS.iter();
             let known = known.find(|(name, _)| *name == field.name());
-            known.map(|(_, status)| (field.index(), *status))
+            known.map(|(_, meaning)| (field.index(), *meaning))
         };
         Self {
-            is_unit: callsite.fields().field(UNIT_FIELD).is_some(),
-            fields: callsite.fields().iter().filter_map(status_field).collect(),
+            starts_unit: callsite.fields().field(UNIT_FIELD).is_some(),
+            fields: callsite.fields().iter().filter_map(trigger_field).collect(),
         }
     }
 
-    /// Returns the trigger that a recorded value fires, if any. `record` passes the values to the
-    /// visitor.
+    /// Returns the trigger that a value fires, if any. `record` must pass the recorded values to
+    /// the visitor.
     #[inline]
     pub(crate) fn trigger(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Trigger> {
         if self.fields.is_empty() {
@@ -115,45 +118,45 @@ impl SpanPlan {
 }
 
 struct TriggerVisitor<'a> {
-    fields: &'a [(usize, StatusField)],
+    fields: &'a [(usize, TriggerField)],
     trigger: Option<Trigger>,
 }
 
 impl TriggerVisitor<'_> {
-    fn status_field(&self, field: &Field) -> Option<StatusField> {
+    fn trigger_field(&self, field: &Field) -> Option<TriggerField> {
         let mut fields = self.fields.iter();
         let known = fields.find(|(index, _)| *index == field.index());
-        known.map(|(_, status)| *status)
+        known.map(|(_, meaning)| *meaning)
     }
 
     fn visit_number(&mut self, field: &Field, value: u64) {
-        if self.status_field(field) == Some(StatusField::Http) && (500..600).contains(&value) {
+        if self.trigger_field(field) == Some(TriggerField::Http) && (500..600).contains(&value) {
             self.trigger = Some(Trigger::Status);
         }
     }
 
     fn visit_text(&mut self, field: &Field, text: &str) {
         let text = text.trim();
-        match self.status_field(field) {
+        match self.trigger_field(field) {
             // Reads `500`, and `500 Internal Server Error` as the `http` crate displays it.
-            Some(StatusField::Http) => {
+            Some(TriggerField::Http) => {
                 let digits = text.split(|c: char| !c.is_ascii_digit()).next();
                 if let Some(Ok(number)) = digits.map(str::parse) {
                     self.visit_number(field, number);
                 }
             }
             // The prefix also matches `Debug` output such as `Error { description: "…" }`.
-            Some(StatusField::Otel)
+            Some(TriggerField::Otel)
                 if text
                     .get(..5)
                     .is_some_and(|start| start.eq_ignore_ascii_case("error")) =>
             {
                 self.trigger = Some(Trigger::Status);
             }
-            Some(StatusField::Cancelled) if text == "true" => {
+            Some(TriggerField::Cancelled) if text == "true" => {
                 self.trigger = Some(Trigger::Cancelled);
             }
-            Some(StatusField::Otel | StatusField::Cancelled) | None => {}
+            Some(TriggerField::Otel | TriggerField::Cancelled) | None => {}
         }
     }
 }
@@ -168,7 +171,7 @@ impl Visit for TriggerVisitor<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if value && self.status_field(field) == Some(StatusField::Cancelled) {
+        if value && self.trigger_field(field) == Some(TriggerField::Cancelled) {
             self.trigger = Some(Trigger::Cancelled);
         }
     }
@@ -178,8 +181,8 @@ impl Visit for TriggerVisitor<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.status_field(field).is_some() {
-            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_STATUS_LEN);
+        if self.trigger_field(field).is_some() {
+            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_VALUE_LEN);
             self.visit_text(field, &text);
         }
     }

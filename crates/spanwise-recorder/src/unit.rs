@@ -1,4 +1,5 @@
-//! Units of work: a root span with its descendants, and the lines buffered for them.
+//! Units of work. A unit is a root span with its descendants, such as a request. It buffers lines
+//! until it ends, or until a trigger *dumps* it. A dump writes the buffered lines.
 
 mod buffering;
 mod dump;
@@ -31,7 +32,8 @@ pub(crate) struct Unit {
     recorder: Arc<RecorderState>,
     /// The span that begins the unit. `None` for the unit of events outside spans.
     span: Option<Id>,
-    /// The start of the unit. `None` if no option of the recorder depends on the age of units.
+    /// The time at which the unit began. `None` if no option of the recorder depends on the age of
+    /// units.
     started: Option<Instant>,
     /// The number of the [`Trigger`] that requested a dump, or 0.
     requested_trigger: AtomicU8,
@@ -42,8 +44,8 @@ pub(crate) struct Unit {
     has_expired: AtomicBool,
     /// Whether the phase is [`Phase::PassThrough`]. Read without the lock.
     passes_through: AtomicBool,
-    /// The number of closed spans of the unit. It shows whether a cached lookup is still valid: see
-    /// [`SpanValue`].
+    /// The number of closed spans of the unit. If it changed, a unit that a thread has cached for a
+    /// span may be out of date: see [`SpanValue`].
     closed_spans: AtomicU32,
     /// The state, locked only while a line is copied, never while one is formatted or written.
     state: ForkAwareMutex<State>,
@@ -53,14 +55,15 @@ pub(crate) struct Unit {
 struct State {
     phase: Phase,
     ring: RecordRing,
+    /// The entry of the unit in the pool that lent the chunks of `ring`.
     lease: PoolLease,
-    /// Records dropped from the unit since its last dump: evicted, or longer than
-    /// `max_record_bytes`. The header reports this number.
+    /// The number of records that the unit has dropped since its last dump, because there was no
+    /// room or they were longer than `max_record_bytes`. The header reports it.
     dropped_records: u64,
     /// Whether a trigger other than [`Trigger::Expired`] has fired.
     has_triggered: bool,
-    /// The last trigger whose dump exceeded `max_lines_per_second`. Expiry does not replace an
-    /// earlier trigger.
+    /// The trigger whose dump was last refused because of `max_lines_per_second`. `None` after an
+    /// admitted dump. [`Trigger::Expired`] does not replace an earlier trigger.
     suppressed_trigger: Option<Trigger>,
 }
 
@@ -72,12 +75,12 @@ impl State {
     }
 }
 
-/// How tail sampling treats one event at a level that the sink shows.
+/// The treatment of one event that the sink shows, under tail sampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TailAction {
     Write,
-    /// Write the event with a sample rate, because it represents events of units that are not
-    /// sampled.
+    /// Write the event with a sample rate, because it also represents events of units that are not
+    /// sampled. `by_trace` means that the trace id or request id decided.
     WriteSampled {
         by_trace: bool,
     },
@@ -103,24 +106,25 @@ impl TailSampling {
             Self::SampledAtRandom,
             Self::NotSampled,
         ];
-        let choice = all.into_iter().find(|choice| *choice as u8 == number);
-        choice.unwrap_or(Self::Undecided)
+        let decision = all.into_iter().find(|decision| *decision as u8 == number);
+        decision.unwrap_or(Self::Undecided)
     }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No trigger has fired: lines are buffered.
+    /// Lines are buffered.
     #[default]
     Buffering,
     /// The buffer is being written. New lines are buffered and written after the dump.
     Dumping,
     /// Lines are written at once.
     PassThrough,
+    /// The unit has ended. Further lines are dropped.
     Ended,
 }
 
-/// How long tail sampling buffers the events of a unit.
+/// The age of a unit at which tail sampling stops buffering its events.
 const MAX_TAIL_AGE: Duration = Duration::from_secs(30);
 
 impl Unit {
@@ -159,9 +163,9 @@ impl Unit {
         }
     }
 
-    /// Returns the trigger that an event of this level fires, if any. The level is `None` when the
-    /// unit ends.
-    pub(crate) fn trigger(&self, level: Option<Level>) -> Option<Trigger> {
+    /// Returns the trigger that must fire now, if any: before an event of this level, or at the end
+    /// of the unit if `level` is `None`.
+    pub(crate) fn due_trigger(&self, level: Option<Level>) -> Option<Trigger> {
         if self.passes_through() {
             return None;
         }
@@ -172,6 +176,7 @@ impl Unit {
                 Trigger::Error
             });
         }
+        // The other triggers need a unit with a span.
         self.span.as_ref()?;
         if let Some(requested) =
             Trigger::from_number(self.requested_trigger.load(Ordering::Acquire))
@@ -208,34 +213,35 @@ impl Unit {
         self.has_expired.load(Ordering::Acquire)
     }
 
-    /// Decides about an event that the sink shows. Calls `choose` while the unit is undecided. If
-    /// two threads race, the first stored choice wins.
-    pub(crate) fn tail_action(&self, choose: impl FnOnce() -> TailSampling) -> TailAction {
+    /// Decides about an event that the sink shows. If the unit is undecided, calls `decide` and
+    /// stores the decision. If two threads do so, the first stored decision wins.
+    pub(crate) fn tail_action(&self, decide: impl FnOnce() -> TailSampling) -> TailAction {
         if self.passes_through() || self.has_expired() {
             return TailAction::Write;
         }
-        let mut choice = self.tail_sampling();
-        if choice == TailSampling::Undecided {
-            // The events of a unit that is too old are written, so `choose` is not needed. Either
-            // sampled variant leads to `TailAction::Write` below.
-            choice = if self.age() >= MAX_TAIL_AGE {
+        let mut decision = self.tail_sampling();
+        if decision == TailSampling::Undecided {
+            // The events of an expired unit are written, so `decide` is not needed. Either sampled
+            // variant leads to `TailAction::Write` below.
+            decision = if self.age() >= MAX_TAIL_AGE {
                 TailSampling::SampledAtRandom
             } else {
-                choose()
+                decide()
             };
             let undecided = TailSampling::Undecided as u8;
             let stored = self.tail_sampling.compare_exchange(
                 undecided,
-                choice as u8,
+                decision as u8,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             );
             if let Err(winner) = stored {
-                choice = TailSampling::from_number(winner);
+                decision = TailSampling::from_number(winner);
             }
         }
-        let by_trace = match choice {
-            // No age check here: `trigger`, which is called before, fires for an older unit.
+        let by_trace = match decision {
+            // No age check here, because `due_trigger`, which is called before, fires for an
+            // expired unit.
             TailSampling::NotSampled | TailSampling::Undecided => return TailAction::Buffer,
             TailSampling::SampledByTrace => true,
             TailSampling::SampledAtRandom => false,
@@ -254,15 +260,16 @@ impl Unit {
         }
     }
 
-    /// Ends a dump, after the buffer was written or dropped.
+    /// Ends a dump, after the buffer was written or dropped. If a trigger other than expiry has
+    /// fired, later lines of a unit with a span pass through.
     fn finish_dump(&self, state: &mut State) {
         if state.has_triggered {
             self.clear_dump_request();
         }
         if state.phase == Phase::Dumping {
             let passes_through = self.span.is_some() && state.has_triggered;
-            // After expiry, events that the sink shows are written at once. Captured events are
-            // still buffered.
+            // After a dump because of expiry, events that the sink shows are written at once.
+            // Captured events are still buffered.
             self.has_expired
                 .store(!state.has_triggered, Ordering::Release);
             state.phase = if passes_through {
@@ -288,17 +295,17 @@ impl Unit {
         let records = self.discard(&mut state, DiscardReason::Suppressed);
         drop(state);
         if records > 0 {
-            let max = self.recorder.options.max_lines_per_second;
-            let why = format_args!(
-                "{records} lines of a unit of work that {}: at most {max} lines are written per \
-                 second",
+            let max_lines = self.recorder.options.max_lines_per_second;
+            let fault = format_args!(
+                "{records} lines of a unit of work that {}: at most {max_lines} lines are written \
+                 per second",
                 trigger.predicate()
             );
-            self.recorder.report.fault(Fault::Suppressed, &why);
+            self.recorder.report.fault(Fault::Suppressed, &fault);
         }
     }
 
-    /// Returns whether a dump would write nothing.
+    /// Returns whether a dump would write nothing: see [`State::is_empty`].
     pub(crate) fn is_empty(&self) -> bool {
         self.state().is_none_or(|state| state.is_empty())
     }
@@ -336,12 +343,13 @@ impl SpanValue for Unit {
 }
 
 impl Drop for Unit {
-    /// Ends a unit whose spans are still open when the layer is dropped.
+    /// Ends a unit that is still open when the layer is dropped.
     fn drop(&mut self) {
         self.end();
     }
 }
 
+/// The reason why the buffer of a unit is dropped. It selects the counter.
 #[derive(Debug, Clone, Copy)]
 enum DiscardReason {
     UnitEnded,

@@ -1,5 +1,6 @@
-//! The writer of a recorded layer. It writes a line to the output, buffers it in a unit, or writes
-//! it as the header of a dump.
+//! The writer that a recorder passes to its inner layer. It writes a line to the output, buffers it
+//! in a unit of work, or writes it as the header of a dump and then the buffered lines. The
+//! recorder sets this *disposition* of a line before it forwards the event.
 
 use std::{any::Any, fmt, io, sync::Arc};
 
@@ -16,8 +17,8 @@ use crate::{
     unit::{BufferOutcome, Dump, RecordTag, Unit},
 };
 
-/// The writer of a recorded layer. [`Recorder::sink`](crate::Recorder::sink) passes it to the
-/// function that makes the layer.
+/// The writer of a layer inside a recorder. [`Recorder::sink`](crate::Recorder::sink) passes it to
+/// the function that makes the layer.
 ///
 /// The layer must write each line with one call of `write` or `write_all`, as `JsonLayer` and `fmt`
 /// do.
@@ -42,8 +43,8 @@ enum Destination<W> {
     EnteredUnit,
     /// The line is buffered in this unit.
     Unit(Arc<Unit>, RecordTag),
-    /// The line is the header of this dump, and `W` is the header's writer. `None` after the dump
-    /// was written.
+    /// The line is the header of this dump, and `W` is the writer for the header. `None` after the
+    /// header was written.
     Header(Option<(W, Box<Dump>)>),
 }
 
@@ -61,12 +62,12 @@ impl<W> Destination<W> {
         match LineDisposition::take(sink.id) {
             None => Self::Output(new_writer(make_writer)),
             Some((disposition, is_sampled_out)) => {
-                Self::new(sink, make_writer, new_writer, disposition, is_sampled_out)
+                Self::from_disposition(sink, make_writer, new_writer, disposition, is_sampled_out)
             }
         }
     }
 
-    fn new<'a, M>(
+    fn from_disposition<'a, M>(
         sink: &SinkState,
         make_writer: &'a M,
         new_writer: impl FnOnce(&'a M) -> W,
@@ -91,8 +92,8 @@ impl<W> Destination<W> {
                 let Ok(dump) = dump.downcast::<Dump>() else {
                     return Self::Output(new_writer(make_writer));
                 };
-                // The header goes to the same output as the most severe line. So an output without
-                // any of the lines has no header either.
+                // The header goes to the output of the most severe line. So `make_writer` can
+                // choose an output by level, and an output without any of the lines gets no header.
                 let callsites = dump.callsites.iter();
                 let callsites = callsites.filter_map(|number| sink.callsite(*number));
                 let severest = callsites.min_by_key(|callsite| *callsite.level());
@@ -102,7 +103,7 @@ impl<W> Destination<W> {
                 });
                 Self::Header(Some((writer, dump)))
             }
-            // Not expected here: the layer takes a dump before it writes the next line.
+            // Not expected, because the layer takes a `Dump` before it writes the next line.
             LineDisposition::Dump(_) => Self::Output(new_writer(make_writer)),
         }
     }
@@ -151,8 +152,9 @@ impl<W> Output<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes a buffered line, or a line that its unit passed through.
-    fn write_buffered(&self, callsite: u32, sinks: SinkMask, line: &[u8]) -> io::Result<()> {
+    /// Writes a line that was buffered, or that its unit no longer buffers, to the output for its
+    /// callsite.
+    fn write_to_output(&self, callsite: u32, sinks: SinkMask, line: &[u8]) -> io::Result<()> {
         sinks.scope(|| {
             let mut writer = match self.sink.callsite(callsite) {
                 Some(metadata) => self.make_writer.make_writer_for(metadata),
@@ -167,9 +169,10 @@ impl<'a, W> RecorderLine<'a, W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Buffers the line in the unit of an entered span. Returns whether it did.
+    /// Buffers the line in the unit of an entered span if the unit has room. Returns whether it
+    /// did.
     #[inline]
-    fn buffer_entered(&self, line: &[u8]) -> bool {
+    fn try_buffer_entered(&self, line: &[u8]) -> bool {
         let Some(entered) = EnteredLine::current(self.output.sink.id) else {
             return false;
         };
@@ -192,15 +195,16 @@ where
                 BufferOutcome::PassThrough => {
                     let callsite = tag.callsite();
                     let sinks = SinkMask::current();
-                    self.output.write_buffered(callsite, sinks, line)
+                    self.output.write_to_output(callsite, sinks, line)
                 }
             },
             Destination::Header(_) => self.write_dump(line),
         }
     }
 
-    /// Writes the header, and then the lines of the dump. Continues after a line that the output
-    /// refuses. From the first event on, passes the dump to the layer, which encodes the events.
+    /// Writes the header, and then the lines of the dump up to the first event. Passes the dump
+    /// from this event on to the layer, which encodes events. Continues after a line that the
+    /// output refuses.
     fn write_dump(&mut self, header: &[u8]) -> io::Result<()> {
         let Destination::Header(pending) = &mut self.destination else {
             return Ok(());
@@ -209,7 +213,7 @@ where
             return Ok(());
         };
         let mut result = io::Write::write_all(&mut writer, header);
-        // Dropped first, because it may hold a lock that the next writer needs.
+        // Dropped now, because it may hold a lock that the writer of the next line needs.
         drop(writer);
         let mut dump = DumpWriter {
             output: Arc::clone(self.output),
@@ -220,7 +224,7 @@ where
         let mut content = Vec::new();
         while let Some(record) = dump.remove_next(&mut content) {
             if record.is_event {
-                // Set again when the layer takes the record.
+                // `remove_next` sets it again when the layer takes the record.
                 dump.unwritten = None;
                 dump.first_event = Some((record, content));
                 LineDisposition::pass_dump(self.output.sink.id, Box::new(dump));
@@ -247,11 +251,12 @@ impl<W> DumpWriter<W> {
         &self.output.sink.recorder.counters
     }
 
+    /// Removes the next record, and replaces `content` with its line or its values.
     fn remove_next(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
         if self.unwritten.is_some() {
             // The previous record was not written, because the writer or the layer panicked. It
-            // would probably panic again. The other records count as failed when the dump is
-            // dropped.
+            // would probably panic again. So the remaining records are not written, and count as
+            // failed when the dump is dropped.
             return None;
         }
         let record = match self.first_event.take() {
@@ -272,7 +277,7 @@ where
 {
     fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord> {
         let record = self.remove_next(content)?;
-        // Always found: the number in a key is from `SinkState::add_callsite`.
+        // Always found, because the number in a key is from `SinkState::add_callsite`.
         let callsite = self.output.sink.callsite(record.key.callsite);
         Some(match callsite.filter(|_| record.is_event) {
             Some(callsite) => DumpedRecord::Event {
@@ -287,7 +292,7 @@ where
         let Some(RecordKey { callsite, sinks }) = self.unwritten else {
             return Ok(());
         };
-        let result = self.output.write_buffered(callsite, sinks, line);
+        let result = self.output.write_to_output(callsite, sinks, line);
         self.unwritten = None;
         let Counters {
             written, failed, ..
@@ -298,7 +303,8 @@ where
 }
 
 impl<W> Drop for DumpWriter<W> {
-    /// Counts a record that was removed and not written, because the writer or the layer panicked.
+    /// Counts a record as failed if it was removed and not written. Either the writer or the layer
+    /// panicked, or the layer did not take the dump.
     fn drop(&mut self) {
         if self.unwritten.is_some() || self.first_event.is_some() {
             self.counters().failed.add(1);
@@ -320,11 +326,11 @@ where
     #[inline]
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
         if let Destination::EnteredUnit = self.destination {
-            if self.buffer_entered(line) {
+            if self.try_buffer_entered(line) {
                 return Ok(());
             }
-            // The chunk or the unit is full, the unit is being dumped, or the `Debug` of a value
-            // exited the span.
+            // Not buffered: the chunk or the unit is full, the unit is being dumped, or the `Debug`
+            // of a value exited the span.
             let Output { sink, make_writer } = &**self.output;
             self.destination = Destination::for_next_line(sink, make_writer, W::make_writer);
         }

@@ -26,8 +26,8 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let domain_start = at + 1;
     let near = &text[domain_start..text.len().min(domain_start + 254)];
     let end = domain_start + run_end(near, 0, is_domain_byte);
-    // A domain may have letters of any script. In a text without spaces, such letters may also
-    // follow the domain.
+    // A domain may have letters of any script. In a language without spaces, such letters may also
+    // be the text after the domain. So if no domain ends with them, try a domain in ASCII.
     let ascii_end =
         || domain_start + run_end(near, 0, |byte| is_domain_byte(byte) && byte.is_ascii());
     let end = end_of_domain(text, domain_start, end)
@@ -35,18 +35,19 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-/// Returns where the domain in `text[start..end]` ends, if it can be the domain of an address.
+/// Returns where the domain at the start of `text[start..end]` ends. `None` if it cannot be the
+/// domain of an e-mail address.
 fn end_of_domain(text: &[u8], start: usize, end: usize) -> Option<usize> {
     let mut end = end;
     // A full stop ends a sentence, not a domain.
     while end > start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
-    let name = before_foreign_mark(&text[start..end]);
+    let name = before_non_ascii_mark(&text[start..end]);
     end = start + name.len();
     // The top-level domain.
     let mut top = &name[rfind(name, b'.')? + 1..];
-    // In a text without spaces, letters of another script may follow the domain.
+    // In a language without spaces, letters of another script may directly follow the domain.
     if !top.is_ascii() {
         let ascii_len = top.iter().take_while(|byte| byte.is_ascii()).count();
         if ascii_len >= 2 {
@@ -95,20 +96,21 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
     if text[start..at].is_ascii() {
         return start;
     }
-    // Keep letters and digits of other scripts only, not quotation marks or dashes.
-    let mut kept_start = at;
-    while kept_start > start {
-        let (c, length) = char_before(text, kept_start);
+    // Letters and digits of other scripts belong to the address, quotation marks and dashes do not.
+    let mut address_start = at;
+    while address_start > start {
+        let (c, length) = char_before(text, address_start);
         if !c.is_ascii() && !c.is_alphanumeric() {
             break;
         }
-        kept_start -= length;
+        address_start -= length;
     }
-    kept_start.max(start)
+    address_start.max(start)
 }
 
-/// Returns the part of a domain before the first non-ASCII character that a name cannot have.
-fn before_foreign_mark(domain: &[u8]) -> &[u8] {
+/// Returns the part of a domain before the first non-ASCII character that is neither a letter nor a
+/// digit, such as a quotation mark.
+fn before_non_ascii_mark(domain: &[u8]) -> &[u8] {
     if domain.is_ascii() {
         return domain;
     }
@@ -125,7 +127,7 @@ fn is_domain_byte(byte: u8) -> bool {
     ByteClass::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
 }
 
-/// Returns the character that ends at `at`, and its length.
+/// Returns the character that ends at `at`, and its length in bytes.
 fn char_before(text: &[u8], at: usize) -> (char, usize) {
     for length in 1..=at.min(4) {
         if let Ok(text) = std::str::from_utf8(&text[at - length..at])
@@ -144,8 +146,8 @@ fn is_file_ending(top: &[u8]) -> bool {
         .any(|file| top.eq_ignore_ascii_case(file.as_bytes()))
 }
 
-/// Endings of file names and of systemd units, by their length: `logo@2x.png`,
-/// `getty@tty1.service`.
+/// Endings of names with an `@` that are not e-mail addresses: file names (`logo@2x.png`) and
+/// systemd units (`getty@tty1.service`). The index is the length of the ending in bytes.
 const FILE_ENDINGS: [&[&str]; 8] = [
     &[],
     &[],
@@ -158,7 +160,8 @@ const FILE_ENDINGS: [&[&str]; 8] = [
 ];
 
 /// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
-/// if there is none, or if the numbers are shown because they identify no person.
+/// if there is no address, or if the numbers are shown: a [special-use](is_special_use_v4) address,
+/// a network of many hosts, a version or an object identifier.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -209,8 +212,8 @@ fn number_of(digits: [u8; 3]) -> u16 {
         .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'))
 }
 
-/// Returns whether the address does not identify a person, because it is private, link-local,
-/// loopback or similar.
+/// Returns whether the address is private, link-local, loopback or similar. Such an address is
+/// shown, because it does not identify a person.
 pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
@@ -230,17 +233,17 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
         || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
-/// Returns whether the numbers at `start` are an object identifier: `OID 1.3.6.1`. The first number
-/// of an identifier is 0, 1 or 2.
+/// Returns whether the four numbers at `start` are an object identifier (`OID 1.3.6.1`) instead of
+/// an address. The first number of an object identifier is 0, 1 or 2.
 fn is_object_id(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     let is_gap = |byte| b" \t:='\"([".contains(&byte);
     let word_end = run_start(text, start, 32, is_gap);
     address.octets()[0] <= 2 && ends_with_word(&text[..word_end], b"oid")
 }
 
-/// Returns whether a prefix length follows the address that ends at `address_end`, so that both
-/// name a network of many hosts: `203.0.113.0/24`. A prefix longer than `max_bits`, or an address
-/// with bits after the prefix, identifies a host.
+/// Returns whether a prefix length follows the address that ends at `address_end`, and they are a
+/// network of many hosts: `203.0.113.0/24`. If the prefix is longer than `max_bits`, or the address
+/// has non-zero bits after the prefix, the address is that of a host.
 fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: usize) -> bool {
     let Some(after_slash) = text
         .get(address_end..)
@@ -257,22 +260,23 @@ fn is_large_network(text: &[u8], address_end: usize, address: &[u8], max_bits: u
     let goes_on = after_slash
         .get(digits_end)
         .is_some_and(|byte| ByteClass::WORD.has(*byte) || *byte == b'/');
-    let host_is_zero = address.iter().enumerate().all(|(index, byte)| {
+    let host_bits_are_zero = address.iter().enumerate().all(|(index, byte)| {
         let prefix_bits = bits.saturating_sub(index * 8).min(8);
         u32::from(*byte) & (0xFF_u32 >> prefix_bits) == 0
     });
-    !goes_on && (1..=max_bits).contains(&bits) && host_is_zero
+    !goes_on && (1..=max_bits).contains(&bits) && host_bits_are_zero
 }
 
-/// Returns whether the word before the slash at `at` also follows a slash. So `/geoip/203.0.113.7`
-/// contains an address, and `nginx/1.25.3.1` contains a version.
+/// Returns whether the word before the slash at `at` also follows a slash. Then the numbers after
+/// the slash are an address (`/geoip/203.0.113.7`), and otherwise a version (`nginx/1.25.3.1`).
 fn is_in_path(text: &[u8], at: usize) -> bool {
     let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
 /// Returns the range of the public IPv6 address in `text[start..end]`, a run of hex digits, colons
-/// and dots. `None` if there is none, or if the address is shown because it identifies no person.
+/// and dots. `None` if there is no address, or if it is shown: a [special-use](is_special_use_v6)
+/// address or a network of many hosts.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
@@ -346,7 +350,7 @@ pub(crate) fn is_network_address(value: &str) -> bool {
         Some((host, port)) if is_number(port) => (host, true),
         _ => (host, false),
     };
-    // A network (`10.0.0.0/8`), any address (`:80`) or a host name.
+    // Without the port: a network (`10.0.0.0/8`), nothing (`:80`, any address) or a host name.
     let (host, _) = host
         .rsplit_once('/')
         .filter(|(_, bits)| is_number(bits))

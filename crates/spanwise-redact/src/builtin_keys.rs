@@ -1,12 +1,13 @@
 //! Words of the built-in key rules.
 //!
-//! Each line of a list is one rule: alternatives separated by `|`. The first alternative is the
-//! name of the rule. An alternative is one word or a sequence of words. `(s)` after the last word
-//! adds the plural. After `=` the words must be the whole key, or the whole part after its last
-//! dot.
+//! A string in [`STRONG`], [`SECRETS`] or [`PII`] is one rule: alternatives separated by `|`. The
+//! first alternative is the name of the rule. An alternative is one word or a sequence of words.
+//! `(s)` after the last word adds the plural. With a `=` in front, the words must be the whole key,
+//! or the whole part after its last dot.
 
-/// Words that make a key secret at any position. Exceptions are keys that end in [`SHOWN`] words or
-/// one of [`DESCRIPTIVE_WORDS`], and keys that begin with one of [`QUESTION_WORDS`].
+/// Words that make a key secret, wherever they are in the key. The value is shown nevertheless if
+/// the key ends in [`SHOWN`] words or one of [`DESCRIPTIVE_WORDS`], or begins with one of
+/// [`QUESTION_WORDS`].
 pub(crate) const STRONG: &[&str] = &[
     "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
@@ -34,7 +35,7 @@ pub(crate) const STRONG: &[&str] = &[
     "connection string(s) | connection str | conn string(s) | conn str | connect string | community string | snmp community",
 ];
 
-/// Words in other scripts, each with the rule that hides keys ending in it.
+/// Words in other scripts, each with the name of the rule that hides keys ending in the word.
 pub(crate) const OTHER_SCRIPTS: &[(&str, &str)] = &[
     ("пароль", "password"),
     ("токен", "token"),
@@ -168,7 +169,8 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that make a key harmless if they are at its end. The longest matching end decides.
+/// Words that make a key harmless if they are at its end. If the words of a rule are at its end,
+/// too, the longer sequence of words decides.
 pub(crate) const SHOWN: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
@@ -183,7 +185,8 @@ pub(crate) const SHOWN: &[&str] = &[
      | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
 ];
 
-/// Words at the end of keys that describe a secret: its length, its name, its expiry.
+/// Words that mean, at the end of a key, that the value only describes a secret: its length, its
+/// name, its expiry. The value is shown.
 pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
     username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
@@ -202,45 +205,45 @@ pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length leng
     namespace region zone last page pages screen view form dialog modal event events action actions job task flow step strategy feature \
     flag flags hits misses loaded cached ready matches matched equal differ differs";
 
-/// Words that do not affect the meaning. They are ignored at the end of a key.
+/// Words that do not change the meaning of a key. They are ignored at its end.
 pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
-/// Regions. They are ignored like [`IGNORED_WORDS`], but are never joined with others.
+/// Regions. They are ignored like [`IGNORED_WORDS`], but not recognized in joined words.
 pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
-/// Words that are never joined with others: `inpass` is not `in_pass`.
+/// Words that are not recognized in joined words: `inpass` is not split into `in_pass`.
 pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
-/// Words that make a key a question if they are at its start: `has_password`.
+/// Words at the start of a key that make it a question. The value is shown: `has_password`.
 pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should supports";
 
-/// Words that make a plural key a number if they are at its start: `max_api_keys`,
-/// `number_of_secrets`.
+/// Words at the start of a key that make its value a count, if the key ends in a plural. The value
+/// is shown: `max_api_keys`, `number_of_secrets`.
 pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
-/// Words that are recognized inside joined words, but have no other effect: `dbpassword`,
-/// `myapikey`.
+/// Words such as `db` and `my` that only serve to split joined words: `dbpassword`, `myapikey`.
 pub(crate) const JOINED_WORDS: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
     gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two factor aspx keystore truststore middleware set \
     work private business contact sender customer";
 
-/// Words that are found at the end of an unknown word.
+/// Words that are recognized at the end of a word that cannot be split into known words.
 pub(crate) const JOINED_SUFFIXES: &str =
     "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
 
-/// English words and names that contain the letters of a rule by chance.
+/// English words and names that contain the letters of a rule by chance. They are not split.
 pub(crate) const ENGLISH_WORDS: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
-/// Words of common keys. The trigrams that recognize rules about secrets do not occur in them.
+/// Words of common keys. They contain none of the trigrams (three consecutive letters) by which
+/// keys of secrets are found, so that keys of these words cost little.
 pub(crate) const COMMON_WORDS: &str = "order orders status user users latency method duration count path level target customer response \
     request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
     node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
@@ -253,17 +256,17 @@ pub(crate) const COMMON_WORDS: &str = "order orders status user users latency me
     shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
     city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
-/// Ids in a fixed format. Their text is not scanned.
+/// Keys of ids in a fixed format. The text of the id is not scanned.
 pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
-/// Attributes of the semantic conventions whose words have another meaning in them.
+/// Attributes of the semantic conventions in which the words of a rule have another meaning.
 #[rustfmt::skip]
 pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "client.address", "server.address", "source.address", "destination.address",
     "network.peer.address", "network.local.address",
 ];
 
-/// Prefixes before the name of a header.
+/// Prefixes of attributes that end with the name of a header.
 pub(crate) const HEADER_PREFIXES: [&str; 4] = [
     "http.request.header.",
     "http.response.header.",

@@ -1,13 +1,13 @@
-//! Decides about a key by its words.
+//! Built-in key rules: decide by the words of a key whether to hide its value.
 //!
 //! A key is a sequence of words. The last words decide: `db_password` is a password,
 //! `password_length` is a length. Words without a separator (`dbpassword`) are split with the
 //! vocabulary, which has the words of all rules.
 //!
-//! Most keys contain no part of a rule. A check of their trigrams (three consecutive letters)
-//! excludes such keys before words are compared.
+//! A rule has one or more *phrases*: a word or a sequence of words. Most keys contain no part of a
+//! phrase. A check of trigrams (three consecutive letters) excludes most of these keys early.
 
-use std::sync::LazyLock;
+use std::{cmp::Reverse, sync::LazyLock};
 
 use crate::{
     builtin_keys,
@@ -41,13 +41,14 @@ pub(crate) struct BuiltinRules {
     /// the shortest.
     phrases: Vec<Phrase>,
     /// For each [`Word`], the range of `phrases` that end in it.
-    by_last: Vec<(usize, usize)>,
-    /// Phrases without spaces that are searched inside an unknown word, with their words.
-    inside: Vec<(String, Vec<Word>)>,
-    /// The trigrams of `inside`. They exclude most words from that search.
-    inside_trigrams: Trigrams,
-    /// Words in other scripts, normalized, each with its rule.
-    foreign: Vec<(NormalizedKey, usize)>,
+    phrases_by_last_word: Vec<(usize, usize)>,
+    /// Phrases that are also searched inside an unknown word, sorted from the longest to the
+    /// shortest. Each has its letters without spaces, and its words.
+    inner_phrases: Vec<(String, Vec<Word>)>,
+    /// The first three letters of each of `inner_phrases`. They exclude most words from the search.
+    inner_phrase_trigrams: Trigrams,
+    /// Words in other scripts, normalized, each with the index of its rule.
+    other_scripts: Vec<(NormalizedKey, usize)>,
     /// A key that a rule about secrets matches has one of these trigrams.
     secret_trigrams: Trigrams,
     /// A key that any rule matches has one of these trigrams.
@@ -64,16 +65,17 @@ struct Phrase {
     is_whole: bool,
 }
 
+/// The effect of a phrase on the value of a key that ends in the phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// The rule with this index hides the key. A strong rule also hides keys with the words at
-    /// another position than the end.
+    /// The rule with this index hides the value. If the rule is strong, it also hides the value if
+    /// more words follow the phrase.
     Hide { rule: usize, is_strong: bool },
-    /// The rule with this index hides the key, unless the value is a network address.
+    /// The rule with this index hides the value, unless it is a network address.
     HideUnlessNetworkAddress(usize),
-    /// The key is harmless, so no shorter phrase hides it.
+    /// The key is harmless, so no shorter phrase hides its value.
     Show,
-    /// The value is an id in a fixed format.
+    /// The value is an id in a fixed format, so its text is not scanned.
     Trust,
 }
 
@@ -118,14 +120,14 @@ impl BuiltinRules {
         for word in builtin_keys::ENGLISH_WORDS.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
         }
-        let foreign = builtin_keys::OTHER_SCRIPTS
+        let other_scripts = builtin_keys::OTHER_SCRIPTS
             .iter()
             .filter_map(|(word, rule)| {
                 let rule = rules.find(rule)?;
                 Some((NormalizedKey::new(word), rule))
             });
-        rules.foreign = foreign.collect();
-        rules.sort();
+        rules.other_scripts = other_scripts.collect();
+        rules.sort_phrases();
         rules
     }
 
@@ -143,7 +145,7 @@ impl BuiltinRules {
                 self.named.push((words, tier));
             }
             let effect = match words {
-                words if is_address(words) => Effect::HideUnlessNetworkAddress(rule),
+                words if shows_network_addresses(words) => Effect::HideUnlessNetworkAddress(rule),
                 _ => Effect::Hide { rule, is_strong },
             };
             self.add_phrase(phrase, effect);
@@ -152,11 +154,13 @@ impl BuiltinRules {
                 self.secret_trigrams.add_phrase(words, common);
             }
             let joined = words.replace(' ', "");
-            if is_strong && (joined.len() >= MIN_INSIDE_LEN || INSIDE.contains(&&*joined)) {
+            let is_inner =
+                joined.len() >= MIN_INNER_PHRASE_LEN || SHORT_INNER_PHRASES.contains(&&*joined);
+            if is_strong && is_inner {
                 let words = words.split(' ').map(|word| self.vocabulary.add(word));
                 let words = words.collect();
-                self.inside_trigrams.add(joined.as_bytes());
-                self.inside.push((joined, words));
+                self.inner_phrase_trigrams.add(joined.as_bytes());
+                self.inner_phrases.push((joined, words));
             }
         }
     }
@@ -178,11 +182,11 @@ impl BuiltinRules {
         }
     }
 
-    fn sort(&mut self) {
-        let order = |phrase: &Phrase| (phrase.words.last().copied(), !phrase.words.len());
+    fn sort_phrases(&mut self) {
+        let order = |phrase: &Phrase| (phrase.words.last().copied(), Reverse(phrase.words.len()));
         self.phrases.sort_by_key(order);
         let last_word = |phrase: &Phrase| phrase.words.last().map(|word| usize::from(word.0));
-        self.by_last = (0..self.vocabulary.flags.len())
+        self.phrases_by_last_word = (0..self.vocabulary.flags.len())
             .map(|word| {
                 let from = self
                     .phrases
@@ -193,8 +197,9 @@ impl BuiltinRules {
                 (from, to)
             })
             .collect();
-        // Among phrases with the same beginning, the longest comes first.
-        self.inside.sort_by_key(|(joined, _)| !joined.len());
+        // If one phrase begins with another, the longer one must be found.
+        self.inner_phrases
+            .sort_by_key(|(joined, _)| Reverse(joined.len()));
     }
 
     /// Returns the name and the tier of each rule, by its index.
@@ -202,16 +207,16 @@ impl BuiltinRules {
         &self.named
     }
 
-    /// Returns the index of the rule with this normalized name.
+    /// Returns the index of the rule with this normalized name, which has no spaces.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
         self.named.iter().position(|(known, _)| is_match(known))
     }
 
-    /// Returns whether a rule may match `key`. Considers rules about PII only if `pii` is set.
+    /// Returns whether a rule may match `key`. Considers rules about PII only if `with_pii` is set.
     #[inline]
-    pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
-        let trigrams = if pii {
+    pub(crate) fn may_match(&self, key: &str, with_pii: bool) -> bool {
+        let trigrams = if with_pii {
             &self.trigrams
         } else {
             &self.secret_trigrams
@@ -219,76 +224,79 @@ impl BuiltinRules {
         trigrams.may_be_in(key.as_bytes())
     }
 
-    /// Returns the decision about a key. `on` has, for each rule, whether it is enabled.
-    pub(crate) fn decide(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
+    /// Returns the decision about a key. `enabled` has, for each rule, whether it is enabled.
+    pub(crate) fn decide(&self, key: &NormalizedKey, enabled: &[bool]) -> KeyDecision {
         if !key.last_part().is_ascii()
-            && let Some(rule) = self.foreign(key.last_part()).filter(|rule| on[*rule])
+            && let Some(rule) = self.rule_in_other_script(key.last_part())
+            && enabled[rule]
         {
-            return hide(rule);
+            return hidden_by(rule);
         }
-        self.decide_by_words(&self.sequence(key), on)
+        self.decide_by_words(&self.words_of(key), enabled)
     }
 
     /// Returns whether a key ends in words of [`SHOWN`](builtin_keys::SHOWN).
     pub(crate) fn is_harmless_phrase(&self, key: &NormalizedKey) -> bool {
-        let sequence = self.sequence(key);
-        let longest = self.ending(sequence.words(), 0).next();
+        let sequence = self.words_of(key);
+        let longest = self.phrases_at_end(sequence.words(), 0).next();
         longest.is_some_and(|phrase| phrase.effect == Effect::Show)
     }
 
     /// Returns the words of a key, with joined words split.
-    fn sequence(&self, key: &NormalizedKey) -> WordSequence {
+    fn words_of(&self, key: &NormalizedKey) -> WordSequence {
         let mut sequence = WordSequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
                 sequence.last_part = Some(sequence.len);
             }
-            self.push(word, &mut sequence);
+            self.push_words(word, &mut sequence);
         }
         sequence
     }
 
-    /// Returns the rule of the word in another script that `key` ends in.
+    /// Returns the index of the rule of the word in another script that `key` ends in.
     #[cold]
-    fn foreign(&self, key: &[u8]) -> Option<usize> {
-        let mut foreign = self.foreign.iter();
-        let found = foreign.find(|(word, _)| key.ends_with(word.full()))?;
-        Some(found.1)
+    fn rule_in_other_script(&self, key: &[u8]) -> Option<usize> {
+        let mut words = self.other_scripts.iter();
+        let (_, rule) = words.find(|(word, _)| key.ends_with(word.full()))?;
+        Some(*rule)
     }
 
-    fn decide_by_words(&self, sequence: &WordSequence, on: &[bool]) -> KeyDecision {
+    fn decide_by_words(&self, sequence: &WordSequence, enabled: &[bool]) -> KeyDecision {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
+        // The first word of the key, and that of the part after its last dot.
         let first_words = [words.first(), words.get(last_part)];
-        let begins = |flag| {
+        let begins_with = |flag| {
             first_words
                 .into_iter()
                 .flatten()
                 .any(|word| self.vocabulary.is(*word, flag))
         };
-        if words.len() > 1 && begins(QUESTION) {
+        if words.len() > 1 && begins_with(QUESTION) {
             return KeyDecision::Pass;
         }
-        let is_count = begins(COUNT);
-        let ending = |end: usize| {
-            self.ending(&words[..end], last_part)
+        let is_count = begins_with(COUNT);
+        // The longest phrase at the end of the first `end` words that has an effect.
+        let phrase_before = |end: usize| {
+            self.phrases_at_end(&words[..end], last_part)
                 .find(|phrase| match phrase.effect {
                     Effect::Hide { rule, .. } | Effect::HideUnlessNetworkAddress(rule) => {
-                        on[rule] && !(is_count && phrase.is_plural)
+                        enabled[rule] && !(is_count && phrase.is_plural)
                     }
                     Effect::Show | Effect::Trust => true,
                 })
         };
         let mut end = words.len();
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
-            match ending(end).map(|phrase| phrase.effect) {
-                Some(Effect::Hide { rule, .. }) => return hide(rule),
-                // The value is considered only if the key ends like `address` or `ip`: see
-                // `KeyRules::may_depend_on_value`. So `address2` and `address_raw` are hidden.
+            match phrase_before(end).map(|phrase| phrase.effect) {
+                Some(Effect::Hide { rule, .. }) => return hidden_by(rule),
+                // Callers consider the value only if the key ends like `address` or `ip`: see
+                // `KeyRules::may_depend_on_value`. So `address2` and `address_raw` hide any value.
                 Some(Effect::HideUnlessNetworkAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
-                    return hide(rule);
+                    return hidden_by(rule);
                 }
                 Some(Effect::HideUnlessNetworkAddress(rule)) => {
                     return KeyDecision::HideUnlessNetworkAddress { rule };
@@ -307,32 +315,35 @@ impl BuiltinRules {
             }
             end -= 1;
         }
-        let strong = (1..end).rev().find_map(|end| match ending(end)?.effect {
-            Effect::Hide {
-                rule,
-                is_strong: true,
-            } => Some(rule),
-            _ => None,
-        });
-        strong.map_or(KeyDecision::Pass, hide)
+        let strong_rule = (1..end)
+            .rev()
+            .find_map(|end| match phrase_before(end)?.effect {
+                Effect::Hide {
+                    rule,
+                    is_strong: true,
+                } => Some(rule),
+                _ => None,
+            });
+        strong_rule.map_or(KeyDecision::Pass, hidden_by)
     }
 
-    /// Returns the phrases that `words` end in, the longest first.
-    fn ending<'r>(
+    /// Returns the phrases that `words` end in, the longest first. `last_part` is the index of the
+    /// first word after the last dot.
+    fn phrases_at_end<'r>(
         &'r self,
         words: &'r [Word],
         last_part: usize,
     ) -> impl Iterator<Item = &'r Phrase> {
         let last = words.last().map_or(0, |word| usize::from(word.0));
-        let (from, to) = self.by_last[last];
+        let (from, to) = self.phrases_by_last_word[last];
         self.phrases[from..to].iter().filter(move |phrase| {
             let start = words.len().wrapping_sub(phrase.words.len());
             words.ends_with(&phrase.words) && (!phrase.is_whole || start == 0 || start == last_part)
         })
     }
 
-    /// Appends the words of `word`, which may be several without a separator.
-    fn push(&self, word: &[u8], sequence: &mut WordSequence) {
+    /// Appends `word`, or its parts if it is several words without a separator.
+    fn push_words(&self, word: &[u8], sequence: &mut WordSequence) {
         if let Some(known) = self.vocabulary.find(word) {
             return sequence.push(known);
         }
@@ -348,16 +359,17 @@ impl BuiltinRules {
         }
         match self.vocabulary.find(word) {
             Some(known) => sequence.push(known),
-            None if self.trigrams.are_in(word) => self.push_joined(word, sequence),
+            None if self.trigrams.are_in(word) => self.push_joined_words(word, sequence),
             None => sequence.push(OTHER),
         }
     }
 
-    fn push_joined(&self, word: &[u8], sequence: &mut WordSequence) {
+    /// Appends the parts of `word`, which is not in the vocabulary.
+    fn push_joined_words(&self, word: &[u8], sequence: &mut WordSequence) {
         if self.vocabulary.split(word, sequence) {
             return;
         }
-        if let Some((start, end, words)) = self.found_inside(word) {
+        if let Some((start, end, words)) = self.find_inner_phrase(word) {
             if start > 0 && !self.vocabulary.split(&word[..start], sequence) {
                 sequence.push(OTHER);
             }
@@ -379,33 +391,32 @@ impl BuiltinRules {
         }
     }
 
-    /// Returns the first phrase of `inside` in a word: its start, its end and its words.
-    fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
+    /// Returns the first of `inner_phrases` in a word: its start, its end and its words.
+    fn find_inner_phrase(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
         word.windows(3).enumerate().find_map(|(at, letters)| {
-            if !self.inside_trigrams.are_in(letters) {
+            if !self.inner_phrase_trigrams.are_in(letters) {
                 return None;
             }
             let from_here = &word[at..];
-            let mut inside = self.inside.iter();
-            let found = inside.find(|(joined, _)| from_here.starts_with(joined.as_bytes()));
-            let (joined, words) = found?;
+            let mut phrases = self.inner_phrases.iter();
+            let (joined, words) =
+                phrases.find(|(joined, _)| from_here.starts_with(joined.as_bytes()))?;
             Some((at, at + joined.len(), &**words))
         })
     }
 }
 
-fn hide(rule: usize) -> KeyDecision {
+fn hidden_by(rule: usize) -> KeyDecision {
     let origin = Origin::BuiltIn;
     KeyDecision::Hide { rule, origin }
 }
 
-/// Returns whether keys of the rule with this name are hidden only if their value is not a network
-/// address.
-pub(crate) fn is_address(rule: &str) -> bool {
+/// Returns whether the rule with this name shows values that are network addresses.
+pub(crate) fn shows_network_addresses(rule: &str) -> bool {
     matches!(rule, "address" | "ip")
 }
 
-/// The words, the ending of their plural, and whether they must be the whole key.
+/// The words of a phrase, the ending of their plural, and [`Phrase::is_whole`].
 type Alternative<'l> = (&'l str, &'l str, bool);
 
 /// Returns the alternatives of a line of [`builtin_keys`]: `zip code(s) | =zip`.
@@ -423,18 +434,19 @@ fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>
     })
 }
 
-/// Shorter phrases are not searched inside words, because they may be part of English words.
-const MIN_INSIDE_LEN: usize = 8;
+/// The minimum length, in bytes, of a phrase that is searched inside words. Shorter phrases may be
+/// part of English words.
+const MIN_INNER_PHRASE_LEN: usize = 8;
 
 /// Shorter phrases that are searched nevertheless. English words that contain one are in
 /// [`ENGLISH_WORDS`](builtin_keys::ENGLISH_WORDS).
-const INSIDE: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
+const SHORT_INNER_PHRASES: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Returns the alternatives of all lines, each with its line.
+    /// Returns the alternatives of all lines: their words, the ending of their plural, their line.
     fn listed(lists: &[&[&'static str]]) -> Vec<(&'static str, &'static str, &'static str)> {
         let lines = lists.concat().into_iter();
         let all = lines.flat_map(|line| alternatives(line).map(move |found| (line, found)));
@@ -458,22 +470,22 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < crate::vocabulary::TABLE_LEN / 2);
-        assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
+        assert_eq!(RULES.other_scripts.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
-    /// The trigrams must cover every rule, because keys without a trigram are not checked further.
+    /// The trigrams must cover every rule, because a key with none of them is not checked further.
     #[test]
     fn trigrams_cover_every_rule() {
         for (words, plural, _) in listed(&HIDDEN) {
             for between in ["", "_", "2-", "["] {
                 let key = format!("x{}{plural}", words.replace(' ', between));
-                assert!(RULES.may_be_about(&key, true), "{key}");
-                assert!(RULES.may_be_about(&key.to_uppercase(), true), "{key}");
+                assert!(RULES.may_match(&key, true), "{key}");
+                assert!(RULES.may_match(&key.to_uppercase(), true), "{key}");
             }
         }
         let mut common = builtin_keys::COMMON_WORDS.split_whitespace();
-        let read = common.find(|word| RULES.may_be_about(word, false));
-        assert_eq!(read, None);
+        let not_excluded = common.find(|word| RULES.may_match(word, false));
+        assert_eq!(not_excluded, None);
     }
 
     #[test]

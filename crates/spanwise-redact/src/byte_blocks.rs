@@ -1,7 +1,8 @@
-//! Classifies many bytes of a text at once.
+//! Classifies many bytes of a text at once, with vector instructions.
 //!
-//! The functions use AVX2 if the processor has it, which is detected at run time. Without AVX2,
-//! texts are read byte by byte, and the matches are the same.
+//! Most texts contain no secret, so the scanner first excludes positions where none can begin. The
+//! functions use AVX2 if the processor has it, which is detected at run time. Without AVX2, texts
+//! are read byte by byte, and the matches are the same.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -9,28 +10,29 @@ mod avx2;
 /// The number of bytes, or of positions, in one block.
 pub(crate) const BLOCK_LEN: usize = 64;
 
-/// The number of bytes by which the start of a literal is recognized.
+/// The number of bytes at the start of a literal that are searched: its prefix.
 pub(crate) const PREFIX_LEN: usize = 3;
 
 /// The length of a window: a block, and the bytes after the block that belong to a prefix at its
 /// last position.
 pub(crate) const WINDOW_LEN: usize = BLOCK_LEN + PREFIX_LEN - 1;
 
-/// The length of the window of half a block.
+/// Like [`WINDOW_LEN`], for half a block.
 #[cfg(target_arch = "x86_64")]
 const HALF_WINDOW_LEN: usize = BLOCK_LEN / 2 + PREFIX_LEN - 1;
 
-/// Tables that recognize all added prefixes, and some other bytes. Prefixes must be ASCII.
+/// Tables that find all added prefixes, with false positives. Prefixes must be ASCII.
 ///
-/// Each prefix is in one of 16 buckets. A table has an entry for each value of a half byte, with a
-/// bit for each of eight buckets. The bit is set if a prefix in the bucket has this half byte at
-/// the position of the table. So three bytes may be a prefix if the entries of their six halves
-/// share a bit. Two sets of tables have 16 buckets.
+/// The algorithm is similar to Teddy. Each prefix is in one of 16 buckets. There is a table for
+/// each of the six nibbles (half bytes) of a prefix. Its entry for a value is a bit mask of the
+/// buckets that have a prefix with this value. Three bytes may be a prefix if the entries of their
+/// six nibbles have a bucket in common. An entry has eight bits, so there are two sets of tables,
+/// for eight buckets each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrefixTables {
-    /// For each byte of a prefix: the tables of its lower half, one for each set of buckets.
+    /// For each byte of a prefix, the tables of its lower nibble: one in each set.
     low: [[[u8; 16]; 2]; PREFIX_LEN],
-    /// For each byte of a prefix: the tables of its upper half.
+    /// For each byte of a prefix, the tables of its upper nibble: one in each set.
     high: [[[u8; 16]; 2]; PREFIX_LEN],
 }
 
@@ -45,34 +47,35 @@ impl PrefixTables {
         }
     }
 
-    /// Finds prefixes in the first blocks of a text. Stores, for each block, a bit for each
-    /// position where a prefix may begin. The last block is the first in `found`.
+    /// Finds prefixes in the first blocks of a text, at most one block for each element of `masks`.
+    /// Stores a mask for each block, with a bit for each position where a prefix may begin. The
+    /// mask of the last block comes first.
     ///
     /// Returns the number of blocks. It is 0 without AVX2, and if the text is shorter than a
     /// window.
     #[inline]
-    pub(crate) fn find_in(&self, text: &[u8], found: &mut [u64]) -> usize {
+    pub(crate) fn find_in(&self, text: &[u8], masks: &mut [u64]) -> usize {
         #[cfg(target_arch = "x86_64")]
         if avx2::is_available() {
-            return avx2::prefixes(self, text, found);
+            return avx2::prefixes(self, text, masks);
         }
-        let _ = (text, found);
+        let _ = (text, masks);
         0
     }
 
-    /// Like [`find_in`](Self::find_in), for a text that is shorter than a window. `None` without
-    /// AVX2.
+    /// Like [`find_in`](Self::find_in), for a text that is shorter than a window. Returns the mask
+    /// of its only block, or `None` without AVX2.
     #[inline]
     pub(crate) fn find_in_short(&self, text: &[u8]) -> Option<u64> {
         #[cfg(target_arch = "x86_64")]
         if avx2::is_available() {
             if text.len() <= HALF_WINDOW_LEN {
                 let window = &mut [0; HALF_WINDOW_LEN];
-                return Some(avx2::half_of_prefixes(self, block_at(text, 0, window)));
+                return Some(avx2::prefixes_in_half(self, block_at(text, 0, window)));
             }
-            let mut found = [0];
-            avx2::prefixes(self, block_at(text, 0, &mut [0; WINDOW_LEN]), &mut found);
-            return Some(found[0]);
+            let mut masks = [0];
+            avx2::prefixes(self, block_at(text, 0, &mut [0; WINDOW_LEN]), &mut masks);
+            return Some(masks[0]);
         }
         let _ = text;
         None
@@ -89,20 +92,20 @@ pub(crate) struct DigitMasks {
 }
 
 impl DigitMasks {
-    /// Reads the blocks that begin every `step` bytes. Zeros follow the text. Returns the number of
-    /// blocks.
-    pub(crate) fn find_in(text: &[u8], step: usize, found: &mut [Self]) -> usize {
+    /// Stores the masks of the blocks that begin every `step` bytes, at most one block for each
+    /// element of `masks`. The text is padded with zeros. Returns the number of blocks.
+    pub(crate) fn find_in(text: &[u8], step: usize, masks: &mut [Self]) -> usize {
         let mut count = 0;
         #[cfg(target_arch = "x86_64")]
         if avx2::is_available() {
-            count = avx2::digits(text, step, found);
+            count = avx2::digit_masks(text, step, masks);
         }
-        while let Some(found) = found.get_mut(count)
+        while let Some(block_masks) = masks.get_mut(count)
             && count * step < text.len()
         {
-            let mut room = [0; BLOCK_LEN];
-            let block = block_at(text, count * step, &mut room);
-            *found = Self::find_in_block(block);
+            let mut buffer = [0; BLOCK_LEN];
+            let block = block_at(text, count * step, &mut buffer);
+            *block_masks = Self::find_in_block(block);
             count += 1;
         }
         count
@@ -112,26 +115,26 @@ impl DigitMasks {
     fn find_in_block(block: &[u8; BLOCK_LEN]) -> Self {
         #[cfg(target_arch = "x86_64")]
         if avx2::is_available() {
-            let mut found = [Self::default()];
-            avx2::digits(block, BLOCK_LEN, &mut found);
-            return found[0];
+            let mut masks = [Self::default()];
+            avx2::digit_masks(block, BLOCK_LEN, &mut masks);
+            return masks[0];
         }
         Self::find_by_byte(block)
     }
 
     fn find_by_byte(block: &[u8; BLOCK_LEN]) -> Self {
-        let mut found = Self::default();
+        let mut masks = Self::default();
         for byte in block.iter().rev() {
-            found.digits = found.digits << 1 | u64::from(byte.is_ascii_digit());
-            found.capitals = found.capitals << 1 | u64::from(byte.is_ascii_uppercase());
-            found.marks = found.marks << 1 | u64::from(matches!(byte, b'-' | b'.'));
+            masks.digits = masks.digits << 1 | u64::from(byte.is_ascii_digit());
+            masks.capitals = masks.capitals << 1 | u64::from(byte.is_ascii_uppercase());
+            masks.marks = masks.marks << 1 | u64::from(matches!(byte, b'-' | b'.'));
         }
-        found
+        masks
     }
 }
 
-/// Classes of characters, by the halves of a byte, as in [`PrefixTables`]. A byte has the classes
-/// that its two entries share.
+/// Tables that classify bytes: one for each nibble, as in [`PrefixTables`]. An entry is a set of
+/// classes, with one bit per class. A byte has the classes that both of its entries contain.
 #[derive(Debug)]
 pub(crate) struct ClassTables {
     pub(crate) low: [u8; 16],
@@ -139,8 +142,8 @@ pub(crate) struct ClassTables {
 }
 
 impl ClassTables {
-    /// Creates the tables of up to eight classes, each a set of ASCII characters with the same
-    /// upper half.
+    /// Creates the tables of up to eight classes. The ASCII characters of a class must have the
+    /// same upper nibble.
     pub(crate) const fn new<const CLASSES: usize>(classes: [&[u8]; CLASSES]) -> Self {
         let mut tables = Self {
             low: [0; 16],
@@ -167,15 +170,15 @@ impl ClassTables {
     }
 }
 
-/// The classes of the characters of a text, and the number of characters of the last two classes.
+/// The classes of the characters of a text, and the numbers of characters of the last two classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ClassCounts {
     /// A bit for each class in the text.
     pub(crate) classes: u8,
     /// The number of characters of the last class, which has bit 7.
-    pub(crate) last_class: u64,
+    pub(crate) last_class_count: u64,
     /// The number of characters of the second last class, which has bit 6.
-    pub(crate) second_last_class: u64,
+    pub(crate) second_last_class_count: u64,
 }
 
 /// Returns the classes of the characters of a text. `None` without AVX2.
@@ -199,44 +202,44 @@ pub(crate) fn classes_and_prefixes(
 ) -> Option<(ClassCounts, u64)> {
     #[cfg(target_arch = "x86_64")]
     if avx2::is_available() {
-        let mut seen = ClassCounts::default();
-        let found = avx2::short(classes, prefixes, text, &mut seen);
-        return Some((seen, found));
+        let mut counts = ClassCounts::default();
+        let starts = avx2::short_text(classes, prefixes, text, &mut counts);
+        return Some((counts, starts));
     }
     let _ = (classes, prefixes, text);
     None
 }
 
-/// The maximum distance of two bytes that [`may_have_close`] finds.
+/// The maximum distance of the two bytes that [`may_have_close_pair`] finds, in bytes.
 pub(crate) const MAX_CLOSE_DISTANCE: usize = 5;
 
 /// Returns whether two occurrences of `byte` are at most [`MAX_CLOSE_DISTANCE`] positions apart.
 /// Without AVX2, always returns true.
 #[inline]
-pub(crate) fn may_have_close(text: &[u8], byte: u8) -> bool {
+pub(crate) fn may_have_close_pair(text: &[u8], byte: u8) -> bool {
     #[cfg(target_arch = "x86_64")]
     if avx2::is_available() {
-        return avx2::close(text, byte);
+        return avx2::close_pair(text, byte);
     }
     let _ = (text, byte);
     true
 }
 
-/// Returns the `LEN` bytes from `at` on. If the text ends earlier, copies its rest to `room`, with
-/// zeros after it.
+/// Returns the `LEN` bytes from `at` on. If the text ends earlier, returns `buffer`, to which the
+/// end of the text is copied, padded with zeros.
 #[inline]
 pub(crate) fn block_at<'t, const LEN: usize>(
     text: &'t [u8],
     at: usize,
-    room: &'t mut [u8; LEN],
+    buffer: &'t mut [u8; LEN],
 ) -> &'t [u8; LEN] {
     let rest = text.get(at..).unwrap_or_default();
     if let Some(block) = rest.first_chunk() {
         return block;
     }
-    *room = [0; LEN];
-    room[..rest.len()].copy_from_slice(rest);
-    room
+    *buffer = [0; LEN];
+    buffer[..rest.len()].copy_from_slice(rest);
+    buffer
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ pub(crate) struct ByteClass(u16);
 
 impl ByteClass {
     pub(crate) const NONE: Self = Self(0);
-    pub(crate) const HEX: Self = Self(LOWER_HEX | UPPER_HEX | DIGIT);
-    pub(crate) const LOWER_HEX: Self = Self(LOWER_HEX | DIGIT);
-    pub(crate) const ALPHA: Self = Self(LOWER_HEX | LOWER | UPPER_HEX | UPPER);
+    pub(crate) const HEX: Self = Self(LOWER_A_TO_F | UPPER_A_TO_F | DIGIT);
+    pub(crate) const LOWER_HEX: Self = Self(LOWER_A_TO_F | DIGIT);
+    pub(crate) const ALPHA: Self = Self(LOWER_A_TO_F | LOWER_G_TO_Z | UPPER_A_TO_F | UPPER_G_TO_Z);
     pub(crate) const ALNUM: Self = Self(Self::ALPHA.0 | DIGIT);
-    pub(crate) const UPPER_ALNUM: Self = Self(UPPER_HEX | UPPER | DIGIT);
+    pub(crate) const UPPER_ALNUM: Self = Self(UPPER_A_TO_F | UPPER_G_TO_Z | DIGIT);
     /// `\w`
     pub(crate) const WORD: Self = Self(Self::ALNUM.0 | UNDERSCORE);
     pub(crate) const ALNUM_DASH: Self = Self(Self::ALNUM.0 | DASH);
@@ -21,10 +21,10 @@ impl ByteClass {
     pub(crate) const BASE64URL_DOT: Self = Self(Self::BASE64URL.0 | DOT);
     pub(crate) const BASE64: Self = Self(Self::ALNUM.0 | PLUS | SLASH);
     pub(crate) const BASE64_PADDED: Self = Self(Self::BASE64.0 | EQUALS);
-    /// Base64, and the `_` of base64url.
+    /// The alphabet of base64, and the `_` of base64url.
     pub(crate) const BASE64_ANY: Self = Self(Self::BASE64.0 | UNDERSCORE);
     pub(crate) const BASE64_ANY_PADDED: Self = Self(Self::BASE64_ANY.0 | EQUALS);
-    /// Base64 and base64url, which are also the characters of a plain path.
+    /// The alphabets of base64 and base64url, which are also the characters of a plain path.
     pub(crate) const PATH: Self = Self(Self::BASE64.0 | UNDERSCORE | DASH);
     pub(crate) const BASE64URL_DOT_PADDED: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
     /// `token68` of RFC 7235, without the padding.
@@ -34,11 +34,12 @@ impl ByteClass {
     /// The characters in front of the `@` of an e-mail address.
     pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
     pub(crate) const DIGIT: Self = Self(DIGIT);
-    pub(crate) const LOWER_ALNUM: Self = Self(LOWER_HEX | LOWER | DIGIT);
+    pub(crate) const LOWER_ALNUM: Self = Self(LOWER_A_TO_F | LOWER_G_TO_Z | DIGIT);
     pub(crate) const UPPER_ALNUM_DOT: Self = Self(Self::UPPER_ALNUM.0 | DOT);
     pub(crate) const HEX_DASH: Self = Self(Self::HEX.0 | DASH);
     /// The characters of a path segment of a URL.
     pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
+    /// The characters of the secret path of a webhook URL.
     pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
     pub(crate) const ALNUM_PERCENT: Self = Self(Self::ALNUM.0 | PERCENT);
     /// The characters of password hashes.
@@ -47,7 +48,7 @@ impl ByteClass {
 
     #[inline]
     pub(crate) const fn has(self, byte: u8) -> bool {
-        CLASS[byte as usize] & self.0 != 0
+        BITS[byte as usize] & self.0 != 0
     }
 
     pub(crate) fn has_all(self, text: &[u8]) -> bool {
@@ -68,10 +69,11 @@ impl ByteClass {
     }
 }
 
-const LOWER_HEX: u16 = 1;
-const LOWER: u16 = 1 << 1;
-const UPPER_HEX: u16 = 1 << 2;
-const UPPER: u16 = 1 << 3;
+// One bit for each set of characters that a class consists of. The sets are disjoint.
+const LOWER_A_TO_F: u16 = 1;
+const LOWER_G_TO_Z: u16 = 1 << 1;
+const UPPER_A_TO_F: u16 = 1 << 2;
+const UPPER_G_TO_Z: u16 = 1 << 3;
 const DIGIT: u16 = 1 << 4;
 const UNDERSCORE: u16 = 1 << 5;
 const DASH: u16 = 1 << 6;
@@ -85,15 +87,16 @@ const COLON: u16 = 1 << 13;
 const DOLLAR: u16 = 1 << 14;
 const AT: u16 = 1 << 15;
 
-static CLASS: [u16; 256] = {
-    let mut class = [0; 256];
+/// The bit of each byte.
+static BITS: [u16; 256] = {
+    let mut bits = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        class[byte] = match byte as u8 {
-            b'a'..=b'f' => LOWER_HEX,
-            b'g'..=b'z' => LOWER,
-            b'A'..=b'F' => UPPER_HEX,
-            b'G'..=b'Z' => UPPER,
+        bits[byte] = match byte as u8 {
+            b'a'..=b'f' => LOWER_A_TO_F,
+            b'g'..=b'z' => LOWER_G_TO_Z,
+            b'A'..=b'F' => UPPER_A_TO_F,
+            b'G'..=b'Z' => UPPER_G_TO_Z,
             b'0'..=b'9' => DIGIT,
             b'_' => UNDERSCORE,
             b'-' => DASH,
@@ -110,5 +113,5 @@ static CLASS: [u16; 256] = {
         };
         byte += 1;
     }
-    class
+    bits
 };

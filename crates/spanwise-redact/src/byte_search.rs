@@ -1,6 +1,7 @@
 //! Searches for bytes and runs of bytes, and for escapes around a position.
 //!
-//! All loops over a text use these functions, or report the bytes that they read to [`scan_cost`].
+//! A position is a byte offset in the text. All loops over a text use these functions, or report
+//! the bytes that they read to [`scan_cost`], whose tests check that the scan is linear.
 
 use crate::{byte_class::ByteClass, scan_cost};
 
@@ -28,26 +29,23 @@ pub(crate) fn run_start(text: &[u8], end: usize, max: usize, wanted: impl Fn(u8)
 
 /// Returns the position of the next `byte` from `from` on.
 pub(crate) fn find(text: &[u8], byte: u8, from: usize) -> Option<usize> {
-    found(text, from, memchr::memchr(byte, text.get(from..)?))
+    position_in_text(text, from, memchr::memchr(byte, text.get(from..)?))
 }
 
 /// Returns the position of the next of two bytes from `from` on.
 pub(crate) fn find2(text: &[u8], bytes: [u8; 2], from: usize) -> Option<usize> {
-    found(
-        text,
-        from,
-        memchr::memchr2(bytes[0], bytes[1], text.get(from..)?),
-    )
+    let at = memchr::memchr2(bytes[0], bytes[1], text.get(from..)?);
+    position_in_text(text, from, at)
 }
 
 /// Returns the position of the next `needle` from `from` on.
 pub(crate) fn find_text(text: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    found(text, from, memchr::memmem::find(text.get(from..)?, needle))
+    position_in_text(text, from, memchr::memmem::find(text.get(from..)?, needle))
 }
 
 /// Converts a position in `text[from..]` to a position in `text`, and reports the bytes that the
 /// search has read.
-fn found(text: &[u8], from: usize, at: Option<usize>) -> Option<usize> {
+fn position_in_text(text: &[u8], from: usize, at: Option<usize>) -> Option<usize> {
     scan_cost::add(at.map_or(text.len() - from, |at| at + 1));
     at.map(|at| from + at)
 }
@@ -59,7 +57,7 @@ pub(crate) fn rfind(text: &[u8], byte: u8) -> Option<usize> {
     at
 }
 
-/// Returns the number of backslashes that end at `at`.
+/// Returns the number of backslashes right before `at`.
 pub(crate) fn backslashes_before(text: &[u8], at: usize) -> usize {
     at - run_start(text, at, at, |byte| byte == b'\\')
 }
@@ -95,8 +93,8 @@ pub(crate) fn char_end(text: &str, at: usize) -> usize {
     at + (0..4).find(is_end).unwrap_or(0)
 }
 
-/// Returns the opening quote after any backslashes at `at`, with the number of these backslashes,
-/// and the end of the quote.
+/// Returns the quote at `at`, which backslashes may precede, and the position after it. The quote
+/// is its byte and the number of these backslashes.
 pub(crate) fn quote_at(text: &[u8], at: usize) -> Option<((u8, usize), usize)> {
     let mark_at = run_end(text, at, |byte| byte == b'\\');
     let mark = text
@@ -114,8 +112,8 @@ pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
     line
 }
 
-/// Returns whether a word boundary (`\b`) is at `at`. The end of an escape is a boundary too, and
-/// so is a position between two characters that belong to no word.
+/// Returns whether a word may begin or end at `at`, because `at` is not between two characters of a
+/// word, or because an escape such as `\n` ends there.
 #[inline]
 pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| ByteClass::WORD.has(*byte));
@@ -126,11 +124,12 @@ pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
 
 /// Returns whether an escape such as `\n` or `\u003c` ends at `at`.
 pub(crate) fn ends_escape(text: &[u8], at: usize) -> bool {
-    let begins_before = |back: usize| {
-        at.checked_sub(back)
+    // The length of an escape after its backslash: one letter, or `u` and four digits.
+    let has_len = |len: usize| {
+        at.checked_sub(len)
             .is_some_and(|from| after_escape(text, from) == at)
     };
-    begins_before(1) || begins_before(5)
+    has_len(1) || has_len(5)
 }
 
 /// Returns the end of the escape that contains `at`, or `at` if there is none.
@@ -142,7 +141,8 @@ pub(crate) fn out_of_escape(text: &[u8], at: usize) -> usize {
     (0..5).map(after).max().unwrap_or(at)
 }
 
-/// Returns the end of the escape (`\n`, `\u003c`) whose backslash is right before `at`, or `at`.
+/// Returns the end of the escape (`\n`, `\u003c`) whose backslash is right before `at`, or `at` if
+/// there is none.
 pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
     match text.get(at) {
         _ if at == 0 || text[at - 1] != b'\\' => at,

@@ -1,4 +1,6 @@
 //! Counts of characters in a text, and hints at what the text may contain.
+//!
+//! With them, the scanner skips the searches that cannot find anything in the text.
 
 use crate::{
     byte_blocks::{self, ClassCounts, ClassTables},
@@ -8,7 +10,7 @@ use crate::{
 /// Counts of characters, and hints at what the text may contain.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CharStats {
-    /// A bit for each class of characters in the text.
+    /// The classes of characters that are in the text, such as [`AT`] and [`COLON`].
     pub(crate) seen: u8,
     pub(crate) digits: u64,
     pub(crate) dots: u64,
@@ -23,8 +25,8 @@ pub(crate) struct CharStats {
 impl CharStats {
     #[inline]
     pub(crate) fn from_text(text: &[u8]) -> Self {
-        let seen = byte_blocks::classes(&CLASSES, text);
-        Self::from_seen(seen.unwrap_or_else(|| classes_by_byte(text)))
+        let counts = byte_blocks::classes(&CLASSES, text);
+        Self::from_class_counts(counts.unwrap_or_else(|| classes_by_byte(text)))
     }
 
     /// Like [`from_text`](Self::from_text), for a text of at most one block. Also returns a bit for
@@ -32,22 +34,22 @@ impl CharStats {
     #[inline(always)] // See `Survey::new`.
     pub(crate) fn from_block(block: &[u8], literals: &PrefixFilter) -> (Self, u64) {
         match literals.classes_and_starts(&CLASSES, block) {
-            Some((seen, found)) => (Self::from_seen(seen), found),
+            Some((counts, starts)) => (Self::from_class_counts(counts), starts),
             None => (Self::from_text(block), literals.starts_in_block(block, 0)),
         }
     }
 
     #[inline(always)] // See `Survey::new`.
-    fn from_seen(seen: ClassCounts) -> Self {
+    fn from_class_counts(counts: ClassCounts) -> Self {
         Self {
-            seen: seen.classes,
-            digits: seen.last_class,
-            dots: seen.second_last_class,
+            seen: counts.classes,
+            digits: counts.last_class_count,
+            dots: counts.second_last_class_count,
             ..Self::default()
         }
     }
 
-    /// Returns whether only the detectors of tokens with known prefixes can match.
+    /// Returns whether all detectors except those of tokens with known prefixes can be skipped.
     #[inline]
     pub(crate) fn has_tokens_only(self) -> bool {
         self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()
@@ -74,7 +76,8 @@ impl CharStats {
         self.seen & LESS != 0
     }
 
-    /// Returns whether pairs in prose may be in the text. Their values contain a digit.
+    /// Returns whether the text may have pairs in prose, such as `the password is …`. Their values
+    /// contain a digit.
     pub(crate) fn may_have_prose_pairs(self) -> bool {
         self.prose_key && self.digits > 0
     }
@@ -91,16 +94,17 @@ impl CharStats {
 }
 
 fn classes_by_byte(text: &[u8]) -> ClassCounts {
-    let mut seen = ClassCounts::default();
+    let mut counts = ClassCounts::default();
     for byte in text {
         let classes = CLASSES.classes_of(*byte);
-        seen.classes |= classes;
-        seen.last_class += u64::from(classes >> 7);
-        seen.second_last_class += u64::from(classes >> 6 & 1);
+        counts.classes |= classes;
+        counts.last_class_count += u64::from(classes >> 7);
+        counts.second_last_class_count += u64::from(classes >> 6 & 1);
     }
-    seen
+    counts
 }
 
+// The bits of the classes that are not counted.
 pub(crate) const AT: u8 = 1;
 pub(crate) const COLON: u8 = 1 << 1;
 pub(crate) const EQUALS: u8 = 1 << 2;
@@ -108,7 +112,7 @@ pub(crate) const DASH: u8 = 1 << 3;
 const PERCENT: u8 = 1 << 4;
 const LESS: u8 = 1 << 5;
 
-/// The classes, from the lowest bit on.
+/// The characters of each class, from the lowest bit to the highest.
 static CLASSES: ClassTables =
     ClassTables::new([b"@", b":", b"=", b"-", b"%", b"<", b".", b"0123456789"]);
 

@@ -23,9 +23,9 @@ use spanwise_core::REDACTED;
 /// assert_eq!(login.password.expose(), "hunter2");
 /// ```
 ///
-/// `Classified` does not clear its memory. `SecretString` of the crate `secrecy` does, but it does
-/// not implement `Display` and `Serialize`. Put it inside `Classified`. With the feature `secrecy`,
-/// you can still call its `expose_secret`:
+/// `Classified` does not clear its memory when it is dropped. `SecretString` of the crate `secrecy`
+/// does, but does not implement `Display` and `Serialize`. For both, put a `SecretString` inside
+/// `Classified`. With the feature `secrecy`, you can still call its `expose_secret`:
 ///
 /// ```
 /// # #[cfg(feature = "secrecy")] {
@@ -44,7 +44,7 @@ use spanwise_core::REDACTED;
 pub struct Classified<T>(T);
 
 impl<T> Classified<T> {
-    /// Hides `value`.
+    /// Creates a wrapper that hides `value`.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
@@ -105,7 +105,7 @@ impl<T> Serialize for Classified<T> {
 ///
 /// # Errors
 ///
-/// Errors of the serializer.
+/// If the serializer fails.
 pub fn serialize_redacted<T: ?Sized, S: Serializer>(
     _value: &T,
     serializer: S,
@@ -113,7 +113,8 @@ pub fn serialize_redacted<T: ?Sized, S: Serializer>(
     serializer.serialize_str(REDACTED)
 }
 
-/// Deserializes the value, for example from a configuration file. Serializing writes `[REDACTED]`.
+/// Deserializes the value itself, for example from a configuration file. `Serialize` is not the
+/// inverse: it writes `[REDACTED]`.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Classified<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self)

@@ -1,7 +1,7 @@
-//! Color codes of terminals around a key: `ESC [ 3 m`.
+//! Color codes of terminals (ANSI escape sequences) around a key: `ESC [ 3 m`.
 //!
-//! Programs that color their output write them between a key and its value. Examples are
-//! `tracing-subscriber` and `jq`. The text may also have the code escaped, as in JSON.
+//! Programs that color their output, such as `tracing-subscriber` and `jq`, write codes between a
+//! key and its value. The `ESC` of a code may itself be escaped, as in JSON.
 //!
 //! ```text
 //! code   = escape "[" { digit | ";" } ( "m" | "K" )
@@ -13,18 +13,20 @@ use crate::{
     scan_cost,
 };
 
-/// Names of the escape character after a backslash.
+/// Notations of `ESC` after a backslash.
 const ESCAPES: [&[u8]; 4] = [b"u001b", b"x1b", b"u{1b}", b"033"];
 
 pub(crate) const ESC: u8 = 0x1B;
 
-/// The maximum number of backslashes, and of the bytes between `[` and the last letter.
+/// The maximum number of backslashes before an escaped `ESC`, and the maximum number of bytes
+/// between the `[` and the last letter of a code.
 const MAX_LEN: usize = 24;
 
-/// Returns the end of the text before the codes, and the blanks between them, that end at `end`.
+/// Returns the end of the text before the codes that end at `end`. Also skips blanks before each
+/// code. Returns `end` if no code ends there.
 #[inline]
 pub(crate) fn before(text: &[u8], end: usize) -> usize {
-    // Few names end like this, so most keys cost two comparisons.
+    // Few keys end like a code, so most keys cost two comparisons.
     match &text[..end] {
         [.., b'[' | b';' | b'0'..=b'9', b'm' | b'K'] => before_codes(text, end),
         _ => end,
@@ -44,8 +46,8 @@ fn before_codes(text: &[u8], end: usize) -> usize {
     end
 }
 
-/// Returns the end of the code whose parameters contain `at`, or `at` if there is none. So the key
-/// in `ESC[3mtoken` begins after the `m`.
+/// Returns the end of the code whose parameters contain `at`, or `at` if there is none. A key may
+/// begin after a `[`, but in `ESC[3mtoken` it begins only after the `m`.
 #[inline]
 pub(crate) fn after_parameters(text: &[u8], at: usize) -> usize {
     match at.checked_sub(1).map(|before| text[before]) {
@@ -63,7 +65,7 @@ fn after_code_at(text: &[u8], at: usize) -> usize {
     if is_code { end + 1 } else { at }
 }
 
-/// Returns the end of the codes, and of the blanks between them, that begin at `start`.
+/// Returns the end of the codes that begin at `start`. Also skips blanks after each code.
 pub(crate) fn after(text: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(end) = end_of_code(text, at) {
@@ -72,8 +74,8 @@ pub(crate) fn after(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// Returns whether a value ends at the codes at `at`: white space, a mark or the end of the text
-/// follows them. A program may also color a part of a value, as `grep` does.
+/// Returns whether a value ends at the codes at `at`, because white space, a mark or the end of the
+/// text follows them. Otherwise, the codes color only a part of the value, as those of `grep` do.
 pub(crate) fn ends_value(text: &[u8], at: usize) -> bool {
     let mut end = at;
     while let Some(code_end) = end_of_code(text, end) {
@@ -83,7 +85,7 @@ pub(crate) fn ends_value(text: &[u8], at: usize) -> bool {
     end > at && text.get(end).is_none_or(|byte| is_end(*byte))
 }
 
-/// Returns the text before its first code.
+/// Returns the text before its first code, or the whole text.
 pub(crate) fn until(text: &[u8]) -> &[u8] {
     let code_start = (0..text.len()).find(|at| end_of_code(text, *at).is_some());
     scan_cost::add(text.len());

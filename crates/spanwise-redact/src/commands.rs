@@ -1,8 +1,9 @@
 //! Secrets in command-line arguments.
 //!
-//! Named options (`--password x`, `-storepass x`) are checked like keys. The meaning of a
-//! one-letter option depends on the command, so a table lists commands with their options. A
-//! command ends at the end of its line, or at a `|`, `||`, `;` or `&&`.
+//! A named option (`--password x`, `-storepass x`) is reported as a key, and the key rules decide
+//! whether to hide its value. The meaning of a one-letter option depends on the command, so a table
+//! lists commands with their options. A command ends at the end of its line, or at a `|`, `||`, `;`
+//! or `&&`.
 
 use crate::{
     byte_class::ByteClass,
@@ -11,18 +12,19 @@ use crate::{
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
-/// A row of [`FLAGS`]: how some commands accept a password.
+/// A row of [`FLAGS`]: a way to pass a password to some commands.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
     /// The names of the commands. In the text, a path may precede them.
     commands: &'static [&'static str],
-    /// A word that must precede the option, such as `login`. Empty if there is none.
+    /// A word that must precede the password, such as `login`. Empty if there is none.
     subcommand: &'static str,
     /// The options for the password. Empty if the password is an argument without an option.
     options: &'static [&'static str],
     form: Form,
 }
 
+/// The notation of a password in the arguments. In the examples, `x` is the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `-px`
@@ -31,15 +33,16 @@ enum Form {
     Either,
     /// `-p x`
     Separate,
-    /// The part after the mark: `-u ada:x`.
+    /// The part of the argument after this mark: `-u ada:x`.
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after this many words that are not options. The password has no option itself.
+    /// An argument without an option, after this many other arguments: 0 for `vault login x`.
     Word(usize),
-    /// `ada/x@db`
+    /// An argument without an option: `ada/x@db`.
     Oracle,
-    /// The value after the name of a setting.
+    /// The value after the name of an environment variable, which is checked like a key:
+    /// `setx API_TOKEN x`.
     Setting,
 }
 
@@ -57,7 +60,7 @@ const fn flag(
     }
 }
 
-#[rustfmt::skip] // a row each
+#[rustfmt::skip] // One line per row.
 const FLAGS: &[Flag] = &[
     flag(&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump"], "", &["-p"], Form::Attached),
     flag(&["sshpass"], "", &["-p"], Form::Either),
@@ -90,15 +93,16 @@ const FLAGS: &[Flag] = &[
     flag(&["setx", "set"], "", &[], Form::Setting),
 ];
 
-// `Line` has one bit per flag.
+// The sets of rows in `Line` have one bit per row.
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
-/// Calls `found` with the start and the end of each argument that may be secret, and with the name
-/// of its option. An argument without a name is secret because of its command.
-pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, usize, usize)) {
+/// Calls `report` for each argument that may be secret, with the name of its option, its start and
+/// its end. There is no name if the argument is a password of a listed command: then it is secret
+/// without a check of the key rules.
+pub(crate) fn arguments<'t>(text: &'t str, report: impl FnMut(Option<&'t str>, usize, usize)) {
     let bytes = text.as_bytes();
     let line = Line::default();
-    let mut reader = LineReader { text, line, found };
+    let mut reader = LineReader { text, line, report };
     let mut at = 0;
     loop {
         let start = run_end(bytes, at, is_space);
@@ -109,12 +113,12 @@ pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, us
             return;
         }
         let end = end_of_word(bytes, start);
-        at = reader.word(start, end).max(end);
+        at = reader.read_word(start, end).max(end);
     }
 }
 
-/// Returns the end of the word at `start`: white space, or the start of the next string of a list
-/// without spaces, as in `["--password","x"]`.
+/// Returns the end of the word at `start`. It ends at white space or, in a list without spaces such
+/// as `["--password","x"]`, where the next string begins.
 fn end_of_word(text: &[u8], start: usize) -> usize {
     let is_quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'\''));
     let mut end = start;
@@ -137,64 +141,64 @@ fn end_of_word(text: &[u8], start: usize) -> usize {
 struct Line {
     /// One bit for each of [`FLAGS`] whose command was read.
     flags_of_commands: u64,
-    /// One bit for each of [`FLAGS`] whose command was read, and also the subcommand if the flag
-    /// has one.
+    /// One bit for each of [`FLAGS`] whose command was read, and its subcommand if it has one.
     active_flags: u64,
-    /// The number of words that are not options since the last flag became active.
+    /// The number of words without an option since the last flag became active.
     word_count: usize,
-    /// The value that comes next.
+    /// The value that the last word announced, if any.
     expected: Option<Expected>,
 }
 
+/// An argument that may be secret.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
-    /// The value of the option or setting whose name has this range.
+    /// The value of the option or environment variable whose name has this range.
     ForName(usize, usize),
-    /// The value of one of [`FLAGS`] with this form.
+    /// A password in this form, of one of [`FLAGS`].
     ForFlag(Form),
 }
 
 struct LineReader<'t, F> {
     text: &'t str,
     line: Line,
-    found: F,
+    report: F,
 }
 
 impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     /// Reads one word and returns where the next may begin.
-    fn word(&mut self, start: usize, end: usize) -> usize {
+    fn read_word(&mut self, start: usize, end: usize) -> usize {
         let bytes = self.text.as_bytes();
         if matches!(&bytes[start..end], b"|" | b";" | b"&&" | b"||") {
             self.line = Line::default();
             return end;
         }
         if let Some(expected) = self.line.expected.take() {
-            // A quote that closes the text around the option does not begin a value.
+            // If the quote closes a string that contains the option, no value follows.
             let is_closing_quote = matches!(bytes[start], b'"' | b'\'')
                 && run_end(&bytes[..end], start + 1, |byte| b"}]),".contains(&byte)) == end;
             let (from, to) = value_range(bytes, start);
             if !is_closing_quote && from < to && bytes[from] != b'-' {
-                self.push(expected, (from, to));
+                self.report_value(expected, (from, to));
                 return to;
             }
         }
         let (start, word_end) = without_marks(bytes, start, end);
         let word = &bytes[start..word_end];
-        let is_last = bytes[word_end..end]
+        let ends_clause = bytes[word_end..end]
             .iter()
             .any(|byte| b".;:)".contains(byte));
         if word.first() == Some(&b'-') {
-            let is_flag = self.flag(start, word_end);
+            let is_flag = self.read_flag(start, word_end);
             let name_start = start + run_end(word, 0, |byte| byte == b'-');
             let is_name =
                 word_end - name_start >= 2 && ByteClass::KEY.has_all(&bytes[name_start..word_end]);
             let is_long =
                 name_start - start == 2 || name_start - start == 1 && word_end - name_start >= 4;
-            if !is_flag && is_name && is_long && !is_last {
+            if !is_flag && is_name && is_long && !ends_clause {
                 self.line.expected = Some(Expected::ForName(name_start, word_end));
             }
         } else {
-            self.positional(start, word_end);
+            self.read_positional(start, word_end);
         }
         if end > word_end && matches!(bytes[end - 1], b';' | b'|') {
             self.line = Line::default();
@@ -202,8 +206,8 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
         end
     }
 
-    /// Reads an option, and returns whether it belongs to one of the commands.
-    fn flag(&mut self, start: usize, word_end: usize) -> bool {
+    /// Reads an option, and returns whether it is one of the active flags.
+    fn read_flag(&mut self, start: usize, word_end: usize) -> bool {
         let bytes = self.text.as_bytes();
         let word = &bytes[start..word_end];
         let flags = flags_in(self.line.active_flags);
@@ -214,7 +218,7 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             let is_short = option.len() == 2;
             if word == option {
                 if is_short && matches!(bytes.get(word_end), Some(b'"' | b'\'')) {
-                    self.push(expected, value_range(bytes, word_end));
+                    self.report_value(expected, value_range(bytes, word_end));
                 } else if flag.form != Form::Attached {
                     self.line.expected = Some(expected);
                 }
@@ -225,22 +229,22 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
                 && let Some(value_start) = value_start_in_word(word, option)
             {
                 if value_start < word.len() {
-                    self.push(expected, value_range(bytes, start + value_start));
+                    self.report_value(expected, value_range(bytes, start + value_start));
                 } else {
                     self.line.expected = Some(expected);
                 }
                 return true;
             }
             if is_short && word.starts_with(option) && flag.form != Form::Separate {
-                self.push(expected, value_range(bytes, start + 2));
+                self.report_value(expected, value_range(bytes, start + 2));
                 return true;
             }
         }
         false
     }
 
-    /// Reads a word that is not an option.
-    fn positional(&mut self, start: usize, word_end: usize) {
+    /// Reads a word that is not an option: a command, a subcommand or an argument.
+    fn read_positional(&mut self, start: usize, word_end: usize) {
         let bytes = self.text.as_bytes();
         let word = &bytes[start..word_end];
         let mut sets_variables = false;
@@ -249,11 +253,12 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             match flag.form {
                 Form::Word(words_before) if words_before == self.line.word_count => {
                     let from = start - usize::from(bytes[..start].ends_with(b"["));
-                    self.push(Expected::ForFlag(Form::Separate), value_range(bytes, from));
+                    let expected = Expected::ForFlag(Form::Separate);
+                    self.report_value(expected, value_range(bytes, from));
                 }
                 Form::Oracle => {
                     if let Some((from, to)) = urls::oracle(bytes, start) {
-                        (self.found)(None, from, to);
+                        (self.report)(None, from, to);
                     }
                 }
                 Form::Setting => sets_variables = true,
@@ -289,13 +294,13 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     }
 
     /// Reports an argument, unless it is prose or a placeholder.
-    fn push(&mut self, expected: Expected, (mut start, end): (usize, usize)) {
+    fn report_value(&mut self, expected: Expected, (mut start, end): (usize, usize)) {
         let bytes = self.text.as_bytes();
         let content = &bytes[start..end];
         match expected {
             Expected::ForName(from, to) => {
                 if !is_prose(content, &bytes[from..to]) {
-                    (self.found)(Some(&self.text[from..to]), start, end);
+                    (self.report)(Some(&self.text[from..to]), start, end);
                 }
                 return;
             }
@@ -312,19 +317,19 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             Expected::ForFlag(_) => {}
         }
         if start < end && !credential::is_placeholder(&bytes[start..end]) {
-            (self.found)(None, start, end);
+            (self.report)(None, start, end);
         }
     }
 }
 
-/// Returns the start of the option's value in a word that contains the option. Returns the end of
-/// the word if the value is the next word, and `None` if the word does not contain the option.
+/// Returns where the value of `option` begins in `word`: `--user=ada:x`. Returns the end of the
+/// word if the value is the next word, and `None` if the word is not the option.
 fn value_start_in_word(word: &[u8], option: &[u8]) -> Option<usize> {
     if option.len() > 2 {
         let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
         return is_match.then_some(option.len() + 1);
     }
-    // `-su`: several options of one letter in one word.
+    // In `-su`, the last of several one-letter options has the value.
     let has_several_options = word.len() <= 5
         && word.get(1).is_some_and(|byte| *byte != b'-')
         && word[1..].iter().all(u8::is_ascii_alphabetic);
@@ -336,7 +341,8 @@ fn flags_in(bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> {
     flags.filter(move |(index, _)| bits >> index & 1 != 0)
 }
 
-/// Returns the start and the end of the value at `start`, quoted or not, without its quotes.
+/// Returns the start and the end of the value at `start`. If the value is quoted, they exclude its
+/// quotes.
 fn value_range(text: &[u8], start: usize) -> (usize, usize) {
     match quote_at(text, start) {
         Some(((mark, slashes), start)) => value_end::quoted(text, start, mark, slashes, None),
@@ -358,17 +364,17 @@ fn is_prose(content: &[u8], name: &[u8]) -> bool {
     credential::is_placeholder(content)
         || matches!(content, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
         || content.len() <= 24 && any_contains(&lists, plain)
-        || content.len() <= 64 && is_upper && is_end_of(plain, name)
+        || content.len() <= 64 && is_upper && name_ends_with(name, plain)
 }
 
-/// Returns whether a name ends with these letters, ignoring case and punctuation.
-fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
-    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric();
-    let mut name = name.iter().rev().filter(is_letter);
-    let mut letters = letters.iter().rev().filter(is_letter);
-    letters.all(|letter| {
+/// Returns whether a name ends with `ending`, ignoring case and punctuation.
+fn name_ends_with(name: &[u8], ending: &[u8]) -> bool {
+    let is_alphanumeric = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let mut name = name.iter().rev().filter(is_alphanumeric);
+    let mut ending = ending.iter().rev().filter(is_alphanumeric);
+    ending.all(|wanted| {
         name.next()
-            .is_some_and(|known| known.eq_ignore_ascii_case(letter))
+            .is_some_and(|byte| byte.eq_ignore_ascii_case(wanted))
     })
 }
 
@@ -384,7 +390,8 @@ mod tests {
     use super::*;
     use crate::{matches::Matches, scan};
 
-    /// A row of the table is used only if a detector has a literal for its command.
+    /// Commands are only read in texts that contain one of the literals of the token table. Each
+    /// command needs such a literal.
     #[test]
     fn all_listed_commands_are_parsed() {
         let all = FLAGS

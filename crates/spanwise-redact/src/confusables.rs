@@ -1,11 +1,11 @@
 //! Letters that look like ASCII letters, and invisible characters.
 //!
-//! Keys are compared by their appearance.
+//! Keys are compared by their appearance, so that `paſſword` is hidden like `password`.
 
 use std::sync::LazyLock;
 
-/// Calls `push` with each character of the folded `key`: escapes are decoded, and lookalikes are
-/// replaced by ASCII letters.
+/// Calls `push` with each character of the folded `key`: escapes are decoded, lookalikes are
+/// replaced by ASCII letters, and invisible characters are dropped.
 pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     let mut unread = key;
     while let Some(next) = unread.chars().next() {
@@ -14,15 +14,15 @@ pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
             unread = &unread[next.len_utf8()..];
             continue;
         }
-        // Nested strings have more than one backslash.
+        // In nested strings, an escape has more than one backslash.
         let escaped = unread.trim_start_matches('\\');
-        match escape(escaped) {
+        match decode_escape(escaped) {
             Some((c, after)) => {
                 fold_char(c, &mut push);
                 unread = after;
             }
             None => {
-                // Any other escape separates words.
+                // Other escapes, such as `\n`, separate words, and so does a backslash.
                 push('\\');
                 unread = escaped;
             }
@@ -30,8 +30,9 @@ pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     }
 }
 
-/// Decodes `u0061`, `u{61}` or `x61`. Returns the character and the rest.
-fn escape(text: &str) -> Option<(char, &str)> {
+/// Decodes `u0061`, `u{61}` or `x61` at the start of a text. Returns the character and the text
+/// after the escape.
+fn decode_escape(text: &str) -> Option<(char, &str)> {
     let (digits, after) = match text.as_bytes() {
         [b'u', b'{', ..] => text[2..].split_once('}')?,
         [b'u', ..] => (text.get(1..5)?, text.get(5..)?),
@@ -64,9 +65,10 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
             index @ 0..26 => push(letter(b'A', index)),
             index => push(letter(b'a', index - 26)),
         },
+        // Mathematical digits.
         0x1D7CE..=0x1D7FF => push(letter(b'0', (code - 0x1D7CE) % 10)),
-        _ => match LETTERS.binary_search_by_key(&c, |(looks, _)| *looks) {
-            Ok(found) => push(LETTERS[found].1),
+        _ => match LETTERS.binary_search_by_key(&c, |(lookalike, _)| *lookalike) {
+            Ok(index) => push(LETTERS[index].1),
             Err(_) if c.is_alphanumeric() => c.to_lowercase().for_each(push),
             // Quotes, dashes, spaces.
             Err(_) => push(' '),
@@ -78,7 +80,7 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
 static LETTERS: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
     let mut letters: Vec<(char, char)> = LOOKALIKES
         .iter()
-        .flat_map(|(letter, like)| like.chars().map(|c| (c, *letter)))
+        .flat_map(|(letter, lookalikes)| lookalikes.chars().map(|c| (c, *letter)))
         .filter(|(c, _)| !c.is_whitespace())
         .collect();
     letters.sort_unstable();

@@ -1,29 +1,32 @@
-//! Tracks the open string and URL around a position of a text.
+//! Tracks the open string and the URL around a position in a text.
+//!
+//! The characters that end the value of a key depend on both.
 
 use crate::{
     byte_search::is_space,
     scan_cost, urls,
-    value_end::{Quote, ValueContext},
+    value_end::{Notation, Quote},
 };
 
 /// The strings and the URL that enclose a position.
 ///
-/// The position only moves forward from key to key, so that each byte is read once.
+/// The position only moves forward, from key to key, so that each byte is read once.
 #[derive(Debug, Default)]
 pub(crate) struct ContextTracker {
     /// The position. All text before it was read.
     at: usize,
-    /// For each open `"`, the bit whose index is the number of backslashes before the quote.
+    /// One bit for each open `"`. Its index is the number of backslashes before the quote.
     double_quotes: u64,
-    /// The number of backslashes before the open `'`.
+    /// The number of backslashes before the open `'`, if there is one.
     single_quote: Option<usize>,
-    /// The number of backslashes that end at the position.
+    /// The number of backslashes right before the position.
     slashes: usize,
-    /// Whether the current run has a `?`. A run begins after white space, a quote, `<` or `>`.
+    /// Whether a `?` precedes the position in the same run. White space, quotes, `<` and `>`
+    /// separate runs.
     has_query: bool,
-    /// Whether the current run has the `://` of a web URL.
+    /// Whether the `://` of a web URL precedes the position in the same run.
     has_web_url: bool,
-    /// Whether the current run has the `://` of another URL.
+    /// Whether the `://` of another URL precedes the position in the same run.
     has_other_url: bool,
 }
 
@@ -51,7 +54,7 @@ impl ContextTracker {
                     let bit = 1 << self.slashes.min(63);
                     // A closing quote also closes the strings inside it.
                     self.double_quotes = (self.double_quotes ^ bit) & (bit | (bit - 1));
-                    self.leave_url();
+                    self.end_run();
                 }
                 b'\'' => {
                     let is_letter = |at: Option<usize>| {
@@ -65,7 +68,7 @@ impl ContextTracker {
                             None => Some(self.slashes),
                         };
                     }
-                    self.leave_url();
+                    self.end_run();
                 }
                 b'?' => self.has_query = true,
                 b'/' if text[..at].ends_with(b":/") => {
@@ -73,8 +76,8 @@ impl ContextTracker {
                     self.has_web_url |= is_web;
                     self.has_other_url |= !is_web;
                 }
-                b'<' | b'>' => self.leave_url(),
-                byte if is_space(byte) => self.leave_url(),
+                b'<' | b'>' => self.end_run(),
+                byte if is_space(byte) => self.end_run(),
                 _ => {}
             }
             self.slashes = 0;
@@ -82,13 +85,14 @@ impl ContextTracker {
         self.at = to;
     }
 
-    fn leave_url(&mut self) {
+    fn end_run(&mut self) {
         (self.has_query, self.has_web_url, self.has_other_url) = (false, false, false);
     }
 
-    /// Returns the query context if the position is after the `?` of a run, or inside a web URL.
-    pub(crate) fn query(&self) -> Option<ValueContext> {
-        (self.has_query || self.has_web_url).then_some(ValueContext::Query {
+    /// Returns the notation of a URL query if a `?` or the `://` of a web URL precedes the position
+    /// in the same run.
+    pub(crate) fn query(&self) -> Option<Notation> {
+        (self.has_query || self.has_web_url).then_some(Notation::Query {
             is_web: !self.has_other_url,
         })
     }

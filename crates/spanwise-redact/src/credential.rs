@@ -1,17 +1,17 @@
 //! Distinguishes credentials from prose in the text after a secret key.
 //!
-//! A key such as `password` does not prove that a password follows. The notation of the key and its
-//! value selects one of three readings:
+//! A key such as `password` does not prove that a password follows. The value is read in one of
+//! three ways, depending on the key and on the notation of the pair:
 //!
 //! - **Strict**, after `=`, in quotes, and after a quoted key, because a machine wrote the value.
 //!   Everything is a credential except a [value that reveals nothing](is_nothing) and a
 //!   [placeholder](is_placeholder).
 //! - **Loose**, after `key: `, because a sentence is as likely as a value. [`read_after_colon`]
 //!   shows states, sentences, names of errors, counts and statuses.
-//! - **Phrases**, after the keys of secrets that consist of words, such as `seed_phrase`. The value
-//!   is all words that follow.
+//! - **Phrases**, after a key such as `seed_phrase`, which names a secret of several words. The
+//!   value is all words that follow.
 //!
-//! User rules do not use these readings. They hide every value except an absent one.
+//! Only built-in rules make this distinction. User rules hide every value except an absent one.
 
 mod extent;
 mod placeholder;
@@ -31,7 +31,7 @@ use crate::{
 use prose::is_prose;
 use word_shapes::{is_error_name, is_measure, is_name, is_path};
 
-pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
+pub(crate) use extent::{end_of_app_password, end_of_code, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
 /// The maximum length of a line that is read as a sentence, in bytes. A longer line is cut.
@@ -40,11 +40,12 @@ pub(crate) const MAX_LINE_LEN: usize = 96;
 /// The reading of an unquoted value after `key: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueReading {
-    /// Not a credential: a sentence, a state, a count.
+    /// Not a credential: a sentence, a state, a count, a placeholder.
     Prose,
     /// A credential. It ends where the grammar of [`pair_lexer`](crate::pair_lexer) ends a value.
     Value,
-    /// Words with a credential after them. The first `n` bytes are hidden, through the credential.
+    /// Words and a credential after them, which are all hidden. The credential ends at this
+    /// position in the text.
     Through(usize),
 }
 
@@ -81,7 +82,7 @@ impl KeySubject {
     }
 }
 
-/// Reads the unquoted value after `key: `, at the start of `text`.
+/// Reads the unquoted value after `key: `, which is at the start of `text`.
 pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     scan_cost::add(line.len());
@@ -89,7 +90,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
     if is_placeholder(line) {
         return ValueReading::Prose;
     }
-    // A list, a tuple or a map in `{:#?}`, with an element per line.
+    // `Debug` output in `{:#?}` of a list, a tuple or a map: the elements are on the next lines.
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
         return ValueReading::Value;
     }
@@ -102,7 +103,7 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
             .map_or(ValueReading::Prose, ValueReading::Through);
     }
     let mut words = words_of(line).map(|(_, word)| word);
-    let first = words.next().map_or(&line[..0], trim);
+    let first = words.next().map_or(&line[..0], trim_marks);
     let is_struct = words
         .next()
         .is_some_and(|second| b"({[".contains(&second[0]));
@@ -113,44 +114,46 @@ pub(crate) fn read_after_colon(text: &[u8], subject: KeySubject) -> ValueReading
         .map_or(ValueReading::Value, ValueReading::Through)
 }
 
-/// Returns the end of the first credential after the first word of a line, among `max_words` words.
-/// If others are compared with it, as in `got tulip9931, want rose8820`, returns the end of the
-/// last. `is_likely` decides about a word that no comparison such as `got` precedes.
+/// Returns the end of the first credential in the `max_words` words after the first word of a line.
+/// If the line compares it with other credentials, as in `got tulip9931, want rose8820`, returns
+/// the end of the last one. After one of [`COMPARISONS`], each word with letters and digits is a
+/// credential. `is_likely` decides about other words.
 fn end_of_credential(
     line: &[u8],
     max_words: usize,
     is_likely: impl Fn(&[u8]) -> bool,
 ) -> Option<usize> {
     let mut end = None;
-    let mut is_compared = false;
+    let mut follows_comparison = false;
     for (index, (at, word)) in words_of(line).take(1 + max_words).enumerate() {
-        let is_match = is_compared && is_credential(word) && !word.contains(&b'=')
+        let is_match = follows_comparison && is_credential(word) && !word.contains(&b'=')
             || end.is_none() && is_likely(word);
         if index > 0 && is_match {
             end = Some(at + word.len());
         }
-        let is_instead_of = is_compared && word == b"of";
+        let is_instead_of = follows_comparison && word == b"of";
         // `changed from tulip9931 to rose8820`
         let is_change = end.is_some() && word == b"to";
-        is_compared = is_instead_of || is_change || contains_word(COMPARISONS, trim(word));
+        follows_comparison =
+            is_instead_of || is_change || contains_word(COMPARISONS, trim_marks(word));
     }
     end
 }
 
-/// Words directly before a credential, also one that looks like a name: `got rose-42`.
+/// Words directly before a credential, even if it looks like a name: `got rose-42`.
 #[rustfmt::skip]
 const COMPARISONS: &[&str] = &[
     "actual", "be", "entered", "expected", "found", "given", "got", "instead", "is", "not",
     "received", "tried", "typed", "used", "using", "vs", "want", "wanted", "was", "with",
 ];
 
-/// Returns whether a word of a sentence about a password is a credential, and not a time, a name or
-/// an id: `expired for user4711 at 2026-12-01T10:00:00Z`.
+/// Returns whether a word of a sentence about a password is a credential, and not a time, a name,
+/// an id or a host with a port: `expired for user4711 at 2026-12-01T10:00:00Z`.
 fn is_credential_in_prose(word: &[u8]) -> bool {
     const UUID_LEN: usize = 36;
-    let word = trim(word);
-    let host = word.iter().rposition(|byte| *byte == b':');
-    let is_host = host.is_some_and(|at| {
+    let word = trim_marks(word);
+    let colon_at = word.iter().rposition(|byte| *byte == b':');
+    let is_host = colon_at.is_some_and(|at| {
         let port = &word[at + 1..];
         is_name(&word[..at]) && !port.is_empty() && ByteClass::DIGIT.has_all(port)
     });
@@ -166,7 +169,7 @@ pub(crate) fn is_sentence(text: &[u8]) -> bool {
     text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password)
 }
 
-/// Returns each word of a line with its position.
+/// Returns the words of a line, each with its position in the line.
 fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -181,12 +184,12 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
 /// or `sha256`. A word of fewer than six bytes is not a credential.
 ///
-/// If the word is a pair, only its value is checked, so `order=42` is not a credential.
+/// If the word is `key=value`, only the value is checked, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
-    let word = trim(word);
+    let word = trim_marks(word);
     let name_end = ByteClass::KEY.run_end(word, 0);
     let word = match word.get(name_end) {
-        Some(b'=') if name_end > 0 => trim(&word[name_end + 1..]),
+        Some(b'=') if name_end > 0 => trim_marks(&word[name_end + 1..]),
         _ => word,
     };
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -197,9 +200,11 @@ fn is_credential(word: &[u8]) -> bool {
     word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
-/// Returns whether a word is a credential by its form alone, for a word that no syntax marks as a
-/// value. The word must mix letters and digits, and must not be a name, a path, a URL, a
-/// version, a date, a measure, a placeholder or `key=value`.
+/// Returns whether a word is a credential by its form alone. For words that no syntax marks as a
+/// value.
+///
+/// The word must have letters and digits, and must not be a name, a path, a URL, a version, a date,
+/// a measure such as `12ms`, a placeholder or `key=value`.
 pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -226,12 +231,12 @@ pub(crate) fn is_credential_alone(word: &[u8]) -> bool {
 }
 
 /// Returns the word without the punctuation marks around it.
-fn trim(word: &[u8]) -> &[u8] {
-    trim_end(&word[run_end(word, 0, is_mark)..])
+fn trim_marks(word: &[u8]) -> &[u8] {
+    trim_marks_end(&word[run_end(word, 0, is_mark)..])
 }
 
 /// Returns the word without the punctuation marks after it.
-fn trim_end(word: &[u8]) -> &[u8] {
+fn trim_marks_end(word: &[u8]) -> &[u8] {
     &word[..run_start(word, word.len(), word.len(), is_mark)]
 }
 
@@ -260,15 +265,15 @@ pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // A verb must follow, as in ` not found` and ` has expired`.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let is_verb = contains_word(VERBS, trim(first));
+    let is_verb = contains_word(VERBS, trim_marks(first));
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password)
 }
 
 /// Units of the size of a salt or a token.
 const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
 
-/// Returns whether a key has another meaning here, such as `PWD` with a working directory, or
-/// `pass` with the number of passed tests.
+/// Returns whether a key does not name a secret, because of its value: `PWD` with a directory,
+/// `pass` with the number of passed tests. `rest` is the text after the value.
 pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {
@@ -282,7 +287,7 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     if is_size && KeySubject::for_key(key) == KeySubject::Thing {
         let unit = words_of(line_from(rest, 0, 16)).next();
-        return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
+        return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim_marks(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     is_key(&["pass"]) && is_number && has_test_count(line_from(rest, 0, 48))
@@ -297,14 +302,15 @@ fn has_test_count(text: &[u8]) -> bool {
         let name = &text[ByteClass::KEY.run_start(text, name_end, name_end)..name_end];
         let start = run_end(text, separator_at + 1, is_gap);
         let end = ByteClass::DIGIT.run_end(text, start);
-        // Not `auth_failed=1`, which is about a login.
+        // The whole name must match, because `auth_failed=1` is about a login. Only a prefix with a
+        // dot is ignored: `tests.failed=1`.
         let name = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
         contains_word(TEST_COUNTS, name)
             && end > start
             && is_boundary(text, end)
             && (text[separator_at] == b'=' || !is_status(text, start, end))
     };
-    // `12, 0 failed`, but not `, 3 failed attempts`.
+    // A count before its name: `, 0 failed)`, but not `, 3 failed attempts`.
     let is_count_before = |mark_at: usize| {
         let start = run_end(text, mark_at + 1, |byte| byte == b' ');
         let end = ByteClass::DIGIT.run_end(text, start);

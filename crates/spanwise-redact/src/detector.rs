@@ -5,8 +5,8 @@ macro_rules! detectors {
     ($($(#[$doc:meta])+ $variant:ident = $name:literal,)*) => {
         /// A kind of secret that is recognized by its text, under any key.
         ///
-        /// Detectors match the formats that the issuers document. Prefixes and check digits are
-        /// verified if the format has them.
+        /// A detector matches the format that the issuer of the secret documents. It verifies the
+        /// prefix and the check digits if the format has them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -30,7 +30,7 @@ macro_rules! detectors {
 }
 
 detectors! {
-    /// A private key in PEM armour, to its end.
+    /// A private key in PEM format, from its `BEGIN` line to its `END` line.
     Pem = "pem",
     /// A JSON web token, signed or encrypted.
     Jwt = "jwt",
@@ -40,7 +40,7 @@ detectors! {
     Gitlab = "gitlab",
     /// AWS access key ids.
     AwsKeyId = "aws_key_id",
-    /// AWS secret access keys, after their name.
+    /// AWS secret access keys, after a name such as `secret_access_key`.
     AwsSecret = "aws_secret",
     /// Stripe keys and webhook signing secrets.
     Stripe = "stripe",
@@ -52,24 +52,24 @@ detectors! {
     Google = "google",
     /// Anthropic and OpenAI keys.
     LlmKeys = "llm_keys",
-    /// Tokens of some eighty other issuers with a known prefix, such as npm, `PyPI`, Hugging Face,
-    /// `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry and Atlassian;
-    /// Discord bot tokens; password hashes (`$2b$…`).
+    /// Tokens of some eighty other issuers with a known prefix. Examples are npm, `PyPI`, Hugging
+    /// Face, `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry and Atlassian.
+    /// Also Discord bot tokens and password hashes (`$2b$…`).
     MiscPrefixed = "misc_prefixed",
-    /// URLs of some twenty hosts whose path is a credential: Telegram bots, webhooks of Discord,
+    /// The secret path in a URL of one of some twenty hosts: Telegram bots, webhooks of Discord,
     /// Office, Zapier and others.
     Webhook = "webhook",
-    /// `Bearer` or `token` before a credential.
+    /// A credential after `Bearer` or `token`.
     Bearer = "bearer",
-    /// `Basic` before a user and password in base64.
+    /// A user and password in base64, after `Basic`.
     Basic = "basic",
     /// The password in `scheme://user:password@host`, or a token in its place; the password in
     /// `user:password@tcp(host)` and in `jdbc:oracle:thin:user/password@host`.
     UrlUserinfo = "url_userinfo",
     /// A URL parameter that carries a credential, such as `sig` or `code`.
     UrlQuery = "url_query",
-    /// A password without a `=`: `IDENTIFIED BY '…'` and `PASSWORD '…'` in SQL, lines of `.pgpass`
-    /// and `.netrc`.
+    /// A password that is not in the form `key=value`: `IDENTIFIED BY '…'` and `PASSWORD '…'` in
+    /// SQL, lines of `.pgpass` and `.netrc`.
     ConnectionPassword = "connection_password",
     /// A password in command-line arguments: `mysql -p…`, `curl -u user:…`.
     CommandLine = "command_line",
@@ -79,13 +79,13 @@ detectors! {
     Ssn = "ssn",
     /// An e-mail address.
     Email = "email",
-    /// A public IPv4 address. Private, link-local, loopback and multicast addresses are shown. So
-    /// are networks of 256 addresses or more (`203.0.113.0/24`) and versions.
+    /// A public IPv4 address. Private, link-local, loopback and multicast addresses are shown, and
+    /// so are networks of 256 addresses or more (`203.0.113.0/24`) and versions.
     Ipv4 = "ipv4",
-    /// A public IPv6 address. Unique local, link-local, loopback and multicast addresses are shown.
-    /// So are networks of a /48 or larger.
+    /// A public IPv6 address. Unique local, link-local, loopback and multicast addresses are shown,
+    /// and so are networks with a prefix of at most 48 bits.
     Ipv6 = "ipv6",
-    /// An IBAN, verified by its country's length and its check digits.
+    /// An IBAN, verified by the length for its country and by its check digits.
     Iban = "iban",
 }
 

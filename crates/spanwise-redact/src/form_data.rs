@@ -18,13 +18,14 @@ const MAX_HEADERS_LEN: usize = 256;
 /// Line breaks, plain and escaped.
 const LINE_BREAKS: [&[u8]; 4] = [b"\r\n", b"\n", b"\\r\\n", b"\\n"];
 
-/// Returns whether an attribute of a part begins at `at`.
+/// Returns whether the first attribute of a part begins at `at`.
 pub(crate) fn has_attribute_at(text: &[u8], at: usize) -> bool {
     ends_with_word(&text[..at], b"form-data; ")
 }
 
-/// Returns the name in the last brackets of `user[password]`, and its end. `name` is the name
-/// before them, with its end. An index is not a name.
+/// Returns the name in the last brackets of a name such as `user[password]`, and the end of the
+/// brackets. `name` is the part before the brackets, with its end. An index, as in `pin[0]`, is not
+/// a name.
 pub(crate) fn innermost_name<'t>(text: &'t str, name: (&'t str, usize)) -> (&'t str, usize) {
     let bytes = text.as_bytes();
     let (mut name, mut end) = name;
@@ -44,7 +45,8 @@ pub(crate) fn innermost_name<'t>(text: &'t str, name: (&'t str, usize)) -> (&'t 
 /// Returns the range of the value of the part whose name ends at `name_end`.
 pub(crate) fn value(text: &[u8], name_end: usize) -> Option<(usize, usize)> {
     let near = &text[..text.len().min(name_end + MAX_HEADERS_LEN)];
-    // Not a sentence, such as `name="password" is required`.
+    // A header continues with the name of a file or a line break, unlike a sentence such as
+    // `name="password" is required`.
     let after_name = run_end(near, name_end, |byte| matches!(byte, b'"' | b'\\'));
     let line_break_at = |at: usize| LINE_BREAKS.iter().any(|it| matches_at(near, at, it));
     let is_header =

@@ -1,8 +1,9 @@
-//! Matches path rules inside JSON texts.
+//! Matches path rules such as `user.*.token` inside JSON texts.
 //!
-//! For the current value and each value around it, the matcher stores the set of rule prefixes that
-//! match the path to that value. So a member or an array element costs one step for each segment of
-//! all rules, and one for each byte of its name. The depth of the document does not matter.
+//! A prefix of a rule is its first `n` segments. For the current value and each value around it,
+//! the matcher stores the set of prefixes that match the path to that value. So a member or an
+//! array element costs one step for each segment of all rules, and one for each byte of its name.
+//! The depth of the document does not matter.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
@@ -20,11 +21,11 @@ pub(crate) fn may_be_json(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
-/// Records a match for each value in a JSON text that a path rule hides.
+/// Appends a match for each value in a JSON text that a path rule hides.
 ///
 /// A rule matches either the path from the root of the text, or `key` followed by that path. `key`
 /// is the key of the field that contains the text.
-pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Matches) {
+pub(crate) fn find_matches(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Matches) {
     let mut walk = Walk {
         reader: JsonReader::new(text),
         prefixes: PrefixSets::new(keys.paths(), key),
@@ -37,10 +38,10 @@ pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &
     }
 }
 
-/// The rule prefixes that match the current path and each of its ancestors.
+/// The rule prefixes that match the path to the current value and to each value around it.
 ///
-/// Sets replace backtracking: `**.**.**` matches a path in many ways, and a set contains each
-/// prefix once.
+/// Sets avoid backtracking: `**.**.**` matches a path in many ways, but a set contains each prefix
+/// only once.
 struct PrefixSets<'k> {
     /// The path rules, each with its index.
     rules: &'k [(Vec<Segment>, usize)],
@@ -75,7 +76,8 @@ impl<'k> PrefixSets<'k> {
         prefixes
     }
 
-    /// Adds the empty prefix of each rule to the last set, so that each rule can match from here.
+    /// Adds the empty prefix of each rule to the last set, so that each rule can match a path that
+    /// begins there.
     fn start_all_rules(&mut self) {
         let mut from = self.sets.len() - self.set_len;
         for (path, _) in self.rules {
@@ -84,7 +86,8 @@ impl<'k> PrefixSets<'k> {
         }
     }
 
-    /// Descends to the member `name` of an object, or without a name to an element of an array.
+    /// Appends the set for the member `name` of the current object. Without a name, the set is for
+    /// an element of the current array.
     fn push(&mut self, name: Option<&str>) {
         scan_cost::add(self.set_len + name.map_or(0, str::len));
         let name = name.map(NormalizedKey::new);
@@ -113,8 +116,7 @@ impl<'k> PrefixSets<'k> {
 
 /// A value that was not read to its end yet: a member of an object or an element of an array.
 struct OpenValue {
-    /// The start and the end of the name of the member. They are equal for an array element, which
-    /// has no name.
+    /// The start and the end of the member's name. They are equal for an array element.
     name: (usize, usize),
     /// The position of the first byte of the value.
     start: usize,
@@ -139,22 +141,22 @@ struct Walk<'t, 'k, 'm> {
     matches: &'m mut Matches,
 }
 
-/// The state of a value when its match is recorded.
+/// Whether the end of a value is known when its match is recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The value was read to its end.
     Read,
-    /// The text ends in the value, or cannot be parsed from there on.
+    /// The text ends in the value, or cannot be parsed from some position in the value on.
     Missing,
 }
 
 impl Walk<'_, '_, '_> {
-    /// Reads one value, and ignores the text after the value. Returns `None` if the text ends too
-    /// early or cannot be parsed.
+    /// Reads the value at the start of the text. Returns `None` if the text ends in the value or
+    /// cannot be parsed.
     ///
     /// The reader is lenient, so that values are also hidden in a text that is not quite JSON. It
     /// accepts missing and additional commas, a bracket of the wrong kind at the end of a
-    /// container, and any text as a scalar.
+    /// container, any text as a scalar, and text after the value.
     fn read(&mut self, text: &str) -> Option<()> {
         loop {
             match self.reader.peek()? {
@@ -169,8 +171,8 @@ impl Walk<'_, '_, '_> {
                     if quote_or_scalar == b'"' {
                         self.reader.string()?;
                     } else {
-                        let is_scalar = |byte| !b",]}".contains(&byte) && !is_space(byte);
-                        self.reader.at = run_end(self.reader.text, self.reader.at, is_scalar);
+                        let is_scalar_byte = |byte| !b",]}".contains(&byte) && !is_space(byte);
+                        self.reader.at = run_end(self.reader.text, self.reader.at, is_scalar_byte);
                     }
                     let value = self.next_value.take();
                     self.close(value, End::Read);
@@ -213,8 +215,8 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Ends all open values at the end of a text that is truncated or cannot be parsed. Hidden
-    /// values then cover the rest of the text.
+    /// Ends all open values at the end of a text that is truncated or cannot be parsed. If one of
+    /// them is hidden, the rest of the text is hidden.
     fn end_open_values(&mut self) {
         self.reader.at = self.reader.text.len();
         let value = self.next_value.take();
@@ -224,7 +226,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Leaves a value that ends at the position of the reader, and records a match if a rule hides
+    /// Closes a value that ends at the position of the reader, and appends a match if a rule hides
     /// the value. An absent value is shown.
     fn close(&mut self, value: Option<OpenValue>, end: End) {
         let Some(value) = value else { return };
@@ -235,8 +237,8 @@ impl Walk<'_, '_, '_> {
         let start = value.start.min(value_end) + usize::from(is_string);
         let value_end = value_end - usize::from(is_string);
         let content = &self.reader.text[start..value_end];
-        // Each container around a value has the bytes of the value, too, so only a value without
-        // members is read again.
+        // `is_absent` reads the value again. It is not called for objects and arrays, because then
+        // a byte would be read once for each container around it.
         if !content.starts_with(b"{") && !content.starts_with(b"[") && is_absent(content) {
             return;
         }

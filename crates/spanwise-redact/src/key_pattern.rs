@@ -30,8 +30,8 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
-/// Returns whether a path matches all the parts.
-pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
+/// Returns whether the path of a rule matches a key that has these parts.
+pub(crate) fn path_matches<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
     let mut reached = vec![false; path.len() + 1];
     add_empty_prefix(path, &mut reached);
     for part in parts {
@@ -42,18 +42,19 @@ pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t s
     reached.last() == Some(&true)
 }
 
-/// Adds the empty prefix of `path` to a set of matched prefixes, and the prefixes of `**` after it.
+/// Adds the empty prefix of `path` to a set of matched prefixes, and the prefixes that consist only
+/// of `**`, because `**` may match no part.
 ///
-/// `set[n]` is set if the first `n` segments match. A set avoids backtracking, so that `**.**.**`
-/// costs no more than its length.
+/// `set[n]` is true if the first `n` segments match. A set avoids backtracking, so that `**.**.**`
+/// costs one step for each segment and part.
 pub(crate) fn add_empty_prefix(path: &[Segment], set: &mut [bool]) {
     set[0] = true;
     skip_any_depth(path, set);
 }
 
-/// Adds to `next` the prefixes of `path` that match after one more part. `reached` has those that
-/// match before that part. The part is the member `name` of an object, or without a name an element
-/// of an array.
+/// Adds to `next` the prefixes of `path` that match after one more part. `reached` has the prefixes
+/// that match before this part. With a `name`, the part is a member of an object. Without one, it
+/// is an element of an array.
 pub(crate) fn advance(
     path: &[Segment],
     reached: &[bool],
@@ -72,7 +73,8 @@ pub(crate) fn advance(
     skip_any_depth(path, next);
 }
 
-/// Also adds the prefixes after a `**`, because `**` may match no part.
+/// Extends each prefix in a set with the `**` segments that follow it, because `**` may match no
+/// part.
 fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
     for (at, _) in path
         .iter()
@@ -84,7 +86,7 @@ fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
 }
 
 impl Pattern {
-    /// Returns whether the pattern matches `key`, which the application wrote as `written`.
+    /// Returns whether the pattern matches `key`. `written` is the key as the application wrote it.
     pub(crate) fn matches(&self, key: &NormalizedKey, written: &str) -> bool {
         match self {
             Self::Exact(name) => {
@@ -92,17 +94,17 @@ impl Pattern {
             }
             Self::EndsWith(name) => key.full().ends_with(name.as_bytes()),
             Self::Contains(name) => memchr::memmem::find(key.full(), name.as_bytes()).is_some(),
-            Self::Path(path) => is_on_path(path, parts(written)),
+            Self::Path(path) => path_matches(path, parts(written)),
         }
     }
 
-    /// Returns the built-in rule with this name.
+    /// Returns the index of the built-in rule that the pattern names.
     pub(crate) fn built_in(&self) -> Option<usize> {
         let Self::Exact(name) = self else { return None };
         RULES.find(name)
     }
 
-    /// Returns the detector with this name.
+    /// Returns the detector that the pattern names.
     pub(crate) fn detector(&self) -> Option<Detector> {
         let Self::Exact(name) = self else { return None };
         let mut all = Detector::ALL.into_iter();
@@ -151,8 +153,8 @@ impl FromStr for Pattern {
             let normal = NormalizedKey::new(part);
             String::from_utf8_lossy(normal.full()).into_owned()
         };
-        let no_name = ['=', ',', ':', ';', '"', '\''];
-        if trimmed.contains(no_name) {
+        let invalid_chars = ['=', ',', ':', ';', '"', '\''];
+        if trimmed.contains(invalid_chars) {
             return wrong("it has a character that names cannot have");
         }
         if trimmed.starts_with('/') {
@@ -184,13 +186,13 @@ impl FromStr for Pattern {
                 "it would hide everything; use `Policy::allow_only` to show only some keys",
             );
         }
-        let (starts, ends) = (trimmed.starts_with('*'), trimmed.ends_with('*'));
-        let part = &trimmed[usize::from(starts)..trimmed.len() - usize::from(ends)];
+        let (star_first, star_last) = (trimmed.starts_with('*'), trimmed.ends_with('*'));
+        let part = &trimmed[usize::from(star_first)..trimmed.len() - usize::from(star_last)];
         if part.contains('*') {
             return wrong("it has a character that names cannot have");
         }
         let part = name(part);
-        match (starts, ends) {
+        match (star_first, star_last) {
             _ if part.is_empty() => wrong("it is empty"),
             (false, false) => Ok(Self::Exact(part)),
             (true, false) => Ok(Self::EndsWith(part)),
@@ -201,18 +203,19 @@ impl FromStr for Pattern {
     }
 }
 
-/// Splits a path in the notation of rules: `items[*].card`.
+/// Splits a path such as `items[*].card` into its parts, without the brackets. An error is the
+/// reason why the path is not valid.
 fn split_path(path: &str) -> Result<Vec<&str>, &'static str> {
-    let mut found = Vec::new();
+    let mut parts = Vec::new();
     for part in path.split('.') {
         let (name, mut brackets) = part.split_at(part.find(['[', ']']).unwrap_or(part.len()));
         match name {
-            "$" if found.is_empty() => {
+            "$" if parts.is_empty() => {
                 return Err("a path begins with its first key, not with `$`");
             }
             "" if brackets.is_empty() => return Err("a part of it is empty"),
             "" => {}
-            name => found.push(name),
+            name => parts.push(name),
         }
         while !brackets.is_empty() {
             let inside = brackets
@@ -224,9 +227,9 @@ fn split_path(path: &str) -> Result<Vec<&str>, &'static str> {
             if inside.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err("an array element is written `[*]`, without an index");
             }
-            found.push(inside);
+            parts.push(inside);
             brackets = rest;
         }
     }
-    Ok(found)
+    Ok(parts)
 }

@@ -1,11 +1,12 @@
-//! Decides for which keys a rule hides the value.
+//! Key rules: decide which keys hide their values.
 //!
-//! Rules are identified by their index in `PolicyRules::rule_states`. Built-in rules come first,
-//! then user rules.
+//! A built-in rule is part of this crate, and can be switched on and off. A user rule is a pattern
+//! that the application adds. Rules are identified by their index in `PolicyRules::rule_states`:
+//! first the built-in rules, then the user rules.
 
 use crate::{
-    builtin_rules::{RULES, Tier, is_address},
-    key_pattern::{Pattern, Segment, is_on_path, parts},
+    builtin_rules::{RULES, Tier, shows_network_addresses},
+    key_pattern::{Pattern, Segment, parts, path_matches},
     normalized_key::NormalizedKey,
     prefix_filter::{Literal, PrefixFilter},
 };
@@ -14,15 +15,15 @@ use crate::{
 /// end or a part of a name, or a path.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRules {
-    /// Whether each built-in rule is on, by its index.
-    on: Vec<bool>,
-    /// Whether a built-in rule about PII is on.
+    /// Whether each built-in rule is enabled, by its index.
+    enabled: Vec<bool>,
+    /// Whether a built-in rule about PII is enabled.
     hides_pii: bool,
-    /// Whether a built-in rule about addresses is on. Its decision may depend on the value.
+    /// Whether the built-in rule `address` or `ip` is enabled. Its decision depends on the value.
     hides_addresses: bool,
     /// The patterns of the user rules. Their indices follow those of the built-in rules.
     user_rules: Vec<Pattern>,
-    /// Patterns of keys whose values the user shows. They take precedence over all rules.
+    /// Patterns of keys that the application shows. They take precedence over all rules.
     shown: Vec<Pattern>,
     index: PatternIndex,
 }
@@ -30,10 +31,12 @@ pub(crate) struct KeyRules {
 /// The user rules by kind of pattern, for lookup. Each pattern has the index of its rule.
 #[derive(Debug, Clone)]
 struct PatternIndex {
-    exact: ExactNames,
-    contains: Vec<(String, usize)>,
-    /// Finds the texts of `contains`.
-    literals: PrefixFilter,
+    exact_names: ExactNames,
+    /// Parts of names: `*part*`.
+    parts: Vec<(String, usize)>,
+    /// Finds the texts of `parts`.
+    part_filter: PrefixFilter,
+    /// Ends of names: `*end`.
     ends: Vec<(String, usize)>,
     paths: Vec<(Vec<Segment>, usize)>,
 }
@@ -46,7 +49,7 @@ pub(crate) enum KeyDecision {
     /// The built-in rule with this index hides the value, unless the value is a network address:
     /// see [`is_network_address`](crate::addresses::is_network_address).
     HideUnlessNetworkAddress { rule: usize },
-    /// The value is an id in a fixed format. Its text need not be scanned.
+    /// The value is an id in a fixed format. Its text is not scanned.
     Trust,
     /// No rule hides the value. Its text is scanned.
     Pass,
@@ -62,11 +65,11 @@ pub(crate) enum Origin {
 }
 
 impl KeyRules {
-    /// Creates the built-in rules of the tier of secrets.
+    /// Creates key rules with only the built-in rules about secrets enabled.
     pub(crate) fn secrets() -> Self {
         let named = RULES.named();
         let mut keys = Self {
-            on: named
+            enabled: named
                 .iter()
                 .map(|(_, tier)| *tier == Tier::Secrets)
                 .collect(),
@@ -82,15 +85,18 @@ impl KeyRules {
 
     /// Switches a built-in rule on or off.
     pub(crate) fn switch(&mut self, rule: usize, on: bool) {
-        self.on[rule] = on;
+        self.enabled[rule] = on;
         self.update_flags();
     }
 
     /// Computes `hides_pii` and `hides_addresses` after a built-in rule was switched.
     fn update_flags(&mut self) {
-        let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
-        self.hides_pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
-        self.hides_addresses = on().any(|((name, _), _)| is_address(name));
+        let enabled_rules = || {
+            let rules = RULES.named().iter().zip(&self.enabled);
+            rules.filter(|(_, enabled)| **enabled).map(|(rule, _)| rule)
+        };
+        self.hides_pii = enabled_rules().any(|(_, tier)| *tier == Tier::Pii);
+        self.hides_addresses = enabled_rules().any(|(name, _)| shows_network_addresses(name));
     }
 
     /// Adds a user rule and returns its index. If there is a user rule with this pattern, returns
@@ -103,22 +109,22 @@ impl KeyRules {
             self.switch(rule, true);
         }
         if let Some(known) = self.user_rules.iter().position(|rule| *rule == pattern) {
-            return self.on.len() + known;
+            return self.enabled.len() + known;
         }
         self.user_rules.push(pattern);
-        self.index = PatternIndex::new(&self.user_rules, self.on.len());
-        self.on.len() + self.user_rules.len() - 1
+        self.index = PatternIndex::new(&self.user_rules, self.enabled.len());
+        self.enabled.len() + self.user_rules.len() - 1
     }
 
-    /// Removes the user rule with this pattern and shows the keys that it matches. A pattern that
-    /// is the name of a built-in rule switches that rule off.
+    /// Shows the keys that the pattern matches, and removes the user rule with this pattern. A
+    /// pattern that is the name of a built-in rule switches that rule off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
-        // An empty name matches no key. The rule stays in the list, so that the other rules keep
-        // their indices.
+        // A removed rule gets the empty name, which matches no key. It stays in the list, so that
+        // the indices of the other rules do not change.
         for rule in self.user_rules.iter_mut().filter(|rule| **rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
-        self.index = PatternIndex::new(&self.user_rules, self.on.len());
+        self.index = PatternIndex::new(&self.user_rules, self.enabled.len());
         if let Some(rule) = pattern.built_in() {
             self.switch(rule, false);
         }
@@ -129,7 +135,7 @@ impl KeyRules {
     pub(crate) fn decide(&self, key: &str) -> KeyDecision {
         if self.user_rules.is_empty()
             && self.shown.is_empty()
-            && !RULES.may_be_about(key, self.hides_pii)
+            && !RULES.may_match(key, self.hides_pii)
         {
             return KeyDecision::Pass;
         }
@@ -146,33 +152,33 @@ impl KeyRules {
         {
             return self.hidden_by(rule);
         }
-        if normal.is_exempt_attribute || !RULES.may_be_about(key, self.hides_pii) {
+        if normal.is_exempt_attribute || !RULES.may_match(key, self.hides_pii) {
             return KeyDecision::Pass;
         }
-        RULES.decide(&normal, &self.on)
+        RULES.decide(&normal, &self.enabled)
     }
 
-    /// Returns whether the last words of a key are the name of something harmless: `first pass`.
+    /// Returns whether a key ends in words that name something harmless: `first pass`.
     pub(crate) fn is_harmless_phrase(&self, key: &str) -> bool {
         RULES.is_harmless_phrase(&NormalizedKey::new(key))
     }
 
     /// Returns whether the decision about a key may depend on its value. Checks only whether the
-    /// key ends like `address` or `ip`, perhaps with other letters that look alike, or with a mark
-    /// as in `user[address]`.
+    /// key ends in `ss` or `ip`, as `address` and `ip` do, or in a mark, as in `user[address]`.
+    /// Non-ASCII bytes count as these letters, because they may look alike.
     #[inline]
     pub(crate) fn may_depend_on_value(&self, key: &str) -> bool {
         let Some((&last, before)) = key.as_bytes().split_last() else {
             return false;
         };
-        let is_before = |letter| {
+        let may_precede_last = |letter| {
             let byte = before.last();
             byte.is_some_and(|byte| byte | 0x20 == letter || !byte.is_ascii())
         };
         self.hides_addresses
             && match last | 0x20 {
-                b's' => is_before(b's'),
-                b'p' => is_before(b'i'),
+                b's' => may_precede_last(b's'),
+                b'p' => may_precede_last(b'i'),
                 b'a'..=b'z' => false,
                 _ => !last.is_ascii_digit(),
             }
@@ -180,7 +186,7 @@ impl KeyRules {
 
     /// Returns the decision that the rule with this index hides the value.
     pub(crate) fn hidden_by(&self, rule: usize) -> KeyDecision {
-        let origin = if rule < self.on.len() {
+        let origin = if rule < self.enabled.len() {
             Origin::BuiltIn
         } else {
             Origin::User
@@ -193,7 +199,7 @@ impl KeyRules {
         shown.any(|pattern| pattern.matches(key, written))
     }
 
-    /// Returns whether the user shows this key.
+    /// Returns whether the application shows this key.
     pub(crate) fn shows(&self, key: &str) -> bool {
         self.is_shown(&NormalizedKey::new(key), key)
     }
@@ -201,7 +207,7 @@ impl KeyRules {
     /// Returns how many rules hide keys, and how many patterns show keys.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let is_removed = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
-        let built_in_count = self.on.iter().filter(|on| **on).count();
+        let built_in_count = self.enabled.iter().filter(|enabled| **enabled).count();
         let user_count = self
             .user_rules
             .iter()
@@ -217,36 +223,36 @@ impl KeyRules {
 }
 
 impl PatternIndex {
-    /// `first` is the index of the first of these rules.
-    fn new(rules: &[Pattern], first: usize) -> Self {
-        let (mut exact, mut contains, mut ends, mut paths) = (vec![], vec![], vec![], vec![]);
-        for (rule, pattern) in (first..).zip(rules) {
+    /// Creates the index of all user rules. `first_index` is the index of the first user rule.
+    fn new(user_rules: &[Pattern], first_index: usize) -> Self {
+        let (mut exact_names, mut parts, mut ends, mut paths) = (vec![], vec![], vec![], vec![]);
+        for (rule, pattern) in (first_index..).zip(user_rules) {
             match pattern {
-                Pattern::Exact(name) => exact.push((name.clone(), rule)),
-                Pattern::EndsWith(name) => ends.push((name.clone(), rule)),
-                Pattern::Contains(name) => contains.push((name.clone(), rule)),
+                Pattern::Exact(name) => exact_names.push((name.clone(), rule)),
+                Pattern::EndsWith(end) => ends.push((end.clone(), rule)),
+                Pattern::Contains(part) => parts.push((part.clone(), rule)),
                 Pattern::Path(path) => paths.push((path.clone(), rule)),
             }
         }
         Self {
-            literals: PrefixFilter::new(contains.iter().enumerate().map(|(index, (part, _))| {
+            part_filter: PrefixFilter::new(parts.iter().enumerate().map(|(index, (part, _))| {
                 let literal = Literal {
                     text: part,
-                    next: None,
+                    next_class: None,
                     any_case: false,
                     bucket: index,
                 };
                 (index, literal)
             })),
-            exact: ExactNames::new(exact),
-            contains,
+            exact_names: ExactNames::new(exact_names),
+            parts,
             ends,
             paths,
         }
     }
 
-    /// Returns the user rule that hides a key. A whole name takes precedence over a path, a part or
-    /// an end.
+    /// Returns the index of the user rule that hides a key, which the application wrote as
+    /// `written`. Exact names take precedence over paths, then parts, then ends.
     fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
         let (whole, last_part) = (key.full(), key.last_part());
         let ends = || {
@@ -254,31 +260,31 @@ impl PatternIndex {
                 .iter()
                 .find(|(end, _)| whole.ends_with(end.as_bytes()))
         };
-        self.exact
+        self.exact_names
             .find(last_part)
             .or_else(|| {
-                let found = self.exact.find(whole);
-                found.filter(|_| last_part.len() < whole.len())
+                let rule = self.exact_names.find(whole);
+                rule.filter(|_| last_part.len() < whole.len())
             })
-            .or_else(|| self.path(written))
-            .or_else(|| self.contains(whole))
+            .or_else(|| self.find_path(written))
+            .or_else(|| self.find_part(whole))
             .or_else(|| ends().map(|(_, rule)| *rule))
     }
 
-    fn contains(&self, name: &[u8]) -> Option<usize> {
-        if self.contains.is_empty() {
+    fn find_part(&self, name: &[u8]) -> Option<usize> {
+        if self.parts.is_empty() {
             return None;
         }
         let positions = 0..name.len().saturating_sub(2);
-        self.literals.find_map(name, positions, |part, at| {
-            let (part, rule) = &self.contains[part];
+        self.part_filter.find_map(name, positions, |index, at| {
+            let (part, rule) = &self.parts[index];
             name[at..].starts_with(part.as_bytes()).then_some(*rule)
         })
     }
 
-    fn path(&self, key: &str) -> Option<usize> {
+    fn find_path(&self, key: &str) -> Option<usize> {
         let mut paths = self.paths.iter();
-        let found = paths.find(|(path, _)| is_on_path(path, parts(key)));
+        let found = paths.find(|(path, _)| path_matches(path, parts(key)));
         found.map(|(_, rule)| *rule)
     }
 }
@@ -287,8 +293,8 @@ impl PatternIndex {
 #[derive(Debug, Clone)]
 struct ExactNames {
     sorted: Vec<(String, usize)>,
-    /// A set of the hashes of all names, with one bit per hash. Most keys have no bit, so they need
-    /// no binary search.
+    /// The set of the hashes of all names, with one bit per hash. The hash of most keys is not in
+    /// the set, so these keys need no binary search.
     hashes: [u64; 16],
 }
 

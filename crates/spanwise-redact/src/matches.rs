@@ -40,14 +40,15 @@ impl Match {
     }
 }
 
-/// A list of matches. The first few are stored inline, so most texts need no allocation.
+/// A list of matches. Up to [`INLINE_LEN`] are stored inline, so most texts need no allocation.
 #[derive(Debug)]
 pub(crate) struct Matches {
     inline: [Match; INLINE_LEN],
     /// The number of matches in `inline`.
-    count: usize,
-    /// All matches, if they do not fit into `inline`, or were replaced.
-    many: Vec<Match>,
+    inline_count: usize,
+    /// All matches, also those in `inline`, if there are more than [`INLINE_LEN`] or the list was
+    /// replaced. Empty if not.
+    spilled: Vec<Match>,
 }
 
 const INLINE_LEN: usize = 4;
@@ -56,29 +57,29 @@ impl Matches {
     pub(crate) fn new() -> Self {
         Self {
             inline: [const { Match::new(0, 0, Rule::Detector(Detector::Pem)) }; INLINE_LEN],
-            count: 0,
-            many: Vec::new(),
+            inline_count: 0,
+            spilled: Vec::new(),
         }
     }
 
     pub(crate) fn push(&mut self, found: Match) {
-        if self.many.is_empty()
-            && let Some(free) = self.inline.get_mut(self.count)
+        if self.spilled.is_empty()
+            && let Some(free) = self.inline.get_mut(self.inline_count)
         {
             *free = found;
-            self.count += 1;
+            self.inline_count += 1;
             return;
         }
-        if self.many.is_empty() {
-            self.many.extend_from_slice(&self.inline);
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline);
         }
-        self.many.push(found);
+        self.spilled.push(found);
     }
 
     /// Replaces all matches.
     pub(crate) fn replace(&mut self, matches: Vec<Match>) {
-        self.count = 0;
-        self.many = matches;
+        self.inline_count = 0;
+        self.spilled = matches;
     }
 }
 
@@ -86,20 +87,20 @@ impl Deref for Matches {
     type Target = [Match];
 
     fn deref(&self) -> &[Match] {
-        if self.many.is_empty() {
-            &self.inline[..self.count]
+        if self.spilled.is_empty() {
+            &self.inline[..self.inline_count]
         } else {
-            &self.many
+            &self.spilled
         }
     }
 }
 
 impl DerefMut for Matches {
     fn deref_mut(&mut self) -> &mut [Match] {
-        if self.many.is_empty() {
-            &mut self.inline[..self.count]
+        if self.spilled.is_empty() {
+            &mut self.inline[..self.inline_count]
         } else {
-            &mut self.many
+            &mut self.spilled
         }
     }
 }
@@ -125,9 +126,9 @@ mod tests {
             matches.reverse();
             let starts: Vec<usize> = matches.iter().map(|found| found.start).collect();
             assert_eq!(starts, (0..count).rev().collect::<Vec<_>>());
-            let kept = matches[count / 2..].to_vec();
-            matches.replace(kept.clone());
-            assert_eq!(matches[..], kept);
+            let last_half = matches[count / 2..].to_vec();
+            matches.replace(last_half.clone());
+            assert_eq!(matches[..], last_half);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The normalized form of keys, for comparison with rules.
+//! The normalized form of keys, for comparison with rules: lower case, without separators.
 
 use crate::{
     builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
@@ -6,7 +6,7 @@ use crate::{
     confusables,
 };
 
-/// A key in lower case without separators, and the positions at which its words start: `dbPassword`
+/// A key in lower case without separators, and the indices at which its words start: `dbPassword`
 /// and `DB-PASSWORD` are both `dbpassword`, with words at 0 and 2.
 ///
 /// It contains ASCII letters and digits, `*`, and non-ASCII letters. Letters that look like an
@@ -20,12 +20,12 @@ pub(crate) struct NormalizedKey {
     last_part_start: usize,
     /// The bit `i` is set if a word starts at `bytes[i]`.
     word_starts: u128,
-    /// The key is one of [`EXEMPT_ATTRIBUTES`]: built-in rules do not apply to it.
+    /// Whether the key is one of [`EXEMPT_ATTRIBUTES`], which built-in rules do not apply to.
     pub(crate) is_exempt_attribute: bool,
 }
 
-/// The maximum length of a key, in bytes. The scanner also reads at most this many bytes to find a
-/// key, with its quotes.
+/// The maximum length of a key, in bytes. The scanner also reads at most this many bytes back from
+/// the end of a key to find its start.
 pub(crate) const MAX_KEY_LEN: usize = 128;
 
 impl NormalizedKey {
@@ -36,15 +36,16 @@ impl NormalizedKey {
         Self::from_folded(key)
     }
 
-    /// Replaces lookalikes and decodes escapes first.
+    /// Like [`from_folded`](Self::from_folded), but first folds the key: decodes its escapes, and
+    /// replaces lookalikes of ASCII letters.
     // Not inlined, so that other keys have no buffer on the stack.
     #[cold]
     #[inline(never)]
     fn from_unfolded(key: &str) -> Self {
-        // At most this much of the end of the key is read: eight bytes for each letter. An escape
-        // such as `\u0061` has six bytes, and more backslashes in a nested string.
+        // The maximum number of bytes that are read at the end of the key: eight for each letter.
+        // An escape such as `\u0061` has six bytes, and more backslashes in a nested string.
         const MAX_READ_LEN: usize = 8 * MAX_KEY_LEN;
-        // A letter may grow by half in lower case: `Ⱥ` has two bytes, and `ⱥ` has three.
+        // A letter in lower case may be half as long again: `Ⱥ` has two bytes, and `ⱥ` has three.
         const MAX_FOLDED_LEN: usize = MAX_READ_LEN / 2 * 3;
         let (mut folded, mut len) = ([0; MAX_FOLDED_LEN], 0);
         let from = char_end(key, key.len().saturating_sub(MAX_READ_LEN));
@@ -59,8 +60,8 @@ impl NormalizedKey {
         Self::from_folded(str::from_utf8(&folded[..len]).unwrap_or_default())
     }
 
-    /// Finds the words of a key without escapes and lookalikes. The key may contain other non-ASCII
-    /// letters.
+    /// Normalizes a folded key, which has no escapes and no lookalikes of ASCII letters. It may
+    /// have other non-ASCII letters.
     fn from_folded(key: &str) -> Self {
         let mut normal = Self {
             bytes: [0; MAX_KEY_LEN],
@@ -119,7 +120,7 @@ impl NormalizedKey {
         &self.bytes[self.last_part_start..self.length]
     }
 
-    /// Returns the words, and whether each is in the part after the last dot.
+    /// Returns the words, each with whether it is in the part after the last dot.
     pub(crate) fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let mut starts = self.word_starts;
         std::iter::from_fn(move || {
@@ -139,7 +140,8 @@ impl NormalizedKey {
 
 /// A separator.
 const GAP: u32 = 0;
-/// A lower-case ASCII letter, or `*`. The star stays, so that the parser of patterns finds it.
+/// A lower-case ASCII letter, or `*`. The star of a pattern is not a separator, so that the parser
+/// of patterns finds it in a normalized name.
 const LOWER: u32 = 1;
 /// An upper-case ASCII letter.
 const UPPER: u32 = 2;
@@ -148,8 +150,8 @@ const DIGIT: u32 = 3;
 /// A byte of a non-ASCII letter that does not look like an ASCII letter.
 const FOREIGN: u32 = 4;
 
-/// A table of 8 × 8 bits. A bit is set if a word begins between bytes of the classes `row` and
-/// `column`: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
+/// A table of 8 × 8 bits. A bit is set if a word begins between a byte of the class `row` and one
+/// of the class `column`: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
 const WORD_BOUNDARIES: u64 = {
     #[rustfmt::skip]
     let pairs = [

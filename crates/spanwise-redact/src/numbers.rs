@@ -1,5 +1,5 @@
-//! Cards and bank accounts, verified by their check digits, and social security numbers, verified
-//! by their form.
+//! Card and bank account numbers, verified by their check digits, and social security numbers,
+//! verified by their form.
 
 use crate::{
     builtin_keys::TRUSTED_IDS,
@@ -12,10 +12,10 @@ use crate::{
 /// show, separated by spaces, dashes or dots. The issuer's prefix and the Luhn check digit must be
 /// valid.
 ///
-/// `start` is at a digit with no digit before it. The digits of a number with a fraction are not a
-/// card.
+/// `start` is at a digit with no digit before it. The digits before and after a decimal point are
+/// not a card number.
 pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
-    // No card number begins with 0, 1, 7 or 9, but times and counters do.
+    // No card number begins with 0, 1, 7 or 9. Many times and counters do, and are excluded early.
     if matches!(text.get(start), Some(b'0' | b'1' | b'7' | b'9')) {
         return None;
     }
@@ -26,7 +26,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     let mut digits = [0_u8; 19];
     let mut groups = [0_u8; 6];
     let (mut count, mut group, mut dots, mut at) = (0, 0, 0, start);
-    let mut best = None;
+    let mut card_end = None;
     loop {
         scan_cost::add(1);
         match text.get(at) {
@@ -42,10 +42,13 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             next => {
                 let is_end =
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
-                // With exactly one dot, the text is a decimal fraction, not a card in groups.
+                // With exactly one dot, the text is a decimal fraction, not a number in groups.
                 let is_whole = is_end && dots != 1;
-                if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
-                    best = Some(at);
+                if is_whole
+                    && is_card_number(&digits[..count])
+                    && is_card_grouping(&groups[..=group])
+                {
+                    card_end = Some(at);
                 }
                 let goes_on = matches!(next, Some(b' ' | b'-' | b'.'))
                     && text.get(at + 1).is_some_and(u8::is_ascii_digit);
@@ -58,12 +61,12 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             }
         }
     }
-    best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted_id(text, start))
+    card_end.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted_id(text, start))
 }
 
-/// Returns whether the digits belong to a span id: after a trace id and a dash, as in a
-/// `traceparent`, or are the value of a key that ends in one of [`TRUSTED_IDS`], such as
-/// `my_span_id=…`. The 16 hex digits of a span id may all be decimal, so they may look like a card.
+/// Returns whether the digits at `start` are an id that is shown: the value of a key that ends in
+/// one of [`TRUSTED_IDS`], such as `my_span_id=…`, or a span id after a trace id and a dash, as in
+/// a `traceparent`. A span id of 16 decimal digits looks like a card number.
 fn is_trusted_id(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
@@ -73,7 +76,7 @@ fn is_trusted_id(text: &[u8], start: usize) -> bool {
     }
     let key_end = run_start(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
     let name = &text[ByteClass::KEY.run_start(text, key_end, MAX_NAME_LEN)..key_end];
-    // Ignores case and separators. A prefix is allowed.
+    // Compares without case and separators.
     let ends_name = |trusted: &&str| {
         let trusted = trusted.bytes().rev().filter(|byte| *byte != b' ');
         let mut name = name
@@ -91,13 +94,15 @@ fn has_fraction(text: &[u8], at: usize) -> bool {
     text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
+/// Returns whether cards show their number in groups of these lengths.
 #[rustfmt::skip]
 fn is_card_grouping(groups: &[u8]) -> bool {
     matches!(groups, [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 1]
         | [6, 13] | [8, 8])
 }
 
-fn is_card(digits: &[u8]) -> bool {
+/// Returns whether the issuer's prefix fits the number of digits, and the check digit is valid.
+fn is_card_number(digits: &[u8]) -> bool {
     if digits.len() < 13 {
         return false;
     }
@@ -121,7 +126,7 @@ fn is_card(digits: &[u8]) -> bool {
         }
         _ => false,
     };
-    // Luhn also accepts some numbers that repeat one digit.
+    // The Luhn check also accepts some numbers that repeat one digit.
     has_issuer && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
 }
 
@@ -146,15 +151,16 @@ pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
         _ => byte.is_ascii_digit(),
     });
     let end = start + 11;
-    let is_glued = |near: Option<usize>, beyond: Option<usize>| {
+    // A dash or a dot joins the number to more letters or digits, as in `078-05-1120-x`.
+    let is_joined = |mark: Option<usize>, beyond: Option<usize>| {
         let byte = |at: Option<usize>| at.and_then(|at| text.get(at));
-        byte(near).is_some_and(|byte| matches!(byte, b'-' | b'.'))
+        byte(mark).is_some_and(|byte| matches!(byte, b'-' | b'.'))
             && byte(beyond).is_some_and(u8::is_ascii_alphanumeric)
     };
     let is_alone = is_boundary(text, start)
         && is_boundary(text, end)
-        && !is_glued(Some(end), Some(end + 1))
-        && !is_glued(start.checked_sub(1), start.checked_sub(2));
+        && !is_joined(Some(end), Some(end + 1))
+        && !is_joined(start.checked_sub(1), start.checked_sub(2));
     let may_be_issued = !matches!(&number[..3], b"000" | b"666" | [b'9', ..])
         && &number[4..6] != b"00"
         && &number[7..] != b"0000";
@@ -171,13 +177,13 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     }
     let known = IBAN_LENGTHS.binary_search_by(|(known, _)| known.as_bytes().cmp(country));
     let (_, length) = IBAN_LENGTHS[known.ok()?];
-    let mut account = [0_u8; 34];
+    let mut iban = [0_u8; 34];
     let (mut count, mut at) = (0, start);
     scan_cost::add(usize::from(length));
     while count < usize::from(length) {
         match text.get(at) {
             Some(byte) if ByteClass::UPPER_ALNUM.has(*byte) => {
-                account[count] = *byte;
+                iban[count] = *byte;
                 count += 1;
             }
             Some(b' ' | b'-') if count > 2 && count % 4 == 0 => {}
@@ -185,13 +191,14 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
         }
         at += 1;
     }
-    let account = &account[..count];
-    let (moved, rest) = account.split_at(4);
-    let remainder = rest.iter().chain(moved).fold(0_u32, |so_far, byte| {
+    let iban = &iban[..count];
+    // ISO 7064, mod 97-10: the country and the check digits move to the end, and `A` counts as 10.
+    let (moved, rest) = iban.split_at(4);
+    let remainder = rest.iter().chain(moved).fold(0_u32, |remainder, byte| {
         if byte.is_ascii_digit() {
-            (so_far * 10 + u32::from(byte - b'0')) % 97
+            (remainder * 10 + u32::from(byte - b'0')) % 97
         } else {
-            (so_far * 100 + u32::from(byte - b'A') + 10) % 97
+            (remainder * 100 + u32::from(byte - b'A') + 10) % 97
         }
     });
     (remainder == 1 && is_boundary(text, at)).then_some(at)

@@ -1,6 +1,7 @@
 //! Finds pairs in a text: keys with a value, such as `password=hunter2`.
 //!
-//! The lexer returns every key. The rules decide later which values are hidden. The grammar:
+//! The lexer returns every pair, with the position at which its value may begin. Then the key rules
+//! decide whether to hide the value, and only then is its end searched. The grammar:
 //!
 //! ```text
 //! pair      = key gap separator gap value
@@ -30,25 +31,25 @@
 //!           | run
 //! ```
 //!
-//! A `color-code` is a code of a terminal ([`color_codes`]).
+//! A *color-code* is a code of a terminal ([`color_codes`]).
 //!
 //! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
 //! A pair may be written as two pairs: `name: API_TOKEN`, directly followed by `value: …`.
 //!
-//! A *run* extends to white space or to a mark that separates pairs in this context
-//! ([`ValueContext`](crate::value_end::ValueContext)):
+//! A *run* extends to white space or to a mark that separates pairs. The notation of the pair
+//! ([`Notation`](crate::value_end::Notation)) decides which marks do:
 //!
 //! - In the query of a URL: `&`, `;`, or the `#` of a fragment.
-//! - After a `;`: a `;`. The run is a member of a connection string, and may contain spaces.
-//! - After a `&` elsewhere: a `&`. The run is a member of a form.
+//! - In a connection string, where a `;` precedes the pair: only `;`. The run may contain spaces.
+//! - In a form, where a `&` precedes the pair outside of a query: only `&`.
 //! - In any other text: `,`, `;` or `&`.
 //!
 //! A `,`, `;` or `&` separates pairs only before white space, a bracket, a quote, a key or the end
 //! of the text.
 //!
-//! A pair after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes it. There
-//! must be no white space in between. A name after `::` is a module, not a key before `:`. A
+//! A pair directly after `?`, `&` or `;` is in a query if a `?` or the `://` of a web URL precedes
+//! the pair, without white space in between. A name between `::` and `:` is a module, not a key. A
 //! backslash before a name may begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so
 //! both readings are tried.
 
@@ -68,10 +69,11 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
-    /// Other readings of the key. The first is without the letter of an escape (`\ntoken`), or else
-    /// without the letter of an option (`-Dtoken`). The second is the name before the brackets.
+    /// Other ways to read the key. The first is without the letter of an escape (`\ntoken`) or of
+    /// an option (`-Dtoken`). The second is [`KeySpan::outer_name`].
     other_readings: [Option<&'t str>; 2],
-    /// The start of the name that contains the key, such as `user[password]`.
+    /// The start of the name that contains the key, such as `user[password]`. If the key has no
+    /// brackets, the start of the key.
     pub(crate) name_start: usize,
     /// The position of the `=` or `:`.
     pub(crate) separator_at: usize,
@@ -81,7 +83,8 @@ pub(crate) struct Pair<'t> {
     pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
     pub(crate) key_quote: Option<Quote>,
-    /// Whether the pair directly follows a `?`, `&` or `;`.
+    /// Whether the pair has a `=` and directly follows a `?`, `&` or `;`. If so, it may belong to a
+    /// query, a form or a connection string.
     pub(crate) may_be_parameter: bool,
 }
 
@@ -104,39 +107,39 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             (_, None) => return None,
             _ => {}
         }
-        if let Some(found) = key_before(bytes, separator_at)
-            && let Some(key) = text.get(found.start..found.end)
+        if let Some(span) = key_before(bytes, separator_at)
+            && let Some(key) = text.get(span.start..span.end)
         {
-            let before = &bytes[..found.name_start];
-            // A module name follows `::`, and a user follows `://`.
-            let is_path_or_user = before.ends_with(b"::") || before.ends_with(b"://");
+            let before = &bytes[..span.name_start];
+            // A module name follows `::`, and a user name follows `://`.
+            let is_module_or_user = before.ends_with(b"::") || before.ends_with(b"://");
             let is_arrow = bytes.get(separator_at + 1) == Some(&b'>');
-            if (is_colon || is_arrow) && found.quote.is_none() && is_path_or_user {
+            if (is_colon || is_arrow) && span.quote.is_none() && is_module_or_user {
                 continue;
             }
             // The `&` may be escaped, for example by Go's JSON encoder.
             let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
-            let escape_end = after_escape(bytes, found.start);
-            let without_escape = (escape_end > found.start && escape_end < found.end)
-                .then(|| text.get(escape_end..found.end));
+            let escape_end = after_escape(bytes, span.start);
+            let without_escape = (escape_end > span.start && escape_end < span.end)
+                .then(|| text.get(escape_end..span.end));
             // `-Dtoken=…`, `-etoken=…`
             let without_option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
             let without_option = without_option
                 .and_then(|key| key.get(1..))
                 .filter(|key| !key.is_empty());
-            let outer_name = found
+            let outer_name = span
                 .outer_name
                 .and_then(|(start, end)| text.get(start..end));
             return Some(Pair {
                 key,
                 other_readings: [without_escape.flatten().or(without_option), outer_name],
-                name_start: found.name_start,
+                name_start: span.name_start,
                 separator_at,
                 separator_end: *at,
                 is_colon,
-                key_quote: found.quote,
-                may_be_parameter: !is_colon && found.quote.is_none() && may_be_parameter,
+                key_quote: span.quote,
+                may_be_parameter: !is_colon && span.quote.is_none() && may_be_parameter,
             });
         }
     }
@@ -147,11 +150,11 @@ const MAX_REMARK_LEN: usize = 32;
 
 const BACKTICK: u8 = 0x60;
 
-/// The range of a key, and what belongs to the key.
+/// The range of a key, and of the names and quotes around it.
 struct KeySpan {
     start: usize,
     end: usize,
-    /// The start of the name that contains the key, such as `user[password]`.
+    /// See [`Pair::name_start`].
     name_start: usize,
     /// The range of a second name to read as the key: the one before the brackets, such as `user`,
     /// or the first of several columns.
@@ -172,16 +175,17 @@ impl KeySpan {
     }
 }
 
-/// Returns the key before the separator at `separator_at`.
+/// Returns the key before the separator at `separator_at`, or `None` if there is none.
 fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     if let Some(number_start) = number_start(&text[..separator_at]) {
-        // Most colons after a number are those of a time, so two bytes exclude them.
+        // Most colons after a number are in a time such as `12:30`. A check of two bytes excludes
+        // them, because in a key with a number (`Unseal Key 1`), `y ` precedes the number.
         let may_have_key = matches!(&text[..number_start], [.., b'y' | b'Y', b' ']);
         return may_have_key
             .then(|| numbered_key(text, number_start, separator_at))
             .flatten();
     }
-    // This white space contains no separator, so each byte is read only once.
+    // No other separator is in this white space, so each byte is read only once.
     let gap_start = run_start(text, separator_at, separator_at, is_space);
     let gap = &text[gap_start..separator_at];
     let mut end = color_codes::before(text, gap_start);
@@ -198,9 +202,9 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
         if text[separator_at..].starts_with(b"=(")
-            && let Some(found) = column_key(text, end)
+            && let Some(key) = column_key(text, end)
         {
-            return Some(found);
+            return Some(key);
         }
         let remark_start = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
@@ -223,11 +227,11 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
                     let start = from + open_at + 1;
                     (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
                 }
-                // The opening quote was cut off.
+                // The opening quote is not in the text, or too far away.
                 None => plain_key(text, end),
             }
         }
-        // A line break before the separator occurs only in JSON, where the key would have quotes.
+        // Only JSON has line breaks between a key and its separator. But JSON keys have quotes.
         _ if !is_one_line => None,
         // A column of MySQL.
         Some(BACKTICK) => {
@@ -236,7 +240,7 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
         Some(b']' | b'd' | b'D')
             if (gap.is_empty()
                 || text.get(separator_at + 1) == Some(&b'>')
-                || is_column(&text[..end]))
+                || ends_with_column(&text[..end]))
                 && text[separator_at] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
@@ -247,7 +251,7 @@ fn key_before(text: &[u8], separator_at: usize) -> Option<KeySpan> {
 }
 
 /// Returns the start of the last word if it consists of digits and dots, such as the hour of a
-/// time. Such a number cannot be a key, and most colons in a log follow one.
+/// time. A number cannot be a key. In a log, a number precedes most colons.
 #[inline]
 fn number_start(text: &[u8]) -> Option<usize> {
     let is_number_byte = |byte: u8| byte.is_ascii_digit() || byte == b'.';
@@ -257,9 +261,9 @@ fn number_start(text: &[u8]) -> Option<usize> {
     is_number.then_some(start)
 }
 
-/// Returns whether a text ends with a column of SQL Server: `SET [password]`, but not
+/// Returns whether a text ends with a column of SQL Server in brackets: `SET [password]`, but not
 /// `names[token]`.
-fn is_column(text: &[u8]) -> bool {
+fn ends_with_column(text: &[u8]) -> bool {
     let end = text.len().saturating_sub(1);
     let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     matches!(
@@ -268,9 +272,9 @@ fn is_column(text: &[u8]) -> bool {
     )
 }
 
-/// Returns the key of `Key (token)=(…)`, the report of PostgreSQL about a value that exists. The
-/// names of several columns are in the brackets that end at `end`: the last one is the key, and the
-/// first one is its outer name.
+/// Returns the key of `Key (token)=(…)`, with which PostgreSQL reports a duplicate value. The
+/// parentheses that end at `end` may name several columns. The last one is the key, and the first
+/// one is its outer name.
 fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
     const MAX_LEN: usize = 256;
     let list_end = run_start(text, end, 3, |byte| b")\"".contains(&byte));
@@ -281,19 +285,19 @@ fn column_key(text: &[u8], end: usize) -> Option<KeySpan> {
         + text[list_start..list_end]
             .iter()
             .position(|byte| *byte == b'(')?;
-    // `len(token)=(…)` is a call.
+    // `len(token)=(…)` is a function call.
     if list_start > 0 && ByteClass::KEY.has(text[list_start - 1]) {
         return None;
     }
     let first_start = run_end(text, list_start, |byte| b"(\"".contains(&byte));
     let first_end = ByteClass::KEY.run_end(&text[..list_end], first_start);
-    let mut found = plain_key(text, list_end)?;
-    found.outer_name = (first_end < found.start).then_some((first_start, first_end));
-    Some(found)
+    let mut key = plain_key(text, list_end)?;
+    key.outer_name = (first_end < key.start).then_some((first_start, first_end));
+    Some(key)
 }
 
-/// Returns the key of `Unseal Key 1: …`, whose number has at most two digits and begins at
-/// `number_start`.
+/// Returns the key of `Unseal Key 1: …`. Its number begins at `number_start`, and has at most two
+/// digits.
 #[cold]
 fn numbered_key(text: &[u8], number_start: usize, separator_at: usize) -> Option<KeySpan> {
     let (before, number) = text[..separator_at].split_at(number_start);
@@ -306,7 +310,7 @@ fn numbered_key(text: &[u8], number_start: usize, separator_at: usize) -> Option
         .flatten()
 }
 
-/// Returns the key of a form field, whose brackets may be encoded: `user[password]=`,
+/// Returns the key of a form field with brackets, which may be percent-encoded: `user[password]=`,
 /// `user[pins][]=`, `password[0]=`.
 fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
@@ -321,25 +325,25 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let Some(inner) = without_bracket(text, b']') else {
         return plain_key(text, text.len());
     };
-    let mut found = plain_key(inner, inner.len())?;
-    let start = found.start;
-    // The position of the bracket, which may be encoded.
+    let mut key = plain_key(inner, inner.len())?;
+    let start = key.start;
+    // The start of the opening bracket.
     let bracket_at = if inner[..start].ends_with(b"[") {
         start - 1
     } else {
-        // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip
-        // the `5B` of the encoded bracket.
+        // In `user%5Bpassword`, `plain_key` returns `5Bpassword`, because `%` does not belong to a
+        // key. Skip the `5B` of the encoded bracket.
         let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
-        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
+        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= key.end {
             return None;
         }
-        found.start += 2;
+        key.start += 2;
         start - 1
     };
-    found.name_start = start_of_form_name(text, bracket_at);
-    let outer_end = ByteClass::KEY.run_end(&text[..bracket_at], found.name_start);
-    found.outer_name = (outer_end > found.name_start).then_some((found.name_start, outer_end));
-    Some(found)
+    key.name_start = start_of_form_name(text, bracket_at);
+    let outer_end = ByteClass::KEY.run_end(&text[..bracket_at], key.name_start);
+    key.outer_name = (outer_end > key.name_start).then_some((key.name_start, outer_end));
+    Some(key)
 }
 
 /// Returns the text before the final bracket, which may be percent-encoded. Returns `None` if the
@@ -352,7 +356,7 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
     })
 }
 
-/// Returns the start of the form field's name that has a bracket at `bracket_at`.
+/// Returns the start of the name of a form field with a bracket at `bracket_at`.
 fn start_of_form_name(text: &[u8], bracket_at: usize) -> usize {
     run_start(text, bracket_at, MAX_KEY_LEN, |byte| {
         ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
@@ -362,12 +366,12 @@ fn start_of_form_name(text: &[u8], bracket_at: usize) -> usize {
 /// Returns the key that ends at `end`, if it has at least two letters.
 fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut start = color_codes::after_parameters(text, start_of_key(text, end)).min(end);
-    // `\\u0026sig=` contains an escape, not a path.
+    // In `\u0026sig=`, the key begins after the escape.
     let escape_end = after_escape(text, start);
     if escape_end > start + 1 {
         start = escape_end.min(end);
     }
-    // The hour of a time is not a key, and no rule has a name of one letter.
+    // No rule has a name of one letter. This also excludes a time such as `2026-12-01T09`.
     let letters = text[start..end]
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
@@ -393,6 +397,7 @@ impl<'t> Pair<'t> {
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name_start, self.name_start + self.key.len());
+        // In `API key: …`, the key may be only the second word of a name.
         let may_be_second_word = self.key_quote.is_none()
             && text.get(start..end) == Some(self.key)
             && SECOND_WORDS
@@ -405,14 +410,13 @@ impl<'t> Pair<'t> {
                 .flatten()
         };
         let starts = std::iter::once_with(first_word_starts).flatten().flatten();
-        let with_word = starts.filter_map(move |from| text.get(from..end));
+        let two_word_keys = starts.filter_map(move |from| text.get(from..end));
         std::iter::once(self.key)
             .chain(self.other_readings.into_iter().flatten())
-            .chain(with_word)
+            .chain(two_word_keys)
     }
 
-    /// Returns the word before the key together with the key, if both are written like prose:
-    /// `first pass: …`.
+    /// Returns the key with the word before it, if both are words without quotes: `first pass: …`.
     pub(crate) fn key_in_prose(&self, text: &'t str) -> Option<&'t str> {
         let end = self.name_start + self.key.len();
         let is_unquoted = self.is_colon && self.key_quote.is_none();
@@ -423,8 +427,8 @@ impl<'t> Pair<'t> {
         text.get(word_start..end)
     }
 
-    /// Returns the name that a pair such as `name: API_TOKEN` assigns to the next value, and the
-    /// end of that name.
+    /// Returns the name that a pair such as `name: API_TOKEN` gives to the value in the next pair,
+    /// `value: …`, and the end of the name.
     pub(crate) fn name_of_next_value(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_match = ["name", "key"]
             .iter()
@@ -437,7 +441,8 @@ impl<'t> Pair<'t> {
         Some((name, end))
     }
 
-    /// Returns whether the key is `value` and directly follows a name that ends at `end`.
+    /// Returns whether the key is `value` and follows a name that ends at `end`, with only white
+    /// space, quotes, commas and semicolons in between.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
         let gap = text
             .get(end..self.name_start)
@@ -454,7 +459,7 @@ impl<'t> Pair<'t> {
     }
 
     /// Returns whether the value of the pair may extend beyond `end`, the end of a hidden value. If
-    /// not, the whole pair is already hidden.
+    /// it cannot, the whole pair is already hidden.
     pub(crate) fn may_extend_beyond(&self, text: &[u8], end: usize) -> bool {
         if self.separator_at >= end || self.key_quote.is_some() || self.may_be_parameter {
             return true;
@@ -472,24 +477,24 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// Second words of two-word keys that name a secret: `API key`, `seed phrase`.
+/// Second words in names of secrets: `API key`, `seed phrase`.
 pub(crate) const SECOND_WORDS: [&str; 12] = [
     "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
     "data",
 ];
 
-/// Second words that may also describe a key: `card number` is a key, `token name` is not. A
-/// reading with such a second word is rejected if a rule hides the first word alone: see
-/// `Policy::rule_of_reading`.
+/// Second words that may also describe the first word: `card number` names a secret, `token name`
+/// does not. Two words that end in one of these are not a key if a rule hides the first word alone:
+/// see `Policy::rule_of_reading`.
 #[rustfmt::skip]
 const AMBIGUOUS_SECOND_WORDS: [&str; 10] = [
     "number", "name", "address", "words", "card", "date", "secret", "security", "assertion",
     "verifier",
 ];
 
-/// Returns the possible starts of the first word of a two-word key: `seed phrase: …`, `API key: …`.
-/// The two starts differ only after a backslash. Then the first letter may belong to an escape, so
-/// the word begins after that letter or at it.
+/// Returns the possible starts of the word before the key at `start`: `seed phrase: …`. The two
+/// starts differ only if a backslash precedes the word, because its first letter may belong to an
+/// escape. The first start is after that letter, the second is at it.
 fn word_starts_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;

@@ -1,6 +1,7 @@
-//! Finds the value of a key in a text.
+//! Finds the value of a key in a text, and decides whether the value is a secret.
 //!
-//! [`pair_lexer`](crate::pair_lexer) has the grammar, and [`value_end`] finds where a value ends.
+//! [`pair_lexer`](crate::pair_lexer) finds the keys and documents the grammar. [`value_end`] finds
+//! where a value ends. Positions and lengths are in bytes.
 
 use crate::{
     byte_class::ByteClass,
@@ -13,57 +14,58 @@ use crate::{
     json_strings::JsonStrings,
     normalized_key::MAX_KEY_LEN,
     pair_lexer::Pair,
-    value_end::{self, Quote, ValueContext, ValueSpan},
+    value_end::{self, Notation, Quote, ValueSpan},
 };
 
 /// Properties of a hidden key and of the rule that hides it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleTraits {
-    /// Whether the key names a header. The value then extends to the end of the line.
+    /// Whether the key names an HTTP header. The value then extends to the end of the line.
     pub(crate) is_header: bool,
     /// Whether the rule is built in. A built-in rule shows values that are not credentials. A user
-    /// rule shows only absent values.
+    /// rule shows only absent values, such as `null`.
     pub(crate) is_built_in: bool,
 }
 
 impl Pair<'_> {
-    /// Returns the latest end of the value in a JSON document: the end of the string that contains
-    /// the pair. If no string contains the pair, the pair is a member of the document. In that
-    /// case, returns the end of the member's JSON value, and notes that the replacement needs
-    /// quotes.
-    pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
+    /// Returns the maximum end of the value in a JSON document. If a string contains the pair, this
+    /// is the end of the string. If not, the pair is a member of an object, and this is the end of
+    /// the member's JSON value.
+    ///
+    /// For a member, also sets [`key_quote`](Self::key_quote), so that the replacement of an
+    /// unquoted value gets quotes.
+    pub(crate) fn max_end_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
-                // With a quoted key, the replacement of an unquoted value gets quotes.
                 self.key_quote = Some((b'"', 0));
                 document.end_of_value(text, self.separator_end)
             }
         }
     }
 
-    /// Returns the notation around the pair, and moves `context` to the key.
-    fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
-        // Tracks the text before the quotes of the key, so that only the enclosing strings are
-        // open.
+    /// Returns the notation around the value, and moves `context` to the key.
+    fn notation(&self, text: &[u8], context: &mut ContextTracker) -> Notation {
+        // Stops before the opening quote of the key. Otherwise the key itself would be the
+        // innermost open string, not the string that contains the pair.
         let quote_len = self.key_quote.map_or(0, |(_, slashes)| slashes + 1);
         context.move_to(text, self.name_start.saturating_sub(quote_len));
         if !self.may_be_parameter {
             let gap_start = run_start(text, self.name_start, 2, |byte| byte == b' ');
             let is_member = !self.is_colon && gap_start > 0 && text[gap_start - 1] == b';';
             return if is_member {
-                ValueContext::ConnectionString
+                Notation::ConnectionString
             } else {
-                ValueContext::Plain
+                Notation::Plain
             };
         }
         let is_member = text[self.name_start - 1] == b';';
         if let Some(query) = context.query() {
             query
         } else if is_member {
-            ValueContext::ConnectionString
+            Notation::ConnectionString
         } else {
-            ValueContext::Form
+            Notation::Form
         }
     }
 
@@ -79,29 +81,30 @@ impl Pair<'_> {
             Some(_) => run_end(text, start, is_space),
             None => run_end(text, start, |byte| matches!(byte, b' ' | b'\t')),
         };
+        // Bold text in Markdown: `**password:** …`
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
         start = color_codes::after(text, start);
-        let notation = self.value_context(text, context);
-        while let Some(tab_end) = value_end::after_tab(text, start, context.open_string()) {
+        let notation = self.notation(text, context);
+        while let Some(tab_end) = value_end::after_escaped_tab(text, start, context.open_string()) {
             start = tab_end;
         }
         let slashes = run_end(text, start, |byte| byte == b'\\') - start;
         let word_end = run_end(text, start, |byte| byte.is_ascii_lowercase());
-        let is_word = word_end > start && text.get(word_end) == Some(&b' ');
-        // After `: ` there may be a sentence, which built-in rules do not hide.
+        let begins_with_word = word_end > start && text.get(word_end) == Some(&b' ');
+        // A sentence may follow `: `. Built-in rules do not hide sentences.
         let may_be_prose = self.is_colon
             && text[self.separator_end - 1] == b':'
-            && (self.key_quote.is_none() || is_word)
+            && (self.key_quote.is_none() || begins_with_word)
             && start > self.separator_end
             && traits.is_built_in;
         let notation = match notation {
-            // URLs contain no spaces.
-            ValueContext::Query { .. } if start > self.separator_end => ValueContext::Plain,
+            // URLs contain no spaces, so a value after a space is not part of the URL.
+            Notation::Query { .. } if start > self.separator_end => Notation::Plain,
             notation => notation,
         };
-        let mark = *text.get(start + slashes)?;
+        let first_byte = *text.get(start + slashes)?;
         let span = |start, end| ValueSpan {
             start,
             end,
@@ -112,18 +115,18 @@ impl Pair<'_> {
         }
         if traits.is_built_in
             && (self.is_in_arn(text)
-                || value_end::is_break_or_tab(text, start, context.open_string()))
+                || value_end::is_escaped_break_or_tab(text, start, context.open_string()))
         {
             return None;
         }
         // In `"password:", …` the quote closes the string that contains the key.
-        let next = text.get(start + slashes + 1);
+        let after_quote = text.get(start + slashes + 1);
         let closes_string =
-            self.key_quote.is_none() && context.open_string() == Some((mark, slashes));
-        if closes_string && matches!(next, None | Some(b',' | b')' | b']' | b'}')) {
+            self.key_quote.is_none() && context.open_string() == Some((first_byte, slashes));
+        if closes_string && matches!(after_quote, None | Some(b',' | b')' | b']' | b'}')) {
             return None;
         }
-        let (value, is_quoted) = match &mark {
+        let (value, is_quoted) = match &first_byte {
             mark @ (b'"' | b'\'' | b'`')
                 if !value_end::is_backtick_in_member(text, start, notation) =>
             {
@@ -158,7 +161,7 @@ impl Pair<'_> {
         &self,
         text: &[u8],
         start: usize,
-        notation: ValueContext,
+        notation: Notation,
         context: &ContextTracker,
         traits: RuleTraits,
         may_be_prose: bool,
@@ -173,10 +176,10 @@ impl Pair<'_> {
             end,
             needs_quotes,
         };
-        if let Some((from, to)) = value_end::block(text, start).filter(|_| self.is_colon) {
+        if let Some((from, to)) = value_end::yaml_block(text, start).filter(|_| self.is_colon) {
             return Some(span(from, to));
         }
-        if let Some((from, to)) = self.list(text, start, subject) {
+        if let Some((from, to)) = self.yaml_list(text, start, subject) {
             return Some(span(from, to));
         }
         let is_debug = is_debug(&text[start..]);
@@ -187,9 +190,9 @@ impl Pair<'_> {
                 return None;
             }
             let mut line = until_string_end(text, start, open_string);
-            // The text after a colored key, or after a code before the value, may have more codes.
-            let may_end_code = |at: usize| matches!(text[at - 1], b'm' | b'K');
-            if may_end_code(self.separator_at) || may_end_code(start) {
+            // If the key or the value is colored, a color code may also end the value.
+            let may_follow_code = |at: usize| matches!(text[at - 1], b'm' | b'K');
+            if may_follow_code(self.separator_at) || may_follow_code(start) {
                 line = color_codes::until(line);
             }
             match credential::read_after_colon(line, subject) {
@@ -204,7 +207,8 @@ impl Pair<'_> {
                 return None;
             }
             let end = value_end::end_of_header(text, start, open_string);
-            // `Debug` output in brackets contains quotes, and with `{:#?}` also line breaks.
+            // `Debug` output in brackets may extend beyond that end, because it contains quotes,
+            // and with `{:#?}` also line breaks.
             let word_end = ByteClass::WORD.run_end(text, start);
             match text.get(word_end) {
                 Some(b'(' | b'[' | b'{' | b' ') => end.max(value_end::end_of_unquoted(
@@ -219,11 +223,11 @@ impl Pair<'_> {
             value_end::end_of_unquoted(text, start, notation, open_string)
         };
         let may_have_spaces = self.key_quote.is_none()
-            && notation != ValueContext::Form
-            && !matches!(notation, ValueContext::Query { .. })
+            && notation != Notation::Form
+            && !matches!(notation, Notation::Query { .. })
             && traits.is_built_in;
         if may_have_spaces && subject == KeySubject::Password {
-            end = end.max(start + credential::end_of_groups(&text[start..]));
+            end = end.max(start + credential::end_of_app_password(&text[start..]));
         } else if may_have_spaces && subject == KeySubject::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if may_be_prose && subject == KeySubject::Code {
@@ -236,8 +240,8 @@ impl Pair<'_> {
         Some(span(start, end))
     }
 
-    /// Returns the range of a credential that is alone on the next line, if that line is indented
-    /// more than the key.
+    /// Returns the range of the credential that is alone on the line after the key, if that line is
+    /// indented more than the key.
     fn value_on_next_line(
         &self,
         text: &[u8],
@@ -245,14 +249,14 @@ impl Pair<'_> {
         open_string: Option<Quote>,
     ) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
-        // Longer values are ignored, so that the search for the end stays short.
+        // A longer value is ignored, so that the search for its end reads few bytes.
         const MAX_LEN: usize = 512;
         if !self.is_colon || self.key_quote.is_some() {
             return None;
         }
         let line_start = match text.get(start)? {
             b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
-            b'\\' if value_end::is_break_or_tab(text, start, open_string) => {
+            b'\\' if value_end::is_escaped_break_or_tab(text, start, open_string) => {
                 run_end(text, start, |byte| byte == b'\\') + 1
             }
             _ => return None,
@@ -277,22 +281,22 @@ impl Pair<'_> {
                     slashes,
                 )
             }
-            _ => value_end::end_of_unquoted(near, value_start, ValueContext::Plain, open_string),
+            _ => value_end::end_of_unquoted(near, value_start, Notation::Plain, open_string),
         };
         if end == near.len() && near.len() < text.len() {
             return None;
         }
-        let is_last = || {
+        let ends_line = || {
             let after_spaces = run_end(text, end, |byte| byte == b' ');
             text.get(after_spaces)
                 .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
         };
-        (credential::is_credential_alone(&text[value_start..end]) && is_last())
+        (credential::is_credential_alone(&text[value_start..end]) && ends_line())
             .then_some((value_start, end))
     }
 
     /// Returns the range of the YAML list after the key, unless all items of the list are prose.
-    fn list(&self, text: &[u8], start: usize, subject: KeySubject) -> Option<(usize, usize)> {
+    fn yaml_list(&self, text: &[u8], start: usize, subject: KeySubject) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         if !self.is_colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
             return None;
@@ -300,7 +304,7 @@ impl Pair<'_> {
         let line_start = run_start(text, self.name_start, MAX_INDENT, |byte| {
             b" -".contains(&byte)
         });
-        let (from, to) = value_end::list(text, start, self.name_start - line_start)?;
+        let (from, to) = value_end::yaml_list(text, start, self.name_start - line_start)?;
         let items = text[from..to].split(|byte| *byte == b'\n');
         let is_prose = |item: &[u8]| {
             let item = item.trim_ascii_start();
@@ -330,22 +334,23 @@ impl Pair<'_> {
     }
 
     /// Returns whether a quoted value is the subject of a sentence that continues after the quote.
-    fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
+    fn is_sentence_subject(&self, text: &[u8], value: &[u8], value_end: usize) -> bool {
         if KeySubject::for_key(self.key) == KeySubject::Password {
             return false;
         }
-        let rest_start = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
-        credential::is_sentence_subject(name, &text[rest_start..])
+        let rest_start = run_end(text, value_end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_sentence_subject(value, &text[rest_start..])
     }
 
     /// Returns whether the value is a token that a parser did not expect, as in
     /// `` unexpected token: `}` ``.
     fn is_parser_token(&self, text: &[u8], content: &[u8]) -> bool {
-        // `unknown password: "tulip"` is not about a parser.
+        // A parser reports only tokens: `unknown password: "tulip"` is not about a parser.
         let key = self.key.as_bytes();
         if !ends_with_word(key, b"token") && !ends_with_word(key, b"tokens") {
             return false;
         }
+        // Marks, such as `}` or `=>`.
         if content.len() <= 3
             && !content
                 .iter()
@@ -356,10 +361,11 @@ impl Pair<'_> {
         let word_end = run_start(text, self.name_start, 1, is_space);
         let word_start = run_start(text, word_end, 16, |byte| byte.is_ascii_alphabetic());
         let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
-        let is_parser = words
+        let follows_word = words
             .iter()
             .any(|known| text[word_start..word_end].eq_ignore_ascii_case(known));
-        is_parser
+        // Marks, or a keyword such as `struct`.
+        follows_word
             && content.len() <= 12
             && content
                 .iter()
@@ -380,23 +386,23 @@ fn is_expression(value: &[u8]) -> bool {
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 
-/// Returns whether PII after `=` may have several words, like names and streets. `first` is the
-/// first word. After a host address, a message follows instead: `address=db-1 Connection refused`.
-fn may_have_words(key: &str, first: &[u8]) -> bool {
+/// Returns whether PII after `=` may have several words, as names and streets do. The address of a
+/// host is a single word, which a message may follow: `address=db-1 Connection refused`.
+fn may_have_words(key: &str, first_word: &[u8]) -> bool {
     let key = key.as_bytes();
-    let is_number = first.iter().all(u8::is_ascii_digit);
-    !first.is_empty()
+    let is_number = first_word.iter().all(u8::is_ascii_digit);
+    !first_word.is_empty()
         && !contains_text(key, b"phone")
         && (!contains_text(key, b"addr") || is_number)
 }
 
-/// Returns the text up to the end of the line that contains `at`.
+/// Returns `text` up to the end of the line that contains `at`.
 fn until_line_end(text: &[u8], at: usize) -> &[u8] {
     &text[..find2(text, *b"\r\n", at).unwrap_or(text.len())]
 }
 
-/// Returns the text from `start` to the end of the open string, but at most the length that is read
-/// as a sentence.
+/// Returns the text from `start` to the end of the open string, or of the whole text. Returns at
+/// most [`credential::MAX_LINE_LEN`] bytes, because no more are read as a sentence.
 fn until_string_end(text: &[u8], start: usize, open_string: Option<Quote>) -> &[u8] {
     let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
     let end = match open_string {
@@ -406,17 +412,17 @@ fn until_string_end(text: &[u8], start: usize, open_string: Option<Quote>) -> &[
     &text[start..end]
 }
 
-/// Returns whether the value is the `Debug` output of an option or a list. Such a value ends with
-/// its bracket, while a header ends with the line.
+/// Returns whether the value begins like the `Debug` output of an option, a result or a list.
+/// `Debug` output ends with its bracket, while a header ends with the line.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
-/// Returns whether the whole value at the start of the text is already redacted. In the `Debug`
-/// output of a struct, the next field may follow the value.
-fn is_already_redacted(value: &[u8]) -> bool {
-    let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
+/// Returns whether the whole value at the start of `text` is already redacted. In the `Debug`
+/// output of a struct, a `,` and the next field may follow the value.
+fn is_already_redacted(text: &[u8]) -> bool {
+    let after = text.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {
         matches!(
             after.first(),

@@ -1,4 +1,4 @@
-//! The redaction rules, and the actions on their matches.
+//! The policy: redaction rules, and the actions that replace what they match.
 
 mod redact_text;
 
@@ -64,13 +64,13 @@ struct PolicyRules {
     keys: KeyRules,
     /// The state of each rule about keys, by the index of the rule.
     rule_states: Vec<RuleState>,
-    /// The state of each detector.
-    detectors: [RuleState; Detector::ALL.len()],
+    /// The state of each detector, by its discriminant.
+    detector_states: [RuleState; Detector::ALL.len()],
     /// The bits of the enabled detectors: see [`scan::detector_bit`].
     enabled_detectors: u32,
     /// If set, only these keys are shown.
     allowed: Option<AllowList>,
-    /// The action of rules without their own.
+    /// The action of rules without their own action.
     action: Action,
     #[cfg(feature = "pseudonyms")]
     pseudonym_key: Option<PseudonymKey>,
@@ -85,6 +85,7 @@ struct AllowList {
     hidden: Vec<(Pattern, usize)>,
 }
 
+/// The action and the counter of a key rule or of a detector.
 #[derive(Debug, Clone)]
 struct RuleState {
     name: String,
@@ -96,7 +97,7 @@ struct RuleState {
 
 /// The verdict of the rules on a key.
 enum RulesVerdict {
-    /// The verdict does not depend on an action.
+    /// The verdict does not depend on the action of a rule.
     Known(KeyVerdict),
     /// The rule with this index hides the key. The verdict depends on the rule's action.
     HiddenBy { rule: usize, origin: Origin },
@@ -115,7 +116,7 @@ pub enum Action {
     /// The field is removed. Inside a text, [`REDACTED`] replaces the value.
     Remove,
     /// `***` and the last `n` characters. A value shorter than `2 * n` characters becomes
-    /// [`REDACTED`]. With an `n` of 0, every value does.
+    /// [`REDACTED`]. If `n` is 0, every value becomes [`REDACTED`].
     KeepLast(usize),
     /// A pseudonym, computed with the [`Policy::pseudonym_key`]. Equal values of fields with the
     /// same name have equal pseudonyms. Without that key, the value becomes [`REDACTED`], and the
@@ -136,7 +137,7 @@ impl Policy {
                     .iter()
                     .map(|(name, _)| RuleState::new(name))
                     .collect(),
-                detectors: Detector::ALL.map(|detector| RuleState::new(detector.name())),
+                detector_states: Detector::ALL.map(|detector| RuleState::new(detector.name())),
                 enabled_detectors: 0,
                 allowed: None,
                 action: Action::Redact,
@@ -165,7 +166,7 @@ impl Policy {
     /// keeps its action.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
         let rules = self.rules_mut();
-        for rule in pii() {
+        for rule in pii_rules() {
             rules.keys.switch(rule, true);
             let state = &mut rules.rule_states[rule];
             state.action = action.or(state.action);
@@ -175,7 +176,7 @@ impl Policy {
             .filter(|detector| detector.is_pii())
         {
             self = self.enable_detector(detector);
-            let state = &mut self.rules_mut().detectors[detector as usize];
+            let state = &mut self.rules_mut().detector_states[detector as usize];
             state.action = action.or(state.action);
         }
         self
@@ -184,11 +185,11 @@ impl Policy {
     /// Switches the rules and detectors about PII off, except those that `except` names.
     pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
-        for rule in pii() {
-            let stays = except
+        for rule in pii_rules() {
+            let stays_on = except
                 .iter()
                 .any(|pattern| pattern.built_in() == Some(rule));
-            rules.keys.switch(rule, stays);
+            rules.keys.switch(rule, stays_on);
         }
         for detector in Detector::ALL
             .into_iter()
@@ -283,7 +284,7 @@ impl Policy {
     pub fn detect(mut self, detector: Detector, action: Action) -> Self {
         let rules = self.rules_mut();
         rules.enabled_detectors |= scan::detector_bit(detector);
-        rules.detectors[detector as usize].action = Some(action);
+        rules.detector_states[detector as usize].action = Some(action);
         self
     }
 
@@ -350,7 +351,7 @@ impl Policy {
         Arc::make_mut(&mut self.rules)
     }
 
-    /// Returns the replacement for `value`, which this rule hides. `name` is the key of the value.
+    /// Returns the replacement that a rule makes for `value`. `name` is the key of the value.
     fn replacement(&self, state: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
         // Only pseudonyms depend on the name.
         #[cfg(not(feature = "pseudonyms"))]
@@ -448,7 +449,7 @@ impl Redact for Policy {
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
-        let detectors = rules.detectors.iter();
+        let detectors = rules.detector_states.iter();
         let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
         let keys = rules.rule_states.iter();
         let keys = keys.map(|rule| (format!("key {}", rule.name), count(rule)));
@@ -470,8 +471,8 @@ impl Redact for Policy {
                 state.count.fetch_add(1, Ordering::Relaxed);
                 self.replacement(state, key, value).into_owned()
             }
-            // Not expected, because callers ask for a replacement only after the verdict `Replace`.
-            // Hides the value to be safe.
+            // Not expected, because callers request a replacement only after the verdict `Replace`.
+            // The value is hidden to be safe.
             KeyDecision::HideUnlessNetworkAddress { .. }
             | KeyDecision::Trust
             | KeyDecision::Pass => REDACTED.to_owned(),
@@ -527,9 +528,9 @@ impl PolicyRules {
         }
     }
 
-    /// Returns the decision about the field with this name. With an allow list, only rules that
-    /// were added after the list decide here. (The scan of a text does not call this: all rules
-    /// decide about the keys inside a text.)
+    /// Returns the decision about the key of a field. With an allow list, only rules that were
+    /// added after the list decide about fields. All rules decide about keys inside a text, so the
+    /// scan of a text calls [`KeyRules::decide`] instead.
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
@@ -543,9 +544,9 @@ impl PolicyRules {
 }
 
 impl RuleState {
-    /// Returns the verdict on keys that the rule hides. `action` applies if the rule has none.
-    fn verdict(&self, action: Action) -> KeyVerdict {
-        match self.action.unwrap_or(action) {
+    /// Returns the verdict on keys that the rule hides.
+    fn verdict(&self, default_action: Action) -> KeyVerdict {
+        match self.action.unwrap_or(default_action) {
             Action::Redact => KeyVerdict::Redact,
             Action::Remove => KeyVerdict::Remove,
             Action::KeepLast(_) => KeyVerdict::Replace,
@@ -564,15 +565,15 @@ impl RuleState {
 }
 
 /// Returns the indices of the built-in rules about PII.
-fn pii() -> impl Iterator<Item = usize> {
+fn pii_rules() -> impl Iterator<Item = usize> {
     let rules = RULES.named().iter().enumerate();
     rules
         .filter(|(_, (_, tier))| *tier == Tier::Pii)
         .map(|(rule, _)| rule)
 }
 
-/// Returns `***` and the last `count` characters. Returns [`REDACTED`] if these are more than half
-/// of the value, or if `count` is 0.
+/// Returns `***` and the last `count` characters. Returns [`REDACTED`] if `count` is 0 or more than
+/// half of the characters.
 fn keep_last(value: &str, count: usize) -> Cow<'static, str> {
     let kept = count
         .checked_sub(1)

@@ -1,4 +1,4 @@
-//! The grammar of `LOG_REDACT`.
+//! The grammar of `LOG_REDACT`, the setting that adds keys to a policy and removes keys from it.
 
 use std::{fmt, str::FromStr};
 
@@ -70,7 +70,7 @@ use crate::{Policy, key_pattern::Pattern};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyOverrides {
     on: bool,
-    /// Whether PII is hidden, if the value has `+pii` or `-pii`.
+    /// `Some(true)` for `+pii`, and `Some(false)` for `-pii`.
     pii: Option<bool>,
     hide: Vec<Pattern>,
     show: Vec<Pattern>,
@@ -109,18 +109,19 @@ impl PolicyOverrides {
         Some(policy)
     }
 
-    /// Adds the key of `word`, such as `+key` or `-key`. `text` is the whole value.
-    fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), ParseError> {
+    /// Adds the key of `word`, such as `+key` or `-key`. `hides` is true for `+`. `text` is the
+    /// whole value of `LOG_REDACT`.
+    fn add_word(&mut self, word: &str, hides: bool, text: &str) -> Result<(), ParseError> {
         let key = word[1..].trim();
         let gap = key.find(|c: char| c == ';' || c.is_whitespace());
         if let Some(gap) = gap {
-            let what = if key[gap..].starts_with(';') {
+            let separator = if key[gap..].starts_with(';') {
                 "a `;`"
             } else {
                 "a space"
             };
             return Err(ParseError::new(format!(
-                "`{word}` contains {what}: separate keys with commas, as in `+employee_no,-session`"
+                "`{word}` contains {separator}: separate keys with commas, as in `+employee_no,-session`"
             )));
         }
         if !hides && matches!(key, "*" | "**") {
@@ -170,7 +171,7 @@ impl FromStr for PolicyOverrides {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let mut changes = Self {
+        let mut overrides = Self {
             on: true,
             pii: None,
             hide: Vec::new(),
@@ -179,10 +180,10 @@ impl FromStr for PolicyOverrides {
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
         for word in &words {
             let lower = word.to_ascii_lowercase();
-            let why = match (word.split_at_checked(1), &*lower) {
+            let error = match (word.split_at_checked(1), &*lower) {
                 (_, "on") => continue,
                 (_, "off") if words.len() == 1 => {
-                    changes.on = false;
+                    overrides.on = false;
                     continue;
                 }
                 (_, "off") => {
@@ -191,7 +192,7 @@ impl FromStr for PolicyOverrides {
                     )
                 }
                 (Some((sign @ ("+" | "-"), _)), _) => {
-                    changes.change(word, sign == "+", text)?;
+                    overrides.add_word(word, sign == "+", text)?;
                     continue;
                 }
                 (_, "") => {
@@ -211,8 +212,8 @@ impl FromStr for PolicyOverrides {
                     )
                 }
             };
-            return Err(ParseError::new(why));
+            return Err(ParseError::new(error));
         }
-        Ok(changes)
+        Ok(overrides)
     }
 }

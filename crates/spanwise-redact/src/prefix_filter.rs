@@ -1,4 +1,4 @@
-//! Searches a text for many literals in one pass.
+//! Searches a text for many literals, such as `ghp_`, in one pass.
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use crate::{
     scan_cost,
 };
 
-/// Finds the positions where one of many literals may begin, by their first four bytes. If a
-/// literal has only three bytes, any byte that may follow it is the fourth.
+/// Finds the positions where one of many literals may begin, by the first four bytes of each
+/// literal. If a literal has only three bytes, any byte that may follow it is the fourth.
 ///
 /// The filter has false positives, such as literals in the wrong case. Callers compare the whole
 /// literal.
@@ -21,9 +21,9 @@ pub(crate) struct PrefixFilter {
     /// ASCII.
     tables: Option<PrefixTables>,
     /// One bit for each hash of the first four bytes of a literal.
-    bits: Box<[u64; WORDS]>,
+    bits: Box<[u64; BIT_WORDS]>,
     /// The first three bytes of each literal with its index, sorted. The bytes are a little-endian
-    /// number (see [`three`]), so they are sorted by the third byte first.
+    /// number (see [`prefix_number`]), so they are sorted by the third byte first.
     prefixes: Vec<(u32, u16)>,
     /// For each third byte, the index of the first entry of `prefixes` with this third byte or a
     /// greater one.
@@ -34,23 +34,24 @@ pub(crate) struct PrefixFilter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Literal<'l> {
     pub(crate) text: &'l str,
-    /// The class of the byte after the literal, if that byte must be in one.
-    pub(crate) next: Option<ByteClass>,
+    /// The class that the byte after the literal must have. `None` if any byte may follow.
+    pub(crate) next_class: Option<ByteClass>,
     /// Whether the filter must also find the literal in other cases.
     pub(crate) any_case: bool,
-    /// Selects the bucket in [`PrefixTables`]. Any number: the tables take it modulo
+    /// Selects the bucket in [`PrefixTables`]. May be any number, because the tables use it modulo
     /// [`PrefixTables::BUCKETS`].
     pub(crate) bucket: usize,
 }
 
-const WORDS: usize = 512;
+/// The number of 64-bit words for one bit per [`hash`], which has 15 bits.
+const BIT_WORDS: usize = 512;
 
 impl PrefixFilter {
     /// Creates a filter from literals with their indices. Skips literals of fewer than three bytes.
-    /// A literal of exactly three bytes with a class `next` is found only before a byte of that
-    /// class.
+    /// A literal of exactly three bytes with a [`next_class`](Literal::next_class) is found only
+    /// before a byte of that class.
     pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (usize, Literal<'l>)>) -> Self {
-        let mut bits = Box::new([0; WORDS]);
+        let mut bits = Box::new([0; BIT_WORDS]);
         let mut prefixes = Vec::new();
         let mut tables = PrefixTables::default();
         let mut is_ascii = true;
@@ -59,29 +60,28 @@ impl PrefixFilter {
                 continue;
             };
             is_ascii &= literal.text.is_ascii();
-            let first = three(*a, *b, *c);
-            prefixes.push((first, index as u16));
+            prefixes.push((prefix_number(*a, *b, *c), index as u16));
             let bucket = literal.bucket;
             tables.add([*a, *b, *c], bucket);
             if literal.any_case {
                 tables.add([*a, *b, *c].map(|byte| byte.to_ascii_lowercase()), bucket);
                 tables.add([*a, *b, *c].map(|byte| byte.to_ascii_uppercase()), bucket);
             }
-            let mut set = |d: u8| {
+            let mut add_fourth = |d: u8| {
                 let hash = hash(u32::from_le_bytes([*a, *b, *c, d]));
                 bits[hash >> 6] |= 1 << (hash & 63);
             };
             match rest.first() {
-                Some(d) => set(*d),
+                Some(d) => add_fourth(*d),
                 None => (0..=u8::MAX)
-                    .filter(|d| literal.next.is_none_or(|next| next.has(*d)))
-                    .for_each(set),
+                    .filter(|d| literal.next_class.is_none_or(|class| class.has(*d)))
+                    .for_each(add_fourth),
             }
         }
         prefixes.sort_unstable();
         let mut by_third_byte = Box::new([0; 257]);
         for (third, start) in (0_u32..).zip(by_third_byte.iter_mut()) {
-            *start = prefixes.partition_point(|(three, _)| three >> 16 < third) as u16;
+            *start = prefixes.partition_point(|(prefix, _)| prefix >> 16 < third) as u16;
         }
         Self {
             tables: is_ascii.then_some(tables),
@@ -91,7 +91,7 @@ impl PrefixFilter {
         }
     }
 
-    /// Returns the candidates: those of `positions` at which a literal may begin.
+    /// Returns the candidates: the positions among `positions` at which a literal may begin.
     #[inline]
     pub(crate) fn candidates<'f>(
         &'f self,
@@ -103,16 +103,16 @@ impl PrefixFilter {
             filter: self,
             text,
             end: positions.end,
-            // The block before the first one.
+            // One block before the first, because `next_block` moves to the next block first.
             base: positions.start.wrapping_sub(BLOCK_LEN),
             starts: 0,
             ahead: [0; MAX_AHEAD],
-            left: 0,
+            blocks_left: 0,
         }
     }
 
-    /// Like [`candidates`](Self::candidates), for a text of at most one block. `starts` has a bit
-    /// for each position where a literal may begin. It is a result of
+    /// Like [`candidates`](Self::candidates), for the positions before `end` in a text of at most
+    /// one block. `starts` has a bit for each position where a literal may begin. It is a result of
     /// [`classes_and_starts`](Self::classes_and_starts) or
     /// [`starts_in_block`](Self::starts_in_block).
     #[inline]
@@ -129,7 +129,7 @@ impl PrefixFilter {
             base: 0,
             starts: starts & first_positions(end),
             ahead: [0; MAX_AHEAD],
-            left: 0,
+            blocks_left: 0,
         }
     }
 
@@ -140,7 +140,7 @@ impl PrefixFilter {
         while starts != 0 {
             let at = starts.trailing_zeros() as usize;
             starts &= starts - 1;
-            if self.may_begin(four(text, at)) {
+            if self.may_begin(four_bytes_at(text, at)) {
                 return true;
             }
         }
@@ -158,8 +158,8 @@ impl PrefixFilter {
         byte_blocks::classes_and_prefixes(classes, self.tables.as_ref()?, block)
     }
 
-    /// Calls `check` with the index and the position of each literal that may begin at one of these
-    /// positions, until `check` returns a value.
+    /// Calls `check` with the index and the position of each literal that may begin at one of
+    /// `positions`, until `check` returns a value.
     #[inline]
     pub(crate) fn find_map<T>(
         &self,
@@ -181,28 +181,29 @@ impl PrefixFilter {
 
     /// Returns the indices of the literals that `text` may begin with.
     pub(crate) fn literals_at_start(&self, text: &[u8]) -> impl Iterator<Item = usize> {
-        let first = match text {
-            [a, b, c, ..] => three(*a, *b, *c),
+        let prefix = match text {
+            [a, b, c, ..] => prefix_number(*a, *b, *c),
             _ => u32::MAX,
         };
-        let third = (first >> 16 & 0xFF) as usize;
+        let third = (prefix >> 16 & 0xFF) as usize;
         let (from, to) = (self.by_third_byte[third], self.by_third_byte[third + 1]);
         let prefixes = &self.prefixes[usize::from(from)..usize::from(to)];
-        let from = prefixes.partition_point(|(prefix, _)| *prefix < first);
+        let from = prefixes.partition_point(|(other, _)| *other < prefix);
         prefixes[from..]
             .iter()
-            .take_while(move |(prefix, _)| *prefix == first)
+            .take_while(move |(other, _)| *other == prefix)
             .map(|(_, index)| usize::from(*index))
     }
 
     #[inline]
-    fn may_begin(&self, four: u32) -> bool {
-        let hash = hash(four);
+    fn may_begin(&self, four_bytes: u32) -> bool {
+        let hash = hash(four_bytes);
         self.bits[hash >> 6] >> (hash & 63) & 1 != 0
     }
 
     /// Returns a bit for each of the 64 positions from `base` on: whether a literal may begin
-    /// there. Uses AVX2 only if fewer than [`WINDOW_LEN`] bytes are left.
+    /// there. Uses AVX2 only if fewer than [`WINDOW_LEN`] bytes are left, because callers have
+    /// tried [`PrefixTables::find_in`] if there are more.
     #[inline]
     pub(crate) fn starts_in_block(&self, text: &[u8], base: usize) -> u64 {
         let rest = &text[base..];
@@ -211,11 +212,11 @@ impl PrefixFilter {
         found.unwrap_or_else(|| self.starts_by_byte(text, base))
     }
 
-    #[inline(never)] // Kept out of line, so that the common path stays small.
+    #[inline(never)] // So that the common path stays small.
     pub(crate) fn starts_by_byte(&self, text: &[u8], base: usize) -> u64 {
         let positions = base..text.len().min(base + BLOCK_LEN);
         positions.rev().fold(0, |found, at| {
-            found << 1 | u64::from(self.may_begin(four(text, at)))
+            found << 1 | u64::from(self.may_begin(four_bytes_at(text, at)))
         })
     }
 }
@@ -231,10 +232,11 @@ pub(crate) struct Candidates<'f> {
     /// A bit for each position of the current block where a literal may begin, without the
     /// positions that were returned.
     starts: u64,
-    /// These bits for the current block and for those after it, the last one first.
+    /// The bits of the blocks that were read at once, the last block first.
     ahead: [u64; MAX_AHEAD],
-    /// The number of blocks in `ahead` after the current one, which is at this index.
-    left: usize,
+    /// The number of blocks in `ahead` after the current block. This is also the index of the
+    /// current block in `ahead`.
+    blocks_left: usize,
 }
 
 /// The number of blocks that are read at once.
@@ -244,13 +246,13 @@ impl Candidates<'_> {
     /// Returns the next position that is not before `from`.
     #[inline]
     pub(crate) fn next_from(&mut self, from: usize) -> Option<usize> {
-        // Usually clears nothing: `from` is mostly the position after the one returned last.
+        // Usually clears nothing, because `from` is mostly right after the last returned position.
         self.starts &= positions_from(from, self.base);
         loop {
             while self.starts != 0 {
                 let at = self.base + self.starts.trailing_zeros() as usize;
                 self.starts &= self.starts - 1;
-                if self.filter.may_begin(four(self.text, at)) {
+                if self.filter.may_begin(four_bytes_at(self.text, at)) {
                     return Some(at);
                 }
             }
@@ -261,13 +263,13 @@ impl Candidates<'_> {
     #[inline]
     fn next_block(&mut self, from: usize) -> Option<()> {
         self.base = self.base.wrapping_add(BLOCK_LEN);
-        match self.left.checked_sub(1) {
-            Some(left) => self.left = left,
+        match self.blocks_left.checked_sub(1) {
+            Some(blocks_left) => self.blocks_left = blocks_left,
             None if self.base >= self.end => return None,
-            None => self.read(from)?,
+            None => self.read_blocks(from)?,
         }
-        // `left` is always less than `MAX_AHEAD`. The remainder only removes a bounds check.
-        self.starts = self.ahead[self.left % MAX_AHEAD] & positions_from(from, self.base);
+        // `blocks_left` is always less than `MAX_AHEAD`. The remainder only removes a bounds check.
+        self.starts = self.ahead[self.blocks_left % MAX_AHEAD] & positions_from(from, self.base);
         self.starts &= first_positions(self.end.saturating_sub(self.base));
         Some(())
     }
@@ -275,18 +277,18 @@ impl Candidates<'_> {
     /// Reads blocks, beginning at the current position or at `from`, whichever is later.
     // Not inlined, so that its loop can use all registers.
     #[inline(never)]
-    fn read(&mut self, from: usize) -> Option<()> {
+    fn read_blocks(&mut self, from: usize) -> Option<()> {
         self.base = self.base.max(from);
-        let positions = self.end.checked_sub(self.base).filter(|left| *left > 0)?;
-        scan_cost::add(positions.min(MAX_AHEAD * BLOCK_LEN));
+        let count = self.end.checked_sub(self.base).filter(|count| *count > 0)?;
+        scan_cost::add(count.min(MAX_AHEAD * BLOCK_LEN));
         let rest = &self.text[self.base..];
         let tables = self.filter.tables.as_ref();
         let tables = tables.filter(|_| rest.len() >= WINDOW_LEN);
-        let count = tables.map_or(0, |tables| tables.find_in(rest, &mut self.ahead));
-        if count == 0 {
+        let blocks = tables.map_or(0, |tables| tables.find_in(rest, &mut self.ahead));
+        if blocks == 0 {
             self.ahead[0] = self.filter.starts_in_block(self.text, self.base);
         }
-        self.left = count.saturating_sub(1);
+        self.blocks_left = blocks.saturating_sub(1);
         Some(())
     }
 }
@@ -300,7 +302,7 @@ fn positions_from(from: usize, base: usize) -> u64 {
     }
 }
 
-/// Returns the bits of the first positions of a block.
+/// Returns the bits of the first `count` positions of a block.
 #[inline]
 fn first_positions(count: usize) -> u64 {
     if count < BLOCK_LEN {
@@ -313,7 +315,7 @@ fn first_positions(count: usize) -> u64 {
 /// Returns the four bytes at `at` as a number. If the text has only three bytes there, the fourth
 /// is zero. Returns 0 for fewer bytes.
 #[inline]
-fn four(text: &[u8], at: usize) -> u32 {
+fn four_bytes_at(text: &[u8], at: usize) -> u32 {
     let rest = text.get(at..).unwrap_or_default();
     match (rest.first_chunk(), rest) {
         (Some(four), _) => u32::from_le_bytes(*four),
@@ -322,19 +324,19 @@ fn four(text: &[u8], at: usize) -> u32 {
     }
 }
 
-/// Returns three bytes as a number, ignoring case.
-const fn three(a: u8, b: u8, c: u8) -> u32 {
-    u32::from_le_bytes([a, b, c, 0]) | (CASE & 0x00FF_FFFF)
+/// Returns the first three bytes of a literal as a number, ignoring case.
+const fn prefix_number(a: u8, b: u8, c: u8) -> u32 {
+    u32::from_le_bytes([a, b, c, 0]) | (CASE_BITS & 0x00FF_FFFF)
 }
 
-/// The case bits of four letters. [`hash`] and [`three`] set them in all bytes, letters or not.
-/// Equal bytes stay equal, and some unequal bytes become equal.
-const CASE: u32 = 0x2020_2020;
+/// The case bits of four letters. [`hash`] and [`prefix_number`] set them in all bytes, letters or
+/// not. Equal bytes stay equal, and some unequal bytes become equal.
+const CASE_BITS: u32 = 0x2020_2020;
 
 /// Hashes four bytes, ignoring case.
 #[inline]
-const fn hash(four: u32) -> usize {
-    ((four | CASE).wrapping_mul(0x9E37_79B1) >> 17) as usize
+const fn hash(four_bytes: u32) -> usize {
+    ((four_bytes | CASE_BITS).wrapping_mul(0x9E37_79B1) >> 17) as usize
 }
 
 #[cfg(test)]

@@ -11,10 +11,13 @@
 //! be      = "is" | "was" | "are"
 //! ```
 //!
-//! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
-//! word, name, path, count or time. After a key of plain words and blanks, it must be long and have
-//! small and capital letters and digits. After an identifier and blanks, it must not be a numbered
-//! word such as `row5512`, unless the identifier is that of a variable or a header.
+//! An *owner* is the user or the thing that the secret belongs to.
+//!
+//! No syntax marks the value, so the form of a word decides whether it is a value. The value must
+//! have a digit, and must not be a plain word, name, path, count or time. After a key of plain
+//! words and blanks, it must be long and have small and capital letters and digits. After an
+//! identifier and blanks, it must not be a numbered word such as `row5512`. It may be such a word
+//! if the identifier is the name of a variable or of a header.
 
 use crate::{
     byte_class::ByteClass,
@@ -25,7 +28,7 @@ use crate::{
     word_lists::{SENTENCE_OPENERS, SENTENCE_STARTS, STATES, UNITS, any_contains, contains_word},
 };
 
-/// The words between a key and its value.
+/// What is between a key and its value: see the grammar of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Blanks,
@@ -40,16 +43,17 @@ pub(crate) struct ProsePair<'t> {
     /// The possible keys: a name together with the word before it, and the name alone. Two names
     /// are possible if it is unclear where an owner begins.
     keys: [Option<&'t str>; 4],
-    /// The range of the word without the marks around it.
+    /// The range of the word, in bytes, without the marks around it.
     start: usize,
     end: usize,
 }
 
-/// The ranges of the words before the current word, the nearest first.
+/// The ranges of the words before the current word, the nearest first. If there are fewer words on
+/// the line, the others are `(0, 0)`.
 pub(crate) type PrecedingWords = [(usize, usize); 8];
 
-/// Returns the next word that has a digit and follows a name, from `*at` on. `before` has the words
-/// before `*at`.
+/// Returns the next word from `*at` on that has a digit and follows a name. Moves `*at` to the end
+/// of that word, and updates `before`, the words before `*at`.
 pub(crate) fn next<'t>(
     text: &'t str,
     at: &mut usize,
@@ -75,12 +79,12 @@ pub(crate) fn next<'t>(
         let Some((link, names)) = link(bytes, words, &bytes[start..end]) else {
             continue;
         };
-        let [(first, second), (third, fourth)] = names.map(|name| {
-            let keys = |index| keys(text, words[index], words.get(index + 1).copied());
-            name.map_or((None, None), keys)
+        let [(two_words, name), (other_two_words, other_name)] = names.map(|index| {
+            let keys = |index| keys_ending_in(text, words[index], words.get(index + 1).copied());
+            index.map_or((None, None), keys)
         });
-        let keys = [first, second, third, fourth];
-        if second.is_none() && fourth.is_none() {
+        let keys = [two_words, name, other_two_words, other_name];
+        if name.is_none() && other_name.is_none() {
             continue;
         }
         let start = run_end(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
@@ -98,37 +102,38 @@ pub(crate) fn next<'t>(
     }
 }
 
-/// Returns how `value` is linked to the key before it, and the indices of the possible names of the
-/// key among `words`, the most likely first.
+/// Returns how `value` is linked to the key before it. Also returns the indices of the possible
+/// names of the key in `words`, the most likely first.
 fn link(text: &[u8], words: PrecedingWords, value: &[u8]) -> Option<(Link, [Option<usize>; 2])> {
     let word = |index: usize| &text[words[index].0..words[index].1];
-    // Returns the index of the word before an owner whose last word has this index. In
-    // `password for ada is`, the key is two words before `ada`.
+    // Returns the index of the word before `for` or `of` and an owner. The last word of the owner
+    // has the index `index`. Indices count backwards: in `password for ada is`, `ada` has 1, and
+    // `password` has 3.
     let before_owner = |index: usize| {
         let mut prepositions = [index + 1, index + 2].into_iter();
         let found = prepositions.find(|index| matches!(word(*index), b"for" | b"of"));
         found.map(|index| index + 1)
     };
-    // In `value of the password is`, the words after `of` are not an owner.
+    // Two words after `of` may be the key, not an owner, as in `value of the password is`.
     let names = |index: usize| match before_owner(index) {
-        Some(key) => [Some(key), (key == index + 3).then_some(index)],
+        Some(before) => [Some(before), (before == index + 3).then_some(index)],
         None => [Some(index), None],
     };
     let is_participle = |word: &[u8]| contains_word(PARTICIPLES, word);
     let nearest = word(0);
-    if contains_word(VERBS, nearest) {
+    if contains_word(FORMS_OF_BE, nearest) {
         return Some((Link::Verb, names(1)));
     }
     if nearest.eq_ignore_ascii_case(b"to") {
         let is_change = contains_word(&["set", "changed", "reset", "updated"], word(1));
-        let is_passive = contains_word(VERBS, word(2));
+        let is_passive = contains_word(FORMS_OF_BE, word(2));
         let names = names(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, names));
     }
     let Some(last) = nearest.strip_suffix(b":") else {
         return Some((Link::Blanks, [Some(0), None]));
     };
-    if contains_word(VERBS, last) {
+    if contains_word(FORMS_OF_BE, last) {
         return Some((Link::Verb, names(1)));
     }
     if is_participle(last) {
@@ -137,10 +142,11 @@ fn link(text: &[u8], words: PrecedingWords, value: &[u8]) -> Option<(Link, [Opti
     // `password is generated for ada: …`
     let mut key = before_owner(0)?;
     key += usize::from(is_participle(word(key)));
-    key += usize::from(contains_word(VERBS, word(key)));
-    // `token refreshed for tenant: t-9981`, `password for ada: ORA-28001: expired`
-    let is_about_owner = contains_word(OWNERS, last) || value.ends_with(b":");
-    let link = match is_about_owner {
+    key += usize::from(contains_word(FORMS_OF_BE, word(key)));
+    // The word may be the id of the owner (`token refreshed for tenant: t-9981`) or the code of an
+    // error (`password for ada: ORA-28001: expired`). Then its form must prove more.
+    let may_be_other_id = contains_word(OWNER_NOUNS, last) || value.ends_with(b":");
+    let link = match may_be_other_id {
         true => Link::Blanks,
         false => Link::Participle,
     };
@@ -149,7 +155,7 @@ fn link(text: &[u8], words: PrecedingWords, value: &[u8]) -> Option<(Link, [Opti
 
 /// Nouns directly before the id of an owner: `password for user: u-10042`.
 #[rustfmt::skip]
-const OWNERS: &[&str] = &[
+const OWNER_NOUNS: &[&str] = &[
     "account", "app", "application", "client", "cluster", "customer", "device", "domain", "group",
     "host", "id", "instance", "job", "member", "namespace", "node", "order", "organization",
     "project", "region", "request", "resource", "role", "scope", "site", "team", "tenant", "type",
@@ -157,7 +163,7 @@ const OWNERS: &[&str] = &[
 ];
 
 /// The forms of `be` in the grammar.
-const VERBS: &[&str] = &["is", "was", "are"];
+const FORMS_OF_BE: &[&str] = &["is", "was", "are"];
 
 /// Participles that announce the new value of a secret.
 #[rustfmt::skip]
@@ -166,8 +172,9 @@ const PARTICIPLES: &[&str] = &[
     "reset", "rotated", "set", "updated",
 ];
 
-/// Returns the name at the end of a word: together with the word before it, and alone.
-fn keys(
+/// Returns the keys whose last name is the end of `word`: the name together with the word before
+/// it, and the name alone.
+fn keys_ending_in(
     text: &str,
     word: (usize, usize),
     before: Option<(usize, usize)>,
@@ -190,12 +197,12 @@ fn keys(
 }
 
 impl<'t> ProsePair<'t> {
-    /// Returns the keys that may belong to the value, the most likely first.
+    /// Returns the possible keys of the value, the most likely first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
         self.keys.into_iter().flatten()
     }
 
-    /// Returns the range of the value, if this key can have such a value.
+    /// Returns the range of the value, if `key` may have a value of this form.
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
         let content = text.as_bytes().get(self.start..self.end)?;
         scan_cost::add(content.len());
@@ -214,8 +221,9 @@ impl<'t> ProsePair<'t> {
         is_match.then_some((self.start, self.end))
     }
 
-    /// Returns the range of a code: four to eight digits, or two groups of three or four digits.
-    /// After blanks, and after the key of a password, a single group must have at least six digits.
+    /// Returns the range of a code: four to eight digits, or two equal groups of three or four
+    /// digits. After blanks, and after the key of a password, a single group must have at least six
+    /// digits.
     fn code(&self, text: &[u8], subject: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let after_first = &text[self.end..];
@@ -230,7 +238,7 @@ impl<'t> ProsePair<'t> {
             (KeySubject::Password, Link::Verb) | (KeySubject::Code, Link::Blanks) => 6,
             _ => return None,
         };
-        // `483920 bytes`, `20261128-4`
+        // Numbers that are not codes: `483920 bytes`, `20261128-4`
         let after_code = after_first.get(end - self.end..).unwrap_or_default();
         let is_end = after_code
             .first()
@@ -256,7 +264,7 @@ fn is_identifier(key: &str) -> bool {
 }
 
 /// Returns whether `key` is the name of an environment variable or of a header: `DB_PASSWORD`,
-/// `x-api-key`. In a sentence, it is followed by a word without digits.
+/// `x-api-key`. If such a name is part of a sentence, the word after it has no digits.
 fn is_variable_or_header(key: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     key.bytes().all(is_part) || matches!(key.as_bytes(), [b'x' | b'X', b'-', ..])
@@ -279,8 +287,8 @@ fn letters_end(word: &[u8]) -> usize {
     run_end(word, 0, |byte| byte.is_ascii_alphabetic())
 }
 
-/// Returns whether `word` is long, has small and capital letters and digits, and has no other marks
-/// than a path or base64.
+/// Returns whether `word` is long, has small and capital letters and digits, and has no marks
+/// except those of a path or of base64.
 fn is_random(word: &[u8]) -> bool {
     let has = |is_kind: fn(&u8) -> bool| word.iter().any(is_kind);
     word.len() >= 16

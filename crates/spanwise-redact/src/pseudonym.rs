@@ -1,4 +1,4 @@
-//! Pseudonyms: equal replacements for equal values.
+//! Pseudonyms: replacements that are equal for equal values, computed with a secret key.
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -14,8 +14,9 @@ use spanwise_core::ParseError;
 #[derive(Clone)]
 pub struct PseudonymKey(Arc<Hmac<Sha256>>);
 
-/// Shorter keys could be guessed by brute force.
+/// The minimum length of a key, in bytes. A shorter key could be guessed by brute force.
 const MIN_KEY_LEN: usize = 16;
+/// The maximum length of a file with a key, in bytes.
 const MAX_FILE_LEN: u64 = 4096;
 
 impl PseudonymKey {
@@ -44,48 +45,49 @@ impl PseudonymKey {
     /// trimming.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ParseError> {
         let path = path.as_ref();
-        let cannot = |why: &dyn fmt::Display| {
+        let cannot_read = |why: &dyn fmt::Display| {
             ParseError::new(format!(
                 "cannot read the pseudonym key from {path:?}: {why}"
             ))
         };
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
+        let file = std::fs::File::open(path).map_err(|error| cannot_read(&error))?;
         io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE_LEN + 1), &mut bytes)
-            .map_err(|error| cannot(&error))?;
+            .map_err(|error| cannot_read(&error))?;
         if bytes.len() as u64 > MAX_FILE_LEN {
-            return Err(cannot(&format_args!(
+            return Err(cannot_read(&format_args!(
                 "it has more than {MAX_FILE_LEN} bytes"
             )));
         }
-        Self::new(bytes.trim_ascii()).map_err(|error| cannot(&error))
+        Self::new(bytes.trim_ascii()).map_err(|error| cannot_read(&error))
     }
 
+    /// Returns the pseudonym of a value: the first 16 bytes of an HMAC-SHA-256, in base64url.
     pub(crate) fn pseudonym(&self, name: &[u8], value: &str) -> String {
         let mut mac = (*self.0).clone();
         // Names contain no zero byte, so different pairs of name and value never give the same
-        // text.
+        // input.
         mac.update(name);
         mac.update(b"\0");
         mac.update(value.as_bytes());
         let digest = mac.finalize().into_bytes();
-        let mut shown = String::from(PSEUDONYM_PREFIX);
+        let mut pseudonym = String::from(PSEUDONYM_PREFIX);
         for three in digest[..16].chunks(3) {
             let bits = three
                 .iter()
                 .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
                 << (8 * (3 - three.len()));
             for letter in 0..=three.len() {
-                shown.push(char::from(
+                pseudonym.push(char::from(
                     BASE64URL[(bits >> (18 - 6 * letter) & 63) as usize],
                 ));
             }
         }
-        shown
+        pseudonym
     }
 }
 
-/// Identifies the algorithm.
+/// The start of each pseudonym, which identifies the algorithm.
 const PSEUDONYM_PREFIX: &str = "k1:";
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -1,8 +1,9 @@
 //! Finds secrets that are recognized by their form: tokens, numbers and addresses.
 //!
-//! A first pass, the [`Survey`], reads which characters the text has. Searches that need other
-//! characters are skipped. In a short text, the survey also finds where tokens may begin, so most
-//! short texts need no second pass.
+//! A first pass, the [`Survey`], reads which characters the text has. Each later search needs some
+//! characters, and is skipped if the text does not have them. In a text of at most one block
+//! ([`BLOCK_LEN`]), the survey also finds where tokens may begin. So most short texts need no
+//! second pass. Positions and lengths are in bytes.
 
 use std::sync::LazyLock;
 
@@ -30,7 +31,7 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    #[inline(always)] // With `is_clearly_clean` one function: 40 instructions less.
+    #[inline(always)] // In one function with `is_clearly_clean`: saves 40 instructions.
     pub(crate) fn new(text: &[u8]) -> Self {
         scan_cost::add(text.len());
         if text.len() > BLOCK_LEN {
@@ -59,26 +60,27 @@ impl Survey {
         };
         let may_match = !stats.has_tokens_only()
             || stats.may_have_keys()
-            || stats.digits > 0 && starts_with_prose_key(text)
-            || stats.seen & DASH != 0 && begins_or_ends_with_option(text);
+            || stats.digits > 0 && has_prose_key_at_start(text)
+            || stats.seen & DASH != 0 && has_option_at_start_or_end(text);
         let literals = &TOKEN_FILTERS.literals;
-        !may_match && !literals.may_begin_in(text, *token_starts, search_ends(text, *stats).1)
+        let (_, key_end) = search_ends(text, *stats);
+        !may_match && !literals.may_begin_in(text, *token_starts, key_end)
     }
 }
 
-/// Returns two ends: that of the positions where a token may begin, and that of the positions where
-/// a key in prose may begin.
+/// Returns the end of the positions where a token may begin, and the end of the positions where a
+/// key in prose may begin. The second end is not before the first.
 #[inline]
 fn search_ends(text: &[u8], stats: CharStats) -> (usize, usize) {
-    // One position more, for a key that ends the text.
-    let end = |shortest| (text.len() + 2).saturating_sub(shortest).min(text.len());
+    // One position more than `min_len` requires, for a key that ends the text.
+    let end = |min_len| (text.len() + 2).saturating_sub(min_len).min(text.len());
     let token_end = if stats.seen & COLON == 0 {
         end(MIN_TOKEN_LEN)
     } else {
         end(MIN_URL_LEN)
     };
-    // The end of a text, where no token can begin, may contain a key: `your PIN is 4821`.
-    let key_end = if stats.digits > 0 && ends_with_digit(text) {
+    // After `token_end`, a key may still begin: `your PIN is 4821`.
+    let key_end = if stats.digits > 0 && has_digit_at_end(text) {
         end(MIN_KEY_LEN)
     } else {
         token_end
@@ -86,14 +88,15 @@ fn search_ends(text: &[u8], stats: CharStats) -> (usize, usize) {
     (token_end, key_end.max(token_end))
 }
 
-/// Returns whether the text begins with a key that no literal matches: `PIN is 4821`.
+/// Returns whether the text begins with the key of `PIN is 4821`. No literal matches this key at
+/// the start of a text, because the literals begin with the character before `pin`.
 #[inline]
-fn starts_with_prose_key(text: &[u8]) -> bool {
+fn has_prose_key_at_start(text: &[u8]) -> bool {
     matches!(text.first(), Some(b'p' | b'P')) && matches_at(text, 0, b"pin is")
 }
 
-/// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector.
-/// Returns the statistics of the text, with hints for the searches for pairs.
+/// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector: see
+/// [`detector_bit`]. Returns the statistics of the text, with hints for the searches for pairs.
 pub(crate) fn detect(text: &[u8], survey: Survey, wanted: u32, matches: &mut Matches) -> CharStats {
     let mut stats = survey.stats;
     find_tokens(text, survey, &mut stats, wanted, matches);
@@ -113,16 +116,16 @@ fn detect_by_chars(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Mat
     if stats.seen & AT != 0 {
         detect_at_signs(text, wanted, matches);
     }
-    let mut found = |detector: Detector, range: Option<(usize, usize)>| {
+    let mut append_if_wanted = |detector: Detector, range: Option<(usize, usize)>| {
         let range = range.filter(|_| wanted & detector_bit(detector) != 0);
         matches.extend(range.map(|range| Match::by(detector, range)));
     };
-    if stats.may_have_numbers() && wanted & NUMBERS != 0 {
-        each_number(text, stats, &mut found);
+    if stats.may_have_numbers() && wanted & NUMBER_DETECTORS != 0 {
+        each_number(text, stats, &mut append_if_wanted);
     }
     if stats.seen & COLON != 0 && wanted & detector_bit(Detector::Ipv6) != 0 {
         each_ipv6_run(text, |start, end| {
-            found(Detector::Ipv6, addresses::ipv6(text, start, end));
+            append_if_wanted(Detector::Ipv6, addresses::ipv6(text, start, end));
         });
     }
 }
@@ -153,14 +156,14 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Matches) {
     }
 }
 
-/// Calls `found` with each run of characters that may contain an IPv6 address. If a run has more
-/// than 48 bytes before its first colon, the first bytes are cut off.
-fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
+/// Calls `on_run` with the start and the end of each run of characters that may contain an IPv6
+/// address. If a run has more than 48 bytes before its first colon, the first bytes are cut off.
+fn each_ipv6_run(text: &[u8], mut on_run: impl FnMut(usize, usize)) {
     const MAX_LEN_BEFORE: usize = 48;
-    // An address has two colons with at most a group of four digits between them. Most colons are
-    // alone.
+    // An address has two colons with at most four digits between them. Most texts have no two
+    // colons so close to each other.
     scan_cost::add(text.len());
-    if !byte_blocks::may_have_close(text, b':') {
+    if !byte_blocks::may_have_close_pair(text, b':') {
         return;
     }
     // The end of the last run.
@@ -175,7 +178,7 @@ fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
         let run_start = ByteClass::IPV6.run_start(text, colon_at, colon_at - end);
         let first_colon = find(text, b':', run_start).unwrap_or(colon_at);
         end = ByteClass::IPV6.run_end(text, colon_at);
-        found(
+        on_run(
             run_start.max(first_colon.saturating_sub(MAX_LEN_BEFORE)),
             end,
         );
@@ -191,8 +194,8 @@ fn find_tokens(
     wanted: u32,
     matches: &mut Matches,
 ) {
-    stats.command_line = stats.seen & DASH != 0 && begins_or_ends_with_option(text);
-    stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
+    stats.command_line = stats.seen & DASH != 0 && has_option_at_start_or_end(text);
+    stats.prose_key = stats.digits > 0 && has_prose_key_at_start(text);
     let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
     let (token_end, key_end) = search_ends(text, *stats);
     let mut scan = TokenScan {
@@ -212,23 +215,23 @@ fn find_tokens(
             scan.stats.prose_key |= is_prose_key(text, at);
         } else if let Some(found) = scan.token(literals, text, at) {
             reaches_end |= found.end + MIN_TOKEN_LEN > text.len();
-            // If the secret begins after the literal, such as `bearer`, the search also reads the
-            // secret, because a longer token may begin there.
+            // After a literal such as `bearer`, which is not part of the secret, the search
+            // continues in the secret, because a longer token may begin there.
             if found.start <= at {
                 from = from.max(found.end);
             }
             matches.push(found);
         }
     }
-    // The loop has skipped the keys inside a token.
+    // If a token reaches the end of the text, the loop has skipped the keys inside that token.
     if reaches_end && key_end > token_end {
-        stats.prose_key |= ends_with_prose_key(text);
+        stats.prose_key |= has_prose_key_at_end(text);
     }
 }
 
-/// Returns whether one of the last four bytes is a digit. Returns false for a shorter text.
+/// Returns whether one of the last four bytes is a digit. Returns false if the text is shorter.
 #[inline]
-fn ends_with_digit(text: &[u8]) -> bool {
+fn has_digit_at_end(text: &[u8]) -> bool {
     let last = text.last_chunk::<4>().copied().unwrap_or_default();
     last.map(|byte| byte.is_ascii_digit()) != [false; 4]
 }
@@ -244,17 +247,17 @@ fn is_prose_key(text: &[u8], at: usize) -> bool {
     })
 }
 
-/// Returns whether a text begins with an option, which no literal matches, or
-/// [ends](ends_with_option) with one.
+/// Returns whether a text has an option at its start or at its end, where no literal matches the
+/// option.
 #[inline]
-fn begins_or_ends_with_option(text: &[u8]) -> bool {
-    text.starts_with(b"--") && begins_with_option(text) || ends_with_option(text)
+fn has_option_at_start_or_end(text: &[u8]) -> bool {
+    text.starts_with(b"--") && has_option_at_start(text) || has_option_at_end(text)
 }
 
 /// Returns whether a text that begins with two dashes begins with an option and its value, and not
 /// with a comment of SQL or the boundary of a form.
 #[cold]
-fn begins_with_option(text: &[u8]) -> bool {
+fn has_option_at_start(text: &[u8]) -> bool {
     let near = &text[..text.len().min(MAX_KEY_LEN)];
     let name_end = ByteClass::KEY.run_end(near, "--".len());
     scan_cost::add(name_end);
@@ -262,17 +265,17 @@ fn begins_with_option(text: &[u8]) -> bool {
 }
 
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.
-fn ends_with_option(text: &[u8]) -> bool {
+fn has_option_at_end(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + OPTION_LEN)..];
     scan_cost::add(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
-    has_two_dashes(text) && near.windows(OPTION_LEN).any(is_option)
+    may_have_two_dashes_at_end(text) && near.windows(OPTION_LEN).any(is_option)
 }
 
-/// Returns whether two dashes may be in a row in the last 16 bytes. Returns true for a shorter
-/// text.
+/// Returns whether the last 16 bytes may contain two adjacent dashes. Returns true if the text is
+/// shorter.
 #[inline]
-fn has_two_dashes(text: &[u8]) -> bool {
+fn may_have_two_dashes_at_end(text: &[u8]) -> bool {
     const LOW: u128 = u128::from_le_bytes([0x7F; 16]);
     let Some(last) = text.last_chunk::<16>() else {
         return true;
@@ -283,13 +286,13 @@ fn has_two_dashes(text: &[u8]) -> bool {
     !others & !(others >> 8) != 0
 }
 
-/// The length of a blank and two dashes.
+/// The length of ` --`: a blank and two dashes.
 const OPTION_LEN: usize = 3;
 
 /// Returns whether the end of a text, where no token can begin, contains a key with a value: `your
 /// PIN is 4821`.
 #[cold]
-fn ends_with_prose_key(text: &[u8]) -> bool {
+fn has_prose_key_at_end(text: &[u8]) -> bool {
     let from = text.len().saturating_sub(MIN_TOKEN_LEN);
     scan_cost::add(text.len() - from);
     let to = (text.len() + 2).saturating_sub(MIN_KEY_LEN);
@@ -299,15 +302,15 @@ fn ends_with_prose_key(text: &[u8]) -> bool {
 /// The state of the search for tokens.
 struct TokenScan<'s> {
     tokens: &'static [Token],
-    /// One bit for each detector.
+    /// The bits of the wanted detectors: see [`detector_bit`].
     wanted: u32,
     runs: RunCache,
     stats: &'s mut CharStats,
 }
 
 impl TokenScan<'_> {
-    /// Returns the token whose literal is at `at`. Records a hint instead if the literal only
-    /// announces a pair.
+    /// Returns the token whose literal is at `at`. If the literal only announces a pair, records a
+    /// hint in the statistics instead.
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.literals_at_start(&text[at..]).find_map(|index| {
@@ -337,7 +340,8 @@ impl TokenScan<'_> {
     }
 }
 
-/// Appends Discord bot tokens: three parts with dots between them. The second has six characters.
+/// Appends Discord bot tokens: three parts with dots between them. The second part has six
+/// characters.
 fn discord_tokens(text: &[u8], matches: &mut Matches) {
     const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
@@ -363,12 +367,13 @@ fn discord_tokens(text: &[u8], matches: &mut Matches) {
     }
 }
 
+/// Returns the bit of a detector in a set of detectors.
 pub(crate) const fn detector_bit(detector: Detector) -> u32 {
     1 << detector as u32
 }
 
 /// The detectors of [`each_number`].
-const NUMBERS: u32 = detector_bit(Detector::Card)
+const NUMBER_DETECTORS: u32 = detector_bit(Detector::Card)
     | detector_bit(Detector::Ssn)
     | detector_bit(Detector::Ipv4)
     | detector_bit(Detector::Iban);
@@ -385,7 +390,7 @@ static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
     let literals = PrefixFilter::new(tokens.iter().enumerate().map(|(index, token)| {
         let literal = Literal {
             text: token.literal,
-            next: token.next(),
+            next_class: token.next_class(),
             any_case: token.any_case(),
             bucket: buckets.bucket(token.literal).unwrap_or(index),
         };

@@ -1,4 +1,6 @@
-//! Values in SQL statements: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
+//! Values in SQL `INSERT` statements: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
+//!
+//! The names of the columns are the keys. A value belongs to the column with the same index.
 
 use crate::{
     byte_class::ByteClass,
@@ -11,22 +13,22 @@ use crate::{
     word_lists::contains_word,
 };
 
-/// Statements with more columns are skipped.
+/// The maximum number of columns. Statements with more columns are skipped.
 const MAX_COLUMNS: usize = 64;
 
-/// Arguments of functions that name an algorithm or an encoding.
+/// Algorithms and encodings, which may be arguments of a function: `digest('…', 'sha256')`.
 #[rustfmt::skip]
 const ALGORITHMS: &[&str] = &[
     "bf", "xdes", "des", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha2_256",
     "sha2_512", "hex", "base64", "escape", "utf8", "utf-8", "utf8mb4",
 ];
 
-/// Calls `found` with the rule, the start and the end of each literal in a column that a rule
-/// hides.
-pub(crate) fn literals<'t, R>(
+/// Calls `on_literal` with the rule, the start and the end of each literal in a column that a rule
+/// hides. `rule_of_column` returns the rule that hides the column with a name.
+pub(crate) fn each_literal<'t, R>(
     text: &'t str,
-    rule: impl Fn(&'t str) -> Option<R>,
-    mut found: impl FnMut(&R, usize, usize),
+    rule_of_column: impl Fn(&'t str) -> Option<R>,
+    mut on_literal: impl FnMut(&R, usize, usize),
 ) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -36,7 +38,7 @@ pub(crate) fn literals<'t, R>(
             continue;
         }
         let mut rules = Vec::new();
-        let Some(list_end) = columns(text, at, |name| rules.push(rule(name))) else {
+        let Some(list_end) = columns(text, at, |name| rules.push(rule_of_column(name))) else {
             continue;
         };
         at = list_end;
@@ -49,21 +51,22 @@ pub(crate) fn literals<'t, R>(
         if rules.iter().all(Option::is_none) {
             continue;
         }
-        while let Some(row) = row_at(bytes, at) {
-            let (values, end) = values_of(bytes, row);
+        while let Some(row_start) = next_row(bytes, at) {
+            let (values, end) = values_of(bytes, row_start);
             at = end + usize::from(bytes.get(end) == Some(&b')'));
             if values.len() == rules.len() {
                 for (rule, value) in rules.iter().zip(values) {
                     if let Some(rule) = rule {
-                        literals_of(bytes, value, |start, end| found(rule, start, end));
+                        literals_of(bytes, value, |start, end| on_literal(rule, start, end));
                     }
                 }
             } else if let Some(rule) = rules.iter().flatten().next()
-                && find2(&bytes[..end], *b"\"'", row).is_some()
+                && find2(&bytes[..end], *b"\"'", row_start).is_some()
             {
-                // The number of values differs from the number of columns, because SQL dialects
-                // interpret a backslash before a quote differently. So the whole row is hidden.
-                found(rule, row, end);
+                // If the numbers of values and columns differ, the values were probably split at
+                // the wrong quotes: SQL dialects interpret a backslash before a quote differently.
+                // So the whole row is hidden.
+                on_literal(rule, row_start, end);
             }
         }
     }
@@ -94,15 +97,16 @@ fn follows_into(text: &[u8], open_at: usize) -> bool {
     name_start < name_end && word_end < name_start && ends_with_word(&text[..word_end], b"into")
 }
 
-/// Calls `name` with each column of the list at `start`. Returns the end of the list.
-fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Option<usize> {
+/// Calls `on_column` with the name of each column in the list that begins at `start`. Returns the
+/// end of the list.
+fn columns<'t>(text: &'t str, start: usize, mut on_column: impl FnMut(&'t str)) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = start;
     let is_mark = |byte: u8| is_space(byte) || b"\"'`[]\\".contains(&byte);
     for _ in 0..MAX_COLUMNS {
         let begin = run_end(bytes, at, is_mark);
         let end = ByteClass::KEY.run_end(&bytes[..bytes.len().min(begin + MAX_KEY_LEN)], begin);
-        name(text.get(begin..end)?);
+        on_column(text.get(begin..end)?);
         at = run_end(bytes, end, is_mark) + 1;
         match bytes.get(at - 1)? {
             b',' => {}
@@ -113,20 +117,24 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
     None
 }
 
-/// Returns the start of the next row's first value.
-fn row_at(text: &[u8], at: usize) -> Option<usize> {
+/// Returns the start of the first value of the next row.
+fn next_row(text: &[u8], at: usize) -> Option<usize> {
     let open_at = run_end(text, at, |byte| is_space(byte) || byte == b',');
     (text.get(open_at) == Some(&b'(')).then_some(open_at + 1)
 }
 
-/// The minimum length of a number in an expression that is a literal. A shorter one may be the
-/// length of a hash: `sha2(?, 256)`.
+/// The minimum number of digits of a literal number in an expression. A number with fewer digits
+/// may be the length of a hash: `sha2(?, 256)`.
 const MIN_NUMBER_LEN: usize = 4;
 
-/// Calls `found` with the start and the end of each literal in `text[start..end]`, the expression
-/// of a value: `crypt('…', gen_salt('bf'))`, `X'…'`. Numbers are literals only in an expression
-/// without quotes.
-fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(usize, usize)) {
+/// Calls `on_literal` with the start and the end of each literal in `text[start..end]`. This is the
+/// expression of a value: `crypt('…', gen_salt('bf'))`, `X'…'`. Numbers are literals only in an
+/// expression without quotes.
+fn literals_of(
+    text: &[u8],
+    (start, end): (usize, usize),
+    mut on_literal: impl FnMut(usize, usize),
+) {
     let mut at = start;
     let mut is_argument = false;
     while let Some(quote_at) = find2(&text[..end], *b"\"'", at) {
@@ -134,7 +142,7 @@ fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(
         let (literal_end, after) = end_of_literal(text, start, quote_at);
         let literal = (quote_at + 1, literal_end.min(end));
         if !is_argument || !contains_word(ALGORITHMS, &text[literal.0..literal.1]) {
-            found(literal.0, literal.1);
+            on_literal(literal.0, literal.1);
         }
         at = after;
     }
@@ -144,22 +152,22 @@ fn literals_of(text: &[u8], (start, end): (usize, usize), mut found: impl FnMut(
     let number_start = skip_space(text, start).min(end);
     let number = text[number_start..end].trim_ascii_end();
     if number.first().is_some_and(u8::is_ascii_digit) && ByteClass::ALNUM.has_all(number) {
-        return found(number_start, number_start + number.len());
+        return on_literal(number_start, number_start + number.len());
     }
     // `md5(4821)`
     while at < end {
         let word_end = ByteClass::WORD.run_end(&text[..end], at);
         let word = &text[at..word_end];
         if word.len() >= MIN_NUMBER_LEN && ByteClass::DIGIT.has_all(word) {
-            found(at, word_end);
+            on_literal(at, word_end);
         }
         at = word_end + 1;
     }
 }
 
 /// Returns the end of the literal whose opening quote is at `quote_at`, and the end of its closing
-/// quote. A doubled quote is part of the literal. The backslashes before the quotes are those of
-/// an enclosing string, and do not begin before `start`.
+/// quote. A doubled quote is part of the literal. Backslashes before the quotes mean that the
+/// statement is in a string. They do not begin before `start`.
 fn end_of_literal(text: &[u8], start: usize, quote_at: usize) -> (usize, usize) {
     let mark = text[quote_at];
     let slashes = backslashes_before(&text[start..], quote_at - start);
@@ -173,7 +181,8 @@ fn end_of_literal(text: &[u8], start: usize, quote_at: usize) -> (usize, usize) 
     }
 }
 
-/// Returns the next `,` or `)` outside of brackets and quotes, or the end.
+/// Returns the position of the next `,` or `)` outside of brackets and quotes, or the end of the
+/// text.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) use prefix_buckets::PrefixBuckets;
 pub(crate) use token_table::tokens;
 
-/// A literal that may begin a secret, and the requirement on the text after it.
+/// A literal that may begin a secret, such as `ghp_`, and the requirement on the text after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) detector: Detector,
@@ -54,7 +54,7 @@ pub(crate) enum TokenTail {
     Telegram,
     Bearer,
     Basic,
-    /// `://`
+    /// `://` of a URL with a password or a token.
     Url,
     /// `@tcp(` of a data source name, after the user and the password.
     GoDsn,
@@ -66,11 +66,11 @@ pub(crate) enum TokenTail {
     IdentifiedBy,
     /// `IDENTIFIED WITH plugin BY` before a password in SQL.
     IdentifiedWith,
-    /// `PASSWORD` before a quoted password, or in a line of `.netrc`.
+    /// `PASSWORD` before a quoted password in SQL, or before a password in a line of `.netrc`.
     Password,
     /// A command, or the ` --` of an option. Arguments are searched separately.
     CommandLine,
-    /// A part of a key. Prose is searched separately.
+    /// A part of a key. Pairs in prose are searched separately.
     ProseKey,
     /// `INSERT INTO`. The values are searched separately.
     SqlInsert,
@@ -95,36 +95,36 @@ impl Token {
         runs: &mut RunCache,
     ) -> Option<(usize, usize)> {
         let literal_end = at + self.literal.len();
-        // A prefix may follow an underscore: `tok_ghp_…`.
-        let is_glued = !is_boundary(text, at) && ByteClass::WORD.has(text[at]);
-        if is_glued && text[at - 1] != b'_' && !self.is_end_of_name() {
+        // Inside a word, a literal counts only after `_` (`tok_ghp_…`) or as the end of a name.
+        let is_inside_word = !is_boundary(text, at) && ByteClass::WORD.has(text[at]);
+        if is_inside_word && text[at - 1] != b'_' && !self.is_end_of_name() {
             return None;
         }
         let follows = |word: &[u8]| ends_with_word(&text[..at], word);
         match self.tail {
-            TokenTail::Run(set, min_len) => {
-                let end = runs.run_end(set, text, literal_end);
+            TokenTail::Run(class, min_len) => {
+                let end = runs.run_end(class, text, literal_end);
                 (end - literal_end >= min_len).then_some((at, end))
             }
-            TokenTail::Mixed(set, min_len) => {
-                let end = runs.run_end(set, text, literal_end);
+            TokenTail::Mixed(class, min_len) => {
+                let end = runs.run_end(class, text, literal_end);
                 let is_long = end - literal_end >= min_len;
                 (is_long && is_mixed(&text[literal_end..literal_end + min_len]))
                     .then_some((at, end))
             }
-            TokenTail::Exact(set, length) => {
-                let end = set.run_end(
+            TokenTail::Exact(class, length) => {
+                let end = class.run_end(
                     &text[..text.len().min(literal_end + length + 1)],
                     literal_end,
                 );
-                let is_separate = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
+                let is_separate = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_inside_word;
                 let is_part_of_name = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
                 let is_match = end - literal_end == length && is_boundary(text, end);
                 (is_match && is_separate && !is_part_of_name).then_some((at, end))
             }
-            TokenTail::Between((set_before, len_before), (set, min_len)) => {
-                let start = set_before.run_start(text, at, len_before);
-                let end = runs.run_end(set, text, literal_end);
+            TokenTail::Between((class_before, len_before), (class, min_len)) => {
+                let start = class_before.run_start(text, at, len_before);
+                let end = runs.run_end(class, text, literal_end);
                 let is_whole = at - start == len_before && is_boundary(text, start);
                 (is_whole && end - literal_end >= min_len).then_some((start, end))
             }
@@ -132,7 +132,7 @@ impl Token {
                 let end = runs.run_end(ByteClass::UPPER_ALNUM, text, literal_end);
                 (end - literal_end == length && is_boundary(text, end)).then_some((at, end))
             }
-            TokenTail::Path(parts, min_len) => path(text, literal_end, parts, min_len),
+            TokenTail::Path(count, min_len) => path(text, literal_end, count, min_len),
             TokenTail::Uuid => {
                 let end = ByteClass::HEX_DASH
                     .run_end(&text[..text.len().min(literal_end + 37)], literal_end);
@@ -145,7 +145,7 @@ impl Token {
             TokenTail::Putty => {
                 follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, literal_end)))
             }
-            TokenTail::Lines => Some((at, lines(text, literal_end))),
+            TokenTail::Lines => Some((at, base64_lines(text, literal_end))),
             TokenTail::Slack => slack(text, literal_end, runs).map(|end| (at, end)),
             TokenTail::Telegram => telegram(text, at, literal_end, runs),
             TokenTail::Bearer => bearer(text, at, literal_end, runs),
@@ -171,16 +171,16 @@ impl Token {
     }
 }
 
-/// The last two runs of each class, so that a run with many literals is read only once.
+/// Remembers the last two runs of each class, so that a run with many literals is read only once.
 #[derive(Debug)]
 pub(crate) struct RunCache {
     /// The end of the password in the last `.pgpass` line.
     password_end: usize,
-    /// Initialized at the first run, because most texts have none.
+    /// The last runs of each class. `None` before the first run, because most texts have none.
     classes: Option<[CachedRuns; 32]>,
 }
 
-/// A class, with the start and the end of each of its last two runs.
+/// A class, and the start and the end of each of its last two runs.
 type CachedRuns = (ByteClass, [(u32, u32); 2]);
 
 impl RunCache {
@@ -192,21 +192,21 @@ impl RunCache {
     }
 
     /// Returns the end of the run of this class that contains `start`.
-    fn run_end(&mut self, set: ByteClass, text: &[u8], start: usize) -> usize {
+    fn run_end(&mut self, class: ByteClass, text: &[u8], start: usize) -> usize {
         let classes = self
             .classes
             .get_or_insert([(ByteClass::NONE, [(0, 0); 2]); 32]);
         let mut classes = classes.iter_mut();
-        let cached = classes.find(|(class, _)| *class == set || *class == ByteClass::NONE);
-        let (Some((class, runs)), Ok(_)) = (cached, u32::try_from(text.len())) else {
-            return set.run_end(text, start);
+        let cached = classes.find(|(cached, _)| *cached == class || *cached == ByteClass::NONE);
+        let (Some((cached_class, runs)), Ok(_)) = (cached, u32::try_from(text.len())) else {
+            return class.run_end(text, start);
         };
-        *class = set;
+        *cached_class = class;
         let contains_start = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
         if let Some((_, end)) = runs.iter().find(contains_start) {
             return *end as usize;
         }
-        let end = set.run_end(text, start);
+        let end = class.run_end(text, start);
         *runs = [(start as u32, end as u32), runs[0]];
         end
     }
@@ -218,10 +218,10 @@ fn is_mixed(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Returns the range of the rest of a path after `parts` segments, without the query.
-fn path(text: &[u8], literal_end: usize, parts: usize, min_len: usize) -> Option<(usize, usize)> {
+/// Returns the range of the rest of a path after its first `count` segments, without the query.
+fn path(text: &[u8], literal_end: usize, count: usize, min_len: usize) -> Option<(usize, usize)> {
     let mut start = literal_end;
-    for _ in 0..parts {
+    for _ in 0..count {
         let end = ByteClass::PATH_PART.run_end(&text[..text.len().min(start + 64)], start);
         if end == start || text.get(end) != Some(&b'/') {
             return None;
@@ -232,7 +232,7 @@ fn path(text: &[u8], literal_end: usize, parts: usize, min_len: usize) -> Option
     (end - start >= min_len).then_some((start, end))
 }
 
-/// Returns the end of two to four parts after the header, any of which may be empty.
+/// Returns the end of a JSON web token: a header, and two to four parts, which may be empty.
 fn jwt(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<usize> {
     let mut end = runs.run_end(ByteClass::BASE64URL, text, literal_end);
     if end - literal_end < 8 {
@@ -260,7 +260,7 @@ fn pem(text: &[u8], literal_end: usize) -> Option<usize> {
     Some(text.len())
 }
 
-/// Returns the end of `… PRIVATE KEY-----`, ignoring case.
+/// Returns the end of the label `… PRIVATE KEY-----` that begins at `start`, ignoring case.
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     const MAX_LABEL_LEN: usize = 100 + "PRIVATE KEY BLOCK-----".len();
     let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
@@ -282,7 +282,7 @@ fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     (dashes_end - end >= 4).then_some(start + dashes_end)
 }
 
-/// Returns the end of the line `Private-MAC: …`, or of the text.
+/// Returns the end of a PuTTY key: its line `Private-MAC: …`, or the end of the text.
 fn putty(text: &[u8], literal_end: usize) -> usize {
     match find_text(text, b"Private-MAC:", literal_end) {
         Some(mac_at) => mac_at + line_from(text, mac_at, 128).len(),
@@ -291,7 +291,7 @@ fn putty(text: &[u8], literal_end: usize) -> usize {
 }
 
 /// Returns the end of base64 that continues over line breaks, escaped or not.
-fn lines(text: &[u8], literal_end: usize) -> usize {
+fn base64_lines(text: &[u8], literal_end: usize) -> usize {
     let mut end = ByteClass::BASE64_PADDED.run_end(text, literal_end);
     loop {
         let breaks_end = run_end(&text[..text.len().min(end + 8)], end, |byte| {
@@ -325,7 +325,7 @@ fn slack(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<usize> 
     (end - at > 10).then_some(end)
 }
 
-/// Returns the range of a bot's id and token: `704518823:AA…`.
+/// Returns the range of the id and the token of a bot: `704518823:AA…`.
 fn telegram(
     text: &[u8],
     at: usize,
@@ -338,8 +338,8 @@ fn telegram(
     is_match.then_some((start, end))
 }
 
-/// Returns the range of the credential after `Bearer` or `token`, unless the text looks like a
-/// word.
+/// Returns the range of the credential after `Bearer` or `token`, unless it looks like a word or a
+/// path.
 fn bearer(
     text: &[u8],
     at: usize,
@@ -386,6 +386,7 @@ fn basic(text: &[u8], literal_end: usize, runs: &mut RunCache) -> Option<(usize,
     Some((start, value_end + padding.count()))
 }
 
+/// Returns whether the base64 contains a `:` and no control characters, as `user:password` does.
 fn is_user_and_password(base64: &[u8]) -> bool {
     if base64.len() % 4 == 1 {
         return false;
@@ -452,7 +453,7 @@ fn pgpass(
 }
 
 /// Returns the range of the quoted password after `IDENTIFIED BY`. In a statement about a user or a
-/// role, a word is a password, too.
+/// role, a word without quotes is a password, too.
 fn identified_by(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)> {
     let mut start = skip_space(text, literal_end);
     if start == literal_end {
@@ -513,8 +514,8 @@ fn password(text: &[u8], at: usize, literal_end: usize) -> Option<(usize, usize)
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let ((mark, slashes), start) = quote_at(text, at)?;
     let mut from = start;
-    // Two quotes are a quote inside the text, or they end this text and a text around it. The
-    // second case applies if no other closing quote follows. Its end is `end_if_doubled`.
+    // Two quotes are an escaped quote, or the ends of this text and of a text around it. They are
+    // the ends if no other closing quote follows. In that case, this text ends at `end_if_doubled`.
     let mut end_if_doubled = None;
     let end = loop {
         let Some(mark_at) = find(text, mark, from) else {
@@ -552,8 +553,8 @@ fn quoted_after(text: &[u8], start: usize, words: &[&[u8]]) -> Option<(usize, us
 }
 
 impl Token {
-    /// Returns whether the literal is only the end of a name. Too many other words share the
-    /// beginning of the name, so the filter would find that beginning too often.
+    /// Returns whether the literal is only the end of a name. The filter would find the beginning
+    /// of the name too often, because too many other words share that beginning.
     const fn is_end_of_name(&self) -> bool {
         matches!(
             self.tail,
@@ -569,11 +570,11 @@ impl Token {
     }
 
     /// Returns the class of the character that must follow the literal, if there is one.
-    pub(crate) fn next(&self) -> Option<ByteClass> {
+    pub(crate) fn next_class(&self) -> Option<ByteClass> {
         match self.tail {
-            TokenTail::Run(set, 1..)
-            | TokenTail::Mixed(set, 1..)
-            | TokenTail::Between(_, (set, 1..)) => Some(set),
+            TokenTail::Run(class, 1..)
+            | TokenTail::Mixed(class, 1..)
+            | TokenTail::Between(_, (class, 1..)) => Some(class),
             TokenTail::AwsKey(_) => Some(ByteClass::UPPER_ALNUM),
             TokenTail::Jwt | TokenTail::Telegram => Some(ByteClass::BASE64URL),
             TokenTail::Slack => Some(ByteClass::ALPHA),

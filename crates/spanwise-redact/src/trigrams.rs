@@ -1,9 +1,12 @@
-//! Sets of trigrams: three consecutive letters. A key without a trigram of the rules needs no
-//! comparison of words.
+//! Sets of trigrams, which are three consecutive letters.
+//!
+//! A key that contains no trigram of the rules matches no rule, so its words need not be compared
+//! with the rules. This excludes most keys.
 
 use crate::builtin_keys;
 
-/// A set of trigrams, with one bit for each [`code`]. Characters that are not letters are skipped.
+/// A set of trigrams, with one bit for each code: see [`append_letter`]. Searches skip characters
+/// that are not letters.
 #[derive(Debug)]
 pub(crate) struct Trigrams(Box<[u64; 512]>);
 
@@ -14,8 +17,8 @@ impl Default for Trigrams {
 }
 
 impl Trigrams {
-    /// Ensures that every key with `words` in it contains a trigram of the set. If necessary, adds
-    /// the trigram of `words` that is rarest in other keys.
+    /// Ensures that every key that contains `words` also contains a trigram of the set. If
+    /// necessary, adds the trigram of `words` that is rarest in common keys.
     pub(crate) fn add_phrase(&mut self, words: &str, common: &TrigramCounts) {
         let joined = words.replace(' ', "");
         if self.are_in(joined.as_bytes()) {
@@ -29,13 +32,16 @@ impl Trigrams {
     /// Adds the trigram of the first three letters. For two letters, adds all trigrams that end in
     /// them. For fewer letters, adds nothing.
     pub(crate) fn add(&mut self, letters: &[u8]) {
-        let mut set = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
+        let mut add_code = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
         match *letters {
             [first, second] => {
-                let two = code(code(0, first), second);
-                (0..32).for_each(|before| set(before << 10 | two));
+                let two = append_letter(append_letter(0, first), second);
+                (0..32).for_each(|before| add_code(before << 10 | two));
             }
-            [first, second, third, ..] => set(code(code(code(0, first), second), third)),
+            [first, second, third, ..] => {
+                let two = append_letter(append_letter(0, first), second);
+                add_code(append_letter(two, third));
+            }
             _ => {}
         }
     }
@@ -44,26 +50,26 @@ impl Trigrams {
     /// represent a letter.
     #[inline]
     pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
-        let mut last = 0;
+        let mut code = 0;
         key.iter().any(|byte| {
             if !byte.is_ascii_alphabetic() {
                 return !byte.is_ascii() || *byte == b'\\';
             }
-            last = code(last, *byte);
-            self.0[last >> 6] >> (last & 63) & 1 != 0
+            code = append_letter(code, *byte);
+            self.0[code >> 6] >> (code & 63) & 1 != 0
         })
     }
 
     /// Returns whether a normalized text contains a trigram of the set.
     #[inline]
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
-        let mut last = 0;
+        let mut code = 0;
         text.iter().any(|byte| {
             if !byte.is_ascii_lowercase() {
                 return false;
             }
-            last = code(last, *byte);
-            self.0[last >> 6] >> (last & 63) & 1 != 0
+            code = append_letter(code, *byte);
+            self.0[code >> 6] >> (code & 63) & 1 != 0
         })
     }
 }
@@ -89,7 +95,7 @@ impl TrigramCounts {
     fn index_of(letters: &[u8]) -> usize {
         letters
             .iter()
-            .fold(0, |before, letter| code(before, *letter))
+            .fold(0, |before, letter| append_letter(before, *letter))
     }
 
     fn count(&self, letters: &[u8]) -> u16 {
@@ -97,9 +103,9 @@ impl TrigramCounts {
     }
 }
 
-/// Returns the last three letters as a number of 15 bits. `before` is the code of the letters
-/// before `letter`.
+/// Returns the code of three letters, a number of 15 bits: the last two letters of the code
+/// `before`, and `letter`.
 #[inline]
-pub(crate) fn code(before: usize, letter: u8) -> usize {
+pub(crate) fn append_letter(before: usize, letter: u8) -> usize {
     (before << 5 | usize::from(letter & 31)) & 0x7FFF
 }

@@ -1,8 +1,8 @@
 //! Passwords in URLs and data source names.
 //!
-//! Users paste passwords unencoded, so a password may contain any character. The part after
-//! `scheme://user:` is a port if it is a valid port, or else a password. [`end_of_password`]
-//! decides which `@` ends a password.
+//! Users paste passwords without encoding them, so a password may contain any character. The part
+//! after `scheme://user:` is a port if it is a valid port, or else a password. [`end_of_password`]
+//! decides which `@` ends a password. Positions and lengths are in bytes.
 
 use spanwise_core::REDACTED;
 
@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Returns the range of the password in `scheme://user:password@host`, or of the token in
-/// `https://token@host`. The `://` is at `at`, and ends at `authority_start`.
+/// `https://token@host`. The `://` begins at `at`, and ends at `authority_start`.
 pub(crate) fn userinfo(text: &[u8], at: usize, authority_start: usize) -> Option<(usize, usize)> {
     let scheme_start = after_escape(text, ByteClass::KEY.run_start(text, at, 31));
     if scheme_start >= at || authority_start >= text.len() {
         return None;
     }
-    // Compares bytes directly, because a slice of marks would be searched for each byte.
+    // A pattern of bytes, because a slice of marks would be searched for each byte of the text.
     let user_end = run_end(text, authority_start, |byte| {
         let is_mark = matches!(
             byte,
@@ -57,8 +57,8 @@ pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
     schemes.any(|scheme| ends_with_word(text, scheme.as_bytes()))
 }
 
-/// Returns the range of the token in `token@host`, or of the password after a user that is an
-/// e-mail address: `smtp://ada@example.org:password@host`.
+/// Returns the range of the token in `token@host`, which begins at `start`. If the user is an
+/// e-mail address, returns the range of the password: `smtp://ada@example.org:password@host`.
 fn before_at(text: &[u8], start: usize, is_web: bool) -> Option<(usize, usize)> {
     let authority_end = run_end(text, start, |byte| {
         !is_space(byte) && !b"/?#\"'<>\\".contains(&byte)
@@ -75,8 +75,9 @@ fn before_at(text: &[u8], start: usize, is_web: bool) -> Option<(usize, usize)> 
     (is_token && (is_web || is_mixed())).then_some((start, start + sign_at))
 }
 
-/// Returns whether a port follows `host:`. Before a path, only a web port may have a single digit.
-/// The port of a web URL with a domain may be empty.
+/// Returns whether the text at `start`, after `host:`, is a port and not a password. Before a path,
+/// only the port of a web URL may have a single digit. The port of a web URL with a domain may be
+/// empty.
 fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     let end = ByteClass::DIGIT.run_end(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
@@ -90,7 +91,8 @@ fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     }
 }
 
-/// Returns the start of the next URL after `start`, or the end of the text.
+/// Returns the start of the next URL after `start`, or the end of the text. Only the first three
+/// `://` are checked, and the third always counts as a URL.
 fn next_url(text: &[u8], start: usize) -> usize {
     let mut at = start;
     // A scheme has more than one letter, and only a few marks may follow it.
@@ -110,7 +112,8 @@ fn next_url(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Returns the end of a run without white space, which a quote or bracket may close.
+/// Returns the end of the run without white space that begins at `start`. A quote or bracket that
+/// closes the text around the run also ends it.
 pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     let mut at = start;
     if text
@@ -122,11 +125,11 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' => match Boundary::after_quote(text, at) {
+            b'"' | b'\'' => match Boundary::at_quote(text, at) {
                 Boundary::End => break,
                 Boundary::Continue(next) => next,
             },
-            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::after_mark(text, at) {
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::at_mark(text, at) {
                 Boundary::End => break,
                 Boundary::Continue(next) => next,
             },
@@ -138,14 +141,14 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// Returns the `@` that ends the password starting at `start`.
+/// Returns the position of the `@` that ends the password starting at `start`.
 ///
-/// That is the last `@` before a host, up to white space. If no `@` precedes a host, it is the last
-/// `@`. A quote that closes the text around the URL ends the search. The search continues if a host
-/// with its port or path follows the quote, because a password may contain such quotes.
+/// This is the last `@` before a host, up to white space. If no `@` precedes a host, it is the last
+/// `@`. A quote that closes the text around the URL ends the search. If an `@` and a host with its
+/// port or path follow the quote, the quote is part of the password, and the search continues.
 ///
 /// If there is no `@` up to white space, the password may contain spaces. It then ends at the next
-/// `@` of the line, if that is near and precedes a host.
+/// `@` of the line, if this `@` is near and precedes a host.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
     let next_url_start = next_url(text, start);
@@ -179,8 +182,8 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     }
 }
 
-/// Returns the positions of the last `@` before a [`Host::Full`], of the last before a
-/// [`Host::Name`], and of the last of all.
+/// Returns the position of the last `@` before a [`Host::Full`], that of the last `@` before a
+/// [`Host::Name`], and that of the last `@` of all.
 fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     let (mut full_at, mut name_at, mut any_at) = (None, None, None);
     let mut at = start;
@@ -199,12 +202,12 @@ fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     [full_at, name_at, any_at]
 }
 
-/// The text after an `@`.
+/// The kind of the text after an `@`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Host {
-    /// A name with a port or a path, an IPv6 address, or the path of a socket.
+    /// A host name with a port or a path, an IPv6 address, or the path of a socket.
     Full,
-    /// A name.
+    /// A host name alone.
     Name,
     /// No host.
     None,
@@ -213,7 +216,7 @@ enum Host {
 /// Classifies the text at `start`, after an `@`.
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
-        // A socket, whose slashes may be encoded.
+        // The path of a socket, whose slashes may be encoded.
         Some(b'/') if !is_web => return Host::Full,
         Some(b'%') if !is_web && matches_at(text, start, b"%2F") => return Host::Full,
         Some(b'[') => {
@@ -234,17 +237,18 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     }
 }
 
-/// Returns whether a name may be a web host: an address, or labels in one case or capitalized, of
-/// which the last has a letter. A single letter is not a host.
+/// Returns whether a name may be a web host: an IPv4 address, or labels with dots between them.
+/// Each label is in one case or capitalized, and the last label has a letter. A single letter is
+/// not a host.
 fn is_host(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
-        let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);
+        let has = |part: &[u8], is_kind: fn(&u8) -> bool| part.iter().any(is_kind);
         let rest = label.get(1..).unwrap_or_default();
         let is_mixed = has(label, u8::is_ascii_lowercase) && has(rest, u8::is_ascii_uppercase);
-        // Only container names contain an underscore.
-        let is_marked = label.len() < name.len() && label.contains(&b'_');
+        // Only the names of containers contain an underscore, and they have a single label.
+        let has_underscore = label.len() < name.len() && label.contains(&b'_');
         let is_dashed = label.starts_with(b"-") || label.ends_with(b"-");
-        !label.is_empty() && !is_dashed && !is_mixed && !is_marked
+        !label.is_empty() && !is_dashed && !is_mixed && !has_underscore
     };
     let mut labels = name.split(|byte| *byte == b'.');
     let last = labels.clone().next_back().unwrap_or_default();
@@ -256,8 +260,9 @@ fn is_host(name: &[u8]) -> bool {
     (is_name || is_address) && labels.all(is_label)
 }
 
-/// Returns whether a web host with a path is between two `@`, because a path may contain an `@`. A
-/// host without a dot is more likely part of the password if a domain follows the second `@`.
+/// Returns whether a web host with a path is between two `@`. The second `@` is then part of the
+/// path. A host without a dot is more likely part of the password if a domain follows the second
+/// `@`.
 fn is_path_between(text: &[u8], first: usize, second: usize) -> bool {
     let between = &text[first + 1..second];
     scan_cost::add(between.len());
@@ -269,6 +274,7 @@ fn is_path_between(text: &[u8], first: usize, second: usize) -> bool {
     let is_domain = |name: &[u8]| name.iter().any(|byte| b".:".contains(byte));
     let next = &text[second + 1..ByteClass::KEY.run_end(text, second + 1)];
     let is_name = host != b"localhost" && !is_domain(host) && !host.starts_with(b"[");
+    // `/@scope/package`
     let is_scope = between.ends_with(b"/");
     between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
 }

@@ -1,4 +1,7 @@
-//! Decides whether a punctuation mark ends an unquoted value, such as `password=a,b`.
+//! Decides whether a punctuation mark ends an unquoted value, as the `,` of `password=a,b` may do.
+//!
+//! A password may contain any mark. So a mark ends the value only if the text after the mark is
+//! plausible as a new part, such as the next key. Positions and lengths are in bytes.
 
 use spanwise_core::REDACTED;
 
@@ -9,22 +12,23 @@ use crate::{
     scan_cost,
 };
 
-/// The role of a mark in a value.
+/// The role of a punctuation mark: the end of a value, or a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Boundary {
+    /// The value ends before the mark.
     End,
     /// The value continues. Search for the next mark from this position.
     Continue(usize),
 }
 
 impl Boundary {
-    /// Decides about the mark at `at`, by the text before and after that mark.
-    pub(crate) fn after_mark(text: &[u8], at: usize) -> Self {
+    /// Decides whether the value ends at the mark at `at`, by the text before and after the mark.
+    pub(crate) fn at_mark(text: &[u8], at: usize) -> Self {
         match text[at] {
             b'"' | b'\'' => {
-                // The quote begins the value of another key.
-                let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
-                Self::end_if(opens || !value_goes_on(text, at + 1), at + 1)
+                // The quote may begin the value of another key.
+                let opens_value = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
+                Self::end_if(opens_value || !value_goes_on(text, at + 1), at + 1)
             }
             b'<' => Self::end_if(is_end_tag(text, at), at + 1),
             // The bracket belongs to a redacted value.
@@ -37,7 +41,7 @@ impl Boundary {
                 let after_slashes = run_end(text, at, |byte| byte == b'\\');
                 match text.get(after_slashes) {
                     // The quote of a nested string, or a quote inside the value.
-                    Some(b'"' | b'\'') => Self::after_mark(text, after_slashes),
+                    Some(b'"' | b'\'') => Self::at_mark(text, after_slashes),
                     _ => Self::end_if(ends_at_backslashes(text, after_slashes), after_slashes),
                 }
             }
@@ -46,9 +50,9 @@ impl Boundary {
         }
     }
 
-    /// Decides by the text after the quote at `at`. The value continues if a word character, a
-    /// non-ASCII character, or one of `@$%!#*+~^=` follows the quote.
-    pub(crate) fn after_quote(text: &[u8], at: usize) -> Self {
+    /// Decides about the quote at `at`. The value continues if a word character, a non-ASCII
+    /// character, or one of `@$%!#*+~^=` follows the quote.
+    pub(crate) fn at_quote(text: &[u8], at: usize) -> Self {
         Self::end_if(!value_goes_on(text, at + 1), at + 1)
     }
 
@@ -60,20 +64,21 @@ impl Boundary {
         }
     }
 
-    /// Decides by the text after the brackets that end at `brackets_end`: further marks, and then
-    /// any other text.
+    /// Decides about the brackets that end at `brackets_end`, by the further marks that follow the
+    /// brackets, and by the text after these marks.
     ///
     /// The value continues if the further marks cannot end a sentence, or if a word follows them.
-    /// If one of `,;&<\"'` follows them, [`after_mark`](Self::after_mark) decides about that one.
+    /// If one of `,;&<\"'` follows them, the value ends only if it would end at that mark: see
+    /// [`at_mark`](Self::at_mark).
     fn after_brackets(text: &[u8], brackets_end: usize) -> Self {
-        // Marks that `after_mark` decides about, except brackets.
+        // The marks other than brackets for which `at_mark` has a rule.
         let has_rule = |byte: u8| b",;&<\\\"'".contains(&byte);
         let marks_end = run_end(text, brackets_end, |byte| {
             byte.is_ascii_punctuation() && byte != b'_' && !has_rule(byte)
         });
         let is_word_byte = |byte: u8| ByteClass::WORD.has(byte) || !byte.is_ascii();
         let ends = match text.get(marks_end) {
-            Some(byte) if has_rule(*byte) => Self::after_mark(text, marks_end) == Self::End,
+            Some(byte) if has_rule(*byte) => Self::at_mark(text, marks_end) == Self::End,
             Some(byte) => !is_word_byte(*byte),
             None => true,
         };
@@ -83,7 +88,7 @@ impl Boundary {
 }
 
 /// Returns whether these marks may end a sentence: at most three equal marks of `.:!?`, such as
-/// `.`, `...` or `?)`. Brackets are ignored. No marks count as an end.
+/// `.`, `...` or `?)`. Brackets are ignored. Returns true if there are no marks.
 fn may_end_sentence(marks: &[u8]) -> bool {
     const MAX_MARKS: usize = 3;
     let marks = marks.iter().filter(|byte| !b")]}>`".contains(byte));
@@ -93,16 +98,16 @@ fn may_end_sentence(marks: &[u8]) -> bool {
         && marks.count() <= MAX_MARKS
 }
 
-/// Returns whether the text at `at` continues a value: a word character, a non-ASCII character, or
-/// one of the marks that occur inside passwords (`@$%!#*+~^=`).
+/// Returns whether the character at `at` continues a value: a word character, a non-ASCII
+/// character, or one of the marks that occur inside passwords (`@$%!#*+~^=`).
 fn value_goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
         ByteClass::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
     })
 }
 
-/// Returns whether `</name>` is at `at` and `<name` shortly before it. A password may contain
-/// `</name>` alone.
+/// Returns whether the end tag `</name>` is at `at`, and `<name` is shortly before it. Without the
+/// `<name`, the end tag may be part of a password.
 fn is_end_tag(text: &[u8], at: usize) -> bool {
     const MAX_NAME_LEN: usize = 64;
     const MAX_ELEMENT_LEN: usize = 512;
@@ -159,7 +164,7 @@ fn is_separator(text: &[u8], at: usize) -> bool {
             let after_spaces = run_end(text, close_at + 1, |byte| byte == b' ');
             let is_key = text.get(close_at) == Some(quote)
                 && matches!(text.get(after_spaces), Some(b':' | b'='));
-            is_key || Boundary::after_quote(text, after_slashes) == Boundary::End
+            is_key || Boundary::at_quote(text, after_slashes) == Boundary::End
         }
         Some(b'n' | b'r') if after_slashes > at + 1 => true,
         Some(b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<') => {
@@ -201,7 +206,7 @@ pub(crate) fn key_follows(text: &[u8], at: usize, may_have_spaces: bool) -> bool
             code.eq_ignore_ascii_case(b"%3D") || code.eq_ignore_ascii_case(b"%5B")
         })
     };
-    // After `$` or `@`, only `=` makes the name a key.
+    // `$name` and `@name` are keys only before a `=`, not before a `:`.
     let is_separator = |byte: &u8| *byte == b'=' || *byte == b':' && name_start == at;
     name_end > name_start && (near.get(separator_at).is_some_and(is_separator) || is_encoded())
 }

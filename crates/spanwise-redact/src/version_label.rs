@@ -1,7 +1,7 @@
 //! Words that announce a version: `app_version=1.2.3.4`, `upgraded from 1.2.3.4 to 1.2.3.5`.
 //!
-//! A version of four numbers looks like a public IP address. So only the words directly before the
-//! numbers count: `unsupported version, peer=203.0.113.7` contains an address.
+//! A version of four numbers looks like a public IP address. Only the words directly before the
+//! numbers decide: `unsupported version, peer=203.0.113.7` contains an address.
 
 use crate::{
     byte_class::ByteClass,
@@ -10,21 +10,25 @@ use crate::{
     word_lists::contains_word,
 };
 
-/// Words between a label or an earlier version and the numbers.
+/// Words between the numbers and a label, such as `version`, or an earlier version.
 #[rustfmt::skip]
 const LINKS: &[&str] = &[
     "to", "from", "and", "or", "than", "is", "was", "got", "expected", "found", "number", "string",
     "available", "mismatch", "required", "too", "old",
 ];
 
-/// Names without a mark before `ver`, unlike `app_ver`. `server` announces no version.
+/// Names of versions that end in `ver` without a mark before it, unlike `app_ver`. Other words,
+/// such as `server`, also end in `ver`, so a list is needed.
 const VER_NAMES: &[&str] = &["ver", "appver", "osver", "fwver", "swver", "hwver", "dbver"];
+
+/// Words that contain `version`, but announce none.
+const OTHER_VERSIONS: &[&[u8]] = &[b"conversion", b"inversion", b"reversion", b"diversion"];
 
 /// Words between `version` and a `to` or `from`: `version changed to 1.2.3.4`.
 const CHANGES: &[&str] = &["bumped", "changed", "raised", "set", "updated"];
 
-/// Names of connections. These are upgraded, too, but to no version: `websocket upgrade from
-/// 203.0.113.7`.
+/// Words for connections. A connection is also upgraded, but an address follows instead of a
+/// version: `websocket upgrade from 203.0.113.7`.
 #[rustfmt::skip]
 const CONNECTIONS: &[&str] = &[
     "connection", "connections", "websocket", "ws", "wss", "socket", "protocol", "http", "https",
@@ -33,41 +37,42 @@ const CONNECTIONS: &[&str] = &[
 
 /// Returns whether the words before the four numbers in `text[start..end]` announce a version.
 pub(crate) fn is_before(text: &[u8], start: usize, end: usize) -> bool {
-    let line = &text[start.saturating_sub(64)..start];
+    const MAX_DISTANCE: usize = 64;
+    let line = &text[start.saturating_sub(MAX_DISTANCE)..start];
     scan_cost::add(line.len());
     let line_break_at = line.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let mut words = WordsBefore(&line[line_break_at.map_or(0, |at| at + 1)..]);
     words.skip_option();
     let last = words.next_over(DIRECT_GAP);
-    if is_label(last) || last.is_empty() && words.are_versions() {
+    if is_label(last) || last.is_empty() && words.skip_version_list() {
         return true;
     }
     let numbers = &text[start..end];
-    // After `mismatch: ` there may be the address of the other side.
+    // The address of a peer may follow `mismatch: `.
     let is_link = contains_word(LINKS, last) && !last.eq_ignore_ascii_case(b"mismatch");
     if !is_version(last) && !is_link {
         // `upgraded nginx 1.2.3.4 to 1.2.3.5`
-        return target(&text[end..]).is_some_and(|target| is_near(numbers, target))
+        return upgrade_target(&text[end..]).is_some_and(|target| is_near(numbers, target))
             && is_upgrade([last, words.next(), words.next()]);
     }
     let is_source = last.eq_ignore_ascii_case(b"from");
-    if is_source && target(&text[end..]).is_none() {
+    if is_source && upgrade_target(&text[end..]).is_none() {
         return false;
     }
     let mut has_version = is_version(last);
-    let mut has_near_version = has_version && is_near(last, numbers) && is_full(last);
+    let mut has_near_version = has_version && is_near(last, numbers) && has_four_numbers(last);
     let mut word = words.next();
-    let mut after = last;
+    let mut word_after = last;
     while is_version(word) || contains_word(LINKS, word) {
         if is_version(word) {
-            if after.eq_ignore_ascii_case(b"from") {
-                // `version 1.18.0 from 203.0.113.7`: the version of a client and its address.
+            if word_after.eq_ignore_ascii_case(b"from") {
+                // `version 1.18.0 from 203.0.113.7`: the version and the address of a client.
                 return false;
             }
             has_version = true;
-            has_near_version |= is_near(word, numbers) && is_full(word);
+            has_near_version |= is_near(word, numbers) && has_four_numbers(word);
         }
-        after = word;
+        word_after = word;
         word = words.next();
     }
     let is_change = contains_word(&["to", "from"], last);
@@ -104,26 +109,29 @@ fn is_label(word: &[u8]) -> bool {
     names_version(word) || endings.iter().any(ends_in)
 }
 
-/// Returns whether a word announces a version also with words between: `version is 1.2.3.4`. After
-/// other labels, there may be an address: `pushed firmware to 203.0.113.7`.
+/// Returns whether a word announces a version even if other words follow it: `version is 1.2.3.4`.
+/// The other labels do so only directly before the numbers, because they may also precede an
+/// address: `pushed firmware to 203.0.113.7`.
 fn names_version(word: &[u8]) -> bool {
     let last_part = word.rsplit(|byte| b"_-.".contains(byte)).next();
-    let ends_name = |part: &[u8]| {
+    let is_ver_name = |part: &[u8]| {
         let stem = part.strip_suffix(b"Ver");
         contains_word(VER_NAMES, part)
             || stem.is_some_and(|stem| stem.last().is_some_and(u8::is_ascii_lowercase))
     };
-    contains_text(word, b"version") || last_part.is_some_and(ends_name)
+    let is_other = |other: &&[u8]| contains_text(word, other);
+    let has_version = contains_text(word, b"version") && !OTHER_VERSIONS.iter().any(is_other);
+    has_version || last_part.is_some_and(is_ver_name)
 }
 
-/// Returns whether these words, the last one first, are an upgrade of a program: `upgraded`,
+/// Returns whether these words, the last one first, report an upgrade of a program: `upgraded`,
 /// `upgraded nginx`.
-fn is_upgrade([last, before, further]: [&[u8]; 3]) -> bool {
+fn is_upgrade([last, second_last, third_last]: [&[u8]; 3]) -> bool {
     let is_verb = |verb| matches_at(verb, 0, b"upgrad") || matches_at(verb, 0, b"downgrad");
     let subjects = if is_verb(last) {
-        [before, b""]
-    } else if is_verb(before) {
-        [last, further]
+        [second_last, b""]
+    } else if is_verb(second_last) {
+        [last, third_last]
     } else {
         return false;
     };
@@ -140,12 +148,12 @@ fn is_version(word: &[u8]) -> bool {
 }
 
 /// Returns whether a version has four numbers.
-fn is_full(version: &[u8]) -> bool {
+fn has_four_numbers(version: &[u8]) -> bool {
     version.iter().filter(|byte| **byte == b'.').count() == 3
 }
 
 /// Returns whether two versions may be of the same program: their first numbers are equal or
-/// successive. Those of a version and an address hardly ever are.
+/// successive. The first numbers of a version and an address hardly ever are.
 fn is_near(version: &[u8], other: &[u8]) -> bool {
     let first_number = |version: &[u8]| {
         let numbers = version.strip_prefix(b"v").unwrap_or(version);
@@ -156,9 +164,9 @@ fn is_near(version: &[u8], other: &[u8]) -> bool {
     numbers.is_some_and(|(number, other)| number.abs_diff(other) <= 1)
 }
 
-/// Returns the text from the second version on, if ` to 1.2.3.5` or ` -> 1.2.3.5` follows the
-/// first.
-fn target(text: &[u8]) -> Option<&[u8]> {
+/// Returns the text from the second version on, if ` to 1.2.3.5` or ` -> 1.2.3.5` follows the first
+/// version, which ends before `text`.
+fn upgrade_target(text: &[u8]) -> Option<&[u8]> {
     let word_start = run_end(text, 0, |byte| b" -=>".contains(&byte));
     let after_word = match matches_at(text, word_start, b"to ") {
         true => word_start + "to ".len(),
@@ -169,13 +177,13 @@ fn target(text: &[u8]) -> Option<&[u8]> {
     (word_start > 0 && is_number).then(|| &text[number_start..])
 }
 
-/// The marks between a word and the numbers that it announces.
+/// The marks between a label and the numbers directly after the label.
 const DIRECT_GAP: &[u8] = b" \t:='\"`\\([{<>~^*-";
 
 /// The marks between a version and a `,` in a list.
-const QUOTES: &[u8] = b" \t'\"`\\";
+const LIST_GAP: &[u8] = b" \t'\"`\\";
 
-/// The words of a text, the last one first.
+/// The words of a text, read from the last to the first. Contains the text that was not read yet.
 struct WordsBefore<'t>(&'t [u8]);
 
 impl<'t> WordsBefore<'t> {
@@ -183,16 +191,16 @@ impl<'t> WordsBefore<'t> {
         self.next_over(b" \t:='\"`\\()[]{}<>~^*-,")
     }
 
-    /// Returns the word before the marks of `gap`. It is empty if another mark precedes them.
+    /// Returns the word before the marks of `gap`. The word is empty if another mark precedes them.
     fn next_over(&mut self, gap: &[u8]) -> &'t [u8] {
-        self.skip(gap);
+        self.skip_marks(gap);
         let text = self.0;
         let start = ByteClass::KEY.run_start(text, text.len(), text.len());
         self.0 = &text[..start];
         &text[start..]
     }
 
-    fn skip(&mut self, marks: &[u8]) {
+    fn skip_marks(&mut self, marks: &[u8]) {
         let text = self.0;
         let end = run_start(text, text.len(), text.len(), |byte| marks.contains(&byte));
         self.0 = &text[..end];
@@ -200,22 +208,23 @@ impl<'t> WordsBefore<'t> {
 
     /// Skips the `Some(` of `version: Some("1.2.3.4")`.
     fn skip_option(&mut self) {
-        self.skip(QUOTES);
+        self.skip_marks(LIST_GAP);
         let text = self.0;
         let before = text.strip_suffix(b"Some(").or(text.strip_suffix(b"Ok("));
         self.0 = before.unwrap_or(text);
     }
 
-    /// Returns whether a list of versions precedes, with a `,` after each: `versions: 1.2.3.4, `.
-    fn are_versions(&mut self) -> bool {
+    /// Skips a list of versions with a `,` after each, and the word before the list. Returns
+    /// whether there is such a list after `versions`: `versions: 1.2.3.4, `.
+    fn skip_version_list(&mut self) -> bool {
         let mut has_version = false;
         while let Some(before) = self.0.strip_suffix(b",") {
             self.0 = before;
-            if !is_version(self.next_over(QUOTES)) {
+            if !is_version(self.next_over(LIST_GAP)) {
                 return false;
             }
             has_version = true;
-            self.skip(QUOTES);
+            self.skip_marks(LIST_GAP);
         }
         has_version && ends_with_word(self.next_over(DIRECT_GAP), b"versions")
     }

@@ -1,15 +1,15 @@
-//! Words of keys, and splitting of joined words such as `dbpassword`.
+//! The vocabulary of keys. It also splits joined words, such as `dbpassword`, into its words.
 
-use crate::trigrams::code;
+use crate::trigrams::append_letter;
 
-/// A word of the vocabulary: an index into its `flags`.
+/// A word of the [`Vocabulary`]: an index into its `flags`. Several spellings may be one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Word(pub(crate) u16);
 
 /// Any word that no rule mentions.
 pub(crate) const OTHER: Word = Word(0);
 
-// The flags of a word. The module `builtin_keys` has the words of each flag, and their meaning.
+// The flags of a word. The module `builtin_keys` has the words with each flag, and their meaning.
 
 /// A word of [`DESCRIPTIVE_WORDS`](crate::builtin_keys::DESCRIPTIVE_WORDS).
 pub(crate) const DESCRIPTIVE: u8 = 1;
@@ -22,7 +22,7 @@ pub(crate) const QUESTION: u8 = 1 << 2;
 pub(crate) const COUNT: u8 = 1 << 3;
 /// A word of [`JOINED_SUFFIXES`](crate::builtin_keys::JOINED_SUFFIXES).
 pub(crate) const SUFFIX: u8 = 1 << 4;
-/// The word is never joined with others.
+/// The word is never part of joined words.
 pub(crate) const NEVER_JOINED: u8 = 1 << 5;
 
 /// The words of a key.
@@ -36,7 +36,7 @@ pub(crate) struct WordSequence {
     pub(crate) has_numbers: bool,
 }
 
-/// The maximum number of words. A longer key keeps only its last words.
+/// The maximum number of words in a sequence. If a key has more words, only the last are kept.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {
@@ -64,7 +64,8 @@ pub(crate) struct Vocabulary {
     pub(crate) spellings: Vec<(u128, Word)>,
     /// The flags of each [`Word`].
     pub(crate) flags: Vec<u8>,
-    /// For each pair of first letters, one bit for each length of the words that begin with them.
+    /// For each pair of letters, the lengths of the spellings that begin with that pair. Bit `n` is
+    /// set if a spelling has `n` bytes.
     lengths: Box<[u32; 32 * 32]>,
 }
 
@@ -104,8 +105,9 @@ impl Vocabulary {
         word
     }
 
+    /// Adds a spelling of `word`.
     pub(crate) fn insert(&mut self, spelling: &str, word: Word) {
-        // A test verifies that each word of a rule is in the vocabulary, so none is too long.
+        // No spelling is too long: a test verifies that each word of a rule is in the vocabulary.
         let Some(packed) = pack(spelling.as_bytes()) else {
             return;
         };
@@ -116,7 +118,7 @@ impl Vocabulary {
         }
         self.table[at] = self.spellings.len() as u16;
         if let [first, second, ..] = *spelling.as_bytes() {
-            self.lengths[code(code(0, first), second)] |= 1 << spelling.len();
+            self.lengths[append_letter(append_letter(0, first), second)] |= 1 << spelling.len();
         }
     }
 
@@ -134,15 +136,15 @@ impl Vocabulary {
         }
     }
 
-    /// Appends the fewest known words that `joined` consists of. Returns `false`, and appends
-    /// nothing, if `joined` is too long or cannot be split into known words.
+    /// Splits `joined` into the fewest known words and appends them to `sequence`. Returns `false`,
+    /// and appends nothing, if `joined` is too long or does not consist of known words.
     pub(crate) fn split(&self, joined: &[u8], sequence: &mut WordSequence) -> bool {
         let len = joined.len();
         if len > MAX_JOINED_LEN {
             return false;
         }
-        // For each position: the least number of words that the letters before it consist of, and
-        // the last of these words with its start.
+        // For each position: the minimum number of words that the letters before the position
+        // consist of, and the start of the last of these words, and that word.
         let mut best = [(u8::MAX, 0_u8, OTHER); MAX_JOINED_LEN + 1];
         best[0].0 = 0;
         for from in 0..len {
@@ -151,7 +153,7 @@ impl Vocabulary {
                 continue;
             }
             let mut lengths = match joined[from..] {
-                [first, second, ..] => self.lengths[code(code(0, first), second)],
+                [first, second, ..] => self.lengths[append_letter(append_letter(0, first), second)],
                 _ => 0,
             };
             // `x` is a word only at the start, as in `xapikey`.
@@ -159,18 +161,18 @@ impl Vocabulary {
                 lengths |= 1 << 1;
             }
             while lengths != 0 {
-                let size = lengths.ilog2() as usize;
-                lengths ^= 1 << size;
-                let Some(word) = joined.get(from..from + size) else {
+                let word_len = lengths.ilog2() as usize;
+                lengths ^= 1 << word_len;
+                let Some(spelling) = joined.get(from..from + word_len) else {
                     continue;
                 };
-                match self.find(word) {
+                match self.find(spelling) {
                     Some(word)
                         if word != OTHER
                             && !self.is(word, NEVER_JOINED)
-                            && count + 1 < best[from + size].0 =>
+                            && count + 1 < best[from + word_len].0 =>
                     {
-                        best[from + size] = (count + 1, from as u8, word);
+                        best[from + word_len] = (count + 1, from as u8, word);
                     }
                     _ => {}
                 }
@@ -180,6 +182,7 @@ impl Vocabulary {
             return false;
         }
         let mut words = [OTHER; MAX_JOINED_LEN];
+        // The words, the last one first.
         let (mut at, mut count) = (len, 0);
         while at > 0 {
             words[count] = best[at].2;
@@ -194,13 +197,14 @@ impl Vocabulary {
     }
 }
 
-/// Returns the bytes of a spelling as a number. `None` if it has more than [`MAX_WORD_LEN`].
+/// Returns a spelling as a number, or `None` if it has more than [`MAX_WORD_LEN`] bytes.
 fn pack(spelling: &[u8]) -> Option<u128> {
     let mut packed = [0; MAX_WORD_LEN];
     packed.get_mut(..spelling.len())?.copy_from_slice(spelling);
     Some(u128::from_le_bytes(packed))
 }
 
+/// Returns the first slot of [`Vocabulary::table`] to try for a packed spelling.
 fn slot(packed: u128) -> usize {
     let folded = packed as u64 ^ ((packed >> 64) as u64).rotate_left(29);
     (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 53) as usize

@@ -1,8 +1,9 @@
-//! Words that distinguish prose about a secret from a secret.
+//! Lists of words that distinguish prose about a secret from a secret.
 //!
-//! A text of these words is shown after `key: `. So the lists must not contain common passwords,
-//! such as names, animals, `admin`, `test` or `welcome`. [`PASSWORD_LIKE`] has the exceptions,
-//! which need more words after them.
+//! A built-in rule shows a text of these words after `key: `. So the lists must not contain common
+//! passwords, such as names, animals, `admin`, `test` or `welcome`. [`PASSWORD_LIKE`] has the
+//! exceptions: a text that begins with one of them is shown only with more evidence, such as an
+//! auxiliary verb after that word.
 
 /// Returns whether a list contains `word`, ignoring case.
 pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
@@ -25,13 +26,13 @@ pub(crate) const MASKS: &[&str] = &[
     "sanitized", "protected", "unset", "not set", "none", "null", "empty", "missing", "n/a",
 ];
 
-/// Masks that need no brackets.
+/// The [`MASKS`] that are recognized without brackets around them.
 #[rustfmt::skip]
 pub(crate) const MASK_WORDS: &[&str] = &[
     "redacted", "filtered", "masked", "censored", "scrubbed", "sanitized", "unset", "n/a",
 ];
 
-/// States, which may be alone: `session: expired`.
+/// States. Such a word may be the whole text after a key: `session: expired`.
 #[rustfmt::skip]
 pub(crate) const STATES: &[&str] = &[
     "idle", "resumed", "refreshing", "generated", "renewing", "rotated", "loading", "opening",
@@ -56,7 +57,7 @@ pub(crate) const STATES: &[&str] = &[
     "socketaddr", "identifier", "whitespace", "newline", "eoi", "n/a", "todo", "tbd",
 ];
 
-/// Words that begin a sentence and have no meaning alone. They are hardly used as passwords.
+/// Words that begin a sentence and have no meaning alone. They are hardly ever used as passwords.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "a", "about", "after", "all", "already", "also", "an", "and", "another", "any", "are", "as",
@@ -81,8 +82,8 @@ pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "would", "writing", "you", "your", "zero",
 ];
 
-/// Words, mostly nouns, that begin a sentence. More words must follow. After the key of a password,
-/// a verb must follow.
+/// Words, mostly nouns, that begin a sentence if more words follow. After the key of a password,
+/// the further words must include a verb.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "access", "account", "agent", "algorithm", "api", "argon2", "argument", "array", "artifact",
@@ -165,8 +166,8 @@ pub(crate) const VERBS: &[&str] = &[
     "wasn't", "were", "will", "would",
 ];
 
-/// Words that are usual in sentences, or in reports of errors, but not in the word lists of
-/// passphrases.
+/// Words that are usual in sentences or in reports of errors, and that are not in the word lists
+/// from which passphrases are generated.
 #[rustfmt::skip]
 pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "checksum", "denied", "entropy", "expected", "expired", "failed", "got", "incorrect", "invalid",
@@ -175,7 +176,7 @@ pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "not", "of", "or", "required", "should", "the", "to", "too", "was", "were", "with", "without",
 ];
 
-/// Parts of error names, in addition to the states.
+/// Parts of the names of errors, in addition to the [`STATES`].
 #[rustfmt::skip]
 pub(crate) const ERRORS: &[&str] = &[
     "access", "algorithm", "audience", "auth", "authentication", "authorization", "base64", "claim",
@@ -187,7 +188,7 @@ pub(crate) const ERRORS: &[&str] = &[
     "too", "unable", "unexpected", "utf8", "verification", "weak", "string", "option", "addr",
 ];
 
-/// Beginnings of error names that are hardly used as passwords.
+/// Beginnings of error names. They are hardly ever used as passwords.
 #[rustfmt::skip]
 pub(crate) const ERROR_PREFIXES: &[&str] = &[
     "bad", "expired", "incorrect", "insufficient", "invalid", "malformed", "missing",
@@ -202,7 +203,7 @@ pub(crate) const ERROR_SUBJECTS: &[&str] = &[
     "user", "username", "value", "version",
 ];
 
-/// Endings of error names that are hardly used as passwords.
+/// Endings of error names. They are hardly ever used as passwords.
 #[rustfmt::skip]
 pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "err", "error", "errors", "exception", "fault", "failed", "failure", "invalid", "expired",
@@ -210,7 +211,7 @@ pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "incorrect", "forbidden", "unavailable", "unauthorized", "unauthenticated", "unsupported",
 ];
 
-/// Words that make a number before them a count or a duration.
+/// Words that mark the number before them as a count or a duration.
 #[rustfmt::skip]
 pub(crate) const UNITS: &[&str] = &[
     "attempt", "attempts", "bit", "bits", "byte", "bytes", "char", "character", "characters",
@@ -223,7 +224,7 @@ pub(crate) const UNITS: &[&str] = &[
     "open",
 ];
 
-/// Units of the length or the lifetime of a code or password.
+/// Units in which texts state the length or the lifetime of a code or a password.
 #[rustfmt::skip]
 pub(crate) const MEASURES: &[&str] = &[
     "attempt", "attempts", "bit", "bits", "byte", "bytes", "char", "character", "characters",
@@ -231,7 +232,7 @@ pub(crate) const MEASURES: &[&str] = &[
     "minutes", "ms", "retries", "seconds", "secs", "tries", "words",
 ];
 
-/// Units that are not in the word lists of passphrases.
+/// Units that are not in the word lists from which passphrases are generated.
 #[rustfmt::skip]
 pub(crate) const PHRASE_UNITS: &[&str] = &[
     "attempts", "bits", "bytes", "characters", "chars", "letters", "words",
@@ -246,14 +247,14 @@ pub(crate) const NAMES: &[&str] = &[
     "x509",
 ];
 
-/// Directories at the root of a system.
+/// Directories at the root of a file system.
 #[rustfmt::skip]
 pub(crate) const FOLDERS: &[&str] = &[
     "app", "config", "data", "dev", "etc", "home", "mnt", "opt", "private", "proc", "root", "run",
     "secrets", "srv", "tmp", "usr", "users", "var", "vault", "work", "workspace",
 ];
 
-/// Words that follow the name of an option in a sentence about it.
+/// Words that follow the name of an option in a sentence about that option.
 #[rustfmt::skip]
 pub(crate) const OPTIONS: &[&str] = &[
     "argument", "arguments", "flag", "flags", "option", "options", "parameter", "parameters",

@@ -1,4 +1,4 @@
-//! XML elements: `<password>…</password>`.
+//! XML elements whose name may be a key: `<password>…</password>`. Positions are in bytes.
 
 use crate::{
     byte_class::ByteClass,
@@ -13,13 +13,13 @@ pub(crate) struct Element<'t> {
     pub(crate) end: usize,
 }
 
-/// The elements of a text that contain text. Elements in a CDATA section are included, because a
-/// section often contains a whole document.
+/// An iterator over the elements that contain only text. Elements in a CDATA section are included,
+/// because a section often contains a whole document.
 pub(crate) struct Elements<'t> {
     text: &'t str,
     at: usize,
-    /// The end of the last section. The sections that open in it also end there.
-    section: SectionEnd,
+    /// The end of the last CDATA section. Sections that open inside that section also end there.
+    last_section: SectionEnd,
 }
 
 /// The end of a CDATA section, or of the last of several adjacent sections.
@@ -27,18 +27,18 @@ pub(crate) struct Elements<'t> {
 struct SectionEnd {
     /// The position of the `]]>`, or the end of the text.
     close_at: usize,
-    /// The end of the text in the section, without white space.
+    /// The end of the text in the section, without the white space before the `]]>`.
     text_end: usize,
     /// The end of the `]]>`.
     end: usize,
-    /// The position of the tag after the section, if there is one.
+    /// The position after the white space that follows the section. A tag may be there.
     tag_at: usize,
 }
 
 /// The start of a CDATA section.
 const SECTION_START: &[u8] = b"<![CDATA[";
 
-/// The maximum length of a tag after its name, in bytes.
+/// The maximum length of a tag after the name of the element, in bytes.
 const MAX_TAG_LEN: usize = 256;
 
 impl<'t> Elements<'t> {
@@ -46,14 +46,15 @@ impl<'t> Elements<'t> {
         Self {
             text,
             at: 0,
-            section: SectionEnd::default(),
+            last_section: SectionEnd::default(),
         }
     }
 
-    /// Returns the end of the section with the content from `start` on.
+    /// Returns the end of the CDATA section whose content begins at `start`.
     fn section_end(&mut self, start: usize) -> SectionEnd {
-        // Not searched again for each section in a section, so that the time is linear.
-        if start > self.section.close_at {
+        // The end is not searched again for a section inside the last section, so that the time is
+        // linear.
+        if start > self.last_section.close_at {
             let bytes = self.text.as_bytes();
             let end_of_section = |from| find_text(bytes, b"]]>", from).unwrap_or(bytes.len());
             let mut close_at = end_of_section(start);
@@ -62,14 +63,14 @@ impl<'t> Elements<'t> {
                 close_at = end_of_section(close_at + 3);
             }
             let end = bytes.len().min(close_at + 3);
-            self.section = SectionEnd {
+            self.last_section = SectionEnd {
                 close_at,
                 text_end: run_start(bytes, close_at, close_at - start, is_space),
                 end,
                 tag_at: skip_space(bytes, end),
             };
         }
-        self.section
+        self.last_section
     }
 }
 
@@ -106,7 +107,7 @@ impl<'t> Iterator for Elements<'t> {
                 if mark_at == start {
                     (start, end) = (next_at, section.text_end);
                 } else {
-                    // `tul<![CDATA[ip99]]>`
+                    // The text before the section is part of the value: `tul<![CDATA[ip99]]>`
                     end = section.end;
                 }
             } else {
@@ -115,7 +116,7 @@ impl<'t> Iterator for Elements<'t> {
             }
             let is_closed = bytes[end_tag_at..].starts_with(b"</")
                 && matches_at(bytes, end_tag_at + 2, &bytes[tag_at + 1..name_end])
-                // A text that is truncated in the section.
+                // The text is truncated, and ends in the section.
                 || is_section && end_tag_at == bytes.len();
             if !is_closed || end <= start {
                 continue;

@@ -1,4 +1,4 @@
-//! Matchers: the conditions of a rule.
+//! Matchers: the conditions that decide which events a rule of a sampler applies to.
 
 use std::fmt;
 
@@ -7,10 +7,9 @@ use tracing::Level;
 
 use crate::parse;
 
-/// Selects the events that a rule applies to. All conditions must be true. The default matches
-/// every event except those at ERROR and WARN.
-///
-/// Events at ERROR and WARN match only if the level is a condition.
+/// Selects the events that a rule applies to. All conditions must be true. Events at ERROR and WARN
+/// match only if the level is a condition. So the default, without conditions, matches all other
+/// events.
 ///
 /// ```
 /// use spanwise_sample::EventMatcher;
@@ -29,7 +28,7 @@ pub struct EventMatcher {
     pub(crate) name: Option<String>,
     /// The start of the message.
     pub(crate) message: Option<String>,
-    /// The names and the expected values of fields.
+    /// The names of fields, each with the expected value.
     pub(crate) fields: Vec<(String, String)>,
 }
 
@@ -41,7 +40,7 @@ impl EventMatcher {
     }
 
     /// Matches events of this target and of its submodules. `shop` matches `shop::db`, but not
-    /// `shopping`. A hyphen also matches an underscore.
+    /// `shopping`. A hyphen in `target` also matches an underscore.
     #[must_use]
     pub fn target(target: impl Into<String>) -> Self {
         Self::any().and_target(target)
@@ -59,19 +58,20 @@ impl EventMatcher {
         Self::any().and_name(name)
     }
 
-    /// Matches events whose message starts with this text. This formats the message of each event,
-    /// so matching by [`name`](Self::name) is cheaper.
+    /// Matches events whose message starts with this text. For this condition, the message of each
+    /// event is formatted, so a match by [`name`](Self::name) is cheaper.
     #[must_use]
     pub fn message(start: impl Into<String>) -> Self {
         Self::any().and_message(start)
     }
 
-    /// Matches events whose field `key` has this value, as text. If the event does not have the
-    /// field, the value in the [`Context`](spanwise_core::Context) is compared. A context value
-    /// that [`context::set`](spanwise_core::context::set) recorded has priority over the field.
+    /// Matches events whose field `key` has this value, compared as text. If the event does not
+    /// have the field, the value of the key in the [`Context`](spanwise_core::Context) is compared.
+    /// A context value that [`context::set`](spanwise_core::context::set) recorded has priority
+    /// over the field.
     ///
-    /// This formats the `Debug` or `Display` of the value once more. A value that panics does not
-    /// match.
+    /// For this condition, the `Debug` or `Display` of the value is formatted once more. A value
+    /// that panics does not match.
     #[must_use]
     pub fn field(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::any().and_field(key, value)
@@ -114,7 +114,7 @@ impl EventMatcher {
 
     pub(crate) fn matches_level(&self, level: Level) -> bool {
         match self.level {
-            Some(wanted) => wanted == level,
+            Some(expected) => expected == level,
             None => level > Level::WARN,
         }
     }
@@ -125,8 +125,9 @@ impl EventMatcher {
     }
 }
 
+/// Returns whether `LOG_SAMPLE` would read a target as a level, or refuse it as a misspelled level.
 fn looks_like_a_level(target: &str) -> bool {
-    parse::level(target).is_some() || suggest::closest_level(target).is_some()
+    parse::event_level(target).is_some() || suggest::closest_level(target).is_some()
 }
 
 /// Writes the syntax of `LOG_SAMPLE`. Conditions that the syntax cannot express are in brackets.

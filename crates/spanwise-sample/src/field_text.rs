@@ -1,5 +1,5 @@
-//! Compares or hashes the value of a field as text. Does not copy the text, and tolerates a
-//! formatter that panics or writes text without end.
+//! Compares or hashes the value of a field as text, without a copy of the text. The formatter of a
+//! value may panic, or write text without end.
 
 use std::{
     fmt::{self, Write},
@@ -31,26 +31,26 @@ fn compare(event: &Event<'_>, field: &Field, text: &str, allows_more: bool) -> O
         allows_more,
         outcome: None,
     };
-    let is_complete = read(event, field, &mut comparer)?;
+    let is_complete = write_field(event, field, &mut comparer)?;
     let outcome = comparer.outcome;
     Some(outcome.unwrap_or(comparer.unmatched.is_empty() && is_complete))
 }
 
 /// Adds the text of the field to `hasher`. Returns false if the event does not have the field.
 pub(crate) fn hash(event: &Event<'_>, field: &Field, hasher: &mut dyn Hasher) -> bool {
-    read(event, field, &mut HashWriter::new(hasher)).is_some()
+    write_field(event, field, &mut HashWriter::new(hasher)).is_some()
 }
 
 /// Adds a text to `hasher`, as [`hash`] does.
 pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
-    // The write fails at the limit, so that a formatter stops. Here nothing has to stop.
+    // Ignores the error, which only stops a formatter at the limit.
     let _ = HashWriter::new(hasher).write_str(text);
 }
 
 /// Writes the text of the field to `out`, in pieces. Returns `None` if the event does not have the
 /// field, and `Some(false)` if the text is incomplete, because the formatter or `out` failed.
-fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
-    let mut reader = Reader {
+fn write_field(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
+    let mut reader = FieldReader {
         index: field.index(),
         out,
         is_complete: None,
@@ -59,13 +59,15 @@ fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
     reader.is_complete
 }
 
-struct Reader<'a> {
+struct FieldReader<'a> {
+    /// The index of the field in the callsite.
     index: usize,
     out: &'a mut dyn Write,
+    /// Whether the whole text was written. `None` if the event does not have the field.
     is_complete: Option<bool>,
 }
 
-impl Visit for Reader<'_> {
+impl Visit for FieldReader<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.index() == self.index {
             let written = panic_safe::catch_panic(|| write!(self.out, "{value:?}"));
@@ -81,16 +83,16 @@ impl Visit for Reader<'_> {
 }
 
 struct Comparer<'a> {
-    /// The end of the expected text, which the field has not reached yet.
+    /// The end of the expected text, after the part that the field has matched so far.
     unmatched: &'a str,
-    /// Whether the field may continue after the expected text.
+    /// Whether the text of the field may continue after the expected text.
     allows_more: bool,
     /// Set if the outcome is certain before the end of the field.
     outcome: Option<bool>,
 }
 
 impl Write for Comparer<'_> {
-    /// Fails after the outcome is certain, so that the formatter stops early.
+    /// Fails when the outcome is certain, so that the formatter stops early.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.outcome.is_some() {
             return Err(fmt::Error);

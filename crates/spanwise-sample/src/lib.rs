@@ -82,23 +82,23 @@
 //!   not matter: the most specific rule decides.
 //! * **A ratio keeps requests whole.** The decision follows the trace id, as in OpenTelemetry's
 //!   consistent sampling, or else the request id. So other processes with the same ratio make the
-//!   same decision. The decision is random only for an event with neither id.
+//!   same decision. For an event with neither id, the decision is random.
 //! * **Limits are per callsite and rule.** With the log bridge of the `spanwise` facade, each
 //!   callsite of the `log` crate counts separately. With `tracing-log`, all callsites of one level
 //!   count as one. With [`Rate::per_value_of`] limits are also per value, for at most 10,000 pairs
 //!   of callsite and value per rule.
 //! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
 //!   [`SamplerStats`] counts them.
-//! * **A summary waits for an event.** When its period is over, it is emitted before the next
-//!   event, or by [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer
-//!   that is dropped with a pending summary reports the loss, by default on stderr.
+//! * **A summary waits for an event.** After its period, the next event that the layer receives
+//!   emits it, or [`Sampler::emit_summaries`] does. Call this method at the end of the program. A
+//!   layer that is dropped with a pending summary reports the loss, by default on stderr.
 //! * **Sinks that share a sampler agree.** An event that reaches several sinks is decided once, and
 //!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
 //!   filter may hide events from one sink only.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
 //!   with a limit. Only the first events of a callsite, a rule or a span allocate memory.
-//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late for periods of 100
-//!   ms or more: the period of a [`First`], or the time in which a [`Rate`] regains its burst.
+//! * **Limits follow a coarse clock.** For periods of 100 ms or more, the clock may be up to 10 ms
+//!   late. The period of a [`Rate`] is here the time in which it regains its burst.
 //!
 //! # Settings
 //!
@@ -106,8 +106,8 @@
 //!
 //! # Troubleshooting
 //!
-//! * *Some lines of a request are missing.* Its id is recorded after its first events, or no
-//!   [`ContextLayer`](spanwise_core::ContextLayer) is installed.
+//! * *Some lines of a request are missing.* The id of the request is recorded after its first
+//!   events, or no [`ContextLayer`](spanwise_core::ContextLayer) is installed.
 //! * *A rule has no effect on warnings.* Warnings are exempt. To sample them, name the level, as in
 //!   `warn=0.5`.
 //! * *All values share one limit.* The field of `per_value_of` is misspelled, or it is a span field

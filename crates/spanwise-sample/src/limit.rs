@@ -1,4 +1,4 @@
-//! Limits: the number of events that are kept among the events that match a rule.
+//! Limits: how many of the events that match a rule a sampler keeps.
 
 use std::{fmt, time::Duration};
 
@@ -10,10 +10,10 @@ use spanwise_core::{
 /// The part of the matching events to keep: all, a ratio, a [`Rate`], or the [`First`] events of
 /// each period.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limit(pub(crate) Kind);
+pub struct Limit(pub(crate) LimitKind);
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum LimitKind {
     Keep,
     Ratio(Threshold),
     Rate(Rate),
@@ -24,7 +24,7 @@ impl Limit {
     /// Keeps all events. Use it to exempt events that a later rule would sample.
     #[must_use]
     pub fn keep() -> Self {
-        Self(Kind::Keep)
+        Self(LimitKind::Keep)
     }
 
     /// Keeps a ratio of the events, from 0 (none) to 1 (all).
@@ -50,7 +50,7 @@ impl Limit {
     /// [consistent]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
     pub fn ratio(ratio: f64) -> Result<Self, ParseError> {
         match Threshold::from_ratio(ratio) {
-            Some(threshold) => Ok(Self(Kind::Ratio(threshold))),
+            Some(threshold) => Ok(Self(LimitKind::Ratio(threshold))),
             None => Err(ParseError::new(format!(
                 "`{ratio}` is out of range: a ratio lies between 0 and 1; use 1 to keep every event"
             ))),
@@ -65,14 +65,14 @@ pub struct Rate {
     /// The number of events per period.
     pub(crate) events: u32,
     pub(crate) period: Duration,
-    /// The number of events in a burst. `None` means `events`.
+    /// The number of events in a burst. `None` means the same number as `events`.
     pub(crate) burst: Option<u32>,
-    /// The field whose values have a bucket each. `None` means one bucket per callsite.
+    /// The field for whose values there are separate buckets. `None` means one bucket per callsite.
     pub(crate) key: Option<String>,
 }
 
 impl Rate {
-    /// Creates a limit of this many events per period at each callsite; 0 keeps none.
+    /// Creates a limit of this many events per period at each callsite. With 0, no event is kept.
     #[must_use]
     pub fn new(events: u32, period: Duration) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Rate {
         }
     }
 
-    /// Creates a limit of this many events per second at each callsite; 0 keeps none.
+    /// Creates a limit of this many events per second at each callsite. With 0, no event is kept.
     #[must_use]
     pub fn per_second(events: u32) -> Self {
         Self::new(events, SECOND)
@@ -100,12 +100,12 @@ impl Rate {
     /// Gives each value of the field `key` its own bucket. The value comes from the event, or else
     /// from the [`Context`](spanwise_core::Context). Defaults to one bucket per callsite.
     ///
-    /// The events of a callsite that have no value share one bucket. Only the first 1,024 bytes of
-    /// a value count.
+    /// Events of a callsite without a value share one bucket. Values with the same first
+    /// 1,024 bytes share one bucket, too.
     ///
-    /// A rule remembers 10,000 pairs of callsite and value, in about 900 KB. If the table is full,
-    /// a new value replaces a value that occurred only once, or a value whose bucket has been full
-    /// for a minute.
+    /// A rule has a table of 10,000 pairs of callsite and value, in about 900 KB. If the table is
+    /// full, a new value replaces a value that occurred only once, or a value whose bucket has been
+    /// full for a minute.
     ///
     /// If the replaced value may still be in use, the bucket of the new value starts empty. The
     /// event then uses a token of one bucket that all such new values share. If each new bucket
@@ -120,7 +120,7 @@ impl Rate {
 /// Keeps the first events of each period at a callsite, and optionally every n-th event after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
-    /// The number of events at the start of each period that are kept.
+    /// The number of events that are kept at the start of each period.
     pub(crate) events: u32,
     /// The n in "every n-th event". With 0, no later event is kept.
     pub(crate) every: u32,
@@ -158,13 +158,13 @@ impl First {
 
 impl From<Rate> for Limit {
     fn from(rate: Rate) -> Self {
-        Self(Kind::Rate(rate))
+        Self(LimitKind::Rate(rate))
     }
 }
 
 impl From<First> for Limit {
     fn from(first: First) -> Self {
-        Self(Kind::First(first))
+        Self(LimitKind::First(first))
     }
 }
 
@@ -172,16 +172,16 @@ impl From<First> for Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Keep => f.write_str("1"),
-            Kind::Ratio(threshold) => write!(f, "{}", threshold.ratio()),
-            Kind::Rate(rate) => {
+            LimitKind::Keep => f.write_str("1"),
+            LimitKind::Ratio(threshold) => write!(f, "{}", threshold.ratio()),
+            LimitKind::Rate(rate) => {
                 write!(f, "{}/{}", rate.events, DurationUnits(rate.period))?;
                 if let Some(burst) = rate.burst {
                     write!(f, "/{burst}")?;
                 }
                 rate.key.as_ref().map_or(Ok(()), |key| write!(f, "@{key}"))
             }
-            Kind::First(first) => {
+            LimitKind::First(first) => {
                 write!(f, "first:{}", first.events)?;
                 if first.every > 0 {
                     write!(f, "/{}", first.every)?;

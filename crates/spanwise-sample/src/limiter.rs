@@ -1,7 +1,7 @@
-//! Token buckets and window counters.
+//! Token buckets and window counters: the state of the limits [`Rate`] and [`First`].
 //!
-//! The state of each is one `u64` per callsite and rule, which threads share without a lock. With
-//! [`Rate::per_value_of`], it is one `u64` per value, behind a lock: see
+//! Each bucket or counter is one `u64` per callsite and rule, which threads share without a lock.
+//! With [`Rate::per_value_of`], it is one `u64` per value, behind a lock: see
 //! [`LruBuckets`](crate::lru_buckets::LruBuckets).
 
 use std::{
@@ -13,7 +13,7 @@ use spanwise_core::internal::{LimiterClock, Precision, SampleDecision as Decisio
 
 use crate::limit::{First, Rate};
 
-/// A limit of one rule, and its state at one callsite.
+/// The limit of one rule, and the state of the limit at one callsite.
 #[derive(Debug)]
 pub(crate) enum Limiter {
     Rate(RateLimiter, AtomicU64),
@@ -40,7 +40,7 @@ impl Limiter {
 
 /// The limits of a token bucket, and the period after which a [`Summary`](crate::summary::Summary)
 /// reports the dropped events. The caller stores the state of the bucket: `full_at`, the time at
-/// which the bucket is full again.
+/// which the bucket is full again, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimiter {
     bucket: TokenBucket,
@@ -98,14 +98,16 @@ impl RateLimiter {
 /// Its low half has the count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
-    /// This many events at the start of each window are kept.
+    /// The number of events that are kept at the start of each window.
     first: u32,
-    /// The n in "every n-th event after these is kept". With 0, no later event is kept.
+    /// The n in "and then every n-th event". With 0, no later event is kept.
     every: u32,
     /// The length of a window, in nanoseconds.
     window_len: u64,
-    /// 2^64 / `window_len`, rounded down, or one less than that. Avoids a division per event.
+    /// 2⁶⁴ / `window_len`, rounded down, or one less. A multiplication by it replaces a division
+    /// per event.
     inverse: u64,
+    /// The precision of the clock that the window needs.
     precision: Precision,
 }
 
@@ -126,8 +128,8 @@ impl WindowCounter {
         let window = self.window(now);
         let mut current = state.load(Ordering::Relaxed);
         let count = loop {
-            // The stored window may be one ahead of `window`: another thread may have started it
-            // after this thread read the clock. In that case the event counts in the stored window.
+            // The stored window may be the one after `window`, if another thread started it after
+            // this thread read the clock. In that case, the event counts in the stored window.
             let is_new_window = ((current >> 32) as u32).wrapping_sub(window as u32) > 1;
             let next = match current as u32 {
                 _ if is_new_window => (window << 32) | 1,
@@ -139,12 +141,15 @@ impl WindowCounter {
                 Err(changed) => current = changed,
             }
         };
-        let after_first = count.saturating_sub(self.first);
-        if after_first == 0 {
+        let number_after_first = count.saturating_sub(self.first);
+        if number_after_first == 0 {
             Decision::Keep
-        } else if self.every > 0 && after_first.is_multiple_of(self.every) && count < u32::MAX {
-            // The count stops at `u32::MAX`. If an event with this count was kept, all later events
-            // of the window would be kept, too.
+        } else if self.every > 0
+            && number_after_first.is_multiple_of(self.every)
+            && count < u32::MAX
+        {
+            // The count stops at `u32::MAX`, so an event with this count is not kept. If it was,
+            // all later events of the window would be kept, too.
             Decision::KeepRepresenting {
                 suppressed: self.every - 1,
                 now,
@@ -160,7 +165,7 @@ impl WindowCounter {
     /// Returns the window number: `now / window_len`.
     #[inline]
     fn window(self, now: u64) -> u64 {
-        // The inverse is rounded down, so this is `now / window_len` or one less.
+        // The inverse is rounded down, so this product is `now / window_len` or one less.
         let window = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
         window + u64::from(now - window * self.window_len >= self.window_len)
     }

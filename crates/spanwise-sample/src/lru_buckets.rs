@@ -1,8 +1,10 @@
-//! One token bucket for each pair of callsite and field value, in a table of fixed size. The hash
-//! of the pair is its key. Below, *value* means such a pair.
+//! Token buckets for [`Rate::per_value_of`](crate::Rate::per_value_of): one for each pair of
+//! callsite and field value, in a table of fixed size. Below, *value* means such a pair, and *key*
+//! means the hash of the pair.
 //!
-//! As in a segmented LRU cache, values that occurred again are separate from values that occurred
-//! once. So a flood of new values does not evict the values that a service really has.
+//! As in a segmented LRU cache, values that occurred again (*frequent* values) are separate from
+//! values that occurred once. So a flood of new values does not evict the values that a service
+//! really has.
 //!
 //! If the table is full of values in use, a new value replaces one of them. If each new bucket
 //! started full, a flood of new values would exceed the limit. So the new bucket starts empty, and
@@ -26,8 +28,8 @@ use crate::limiter::RateLimiter;
 pub(crate) struct LruBuckets {
     random: RandomState,
     shards: [ForkAwareMutex<LruShard>; SHARDS],
-    /// The shared bucket for values that replaced a value in use, and for those of a shard that a
-    /// forked child cannot use.
+    /// The shared bucket for new values that replaced a value in use, and for all values of a shard
+    /// that a forked child cannot use.
     overflow: AtomicU64,
 }
 
@@ -35,8 +37,9 @@ const MAX_KEYS: usize = 10_000;
 const SHARDS: usize = 8;
 const KEYS_PER_SHARD: usize = MAX_KEYS / SHARDS;
 
-/// A shard has at most this many values that occurred again. The rest is for new values.
-const MAX_FREQUENT: usize = KEYS_PER_SHARD * 4 / 5;
+/// A shard has at most this many frequent values. The other slots are for values that occurred
+/// once.
+const MAX_FREQUENT_PER_SHARD: usize = KEYS_PER_SHARD * 4 / 5;
 
 /// A bucket that has been full for this long is unused: one minute, in nanoseconds.
 const UNUSED_TIMEOUT: u64 = 60_000_000_000;
@@ -50,15 +53,15 @@ impl LruBuckets {
 
     /// Takes a token from the bucket of `key`.
     pub(crate) fn take_token(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
-        // Middle bits, because the hash table uses the bits at both ends.
+        // Middle bits select the shard, because the hash table uses the bits at both ends.
         let shard_index = (key >> 32) as usize % SHARDS;
         let Some(mut shard) = self.shards[shard_index].lock() else {
             return limit.take_shared_token(&self.overflow, now);
         };
-        let (bucket, origin) = shard.get_or_insert(key, now);
-        match origin {
-            Origin::Own => limit.take_token(bucket, now),
-            Origin::TakenOver => {
+        let (bucket, previous_owner) = shard.get_or_insert(key, now);
+        match previous_owner {
+            PreviousOwner::SameOrUnused => limit.take_token(bucket, now),
+            PreviousOwner::OtherInUse => {
                 *bucket = limit.empty_state(now);
                 limit.take_shared_token(&self.overflow, now)
             }
@@ -84,13 +87,13 @@ impl Default for LruBuckets {
     }
 }
 
-/// The previous owner of a bucket.
+/// The value to which a bucket belonged before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// The bucket belonged to the same value, to none, or to a value that is no longer in use.
-    Own,
-    /// The bucket belonged to another value, which may still be in use.
-    TakenOver,
+enum PreviousOwner {
+    /// The same value, no value, or a value that is no longer in use.
+    SameOrUnused,
+    /// Another value, which may still be in use.
+    OtherInUse,
 }
 
 #[derive(Debug, Default)]
@@ -107,26 +110,27 @@ struct LruShard {
 #[derive(Debug)]
 struct Entry {
     key: u64,
-    /// The state of the bucket: the time at which it is full again.
+    /// The state of the bucket: the time at which it is full again, in nanoseconds.
     bucket: u64,
     is_frequent: bool,
 }
 
 impl LruShard {
-    /// Returns the bucket of `key`.
-    fn get_or_insert(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
-        let (slot, origin) = match self.slot_by_key.get(&key) {
+    /// Returns the bucket of `key`, and the value to which the bucket belonged before.
+    fn get_or_insert(&mut self, key: u64, now: u64) -> (&mut u64, PreviousOwner) {
+        let (slot, previous_owner) = match self.slot_by_key.get(&key) {
             Some(&slot) => {
-                self.touch(slot);
-                (slot, Origin::Own)
+                self.mark_recent(slot);
+                (slot, PreviousOwner::SameOrUnused)
             }
             None => self.insert(key, now),
         };
-        (&mut self.entries[slot].bucket, origin)
+        (&mut self.entries[slot].bucket, previous_owner)
     }
 
+    /// Marks a value as the most recent frequent value, because it occurs again.
     #[inline]
-    fn touch(&mut self, slot: SlotId) {
+    fn mark_recent(&mut self, slot: SlotId) {
         if self.frequent.back() == Some(slot) {
             return;
         }
@@ -137,14 +141,14 @@ impl LruShard {
         }
     }
 
-    /// Moves a value that occurs again to the frequent values. If there are too many frequent
-    /// values, moves the least recent value back.
+    /// Moves a value to the frequent values, because it occurs again. If there are too many
+    /// frequent values, moves the least recent one back.
     #[cold]
     fn promote(&mut self, slot: SlotId) {
         self.entries
             .move_to(&mut self.once, &mut self.frequent, slot);
         self.entries[slot].is_frequent = true;
-        if self.frequent.len() > MAX_FREQUENT
+        if self.frequent.len() > MAX_FREQUENT_PER_SHARD
             && let Some(oldest) = self.frequent.front()
         {
             self.entries
@@ -153,7 +157,8 @@ impl LruShard {
         }
     }
 
-    fn insert(&mut self, key: u64, now: u64) -> (SlotId, Origin) {
+    /// Adds a value that occurs for the first time. If the shard is full, replaces another value.
+    fn insert(&mut self, key: u64, now: u64) -> (SlotId, PreviousOwner) {
         let entry = Entry {
             key,
             bucket: 0,
@@ -168,11 +173,14 @@ impl LruShard {
         let replaced = if self.entries.slots() < KEYS_PER_SHARD {
             None
         } else {
-            self.least_useful(now)
+            self.slot_to_replace(now)
         };
-        let (slot, origin) = match replaced {
-            None => (self.entries.push_back(&mut self.once, entry), Origin::Own),
-            Some((slot, origin)) => {
+        let (slot, previous_owner) = match replaced {
+            None => (
+                self.entries.push_back(&mut self.once, entry),
+                PreviousOwner::SameOrUnused,
+            ),
+            Some((slot, previous_owner)) => {
                 self.slot_by_key.remove(&self.entries[slot].key);
                 if self.entries[slot].is_frequent {
                     self.entries
@@ -181,22 +189,25 @@ impl LruShard {
                     self.entries.move_to_back(&mut self.once, slot);
                 }
                 self.entries[slot] = entry;
-                (slot, origin)
+                (slot, previous_owner)
             }
         };
         self.slot_by_key.insert(key, slot);
-        (slot, origin)
+        (slot, previous_owner)
     }
 
-    /// Returns the entry to replace: an unused one at the front of a list, or else the oldest value
-    /// that occurred once.
-    fn least_useful(&self, now: u64) -> Option<(SlotId, Origin)> {
+    /// Returns the slot to replace: the front of a list if its bucket is unused, or else the oldest
+    /// value that occurred once.
+    fn slot_to_replace(&self, now: u64) -> Option<(SlotId, PreviousOwner)> {
         let is_unused =
             |slot: &SlotId| now.saturating_sub(self.entries[*slot].bucket) >= UNUSED_TIMEOUT;
         let oldest = [self.once.front(), self.frequent.front()];
         match oldest.into_iter().flatten().find(is_unused) {
-            Some(unused) => Some((unused, Origin::Own)),
-            None => self.once.front().map(|slot| (slot, Origin::TakenOver)),
+            Some(unused) => Some((unused, PreviousOwner::SameOrUnused)),
+            None => self
+                .once
+                .front()
+                .map(|slot| (slot, PreviousOwner::OtherInUse)),
         }
     }
 }
@@ -225,53 +236,81 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// Returns a shard full of values that occurred once, with buckets in use until `now`.
-    fn full(now: u64) -> LruShard {
+    fn full_shard(now: u64) -> LruShard {
         let mut shard = LruShard::default();
         for key in 0..KEYS_PER_SHARD as u64 {
-            let (bucket, origin) = shard.get_or_insert(key, now);
-            assert_eq!((*bucket, origin), (0, Origin::Own));
+            let (bucket, previous_owner) = shard.get_or_insert(key, now);
+            assert_eq!((*bucket, previous_owner), (0, PreviousOwner::SameOrUnused));
             *bucket = now + 1;
         }
         shard
     }
 
-    fn origin(shard: &mut LruShard, key: u64, now: u64) -> Origin {
-        let (bucket, origin) = shard.get_or_insert(key, now);
+    /// Uses the bucket of `key` at `now`. Returns the previous owner of the bucket.
+    fn use_bucket(shard: &mut LruShard, key: u64, now: u64) -> PreviousOwner {
+        let (bucket, previous_owner) = shard.get_or_insert(key, now);
         *bucket = now + 1;
-        origin
+        previous_owner
     }
 
     #[test]
     fn frequent_values_stay() {
-        let mut shard = full(SECOND);
-        assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "again");
+        let mut shard = full_shard(SECOND);
+        assert_eq!(
+            use_bucket(&mut shard, 7, SECOND),
+            PreviousOwner::SameOrUnused,
+            "again"
+        );
         for key in 1_000_000..1_100_000 {
-            assert_eq!(origin(&mut shard, key, SECOND), Origin::TakenOver);
+            assert_eq!(
+                use_bucket(&mut shard, key, SECOND),
+                PreviousOwner::OtherInUse
+            );
         }
-        assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "still there");
-        assert_eq!(origin(&mut shard, 8, SECOND), Origin::TakenOver, "gone");
+        assert_eq!(
+            use_bucket(&mut shard, 7, SECOND),
+            PreviousOwner::SameOrUnused,
+            "still there"
+        );
+        assert_eq!(
+            use_bucket(&mut shard, 8, SECOND),
+            PreviousOwner::OtherInUse,
+            "gone"
+        );
         assert_eq!(shard.entries.slots(), KEYS_PER_SHARD);
         assert_eq!(shard.slot_by_key.len(), KEYS_PER_SHARD);
     }
 
     #[test]
     fn new_values_find_room_among_frequent_ones() {
-        let mut shard = full(SECOND);
+        let mut shard = full_shard(SECOND);
         for key in 0..KEYS_PER_SHARD as u64 {
-            origin(&mut shard, key, SECOND);
+            use_bucket(&mut shard, key, SECOND);
         }
-        assert_eq!(shard.frequent.len(), MAX_FREQUENT);
-        assert_eq!(shard.once.len(), KEYS_PER_SHARD - MAX_FREQUENT);
-        assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::TakenOver);
-        assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::Own);
+        assert_eq!(shard.frequent.len(), MAX_FREQUENT_PER_SHARD);
+        assert_eq!(shard.once.len(), KEYS_PER_SHARD - MAX_FREQUENT_PER_SHARD);
+        assert_eq!(
+            use_bucket(&mut shard, 1_000_000, SECOND),
+            PreviousOwner::OtherInUse
+        );
+        assert_eq!(
+            use_bucket(&mut shard, 1_000_000, SECOND),
+            PreviousOwner::SameOrUnused
+        );
     }
 
     #[test]
     fn bucket_is_free_a_minute_after_it_is_full() {
-        let mut shard = full(SECOND);
+        let mut shard = full_shard(SECOND);
         let almost = SECOND + UNUSED_TIMEOUT;
-        assert_eq!(origin(&mut shard, 1_000_000, almost), Origin::TakenOver);
-        assert_eq!(origin(&mut shard, 1_000_001, almost + 1), Origin::Own);
+        assert_eq!(
+            use_bucket(&mut shard, 1_000_000, almost),
+            PreviousOwner::OtherInUse
+        );
+        assert_eq!(
+            use_bucket(&mut shard, 1_000_001, almost + 1),
+            PreviousOwner::SameOrUnused
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use tracing::Level;
 
 use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
 
-/// Parses rules in the syntax of [`Sampler`], and sorts them. The most specific rule comes first.
+/// Parses rules in the syntax of [`Sampler`], and sorts them so that the most specific rule comes
+/// first.
 ///
 /// ```
 /// use spanwise_sample::Sampler;
@@ -31,10 +32,14 @@ impl FromStr for SamplerBuilder {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rules: Vec<(EventMatcher, Limit)> = Vec::new();
         let mut problems: Vec<String> = Vec::new();
-        let mut previous = "";
+        let mut previous_word = "";
         for word in text.split(',').map(str::trim) {
-            match parse(word, previous) {
-                Ok((matcher, _)) if rules.iter().any(|(other, _)| repeats(&matcher, other)) => {
+            match parse_rule(word, previous_word) {
+                Ok((matcher, _))
+                    if rules
+                        .iter()
+                        .any(|(other, _)| match_same_events(&matcher, other)) =>
+                {
                     problems.push(format!(
                         "`{word}`: `{matcher}` is there twice: write it once"
                     ));
@@ -43,10 +48,10 @@ impl FromStr for SamplerBuilder {
                 Err(problem) if problems.contains(&problem) => {}
                 Err(problem) => problems.push(problem),
             }
-            previous = word;
+            previous_word = word;
         }
         ParseError::check(problems)?;
-        // Rules for a level have no target, so they come last.
+        // Sorts by the length of the target. Rules for a level have no target, so they come last.
         rules.sort_by_key(|(matcher, _)| {
             let target = matcher.target.as_ref();
             Reverse(target.map(|target| target.as_str().len()))
@@ -60,9 +65,9 @@ impl FromStr for SamplerBuilder {
     }
 }
 
-/// Returns whether two matchers without conditions on values match the same events. In a target, a
-/// hyphen also matches an underscore.
-fn repeats(matcher: &EventMatcher, other: &EventMatcher) -> bool {
+/// Returns whether two matchers from `LOG_SAMPLE`, which have no conditions on values, match the
+/// same events. A hyphen in a target also matches an underscore, so both count as the same.
+fn match_same_events(matcher: &EventMatcher, other: &EventMatcher) -> bool {
     let target = |matcher: &EventMatcher| {
         let target = matcher.target.as_ref();
         target.map(|target| target.as_str().replace('-', "_"))
@@ -80,8 +85,8 @@ impl FromStr for Sampler {
     }
 }
 
-/// Parses a rule. `previous` is the previous word, to detect a decimal comma such as `0,1`.
-fn parse(word: &str, previous: &str) -> Result<(EventMatcher, Limit), String> {
+/// Parses a rule. `previous_word` is needed to detect a decimal comma, as in `info=0,1`.
+fn parse_rule(word: &str, previous_word: &str) -> Result<(EventMatcher, Limit), String> {
     if word.is_empty() {
         return Err(
             "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, \
@@ -105,11 +110,12 @@ fn parse(word: &str, previous: &str) -> Result<(EventMatcher, Limit), String> {
         return Err(format!("`{word}`: words are joined by commas{advice}"));
     }
     let Some((matcher, limit)) = word.split_once('=') else {
-        return Err(missing_limit(word, previous));
+        return Err(missing_limit_error(word, previous_word));
     };
     let (matcher, limit) = (matcher.trim(), limit.trim());
-    let is_refused = || suggest::closest_level(matcher).is_some() || parse_limit(limit).is_err();
-    if is_limit_word(matcher) && is_refused() {
+    // A limit word is accepted as a target if the rule is valid: see `suspect_targets`.
+    let is_invalid = || suggest::closest_level(matcher).is_some() || parse_limit(limit).is_err();
+    if is_limit_word(matcher) && is_invalid() {
         let limit = match parse_first(limit) {
             Ok(_) if matcher.eq_ignore_ascii_case("first") => format!("first:{limit}"),
             _ => example_limit(limit),
@@ -143,7 +149,7 @@ pub(crate) fn is_limit_word(target: &str) -> bool {
     words.any(|word| word.eq_ignore_ascii_case(target))
 }
 
-/// Returns a valid limit for the text of an error: the one that `text` means, if there is one.
+/// Returns a valid limit as an example for an error: the limit that `text` means, or else `0.1`.
 fn example_limit(text: &str) -> String {
     match parse_percentage(text) {
         Some(ratio) => ratio.to_string(),
@@ -157,7 +163,7 @@ fn is_complete((matcher, limit): (&str, &str)) -> bool {
     !matcher.is_empty() && !limit.is_empty()
 }
 
-/// Returns the rule that a word without `=` means, if it has a colon in place of the `=`.
+/// Returns the corrected rule, if a word without `=` has a colon in its place.
 fn with_equals_sign(word: &str) -> Option<String> {
     let mut splits = word.match_indices(':').map(|(at, _)| {
         let matcher = word[..at].trim_end_matches([':', ' ']);
@@ -172,13 +178,16 @@ fn with_equals_sign(word: &str) -> Option<String> {
 const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
 
 /// Returns the error for a word without `=`.
-fn missing_limit(word: &str, previous: &str) -> String {
+fn missing_limit_error(word: &str, previous_word: &str) -> String {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let ratio = previous
+    let ratio = previous_word
         .rsplit_once('=')
         .filter(|(_, ratio)| is_number(ratio));
     if ratio.is_some() && is_number(word) {
-        format!("`{previous},{word}`: a ratio is written with a point: write `{previous}.{word}`")
+        format!(
+            "`{previous_word},{word}`: a ratio is written with a point: write \
+             `{previous_word}.{word}`"
+        )
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
         let limit = example_limit(word);
         let problem = match parse_limit(word) {
@@ -207,8 +216,9 @@ fn missing_limit(word: &str, previous: &str) -> String {
     }
 }
 
-/// Parses the name of an event level. Returns `None` for a number, which is a target here.
-pub(crate) fn level(name: &str) -> Option<Level> {
+/// Parses the name of a level that an event can have, so not `off`. Returns `None` for a number,
+/// which is a target here.
+pub(crate) fn event_level(name: &str) -> Option<Level> {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
@@ -216,7 +226,7 @@ pub(crate) fn level(name: &str) -> Option<Level> {
 }
 
 fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
-    if let Some(level) = level(name) {
+    if let Some(level) = event_level(name) {
         return Ok(EventMatcher::level(level));
     }
     let target = name.strip_suffix("::").unwrap_or(name);
@@ -264,9 +274,9 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     if let Some(first) = text.strip_prefix("first:") {
         return parse_first(first);
     }
-    if let Some(meant) = misspelled_first(text) {
+    if let Some(corrected) = corrected_first(text) {
         return Err(format!(
-            "`{text}` is not {ACCEPTED_LIMITS}: did you mean `{meant}`?"
+            "`{text}` is not {ACCEPTED_LIMITS}: did you mean `{corrected}`?"
         ));
     }
     if text.contains('/') {
@@ -301,9 +311,9 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-/// Returns the limit that a text means, if it begins with a misspelled `first` or has another sign
-/// in place of the colon: `frist:10`, `first=10`, `First 10/100`.
-fn misspelled_first(text: &str) -> Option<String> {
+/// Returns the corrected limit, if a text begins with a misspelled `first` or has another sign in
+/// place of the colon: `frist:10`, `first=10`, `First 10/100`.
+fn corrected_first(text: &str) -> Option<String> {
     let name_len = text.find(|c: char| !c.is_alphabetic())?;
     let (name, counts) = text.split_at(name_len);
     suggest::closest(name, ["first"])?;
@@ -320,11 +330,13 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
             return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
         }
         Some((rate, key)) => {
-            let meant = key.split_once('/');
-            let meant = meant.map(|(key, burst)| (key, format!("{rate}/{burst}@{key}")));
-            if let Some((key, meant)) = meant.filter(|(_, meant)| parse_rate(meant).is_ok()) {
+            let corrected = key.split_once('/');
+            let corrected = corrected.map(|(key, burst)| (key, format!("{rate}/{burst}@{key}")));
+            if let Some((key, corrected)) =
+                corrected.filter(|(_, corrected)| parse_rate(corrected).is_ok())
+            {
                 return Err(format!(
-                    "`@{key}` is the last part of a rate: write {meant}"
+                    "`@{key}` is the last part of a rate: write {corrected}"
                 ));
             }
             if key.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '@')) {

@@ -1,5 +1,6 @@
 //! The plan of a callsite: the rules that may match its events, and the state of their limits at
-//! the callsite.
+//! the callsite. All that depends on the callsite alone is decided once, when its first event
+//! arrives.
 
 use std::{
     cell::OnceCell,
@@ -21,7 +22,7 @@ use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit, field_text,
-    limit::Kind,
+    limit::LimitKind,
     limiter::{Limiter, RateLimiter},
     lru_buckets::LruBuckets,
     sampled_sink::{self, SampledSink},
@@ -33,7 +34,7 @@ use crate::{
 pub(crate) struct Rule {
     pub(crate) matcher: EventMatcher,
     pub(crate) limit: Limit,
-    /// The buckets, if the limit is a [`Rate`](crate::Rate) per value of a field.
+    /// The buckets, used if the limit is a [`Rate`](crate::Rate) per value of a field.
     buckets: LruBuckets,
 }
 
@@ -52,11 +53,11 @@ impl Rule {
 pub(crate) enum Plan {
     /// Keeps all events.
     Keep,
-    /// Decides nothing, because the events are summaries of a sampler.
+    /// Not sampled, because the events are summaries of a sampler.
     Summary,
     /// Decides by the trace or request of the event, or else at random.
     Ratio(Threshold),
-    /// Decides with a token bucket or a window counter of the callsite.
+    /// Decides with the token bucket or window counter of the callsite.
     Limit(Limiter),
     /// Decides by the first rule that matches the event.
     Rules(Rules),
@@ -65,36 +66,40 @@ pub(crate) enum Plan {
 /// The rules that may match events of a callsite, in order. A rule without conditions ends the
 /// list, because it matches all events.
 #[derive(Debug)]
-pub(crate) struct Rules(Box<[Candidate]>);
+pub(crate) struct Rules(Box<[CandidateRule]>);
 
+/// A rule that may match events of a callsite.
 #[derive(Debug)]
-struct Candidate {
+struct CandidateRule {
     /// The index of the rule in the sampler.
     rule_index: usize,
+    /// The conditions that the plan could not check, because they depend on the event.
     conditions: Box<[Condition]>,
     limit: CompiledLimit,
 }
 
-/// A condition that depends on the event.
+/// A condition of a rule that depends on the event.
 #[derive(Debug)]
 enum Condition {
     /// The target of a record of the `log` crate. The event has a callsite of `tracing-log`, so the
     /// target is in its fields.
     LogTarget,
+    /// The start of the message.
     Message(Field),
-    /// A field, by its position in [`EventMatcher::fields`]. `None` if the callsite does not have
-    /// the field, so that the context decides.
-    Field(usize, Option<OwnField>),
+    /// The value of a field, by its index in [`EventMatcher::fields`]. `None` if the callsite does
+    /// not have the field, so that the value comes from the context.
+    Field(usize, Option<CallsiteField>),
 }
 
 /// A field of a callsite that a rule reads.
 #[derive(Debug)]
-struct OwnField {
+struct CallsiteField {
     field: Field,
+    /// Whether the name is one of the [`CONTEXT_KEYS`].
     is_context_key: bool,
 }
 
-impl OwnField {
+impl CallsiteField {
     fn new(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
         Some(Self {
             field: callsite.fields().field(name)?,
@@ -110,7 +115,7 @@ impl OwnField {
     }
 }
 
-/// A limit at one callsite.
+/// The limit of a rule, prepared for one callsite.
 #[derive(Debug)]
 enum CompiledLimit {
     KeepAll,
@@ -120,7 +125,7 @@ enum CompiledLimit {
     Limiter(Limiter),
     /// One bucket for each value of a field. `None` if the callsite does not have the field, so
     /// that the value comes from the context.
-    Buckets(RateLimiter, Option<OwnField>),
+    Buckets(RateLimiter, Option<CallsiteField>),
 }
 
 impl Plan {
@@ -130,9 +135,9 @@ impl Plan {
         }
         let mut candidates = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            if let Some(conditions) = conditions(&rule.matcher, callsite) {
+            if let Some(conditions) = conditions_on_event(&rule.matcher, callsite) {
                 let matches_all = conditions.is_empty();
-                candidates.push(Candidate {
+                candidates.push(CandidateRule {
                     rule_index: index,
                     conditions,
                     limit: CompiledLimit::new(&rule.limit, callsite),
@@ -142,20 +147,21 @@ impl Plan {
                 }
             }
         }
-        let keeps_all = |candidate: &Candidate| matches!(candidate.limit, CompiledLimit::KeepAll);
+        let keeps_all =
+            |candidate: &CandidateRule| matches!(candidate.limit, CompiledLimit::KeepAll);
         if candidates.iter().all(keeps_all) {
             return Self::Keep;
         }
-        let is_alone = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
+        let is_only_rule = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
         match candidates.pop() {
-            Some(Candidate {
+            Some(CandidateRule {
                 limit: CompiledLimit::Ratio(threshold),
                 ..
-            }) if is_alone => Self::Ratio(threshold),
-            Some(Candidate {
+            }) if is_only_rule => Self::Ratio(threshold),
+            Some(CandidateRule {
                 limit: CompiledLimit::Limiter(limiter),
                 ..
-            }) if is_alone => Self::Limit(limiter),
+            }) if is_only_rule => Self::Limit(limiter),
             last => {
                 candidates.extend(last);
                 Self::Rules(Rules(candidates.into()))
@@ -187,8 +193,9 @@ impl Rules {
     }
 }
 
-/// Returns the conditions that depend on the event, or `None` if no event of the callsite matches.
-fn conditions(
+/// Returns the conditions that depend on the event, or `None` if no event of the callsite can
+/// match.
+fn conditions_on_event(
     matcher: &EventMatcher,
     callsite: &'static Metadata<'static>,
 ) -> Option<Box<[Condition]>> {
@@ -207,7 +214,7 @@ fn conditions(
         conditions.push(Condition::Message(callsite.fields().field("message")?));
     }
     for (index, (key, _)) in matcher.fields.iter().enumerate() {
-        conditions.push(Condition::Field(index, OwnField::new(callsite, key)));
+        conditions.push(Condition::Field(index, CallsiteField::new(callsite, key)));
     }
     Some(conditions.into())
 }
@@ -215,15 +222,17 @@ fn conditions(
 impl CompiledLimit {
     fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
         match &limit.0 {
-            Kind::Keep => Self::KeepAll,
-            Kind::Ratio(threshold) if threshold.keeps_all() => Self::KeepAll,
-            Kind::Ratio(threshold) if threshold.keeps_none() => Self::KeepNone,
-            Kind::Ratio(threshold) => Self::Ratio(*threshold),
-            Kind::Rate(rate) => match &rate.key {
+            LimitKind::Keep => Self::KeepAll,
+            LimitKind::Ratio(threshold) if threshold.keeps_all() => Self::KeepAll,
+            LimitKind::Ratio(threshold) if threshold.keeps_none() => Self::KeepNone,
+            LimitKind::Ratio(threshold) => Self::Ratio(*threshold),
+            LimitKind::Rate(rate) => match &rate.key {
                 None => Self::Limiter(Limiter::for_rate(rate)),
-                Some(key) => Self::Buckets(RateLimiter::new(rate), OwnField::new(callsite, key)),
+                Some(key) => {
+                    Self::Buckets(RateLimiter::new(rate), CallsiteField::new(callsite, key))
+                }
             },
-            Kind::First(first) => Self::Limiter(Limiter::for_first(*first)),
+            LimitKind::First(first) => Self::Limiter(Limiter::for_first(*first)),
         }
     }
 
@@ -238,7 +247,7 @@ impl CompiledLimit {
             Self::KeepAll => Decision::Keep,
             Self::KeepNone => Decision::Suppress {
                 now: clock.coarse(),
-                summary_due: sampled_sink::ON_FLUSH,
+                summary_due: sampled_sink::ON_REQUEST,
             },
             Self::Ratio(threshold) => {
                 let Evaluation {
@@ -249,8 +258,8 @@ impl CompiledLimit {
             }
             Self::Limiter(limiter) => limiter.decide(clock),
             Self::Buckets(limiter, field) => {
-                // The value is read before the bucket is locked, because its `Debug` may log. The
-                // clock is read last, because `Debug` takes time.
+                // Reads the value before the bucket is locked, because the `Debug` of the value may
+                // log. Reads the clock last, because the `Debug` takes time.
                 let key = evaluation.bucket_key(rule, field.as_ref());
                 rule.buckets.take_token(key, *limiter, limiter.now(clock))
             }
@@ -258,8 +267,8 @@ impl CompiledLimit {
     }
 }
 
-/// Samples by the trace or request of the event, or else at random. Returns the rate if the event
-/// is kept.
+/// Samples by the trace or request of the event, or else at random. Returns the sample rate if the
+/// event is kept.
 #[inline]
 pub(crate) fn sample_by_trace<S: SpanSubscriber>(
     event: &Event<'_>,
@@ -282,7 +291,7 @@ pub(crate) fn sample_by_trace<S: SpanSubscriber>(
     })
 }
 
-/// The evaluation of rules for one event. The context is looked up on demand.
+/// Evaluates conditions and reads values for one event. Looks up the context only if it is needed.
 pub(crate) struct Evaluation<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
@@ -320,45 +329,56 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
                 field_text::starts_with(self.event, field, start).unwrap_or(false)
             }
             Condition::Field(index, field) => {
-                let (name, wanted) = &matcher.fields[*index];
-                let own_field = self.own_field(field.as_ref(), name);
-                let is_equal =
-                    own_field.and_then(|field| field_text::equals(self.event, field, wanted));
-                is_equal.unwrap_or_else(|| self.context().get(name) == Some(wanted))
+                let (name, expected) = &matcher.fields[*index];
+                let unpinned_field = self.unpinned_field(field.as_ref(), name);
+                let is_equal = unpinned_field
+                    .and_then(|field| field_text::equals(self.event, field, expected));
+                is_equal.unwrap_or_else(|| self.context().get(name) == Some(expected))
             }
         }
     }
 
-    /// Returns the event's own field, unless the context has a pinned value of that name.
+    /// Returns the field of the event, unless the context has a pinned value of this name, which
+    /// overrides the field.
     #[inline]
-    fn own_field<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
+    fn unpinned_field<'f>(
+        &self,
+        field: Option<&'f CallsiteField>,
+        name: &str,
+    ) -> Option<&'f Field> {
         let field = field?;
         let is_pinned = field.may_be_pinned() && self.context().pinned(name).is_some();
         (!is_pinned).then_some(&field.field)
     }
 
     /// Returns the key of the bucket for this callsite and the value of the rule's field.
-    fn bucket_key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
+    fn bucket_key(&self, rule: &Rule, field: Option<&CallsiteField>) -> u64 {
         let mut hasher = rule.buckets.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
         // Fast path: the value is in the event, and no pinned value can override it.
-        let decisive = field.filter(|field| !field.may_be_pinned());
-        if !decisive.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
+        let unpinnable = field.filter(|field| !field.may_be_pinned());
+        if !unpinnable.is_some_and(|field| field_text::hash(self.event, &field.field, &mut hasher))
+        {
             self.hash_with_context(rule, field, &mut hasher);
         }
         hasher.finish()
     }
 
-    /// Hashes the value of the rule's field: a pinned value of the context, or else the value of
-    /// the event, or else any value of the context.
+    /// Hashes the value of the rule's field: a pinned value of the context, or else the value in
+    /// the event, or else another value of the context.
     #[inline(never)] // Keeps `bucket_key` small.
-    fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
-        let Kind::Rate(rate) = &rule.limit.0 else {
+    fn hash_with_context(
+        &self,
+        rule: &Rule,
+        field: Option<&CallsiteField>,
+        hasher: &mut DefaultHasher,
+    ) {
+        let LimitKind::Rate(rate) = &rule.limit.0 else {
             return;
         };
         let Some(name) = &rate.key else { return };
-        let own_field = self.own_field(field, name);
-        if own_field.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
+        let unpinned_field = self.unpinned_field(field, name);
+        if unpinned_field.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
             return;
         }
         if let Some(value) = self.context().get(name) {

@@ -22,7 +22,8 @@ use crate::{
 /// Forwards an event to the inner layer only if its [`Sampler`] keeps the event. Created by
 /// [`SampleExt::sampled`](crate::SampleExt::sampled).
 ///
-/// All spans are forwarded, because they carry the context of the kept events. In addition:
+/// All spans are forwarded, because they carry the context of the kept events. The output also
+/// accounts for the dropped events:
 ///
 /// * A kept event that represents dropped events has a `sample_rate`. For example, 0.01 means one
 ///   event in a hundred. Layers that read [`EventContext`] show it, such as the layers of spanwise.
@@ -33,8 +34,8 @@ use crate::{
 ///   of the dropped events. Its fields are `suppressed` (how many), `suppressed_target`, `callsite`
 ///   (file and line), `first` and `last` (times).
 ///
-/// There is one summary per callsite and period. The period comes from the `First` or the `Rate`;
-/// for a `Rate` it is at least a second. The layer emits the summary before the next event after
+/// There is one summary per callsite and period. The period is that of the `First` or the `Rate`,
+/// and at least one second for a `Rate`. The layer emits the summary before the next event after
 /// the period. [`Sampler::emit_summaries`] emits it at once. For a ratio of 0, summaries are
 /// emitted only by this call.
 ///
@@ -43,17 +44,17 @@ use crate::{
 ///
 /// # Order
 ///
-/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside the
-///   sampler would store its decision about an event that the sampler then drops, and apply the
-///   decision to the next event. So a layer that contains a filter receives every event, as if
-///   without a sampler, and a [`Fault::Setup`] reports that sampling is off.
+/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. An inner filter stores
+///   its decision about an event until it receives the event. If the sampler dropped the event, the
+///   filter would apply the decision to the next event. So sampling is off for a layer that
+///   contains a filter: it receives every event, and a [`Fault::Setup`] reports this.
 /// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. In this
 ///   order, dropped events are not redacted.
 /// * With a recorder, the sampler is inside: `|writer| layer.with_writer(writer).sampled(…)` is the
 ///   last argument of `Recorder::sink`. The recorder receives each event before the sampler may
 ///   drop it. So its dumps are complete, and an error that the sampler drops still triggers a dump.
-///   A layer that contains a recorder receives every event, as if without a sampler, and a
-///   [`Fault::Setup`] reports that sampling is off.
+///   Sampling is off for a layer that contains a recorder: it receives every event, and a
+///   [`Fault::Setup`] reports this.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
 ///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. In
 ///   this order, the sampler counts only events that are shown.
@@ -62,14 +63,14 @@ pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
     sink: Arc<SampledSink>,
-    /// Whether the inner layer contains a sampler.
+    /// Whether the inner layer contains another sampler.
     has_inner_sampler: bool,
     /// The message that reports why sampling is off. Set if the inner layer must receive all
     /// events.
     why_disabled: Option<&'static str>,
 }
 
-/// An event after it was counted.
+/// The result of counting an event by the decision of the sampler.
 enum CountedEvent {
     Dropped,
     /// The event represents only itself.
@@ -138,7 +139,7 @@ impl<L> Sampled<L> {
         L: Layer<S>,
     {
         self.emit_due_summaries(decision.time(), ctx);
-        let kept = match decision {
+        let counted = match decision {
             Decision::Keep => CountedEvent::Kept,
             Decision::KeepWithRatio(rate) => CountedEvent::KeptAtRate(rate),
             Decision::KeepRepresenting { suppressed, .. } => {
@@ -157,7 +158,7 @@ impl<L> Sampled<L> {
             }
         };
         self.sink.kept.count();
-        kept
+        counted
     }
 
     /// Handles an event whose [`EventContext`] was set by an outer wrapper.
@@ -170,8 +171,8 @@ impl<L> Sampled<L> {
         if let Plan::Summary = plan {
             return self.on_summary(event, ctx.clone());
         }
-        // Takes the context first. The decision may format a value that logs another event, and
-        // that event must not have this context.
+        // Takes the context first, because the decision may format a value that logs another event.
+        // The other event must not have this context.
         let context = EventContext::take();
         let forward = |rate: Option<SampleRate>| {
             let change = |inner: &mut EventContext| {
@@ -216,9 +217,9 @@ impl<L> Sampled<L> {
 
     /// Handles a summary.
     ///
-    /// A dispatched summary reaches all sinks, but belongs to one of them. That sink emits it. A
-    /// sink that contains another sampler forwards it, because it may belong to the inner sink. All
-    /// other sinks ignore it.
+    /// A dispatched summary reaches all sinks, but belongs to one of them, which emits it. A sink
+    /// that contains another sampler forwards it, because it may belong to the sink of the inner
+    /// sampler. All other sinks ignore it.
     ///
     /// A summary that is not dispatched comes from an outer sampler, and is forwarded.
     fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
@@ -242,7 +243,8 @@ impl<L> Sampled<L> {
         context.forward_new_event(|| self.inner.on_event(summary, ctx));
     }
 
-    /// Emits the summaries that are due. The clock is read only if a summary is pending.
+    /// Emits the summaries that are due. `now` is the current time if the caller has read the
+    /// clock. If not, the clock is read only if a summary is pending.
     ///
     /// The summaries go to the inner layer directly. A nested dispatch would overwrite the
     /// decisions of other layers' filters about the current event.
@@ -252,10 +254,10 @@ impl<L> Sampled<L> {
         L: Layer<S>,
     {
         if self.sink.has_pending_summary()
-            && let Some(now) = self.sink.due_time(now)
+            && let Some(now) = self.sink.now_if_due(now)
         {
-            // All sinks of the inner layer get the summaries, as if they were dispatched. A router
-            // may have chosen other sinks for the current event than for the dropped ones.
+            // All sinks of the inner layer get the summaries, as if they were dispatched, because a
+            // router may have chosen other sinks for the current event than for the dropped events.
             SinkMask::default().scope(|| {
                 while let Some(summary) = self.sink.next_summary(now) {
                     summary.with_event(|event| self.emit_summary(event, ctx.clone()));
@@ -279,7 +281,7 @@ impl<L> Sampled<L> {
     }
 }
 
-/// Returns the rate of an event that represents this many events, itself included.
+/// Returns the sample rate of an event that represents this many events, including itself.
 fn rate_of_one_in(events: u64) -> SampleRate {
     SampleRate {
         ratio: 1.0 / events as f64,
@@ -308,9 +310,9 @@ where
         let contains = |id| FilterInterop::contains_type(&self.inner, id);
         self.has_inner_sampler = contains(TypeId::of::<SampledSink>());
         self.why_disabled = if FilterInterop::has_filter(&self.inner) {
-            Some(AROUND_FILTER)
+            Some(DISABLED_BY_FILTER)
         } else if contains(TypeId::of::<MustSeeAllEvents>()) {
-            Some(AROUND_RECORDER)
+            Some(DISABLED_BY_RECORDER)
         } else {
             return;
         };
@@ -399,8 +401,8 @@ impl<L> Drop for Sampled<L> {
     }
 }
 
-const AROUND_FILTER: &str = "sampling is off for a layer that contains a filter: call \
+const DISABLED_BY_FILTER: &str = "sampling is off for a layer that contains a filter: call \
      `with_filter` last, as in `layer.sampled(…).with_filter(…)`";
-const AROUND_RECORDER: &str = "sampling is off for a layer that contains a recorder: put the \
+const DISABLED_BY_RECORDER: &str = "sampling is off for a layer that contains a recorder: put the \
      sampler inside, as in `recorder.sink(writer, levels, |writer| \
      layer.with_writer(writer).sampled(…))`";

@@ -1,5 +1,5 @@
-//! The state of a sampled sink: counts of kept and dropped events, and the suppressed events that
-//! no summary has reported yet.
+//! The state of one sink of a sampler: counts of kept and dropped events, and the suppressed events
+//! that no summary has reported yet. *Suppressed* events are those that a limit dropped.
 //!
 //! Times are in nanoseconds of the [`LimiterClock`].
 
@@ -36,7 +36,7 @@ pub(crate) struct SampledSink {
     /// The index of this sink in the sampler. A later sink may reuse the index of a dropped one.
     pub(crate) index: usize,
     sampler: WeakSampler,
-    /// The cached trace or request of each thread.
+    /// The cached randomness of the trace or request of each thread.
     pub(crate) trace_cache: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
@@ -44,22 +44,25 @@ pub(crate) struct SampledSink {
     report: Mutex<SelfReport>,
     pub(crate) kept: ShardedCounter,
     pub(crate) sampled_out: ShardedCounter,
-    /// The suppressed events of this process. A forked child starts without any, because its parent
-    /// reports the earlier ones.
+    /// The suppressed events of this process. A forked child starts without unreported events,
+    /// because its parent reports them.
     suppressed: PerProcess<SuppressedEvents>,
-    /// The time at which the next pending summary is due. In a child, it may be that of its parent.
+    /// The time at which the next pending summary is due. In a forked child, it may still be the
+    /// time of a summary of the parent.
     next_due: AtomicU64,
 }
 
 /// Counts of the suppressed events of one process.
 #[derive(Debug, Default)]
 struct SuppressedEvents {
-    /// The events that this process inherited. They count only in the totals.
+    /// The number of events that the parent process had suppressed before the fork. They count only
+    /// in the totals.
     inherited: u64,
-    /// Suppressed events that a later kept event represents, through its `sample_rate`.
+    /// The number of suppressed events that a later kept event represents, through its
+    /// `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
-    /// Callsites with a pending summary, and the time at which the summary is due.
+    /// Callsites with a pending summary, each with the time at which the summary is due.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
 }
 
@@ -67,41 +70,44 @@ struct SuppressedEvents {
 /// takes a lock.
 #[derive(Debug, Default)]
 struct CallsiteSuppression {
-    /// All suppressed events, never reset.
+    /// The number of all suppressed events. Never reset.
     suppressed: AtomicU64,
     /// The time of the last suppressed event.
     last: AtomicU64,
     /// The [`SummaryDue`] of the callsite.
-    due: AtomicU8,
+    summary_due: AtomicU8,
     unreported: Mutex<Unreported>,
 }
 
+/// The suppressed events of one callsite that no summary has reported and no kept event represents.
 #[derive(Debug, Default)]
 struct Unreported {
-    /// The number of *settled* events: suppressed events that a summary reported, or that a kept
-    /// event represents.
+    /// The number of *settled* events of the callsite: those that a summary reported, or that a
+    /// kept event represents. All other suppressed events are unreported.
     settled: u64,
     /// The time of the first unreported event.
     first: u64,
-    /// The time at which the pending summary is due, if one is pending.
+    /// The time at which the summary of the callsite is due, if one is pending.
     pending_due: Option<u64>,
 }
 
-/// Whether a summary is pending, and when it is due. The summary of a later variant is due earlier.
+/// Whether a summary is pending, and when it is due. Variants are in the order of urgency, so that
+/// a more urgent one replaces a less urgent one.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum SummaryDue {
     None,
     /// Only [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) emits the summary.
-    OnFlush,
+    OnRequest,
     /// The next event after the due time emits the summary.
     AtTime,
 }
 
+/// No time reaches this value.
 const NEVER: u64 = u64::MAX;
 
 /// The due time for rules that keep no event. Only `emit_summaries` emits their summaries.
-pub(crate) const ON_FLUSH: u64 = NEVER;
+pub(crate) const ON_REQUEST: u64 = NEVER;
 
 impl SampledSink {
     pub(crate) fn new(index: usize, clock: LimiterClock, sampler: WeakSampler) -> Self {
@@ -121,8 +127,8 @@ impl SampledSink {
         }
     }
 
-    /// Returns the bit of this sink. A cached decision has the bits of the sinks that have used it.
-    /// If there are more than 64 sinks, some share a bit. Sinks that share a bit decide separately.
+    /// Returns the bit of this sink in a cached decision, which has the bits of the sinks that have
+    /// used it. If there are more than 64 sinks, some share a bit, and these decide separately.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.index % 64)
     }
@@ -140,22 +146,23 @@ impl SampledSink {
         self.report.lock().clone()
     }
 
-    /// Counts a suppressed event. Its summary is due at `due`.
+    /// Counts a suppressed event, and schedules a summary that is due at `due` if none is pending.
     #[inline]
     pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, due: u64) {
         let events = self.suppressed();
         let counts = events.callsite(callsite);
         counts.last.store(now, Ordering::Relaxed);
         counts.suppressed.fetch_add(1, Ordering::AcqRel);
-        // `settle` resets `due` before it reads the count. So if it does not count this event,
-        // `due` is already reset here.
-        if counts.due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
+        // `settle` resets `summary_due` before it reads the count of suppressed events. So if
+        // `settle` has missed this event, this thread reads the reset value, and schedules a
+        // summary.
+        if counts.summary_due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
             self.schedule_summary(callsite, &events.pending, counts, now, due);
         }
     }
 
-    /// Schedules the summary of the first event suppressed since the last summary, or moves a
-    /// pending one to an earlier time.
+    /// Schedules a summary for the first event that was suppressed since the last summary, or moves
+    /// a pending summary to an earlier time.
     #[cold]
     fn schedule_summary(
         &self,
@@ -166,7 +173,7 @@ impl SampledSink {
         due: u64,
     ) {
         let mut unreported = counts.unreported.lock();
-        let scheduled = counts.due.load(Ordering::Acquire);
+        let scheduled = counts.summary_due.load(Ordering::Acquire);
         let suppressed = counts.suppressed.load(Ordering::Acquire);
         if scheduled >= SummaryDue::at(due) as u8 || suppressed == unreported.settled {
             // Another thread scheduled the summary or settled the event.
@@ -177,9 +184,9 @@ impl SampledSink {
         }
         match unreported.pending_due {
             None => pending.lock().push((callsite, due)),
-            // The pending summary would wait for `emit_summaries`, because its rule keeps no event.
-            // But another rule suppressed the current event, so the summary becomes due at `due`.
-            Some(ON_FLUSH) if due < ON_FLUSH => {
+            // The pending summary waits for `emit_summaries`, because its rule keeps no event.
+            // Another rule has suppressed the current event, so the summary becomes due at `due`.
+            Some(ON_REQUEST) if due < ON_REQUEST => {
                 let mut pending = pending.lock();
                 let of_callsite = pending
                     .iter_mut()
@@ -193,10 +200,10 @@ impl SampledSink {
         self.next_due.fetch_min(due, Ordering::Relaxed);
     }
 
-    /// Settles up to `max` suppressed events, which the current event represents. Returns the
-    /// number of settled events. It is less than `max` if a summary already reported some of the
-    /// events, if another thread has not yet counted its event, or if a filter hid some from this
-    /// sink.
+    /// Settles up to `max` suppressed events, because the current event represents them. Returns
+    /// the number of settled events. The number is less than `max` if a summary already reported
+    /// some of the events, if another thread has not yet counted its event, or if a filter hid some
+    /// from this sink.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, max: u32) -> u64 {
         let events = self.suppressed();
         let counts = events.callsite(callsite);
@@ -211,14 +218,15 @@ impl SampledSink {
     }
 
     /// Returns the current time if a summary is due. `now` is the current time, if the caller has
-    /// read the clock.
+    /// already read the clock.
     #[cold]
-    pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
+    pub(crate) fn now_if_due(&self, now: Option<u64>) -> Option<u64> {
         let now = now.unwrap_or_else(|| self.clock.coarse());
         (self.next_due.load(Ordering::Relaxed) <= now).then_some(now)
     }
 
-    /// Removes and returns a summary that is due by `until`. The caller emits it without a lock.
+    /// Removes a pending summary that is due by `until`, and settles and returns its events. The
+    /// caller emits it after all locks are released.
     #[cold]
     pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
         let events = self.suppressed();
@@ -243,8 +251,8 @@ impl SampledSink {
             if suppressed == 0 {
                 continue;
             }
-            // Threads may store their times in another order than they read the clock. So `first`
-            // can be later than `last`.
+            // Threads may store times in another order than they read the clock. So the stored
+            // `last` can be earlier than `first`.
             let last = counts.last.load(Ordering::Relaxed).max(first);
             let now = self.clock.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
@@ -258,8 +266,8 @@ impl SampledSink {
         }
     }
 
-    /// Dispatches all pending summaries. Only a dispatcher can pass a `Context` to a layer, so
-    /// other layers receive the summaries too.
+    /// Emits all pending summaries through the dispatcher, because only a dispatcher can pass a
+    /// `Context` to a layer. So other layers receive the summaries too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             let dispatch =
@@ -276,7 +284,8 @@ impl SampledSink {
         }
     }
 
-    /// Reports the suppressed events without a summary, when the sink is dropped.
+    /// Reports the suppressed events that had no summary, and removes the sink from its sampler.
+    /// Called when the layer is dropped.
     pub(crate) fn close(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             report_lost(&self.report(), &summary);
@@ -317,7 +326,7 @@ impl SuppressedEvents {
             .get(callsite, |_| CallsiteSuppression::default())
     }
 
-    /// Returns the number of all suppressed events, and how many of them are represented.
+    /// Returns the number of all suppressed events, and how many of them kept events represent.
     fn totals(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = self.callsites.iter();
@@ -329,13 +338,13 @@ impl SuppressedEvents {
 
 impl CallsiteSuppression {
     fn set_due(&self, due: SummaryDue) {
-        self.due.store(due as u8, Ordering::Release);
+        self.summary_due.store(due as u8, Ordering::Release);
     }
 
     /// Settles up to `max` unreported events. Returns the number of settled events.
     fn settle(&self, unreported: &mut Unreported, max: u64) -> u64 {
         self.set_due(SummaryDue::None);
-        // A read-modify-write operation is ordered with the other `fetch_add` calls.
+        // Not a load, because only a read-modify-write operation always reads the latest count.
         let suppressed = self.suppressed.fetch_add(0, Ordering::AcqRel);
         let settled = (suppressed - unreported.settled).min(max);
         unreported.settled += settled;
@@ -351,8 +360,8 @@ impl CallsiteSuppression {
 impl SummaryDue {
     #[inline]
     fn at(due: u64) -> Self {
-        if due == ON_FLUSH {
-            Self::OnFlush
+        if due == ON_REQUEST {
+            Self::OnRequest
         } else {
             Self::AtTime
         }

@@ -1,4 +1,5 @@
-//! The sampler: rules, and the state that its sinks share.
+//! The sampler: its rules, and the state that its sinks share. A *sink* is a layer that the sampler
+//! wraps.
 
 use std::{
     fmt,
@@ -19,7 +20,7 @@ use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit,
-    limit::Kind,
+    limit::LimitKind,
     limiter::Limiter,
     parse::is_limit_word,
     plan::{self, Evaluation, Plan, Rule, Rules},
@@ -27,8 +28,7 @@ use crate::{
     sink_registry::SinkRegistry,
 };
 
-/// Rules that decide which events are kept, for one sink or several. Cheap to clone: clones share
-/// their state.
+/// Rules that decide which events one or more sinks keep. Cheap to clone: clones share their state.
 ///
 /// The first rule that matches an event decides. Events that no rule matches are kept. Sinks that
 /// share a sampler keep and drop the same events, and an event counts once against a limit.
@@ -58,13 +58,13 @@ use crate::{
 ///
 /// # Syntax of `LOG_SAMPLE`
 ///
-/// Words such as `info=0.1`, separated by commas.
+/// The text consists of words such as `info=0.1`, separated by commas.
 ///
 /// | before the `=` | matches |
 /// | --- | --- |
 /// | `error`, `warn`, `info`, `debug`, `trace` | events at exactly this level, of any target |
-/// | `warning` | as `warn` |
-/// | `fatal`, `critical` | as `error` |
+/// | `warning` | the same as `warn` |
+/// | `fatal`, `critical` | the same as `error` |
 /// | `shop::cache` | events of this target and of its submodules, except ERROR and WARN |
 /// | `trade::` | events of the target `trade`. The `::` is for a target that looks like a misspelled level |
 ///
@@ -117,8 +117,8 @@ impl Sampler {
     /// A summary from this call goes through the dispatcher, so layers without a sampler see it
     /// too. If a sink panics, its summaries are lost.
     pub fn emit_summaries(&self) {
-        // No lock is held, because a sink may run any code.
-        for sink in self.0.sinks.live() {
+        // No lock is held during the call, because a sink may run any code.
+        for sink in self.0.sinks.live_sinks() {
             // The thread may be unwinding already. A second panic would abort the process.
             let _ = panic_safe::catch_panic(|| sink.emit_summaries());
         }
@@ -135,16 +135,17 @@ impl Sampler {
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.0.rules.iter().flat_map(|rule| {
             let key = match &rule.limit.0 {
-                Kind::Rate(rate) => rate.key.as_deref(),
-                Kind::Keep | Kind::Ratio(_) | Kind::First(_) => None,
+                LimitKind::Rate(rate) => rate.key.as_deref(),
+                LimitKind::Keep | LimitKind::Ratio(_) | LimitKind::First(_) => None,
             };
             let fields = rule.matcher.fields.iter();
             fields.map(|(name, _)| name.as_str()).chain(key)
         })
     }
 
-    /// Returns the targets in the rules that are words for a limit, such as `ratio`, so that
-    /// callers can warn of them: `ratio=0.1` applies only to events with the target `ratio`.
+    /// Returns the targets in the rules that are probably meant as a limit, such as `ratio`, so
+    /// that callers can warn of them. The rule `ratio=0.1` applies only to events with the target
+    /// `ratio`.
     #[doc(hidden)]
     pub fn suspect_targets(&self) -> impl Iterator<Item = &str> {
         let targets = self.0.rules.iter().filter_map(|rule| {
@@ -154,11 +155,13 @@ impl Sampler {
         targets.filter(|target| is_limit_word(target))
     }
 
+    /// Adds a sink, and returns its state.
     pub(crate) fn add_sink(&self) -> Arc<SampledSink> {
         let sampler = WeakSampler(Arc::downgrade(&self.0));
         self.0.sinks.add(self.0.clock.clone(), sampler)
     }
 
+    /// Returns the plan of a callsite.
     #[inline]
     pub(crate) fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         let inner = &*self.0;
@@ -167,7 +170,8 @@ impl Sampler {
             .get(callsite, |callsite| Plan::new(callsite, &inner.rules))
     }
 
-    /// Decides about an event to which only a ratio applies. Returns its rate if the event is kept.
+    /// Decides about an event to which only a ratio applies. Returns its sample rate if the event
+    /// is kept.
     #[inline]
     pub(crate) fn sample_rate<S: SpanSubscriber>(
         &self,
@@ -182,7 +186,7 @@ impl Sampler {
         plan::sample_by_trace(event, ctx, sink, threshold, &self.0.random)
     }
 
-    #[inline(never)] // Inlined, it costs a sampler with one sink 3 instructions per event.
+    #[inline(never)] // Inlining it would cost a sampler with one sink 3 instructions per event.
     fn shared_sample_rate<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
@@ -226,7 +230,8 @@ impl Sampler {
         })
     }
 
-    /// Decides once per event for all sinks.
+    /// Returns the decision about an event, which all sinks share. Calls `decide` for the first
+    /// sink.
     #[inline]
     fn shared_decision(
         &self,
@@ -249,6 +254,7 @@ impl Sampler {
         }
     }
 
+    /// Returns an address that identifies the sampler.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }

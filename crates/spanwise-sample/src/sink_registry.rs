@@ -1,4 +1,4 @@
-//! The sinks of a sampler.
+//! A registry of the sinks of one sampler.
 //!
 //! A sampler can outlive its sinks, for example if a test or a reload creates new layers. So the
 //! registry keeps only the totals of a dropped sink.
@@ -18,22 +18,24 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct SinkRegistry {
     state: Mutex<State>,
+    /// Whether there are several live sinks. Each event reads it, without the lock.
     has_several: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The live sinks with their indices.
+    /// The sinks that were not dropped, each with its index.
     live: Vec<(usize, Weak<SampledSink>)>,
     /// The totals of dropped sinks.
     dropped: SamplerStats,
 }
 
 impl SinkRegistry {
+    /// Creates the state of a sink, with an index that no other live sink has.
     pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SampledSink> {
         let mut state = self.state.lock();
-        let is_taken = |index: &usize| state.live.iter().any(|(taken, _)| taken == index);
-        let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
+        let is_used = |index: &usize| state.live.iter().any(|(used, _)| used == index);
+        let index = (0..).find(|index| !is_used(index)).unwrap_or_default();
         let sink = Arc::new(SampledSink::new(index, clock, sampler));
         state.live.push((index, Arc::downgrade(&sink)));
         self.update_has_several(&state);
@@ -48,7 +50,7 @@ impl SinkRegistry {
         self.update_has_several(&state);
     }
 
-    pub(crate) fn live(&self) -> Vec<Arc<SampledSink>> {
+    pub(crate) fn live_sinks(&self) -> Vec<Arc<SampledSink>> {
         let state = self.state.lock();
         let live = state.live.iter();
         live.filter_map(|(_, sink)| sink.upgrade()).collect()

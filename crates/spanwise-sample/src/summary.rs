@@ -11,16 +11,16 @@ use tracing_core::{
     span::Id,
 };
 
-/// The suppressed events of one callsite that no earlier summary has reported, and no kept event
-/// represents.
+/// A report of the suppressed events of one callsite that no earlier summary has reported, and that
+/// no kept event represents.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,
     /// The number of suppressed events.
     pub(crate) suppressed: u64,
-    /// The time of the first of them.
+    /// The time of the first suppressed event.
     pub(crate) first: SystemTime,
-    /// The time of the last of them.
+    /// The time of the last suppressed event.
     pub(crate) last: SystemTime,
 }
 
@@ -32,8 +32,8 @@ const FIELDS: &[&str] = &[
 ];
 
 impl Summary {
-    /// Calls `forward` with the event. The event is a root event, because the current span is
-    /// unrelated to it.
+    /// Calls `forward` with the summary as an event. The event has no parent, because the current
+    /// span is unrelated to it.
     pub(crate) fn with_event<R>(&self, forward: impl FnOnce(&Event<'_>) -> R) -> R {
         let metadata = summary_metadata(*self.callsite.level());
         let (location, first, last) = (

@@ -1,4 +1,7 @@
-//! The breadcrumbs of a unit of work: the events that were logged before an error.
+//! Breadcrumbs: the events that a unit of work logged before an error.
+//!
+//! Any event may precede an error. So each unit stores copies of its newest events, within a memory
+//! limit for all units together.
 
 use std::{
     collections::VecDeque,
@@ -19,9 +22,9 @@ use spanwise_core::internal::{
 };
 use tracing_core::{Field, Metadata, field::Visit};
 
-use crate::{event_builder::level_of, fields::causes};
+use crate::{event_builder::sentry_level, fields::causes};
 
-/// The newest breadcrumbs of a unit. A new breadcrumb reuses the memory of the evicted one.
+/// The newest breadcrumbs of a unit of work, at most [`MAX_BREADCRUMBS`].
 #[derive(Debug)]
 pub(crate) struct BreadcrumbRing {
     breadcrumbs: Mutex<Ring>,
@@ -47,21 +50,22 @@ pub(crate) struct MemoryBudget {
 /// A copy of a logged event. It is converted to a [`Breadcrumb`] only if an error is sent.
 #[derive(Debug)]
 pub(crate) struct StoredBreadcrumb {
-    at: SystemTime,
+    logged_at: SystemTime,
     callsite: &'static Metadata<'static>,
-    /// The target of a record of the `log` crate.
+    /// The target of a record of the `log` crate. `None` for other events, which have the target of
+    /// their callsite.
     target: Option<String>,
     /// The texts of all fields.
     texts: String,
-    /// The range of the message in `texts`.
+    /// The bytes of the message in `texts`.
     message: Range<usize>,
     fields: Vec<(&'static str, StoredValue)>,
-    /// Whether the event is a record of the `log` crate. In that case some fields contain its
+    /// Whether the event is a record of the `log` crate. The `log.*` fields of a record contain its
     /// origin, and are not stored.
     is_log_record: bool,
 }
 
-/// The value of a field. A text is a range of [`StoredBreadcrumb::texts`].
+/// The value of a field. A text is a range of bytes in [`StoredBreadcrumb::texts`].
 #[derive(Debug, Clone)]
 enum StoredValue {
     Bool(bool),
@@ -71,23 +75,25 @@ enum StoredValue {
     Text(Range<usize>),
 }
 
-/// The maximum number of breadcrumbs of a unit, and so of an event.
+/// The maximum number of breadcrumbs that a unit stores, and that an error event contains.
 pub(crate) const MAX_BREADCRUMBS: usize = 100;
 
 /// The maximum length of the text of a value, or of one error in a chain, in bytes.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// If the texts exceed this many bytes, no further text field is added. The message is always
-/// added.
+/// If the texts of a breadcrumb exceed this many bytes, no further text field is added. The message
+/// is always added.
 const MAX_TEXTS_LEN: usize = 4 * 1024;
 
+/// The maximum number of fields of a breadcrumb, besides the message.
 const MAX_FIELDS: usize = 64;
 
-/// The size of a breadcrumb in bytes, without its texts and fields.
+/// The size of a breadcrumb in bytes, without the heap memory of its texts and fields.
 const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
-/// Buffers with larger capacities are not reused.
+/// A text buffer with a larger capacity, in bytes, is not reused.
 const MAX_REUSED_TEXT_LEN: usize = 1024;
+/// A list of fields with a larger capacity is not reused.
 const MAX_REUSED_FIELDS: usize = 16;
 
 impl BreadcrumbRing {
@@ -98,20 +104,20 @@ impl BreadcrumbRing {
         }
     }
 
-    /// Adds a breadcrumb. Evicts the oldest breadcrumbs if there are too many, or if the memory for
-    /// all units is full. Returns a breadcrumb whose memory can be reused: an evicted one, or the
-    /// new one if it was not stored.
+    /// Adds a breadcrumb. Evicts the oldest breadcrumbs of the unit if it has too many, or if the
+    /// memory budget of all units is used up. Returns a breadcrumb whose memory can be reused: an
+    /// evicted one, or the new one if it was not stored.
     pub(crate) fn push(&self, breadcrumb: StoredBreadcrumb) -> Option<StoredBreadcrumb> {
         let Some(mut ring) = self.lock() else {
             return Some(breadcrumb);
         };
         let mut evicted = None;
         if ring.breadcrumbs.len() >= MAX_BREADCRUMBS {
-            evicted = ring.pop(&self.memory);
+            evicted = ring.evict_oldest(&self.memory);
         }
         let bytes = breadcrumb.bytes();
-        while !self.memory.take(bytes) {
-            match ring.pop(&self.memory) {
+        while !self.memory.try_take(bytes) {
+            match ring.evict_oldest(&self.memory) {
                 Some(oldest) => evicted = Some(oldest),
                 None => return Some(breadcrumb),
             }
@@ -122,10 +128,10 @@ impl BreadcrumbRing {
     }
 
     /// Returns the breadcrumbs in Sentry's form, the oldest first.
-    pub(crate) fn breadcrumbs(&self) -> Vec<Breadcrumb> {
+    pub(crate) fn to_sentry(&self) -> Vec<Breadcrumb> {
         let ring = self.lock();
         let breadcrumbs = ring.iter().flat_map(|ring| &ring.breadcrumbs);
-        breadcrumbs.map(StoredBreadcrumb::breadcrumb).collect()
+        breadcrumbs.map(StoredBreadcrumb::to_sentry).collect()
     }
 
     /// Locks the ring. Returns `None` in a forked child if a thread of the parent had locked the
@@ -144,7 +150,7 @@ impl Drop for BreadcrumbRing {
 }
 
 impl Ring {
-    fn pop(&mut self, memory: &MemoryBudget) -> Option<StoredBreadcrumb> {
+    fn evict_oldest(&mut self, memory: &MemoryBudget) -> Option<StoredBreadcrumb> {
         let breadcrumb = self.breadcrumbs.pop_front()?;
         self.bytes -= breadcrumb.bytes();
         memory.give_back(breadcrumb.bytes());
@@ -161,8 +167,8 @@ impl MemoryBudget {
         })
     }
 
-    /// Takes bytes from the budget. Returns false if too few are left.
-    fn take(&self, bytes: usize) -> bool {
+    /// Takes bytes from the budget. Returns `false`, and takes none, if too few are left.
+    fn try_take(&self, bytes: usize) -> bool {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed);
         if used + bytes > self.max {
             self.give_back(bytes);
@@ -177,11 +183,11 @@ impl MemoryBudget {
 }
 
 impl StoredBreadcrumb {
-    /// Creates a breadcrumb of `callsite` without fields, in the memory of `old`.
-    pub(crate) fn reusing(
+    /// Creates a breadcrumb of `callsite` without fields. It reuses the memory of `old`.
+    pub(crate) fn with_memory_of(
         old: Option<Self>,
         callsite: &'static Metadata<'static>,
-        at: SystemTime,
+        logged_at: SystemTime,
         target: Option<String>,
     ) -> Self {
         let (mut texts, mut fields) = match old {
@@ -197,7 +203,7 @@ impl StoredBreadcrumb {
             fields = Vec::new();
         }
         Self {
-            at,
+            logged_at,
             callsite,
             target,
             texts,
@@ -207,7 +213,7 @@ impl StoredBreadcrumb {
         }
     }
 
-    /// Returns the memory of the breadcrumb, in bytes.
+    /// Returns the memory that the breadcrumb occupies, in bytes.
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, String::len);
         let fields = self.fields.capacity() * size_of::<(&str, StoredValue)>();
@@ -215,7 +221,7 @@ impl StoredBreadcrumb {
     }
 
     /// Returns the breadcrumb in Sentry's form.
-    fn breadcrumb(&self) -> Breadcrumb {
+    fn to_sentry(&self) -> Breadcrumb {
         let target = self.target.as_deref();
         let message = &self.texts[self.message.clone()];
         let json = |value: &StoredValue| match value {
@@ -229,10 +235,10 @@ impl StoredBreadcrumb {
         };
         let fields = self.fields.iter();
         Breadcrumb {
-            timestamp: self.at,
+            timestamp: self.logged_at,
             ty: "log".to_owned(),
             category: Some(target.unwrap_or(self.callsite.target()).to_owned()),
-            level: level_of(self.callsite),
+            level: sentry_level(self.callsite),
             message: (!message.is_empty()).then(|| message.to_owned()),
             data: fields
                 .map(|(name, value)| ((*name).to_owned(), json(value)))
@@ -242,8 +248,8 @@ impl StoredBreadcrumb {
 
     fn add(&mut self, field: &Field, value: StoredValue) {
         let name = field.name();
-        let has_origin = self.is_log_record && log_record::is_log_field(name);
-        if self.fields.len() < MAX_FIELDS && !has_origin {
+        let is_origin_field = self.is_log_record && log_record::is_log_field(name);
+        if self.fields.len() < MAX_FIELDS && !is_origin_field {
             self.fields.push((name, value));
         }
     }

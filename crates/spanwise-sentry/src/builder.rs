@@ -40,7 +40,7 @@ pub struct SentryBuilder {
     sample_rate: f64,
     traces_sample_rate: f64,
     timeout: Duration,
-    limits: QueueLimits,
+    queue_limits: QueueLimits,
     root_certificates: Vec<u8>,
     dedup_window: Duration,
     report: SelfReport,
@@ -52,12 +52,14 @@ pub struct SentryBuilder {
 /// The options that the layer reads for each event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    pub(crate) events: TargetLevels,
-    pub(crate) breadcrumbs: TargetLevels,
-    pub(crate) logs: Option<TargetLevels>,
-    pub(crate) traces: Option<Threshold>,
-    pub(crate) keys: TagKeys,
-    pub(crate) ignore: IgnoreRules,
+    pub(crate) event_levels: TargetLevels,
+    pub(crate) breadcrumb_levels: TargetLevels,
+    /// `None` if no logs are sent.
+    pub(crate) log_levels: Option<TargetLevels>,
+    /// The threshold of the sampled traces. `None` if no transactions are sent.
+    pub(crate) trace_threshold: Option<Threshold>,
+    pub(crate) tag_keys: TagKeys,
+    pub(crate) ignore_rules: IgnoreRules,
     pub(crate) grouping: Grouping,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
@@ -69,12 +71,12 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const DEDUP_WINDOW: Duration = Duration::from_secs(60);
 
 /// The maximum memory for the breadcrumbs of all units of work, in bytes.
-const BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
+const MAX_BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
 
 impl Sentry {
     /// Creates a builder that sends to the project of `dsn`. It reads no settings from environment
-    /// variables. But the HTTP client uses the proxy of `HTTPS_PROXY` and similar variables, unless
-    /// [`options`](SentryBuilder::options) sets one.
+    /// variables, apart from the proxy: the HTTP client uses `HTTPS_PROXY` and similar variables,
+    /// unless [`options`](SentryBuilder::options) sets a proxy.
     pub fn builder(dsn: Dsn) -> SentryBuilder {
         let mut client = ClientOptions::new();
         client.server_name = host_name().map(Into::into);
@@ -85,7 +87,7 @@ impl Sentry {
             sample_rate: 1.0,
             traces_sample_rate: 0.0,
             timeout: SEND_TIMEOUT,
-            limits: QueueLimits::default(),
+            queue_limits: QueueLimits::default(),
             root_certificates: Vec::new(),
             dedup_window: DEDUP_WINDOW,
             report: SelfReport::default(),
@@ -110,35 +112,35 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets which events are sent as errors. The level `error` applies by default, and to targets
-    /// without a level in `levels`.
+    /// Sets which events are sent as errors. Defaults to the level `error`, which also applies to
+    /// targets without a level in `levels`.
     pub fn event_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        if let Some(levels) = self.levels("event_levels", levels.into()) {
-            self.options.events = levels;
+        if let Some(levels) = self.parse_levels("event_levels", levels.into()) {
+            self.options.event_levels = levels;
         }
         self
     }
 
-    /// Sets which events become breadcrumbs. The level `info` applies by default, and to targets
-    /// without a level in `levels`.
+    /// Sets which events become breadcrumbs. Defaults to the level `info`, which also applies to
+    /// targets without a level in `levels`.
     pub fn breadcrumb_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        if let Some(levels) = self.levels("breadcrumb_levels", levels.into()) {
-            self.options.breadcrumbs = levels;
+        if let Some(levels) = self.parse_levels("breadcrumb_levels", levels.into()) {
+            self.options.breadcrumb_levels = levels;
         }
         self
     }
 
-    /// Sets which events are also sent as logs. Defaults to none. Targets without a level in
-    /// `levels` use `info`.
+    /// Sets which events are also sent as logs. Defaults to none. The level `info` applies to
+    /// targets without a level in `levels`.
     pub fn logs(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.levels("logs", levels.into());
-        self.options.logs = levels.or(self.options.logs);
+        let levels = self.parse_levels("logs", levels.into());
+        self.options.log_levels = levels.or(self.options.log_levels);
         self
     }
 
-    /// Returns the levels that were passed to a setter. Returns `None` for an empty text, and for
-    /// an invalid one, which `build` then reports.
-    fn levels(
+    /// Returns the levels that were passed to `setter`, or `None` if the text is empty or invalid.
+    /// Stores an invalid text, so that `build` reports it.
+    fn parse_levels(
         &mut self,
         setter: &'static str,
         levels: SettingValue<TargetLevels>,
@@ -165,11 +167,13 @@ impl SentryBuilder {
     /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0.
     ///
     /// A unit of work is a root span with its descendants, such as a request. A nested span begins
-    /// a unit of its own if it has the field `spanwise.unit`. It also does so if its `request_id`
-    /// differs from the outer one, unless `spanwise-http` or `context::set` has set the outer one.
+    /// a unit of its own if it has the field `spanwise.unit`, or if its `request_id` differs from
+    /// the outer `request_id`. A different `request_id` in a field of the span begins no unit if
+    /// `spanwise-http` or `context::set` has set the outer one.
     ///
-    /// The trace id decides, or without one the request id. So two services with the same rate send
-    /// the same traces, and an event sampler with the same rate keeps the events of these traces.
+    /// The trace id decides whether a unit is sent. Without a trace id, the request id decides. So
+    /// two services with the same rate send the same traces, and an event sampler with the same
+    /// rate keeps the events of these traces.
     pub fn traces_sample_rate(mut self, ratio: f64) -> Self {
         self.traces_sample_rate = ratio;
         self
@@ -178,15 +182,15 @@ impl SentryBuilder {
     /// Adds a field of spans and events that becomes a tag. `request_id`, `tenant_id` and fields
     /// that begin with `tags.` always become tags.
     pub fn tag(mut self, field: impl Into<String>) -> Self {
-        self.options.keys.add(field.into());
+        self.options.tag_keys.add(field.into());
         self
     }
 
     /// Adds a tag to every error event, transaction and log of the layer, such as the region of a
     /// service. Direct captures do not get the tag.
     ///
-    /// If a tag is added twice, the last value counts. Fields cannot override the tag. A value of
-    /// more than 200 characters is truncated.
+    /// If a tag is added twice, the last value counts. Fields cannot override a static tag. A value
+    /// of more than 200 characters is truncated.
     pub fn static_tag(mut self, tag: impl Into<String>, value: impl Into<String>) -> Self {
         self.static_tags.push((tag.into(), value.into()));
         self
@@ -195,29 +199,29 @@ impl SentryBuilder {
     /// Drops error events of this target and of its submodules.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
         let target = TargetPattern::module(target);
-        self.options.ignore.targets.push(target);
+        self.options.ignore_rules.targets.push(target);
         self
     }
 
     /// Drops error events with this text in their message, in the text of an error of their chains,
     /// or in an error that was logged as a text: `error!(%err)`, `#[instrument(err)]`.
     pub fn ignore_message(mut self, part: impl Into<String>) -> Self {
-        self.options.ignore.messages.push(part.into());
+        self.options.ignore_rules.message_parts.push(part.into());
         self
     }
 
-    /// Drops error events with an error of this type in their chains. The type is a name without
-    /// its path, such as `ClientGone`; for an error of `std::io` it is `io::Error`.
+    /// Drops error events with an error of this type in their chains. Pass the name of the type
+    /// without its path, such as `ClientGone`. For `std::io::Error`, pass `io::Error`.
     pub fn ignore_error(mut self, ty: impl Into<String>) -> Self {
-        self.options.ignore.errors.push(ty.into());
+        self.options.ignore_rules.error_types.push(ty.into());
         self
     }
 
     /// Sets the time during which repetitions of an error event are counted instead of sent.
     /// Defaults to 60 s. With zero, repetitions are sent.
     ///
-    /// A repetition has the callsite, the message, the chains and the name of the transaction of an
-    /// earlier error event. After the window, or at a flush, one event reports the number of
+    /// A repetition is an error event with the same callsite, message, chains and transaction name
+    /// as an earlier one. After the window, or at a flush, one event reports the number of
     /// repetitions.
     pub fn dedup_window(mut self, window: Duration) -> Self {
         self.dedup_window = window;
@@ -228,9 +232,9 @@ impl SentryBuilder {
     /// still sets the fingerprint of this event.
     ///
     /// By default, error events form one issue if they have the same target, message and chains,
-    /// apart from numbers, ids, addresses and paths. Panics form one issue by their message, and
-    /// the function or file that panicked. The events that `spanwise-http` logs for failed requests
-    /// without an error form one issue by their transaction and outcome.
+    /// apart from numbers, ids, addresses and paths. Panics form one issue if they have the same
+    /// message, in the same function or file. The events that `spanwise-http` logs for failed
+    /// requests without an error form one issue if they have the same transaction and outcome.
     pub fn without_grouping(mut self) -> Self {
         self.options.grouping = Grouping::BySentry;
         self
@@ -277,8 +281,8 @@ impl SentryBuilder {
     ///
     /// Errors may use the whole queue, other envelopes half of it.
     pub fn queue(mut self, envelopes: usize, bytes: usize) -> Self {
-        self.limits.items = envelopes;
-        self.limits.bytes = bytes;
+        self.queue_limits.items = envelopes;
+        self.queue_limits.bytes = bytes;
         self
     }
 
@@ -311,7 +315,7 @@ impl SentryBuilder {
     /// * [`SentryError::Proxy`] if the proxy is not an address.
     /// * [`SentryError::Thread`] if the sender thread cannot be started.
     pub fn build(mut self) -> Result<(SentryLayer, SentryGuard), SentryError> {
-        self.check_options()?;
+        self.check_and_apply_options()?;
         let connection = self.connection()?;
         let exporter = Arc::new(self.exporter(connection));
         let policy = self.options.policy.clone();
@@ -321,12 +325,13 @@ impl SentryBuilder {
         };
         let mut client = self.client;
         client.dsn = Some(self.dsn.0);
+        // `Arc<QueueTransport>` implements `TransportFactory`, which the client takes in an `Arc`.
         client.transport = Some(Arc::new(Arc::new(transport)));
         let pipeline = Arc::new(Pipeline {
             client: Arc::new(Client::with_options(client)),
             exporter: Arc::clone(&exporter),
             options: self.options,
-            breadcrumb_memory: MemoryBudget::new(BREADCRUMB_MEMORY),
+            breadcrumb_memory: MemoryBudget::new(MAX_BREADCRUMB_MEMORY),
             clock: self.clock,
         });
         let tasks: Weak<dyn PeriodicTasks> = Arc::<Pipeline>::downgrade(&pipeline);
@@ -338,25 +343,26 @@ impl SentryBuilder {
 
     /// Checks levels, tags and rates. Stores the static tags and the ratio of transactions for the
     /// layer. Sets the client's rate of events, and disables the client's own transactions.
-    fn check_options(&mut self) -> Result<(), SentryError> {
+    fn check_and_apply_options(&mut self) -> Result<(), SentryError> {
         if !self.invalid_levels.is_empty() {
             return Err(SentryError::Levels(mem::take(&mut self.invalid_levels)));
         }
         for (tag, value) in mem::take(&mut self.static_tags) {
-            if !self.options.keys.add_static(&tag, &value.into()) {
+            if !self.options.tag_keys.add_static(&tag, &value.into()) {
                 return Err(SentryError::Tag(tag));
             }
         }
         let threshold =
             |name, ratio| Threshold::from_ratio(ratio).ok_or(SentryError::SampleRate(name, ratio));
-        let errors = threshold("sample rate", self.sample_rate)?;
-        self.client = mem::take(&mut self.client).sample_rate(errors.ratio() as f32);
+        let error_events = threshold("sample rate", self.sample_rate)?;
+        self.client = mem::take(&mut self.client).sample_rate(error_events.ratio() as f32);
         self.client.traces_sampling_strategy = TracesSamplingStrategy::Disabled;
         let traces = threshold("traces sample rate", self.traces_sample_rate)?;
-        self.options.traces = (traces.ratio() > 0.0).then_some(traces);
+        self.options.trace_threshold = (traces.ratio() > 0.0).then_some(traces);
         Ok(())
     }
 
+    /// Returns the options of the connection. Reports warnings about likely mistakes.
     fn connection(&self) -> Result<Connection, SentryError> {
         let root_certificates = connection::read_certificates(&self.root_certificates)?;
         let proxy = connection::proxy_for(&self.dsn, &self.client)?;
@@ -375,7 +381,7 @@ impl SentryBuilder {
 
     fn exporter(&self, connection: Connection) -> Exporter<QueuedEnvelope, ProcessState> {
         let mut options = ExporterOptions::new(NAME, "Sentry");
-        options.limits = self.limits;
+        options.limits = self.queue_limits;
         options.report = self.report.clone();
         options.clock = self.clock.clone();
         let clock = self.clock.clone();

@@ -1,5 +1,6 @@
-//! The inner layer, which receives redacted values: tracks spans, stores breadcrumbs and builds
-//! events.
+//! The capture layer: tracks spans, stores breadcrumbs, and builds error events, logs and
+//! transactions. It is the innermost part of [`SentryLayer`](crate::SentryLayer), where all values
+//! are redacted already.
 
 use std::{
     cell::Cell,
@@ -35,7 +36,7 @@ use crate::{
     transactions,
 };
 
-/// Receives spans, their recorded values, and events, after the redaction.
+/// Receives spans, their recorded values, and events after the redaction.
 #[derive(Debug)]
 pub(crate) struct CaptureLayer {
     pipeline: Arc<Pipeline>,
@@ -87,15 +88,15 @@ impl CaptureLayer {
     fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
         let target = record.and_then(|record| record.target);
         let now = self.pipeline.clock.now();
-        let old = take_spare();
-        let mut breadcrumb = StoredBreadcrumb::reusing(old, event.metadata(), now, target);
+        let old = take_spare_breadcrumb();
+        let mut breadcrumb = StoredBreadcrumb::with_memory_of(old, event.metadata(), now, target);
         event.record(&mut breadcrumb);
         if let Some(old) = unit.breadcrumbs.push(breadcrumb) {
-            keep_spare(old);
+            keep_spare_breadcrumb(old);
         }
     }
 
-    /// Sends an event as a log, as an error, or both. `id` is the span of the event.
+    /// Sends an event as a log, as an error, or both. `id` is the id of the event's span.
     fn send<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
@@ -110,40 +111,40 @@ impl CaptureLayer {
             false => ErrorDetail::Texts,
         };
         let fields = Fields::record(origin.callsite, detail, |visitor| event.record(visitor));
-        let scope = |fields: &Fields| {
+        let event_scope = |fields: &Fields| {
             let spans = self.scope_spans(id, ctx);
-            let keys = &self.pipeline.options.keys;
+            let keys = &self.pipeline.options.tag_keys;
             keys.event_scope(&spans, unit, &fields.values)
         };
         let now = self.pipeline.clock.now();
         if routing.is_log {
-            let log = log_batch::build_log(origin, &fields, &scope(&fields), now);
+            let log = log_batch::build_log(origin, &fields, &event_scope(&fields), now);
             self.pipeline.push_log(log);
         }
-        if routing.is_error && self.is_reportable(origin, &fields, unit) {
-            let scope = scope(&fields);
+        if routing.is_error && self.accept_error(origin, &fields, unit) {
+            let scope = event_scope(&fields);
             self.send_error(origin, fields, scope, unit, now);
         }
     }
 
-    /// Returns whether to send an error event, and counts an event that is not sent. If the event
-    /// is sent and explains the failure of its unit, stores its texts in the unit.
-    fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
-        let ignore = &self.pipeline.options.ignore;
+    /// Decides whether to send an error event. Counts an event that is not sent. If the event is
+    /// sent and explains why its unit failed, stores its texts in the unit.
+    fn accept_error(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
+        let ignore_rules = &self.pipeline.options.ignore_rules;
         let counts = &self.pipeline.exporter.current().state.counts;
         // A warning does not explain why a request failed, and an error outside spans belongs to no
-        // request. So neither replaces the access event of a failed request.
+        // request. So neither makes the access event of a failed request redundant.
         let explains_failure = *origin.callsite.level() == Level::ERROR
             && !ptr::eq(unit, &raw const *self.outside_unit);
-        let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
-        if ignore.ignores_target(origin.target()) || ignore.ignores(fields) {
+        let had_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
+        if ignore_rules.ignores_target(origin.target()) || ignore_rules.ignores_fields(fields) {
             counts.ignored.add(1);
             return false;
         }
-        // The access event is sent only if it is new information: if no error event came before it,
-        // or if it contains an error that was not reported.
+        // The access event is sent only if it is new information: if no error event of its unit
+        // came before it, or if it contains an error that was not reported.
         let is_new_information =
-            !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
+            !had_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
         if origin.target() == ACCESS_TARGET && !is_new_information {
             counts.repeated.add(1);
             return false;
@@ -180,7 +181,14 @@ impl CaptureLayer {
             let counts = &self.pipeline.exporter.current().state.counts;
             counts.refused_tags.add(scope.tags.refused);
             let grouping = self.pipeline.options.grouping;
-            event_builder::build_event(origin, fields, grouping, scope, breadcrumbs(unit), now)
+            event_builder::build_event(
+                origin,
+                fields,
+                grouping,
+                scope,
+                newest_breadcrumbs(unit),
+                now,
+            )
         });
     }
 
@@ -206,23 +214,23 @@ impl CaptureLayer {
         let request_id_of = |span: &Arc<OpenSpan>| {
             span.with_fields(|fields| field_value(fields, REQUEST_ID).cloned())
         };
-        // The span itself is not in the table yet.
-        let outer = self.scope_spans(Some(id), ctx);
-        // If an outer span pins its request id, this span does not begin a unit, unless it pins
-        // its own request id.
-        let pinned = outer.iter().filter(|span| span.pins(REQUEST_ID));
+        // The span itself is not in the table yet, so these are its ancestors.
+        let ancestors = self.scope_spans(Some(id), ctx);
+        // If an ancestor pins its request id, this span does not begin a unit, unless it pins its
+        // own request id.
+        let pinned = ancestors.iter().filter(|span| span.pins(REQUEST_ID));
         if !pins_context(callsite) && pinned.filter_map(request_id_of).next().is_some() {
             return false;
         }
-        outer.iter().find_map(request_id_of).as_ref() != Some(request_id)
+        ancestors.iter().find_map(request_id_of).as_ref() != Some(request_id)
     }
 }
 
 /// Returns the newest breadcrumbs of the unit and of its outer units, ordered by time.
-fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
+fn newest_breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     let units = unit.with_outer();
     let mut all: Vec<Breadcrumb> = units
-        .flat_map(|unit| unit.breadcrumbs.breadcrumbs())
+        .flat_map(|unit| unit.breadcrumbs.to_sentry())
         .collect();
     all.sort_by_key(|breadcrumb| breadcrumb.timestamp);
     let newest_start = all.len().saturating_sub(MAX_BREADCRUMBS);
@@ -240,7 +248,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
-        // Recording formats values, so it happens before anything is locked.
+        // Recording calls `Debug` of the values, which may log, so nothing is locked here.
         let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
             attrs.record(visitor)
         });
@@ -260,7 +268,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
             }
             Some(parent) => (Arc::clone(&parent.unit), false),
         };
-        let timing = self.pipeline.options.traces.map(|_| {
+        let timing = self.pipeline.options.trace_threshold.map(|_| {
             let span_id = recorded_span_id(&fields).unwrap_or_else(ids::new_span_id);
             Timing::new(span_id, parent.as_deref(), self.pipeline.clock.now())
         });
@@ -308,7 +316,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        let Some(threshold) = self.pipeline.options.traces else {
+        let Some(threshold) = self.pipeline.options.trace_threshold else {
             self.spans.remove(&id);
             return;
         };
@@ -319,7 +327,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
         if is_own_event() {
             return;
         }
-        let keys = &self.pipeline.options.keys;
+        let keys = &self.pipeline.options.tag_keys;
         let scope = || keys.event_scope(&spans, &span.unit, &[]);
         let now = self.pipeline.clock.now();
         if let Some(transaction) = transactions::finish_span(threshold, &span, &spans, scope, now) {
@@ -335,15 +343,15 @@ fn recorded_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
 
 thread_local! {
     /// An evicted breadcrumb. The next breadcrumb of this thread reuses its memory.
-    static SPARE: Cell<Option<Box<StoredBreadcrumb>>> = const { Cell::new(None) };
+    static SPARE_BREADCRUMB: Cell<Option<Box<StoredBreadcrumb>>> = const { Cell::new(None) };
 }
 
-fn take_spare() -> Option<StoredBreadcrumb> {
-    let spare = SPARE.try_with(Cell::take).ok().flatten();
+fn take_spare_breadcrumb() -> Option<StoredBreadcrumb> {
+    let spare = SPARE_BREADCRUMB.try_with(Cell::take).ok().flatten();
     spare.map(|breadcrumb| *breadcrumb)
 }
 
-fn keep_spare(breadcrumb: StoredBreadcrumb) {
+fn keep_spare_breadcrumb(breadcrumb: StoredBreadcrumb) {
     // An exiting thread cannot store the breadcrumb. In that case it is dropped.
-    let _ = SPARE.try_with(|spare| spare.set(Some(Box::new(breadcrumb))));
+    let _ = SPARE_BREADCRUMB.try_with(|spare| spare.set(Some(Box::new(breadcrumb))));
 }

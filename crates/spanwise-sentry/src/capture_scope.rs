@@ -1,5 +1,5 @@
-//! Thread-local state while Sentry's client runs. The layer, the pipeline and the transport read
-//! it.
+//! Thread-local state while Sentry's client runs. With it, the layer ignores events that hooks of
+//! the client log, and the transport does not redact data twice.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,7 +14,7 @@ use spanwise_core::internal::panic_safe;
 
 thread_local! {
     /// Whether the client runs on this thread, and with it the hooks of the application. Events
-    /// that hooks log are not sent, because sending one could cause the next.
+    /// that hooks log are not sent, because sending such an event calls the hooks again.
     static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
     /// The redacted part of the envelope that the client passes to the transport next.
     static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
@@ -28,7 +28,7 @@ pub(crate) enum AlreadyRedacted {
     #[default]
     Nothing,
     Everything,
-    /// The event. This is its copy from before hooks and integrations could change it.
+    /// The event. The copy was made before hooks and integrations could change the event.
     Event(Box<Event<'static>>),
 }
 
@@ -79,10 +79,10 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Returns whether this thread is exiting, and the thread-locals of the client may be destroyed.
+/// Returns whether this thread is exiting. If so, the thread-locals of the client may be destroyed.
 pub(crate) fn is_thread_exiting() -> bool {
-    /// Destroyed before the thread-locals that existed when this was created. So while the canary
-    /// exists, the thread-locals of the client exist, too.
+    /// Created after the thread-locals of the client, and therefore destroyed before them. While
+    /// the canary exists, the thread-locals of the client exist, too.
     struct Canary;
     impl Drop for Canary {
         fn drop(&mut self) {}

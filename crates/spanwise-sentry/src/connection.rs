@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     pub(crate) root_certificates: Vec<Certificate<'static>>,
 }
 
-/// Parses certificates in PEM. An empty text contains none.
+/// Parses certificates in PEM. Returns none for an empty text.
 pub(crate) fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, SentryError> {
     if pem.is_empty() {
         return Ok(Vec::new());
@@ -42,7 +42,7 @@ pub(crate) fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>,
     Ok(certificates)
 }
 
-/// Returns the proxy that the options name for the scheme of the DSN.
+/// Returns the proxy that `options` set for the scheme of the DSN.
 pub(crate) fn proxy_for(dsn: &Dsn, options: &ClientOptions) -> Result<Option<Proxy>, SentryError> {
     let proxy = match dsn.0.scheme() {
         Scheme::Http => &options.http_proxy,
@@ -81,14 +81,15 @@ pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     warnings
 }
 
-/// Returns whether `host` is `localhost`, a name below it, or a loopback address.
+/// Returns whether `host` is `localhost`, a subdomain of it, or a loopback address.
 fn is_local(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_loopback)
 }
 
-/// Returns the proxy that the HTTP client uses, if it is from `HTTP_PROXY`.
+/// Returns the proxy that the HTTP client reads from `HTTP_PROXY`. `None` if another variable sets
+/// the proxy.
 fn http_proxy_from_env() -> Option<Proxy> {
     #[expect(
         clippy::disallowed_methods,

@@ -1,4 +1,5 @@
-//! Deduplication of errors. An error that repeats within a window is counted, not sent.
+//! Deduplication of error events. An error that repeats within a window is counted, not sent. After
+//! the window, one report is sent: the first repetition, with the number of repetitions.
 
 use std::{
     collections::HashMap,
@@ -11,41 +12,40 @@ use spanwise_core::internal::sync::Mutex;
 
 use sentry_core::protocol::Event;
 
-/// The maximum number of stored errors. Repetitions of further errors are all sent.
+/// The maximum number of stored errors. Further errors are not deduplicated.
 const MAX_ERRORS: usize = 256;
 
-/// The maximum number of bytes of all samples. If it is exceeded, the report with the oldest sample
-/// is sent before the end of its window.
+/// The maximum size of all [samples](Sample) together, in bytes. If it is exceeded, the oldest
+/// windows are reported before their end.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The errors of the last window, with the number of their repetitions.
+/// Recently sent errors, each with its own window and the number of its repetitions.
 #[derive(Debug)]
 pub(crate) struct Deduplicator {
     /// The time during which repetitions of an error are only counted.
     pub(crate) window: Duration,
-    seen: Mutex<Entries>,
+    entries: Mutex<Entries>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     by_key: HashMap<u64, Entry>,
-    /// The bytes of all samples.
-    bytes: usize,
+    /// The size of all samples together, in bytes.
+    sample_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// The end of the window.
-    until: Instant,
+    window_end: Instant,
     repetitions: u64,
     sample: Option<Sample>,
-    /// Whether the window ended before the sample was stored. The report is then sent right after.
-    is_over: bool,
+    /// Whether the window ended while the sample was missing. If so, the report is sent as soon as
+    /// the sample is stored.
+    is_overdue: bool,
 }
 
-/// The first repetition of an error, as a serialized event. It is sent after the window, and
-/// reports all repetitions. The serialized form needs much less memory than an event, and has a
-/// known size.
+/// The first repetition of an error, which becomes the event of the report. It is serialized,
+/// because this form needs much less memory than an event, and has a known size.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
@@ -63,6 +63,7 @@ pub(crate) enum Occurrence {
 /// An event that reports all repetitions of an error in its window.
 pub(crate) struct RepeatReport {
     pub(crate) event: Event<'static>,
+    /// The number of repetitions, without the first occurrence.
     pub(crate) count: u64,
 }
 
@@ -77,24 +78,29 @@ impl Deduplicator {
     pub(crate) fn new(window: Duration) -> Self {
         Self {
             window,
-            seen: Mutex::default(),
+            entries: Mutex::default(),
         }
     }
 
     /// Counts an occurrence of the error with this key, and returns its position in the window. If
     /// it begins a new window, also returns the report of the expired window of the same error.
-    pub(crate) fn check(&self, key: u64, now: Instant) -> (Occurrence, Option<RepeatReport>) {
+    pub(crate) fn count_occurrence(
+        &self,
+        key: u64,
+        now: Instant,
+    ) -> (Occurrence, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Occurrence::First, None);
         }
-        let until = now + self.window;
-        let mut seen = self.seen.lock();
-        let seen = &mut *seen;
-        let expired = match seen.by_key.get_mut(&key) {
-            // If the sample is missing, another thread is about to store it. This takes no second
-            // window, unless the thread has panicked.
+        let window_end = now + self.window;
+        let mut entries = self.entries.lock();
+        let entries = &mut *entries;
+        let expired = match entries.by_key.get_mut(&key) {
+            // If the sample is missing, another thread is about to store it. Unless that thread has
+            // panicked, it needs less time than the length of another window.
             Some(entry)
-                if now < entry.until || !entry.is_complete() && now < entry.until + self.window =>
+                if now < entry.window_end
+                    || !entry.is_complete() && now < entry.window_end + self.window =>
             {
                 entry.repetitions += 1;
                 let occurrence = match entry.repetitions {
@@ -103,24 +109,25 @@ impl Deduplicator {
                 };
                 return (occurrence, None);
             }
-            Some(entry) => Some(mem::replace(entry, Entry::new(until))),
+            Some(entry) => Some(mem::replace(entry, Entry::new(window_end))),
             None => {
-                if seen.by_key.len() == MAX_ERRORS {
-                    // An entry whose sample never comes, because a thread has panicked, would keep
-                    // its room until the process ends.
+                if entries.by_key.len() == MAX_ERRORS {
+                    // An entry that still lacks its sample after another window is removed: the
+                    // thread that builds the sample has panicked.
                     let is_needed = |entry: &Entry| {
-                        let may_complete = entry.is_complete() || now < entry.until + self.window;
-                        now < entry.until || entry.repetitions > 0 && may_complete
+                        let may_complete =
+                            entry.is_complete() || now < entry.window_end + self.window;
+                        now < entry.window_end || entry.repetitions > 0 && may_complete
                     };
-                    seen.by_key.retain(|_, entry| is_needed(entry));
+                    entries.by_key.retain(|_, entry| is_needed(entry));
                 }
-                if seen.by_key.len() < MAX_ERRORS {
-                    seen.by_key.insert(key, Entry::new(until));
+                if entries.by_key.len() < MAX_ERRORS {
+                    entries.by_key.insert(key, Entry::new(window_end));
                 }
                 None
             }
         };
-        let report = expired.and_then(|entry| seen.report(entry));
+        let report = expired.and_then(|entry| entries.report(entry));
         (Occurrence::First, report)
     }
 
@@ -129,27 +136,27 @@ impl Deduplicator {
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
-        let mut seen = self.seen.lock();
-        let seen = &mut *seen;
+        let mut entries = self.entries.lock();
+        let entries = &mut *entries;
         let mut reports = Vec::new();
-        if let Some(entry) = seen.by_key.get_mut(&key) {
-            seen.bytes += bytes.len();
+        if let Some(entry) = entries.by_key.get_mut(&key) {
+            entries.sample_bytes += bytes.len();
             let replaced = entry.sample.replace(Sample(bytes.into()));
-            seen.bytes -= replaced.map_or(0, |sample| sample.0.len());
-            if entry.is_over {
-                let over = seen.by_key.remove(&key);
-                reports.extend(over.and_then(|entry| seen.report(entry)));
+            entries.sample_bytes -= replaced.map_or(0, |sample| sample.0.len());
+            if entry.is_overdue {
+                let overdue = entries.by_key.remove(&key);
+                reports.extend(overdue.and_then(|entry| entries.report(entry)));
             }
         }
-        while seen.bytes > MAX_SAMPLE_BYTES {
-            let stored = seen.by_key.iter();
+        while entries.sample_bytes > MAX_SAMPLE_BYTES {
+            let stored = entries.by_key.iter();
             let stored = stored.filter(|(_, entry)| entry.sample.is_some());
-            let oldest = stored.min_by_key(|(_, entry)| entry.until);
+            let oldest = stored.min_by_key(|(_, entry)| entry.window_end);
             let Some(oldest) = oldest.map(|(key, _)| *key) else {
                 break;
             };
-            let oldest = seen.by_key.remove(&oldest);
-            reports.extend(oldest.and_then(|entry| seen.report(entry)));
+            let oldest = entries.by_key.remove(&oldest);
+            reports.extend(oldest.and_then(|entry| entries.report(entry)));
         }
         reports
     }
@@ -157,25 +164,27 @@ impl Deduplicator {
     /// Removes the windows that are over at `now`, or with `None` all windows. Returns their
     /// reports.
     pub(crate) fn take_expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
-        let mut seen = self.seen.lock();
-        let expired = seen.by_key.extract_if(|_, entry| {
-            let is_over = now.is_none_or(|now| now >= entry.until);
+        let mut entries = self.entries.lock();
+        let expired = entries.by_key.extract_if(|_, entry| {
+            let is_over = now.is_none_or(|now| now >= entry.window_end);
             // If the sample is missing, another thread is about to store it. `store` then returns
             // the report.
-            entry.is_over |= is_over;
+            entry.is_overdue |= is_over;
             is_over && entry.is_complete()
         });
         let expired: Vec<_> = expired.map(|(_, entry)| entry).collect();
-        let reports = expired.into_iter().filter_map(|entry| seen.report(entry));
+        let reports = expired
+            .into_iter()
+            .filter_map(|entry| entries.report(entry));
         reports.collect()
     }
 
-    /// Returns the end of the next window with repetitions, if there is one.
+    /// Returns the end of the window that ends first, among the windows with repetitions.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let seen = self.seen.lock();
-        let stored = seen.by_key.values();
+        let entries = self.entries.lock();
+        let stored = entries.by_key.values();
         let stored = stored.filter(|entry| entry.sample.is_some());
-        stored.map(|entry| entry.until).min()
+        stored.map(|entry| entry.window_end).min()
     }
 }
 
@@ -183,7 +192,7 @@ impl Entries {
     /// Returns the report of a removed entry, if it has a sample.
     fn report(&mut self, entry: Entry) -> Option<RepeatReport> {
         let Sample(bytes) = entry.sample?;
-        self.bytes -= bytes.len();
+        self.sample_bytes -= bytes.len();
         let event = serde_json::from_slice(&bytes).ok()?;
         let count = entry.repetitions;
         Some(RepeatReport { event, count })
@@ -191,16 +200,16 @@ impl Entries {
 }
 
 impl Entry {
-    fn new(until: Instant) -> Self {
+    fn new(window_end: Instant) -> Self {
         Self {
-            until,
+            window_end,
             repetitions: 0,
             sample: None,
-            is_over: false,
+            is_overdue: false,
         }
     }
 
-    /// Returns whether the sample of the repetitions is stored, if there are any.
+    /// Returns whether the sample is stored, or not needed because there are no repetitions.
     fn is_complete(&self) -> bool {
         self.repetitions == 0 || self.sample.is_some()
     }
@@ -215,8 +224,8 @@ mod tests {
     /// Returns a deduplicator with an error that has repeated. Its sample is not stored yet.
     fn repeated() -> (Deduplicator, Instant) {
         let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
-        assert_eq!(dedup.check(1, now).0, Occurrence::First);
-        assert_eq!(dedup.check(1, now).0, Occurrence::Second);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::Second);
         (dedup, now)
     }
 
@@ -228,32 +237,35 @@ mod tests {
     fn flush_before_the_sample_loses_no_report() {
         let (dedup, now) = repeated();
         assert!(dedup.take_expired(None).is_empty());
-        assert_eq!(dedup.check(1, now).0, Occurrence::Later);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::Later);
         assert_eq!(counts(dedup.store(1, &Event::default())), [2]);
-        assert_eq!(dedup.check(1, now).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1, now).0, Occurrence::First);
     }
 
     #[test]
     fn sample_after_the_window_has_its_repetitions() {
         let (dedup, now) = repeated();
-        assert_eq!(dedup.check(1, now + WINDOW).0, Occurrence::Later);
+        assert_eq!(dedup.count_occurrence(1, now + WINDOW).0, Occurrence::Later);
         assert!(dedup.store(1, &Event::default()).is_empty());
         assert_eq!(counts(dedup.take_expired(Some(now + WINDOW))), [2]);
         // A sample that is never stored does not hide the error.
         let (dedup, now) = repeated();
-        assert_eq!(dedup.check(1, now + 2 * WINDOW).0, Occurrence::First);
+        assert_eq!(
+            dedup.count_occurrence(1, now + 2 * WINDOW).0,
+            Occurrence::First
+        );
     }
 
     #[test]
     fn entry_without_a_sample_is_dropped_at_last() {
         let (dedup, now) = (Deduplicator::new(WINDOW), Instant::now());
         for key in 0..MAX_ERRORS as u64 {
-            dedup.check(key, now);
-            dedup.check(key, now);
+            dedup.count_occurrence(key, now);
+            dedup.count_occurrence(key, now);
         }
         let later = now + 2 * WINDOW;
         assert!(dedup.take_expired(Some(later)).is_empty());
-        assert_eq!(dedup.check(1000, later).0, Occurrence::First);
-        assert_eq!(dedup.check(1000, later).0, Occurrence::Second);
+        assert_eq!(dedup.count_occurrence(1000, later).0, Occurrence::First);
+        assert_eq!(dedup.count_occurrence(1000, later).0, Occurrence::Second);
     }
 }

@@ -7,7 +7,7 @@ use spanwise_core::{ParseError, internal::TextSetting};
 
 /// The address of a project. Copy it from the project settings in Sentry.
 ///
-/// It contains a credential. Neither `Debug` nor an error shows it.
+/// It contains a credential, which neither `Debug` nor a parse error shows.
 ///
 /// ```
 /// use spanwise_sentry::Dsn;

@@ -1,4 +1,7 @@
-//! Envelopes on their way from the client to the queue.
+//! The transport of Sentry's client, which redacts envelopes and puts them in the export queue.
+//!
+//! An envelope is Sentry's unit of transfer. It contains items, such as an event, a transaction or
+//! logs.
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct QueuedEnvelope {
     pub(crate) category: Category,
-    /// The number of events, transactions and logs in it.
+    /// The number of events, transactions and logs in the envelope.
     events: u64,
     pub(crate) bytes: Vec<u8>,
 }
@@ -51,8 +54,8 @@ pub(crate) struct QueueTransport {
 impl Transport for QueueTransport {
     fn send_envelope(&self, envelope: Envelope) {
         let queue = &self.exporter.current().queue;
-        let (category, events) = contents(&envelope);
-        match self.serialize(&envelope) {
+        let (category, events) = category_and_count(&envelope);
+        match self.redacted_bytes(&envelope) {
             Some(bytes) => queue.push(QueuedEnvelope {
                 category,
                 events,
@@ -70,7 +73,7 @@ impl Transport for QueueTransport {
 impl QueueTransport {
     /// Returns the redacted bytes of an envelope, or `None` if it cannot be serialized or redacted.
     /// In that case it must not be sent.
-    fn serialize(&self, envelope: &Envelope) -> Option<Vec<u8>> {
+    fn redacted_bytes(&self, envelope: &Envelope) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         envelope.to_writer(&mut bytes).ok()?;
         let Some(policy) = &self.policy else {
@@ -85,7 +88,7 @@ impl QueueTransport {
 }
 
 /// Redacts the changes that hooks and integrations have made to the event. `redacted` is the event
-/// before these changes. Returns `None` like [`redact_envelope`].
+/// before these changes. Returns `None` if the envelope cannot be redacted.
 fn redact_changes(
     envelope: &Envelope,
     mut redacted: Event<'static>,
@@ -103,14 +106,14 @@ fn redact_changes(
     redact_envelope(&bytes, redacted.as_ref(), policy)
 }
 
-/// Returns the category of an envelope, and the number of events, transactions and logs in it. If
-/// the envelope contains an event, the category is that of the event, or else that of the last
-/// item.
-pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
+/// Returns the category of an envelope, and the number of events, transactions and logs in it. The
+/// category is [`Category::Error`] if the envelope contains an event, and otherwise the category of
+/// the last item.
+pub(crate) fn category_and_count(envelope: &Envelope) -> (Category, u64) {
     let mut category = Category::Other;
     let mut events = 0;
     for item in envelope.items() {
-        let (kind, count) = match item {
+        let (item_category, count) = match item {
             EnvelopeItem::Event(_) => (Category::Error, 1),
             EnvelopeItem::Transaction(_) => (Category::Transaction, 1),
             EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => {
@@ -122,7 +125,7 @@ pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
         };
         events += count;
         if category != Category::Error {
-            category = kind;
+            category = item_category;
         }
     }
     (category, events)

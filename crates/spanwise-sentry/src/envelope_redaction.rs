@@ -1,20 +1,20 @@
 //! Redaction of serialized envelopes.
 //!
 //! The layer redacts events before it passes them to Sentry's client. Hooks, integrations and
-//! direct calls of the client may add data. This module redacts the additions.
+//! direct calls of the client may add data later. This module redacts the added data.
 
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 use crate::fields::text_of;
 
-/// Redacts an envelope. `redacted` is the event of the envelope before hooks changed it. Values
-/// that both events have, at the same keys and indexes, are skipped: they are already redacted.
+/// Redacts an envelope. `already_redacted` is the event of the envelope before hooks changed it.
+/// Values that both events have, at the same keys and indexes, are skipped.
 ///
 /// Returns `None` if the envelope cannot be parsed. In that case it must not be sent.
 pub(crate) fn redact_envelope(
     bytes: &[u8],
-    redacted: Option<&Value>,
+    already_redacted: Option<&Value>,
     policy: &dyn Redact,
 ) -> Option<Vec<u8>> {
     let (envelope_header, mut rest) = split_line(bytes)?;
@@ -35,21 +35,21 @@ pub(crate) fn redact_envelope(
         let payload = match item_header.get("type").and_then(Value::as_str)? {
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
-                // If the policy finds no secret, the payload stays unchanged, even if it is not
-                // text.
+                // If the policy changes nothing, the original bytes are sent. They may differ from
+                // `text`, because `text` has replacements for invalid UTF-8.
                 match policy.redact_text(&text) {
                     shown if shown == text => payload.to_vec(),
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // Counts of losses.
+            // A client report contains only counts of lost events.
             "client_report" => payload.to_vec(),
             ty => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
-                let redacted = redacted.filter(|_| ty == "event");
+                let already_redacted = already_redacted.filter(|_| ty == "event");
                 match ty {
                     "session" | "sessions" => redact_session(&mut value, policy),
-                    _ => redact_value(&mut value, redacted, policy),
+                    _ => redact_value(&mut value, already_redacted, policy),
                 }
                 serde_json::to_vec(&value).ok()?
             }
@@ -65,7 +65,8 @@ pub(crate) fn redact_envelope(
     Some(out)
 }
 
-/// Returns the first line, and the bytes after it. `None` if `bytes` is empty.
+/// Returns the first line without its line break, and the bytes after it. `None` if `bytes` is
+/// empty.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;
@@ -75,10 +76,10 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
 }
 
-/// Redacts what may be personal in a session of the release health, or in a list of sessions.
-/// Sentry cannot parse a session with a replaced status or time.
+/// Redacts the PII of a release-health session, or of a list of sessions. All other members, such
+/// as status and times, stay unchanged, because Sentry cannot parse replacements of them.
 fn redact_session(session: &mut Value, policy: &dyn Redact) {
-    // The id of the user, or else the e-mail address or the name.
+    // `did` is the id of the user, or else the e-mail address or the name.
     redact_member(session, "did", policy);
     if let Some(Value::Array(sessions)) = session.get_mut("aggregates") {
         for session in sessions {
@@ -92,7 +93,7 @@ fn redact_session(session: &mut Value, policy: &dyn Redact) {
         if let Value::Object(members) = attributes
             && members.get("ip_address") != before.as_ref()
         {
-            // Only a valid address can be parsed.
+            // Sentry can parse only a valid address, not its replacement.
             members.remove("ip_address");
         }
     }
@@ -102,15 +103,15 @@ fn redact_session(session: &mut Value, policy: &dyn Redact) {
 fn redact_member(object: &mut Value, key: &str, policy: &dyn Redact) {
     if let Value::Object(members) = object
         && let Some(value) = members.get_mut(key)
-        && !keep_member(key, value, None, policy)
+        && !redact_keyed_value(key, value, None, policy)
     {
         members.remove(key);
     }
 }
 
-/// Redacts a value, except for the members and elements that `redacted` also has.
-fn redact_value(value: &mut Value, redacted: Option<&Value>, policy: &dyn Redact) {
-    if Some(&*value) == redacted {
+/// Redacts a value, except for the members and elements that are equal in `already_redacted`.
+fn redact_value(value: &mut Value, already_redacted: Option<&Value>, policy: &dyn Redact) {
+    if Some(&*value) == already_redacted {
         return;
     }
     match value {
@@ -121,25 +122,29 @@ fn redact_value(value: &mut Value, redacted: Option<&Value>, policy: &dyn Redact
         }
         Value::Array(values) => {
             for (index, value) in values.iter_mut().enumerate() {
-                redact_value(value, redacted.and_then(|all| all.get(index)), policy);
+                redact_value(
+                    value,
+                    already_redacted.and_then(|all| all.get(index)),
+                    policy,
+                );
             }
         }
         Value::Object(members) => members.retain(|key, value| {
-            let redacted = redacted.and_then(|all| all.get(key));
-            keep_member(key, value, redacted, policy)
+            let already_redacted = already_redacted.and_then(|all| all.get(key));
+            redact_keyed_value(key, value, already_redacted, policy)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Redacts the value of a key. Returns `false` if the policy removes it.
-fn keep_member(
+/// Redacts the value of a key. Returns `false` if the policy requires that the caller removes it.
+fn redact_keyed_value(
     key: &str,
     value: &mut Value,
-    redacted: Option<&Value>,
+    already_redacted: Option<&Value>,
     policy: &dyn Redact,
 ) -> bool {
-    if Some(&*value) == redacted || value.is_null() {
+    if Some(&*value) == already_redacted || value.is_null() {
         return true;
     }
     let verdicts = policy.verdicts(key);
@@ -149,7 +154,7 @@ fn keep_member(
         _ => verdicts.text,
     };
     if matches!(verdict, KeyVerdict::Pass | KeyVerdict::Text) && !value.is_string() {
-        redact_value(value, redacted, policy);
+        redact_value(value, already_redacted, policy);
         return true;
     }
     match policy.apply(verdict, key, || text_of(value)) {

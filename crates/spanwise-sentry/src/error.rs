@@ -1,4 +1,4 @@
-//! Errors of the set-up.
+//! Errors of [`SentryBuilder::build`](crate::SentryBuilder::build).
 
 use std::{error::Error, fmt, io};
 
@@ -8,9 +8,9 @@ use spanwise_core::ParseError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SentryError {
-    /// The sample rate of this name has this value, which is not between 0 and 1.
+    /// A sample rate is not between 0 and 1. Contains its name and its value.
     SampleRate(&'static str, f64),
-    /// Texts do not parse as levels.
+    /// Texts that were passed to setters do not parse as levels.
     Levels(Vec<InvalidLevels>),
     /// Sentry does not accept a static tag of this name, or its value is empty.
     Tag(String),
@@ -25,7 +25,7 @@ pub enum SentryError {
 /// A text that does not parse as levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidLevels {
-    /// The setter of [`SentryBuilder`](crate::SentryBuilder) that was passed the text.
+    /// The setter of [`SentryBuilder`](crate::SentryBuilder) that received the text.
     pub setter: &'static str,
     /// The text.
     pub text: String,

@@ -1,4 +1,4 @@
-//! Builds Sentry's event for an error.
+//! Builds the event that Sentry receives for an error.
 
 use std::{borrow::Cow, mem, time::Duration, time::SystemTime};
 
@@ -24,7 +24,7 @@ use crate::{
 const DEFAULT_FINGERPRINT: &[Cow<'static, str>] = &[Cow::Borrowed("{{ default }}")];
 
 /// Returns the level of the events of a callsite.
-pub(crate) fn level_of(callsite: &Metadata<'_>) -> Level {
+pub(crate) fn sentry_level(callsite: &Metadata<'_>) -> Level {
     match *callsite.level() {
         TracingLevel::ERROR if is_critical(callsite) => Level::Fatal,
         TracingLevel::ERROR => Level::Error,
@@ -38,7 +38,7 @@ pub(crate) fn level_of(callsite: &Metadata<'_>) -> Level {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,
-    /// Set for a record of the `log` crate, which has its own target and source location.
+    /// Present for a record of the `log` crate, which has its own target and source location.
     pub(crate) record: Option<&'a LogRecord>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn build_event(
     let mut message = fields.take_message();
     let exceptions: Vec<Exception>;
     let fingerprint: Option<Fingerprint>;
-    let mut level = level_of(origin.callsite);
+    let mut level = sentry_level(origin.callsite);
     if is_panic {
         level = Level::Fatal;
         let panic = panic_exception(&mut fields, message.take());
@@ -90,6 +90,7 @@ pub(crate) fn build_event(
         fingerprint =
             explicit_fingerprint.or_else(|| grouping.is_by_text().then(from_texts).flatten());
         let mut causes: Vec<_> = exceptions_of(mem::take(&mut fields.errors)).collect();
+        // The last exception is the logged error, which follows its causes.
         if let Some(error) = causes.last_mut() {
             let is_handled = true;
             error.mechanism = Some(mechanism("tracing", is_handled));
@@ -133,8 +134,8 @@ fn text_fingerprint(
 
 /// Returns the contexts of an event: its fields, spans, source location and trace.
 fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<String, Context> {
-    // A field `tags.x` is omitted if it has become a tag. If Sentry would refuse the tag, it stays
-    // a field.
+    // A field `tags.x` is omitted if it has become a tag. If Sentry would refuse the tag, the field
+    // is sent.
     let is_tag = |name: &str| {
         let tag = name.strip_prefix("tags.");
         tag.is_some_and(|tag| scope.tags.has(tag))
@@ -200,7 +201,7 @@ fn empty_event(at: SystemTime) -> Event<'static> {
     }
 }
 
-/// Adds the number of repetitions to the event that reports them.
+/// Adds the number of repetitions within `window` to the event that reports them.
 pub(crate) fn add_repeat_count(event: &mut Event<'static>, count: u64, window: Duration) {
     let repeats = [
         ("count".to_owned(), Value::from(count)),

@@ -19,7 +19,7 @@ pub(crate) struct EventScope {
     pub(crate) user_id: Option<String>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
-    /// The fields of the spans, by the name of the span.
+    /// A map from the name of each span to its fields.
     pub(crate) spans: Map<String, Value>,
     pub(crate) transaction: Option<String>,
 }
@@ -41,23 +41,23 @@ impl TagKeys {
         self.added.push(key);
     }
 
-    /// Adds a tag of every event, unless its value is redacted. Returns `false` if the tag is not
-    /// added because Sentry would refuse it.
+    /// Adds a static tag, unless its value is redacted. Returns `false` if Sentry would refuse the
+    /// tag, which is then not added.
     pub(crate) fn add_static(&mut self, tag: &str, value: &Value) -> bool {
-        let refused = self.static_tags.refused;
+        let refused_before = self.static_tags.refused;
         self.static_tags.insert(tag, value);
-        self.static_tags.refused == refused
+        self.static_tags.refused == refused_before
     }
 
-    /// Returns whether a field of this name becomes a tag without the prefix `tags.`.
+    /// Returns whether a field of this name becomes a tag even though it lacks the prefix `tags.`.
     fn is_tag(&self, name: &str) -> bool {
-        // These values are not tags, because an event has other members for them.
+        // These fields do not become tags, because an event has other members for them.
         let has_other_member = matches!(name, "user_id" | "trace_id" | "span_id");
         CONTEXT_KEYS.contains(&name) && !has_other_member || self.is_added(name)
     }
 
     /// Returns whether this is the name of a context key, which a span can [pin](OpenSpan::pins).
-    fn is_context(&self, name: &str) -> bool {
+    fn is_context_key(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.is_added(name)
     }
 
@@ -78,7 +78,7 @@ impl TagKeys {
         for span in spans.iter().rev() {
             span.with_fields(|fields| {
                 for (name, value) in fields {
-                    if self.is_context(name) && span.pins(name) {
+                    if self.is_context_key(name) && span.pins(name) {
                         pinned.push(name);
                     } else if pinned.contains(&context_key(name)) {
                         continue;
@@ -93,8 +93,7 @@ impl TagKeys {
             }
         }
         values.tags.extend(&self.static_tags);
-        let identity = identity(spans);
-        let (trace_id, span_id) = match identity {
+        let (trace_id, span_id) = match nearest_identity(spans) {
             Some(identity) => (
                 Some(identity.trace_id().into()),
                 Some(identity.span_id().into()),
@@ -116,7 +115,7 @@ impl TagKeys {
     }
 }
 
-/// The values of fields that become tags, or for which an event has a member of its own.
+/// The values of fields that become tags or other members of an event.
 #[derive(Default)]
 struct ScopeValues {
     tags: Tags,
@@ -128,10 +127,10 @@ struct ScopeValues {
 impl ScopeValues {
     fn set(&mut self, keys: &TagKeys, name: &str, value: &Value) {
         match name {
-            "user_id" => self.user_id = shown_text(value),
-            "trace_id" => self.trace_id = trace_id(value).or(self.trace_id),
+            "user_id" => self.user_id = unredacted_text(value),
+            "trace_id" => self.trace_id = parse_trace_id(value).or(self.trace_id),
             "span_id" => {
-                let span_id = shown_text(value).and_then(|id| id.parse().ok());
+                let span_id = unredacted_text(value).and_then(|id| id.parse().ok());
                 self.span_id = span_id.or(self.span_id);
             }
             _ => {
@@ -159,18 +158,18 @@ fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
     all
 }
 
-/// Returns the identity of the nearest span that has one.
-pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
+/// Returns the ids that another exporter has given to the nearest span that has such ids.
+pub(crate) fn nearest_identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
     spans.iter().find_map(|span| span.identity())
 }
 
-/// Returns the trace id of the nearest [`identity`]. If there is none, returns a pinned trace id,
-/// or else the nearest field `trace_id`. Without such a field, returns the trace id of the unit.
+/// Returns the trace id of the [nearest identity](nearest_identity), or else of the context key
+/// `trace_id`, or else of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
-    if let Some(identity) = identity(spans) {
+    if let Some(identity) = nearest_identity(spans) {
         return identity.trace_id().into();
     }
-    context_value(spans, "trace_id", trace_id).unwrap_or_else(|| unit.trace_id())
+    context_value(spans, "trace_id", parse_trace_id).unwrap_or_else(|| unit.trace_id())
 }
 
 /// Returns the value of a context key in the nearest span that [pins](OpenSpan::pins) the key, or
@@ -185,16 +184,17 @@ pub(crate) fn context_value<T>(
     pinned.chain(spans).find_map(value)
 }
 
-/// Returns the context key that a field sets: `tags.request_id` sets the same tag as `request_id`.
+/// Returns the context key that a field sets. `tags.request_id` sets the same key as `request_id`.
 fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
 
-/// Returns the field `otel.name`, or else the method and the route of a request, such as
-/// `POST /orders/{id}/pay`, or else the name of the span.
+/// Returns the name of the transaction that `span` begins: the field `otel.name`, or else the
+/// method and the route of a request, such as `POST /orders/{id}/pay`, or else the name of the
+/// span.
 pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     let name = span.with_fields(|fields| {
-        let find = |name: &str| shown_text(field_value(fields, name)?);
+        let find = |name: &str| unredacted_text(field_value(fields, name)?);
         find("otel.name").or_else(|| {
             let method = find("http.request.method")?;
             let route = find("http.route")?;
@@ -205,7 +205,7 @@ pub(crate) fn transaction_name(span: &OpenSpan) -> String {
 }
 
 /// Returns the text of a value, or `None` if it is empty or redacted.
-pub(crate) fn shown_text(value: &Value) -> Option<String> {
+pub(crate) fn unredacted_text(value: &Value) -> Option<String> {
     let text = text_of(value);
     let is_shown = !value.is_null() && !text.is_empty() && text != REDACTED;
     is_shown.then(|| text.into_owned())
@@ -213,8 +213,8 @@ pub(crate) fn shown_text(value: &Value) -> Option<String> {
 
 /// Parses a trace id, also in the form of a UUID. Rejects all zeros, which W3C Trace Context
 /// defines as invalid.
-fn trace_id(value: &Value) -> Option<TraceId> {
-    let id = shown_text(value)?.replace('-', "");
+fn parse_trace_id(value: &Value) -> Option<TraceId> {
+    let id = unredacted_text(value)?.replace('-', "");
     let is_all_zeros = id.bytes().all(|byte| byte == b'0');
     (!is_all_zeros).then(|| id.parse().ok()).flatten()
 }

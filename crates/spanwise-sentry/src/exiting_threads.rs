@@ -1,14 +1,14 @@
-//! Items of exiting threads. The sender thread passes them to the client.
+//! Events and envelopes of exiting threads, which the sender thread passes to Sentry's client.
 //!
-//! Sentry's client needs thread-locals, which an exiting thread has destroyed. So the thread stores
-//! its events here, and does not wait.
+//! The client needs thread-locals, which an exiting thread may have destroyed already. So an
+//! exiting thread stores its items here, and does not wait until they are sent.
 
 use std::{collections::VecDeque, fmt, mem, time::Instant};
 
 use sentry_core::{Envelope, protocol::Event};
 use spanwise_core::internal::sync::{Condvar, Mutex};
 
-use crate::envelope::contents;
+use crate::envelope::category_and_count;
 
 /// An item that was not yet passed to the client.
 pub(crate) enum DeferredItem {
@@ -21,7 +21,7 @@ impl DeferredItem {
     pub(crate) fn events(&self) -> u64 {
         match self {
             Self::Event(_) => 1,
-            Self::Envelope(envelope) => contents(envelope).1,
+            Self::Envelope(envelope) => category_and_count(envelope).1,
         }
     }
 }
@@ -30,14 +30,15 @@ impl DeferredItem {
 #[derive(Default)]
 pub(crate) struct DeferredItems {
     state: Mutex<State>,
-    /// Notified when a [`Move`] ends, and when sending ends.
+    /// Notified when a [`MoveGuard`] is dropped, and when sending ends.
     move_ended: Condvar,
 }
 
-/// Marks, until it is dropped, that a thread is moving items to the queue. A flush waits for them.
-pub(crate) struct Move<'a>(&'a DeferredItems);
+/// Marks, until it is dropped, that a thread is moving items to the export queue. A flush waits for
+/// the drop.
+pub(crate) struct MoveGuard<'a>(&'a DeferredItems);
 
-impl Drop for Move<'_> {
+impl Drop for MoveGuard<'_> {
     fn drop(&mut self) {
         self.0.state.lock().moves -= 1;
         self.0.move_ended.notify_all();
@@ -47,12 +48,13 @@ impl Drop for Move<'_> {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<DeferredItem>,
-    /// The number of [`Move`]s.
+    /// The number of [`MoveGuard`]s.
     moves: u32,
+    /// Whether sending has ended, so that no further items are accepted.
     has_ended: bool,
 }
 
-/// Items beyond this are dropped and counted.
+/// The maximum number of waiting items. Further items are dropped and counted.
 const MAX_ITEMS: usize = 256;
 
 /// The result of deferring an item.
@@ -77,12 +79,12 @@ impl DeferredItems {
         Deferral::Accepted
     }
 
-    /// Marks that items which do not wait here, such as a batch of logs, begin to move to the
-    /// queue. Call it before they leave their batch, so that a flush finds them in the batch or
-    /// waits for them.
-    pub(crate) fn begin_move(&self) -> Move<'_> {
+    /// Makes flushes wait while a thread moves items from elsewhere, such as a batch of logs, to
+    /// the queue. Call this before the items leave their batch. A flush then either finds the items
+    /// in the batch, or waits for the guard.
+    pub(crate) fn begin_move(&self) -> MoveGuard<'_> {
         self.state.lock().moves += 1;
-        Move(self)
+        MoveGuard(self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -99,12 +101,12 @@ impl DeferredItems {
             state.moves += 1;
             mem::take(&mut state.waiting)
         };
-        let _move = Move(self);
+        let _move = MoveGuard(self);
         items.into_iter().for_each(send);
     }
 
-    /// Waits until no item waits here and no thread moves items, until sending ends, or until
-    /// `deadline`.
+    /// Waits until no item is waiting and no thread is moving items. Stops waiting when sending
+    /// ends, and at `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.state.lock();
         while !(state.has_ended || state.waiting.is_empty() && state.moves == 0) {

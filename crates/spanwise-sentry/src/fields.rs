@@ -6,11 +6,12 @@ use sentry_core::protocol::Value;
 use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// The maximum number of bytes of a value, and of a message. Sentry truncates longer texts.
+/// The maximum length of a value, in bytes. Sentry truncates longer texts.
 const MAX_VALUE_LEN: usize = 4 * 1024;
+/// The maximum length of a message, in bytes. Sentry truncates longer texts.
 const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
-/// The maximum number of bytes of a backtrace. A backtrace is parsed, and not sent as text.
+/// The maximum length of a backtrace, in bytes. A backtrace is parsed, and not sent as text.
 const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 
 /// The maximum number of errors in a chain.
@@ -21,15 +22,15 @@ const MAX_CHAIN_LEN: usize = 32;
 pub(crate) struct Fields {
     pub(crate) message: Option<String>,
     pub(crate) values: Vec<(&'static str, Value)>,
-    /// A chain for each field that is an error: the error, and then its causes.
+    /// A chain for each field that is an error: the error, followed by its causes.
     pub(crate) errors: Vec<Vec<Cause>>,
-    /// Whether the event is a record of the `log` crate. In that case some fields contain its
+    /// Whether the event is a record of the `log` crate. The `log.*` fields of a record contain its
     /// origin, and are not collected.
     is_log_record: bool,
     detail: ErrorDetail,
 }
 
-/// The details of an error to collect.
+/// The details of each error that are collected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ErrorDetail {
     /// The text of the error, and of each of its causes.
@@ -39,7 +40,7 @@ pub(crate) enum ErrorDetail {
     Exceptions,
 }
 
-/// An error of a chain.
+/// An error of a chain: the logged error itself, or one of its causes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
     /// The name of the type, such as `Declined`.
@@ -68,8 +69,8 @@ impl Fields {
 
     /// Removes a field and returns its value.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        let at = self.values.iter().position(|(other, _)| *other == name)?;
-        let (_, value) = self.values.remove(at);
+        let index = self.values.iter().position(|(other, _)| *other == name)?;
+        let (_, value) = self.values.remove(index);
         Some(value)
     }
 
@@ -79,8 +80,8 @@ impl Fields {
         self.message.take().or_else(|| {
             let is_error =
                 |(name, value): &(&str, Value)| is_error_field(name) && value.is_string();
-            let at = self.values.iter().position(is_error)?;
-            match self.values.remove(at) {
+            let index = self.values.iter().position(is_error)?;
+            match self.values.remove(index) {
                 (_, Value::String(text)) => Some(text),
                 _ => None,
             }
@@ -90,15 +91,18 @@ impl Fields {
     /// Returns the message, or else an error that was logged as a text, or else the text of the
     /// first error. `None` if the event has none of them.
     pub(crate) fn text_or_error(&self) -> Option<&str> {
-        let text = || self.error_texts().first().copied();
-        let cause = || {
+        let error_text = || self.error_texts().first().copied();
+        let first_error = || {
             self.errors
                 .iter()
                 .flatten()
                 .next()
                 .map(|cause| &*cause.text)
         };
-        self.message.as_deref().or_else(text).or_else(cause)
+        self.message
+            .as_deref()
+            .or_else(error_text)
+            .or_else(first_error)
     }
 
     /// Returns the errors that were logged as texts.
@@ -113,7 +117,7 @@ impl Fields {
         field_value(&self.values, name)?.as_str()
     }
 
-    /// Converts to the fields of a span. The text of an error becomes the field `error`.
+    /// Converts to the fields of a span. The text of each logged error becomes a field `error`.
     pub(crate) fn into_span_fields(self) -> Vec<(&'static str, Value)> {
         let mut fields = self.values;
         if let Some(message) = self.message {
@@ -133,7 +137,7 @@ impl Fields {
         }
         let value = value.into();
         match self.values.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, known)) => *known = value,
+            Some((_, existing)) => *existing = value,
             None => self.values.push((name, value)),
         }
     }

@@ -1,8 +1,9 @@
 //! Fingerprints, which group events into issues.
 //!
-//! Sentry groups two messages that differ in a number into two issues. So the fingerprint consists
-//! of the message and the texts of errors, with placeholders for the parts that vary between
-//! events: numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
+//! By default, Sentry creates two issues for two messages that differ only in a number. So the
+//! fingerprint consists of the message and the texts of errors, with placeholders for the parts
+//! that vary between events: numbers, hexadecimal digits, UUIDs and other ids, addresses with their
+//! ports, and paths.
 
 use std::borrow::Cow;
 
@@ -21,7 +22,7 @@ pub(crate) enum Grouping {
     BySentry,
 }
 
-/// At most this many bytes of a text are part of the fingerprint.
+/// At most this many bytes of each text are part of the fingerprint.
 const MAX_TEXT_LEN: usize = 1024;
 
 /// At most this many errors of an event, including causes, are part of the fingerprint.
@@ -41,8 +42,8 @@ impl Grouping {
     }
 }
 
-/// Removes the field that sets the fingerprint, and returns the fingerprint. `None` if the event
-/// has no such field, or if it is empty.
+/// Removes the field that sets the fingerprint, and returns the fingerprint. `None` if the field is
+/// missing or empty.
 pub(crate) fn take_explicit(fields: &mut Fields) -> Option<Fingerprint> {
     let text = text_of(&fields.take(FINGERPRINT_FIELD)?).into_owned();
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
@@ -75,8 +76,8 @@ pub(crate) fn fingerprint(
     Some(parts.map(Cow::Owned).collect())
 }
 
-/// Returns the fingerprint of a panic: the innermost function of the application, or else the file
-/// that panicked, and the message. The line is omitted, because it changes with each release.
+/// Returns the fingerprint of a panic: the message, and the innermost function of the application,
+/// or else the file that panicked. The line is omitted, because it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut in_app = frames.rev().filter(|frame| frame.in_app == Some(true));
@@ -91,10 +92,10 @@ pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fi
 fn normalize(text: &str) -> String {
     let text = panic_safe::truncate_at(text, MAX_TEXT_LEN);
     let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let before = text[..at].chars().next_back();
+    let mut offset = 0;
+    while let Some(c) = text[offset..].chars().next() {
+        let rest = &text[offset..];
+        let before = text[..offset].chars().next_back();
         if let Some((host_end, url_end)) = url_ends(rest, before) {
             let host_start = rest[..host_end].find("://").map_or(0, |scheme| scheme + 3);
             out.push_str(&rest[..host_start]);
@@ -102,13 +103,13 @@ fn normalize(text: &str) -> String {
             if url_end > host_end {
                 out.push_str(PATH);
             }
-            at += url_end;
+            offset += url_end;
         } else if let Some((len, placeholder)) = variable_len(rest, before) {
             push_placeholder(&mut out, placeholder);
-            at += len;
+            offset += len;
         } else {
             out.push(c);
-            at += c.len_utf8();
+            offset += c.len_utf8();
         }
     }
     out
@@ -128,8 +129,8 @@ const NUMBER: &str = "<number>";
 const ID: &str = "<id>";
 const PATH: &str = "<path>";
 
-/// Returns the length of the variable part at the start of `text`, and its placeholder. `before` is
-/// the character before `text`. `None` if no variable part starts here.
+/// Returns the length in bytes of the variable part at the start of `text`, and its placeholder.
+/// `before` is the character before `text`. `None` if no variable part starts here.
 fn variable_len(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     // In a word, only a long number at the end counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
@@ -147,8 +148,8 @@ fn variable_len(text: &str, before: Option<char>) -> Option<(usize, &'static str
     number_len(text, before).map(|len| (len, NUMBER))
 }
 
-/// Returns the end of the host of the URL at the start of `text`, and the end of its path and
-/// query. `None` if no URL starts here.
+/// Returns two byte offsets for the URL at the start of `text`: the end of its host, and the end of
+/// its path and query. `None` if no URL starts here.
 fn url_ends(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = !scheme.is_empty()
@@ -160,16 +161,16 @@ fn url_ends(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     }
     let is_end =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '>' | ',' | ';');
-    // Marks at the end belong to the sentence, not to the URL.
+    // Punctuation at the end belongs to the sentence, not to the URL.
     let rest = leading(rest, |c| !is_end(c)).trim_end_matches(['.', ':', '!']);
     let host_start = scheme.len() + "://".len();
     let host = leading(rest, |c| !matches!(c, '/' | '?' | '#'));
     Some((host_start + host.len(), host_start + rest.len()))
 }
 
-/// Returns the length of the path at the start of `text`, including a query, or a line and a
-/// column. A path is absolute or below `.`, `..` or `~`, or ends with a file name, or has two
-/// slashes.
+/// Returns the length in bytes of the path at the start of `text`, including a query, or a line and
+/// a column. A text is a path if it is absolute, is below `.`, `..` or `~`, ends with a file name,
+/// or has two slashes.
 fn path_len(text: &str, before: Option<char>) -> Option<usize> {
     let is_path_char = |c: char| c.is_alphanumeric() || "/\\._-~%+@{}".contains(c);
     let is_drive =
@@ -221,28 +222,28 @@ fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
     &text[..text.len() - text.trim_start_matches(belongs).len()]
 }
 
-/// Returns the length of the id at the start of `text`: a UUID, hexadecimal digits, an IPv6 or MAC
-/// address, or a word that mixes letters and digits.
+/// Returns the length in bytes of the id at the start of `text`: a UUID, hexadecimal digits, an
+/// IPv6 or MAC address, or a word that mixes letters and digits.
 fn id_len(text: &str) -> Option<usize> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         let len = leading(digits, |c| c.is_ascii_hexdigit()).len();
         return (len > 0).then_some(2 + len);
     }
-    let groups = |separator: char| {
+    let hex_groups = |separator: char| {
         let group = leading(text, |c| c.is_ascii_hexdigit() || c == separator);
         group.trim_end_matches(separator)
     };
     let ends_word =
         |len: usize| !text[len..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    let dashed = groups('-');
+    let dashed = hex_groups('-');
     let lengths = dashed.split('-').map(str::len);
     if lengths.eq([8, 4, 4, 4, 12]) && ends_word(dashed.len()) {
         return Some(dashed.len());
     }
-    let address = groups(':');
+    let address = hex_groups(':');
     let colons = address.matches(':').count();
     let has_digit = address.contains(|c: char| c.is_ascii_digit());
-    // A time has two colons. A path of Rust, such as `dead::beef`, has no digits.
+    // A time is not an address: it has two colons. Nor is a Rust path without digits: `dead::beef`.
     let is_address = has_digit && (colons >= 5 || address.contains("::")) || colons == 5;
     if is_address && ends_word(address.len()) {
         return Some(address.len());
@@ -251,8 +252,8 @@ fn id_len(text: &str) -> Option<usize> {
     is_id(word).then_some(word.len())
 }
 
-/// Returns whether a word is an id, because it is hexadecimal, or long, or its letters and digits
-/// alternate.
+/// Returns whether a word is an id: it has digits and letters, and is hexadecimal, or long, or its
+/// digits and letters alternate.
 fn is_id(word: &str) -> bool {
     let is_digit = |c: char| c.is_ascii_digit();
     if !word.is_ascii() || !word.contains(is_digit) || word.chars().all(is_digit) {
@@ -269,8 +270,8 @@ fn is_id(word: &str) -> bool {
     is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && alternations >= 3
 }
 
-/// Returns the length of the number at the start of `text`, with its sign and unit. Further numbers
-/// may be joined to it, as in a date, a time, a version or an address.
+/// Returns the length in bytes of the number at the start of `text`, with its sign and unit.
+/// Includes further numbers that are joined to it, as in a date, a time, a version or an address.
 fn number_len(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =
@@ -283,19 +284,19 @@ fn number_len(text: &str, before: Option<char>) -> Option<usize> {
     loop {
         len += digits_len(&text[len..]);
         let rest = &text[len..];
-        let join = ["e-", "e+", "E-", "E+"]
+        let exponent = ["e-", "e+", "E-", "E+"]
             .iter()
-            .find(|join| rest.starts_with(**join));
-        let join = match join {
-            Some(join) => join.len(),
+            .find(|exponent| rest.starts_with(**exponent));
+        let joiner_len = match exponent {
+            Some(exponent) => exponent.len(),
             None => {
                 usize::from(rest.starts_with(['.', ',', ':', '-', '+', '/', '_', 'T', 'e', 'E']))
             }
         };
-        if join == 0 || !rest[join..].starts_with(|c: char| c.is_ascii_digit()) {
+        if joiner_len == 0 || !rest[joiner_len..].starts_with(|c: char| c.is_ascii_digit()) {
             break;
         }
-        len += join;
+        len += joiner_len;
     }
     let rest = &text[len..];
     let unit = leading(rest, |c| c.is_alphabetic() || c == '%');
@@ -318,14 +319,14 @@ mod tests {
         let pieces = [
             "1", "a", "/", "-", ":", ".", "µs", "ä", "0x", "<", "\\", "[", " ", "~", "%",
         ];
-        let mut state = 7_usize;
+        let mut random = 7_usize;
         for _ in 0..20_000 {
             let mut text = String::new();
             for _ in 0..8 {
-                state = state
+                random = random
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
-                text.push_str(pieces[(state >> 33) % pieces.len()]);
+                text.push_str(pieces[(random >> 33) % pieces.len()]);
             }
             let normal = normalize(&text);
             assert!(normal.len() <= text.len() * 8, "{text}");

@@ -11,14 +11,14 @@ use spanwise_core::{Flush, SinkControl, SinkStats, internal::deadline_after};
 
 use crate::{capture_scope::is_thread_exiting, pipeline::Pipeline};
 
-/// The handle of the exporter to a Sentry project. Cheap to clone.
+/// A handle of the exporter to a Sentry project. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sentry {
     pub(crate) pipeline: Arc<Pipeline>,
 }
 
-/// Shuts down the exporter when it is dropped. The drop takes at most two seconds. Keep the guard
-/// in `main`.
+/// A guard that shuts down the exporter when it is dropped. The drop takes at most two seconds.
+/// Keep the guard in `main`.
 #[derive(Debug)]
 #[must_use = "dropping it shuts down the exporter: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct SentryGuard {
@@ -66,8 +66,8 @@ impl Sentry {
     }
 
     /// Returns Sentry's client. If it is bound to a [`Hub`], it also sends the captures of
-    /// `sentry::capture_message` and similar functions. These are redacted, queued and counted,
-    /// too.
+    /// `sentry::capture_message` and similar functions. Such captures are redacted, queued and
+    /// counted, too.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
         Arc::clone(&self.pipeline.client)

@@ -18,7 +18,8 @@ const MAX_BODY_LEN: u64 = 16 * 1024;
 /// At most this many characters of the body of a response are reported.
 const MAX_REPORTED_CHARS: usize = 200;
 
-/// Shorter keys of a DSN, in bytes, are not replaced, because they may occur in a text by chance.
+/// The minimum length of a key of the DSN that is removed from reports, in bytes. A shorter key may
+/// occur in a text by chance.
 const MIN_KEY_LEN: usize = 5;
 
 const RATE_LIMITED: &str = "Sentry accepts no more events for now, because of a rate limit";
@@ -61,7 +62,7 @@ impl HttpTransport {
             agent: config.build().into(),
             url: dsn.envelope_api_url().to_string(),
             auth: dsn.to_auth(Some(user_agent)).to_string(),
-            keys: keys(dsn),
+            keys: keys_to_hide(dsn),
             limits: RateLimits::default(),
             clock,
         }
@@ -75,8 +76,8 @@ impl HttpTransport {
     fn failed(reason: String) -> Delivery {
         Delivery::Failed {
             reason,
-            // `RateLimits` applies the waits that Sentry requests. For other failures, the exporter
-            // has a backoff.
+            // `RateLimits` applies the waits that Sentry requests. After other failures, the
+            // exporter applies its own backoff.
             retry_after: None,
         }
     }
@@ -84,7 +85,7 @@ impl HttpTransport {
 
 impl Deliver<QueuedEnvelope> for HttpTransport {
     fn deliver(&mut self, envelope: &QueuedEnvelope) -> Delivery {
-        if !self.limits.allow(envelope.category, self.clock.instant()) {
+        if !self.limits.allows(envelope.category, self.clock.instant()) {
             return Delivery::RateLimited(RATE_LIMITED.to_owned());
         }
         let request = self
@@ -112,8 +113,8 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
         let body = response.body_mut().with_config().limit(MAX_BODY_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let reason = || {
-            // The response of a proxy may quote the request. The keys are removed first, because
-            // the cut could leave a part of a key.
+            // The response of a proxy may quote the request. The keys are removed before the text
+            // is truncated, because truncation could leave a part of a key.
             let answer = self.without_keys(answer.trim());
             let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();
             format!("Sentry answers {status}: {answer}")
@@ -127,7 +128,8 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
     }
 }
 
-fn keys(dsn: &types::Dsn) -> Vec<String> {
+/// Returns the keys of `dsn`, without those that are too short to be replaced.
+fn keys_to_hide(dsn: &types::Dsn) -> Vec<String> {
     let keys = [Some(dsn.public_key()), dsn.secret_key()];
     let keys = keys.into_iter().flatten();
     keys.filter(|key| key.len() >= MIN_KEY_LEN)
@@ -141,7 +143,8 @@ mod tests {
 
     #[test]
     fn short_keys_are_not_replaced_in_reports() {
-        let keys_of = |key: &str| keys(&format!("https://{key}@localhost/1").parse().unwrap());
+        let keys_of =
+            |key: &str| keys_to_hide(&format!("https://{key}@localhost/1").parse().unwrap());
         assert!(keys_of("a").is_empty());
         assert_eq!(keys_of("tulip"), ["tulip"]);
     }

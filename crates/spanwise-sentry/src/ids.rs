@@ -1,7 +1,7 @@
 //! Random ids of events, traces and spans.
 //!
-//! Sentry's own types draw ids from a thread-local generator. An exiting thread has destroyed it,
-//! and a forked child would share its state with the parent.
+//! Sentry's own types draw ids from a thread-local generator. An exiting thread may have destroyed
+//! the generator, and a forked child would start with a copy of the parent's generator.
 
 use sentry_core::{
     protocol::{SpanId, TraceId},

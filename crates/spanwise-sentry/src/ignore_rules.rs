@@ -1,15 +1,15 @@
-//! Rules that drop errors.
+//! Rules that drop error events.
 
 use spanwise_core::TargetPattern;
 
 use crate::fields::Fields;
 
-/// Drops errors by their target, a part of their text, or the type of an error in their chain.
+/// Drops error events by their target, a part of their texts, or the type of one of their errors.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IgnoreRules {
     pub(crate) targets: Vec<TargetPattern>,
-    pub(crate) messages: Vec<String>,
-    pub(crate) errors: Vec<String>,
+    pub(crate) message_parts: Vec<String>,
+    pub(crate) error_types: Vec<String>,
 }
 
 impl IgnoreRules {
@@ -18,9 +18,9 @@ impl IgnoreRules {
         self.targets.iter().any(|ignored| ignored.matches(target))
     }
 
-    /// Returns whether the message or the text of an error contains an ignored text. Also returns
-    /// `true` if an error has an ignored type.
-    pub(crate) fn ignores(&self, fields: &Fields) -> bool {
+    /// Returns whether the message or the text of an error contains an ignored text, or an error
+    /// has an ignored type.
+    pub(crate) fn ignores_fields(&self, fields: &Fields) -> bool {
         let causes = || fields.errors.iter().flatten();
         // Without a message, the text of an error becomes the message of the event.
         let texts = || {
@@ -34,10 +34,12 @@ impl IgnoreRules {
             texts().any(|text| text.contains(&**part))
                 || causes().any(|cause| cause.text.contains(&**part))
         };
-        self.messages.iter().any(contains)
+        self.message_parts.iter().any(contains)
             || causes().any(|cause| {
                 let name = cause.ty.rsplit("::").next().unwrap_or(&cause.ty);
-                self.errors.iter().any(|ty| ty == name || *ty == cause.ty)
+                self.error_types
+                    .iter()
+                    .any(|ty| ty == name || *ty == cause.ty)
             })
     }
 }

@@ -1,4 +1,5 @@
-//! The public layer. It wraps the redaction, which wraps the capture layer.
+//! The public layer, [`SentryLayer`]. It contains the redaction layer, which contains the capture
+//! layer.
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::{
 /// The layer does not filter the events of other layers, with one exception. It hides the events of
 /// the HTTP client on sender threads, because they may show the key of the DSN.
 ///
-/// The layer applies the policy of [`SentryBuilder::redact`](crate::SentryBuilder::redact) itself,
-/// and further wrappers may enclose it.
+/// The layer itself applies the policy of [`SentryBuilder::redact`](crate::SentryBuilder::redact).
+/// Further wrappers, such as a level filter, may wrap it.
 #[derive(Debug)]
 pub struct SentryLayer {
     inner: Redacted<CaptureLayer>,
@@ -52,7 +53,7 @@ impl SentryLayer {
 }
 
 /// Returns whether this thread is the sender thread of an exporter, or runs Sentry's client. Events
-/// that such a thread logs are not sent, because sending one could cause the next.
+/// that such a thread logs are not sent, because sending one event could cause the next.
 pub(crate) fn is_own_event() -> bool {
     is_sender_thread() || may_be_capturing()
 }

@@ -1,4 +1,4 @@
-//! Batches of logs.
+//! Batching of logs, so that one envelope carries up to 100 logs.
 
 use std::{
     mem,
@@ -10,7 +10,7 @@ use spanwise_core::internal::{is_critical, sync::Mutex};
 use tracing_core::Level;
 
 use crate::{
-    event_builder::EventOrigin, event_scope::EventScope, exiting_threads::Move, fields::Fields,
+    event_builder::EventOrigin, event_scope::EventScope, exiting_threads::MoveGuard, fields::Fields,
 };
 
 /// The maximum number of logs in a batch. Sentry accepts no more in one item.
@@ -26,7 +26,7 @@ pub(crate) struct LogBatch(Mutex<Batch>);
 #[derive(Debug, Default)]
 struct Batch {
     logs: Vec<Log>,
-    /// The time at which the batch is sent, even if it is not full. `None` if it is empty.
+    /// The time at which the batch is sent, even if it is not full. `None` for an empty batch.
     due: Option<Instant>,
 }
 
@@ -36,17 +36,18 @@ pub(crate) enum BatchState<'a> {
     Started,
     /// The log joined others, and the batch is not full.
     Waiting,
-    /// The log filled the batch, which the caller must send.
-    Full(Vec<Log>, Move<'a>),
+    /// The log filled the batch. The caller must send these logs, and then drop the guard.
+    Full(Vec<Log>, MoveGuard<'a>),
 }
 
 impl LogBatch {
-    /// Adds a log. If that fills the batch, calls `begin_move` while the batch is still locked.
+    /// Adds a log. If the log fills the batch, calls `begin_move` while the batch is still locked,
+    /// so that a concurrent flush does not miss the logs.
     pub(crate) fn push<'a>(
         &self,
         log: Log,
         now: Instant,
-        begin_move: impl FnOnce() -> Move<'a>,
+        begin_move: impl FnOnce() -> MoveGuard<'a>,
     ) -> BatchState<'a> {
         let mut batch = self.0.lock();
         batch.logs.push(log);

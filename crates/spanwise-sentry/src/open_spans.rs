@@ -24,24 +24,24 @@ use crate::{
 /// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
 /// spans.
 ///
-/// A span begins a nested unit if its callsite has the field `spanwise.unit`. It also does so if
-/// its request id differs from the request id of its ancestors, unless only an ancestor
-/// [pins](OpenSpan::pins) its request id. So requests inside one span of the application, such as
-/// the span of a listener, do not mix.
+/// A span begins a nested unit if its callsite has the field `spanwise.unit`, or if its request id
+/// differs from the request id of its ancestors. If an ancestor [pins](OpenSpan::pins) its request
+/// id, the span must pin the different one. Nested units separate requests that run inside one span
+/// of the application, such as the span of a listener.
 #[derive(Debug)]
 pub(crate) struct Unit {
     /// The unit in which this one is nested.
     outer: Option<Arc<Self>>,
+    /// The number of outer units.
     depth: u32,
     pub(crate) breadcrumbs: BreadcrumbRing,
     /// The trace id, if neither a field nor another exporter sets one.
     trace_id: OnceLock<TraceId>,
     /// The finished spans of the unit, and whether its trace is sampled.
     pub(crate) collected: Mutex<CollectedSpans>,
-    /// Whether an event at ERROR that is routed to Sentry as an error was logged in the unit, even
-    /// if an ignore rule drops it.
+    /// Whether the unit has logged an error event at ERROR, even if an ignore rule dropped it.
     pub(crate) has_failed: AtomicBool,
-    /// The errors of the events that [`add_reported`](Self::add_reported) received.
+    /// The errors that were reported to Sentry, so that the access event does not repeat them.
     reported: Mutex<ReportedErrors>,
 }
 
@@ -71,12 +71,12 @@ impl Unit {
         iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Stores the texts and errors of an error event that is sent, or counted as a repetition.
+    /// Stores the texts and errors of an error event that is sent or counted as a repetition.
     pub(crate) fn add_reported(&self, fields: &Fields) {
         self.reported.lock().add(fields);
     }
 
-    /// Returns whether a stored event of the unit has one of the errors of `fields`.
+    /// Returns whether an error event of the unit has already reported an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
@@ -87,11 +87,11 @@ impl Unit {
     }
 }
 
-/// The first few errors that the events of a unit reported.
+/// The first errors that the events of a unit reported, up to [`MAX_REPORTED`].
 #[derive(Debug, Default)]
 struct ReportedErrors {
-    /// The keys of the errors, each with all of its causes.
-    errors: Vec<u64>,
+    /// The [keys](chain_key) of the errors, each with all of its causes.
+    error_keys: Vec<u64>,
     /// Messages, and errors that were logged as texts.
     texts: Vec<String>,
 }
@@ -100,45 +100,47 @@ struct ReportedErrors {
 const MAX_REPORTED: usize = 16;
 
 /// At most this many bytes of each text are compared.
-const MAX_REPORTED_LEN: usize = 512;
+const MAX_REPORTED_TEXT_LEN: usize = 512;
 
 impl ReportedErrors {
     fn add(&mut self, fields: &Fields) {
         let errors = fields.errors.iter().map(|chain| chain_key(chain));
-        let room = MAX_REPORTED - self.errors.len();
-        self.errors.extend(errors.take(room));
+        let room = MAX_REPORTED - self.error_keys.len();
+        self.error_keys.extend(errors.take(room));
         let texts = fields.message.as_deref().into_iter();
         let texts = texts.chain(fields.error_texts());
         let room = MAX_REPORTED - self.texts.len();
-        let truncate = |text| panic_safe::truncate_at(text, MAX_REPORTED_LEN).to_owned();
+        let truncate = |text| panic_safe::truncate_at(text, MAX_REPORTED_TEXT_LEN).to_owned();
         self.texts.extend(texts.map(truncate).take(room));
     }
 
     /// Returns whether a stored error is the error of `chain` or one of its causes.
     ///
-    /// Two errors may share a cause. A cause alone counts only if its text is specific.
+    /// Two different errors may have the same cause. So a match with a cause counts only if the
+    /// text of the cause is specific.
     fn has(&self, chain: &[Cause]) -> bool {
         let Some(error) = chain.iter().find(|cause| !cause.text.trim().is_empty()) else {
             return false;
         };
-        let is_known = |start: usize| {
+        let is_reported = |start: usize| {
             let is_comparable = start == 0 || is_specific(&chain[start].text);
-            is_comparable && self.errors.contains(&chain_key(&chain[start..]))
+            is_comparable && self.error_keys.contains(&chain_key(&chain[start..]))
         };
-        let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
+        let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_TEXT_LEN);
         let has_text =
             |known: &String| *known == *text || is_specific(text) && known.contains(text);
-        (0..chain.len()).any(is_known) || self.texts.iter().any(has_text)
+        (0..chain.len()).any(is_reported) || self.texts.iter().any(has_text)
     }
 }
 
+/// Returns a hash of the texts of an error and its causes.
 fn chain_key(chain: &[Cause]) -> u64 {
     let texts = chain.iter().map(|cause| &cause.text);
     dedup::key(texts.collect::<Vec<_>>())
 }
 
 /// Returns whether a text distinguishes its error from others. A word such as `timeout` is not
-/// specific. Neither is a text of the operating system, because it does not name the file or the
+/// specific, and neither is a text of the operating system, which does not name the file or the
 /// peer.
 fn is_specific(text: &str) -> bool {
     const MIN_LEN: usize = 16;
@@ -150,9 +152,10 @@ fn is_specific(text: &str) -> bool {
 pub(crate) struct OpenSpan {
     pub(crate) callsite: &'static Metadata<'static>,
     fields: RwLock<Vec<(&'static str, Value)>>,
-    /// The context keys that were *pinned* after the span was opened: see [`pins`](Self::pins).
-    pinned: RwLock<Vec<&'static str>>,
+    /// The context keys that were pinned after the span was opened: see [`pins`](Self::pins).
+    pinned_keys: RwLock<Vec<&'static str>>,
     pub(crate) unit: Arc<Unit>,
+    /// Whether the span is the root of `unit`.
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
@@ -191,7 +194,7 @@ impl OpenSpan {
         Arc::new(Self {
             callsite,
             fields: RwLock::new(fields),
-            pinned: RwLock::default(),
+            pinned_keys: RwLock::default(),
             unit,
             begins_unit,
             timing,
@@ -199,7 +202,7 @@ impl OpenSpan {
         })
     }
 
-    /// Returns the identity, if another layer exports traces.
+    /// Returns the ids of the span, if another layer exports traces.
     pub(crate) fn identity(&self) -> Option<SpanIdentity> {
         if !SpanIdentity::exist() {
             return None;
@@ -212,27 +215,28 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Returns the id of the span. `None` if no traces are sent.
+    /// Returns the id of the span in its trace. `None` if no traces are sent.
     pub(crate) fn span_id(&self) -> Option<SpanId> {
         let timing = self.timing.as_ref()?;
         let identity = self.identity();
         Some(identity.map_or(timing.span_id, |identity| identity.span_id().into()))
     }
 
-    /// Returns whether the value of a context key is pinned, so that inner spans and events do not
-    /// replace it.
+    /// Returns whether the span *pins* a context key: inner spans and events do not replace its
+    /// value.
     pub(crate) fn pins(&self, key: &str) -> bool {
-        let pinned = self.pinned.read();
+        let pinned = self.pinned_keys.read();
         pins_context(self.callsite) || pinned.contains(&key)
     }
 
-    /// Adds or replaces fields, and pins them if `is_pinned`. If not, pinned fields stay.
+    /// Adds or replaces fields. If `is_pinned`, pins the fields. Otherwise, keeps the values of
+    /// pinned fields.
     pub(crate) fn record(&self, mut values: Vec<(&'static str, Value)>, is_pinned: bool) {
         if !is_pinned {
-            let pinned = self.pinned.read();
+            let pinned = self.pinned_keys.read();
             values.retain(|(name, _)| !pinned.contains(name));
         } else if !pins_context(self.callsite) {
-            let mut pinned = self.pinned.write();
+            let mut pinned = self.pinned_keys.write();
             for (name, _) in &values {
                 if !pinned.contains(name) {
                     pinned.push(name);
@@ -242,7 +246,7 @@ impl OpenSpan {
         let mut fields = self.fields.write();
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, known)) => *known = value,
+                Some((_, existing)) => *existing = value,
                 None => fields.push((name, value)),
             }
         }

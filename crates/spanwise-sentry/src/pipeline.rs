@@ -1,4 +1,4 @@
-//! The path of an event from the layer to the queue: deduplication, sampling, hooks.
+//! The path of events from the layer to the export queue: deduplication, sampling and hooks.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -35,16 +35,16 @@ impl Pipeline {
     pub(crate) fn send_deduplicated(&self, key: u64, build: impl FnOnce() -> Event<'static>) {
         let process = self.exporter.current();
         let state = &process.state;
-        let (occurrence, expired) = state.dedup.check(key, self.clock.instant());
-        if let Some(report) = expired {
+        let (occurrence, expired_report) = state.dedup.count_occurrence(key, self.clock.instant());
+        if let Some(report) = expired_report {
             self.send_report(report);
         }
         match occurrence {
             Occurrence::First => self.capture(build()),
             Occurrence::Second => {
                 state.counts.repeated.add(1);
-                let evicted = state.dedup.store(key, &build());
-                evicted
+                let due_reports = state.dedup.store(key, &build());
+                due_reports
                     .into_iter()
                     .for_each(|report| self.send_report(report));
                 process.queue.wake();
@@ -59,8 +59,8 @@ impl Pipeline {
         self.capture(event);
     }
 
-    /// Passes an event to the client, which samples it and calls hooks. On an exiting thread, the
-    /// sender thread does this later.
+    /// Passes an event to the client, which samples it and calls hooks. If this thread is exiting,
+    /// leaves that to the sender thread.
     fn capture(&self, event: Event<'static>) {
         if is_thread_exiting() {
             self.defer(DeferredItem::Event(Box::new(event)));
@@ -101,8 +101,8 @@ impl Pipeline {
         event.release.clone_from(&options.release);
         event.environment.clone_from(&options.environment);
         event.server_name.clone_from(&options.server_name);
-        // The layer has redacted the event. Hooks and integrations may add data to it, so the
-        // transport compares it with this copy, and redacts the difference.
+        // The layer has redacted the event, but hooks and integrations may add data to it. The
+        // transport compares the changed event with this copy, and redacts the difference.
         let is_changeable = options.before_send.is_some() || !options.integrations.is_empty();
         let redacted = match is_changeable && self.options.policy.is_some() {
             true => AlreadyRedacted::Event(Box::new(event.clone())),
@@ -128,7 +128,7 @@ impl Pipeline {
         transaction.server_name.clone_from(&options.server_name);
         let mut envelope = Envelope::new();
         envelope.add_item(transaction);
-        self.send(envelope);
+        self.send_envelope(envelope);
     }
 
     /// Adds a log to the batch. If the batch is full, sends it.
@@ -161,18 +161,18 @@ impl Pipeline {
     fn send_logs(&self, logs: Vec<Log>) {
         let mut envelope = Envelope::new();
         envelope.add_item(logs);
-        self.send(envelope);
+        self.send_envelope(envelope);
     }
 
-    fn send(&self, envelope: Envelope) {
+    fn send_envelope(&self, envelope: Envelope) {
         if is_thread_exiting() {
             self.defer(DeferredItem::Envelope(Box::new(envelope)));
         } else {
-            self.send_now(envelope);
+            self.send_envelope_now(envelope);
         }
     }
 
-    fn send_now(&self, envelope: Envelope) {
+    fn send_envelope_now(&self, envelope: Envelope) {
         let _scope = CaptureScope::enter(AlreadyRedacted::Everything);
         self.client.send_envelope(envelope);
     }
@@ -181,7 +181,7 @@ impl Pipeline {
     /// they are not due. Waits until `deadline` for items that another thread is moving.
     pub(crate) fn drain(&self, deadline: Instant) {
         self.drain_due(None);
-        // Inside a hook, do not wait: the hook's own thread is moving the item.
+        // Do not wait inside a hook: this thread itself is moving the item that called the hook.
         if let Some(process) = self.exporter.existing()
             && !is_capturing()
         {
@@ -197,11 +197,11 @@ impl Pipeline {
         }
     }
 
-    /// Moves everything that is due at `now` into the queue. With `None`, moves everything, due or
-    /// not.
+    /// Moves everything that is due at `now` into the queue. With `None`, also moves items that are
+    /// not due.
     fn drain_due(&self, now: Option<Instant>) {
-        // A forked child has no state until it sends something itself. It does not send the data
-        // that waits in its parent.
+        // A forked child has no state until it sends something itself. The data that waits in its
+        // parent is sent by the parent alone.
         let Some(process) = self.exporter.existing() else {
             return;
         };
@@ -209,12 +209,12 @@ impl Pipeline {
         if !is_thread_exiting() {
             state.deferred.send_all(|item| match item {
                 DeferredItem::Event(event) => self.capture_now(*event),
-                DeferredItem::Envelope(envelope) => self.send_now(*envelope),
+                DeferredItem::Envelope(envelope) => self.send_envelope_now(*envelope),
             });
         }
         let _move = state.deferred.begin_move();
-        let expired = state.dedup.take_expired(now);
-        expired
+        let reports = state.dedup.take_expired(now);
+        reports
             .into_iter()
             .for_each(|report| self.send_report(report));
         if let Some(logs) = state.logs.take_due(now) {

@@ -1,4 +1,5 @@
-//! The state of each process besides its queue. A forked child starts with an empty state.
+//! State that belongs to one process, besides its export queue. A forked child starts with an empty
+//! state, so that it does not send the parent's data again.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
 
 pub(crate) type SentryExporter = Exporter<QueuedEnvelope, ProcessState>;
 
-/// The state of one process between the layer and the queue.
+/// The data of one process on its way from the layer to the queue, and counts.
 #[derive(Debug)]
 pub(crate) struct ProcessState {
     pub(crate) dedup: Deduplicator,

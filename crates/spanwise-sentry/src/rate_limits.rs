@@ -11,27 +11,29 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The end of the rate limit of each category that the server set last, indexed by the category.
+/// The rate limits that the server set last.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
-    until: [Option<Instant>; 4],
+    /// The end of the limit of each [`Category`], indexed by its discriminant.
+    limit_ends: [Option<Instant>; 4],
 }
 
-/// The shortest and the longest wait. A wait outside this range is clamped.
+/// The minimum wait. A shorter wait is raised to it.
 const MIN_WAIT: Duration = Duration::from_secs(1);
+/// The maximum wait. A longer wait is lowered to it.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The wait after the status 429, if the response does not contain a time.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 impl RateLimits {
-    /// Returns whether no limit applies to the category at `now`.
-    pub(crate) fn allow(&self, category: Category, now: Instant) -> bool {
-        self.until[category as usize].is_none_or(|until| now >= until)
+    /// Returns whether the category may be sent at `now`.
+    pub(crate) fn allows(&self, category: Category, now: Instant) -> bool {
+        self.limit_ends[category as usize].is_none_or(|until| now >= until)
     }
 
-    /// Applies the limits of a response, from `X-Sentry-Rate-Limits`. If that has none that can be
-    /// read, applies `Retry-After` for the status 429.
+    /// Applies the limits in the header `X-Sentry-Rate-Limits` of a response. If none of them can
+    /// be parsed and the status is 429, applies the header `Retry-After`, or else [`DEFAULT_WAIT`].
     pub(crate) fn update(
         &mut self,
         status: u16,
@@ -39,18 +41,19 @@ impl RateLimits {
         rate_limits: Option<&str>,
         now: Instant,
     ) {
-        let groups = rate_limits.unwrap_or_default().split(',');
-        let applied_count = groups.filter(|group| self.apply_group(group, now)).count();
+        let limits = rate_limits.unwrap_or_default().split(',');
+        let applied_count = limits.filter(|limit| self.apply_limit(limit, now)).count();
         if applied_count == 0 && status == 429 {
             let wait = retry_after.and_then(parse_wait).unwrap_or(DEFAULT_WAIT);
-            self.until = [Some(now + wait); 4];
+            self.limit_ends = [Some(now + wait); 4];
         }
     }
 
-    /// Applies a group, such as `60:error;transaction:organization:quota_exceeded`. A group without
-    /// categories applies to all categories. Returns whether the group can be read.
-    fn apply_group(&mut self, group: &str, now: Instant) -> bool {
-        let mut parts = group.trim().split(':');
+    /// Applies one limit of the header, such as `60:error;transaction:organization:quota_exceeded`.
+    /// A limit without categories applies to all categories. Returns whether the limit can be
+    /// parsed.
+    fn apply_limit(&mut self, limit: &str, now: Instant) -> bool {
+        let mut parts = limit.trim().split(':');
         let Some(wait) = parts.next().and_then(parse_wait) else {
             return false;
         };
@@ -58,10 +61,10 @@ impl RateLimits {
         let categories = parts.next().unwrap_or_default();
         for category in categories.split(';') {
             match category.trim() {
-                "" => self.until = [until; 4],
-                "error" | "default" => self.until[Category::Error as usize] = until,
-                "transaction" | "span" => self.until[Category::Transaction as usize] = until,
-                "log_item" | "log_byte" => self.until[Category::Log as usize] = until,
+                "" => self.limit_ends = [until; 4],
+                "error" | "default" => self.limit_ends[Category::Error as usize] = until,
+                "transaction" | "span" => self.limit_ends[Category::Transaction as usize] = until,
+                "log_item" | "log_byte" => self.limit_ends[Category::Log as usize] = until,
                 _ => {}
             }
         }
@@ -69,8 +72,8 @@ impl RateLimits {
     }
 }
 
-/// Parses a number of seconds, and clamps it. `None` for other texts, such as a date, which few
-/// servers send.
+/// Parses a number of seconds, and clamps it to the range from [`MIN_WAIT`] to [`MAX_WAIT`]. `None`
+/// for other texts, such as a date, which few servers send.
 fn parse_wait(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Option<u64>) {
+    fn assert_wait(text: &str, expected: Option<u64>) {
         assert_eq!(
             parse_wait(text),
             expected.map(Duration::from_secs),
@@ -94,15 +97,15 @@ mod tests {
 
     #[test]
     fn waits_are_between_a_second_and_an_hour() {
-        check("2", Some(2));
-        check(" 2.1 ", Some(3));
-        check("0", Some(1));
-        check("-5", Some(1));
-        check("86400", Some(3600));
-        check("1e300", Some(3600));
-        check("inf", Some(3600));
-        check("NaN", None);
-        check("Wed, 21 Oct 2026 07:28:00 GMT", None);
+        assert_wait("2", Some(2));
+        assert_wait(" 2.1 ", Some(3));
+        assert_wait("0", Some(1));
+        assert_wait("-5", Some(1));
+        assert_wait("86400", Some(3600));
+        assert_wait("1e300", Some(3600));
+        assert_wait("inf", Some(3600));
+        assert_wait("NaN", None);
+        assert_wait("Wed, 21 Oct 2026 07:28:00 GMT", None);
     }
 
     #[test]
@@ -111,13 +114,13 @@ mod tests {
         let mut limits = RateLimits::default();
         let header = "60:transaction;log_item:organization, 2:error:key:quota, nonsense";
         limits.update(200, None, Some(header), now);
-        assert!(!limits.allow(Category::Error, now) && limits.allow(Category::Other, now));
+        assert!(!limits.allows(Category::Error, now) && limits.allows(Category::Other, now));
         let later = now + Duration::from_secs(3);
-        assert!(limits.allow(Category::Error, later) && !limits.allow(Category::Log, later));
+        assert!(limits.allows(Category::Error, later) && !limits.allows(Category::Log, later));
         limits.update(429, Some("7"), None, now);
-        assert!(!limits.allow(Category::Error, later) && !limits.allow(Category::Other, later));
+        assert!(!limits.allows(Category::Error, later) && !limits.allows(Category::Other, later));
         limits.update(200, Some("7"), None, later);
-        assert!(limits.allow(Category::Error, now + Duration::from_secs(8)));
+        assert!(limits.allows(Category::Error, now + Duration::from_secs(8)));
     }
 
     #[test]
@@ -127,13 +130,13 @@ mod tests {
         for header in ["", "nonsense", ":error:key"] {
             let mut limits = RateLimits::default();
             limits.update(429, Some("9"), Some(header), now);
-            assert!(!limits.allow(Category::Error, later), "{header}");
+            assert!(!limits.allows(Category::Error, later), "{header}");
             limits = RateLimits::default();
             limits.update(200, Some("9"), Some(header), now);
-            assert!(limits.allow(Category::Error, now), "{header}");
+            assert!(limits.allows(Category::Error, now), "{header}");
         }
         let mut limits = RateLimits::default();
         limits.update(429, Some("9"), Some("60:attachment:key"), now);
-        assert!(limits.allow(Category::Error, now));
+        assert!(limits.allows(Category::Error, now));
     }
 }

@@ -14,11 +14,12 @@ pub(crate) struct Routing {
     /// An error, which Sentry calls an event.
     pub(crate) is_error: bool,
     pub(crate) is_breadcrumb: bool,
+    /// A log in Sentry. This is unrelated to the `log` crate.
     pub(crate) is_log: bool,
 }
 
-/// The routing of each callsite. `None` for callsites of the `log` crate: its records share a
-/// callsite per level, so each record is routed by its target, which is a field of the event.
+/// The routing of each callsite. `None` for the callsites of the `log` crate, because its records
+/// share one callsite per level. Each record is routed by its own target, a field of the event.
 #[derive(Debug, Default)]
 pub(crate) struct Routings(CallsitePlans<Option<Routing>>);
 
@@ -28,10 +29,10 @@ impl Routing {
         let is_enabled = |levels: &TargetLevels, default: LevelFilter| {
             level <= levels.level(target).unwrap_or(default)
         };
-        let logs = options.logs.as_ref();
+        let logs = options.log_levels.as_ref();
         Self {
-            is_error: is_enabled(&options.events, LevelFilter::ERROR),
-            is_breadcrumb: is_enabled(&options.breadcrumbs, LevelFilter::INFO),
+            is_error: is_enabled(&options.event_levels, LevelFilter::ERROR),
+            is_breadcrumb: is_enabled(&options.breadcrumb_levels, LevelFilter::INFO),
             is_log: logs.is_some_and(|levels| is_enabled(levels, LevelFilter::INFO)),
         }
     }
@@ -43,7 +44,7 @@ impl Routing {
 }
 
 impl Routings {
-    /// Returns the routing of a callsite, or `None` if each of its events is routed by itself.
+    /// Returns the routing of a callsite, or `None` for a callsite of the `log` crate.
     #[inline]
     fn get(&self, callsite: &'static Metadata<'static>, options: &Options) -> Option<Routing> {
         *self.0.get(callsite, |callsite| {
@@ -59,14 +60,15 @@ impl Routings {
         })
     }
 
-    /// Returns whether Sentry may receive an event of `callsite` in some form. Does not read its
-    /// fields.
+    /// Returns whether Sentry may receive events of `callsite` in some form. Decides without the
+    /// fields of the event.
     #[inline]
     pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
         self.get(callsite, options).is_none_or(Routing::is_used)
     }
 
-    /// Returns the routing of an event. `record` is set for a record of the `log` crate.
+    /// Returns the routing of an event. `record` is its origin, if it is a record of the `log`
+    /// crate.
     pub(crate) fn routing(
         &self,
         callsite: &'static Metadata<'static>,

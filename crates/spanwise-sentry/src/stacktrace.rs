@@ -8,8 +8,8 @@ const MAX_FRAMES: usize = 100;
 
 /// Parses a backtrace in the format of std, short or full.
 ///
-/// Omits the functions that called the outermost function of the application. Marks the functions
-/// of the application.
+/// Omits the functions outside of the outermost function of the application, such as those of the
+/// runtime. Marks the functions of the application as `in_app`.
 pub(crate) fn parse_stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = backtrace::frames(text);
     if let Some(outermost) = frames.iter().rposition(backtrace::Frame::is_in_app) {

@@ -1,4 +1,5 @@
-//! Builds transactions from the spans of a unit of work.
+//! Builds a transaction from the spans of a unit of work. In Sentry, a transaction is the root span
+//! of a unit, together with the finished spans inside it.
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,8 @@ use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
     event_scope::{
-        EventScope, context_value, current_trace_id, identity, shown_text, transaction_name,
+        EventScope, context_value, current_trace_id, nearest_identity, transaction_name,
+        unredacted_text,
     },
     fields::field_value,
     ids,
@@ -29,33 +31,34 @@ const MAX_SPANS: usize = 1000;
 pub(crate) struct CollectedSpans {
     /// `None` until the first span of the unit is closed.
     is_sampled: Option<bool>,
+    /// The finished spans, without the root span.
     spans: Vec<Span>,
 }
 
 /// Returns whether the trace of a unit is sampled.
 ///
 /// The trace id decides, or else the request id, in the same way as in the event sampler. The
-/// decision for a unit is made once.
+/// decision is made once for each unit.
 fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
-    let decided = unit.collected.lock().is_sampled;
-    decided.unwrap_or_else(|| {
+    let earlier_decision = unit.collected.lock().is_sampled;
+    earlier_decision.unwrap_or_else(|| {
         let randomness = randomness(unit, spans);
         let keeps = randomness.is_some_and(|randomness| threshold.keeps(randomness));
         *unit.collected.lock().is_sampled.get_or_insert(keeps)
     })
 }
 
-/// Returns the randomness of the trace id of the spans, or else of their request id, or else of the
-/// trace id of the unit.
+/// Returns the number that sampling compares with the threshold. It is derived from the trace id of
+/// the spans, or else from their request id, or else from the trace id of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
-    if let Some(identity) = identity(spans) {
+    if let Some(identity) = nearest_identity(spans) {
         return Some(consistent_sampling::randomness_from_trace_id(
             identity.trace_id(),
         ));
     }
     let keys = ["trace_id", "request_id"];
-    let named = keys.map(|key| (key, context_value(spans, key, shown_text)));
-    let entries = named.iter();
+    let values = keys.map(|key| (key, context_value(spans, key, unredacted_text)));
+    let entries = values.iter();
     let entries = entries.filter_map(|(key, value)| Some((*key, value.as_deref()?)));
     consistent_sampling::randomness_from_entries(entries).or_else(|| {
         let trace_id = unit.trace_id().to_string();
@@ -63,8 +66,8 @@ fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     })
 }
 
-/// Collects a closed span if the trace of its unit is sampled. If the span began the unit, returns
-/// the transaction instead, unless it is a health check.
+/// Collects a closed span for the transaction of its unit, if the unit's trace is sampled. If the
+/// span is the root of the unit, returns the transaction instead, unless it is a health check.
 pub(crate) fn finish_span(
     threshold: Threshold,
     span: &OpenSpan,
@@ -83,7 +86,7 @@ pub(crate) fn finish_span(
         if collected.spans.len() < MAX_SPANS {
             collected
                 .spans
-                .push(child(span, timing, span_id, trace_id, at));
+                .push(child_span(span, timing, span_id, trace_id, at));
         }
         return None;
     }
@@ -94,10 +97,10 @@ pub(crate) fn finish_span(
     Some(transaction(span, timing, span_id, scope(), children, at))
 }
 
-// `child` and `transaction` name all fields of Sentry's structs. `Default` of these types draws ids
-// from a thread-local generator, which an exiting thread has destroyed.
+// `child_span` and `transaction` name all fields of Sentry's structs. `Default` of these types
+// draws ids from a thread-local generator, which an exiting thread may have destroyed.
 
-fn child(
+fn child_span(
     span: &OpenSpan,
     timing: &Timing,
     span_id: SpanId,
@@ -117,7 +120,7 @@ fn child(
         timestamp: Some(at),
         status: status(span, has_failed),
         tags: Map::new(),
-        data: data(span),
+        data: span_data(span),
     }
 }
 
@@ -138,7 +141,7 @@ fn transaction(
         description: None,
         status: status(span, has_failed),
         origin: None,
-        data: data(span),
+        data: span_data(span),
     };
     Transaction {
         event_id: ids::new_event_id(),
@@ -162,6 +165,7 @@ fn transaction(
     }
 }
 
+/// Returns Sentry's `op`, the category of the operation.
 fn op(span: &OpenSpan) -> String {
     let is_request =
         span.with_fields(|fields| field_value(fields, "http.request.method").is_some());
@@ -172,6 +176,7 @@ fn op(span: &OpenSpan) -> String {
     }
 }
 
+/// Returns the status that the HTTP status code implies. `has_failed` counts only without a code.
 fn status(span: &OpenSpan, has_failed: bool) -> Option<SpanStatus> {
     let code =
         span.with_fields(|fields| field_value(fields, "http.response.status_code")?.as_u64());
@@ -190,7 +195,7 @@ fn status(span: &OpenSpan, has_failed: bool) -> Option<SpanStatus> {
     }
 }
 
-fn data(span: &OpenSpan) -> Map<String, Value> {
+fn span_data(span: &OpenSpan) -> Map<String, Value> {
     let fields = span.fields().into_iter();
     fields
         .filter(|(name, _)| !matches!(*name, "trace_id" | "span_id"))
@@ -198,7 +203,7 @@ fn data(span: &OpenSpan) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns whether the span is a request for a path that probes and monitoring usually request.
+/// Returns whether the span is a request to one of the usual paths of probes and monitoring.
 fn is_health_check(span: &OpenSpan) -> bool {
     const PATHS: [&str; 9] = [
         "/health", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",

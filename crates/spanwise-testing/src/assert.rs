@@ -10,8 +10,8 @@ use tracing_core::Level;
 
 use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};
 
-/// A failure shows at most this many places of a secret, because a leaked secret is often in every
-/// line of a request.
+/// The maximum number of places of a secret that a failure shows. The number is limited because a
+/// leaked secret is often in every line of a request.
 const MAX_SHOWN_PLACES: usize = 10;
 
 impl Capture {
@@ -26,13 +26,13 @@ impl Capture {
         let mut matching = events.iter().filter(|event| pattern.matches(event));
         match (matching.next(), matching.count()) {
             (Some(event), 0) => event.clone(),
-            (None, _) => self.fail_without(&pattern, &events),
-            (Some(_), more) => self.fail(
+            (None, _) => self.fail_no_match(&pattern, &events),
+            (Some(_), further) => self.fail(
                 &events,
                 format_args!(
                     "{} {}, expected one",
-                    render::count(more + 1, "event"),
-                    pattern.predicate(more + 1)
+                    render::count(further + 1, "event"),
+                    pattern.predicate(further + 1)
                 ),
             ),
         }
@@ -86,8 +86,8 @@ impl Capture {
 
     /// Returns whether an event has this message, or matches this [`Pattern`].
     ///
-    /// A text is compared with the whole message. Use [`matching`](crate::matching) for a part of
-    /// it.
+    /// A text is compared with the whole message. To search a part of the message, use
+    /// [`matching`](crate::matching).
     #[must_use]
     pub fn contains<'a>(&self, pattern: impl Into<Pattern<'a>>) -> bool {
         self.count(pattern) > 0
@@ -103,16 +103,16 @@ impl Capture {
         let mut matching = spans.iter().filter(|span| span.name() == name);
         match (matching.next(), matching.count()) {
             (Some(span), 0) => span.clone(),
-            (found, more) => {
-                let count = more + usize::from(found.is_some());
-                let near = match found {
+            (first, further) => {
+                let count = further + usize::from(first.is_some());
+                let similar_name = match first {
                     None => closest(name, spans.iter().map(Span::name)),
                     Some(_) => None,
                 };
                 panic!(
                     "{} named `{name}`, expected one{}\ncaptured {}{}",
                     render::count(count, "span"),
-                    render::did_you_mean(near),
+                    render::did_you_mean(similar_name),
                     render::count(spans.len(), "span"),
                     render::lines(&spans)
                 );
@@ -123,8 +123,7 @@ impl Capture {
     /// Waits for an event that has this message or matches this [`Pattern`], and returns the first
     /// one.
     ///
-    /// It blocks the thread. In async code on one thread, use
-    /// [`wait_for_async`](Self::wait_for_async).
+    /// This blocks the thread. In async code, use [`wait_for_async`](Self::wait_for_async).
     ///
     /// # Panics
     /// If no event matches within `timeout`.
@@ -132,17 +131,17 @@ impl Capture {
     pub fn wait_for<'a>(&self, pattern: impl Into<Pattern<'a>>, timeout: Duration) -> Event {
         let pattern = pattern.into();
         let start = Instant::now();
-        let mut seen = 0;
+        let mut seen_count = 0;
         loop {
-            let new = self.store.lock().events[seen..].to_vec();
-            // The closure of a pattern may log, so nothing is locked here.
-            if let Some(event) = new.iter().find(|event| pattern.matches(event)) {
+            let new_events = self.store.lock().events[seen_count..].to_vec();
+            // No lock is held here, because the closure of a pattern may log.
+            if let Some(event) = new_events.iter().find(|event| pattern.matches(event)) {
                 return event.clone();
             }
-            seen += new.len();
+            seen_count += new_events.len();
             let remaining = timeout.checked_sub(start.elapsed());
-            if !remaining.is_some_and(|remaining| self.store.wait(seen, remaining)) {
-                self.fail_without(&pattern, &self.events());
+            if !remaining.is_some_and(|remaining| self.store.wait_for_more(seen_count, remaining)) {
+                self.fail_no_match(&pattern, &self.events());
             }
         }
     }
@@ -173,14 +172,14 @@ impl Capture {
     }
 
     /// Asserts that `secret` does not occur in the JSON line, target, message, fields or context of
-    /// any event, or in the fields of any span. This includes replaced values of spans, and events
-    /// and spans that do not belong to a capture.
+    /// any event, or in the fields of any span. The search includes values that a later record
+    /// replaced, and events and spans that belong to no live capture.
     ///
     /// The search is for the text itself, for its escaped forms in JSON and `Debug`, and for its
     /// bytes in hexadecimal and in the `Debug` form of `Vec<u8>`. The last two forms are searched
     /// only for secrets of at least four bytes. The search does not find a secret that is split,
-    /// encoded (base64) or in another case. For an error recorded as `&dyn Error`, it covers the
-    /// messages of the chain, not the `Debug` output.
+    /// encoded (such as in base64), or in other letter case. For an error recorded as `&dyn Error`,
+    /// the search covers the messages of the chain, not the `Debug` output.
     ///
     /// # Panics
     /// If `secret` was logged. The message names at most ten places and shows at most four
@@ -204,21 +203,21 @@ impl Capture {
         if places.is_empty() {
             return;
         }
-        let more = match places.len().saturating_sub(MAX_SHOWN_PLACES) {
+        let omitted_hint = match places.len().saturating_sub(MAX_SHOWN_PLACES) {
             0 => String::new(),
-            more => format!("\n    … and {more} more"),
+            omitted => format!("\n    … and {omitted} more"),
         };
-        let shown = secret.shown();
+        let description = secret.description();
         // The list that is printed at the end of the test must not show the secret either.
         self.store.lock().hidden.push(secret);
         panic!(
-            "{shown} was logged, in {}:{}{more}",
+            "{description} was logged, in {}:{}{omitted_hint}",
             render::count(places.len(), "place"),
             render::lines(&places[..places.len().min(MAX_SHOWN_PLACES)]),
         );
     }
 
-    /// Fails with a list of `events`. They are not printed again at the end of the test.
+    /// Fails with a list of `events`, which is not printed again at the end of the test.
     #[track_caller]
     fn fail(&self, events: &[Event], why: fmt::Arguments<'_>) -> ! {
         let list = self.store.list(events);
@@ -226,12 +225,12 @@ impl Capture {
     }
 
     #[track_caller]
-    fn fail_without(&self, pattern: &Pattern<'_>, events: &[Event]) -> ! {
-        panic!("{}", self.why_none(pattern, events));
+    fn fail_no_match(&self, pattern: &Pattern<'_>, events: &[Event]) -> ! {
+        panic!("{}", self.no_match_message(pattern, events));
     }
 
     /// Returns the message that no event matches, with suggestions.
-    pub(crate) fn why_none(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
+    pub(crate) fn no_match_message(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
         let unrouted = self.store.lock().unrouted_events.clone();
         format!(
             "no event {}{}\n{}{}",

@@ -15,14 +15,15 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
     CaptureLayer, Event, Span,
-    route::{self, CaptureStore, Owner},
+    route::{self, CaptureStore, WeakStore},
 };
 
-/// Captures events and spans until the returned guard is dropped: those of this thread, and those
-/// inside spans that this thread opens, on any thread.
+/// Captures events and spans until the returned guard is dropped. The capture gets those of this
+/// thread, and those inside spans that this thread opens, on any thread.
 ///
 /// The first call installs a global subscriber that enables everything, and also captures records
-/// of the `log` crate. If there already is a subscriber with a [`CaptureLayer`], it installs none.
+/// of the `log` crate. If this thread already has a subscriber with a [`CaptureLayer`], the call
+/// installs none.
 /// The [crate docs](crate#what-belongs-to-a-capture) define the capture that an event belongs to.
 ///
 /// # Panics
@@ -53,9 +54,9 @@ pub fn capture() -> Capture {
 
 /// The events and spans since the call of [`capture`]. Dropping it ends the capture and frees them.
 ///
-/// Its assertions panic with the location of the caller, and list the captured events. If the test
-/// panics for another reason, the drop prints the list, and the test harness shows it with the
-/// failure.
+/// Assertions panic with the location of the caller, and list the captured events. If the test
+/// panics for another reason, dropping the capture prints the list, and the test harness shows it
+/// with the failure.
 #[must_use = "the capture ends when this is dropped"]
 pub struct Capture {
     pub(crate) store: Arc<CaptureStore>,
@@ -87,7 +88,7 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         if thread::panicking()
-            && let Some(list) = self.store.list_unlisted()
+            && let Some(list) = self.store.list_if_unlisted()
         {
             print(&list);
         }
@@ -120,18 +121,19 @@ impl fmt::Debug for Capture {
 /// ```
 #[derive(Debug, Clone)]
 pub struct CaptureHandle {
-    store: Owner,
+    store: WeakStore,
 }
 
 impl CaptureHandle {
-    /// Adds this thread to the capture until the guard is dropped. A capture that has ended
-    /// still claims the thread: events of the thread that belong to no live capture by rule 1 or 2
-    /// are [unrouted](crate#what-belongs-to-a-capture).
+    /// Adds this thread to the capture until the guard is dropped.
+    ///
+    /// If the capture ends first, the thread still belongs to it. Then an event of the thread that
+    /// belongs to no live capture by rule 1 or 2 is [unrouted](crate#what-belongs-to-a-capture).
     pub fn enter(&self) -> Entered {
         route::adopt_thread(Weak::clone(&self.store));
         Entered {
             store: Weak::clone(&self.store),
-            of_this_thread: PhantomData,
+            not_send: PhantomData,
         }
     }
 }
@@ -140,9 +142,9 @@ impl CaptureHandle {
 #[derive(Debug)]
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
-    store: Owner,
-    /// Makes the guard `!Send`, because its thread must drop it.
-    of_this_thread: PhantomData<*const ()>,
+    store: WeakStore,
+    /// Makes the guard `!Send`, because the thread that created it must drop it.
+    not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
@@ -165,15 +167,15 @@ fn has_capture_layer() -> bool {
     tracing::dispatcher::get_default(|dispatch| dispatch.is::<CaptureLayer>())
 }
 
-/// Installs the global subscriber. If another thread was faster, [`capture`] checks the existing
-/// subscriber.
+/// Installs the global subscriber. Does nothing if there already is one, which [`capture`] then
+/// checks.
 fn install() {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(CaptureLayer::default());
     if tracing::subscriber::set_global_default(stack).is_ok() {
-        // If the application has its own logger, it stays in place, and its records are not
-        // captured.
+        // If the application has its own logger, this logger stays in place, and records of the
+        // `log` crate are not captured.
         let _ = log_bridge::install();
     }
 }

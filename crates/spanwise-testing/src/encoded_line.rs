@@ -1,4 +1,5 @@
-//! Access to the bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for one event.
+//! Access to the bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for one event, so that
+//! assertions can search them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,37 +9,37 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
-    /// One slot per event that is being encoded on this thread. There can be several, because a
+    /// One slot for each event that this thread is encoding. There can be several, because a
     /// `Debug` may log another event.
     static SLOTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 
-    /// Whether the capture is [`paused`].
+    /// Whether capturing is paused: see [`while_paused`].
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns the bytes that `encode` writes to an [`EncodedLineWriter`] on this thread.
 ///
-/// Empty on an exiting thread, because its thread-locals are destroyed.
+/// Returns no bytes on an exiting thread, because its thread-locals are destroyed.
 pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     let slot = Slot::open();
     encode();
     slot.take()
 }
 
-/// Pauses the capture during `format`, which formats values a second time. If the `Debug` of a
-/// value logs events, they were captured the first time.
-pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
-    let before = PAUSED.try_with(|paused| paused.replace(true));
-    let _restore = Restore(before.unwrap_or(false));
+/// Pauses capturing on this thread during `format`, which formats values a second time. If the
+/// `Debug` of a value logs events, they were captured the first time.
+pub(crate) fn while_paused<R>(format: impl FnOnce() -> R) -> R {
+    let was_paused = PAUSED.try_with(|paused| paused.replace(true));
+    let _restore = RestorePaused(was_paused.unwrap_or(false));
     format()
 }
 
-/// Returns whether the capture is [`paused`].
+/// Returns whether capturing is paused on this thread: see [`while_paused`].
 pub(crate) fn is_paused() -> bool {
     PAUSED.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Writes to the slot of the event that is being encoded on this thread.
+/// Writes to the slot of the innermost event that this thread is encoding.
 #[derive(Debug)]
 pub(crate) struct EncodedLineWriter;
 
@@ -65,8 +66,8 @@ impl io::Write for EncodedLineWriter {
     }
 }
 
-/// The slot of one event. Dropping it removes the slot, even if the encoder panics, but not the
-/// slots of outer events.
+/// The slot of one event. Dropping it removes the slot from the thread, even if the encoder panics.
+/// The slots of outer events remain.
 struct Slot {
     index: usize,
 }
@@ -95,10 +96,10 @@ impl Drop for Slot {
     }
 }
 
-/// Restores whether the capture was paused before.
-struct Restore(bool);
+/// Restores the earlier value of `PAUSED` when it is dropped.
+struct RestorePaused(bool);
 
-impl Drop for Restore {
+impl Drop for RestorePaused {
     fn drop(&mut self) {
         let _ = PAUSED.try_with(|paused| paused.set(self.0));
     }

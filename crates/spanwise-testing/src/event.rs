@@ -40,10 +40,12 @@ pub(crate) struct EventData {
     pub(crate) level: Level,
     pub(crate) target: String,
     pub(crate) message: String,
+    /// The event's own fields except the message.
     pub(crate) fields: Fields,
+    /// The enclosing spans, innermost first.
     pub(crate) spans: Vec<Span>,
     pub(crate) context: Context,
-    pub(crate) line: Vec<u8>,
+    pub(crate) json_line: Vec<u8>,
 }
 
 impl Event {
@@ -94,7 +96,7 @@ impl Event {
     /// text, and 64 MiB for a line.
     #[must_use]
     pub fn json_line(&self) -> &[u8] {
-        &self.0.line
+        &self.0.json_line
     }
 
     /// Asserts the level.
@@ -136,13 +138,13 @@ impl Event {
     /// in `charge failed: connection refused`.
     ///
     /// # Panics
-    /// If the field is missing or has another value. The message names a similar field, or
-    /// the span that has the field.
+    /// If the field is missing or has another value. For a missing field, the message names a
+    /// similar field, and an enclosing span that has the field.
     #[track_caller]
     pub fn assert_field(&self, name: &str, expected: impl Into<FieldValue>) -> &Self {
         if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
-            let mut around = self.0.spans.iter();
-            let span_hint = match around.find(|span| span.field(name).is_some()) {
+            let mut enclosing_spans = self.0.spans.iter();
+            let span_hint = match enclosing_spans.find(|span| span.field(name).is_some()) {
                 Some(span) if self.field(name).is_none() => {
                     format!("; the span around it has one: {span}")
                 }
@@ -187,10 +189,10 @@ impl Event {
                  or the subscriber has no `ContextLayer`"
             )),
             None => {
-                let near = closest(key, context.iter().map(|(key, _)| key));
+                let similar_key = closest(key, context.iter().map(|(key, _)| key));
                 self.fail(format_args!(
                     "the context has no `{key}`, expected {expected:?}{}; it is {context:?}",
-                    render::did_you_mean(near)
+                    render::did_you_mean(similar_key)
                 ));
             }
         }
@@ -225,10 +227,10 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// One line, in the format of `tracing_subscriber::fmt`: `INFO request{tenant_id="acme"}:load:
-    /// shop: order created order_id=42`.
+    /// Writes one line, in the format of `tracing_subscriber::fmt`: `INFO
+    /// request{tenant_id="acme"}:load: shop: order created order_id=42`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&render::event(self, &render::plain))
+        f.write_str(&render::event(self, &render::show_unchanged))
     }
 }
 

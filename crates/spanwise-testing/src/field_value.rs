@@ -29,7 +29,7 @@ pub enum FieldValue {
     BigInt(u128),
     /// A floating-point number.
     Float(f64),
-    /// A `str`, or the output of a `Display` or `Debug`. Cut at 1 MiB.
+    /// A `str`, or the output of a `Display` or `Debug`. Truncated at 1 MiB.
     Text(String),
     /// A byte slice.
     Bytes(Vec<u8>),
@@ -43,8 +43,8 @@ pub enum FieldValue {
 }
 
 impl FieldValue {
-    /// Compares values for a test. An error is compared by its message, with or without causes.
-    /// `NaN` equals `NaN`.
+    /// Returns whether the value is the expected one in a test. An error is compared by its
+    /// message, with or without causes. `NaN` equals `NaN`.
     pub(crate) fn matches(&self, expected: &Self) -> bool {
         match (self, expected) {
             (Self::Error { message, .. }, Self::Text(text)) => {
@@ -57,7 +57,7 @@ impl FieldValue {
         }
     }
 
-    /// Returns the value with its kind, so that the number 42 and the text "42" look different.
+    /// Returns the value with its type, so that the number 42 and the text "42" look different.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),

@@ -1,4 +1,5 @@
-//! Collects fields as values. Survives values that panic or write endlessly.
+//! Collects the fields of an event or span as values. A value may panic or never end while it is
+//! formatted.
 
 use std::{error::Error, fmt};
 
@@ -10,15 +11,15 @@ use crate::{FieldValue, render};
 /// Names and values in the order they were recorded.
 pub(crate) type Fields = Vec<(&'static str, FieldValue)>;
 
-/// The maximum length of a text, in bytes. It is more than a test needs, and ends an endless
-/// `Debug`.
+/// The maximum length of a text, in bytes. It is more than a test needs, and stops a `Debug` that
+/// never ends.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
 /// The maximum number of causes of an error, because a chain may be endless.
 const MAX_CAUSES: usize = 16;
 
-/// Returns the fields that `record` visits. Runs user code, which may log or read spans. So call it
-/// without a lock.
+/// Returns the fields that `record` visits. Call this without a lock, because it formats values,
+/// and their `Debug` may log or read spans.
 pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
     let mut collector = Collector(Fields::new());
     record(&mut collector);
@@ -42,11 +43,11 @@ pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &FieldValue) -> Op
             expected.describe()
         )),
         None => {
-            let near = closest(name, fields.iter().map(|(key, _)| *key));
+            let similar_name = closest(name, fields.iter().map(|(key, _)| *key));
             Some(format!(
                 "there is no field `{name}`, expected {}{}",
                 expected.describe(),
-                render::did_you_mean(near)
+                render::did_you_mean(similar_name)
             ))
         }
     }
@@ -57,7 +58,7 @@ struct Collector(Fields);
 impl Collector {
     fn add(&mut self, field: &Field, value: impl Into<FieldValue>) {
         let name = field.name();
-        // For a field that is a keyword, `tracing` includes `r#` in the name.
+        // For a field name that is a keyword, `tracing` includes `r#` in the name.
         let name = name.strip_prefix("r#").unwrap_or(name);
         self.0.push((name, value.into()));
     }
@@ -92,6 +93,7 @@ impl Visit for Collector {
     }
 }
 
+/// Formats a value. Truncates the text at [`MAX_TEXT_LEN`] bytes.
 fn text(value: fmt::Arguments<'_>) -> String {
     panic_safe::format_text(value, MAX_TEXT_LEN)
 }

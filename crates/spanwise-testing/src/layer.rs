@@ -23,15 +23,16 @@ use crate::{
     encoded_line::{self, EncodedLineWriter},
     event,
     fields::{self, Fields, MAX_TEXT_LEN},
-    route::{self, Owner, Route},
+    route::{self, Route, WeakStore},
     span::SpanRecord,
 };
 
 /// The layer behind [`capture`](crate::capture), for your own stack.
 ///
-/// Without this layer, [`capture`](crate::capture) installs a global subscriber. Add the layer to
-/// the stack that your service installs, to test the service with its context keys. To include the
-/// redaction policy, wrap the layer with `.redacted(policy)`. The layer does not filter or write.
+/// By default, [`capture`](crate::capture) installs a global subscriber with this layer. To test
+/// your service with its own context keys, add the layer to the stack that the service installs. To
+/// include the redaction policy, wrap the layer with `.redacted(policy)`. The layer does not filter
+/// or write.
 ///
 /// ```
 /// use spanwise_core::ContextLayer;
@@ -52,7 +53,8 @@ pub struct CaptureLayer {
     json: JsonLayer<EncodedLineWriter>,
 }
 
-/// Large enough that lines are not truncated, because assertions search them.
+/// The maximum length of a line, in bytes. It is large enough that lines are not truncated, because
+/// assertions search them.
 const MAX_LINE_LEN: usize = 64 * MAX_TEXT_LEN;
 
 impl Default for CaptureLayer {
@@ -77,17 +79,17 @@ where
             return;
         }
         let route = Route::new(&[
-            owner(ctx.event_span(event).as_ref()),
-            owner(ctx.lookup_current().as_ref()),
+            owner_of(ctx.event_span(event).as_ref()),
+            owner_of(ctx.lookup_current().as_ref()),
         ]);
-        if route.is_nowhere() {
+        if !route.has_destination() {
             return;
         }
         // `collect` and `encode_line` each format the event's values. During `collect`, a value
         // may log another event, which re-enters this function.
         let mut fields = fields::collect(|visitor| event.record(visitor));
-        let line = encoded_line::encode_line(|| {
-            encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
+        let json_line = encoded_line::encode_line(|| {
+            encoded_line::while_paused(|| self.json.on_event(event, ctx.clone()));
         });
         let (message, target) = (take_message(&mut fields), take_target(&mut fields, event));
         let data = event::EventData {
@@ -95,11 +97,11 @@ where
             target,
             message,
             fields,
-            spans: spans_around(event, &ctx),
+            spans: enclosing_spans(event, &ctx),
             context: Context::from_event(event, &ctx),
-            line,
+            json_line,
         };
-        route.event(&crate::Event(Arc::new(data)));
+        route.add_event(&crate::Event(Arc::new(data)));
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
@@ -107,28 +109,28 @@ where
         let fields = fields::collect(|visitor| attrs.record(visitor));
         if let Some(span) = ctx.span(id) {
             let route = Route::new(&[
-                owner(span.parent().as_ref()),
-                owner(ctx.lookup_current().as_ref()),
+                owner_of(span.parent().as_ref()),
+                owner_of(ctx.lookup_current().as_ref()),
             ]);
             let record = Arc::new(SpanRecord::new(attrs.metadata(), fields, route.owner()));
-            // `replace`, because a second `CaptureLayer` in the stack finds a value in the slot.
+            // `replace`, because another `CaptureLayer` in the stack may have stored its record.
             span.extensions_mut().replace(Arc::clone(&record));
             if !is_paused {
-                route.span(&record);
+                route.add_span(&record);
             }
         }
-        encoded_line::paused(|| self.json.on_new_span(attrs, id, ctx.clone()));
+        encoded_line::while_paused(|| self.json.on_new_span(attrs, id, ctx.clone()));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
         let fields = fields::collect(|visitor| values.record(visitor));
         if let Some(record) = ctx.span(id).and_then(|span| record_of(&span)) {
             record.record(fields);
-            if record.owner().and_then(route::live).is_none() {
+            if record.owner().and_then(route::upgrade_live).is_none() {
                 route::add_to_unrouted(&record);
             }
         }
-        encoded_line::paused(|| self.json.on_record(id, values, ctx.clone()));
+        encoded_line::while_paused(|| self.json.on_record(id, values, ctx.clone()));
     }
 }
 
@@ -136,11 +138,12 @@ fn record_of<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Spa
     span.extensions().get::<Arc<SpanRecord>>().cloned()
 }
 
-fn owner<R: for<'s> LookupSpan<'s>>(span: Option<&SpanRef<'_, R>>) -> Option<Owner> {
+fn owner_of<R: for<'s> LookupSpan<'s>>(span: Option<&SpanRef<'_, R>>) -> Option<WeakStore> {
     record_of(span?)?.owner().cloned()
 }
 
-fn spans_around<S: SpanSubscriber>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span> {
+/// Returns the spans that enclose the event, innermost first.
+fn enclosing_spans<S: SpanSubscriber>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span> {
     let scope = ctx.event_scope(event).into_iter().flatten();
     scope
         .filter_map(|span| record_of(&span))
@@ -148,14 +151,15 @@ fn spans_around<S: SpanSubscriber>(event: &Event<'_>, ctx: &LayerContext<'_, S>)
         .collect()
 }
 
+/// Removes the fields named `message`, and returns the value of the last one.
 fn take_message(fields: &mut Fields) -> String {
     let mut messages = fields.extract_if(.., |(name, _)| *name == "message");
     let message = messages.by_ref().last();
     message.map_or_else(String::new, |(_, message)| message.to_string())
 }
 
-/// Returns the target. For a `log` record, removes the fields with its origin, and returns the
-/// target of the record.
+/// Returns the target. For a record of the `log` crate, removes the fields that contain its origin,
+/// and returns the target of the record.
 fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
     let callsite = event.metadata();
     if !is_log_record(callsite) {

@@ -62,9 +62,9 @@
 //! 1. An event in a span of a live capture belongs to that capture, on any thread or task. The span
 //!    may be an explicit parent. A span belongs to the capture of its parent, or else of the
 //!    current span, or else of the thread.
-//! 2. Otherwise the event belongs to the capture of its thread: the live capture for which this
-//!    thread called [`capture`] or [`CaptureHandle::enter`]. If there are several, the latest of
-//!    them gets the event.
+//! 2. Otherwise the event belongs to the capture of its thread: the live capture for which the
+//!    thread called [`capture`] or [`CaptureHandle::enter`]. If there are several, the
+//!    event belongs to the capture of the latest call.
 //! 3. Otherwise, if only one capture is live, the event belongs to it. The exception is an event
 //!    whose span or thread belongs to a capture that has ended. So in a test that runs alone, a
 //!    plain `std::thread::spawn` works.
@@ -74,13 +74,13 @@
 //!    lists the unrouted events that match.
 //!
 //! In async code, carry the capture in a span (`future.instrument(span)`). [`capture`] and
-//! [`CaptureHandle::enter`] apply to the thread, not to the task. Inside a spawned task, the
-//! capture also gets the events of other tasks on that worker thread. It loses the events of this
-//! task when the task moves to another thread.
+//! [`CaptureHandle::enter`] apply to the thread, not to the task. If a spawned task calls them, the
+//! capture also gets the events of other tasks on that worker thread. When the task moves to
+//! another thread, the capture loses the events of the task.
 //!
 //! # Behaviour and limits
 //!
-//! * No lock is held while values are formatted. A value is formatted twice. If its `Debug` logs
+//! * No lock is held while values are formatted. Each value is formatted twice. If its `Debug` logs
 //!   events, they are captured only once. A `Debug` that panics becomes
 //!   `<panicked while formatting>`.
 //! * A [`Capture`] keeps all its events in memory until it is dropped, with texts up to 1 MiB each.
@@ -93,8 +93,8 @@
 //! | --- | --- |
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber. Add a [`CaptureLayer`] to it, or do not install it in tests. |
 //! | an event is missing if tests run in parallel | Its thread does not belong to a capture. Enter a span of the test on this thread, or call [`CaptureHandle::enter`]. |
-//! | [`Capture::wait_for`] times out in an async test | It blocks the only thread. Use [`Capture::wait_for_async`]. |
-//! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
+//! | [`Capture::wait_for`] times out in an async test | `wait_for` blocks the only thread of the runtime. Use [`Capture::wait_for_async`]. |
+//! | a test fails and prints no events | The test returns an `Err` without a panic, or its capture was dropped before the panic. |
 //! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`. Install `tracing_log::LogTracer` in tests instead. |
 
 mod assert;

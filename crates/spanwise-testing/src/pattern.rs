@@ -71,7 +71,7 @@ impl Pattern<'_> {
     /// Returns `; did you mean "…"?` if an event has a similar message.
     pub(crate) fn suggestion(&self, events: &[Event]) -> String {
         match self.0 {
-            Kind::Message(message) => render::near_message(events, message),
+            Kind::Message(message) => render::similar_message_hint(events, message),
             Kind::Regex(_) | Kind::Closure { .. } => String::new(),
         }
     }

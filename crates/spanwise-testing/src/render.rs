@@ -6,16 +6,16 @@ use spanwise_core::internal::suggest::closest;
 
 use crate::{Event, FieldValue, Span};
 
-/// Hides secrets in a text. Called before the text is quoted or cut, so that no part of a secret
-/// remains.
+/// A function that hides secrets in a text. Called before the text is quoted or cut, so that no
+/// part of a secret remains.
 pub(crate) type Hide<'a> = &'a dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
 
-/// Shows a text unchanged.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+/// A [`Hide`] that hides nothing.
+pub(crate) fn show_unchanged(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// The maximum number of characters of a text in a failure.
+/// The maximum number of characters that a failure shows of one text.
 const MAX_SHOWN_CHARS: usize = 200;
 
 /// A failure lists at most this many events, the latest ones.
@@ -23,8 +23,8 @@ const MAX_LISTED_EVENTS: usize = 100;
 
 pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
     let mut line = format!("{} ", event.level());
-    for around in event.spans().iter().rev() {
-        line += &span(around, hide);
+    for enclosing_span in event.spans().iter().rev() {
+        line += &span(enclosing_span, hide);
         line.push(':');
     }
     if !event.spans().is_empty() {
@@ -85,9 +85,9 @@ pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool
     )
 }
 
-/// Returns `; did you mean "…"?` with the most similar message. Similar messages differ by a few
-/// letters, or one contains the other.
-pub(crate) fn near_message(events: &[Event], message: &str) -> String {
+/// Returns `; did you mean "…"?` with the most similar message, or an empty text. Similar messages
+/// differ by a few letters, or one contains the other.
+pub(crate) fn similar_message_hint(events: &[Event], message: &str) -> String {
     let all = || events.iter().map(Event::message);
     let lower = message.to_lowercase();
     let overlaps = |known: &&str| {
@@ -95,13 +95,15 @@ pub(crate) fn near_message(events: &[Event], message: &str) -> String {
         !known.is_empty() && (known.contains(&lower) || lower.contains(&known))
     };
     match closest(message, all()).or_else(|| all().find(overlaps)) {
-        Some(near) => format!("; did you mean {:?}?", cut(near)),
+        Some(similar) => format!("; did you mean {:?}?", cut(similar)),
         None => String::new(),
     }
 }
 
-pub(crate) fn did_you_mean(near: Option<&str>) -> String {
-    near.map(|near| format!("; did you mean `{near}`?"))
+/// Returns `; did you mean …?`, or an empty text if there is no similar name.
+pub(crate) fn did_you_mean(similar: Option<&str>) -> String {
+    similar
+        .map(|similar| format!("; did you mean `{similar}`?"))
         .unwrap_or_default()
 }
 
@@ -121,7 +123,7 @@ pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
         .collect()
 }
 
-/// Returns a value as text. Quotes texts, so that "42" is not read as 42.
+/// Returns a value as text. Texts have quotes, so that "42" is not read as the number 42.
 fn value(value: &FieldValue, hide: Hide<'_>) -> String {
     let text = value.to_string();
     let text = hide(&text);
@@ -131,7 +133,7 @@ fn value(value: &FieldValue, hide: Hide<'_>) -> String {
     }
 }
 
-/// Cuts a text, and escapes its control characters.
+/// Cuts a text, and escapes its control characters, such as line breaks.
 fn one_line(text: &str) -> String {
     let mut line = String::new();
     for character in cut(text).chars() {
@@ -144,6 +146,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
+/// Cuts a text after [`MAX_SHOWN_CHARS`] characters.
 fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),

@@ -4,32 +4,32 @@ use std::{borrow::Cow, fmt};
 
 use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 
-/// A text to search for, in the forms that Rust and `JsonLayer` give it.
+/// A text to search for, in the forms in which Rust and `JsonLayer` may write it.
 pub(crate) struct Secret {
     plain: String,
-    /// The forms to search for, including the plain one. The longest form is first, because hiding
-    /// a shorter form first could leave a part of a longer one.
+    /// The forms to search for, including the plain text. The longest form is first. If a shorter
+    /// form were hidden first, a part of a longer form could remain.
     forms: Vec<String>,
 }
 
-/// The minimum length of a secret whose bytes are searched as a list of numbers and as hexadecimal
-/// digits. Those of a shorter secret may occur by chance.
+/// The minimum length of a secret, in bytes, whose bytes are also searched as a list of numbers and
+/// as hexadecimal digits. The numbers and digits of a shorter secret may occur by chance.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
     pub(crate) fn new(plain: &str) -> Self {
         let mut forms = vec![plain.to_owned()];
-        // As JSON escapes it, for example in a logged body.
+        // The text as JSON escapes it, for example in a logged body.
         forms.extend(
             serde_json::to_string(plain)
                 .ok()
                 .map(|json| without_delimiters(&json)),
         );
-        // As `Debug` escapes it, for example in a logged struct.
+        // The text as `Debug` escapes it, for example in a logged struct.
         forms.push(without_delimiters(&format!("{plain:?}")));
         if plain.len() >= MIN_BYTES_FORM_LEN {
-            // As the `Debug` of a `Vec<u8>` lists its bytes, and as the hexadecimal digits that
-            // `JsonLayer` writes for bytes.
+            // The bytes as the `Debug` of a `Vec<u8>` lists them, and as the hexadecimal digits
+            // that `JsonLayer` writes.
             forms.push(without_delimiters(&format!("{:?}", plain.as_bytes())));
             forms.push(FieldValue::Bytes(plain.into()).to_string());
         }
@@ -42,7 +42,7 @@ impl Secret {
     }
 
     /// Returns a description of each place where the secret occurs, with the event or span. The
-    /// description hides the secret, except for its start of up to four characters.
+    /// description shows only the [visible start](Self::visible_start) of the secret.
     pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
         for event in &captured.events {
@@ -60,17 +60,17 @@ impl Secret {
         places
     }
 
-    /// Returns the start and the length of the secret, to recognize it.
-    pub(crate) fn shown(&self) -> String {
+    /// Returns the visible start and the length of the secret, so that readers recognize it.
+    pub(crate) fn description(&self) -> String {
         format!(
             "{:?} ({})",
-            self.start(),
+            self.visible_start(),
             render::count(self.plain.len(), "byte")
         )
     }
 
     /// Returns the first four characters of the secret, but at most the first half.
-    fn start(&self) -> String {
+    fn visible_start(&self) -> String {
         let shown_count = (self.plain.chars().count() / 2).min(4);
         self.plain.chars().take(shown_count).chain(['…']).collect()
     }
@@ -112,10 +112,10 @@ impl Secret {
 
     fn places_in_span(&self, span: &SpanRecord, subject: &str, places: &mut Vec<String>) {
         let snapshot = span.snapshot();
-        let replaced = span.replaced();
+        let replaced_values = span.replaced_values();
         let matching = snapshot
             .fields()
-            .chain(replaced.iter().map(|(name, value)| (*name, value)))
+            .chain(replaced_values.iter().map(|(name, value)| (*name, value)))
             .filter(|(_, value)| self.is_in_value(value))
             .map(|(name, _)| name);
         let mut names: Vec<&str> = Vec::new();
@@ -167,22 +167,22 @@ impl Secret {
         }
     }
 
-    /// Replaces each form of the secret in `text` by its start.
+    /// Replaces each form of the secret in `text` by the visible start.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let found = self
             .forms
             .iter()
             .filter(|form| text.contains(form.as_str()));
         found.fold(Cow::Borrowed(text), |text, form| {
-            Cow::Owned(text.replace(form.as_str(), &format!("[{}]", self.start())))
+            Cow::Owned(text.replace(form.as_str(), &format!("[{}]", self.visible_start())))
         })
     }
 }
 
-/// Shows only the start of the secret.
+/// Shows only the visible start and the length.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown())
+        f.write_str(&self.description())
     }
 }
 

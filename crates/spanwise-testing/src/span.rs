@@ -10,11 +10,11 @@ use crate::{
     FieldValue,
     fields::{self, Fields},
     render,
-    route::Owner,
+    route::WeakStore,
 };
 
-/// A snapshot of a span with its fields, taken when an event inside was captured or when spans were
-/// listed.
+/// A snapshot of a span with its fields, taken when an event inside the span was captured, or when
+/// [`Capture::spans`](crate::Capture::spans) was called.
 #[derive(Clone)]
 pub struct Span {
     metadata: &'static Metadata<'static>,
@@ -54,8 +54,8 @@ impl Span {
     /// Asserts that the field `name` has this value.
     ///
     /// # Panics
-    /// If the field is missing or has another value. The message shows the span and a
-    /// similar field.
+    /// If the field is missing or has another value. The message shows the span, and names a
+    /// similar field if the field is missing.
     #[track_caller]
     pub fn assert_field(&self, name: &str, expected: impl Into<FieldValue>) -> &Self {
         if let Some(why) = fields::mismatch(&self.fields, name, &expected.into()) {
@@ -66,9 +66,9 @@ impl Span {
 }
 
 impl fmt::Display for Span {
-    /// One line: `create_order{order_id=42}`.
+    /// Writes one line: `create_order{order_id=42}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&render::span(self, &render::plain))
+        f.write_str(&render::span(self, &render::show_unchanged))
     }
 }
 
@@ -78,11 +78,12 @@ impl fmt::Debug for Span {
     }
 }
 
-/// The layer's data in a span of the registry.
+/// A captured span with its current fields. The layer stores it in the span's extensions.
 #[derive(Debug)]
 pub(crate) struct SpanRecord {
     metadata: &'static Metadata<'static>,
-    owner: Option<Owner>,
+    /// The capture that the span belongs to.
+    owner: Option<WeakStore>,
     recorded: Mutex<Recorded>,
 }
 
@@ -97,7 +98,7 @@ impl SpanRecord {
     pub(crate) fn new(
         metadata: &'static Metadata<'static>,
         fields: Fields,
-        owner: Option<Owner>,
+        owner: Option<WeakStore>,
     ) -> Self {
         let recorded = Recorded {
             fields: Arc::new(fields),
@@ -110,7 +111,7 @@ impl SpanRecord {
         }
     }
 
-    pub(crate) fn owner(&self) -> Option<&Owner> {
+    pub(crate) fn owner(&self) -> Option<&WeakStore> {
         self.owner.as_ref()
     }
 
@@ -118,7 +119,7 @@ impl SpanRecord {
     pub(crate) fn record(&self, late_fields: Fields) {
         let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;
-        // Copies the list if captured events still use it.
+        // Copies the list if a snapshot still uses it.
         let fields = Arc::make_mut(fields);
         for (name, value) in late_fields {
             match fields.iter_mut().find(|(known, _)| *known == name) {
@@ -139,7 +140,8 @@ impl SpanRecord {
         }
     }
 
-    pub(crate) fn replaced(&self) -> Fields {
+    /// Returns the values that later values replaced.
+    pub(crate) fn replaced_values(&self) -> Fields {
         let recorded = self.recorded.lock();
         recorded.replaced.clone()
     }

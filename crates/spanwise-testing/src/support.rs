@@ -18,7 +18,7 @@ use std::{
 
 use spanwise_core::Clock;
 
-/// The maximum time that a test waits for one operation: none takes as long, even on a busy
+/// The maximum time that a test waits for one operation. No operation takes as long, even on a busy
 /// machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -42,14 +42,14 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// If `test` panics, or does not return within [`TIMEOUT`].
 #[track_caller]
 pub fn bounded<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, finished) = mpsc::channel();
+    let (finish_sender, finish_receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
         let result = test();
         // The receiver no longer exists if the test exceeded the timeout.
-        let _ = done.send(());
+        let _ = finish_sender.send(());
         result
     });
-    if finished.recv_timeout(TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if finish_receiver.recv_timeout(TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
         panic!("the test hangs: a deadlock");
     }
     match thread.join() {

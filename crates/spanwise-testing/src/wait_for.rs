@@ -14,7 +14,7 @@ use std::{
 
 use spanwise_core::internal::deadline_after;
 
-use crate::{Capture, Event, Pattern, route::Owner};
+use crate::{Capture, Event, Pattern, route::WeakStore};
 
 /// The future of [`Capture::wait_for_async`].
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct WaitFor<'a> {
     deadline: Instant,
     called_at: &'static Location<'static>,
     /// The number of events that were checked against the pattern.
-    seen: usize,
+    seen_count: usize,
     timer: Option<Timer>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> WaitFor<'a> {
             pattern,
             deadline: deadline_after(timeout),
             called_at: Location::caller(),
-            seen: 0,
+            seen_count: 0,
             timer: None,
         }
     }
@@ -50,20 +50,20 @@ impl Future for WaitFor<'_> {
         let this = &mut *self;
         let store = &this.capture.store;
         loop {
-            let new = store.lock().events[this.seen..].to_vec();
-            // The closure of a pattern may log, so nothing is locked here.
-            if let Some(event) = new.iter().find(|event| this.pattern.matches(event)) {
+            let new_events = store.lock().events[this.seen_count..].to_vec();
+            // No lock is held here, because the closure of a pattern may log.
+            if let Some(event) = new_events.iter().find(|event| this.pattern.matches(event)) {
                 return Poll::Ready(event.clone());
             }
-            this.seen += new.len();
-            if store.wake_after(this.seen, cx.waker()) {
+            this.seen_count += new_events.len();
+            if store.register_waker(this.seen_count, cx.waker()) {
                 break;
             }
         }
         if Instant::now() >= this.deadline {
             let events = this.capture.events();
-            let why = this.capture.why_none(&this.pattern, &events);
-            panic!("{}: {why}", this.called_at);
+            let message = this.capture.no_match_message(&this.pattern, &events);
+            panic!("{}: {message}", this.called_at);
         }
         this.timer.get_or_insert_with(|| {
             let store = Arc::downgrade(store);
@@ -82,7 +82,7 @@ struct Timer {
 }
 
 impl Timer {
-    fn start(store: Owner, deadline: Instant) -> Self {
+    fn start(store: WeakStore, deadline: Instant) -> Self {
         let is_stopped = Arc::new(AtomicBool::new(false));
         let is_timer_stopped = Arc::clone(&is_stopped);
         let wait = move || {

@@ -1,4 +1,5 @@
-//! [`Builder`]: sets values in code.
+//! [`Builder`], which configures logging in code. Its setters only store values. `start.rs` has the
+//! methods that read the environment, choose the effective values and start logging.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -60,6 +61,7 @@ use crate::{
 /// ```
 #[must_use = "nothing is logged until `init` is called"]
 pub struct Builder {
+    /// The sources besides code and the configuration files: the environment, or none.
     pub(crate) sources: Vec<Box<dyn Source>>,
     #[cfg(feature = "config")]
     pub(crate) files: crate::config_file::ConfigFiles,
@@ -67,6 +69,7 @@ pub struct Builder {
     pub(crate) prefix: String,
     /// The clock of human-readable lines.
     pub(crate) clock: Clock,
+    /// The values that setters set.
     pub(crate) code: CodeValues,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) default_levels: Option<Levels>,
@@ -75,15 +78,18 @@ pub struct Builder {
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
-    /// The pseudonym keys that were read, by the path of the file.
+    /// The pseudonym keys read so far, each with the path of its file.
     pub(crate) pseudonym_keys: PseudonymKeys,
-    pub(crate) context: Vec<String>,
+    pub(crate) context_keys: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) own_crate: Option<OwnCrate>,
+    /// Whether to install the panic hook. `None` if code does not decide.
     pub(crate) panic_hook: Option<bool>,
+    /// The settings of optional sinks, such as Sentry.
     pub(crate) sinks: SinkChanges,
     pub(crate) record_sinks: Vec<(String, BackgroundBuilder)>,
     pub(crate) layers: Vec<AddLayer>,
+    /// The filters, each with the name that a configuration file uses.
     pub(crate) filters: Vec<(String, CodeFilter)>,
 }
 
@@ -113,7 +119,7 @@ impl Builder {
             when_full: WhenFull::default(),
             redaction: None,
             pseudonym_keys: PseudonymKeys::default(),
-            context: Vec::new(),
+            context_keys: Vec::new(),
             static_fields: StaticFields::default(),
             own_crate: None,
             panic_hook: None,
@@ -124,15 +130,15 @@ impl Builder {
         }
     }
 
-    /// Takes the writer. Leaves one that writes nothing, so that a reload still knows that code set
-    /// a writer.
+    /// Takes the writer that code set, if any. Leaves a writer that writes nothing in its place, so
+    /// that a reload still knows that code set a writer.
     pub(crate) fn take_writer(&mut self) -> Option<BoxMakeWriter> {
         let writer = self.writer.as_mut()?;
         Some(std::mem::replace(writer, BoxMakeWriter::new(std::io::sink)))
     }
 
-    /// Stores the argument of a setter. An empty text changes nothing. An invalid text is reported
-    /// at the start.
+    /// Stores the argument of a setter. An empty text changes nothing. [`init`](Self::init) reports
+    /// an invalid text.
     pub(crate) fn set<V, T>(
         mut self,
         setter: &str,
@@ -166,8 +172,8 @@ impl Builder {
         self.set("preset", &LOG_PRESET, preset)
     }
 
-    /// Sets the preset for the case that neither code, nor the environment, nor a configuration
-    /// file sets one. Defaults to `Dev` if stderr is a terminal, or else to `Prod`.
+    /// Sets the preset for the case that neither [`preset`](Self::preset), nor the environment, nor
+    /// a configuration file sets one. Defaults to `Dev` if stderr is a terminal, or else to `Prod`.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let preset = self
             .code
@@ -176,28 +182,29 @@ impl Builder {
         self
     }
 
-    /// Sets the levels of events for the case that neither code, nor the environment, nor a
-    /// configuration file sets them. Defaults to the levels of the preset.
+    /// Sets the levels of events for the case that neither [`levels`](Self::levels), nor the
+    /// environment, nor a configuration file sets them. Defaults to the levels of the preset.
     ///
-    /// If one of the three sets levels without a default level, the levels set here apply to all
-    /// other targets. If they have no default level either, the levels of the preset apply. With
-    /// the default level `warn`, add `spanwise_http=info` to log requests.
+    /// Levels such as `sqlx=warn` have no default level: no level for targets that they do not
+    /// name. If levels from code, the environment or a file have none, `default_levels` applies to
+    /// all other targets. If it has none either, the levels of the preset apply. With the default
+    /// level `warn`, add `spanwise_http=info` to log requests.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         let levels = self.code.parse("default_levels", &RUST_LOG, levels.into());
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
-    /// Sets the levels of events. If they have no default level, other levels apply to all other
-    /// targets: those of a configuration file, of [`default_levels`](Self::default_levels) or of
-    /// the preset.
+    /// Sets the levels of events. Levels such as `sqlx=warn` have no level for all other targets.
+    /// In that case, the levels of a configuration file, of
+    /// [`default_levels`](Self::default_levels) or of the preset apply to these targets.
     pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.set("levels", &RUST_LOG, levels)
     }
 
-    /// Sets your own targets. The preset dev logs DEBUG for them, and backtraces in `pretty`,
-    /// `compact` and `short` show their frames. The name of a crate includes all its modules.
-    /// Defaults to the crate of [`builder!`](crate::builder!), or else to the name of the
+    /// Sets the targets of your own code. The preset dev logs DEBUG for them, and backtraces in
+    /// `pretty`, `compact` and `short` show their frames. The name of a crate includes all its
+    /// modules. Defaults to the crate of [`builder!`](crate::builder!), or else to the name of the
     /// executable.
     ///
     /// ```
@@ -210,7 +217,8 @@ impl Builder {
         for target in &targets {
             if let Err(problem) = parse::check_own_target(target) {
                 let shown = format!("Builder::own_targets({})", conceal::shown(target));
-                self.code.refuse(&shown, target, &ParseError::new(problem));
+                self.code
+                    .add_text_problem(&shown, target, &ParseError::new(problem));
             }
         }
         self.put(&LOG_OWN, targets)
@@ -256,9 +264,9 @@ impl Builder {
         self.set("fields", &LOG_FIELDS, fields)
     }
 
-    /// Sets the length up to which a line keeps all of its fields: see
-    /// [`JsonLayer::max_line`](crate::layer::JsonLayer::max_line). Formats for people ignore it.
-    /// Defaults to 256 KiB.
+    /// Sets the maximum length of a line. A longer line loses fields: see
+    /// [`JsonLayer::max_line`](crate::layer::JsonLayer::max_line). `pretty`, `compact` and `short`
+    /// ignore it. Defaults to 256 KiB.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).max_line("64KiB");
@@ -320,7 +328,7 @@ impl Builder {
         self.put(&LOG_ERROR_FILE, path.into())
     }
 
-    /// Sets when a new file starts. Defaults to daily, and at 100 MiB.
+    /// Sets when a new file starts. Defaults to every day, and also when a file reaches 100 MiB.
     pub fn file_rotation(self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
         self.set("file_rotation", &LOG_FILE_ROTATE, rotation)
     }
@@ -346,7 +354,7 @@ impl Builder {
     /// Changes the policy of the preset and the environment. `change` is passed [`Policy::secrets`]
     /// for [`Preset::Dev`] and [`Preset::Cli`], or else [`Policy::secrets_and_pii`]. With
     /// `LOG_REDACT_KEY_FILE`, it is passed a policy of secrets and pseudonyms instead. The changes
-    /// of `LOG_REDACT` are already applied. An invalid rule is an error at the start. With
+    /// of `LOG_REDACT` are already applied. [`init`](Self::init) reports an invalid rule. With
     /// `LOG_REDACT=off` nothing is hidden, and `change` is not called.
     ///
     /// ```
@@ -415,31 +423,32 @@ impl Builder {
         self.set("http_client_address", &LOG_HTTP_CLIENT_ADDRESS, address)
     }
 
-    /// Sets the name and the version of the service, on each line of `json`. `json-nested` does not
-    /// show them. An empty text changes nothing.
+    /// Sets the name and the version of the service, which each line of `json` shows. `json-nested`
+    /// does not show them. An empty text changes nothing.
     pub fn service(self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.put_text(&SERVICE_NAME, name)
             .put_text(&SERVICE_VERSION, version)
     }
 
-    /// Sets the name of this instance of the service, such as that of the pod, on each line of
-    /// `json`. Defaults to none.
+    /// Sets the name of this instance of the service, such as the name of the pod. Each line of
+    /// `json` shows it. Defaults to none.
     pub fn service_node(self, node: impl Into<String>) -> Self {
         self.put_text(&SERVICE_NODE, node)
     }
 
-    /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show
-    /// every span field, with or without this.
+    /// Adds a context key: the value of a span field with this name is part of the
+    /// [`Context`](crate::context::Context). JSON lines show every span field, also those that are
+    /// not context keys.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         if !parse::is_field_name(&key) {
-            self.code.problem(format!(
+            self.code.add_problem(format!(
                 "Builder::context_key({}) is not a field name: write letters, digits, `_`, `.` \
                  and `-`",
                 conceal::shown(&key)
             ));
         }
-        self.context.push(key);
+        self.context_keys.push(key);
         self
     }
 
@@ -452,13 +461,13 @@ impl Builder {
     }
 
     /// Adds a constant text field to every JSON line, a tag to every event in Sentry, and an
-    /// attribute to the resource in OpenTelemetry. `pretty`, `compact` and `short` omit it. The
-    /// last value of a name counts. The policy also redacts these fields.
+    /// attribute to the resource in OpenTelemetry. `pretty`, `compact` and `short` omit it. If a
+    /// name is set twice, the last value wins. The policy also redacts these fields.
     ///
-    /// These are errors at the start: a name that is a key of the line itself or a context key, a
-    /// name that is not a field name of at most 64 bytes, an empty value, a value over 1,024 bytes,
-    /// and more than 64 fields. With the feature `sentry`, so is a name that is not a valid tag,
-    /// such as `release`.
+    /// [`init`](Self::init) reports fields that break these rules. A name is a field name of at
+    /// most 64 bytes. It must not be a key of the line itself or a context key. With the feature
+    /// `sentry`, it must also be a valid tag, which `release` is not. A value has 1 to 1,024 bytes.
+    /// At most 64 fields are accepted.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).field("region", "eu").field("shard", 7);
@@ -475,14 +484,15 @@ impl Builder {
         self.set("color", &LOG_COLOR, color)
     }
 
-    /// Turns the warnings of [`explain`](Self::explain) into errors at the start. Most warnings are
-    /// about unknown names that resemble a setting or have the prefix of the settings, settings of
-    /// parts that are not built in, and values without effect. Defaults to warnings.
+    /// Turns the warnings of [`explain`](Self::explain) into errors of [`init`](Self::init). Most
+    /// warnings are about unknown names that resemble a setting or have the prefix of the settings.
+    /// Others are about settings of parts that are not built in, or values without effect. Defaults
+    /// to warnings.
     pub fn strict(self) -> Self {
         self.put(&LOG_STRICT, true)
     }
 
-    /// Does not install a panic hook.
+    /// Disables the panic hook, so that panics are not logged.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Some(false);
         self
@@ -500,10 +510,10 @@ impl Builder {
     /// filter decides about the events of the routes and sinks that list `special` in their
     /// `filters`.
     ///
-    /// The function sees redacted values. The thread that logs such an event calls the function
-    /// once for each list that contains the filter, unless an earlier filter drops the event. If
-    /// the function panics, the event is kept, and the panic is reported once. The last function of
-    /// a name counts.
+    /// The function sees redacted values. The thread that logs an event calls the function once for
+    /// each list that contains the filter, unless an earlier filter drops the event. If the
+    /// function panics, the event is kept, and the panic is reported once. A later filter replaces
+    /// an earlier one of the same name.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, filter::Verdict};
@@ -526,7 +536,7 @@ impl Builder {
         self
     }
 
-    /// Adds an output that writes whole records, such as a message queue. The output receives the
+    /// Adds an output that accepts whole records, such as a message queue. The output receives the
     /// same lines as a file. `name` is the name of the output in [`Stats`](crate::report::Stats)
     /// and in reports. A table `[sink.NAME]` with `kind = "none"` in a configuration file sets the
     /// options of its lines, such as `level`, `format` and `redact`.

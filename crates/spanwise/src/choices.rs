@@ -1,5 +1,8 @@
-//! Chooses the effective value of each setting. Code overrides the environment, the environment
-//! overrides the configuration file, and the file overrides the preset.
+//! Chooses the effective value of each setting, and records its origin for `explain()`.
+//!
+//! Code, which means the setters of [`Builder`](crate::Builder), overrides the environment. The
+//! environment overrides the configuration file, and the file overrides the preset. All mistakes
+//! are collected, so that one failed start reports them all.
 
 use std::{ffi::OsString, fmt, sync::Arc};
 
@@ -20,16 +23,16 @@ use crate::{
     warning::Warning,
 };
 
-/// A source of settings besides code, such as the environment.
+/// A source of texts of settings: the environment or a configuration file. Code is not a source.
 pub(crate) trait Source: fmt::Debug + Send + Sync {
-    /// Returns the text of a setting, with its name in the source.
+    /// Returns the text of a setting, with the name that the setting has in this source.
     fn raw(&self, def: &Setting) -> Option<Raw>;
 
     /// Returns warnings about names in the source that are not in `known`, but look like settings.
-    /// There is no warning about a name for which `is_used` returns true.
+    /// Omits each name for which `is_used` returns true.
     fn unknown(&self, known: &[Setting], is_used: &dyn Fn(&str) -> bool) -> Vec<Warning>;
 
-    /// Returns whether a text of this source refers to the variable, as `${SHOP_REGION}` does.
+    /// Returns whether a text in this source refers to the variable, as `${SHOP_REGION}` does.
     fn uses(&self, _variable: &str) -> bool {
         false
     }
@@ -70,7 +73,7 @@ impl<T> Chosen<T> {
     }
 }
 
-/// Makes the choices, and collects the lines of `explain()` and all problems.
+/// Chooses one setting after the other, and collects the lines of `explain()` and all problems.
 pub(crate) struct Choices<'a> {
     code: &'a CodeValues,
     sources: &'a [Box<dyn Source>],
@@ -79,7 +82,7 @@ pub(crate) struct Choices<'a> {
     prefix: &'a str,
     /// The preset. `Prod` until it is chosen.
     pub(crate) preset: Preset,
-    /// Whether choices add their lines to `explain()`.
+    /// Whether a choice adds a line to `explain()`.
     is_listing: bool,
     findings: Findings,
 }
@@ -104,106 +107,104 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Sets the configuration file, in place of an earlier one.
+    /// Sets the configuration file. Replaces an earlier one.
     #[cfg(feature = "config")]
     pub(crate) fn set_file(&mut self, file: Arc<dyn Source>) {
         self.file = Some(file);
     }
 
-    /// Returns the texts of a setting, the source with the highest priority first. An empty text
-    /// counts as unset.
+    /// Returns the texts of a setting in all sources, the source with the highest priority first.
+    /// Omits empty texts, which count as unset.
     fn raws(&self, def: &Setting, aliases: &[Setting]) -> Vec<Raw> {
         // A text that is not UTF-8 is reported later.
         let is_set = |raw: &Raw| raw.text.to_str().is_none_or(|text| !text.trim().is_empty());
         let file = self.file.as_deref();
         let sources = self.sources.iter().map(|source| &**source).chain(file);
-        let names = |source: &dyn Source| -> Vec<Raw> {
-            let names = std::iter::once(def).chain(aliases);
-            let raws = names.filter_map(|def| source.raw(def));
+        let raws_in = |source: &dyn Source| -> Vec<Raw> {
+            let defs = std::iter::once(def).chain(aliases);
+            let raws = defs.filter_map(|def| source.raw(def));
             raws.filter(is_set).collect()
         };
-        sources.flat_map(names).collect()
+        sources.flat_map(raws_in).collect()
     }
 
     /// Returns the effective value and adds its line to `explain()`. The value comes from code, or
     /// else from the first source that has it, or else from the default of the row. Returns `None`
     /// if the row has no default value.
-    pub(crate) fn choose<T: Clone + 'static>(
-        &mut self,
-        entry: &SettingRow<T>,
-    ) -> Option<Chosen<T>> {
-        if let Some(set) = self.explicit_value(entry) {
-            return Some(self.listed(entry, set));
+    pub(crate) fn choose<T: Clone + 'static>(&mut self, row: &SettingRow<T>) -> Option<Chosen<T>> {
+        if let Some(explicit) = self.explicit_value(row) {
+            return Some(self.listed(row, explicit));
         }
-        let by_preset = Origin::Preset(self.preset.name());
-        let (value, origin) = match &entry.default {
+        let preset_origin = Origin::Preset(self.preset.name());
+        let (value, origin) = match &row.default {
             DefaultValue::Value(value) => (value(), Origin::Default),
-            DefaultValue::ByPreset(value) => (value(self.preset), by_preset),
+            DefaultValue::ByPreset(value) => (value(self.preset), preset_origin),
             DefaultValue::Omitted => return None,
             DefaultValue::Text(text) => {
-                self.add_explanation(&entry.def, text, &Origin::Default);
+                self.add_explanation(&row.def, text, &Origin::Default);
                 return None;
             }
             DefaultValue::Unset(text) => {
-                let origin = if self.ignores(entry.in_tests) {
-                    by_preset
+                let origin = if self.ignores(row.in_tests) {
+                    preset_origin
                 } else {
                     Origin::Unset
                 };
-                self.add_explanation(&entry.def, text, &origin);
+                self.add_explanation(&row.def, text, &origin);
                 return None;
             }
         };
-        Some(self.listed(entry, Chosen::new(value, origin)))
+        Some(self.listed(row, Chosen::new(value, origin)))
     }
 
     /// Like [`choose`](Self::choose), but with a default that depends on other settings.
     pub(crate) fn choose_or<T: Clone + 'static>(
         &mut self,
-        entry: &SettingRow<T>,
+        row: &SettingRow<T>,
         default: impl FnOnce() -> Chosen<T>,
     ) -> T {
-        let chosen = self.explicit_value(entry).unwrap_or_else(default);
-        self.listed(entry, chosen).value
+        let chosen = self.explicit_value(row).unwrap_or_else(default);
+        self.listed(row, chosen).value
     }
 
     /// Returns the value that [`choose`](Self::choose) returns, without the origin of the value.
-    pub(crate) fn value<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<T> {
-        self.choose(entry).map(|chosen| chosen.value)
+    pub(crate) fn value<T: Clone + 'static>(&mut self, row: &SettingRow<T>) -> Option<T> {
+        self.choose(row).map(|chosen| chosen.value)
     }
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn explicit_value<T: Clone + 'static>(
         &mut self,
-        entry: &SettingRow<T>,
+        row: &SettingRow<T>,
     ) -> Option<Chosen<T>> {
-        // The source is always read, so that its mistakes are reported.
-        let sourced = self.sourced(entry);
-        let code = self.code.get(entry);
+        // The sources are read even if code sets a value, so that their mistakes are reported.
+        let sourced = self.sourced(row);
+        let code = self.code.get(row);
         code.map(|value| Chosen::new(value, Origin::Code))
             .or(sourced)
     }
 
-    /// Returns the value that a source sets, even if code sets a different value.
-    pub(crate) fn sourced<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
+    /// Returns the value of the first source that has a valid one, even if code overrides it.
+    pub(crate) fn sourced<T>(&mut self, row: &SettingRow<T>) -> Option<Chosen<T>> {
         let mut first = None;
-        let origin = self.read_sources(&entry.facts(), &mut |text| {
-            let value = (entry.parse)(&entry.def, text)?;
+        let origin = self.read_sources(&row.facts(), &mut |text| {
+            let value = (row.parse)(&row.def, text)?;
             first.get_or_insert(value);
             Ok(())
         })?;
         Some(Chosen::new(first?, origin))
     }
 
-    /// Parses the text of each source, and returns the origin of the first value.
-    fn read_sources(&mut self, row: &RowFacts<'_>, parse: &mut Parse<'_>) -> Option<Origin> {
-        if row.feature.is_some_and(|feature| !feature.is_built) {
+    /// Passes the text of each source to `parse`, and returns the origin of the first valid text.
+    /// Returns `None` if the value is ignored, or the part that needs it is not built in.
+    fn read_sources(&mut self, facts: &RowFacts<'_>, parse: &mut Parse<'_>) -> Option<Origin> {
+        if facts.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }
         let mut first: Option<Origin> = None;
-        for raw in self.raws(row.def, row.aliases) {
+        for raw in self.raws(facts.def, facts.aliases) {
             // All sources are read, so that their mistakes are reported.
-            if !self.parse(row, &raw, parse) {
+            if !self.parse(facts, &raw, parse) {
                 continue;
             }
             first = Some(match first {
@@ -211,37 +212,37 @@ impl<'a> Choices<'a> {
                 Some(origin) => origin.over(&raw.origin),
             });
         }
-        first.filter(|_| !self.ignores(row.in_tests))
+        first.filter(|_| !self.ignores(facts.in_tests))
     }
 
-    /// Returns the value that the configuration file sets, even if another source overrides it.
-    pub(crate) fn value_in_file<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
-        let raw = self.file.as_ref()?.raw(&entry.def)?;
-        let read = self.read(entry, &raw);
-        read.filter(|_| !self.ignores(entry.in_tests))
+    /// Returns the value in the configuration file, even if code or another source overrides it.
+    pub(crate) fn value_in_file<T>(&mut self, row: &SettingRow<T>) -> Option<Chosen<T>> {
+        let raw = self.file.as_ref()?.raw(&row.def)?;
+        let read = self.read(row, &raw);
+        read.filter(|_| !self.ignores(row.in_tests))
     }
 
-    /// Parses the text of a setting. Reports its mistakes.
-    pub(crate) fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
+    /// Parses one text of a setting, and reports its mistakes.
+    pub(crate) fn read<T>(&mut self, row: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
         let mut value = None;
-        self.parse(&entry.facts(), raw, &mut |text| {
-            value = Some((entry.parse)(&entry.def, text)?);
+        self.parse(&row.facts(), raw, &mut |text| {
+            value = Some((row.parse)(&row.def, text)?);
             Ok(())
         });
         Some(Chosen::new(value?, raw.origin.clone()))
     }
 
-    /// Passes the text of a setting to `parse`, and reports its mistakes. Returns whether the text
+    /// Passes one text of a setting to `parse`, and reports its mistakes. Returns whether the text
     /// is valid.
-    fn parse(&mut self, row: &RowFacts<'_>, raw: &Raw, parse: &mut Parse<'_>) -> bool {
-        let Some(text) = self.text(row.def, raw) else {
+    fn parse(&mut self, facts: &RowFacts<'_>, raw: &Raw, parse: &mut Parse<'_>) -> bool {
+        let Some(text) = self.checked_text(facts.def, raw) else {
             return false;
         };
         let name = &raw.name;
-        if row.is_shared && parse::is_on(&text).is_some() {
+        if facts.is_shared && parse::is_on(&text).is_some() {
             self.warn(format!(
                 "{name}={text:?} has no effect: write one of {}",
-                row.def.accepts
+                facts.def.accepts
             ));
             return false;
         }
@@ -252,11 +253,11 @@ impl<'a> Choices<'a> {
             self.add_invalid_value(format!(
                 "{name}={} is not valid: accepts {}",
                 conceal::hidden(text.len()),
-                row.def.accepts
+                facts.def.accepts
             ));
             return false;
         }
-        let problems = match row.errors {
+        let problems = match facts.errors {
             ErrorStyle::QuotesValue => vec![describe(
                 &format!("{name}={}", conceal::shown(&text)),
                 &text,
@@ -277,9 +278,9 @@ impl<'a> Choices<'a> {
         false
     }
 
-    /// Returns the text of a setting, or `None` if it is empty or invalid. Trims the text, because
-    /// a mounted secret ends in a newline.
-    fn text(&mut self, def: &Setting, raw: &Raw) -> Option<String> {
+    /// Returns the text of a setting, trimmed, because a mounted secret ends in a newline. Returns
+    /// `None` for an empty text. Also reports a text that no setting accepts, and returns `None`.
+    fn checked_text(&mut self, def: &Setting, raw: &Raw) -> Option<String> {
         let name = &raw.name;
         let Some(text) = raw.text.to_str().map(str::trim) else {
             self.add_invalid_value(format!(
@@ -299,7 +300,7 @@ impl<'a> Choices<'a> {
         Some(text.to_owned())
     }
 
-    /// Returns the origin of a setting, if a source sets it.
+    /// Returns the origin of the value that a source sets, if any does.
     pub(crate) fn sourced_origin(&self, def: &Setting) -> Option<Origin> {
         let raw = self.raws(def, &[]).into_iter().next()?;
         Some(raw.origin)
@@ -312,7 +313,7 @@ impl<'a> Choices<'a> {
         name.map_or_else(|| self.name_of(def), str::to_owned)
     }
 
-    /// Returns the text of a setting that is not a row of [`settings`].
+    /// Returns the text of a setting that has no row, and therefore no parser, in [`settings`].
     #[allow(
         dead_code,
         reason = "the part that has such settings may not be built in"
@@ -320,7 +321,7 @@ impl<'a> Choices<'a> {
     pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
         let mut raws = self.raws(def, &[]).into_iter();
         let raw = raws.next()?;
-        let text = self.text(def, &raw)?;
+        let text = self.checked_text(def, &raw)?;
         let origin = match raws.next() {
             Some(other) => raw.origin.over(&other.origin),
             None => raw.origin,
@@ -328,29 +329,30 @@ impl<'a> Choices<'a> {
         Some(Chosen::new(text, origin))
     }
 
-    /// Returns the trimmed text of a setting, even if its value is invalid. For variables that
-    /// other programs define, and to find out whether a setting is set.
+    /// Returns the trimmed text of a setting, even if it is invalid. For variables that other
+    /// programs define, and to find out whether a setting is set.
     pub(crate) fn unchecked_text(&self, def: &Setting) -> Option<String> {
         let raw = self.raws(def, &[]).into_iter().next()?;
         Some(raw.text.to_string_lossy().trim().to_owned())
     }
 
     /// Returns whether code or a source sets the setting, even to an invalid value.
-    pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
-        let mut names = std::iter::once(&entry.def).chain(entry.aliases);
-        self.code.get(entry).is_some()
-            || !self.ignores(entry.in_tests) && names.any(|def| self.unchecked_text(def).is_some())
+    pub(crate) fn is_set<T: Clone + 'static>(&self, row: &SettingRow<T>) -> bool {
+        let mut names = std::iter::once(&row.def).chain(row.aliases);
+        self.code.get(row).is_some()
+            || !self.ignores(row.in_tests) && names.any(|def| self.unchecked_text(def).is_some())
     }
 
-    /// Returns whether the preset test ignores values from sources.
+    /// Returns whether values from sources are ignored, because the preset is test.
     fn ignores(&self, in_tests: InTests) -> bool {
         in_tests == InTests::Ignored && self.preset == Preset::Test
     }
 
-    fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
+    /// Adds the line of `chosen` to `explain()`, and returns `chosen`.
+    fn listed<T>(&mut self, row: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
         if self.is_listing {
-            let shown = (entry.show)(&chosen.value);
-            self.add_explanation(&entry.def, &shown, &chosen.origin);
+            let shown = (row.show)(&chosen.value);
+            self.add_explanation(&row.def, &shown, &chosen.origin);
         }
         chosen
     }
@@ -368,8 +370,8 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Adds a line to `explain()` for a key of a configuration file. The key of a setting has the
-    /// line of that setting instead.
+    /// Adds a line to `explain()` for a key of a configuration file. Does nothing if the key
+    /// belongs to a setting, because the setting has a line of its own.
     #[cfg(feature = "config")]
     pub(crate) fn explain_path(&mut self, path: &str, value: &str, origin: &Origin) {
         let is_setting = SETTINGS.iter().any(|def| def.key == Some(path));
@@ -380,7 +382,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// In `explain()`, replaces the value of a key of a configuration file by the value that
+    /// In `explain()`, replaces the value of a key of a configuration file with the value that
     /// overrides it.
     #[cfg(feature = "config")]
     pub(crate) fn explain_instead(
@@ -393,23 +395,23 @@ impl<'a> Choices<'a> {
         explanation.replace_value(path, &value, origin);
     }
 
-    /// Shows in `explain()` that a configuration file lists the sinks, in place of the output.
+    /// In `explain()`, replaces the output with a note that the configuration file has the sinks.
     #[cfg(feature = "config")]
-    pub(crate) fn explain_other_sinks(&mut self) {
+    pub(crate) fn explain_sinks_in_file(&mut self) {
         let name = self.name_of(&LOG_OUTPUT.def);
         self.findings
             .explanation
             .replace(&name, "the sinks of the file");
     }
 
-    /// Makes choices. Their lines are added to `explain()` only if the condition is true.
+    /// Calls `choose`. Its choices add their lines to `explain()` only if `is_listed` is true.
     pub(crate) fn listing_if<R>(
         &mut self,
-        condition: bool,
+        is_listed: bool,
         choose: impl FnOnce(&mut Self) -> R,
     ) -> R {
         let outer = self.is_listing;
-        self.is_listing = outer && condition;
+        self.is_listing = outer && is_listed;
         let chosen = choose(self);
         self.is_listing = outer;
         chosen
@@ -420,7 +422,7 @@ impl<'a> Choices<'a> {
         settings::name_of(def, self.prefix)
     }
 
-    /// Adds the problem of a value that is invalid whatever code sets.
+    /// Adds the problem of a value in a source. The value is invalid whatever code sets.
     pub(crate) fn add_invalid_value(&mut self, problem: String) {
         push_new(&mut self.findings.invalid_values, problem);
     }
@@ -436,8 +438,7 @@ impl<'a> Choices<'a> {
         !self.findings.unregistered.is_empty()
     }
 
-    /// Adds a problem that stops the start, unless code changes a setting so that the problem no
-    /// longer exists.
+    /// Adds any other problem that stops the start. Code may still remove it by changing a setting.
     pub(crate) fn add_problem(&mut self, problem: String) {
         push_new(&mut self.findings.problems, problem);
     }
@@ -446,7 +447,8 @@ impl<'a> Choices<'a> {
         self.findings.explanation.warn(warning.into());
     }
 
-    /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
+    /// Returns the findings. Adds warnings about settings of parts that are not built in, and about
+    /// unknown names.
     pub(crate) fn finish(mut self) -> Findings {
         // The loop over the settings must not see the file. A key in the file that needs a missing
         // feature is an error, which `Merged::unbuilt` returns.
@@ -476,7 +478,7 @@ impl<'a> Choices<'a> {
         self.findings
     }
 
-    /// Returns whether a name is the variable of a sink that a later release will have. Such a
+    /// Returns whether a name is the variable of a sink that a later release will have. Setting the
     /// variable is an error, so it needs no warning.
     #[cfg_attr(
         not(feature = "config"),
@@ -497,25 +499,25 @@ impl<'a> Choices<'a> {
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
-    /// Values of sources that are invalid, whatever code sets.
+    /// Problems of values in sources. The values are invalid whatever code sets.
     pub(crate) invalid_values: Vec<String>,
     /// Problems that code may still solve, by registering a name or by choosing another preset.
     pub(crate) unregistered: Vec<String>,
-    /// All else that stops the start: invalid values in code, and settings that contradict each
-    /// other.
+    /// All other problems that stop the start: invalid values in code, and settings that contradict
+    /// each other.
     pub(crate) problems: Vec<String>,
 }
 
-/// Adds a problem, unless it was already added. Two readers may find the same problem.
+/// Adds a problem, unless it was already added. Several choices may read the same invalid text.
 pub(crate) fn push_new(problems: &mut Vec<String>, problem: String) {
     if !problems.contains(&problem) {
         problems.push(problem);
     }
 }
 
-/// Returns the sentence about an invalid `text`. The sentence begins with `shown`, which names the
-/// setting and may quote the text. If the whole text is the mistake, the sentence does not quote it
-/// again.
+/// Returns the problem of an invalid `text` as a sentence. The sentence begins with `shown`, which
+/// names the setting and may quote the text. If the whole text is the mistake, the sentence does
+/// not quote it again.
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {

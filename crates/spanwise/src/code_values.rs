@@ -1,4 +1,4 @@
-//! The values that the setters of the builder set.
+//! The values that the setters of [`Builder`](crate::Builder) set. They override all other sources.
 
 use std::{any::Any, collections::HashMap};
 
@@ -10,31 +10,32 @@ use crate::{
     setting_row::{ErrorStyle, SettingRow},
 };
 
-/// The values that code sets, by setting.
+/// The values that code sets, and the problems of invalid arguments.
 #[derive(Default)]
 pub(crate) struct CodeValues {
+    /// The values by the name of the setting. Each has the type of its [`SettingRow`].
     values: HashMap<&'static str, Box<dyn Any + Send + Sync>>,
     /// The problems of invalid arguments of setters.
     pub(crate) problems: Vec<String>,
 }
 
 impl CodeValues {
-    /// Parses the argument of a setter. Returns `None` if it is empty or invalid. Stores the
-    /// problem of an invalid one.
+    /// Parses the argument of a setter. Returns `None` if the argument is empty or invalid. If it
+    /// is invalid, also stores the problem.
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,
-        entry: &SettingRow<T>,
+        row: &SettingRow<T>,
         value: SettingValue<V>,
     ) -> Option<T>
     where
         T: From<V>,
     {
-        match value.read(|text| (entry.parse)(&entry.def, text)) {
+        match value.read(|text| (row.parse)(&row.def, text)) {
             Ok(value) => value,
             Err((text, error)) => {
-                // Only `QuotesValue` allows the value next to the name of the setter.
-                let shown = match entry.errors {
+                // Only with `QuotesValue`, an error may show the value behind the setter's name.
+                let shown = match row.errors {
                     ErrorStyle::QuotesValue => {
                         format!("Builder::{setter}({})", conceal::shown(&text))
                     }
@@ -42,27 +43,27 @@ impl CodeValues {
                         format!("Builder::{setter}")
                     }
                 };
-                self.refuse(&shown, &text, &error);
+                self.add_text_problem(&shown, &text, &error);
                 None
             }
         }
     }
 
-    pub(crate) fn problem(&mut self, problem: String) {
+    pub(crate) fn add_problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
-    /// Adds the problem of a text that a setter was passed.
-    pub(crate) fn refuse(&mut self, shown: &str, text: &str, error: &ParseError) {
+    /// Adds the problem of an invalid `text`. `shown` names the setter: see [`describe`].
+    pub(crate) fn add_text_problem(&mut self, shown: &str, text: &str, error: &ParseError) {
         self.problems.push(describe(shown, text, error));
     }
 
-    pub(crate) fn put<T: Send + Sync + 'static>(&mut self, entry: &SettingRow<T>, value: T) {
-        self.values.insert(entry.def.name, Box::new(value));
+    pub(crate) fn put<T: Send + Sync + 'static>(&mut self, row: &SettingRow<T>, value: T) {
+        self.values.insert(row.def.name, Box::new(value));
     }
 
-    pub(crate) fn get<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> Option<T> {
-        let value = self.values.get(entry.def.name)?;
+    pub(crate) fn get<T: Clone + 'static>(&self, row: &SettingRow<T>) -> Option<T> {
+        let value = self.values.get(row.def.name)?;
         value.downcast_ref().cloned()
     }
 }

@@ -1,4 +1,4 @@
-//! The setting that decides when human-readable lines are coloured.
+//! The setting `LOG_COLOR`, which decides when human-readable lines are coloured.
 
 /// Whether `pretty`, `compact` and `short` are coloured in the output. Files are never coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub enum Color {
 }
 
 impl Color {
+    /// Returns whether lines are coloured. `is_terminal` is whether the output is a terminal.
     pub(crate) fn applies(self, is_terminal: bool) -> bool {
         match self {
             Self::Auto => is_terminal,

@@ -1,8 +1,8 @@
 //! Hides possible secrets in errors, warnings and explanations.
 //!
-//! A message quotes the invalid value, so that the reader finds the mistake. But a secret key may
-//! be set under the wrong name, or a path may contain a password. So words, numbers and names are
-//! shown, and text that may be a key or a password is hidden.
+//! A message quotes the invalid value, so that the reader finds the mistake. But the value may be a
+//! secret key that was set under the wrong name, or a path with a password. Therefore messages show
+//! words, numbers and names, and hide text that may be a key or a password.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn userinfo(value: &str) -> Option<&str> {
     }
 }
 
-/// Like [`shown_unquoted`], for a URL. Hides the URL if it may contain a secret.
+/// Like [`shown_unquoted`], for a URL. Also hides a URL that may contain a user or a query.
 pub(crate) fn url(value: &str) -> String {
     if has_user_or_query(value) {
         hidden(value.len())
@@ -48,12 +48,13 @@ pub(crate) fn has_user_or_query(url: &str) -> bool {
     url.contains(['@', '?'])
 }
 
-/// Returns the text that replaces a hidden text of this length.
+/// Returns the text that replaces a hidden text of this length, in bytes.
 pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }
 
-/// Returns `message`, and hides the parts of `value` in it that may be secret.
+/// Returns `message` without the possible secrets of `value`. Each is replaced, even if `message`
+/// quotes only a part of it.
 pub(crate) fn message(message: &str, value: &str) -> String {
     let secrets: Vec<Vec<char>> = value
         .split(is_separator)
@@ -64,28 +65,27 @@ pub(crate) fn message(message: &str, value: &str) -> String {
     let characters: Vec<char> = message.chars().collect();
     let folded_characters: Vec<char> = folded(message).collect();
     let mut out = String::new();
-    let mut at = 0;
-    while at < characters.len() {
+    let mut index = 0;
+    while index < characters.len() {
         let lengths = secrets
             .iter()
-            .map(|secret| common_len(secret, &folded_characters[at..]));
+            .map(|secret| common_len(secret, &folded_characters[index..]));
         let len = lengths.max().unwrap_or_default();
         if len < MIN_HIDDEN_LEN {
-            out.push(characters[at]);
-            at += 1;
+            out.push(characters[index]);
+            index += 1;
         } else {
             out.push_str(&hidden(len));
-            at += len;
+            index += len;
         }
     }
     out
 }
 
-/// The minimum length of a part of a secret that is hidden, in characters. Shorter parts reveal too
-/// little.
+/// The minimum length of a hidden part of a secret, in characters. Shorter parts reveal too little.
 const MIN_HIDDEN_LEN: usize = 5;
 
-/// Folds ASCII case character by character, so that indices stay the same.
+/// Converts ASCII letters to lower case, one character for each, so that indices stay the same.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| c.to_ascii_lowercase())
 }
@@ -94,18 +94,18 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 fn common_len(secret: &[char], text: &[char]) -> usize {
     let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
-        let equal_pairs = pairs.take_while(|(hidden, shown)| hidden == shown);
+        let equal_pairs = pairs.take_while(|(in_secret, in_text)| in_secret == in_text);
         equal_pairs.count()
     });
     lengths.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown. A key may look like a path, so only an existing directory
-/// at its start is certainly not a secret. The rest of the path, or else the whole path, must not
-/// look like a key.
-pub(crate) fn is_path(path: &str) -> bool {
+/// Returns whether a message may show a path. A secret key may look like a path, so only an
+/// existing directory at the beginning of the path is certainly not a secret. The path behind this
+/// directory, or the whole path if no such directory exists, must not look like a key.
+pub(crate) fn may_show_path(path: &str) -> bool {
     let path = Path::new(path);
-    // The root and the current directory do not count, because they exist in front of every key.
+    // The root and the current directory exist for every text, so they prove nothing.
     let exists = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
     let directory = path.ancestors().skip(1).find(exists);
     let rest = directory.and_then(|directory| path.strip_prefix(directory).ok());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_lose_what_may_be_secret() {
+    fn messages_hide_possible_secrets() {
         let value = "info,9F86d081884c7d65=debgu";
         assert_eq!(
             message("`9F86d081884c7d65=debgu`: `debgu` is not `info`", value),

@@ -39,20 +39,23 @@ use crate::{Output, settings::LOG_CONFIG};
 /// The effective value of every setting.
 pub(crate) struct Config {
     pub(crate) preset: Preset,
-    /// The crates and modules of the program.
+    /// The targets of the application's own crates and modules.
     pub(crate) own_targets: Vec<String>,
     pub(crate) levels: LevelOptions,
+    /// The output of lines, and the options of the lines of all outputs.
     pub(crate) lines: OutputOptions,
     pub(crate) panic_backtrace: PanicBacktrace,
-    /// The setting that shows all frames of a panic: `RUST_BACKTRACE=full`.
+    /// The setting that shows all frames of a panic, such as `RUST_BACKTRACE=full`. Short
+    /// backtraces mention it.
     pub(crate) full_backtrace_setting: Option<String>,
+    /// The log files of `LOG_FILE` and `LOG_ERROR_FILE`.
     pub(crate) files: FileOptions,
     pub(crate) redaction: Redaction,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
     #[cfg(feature = "http")]
     pub(crate) http_server: spanwise_http::ServerLayer,
-    /// The context keys that the program declares.
+    /// The context keys besides the built-in [`CONTEXT_KEYS`].
     pub(crate) context: Vec<String>,
     /// The context from the parent process.
     pub(crate) inherited: Option<InheritedContext>,
@@ -65,11 +68,12 @@ pub(crate) struct Config {
     /// The configuration files, merged.
     #[cfg(feature = "config")]
     pub(crate) file: Arc<Merged>,
+    /// The names of the configuration files, and the secrets in them that messages must not show.
     #[cfg(feature = "config")]
     file_texts: FileTexts,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
-    /// The prefix of the variables.
+    /// The prefix of the names of variables, in place of `LOG`.
     pub(crate) prefix: String,
     /// The clock of human-readable lines.
     pub(crate) clock: Clock,
@@ -78,7 +82,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Makes all choices, in the order of `explain()`.
+    /// Chooses all settings, in the order in which `explain()` lists them.
     pub(crate) fn choose(builder: &Builder) -> Self {
         let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
         #[cfg(feature = "config")]
@@ -89,12 +93,12 @@ impl Config {
         #[cfg(feature = "config")]
         let file_formats = named_formats(&file, &builder.formats, &mut choices);
         #[cfg(feature = "config")]
-        let in_file: Vec<RegisteredFormat> =
+        let formats_in_file: Vec<RegisteredFormat> =
             file_formats.iter().map(NamedFormat::registered).collect();
         #[cfg(not(feature = "config"))]
-        let in_file: Vec<RegisteredFormat> = Vec::new();
-        let program = ProgramName::current();
-        let own_targets = own_crate::choose(builder.own_crate, &mut choices, &program);
+        let formats_in_file: Vec<RegisteredFormat> = Vec::new();
+        let program_name = ProgramName::current();
+        let own_targets = own_crate::choose(builder.own_crate, &mut choices, &program_name);
         let levels = LevelOptions::choose(
             builder.default_levels.as_ref(),
             builder.verbosity,
@@ -102,7 +106,7 @@ impl Config {
             &mut choices,
         );
         let has_writer = builder.writer.is_some();
-        let mut lines = OutputOptions::choose(builder, &in_file, &mut choices);
+        let mut lines = OutputOptions::choose(builder, &formats_in_file, &mut choices);
         let panic_backtrace = choose_panic_backtrace(&lines.format, &mut choices);
         let full_backtrace_setting = full_backtrace_setting(&lines.format, &mut choices);
         (lines.output, lines.level) = choose_output(has_writer, &mut choices);
@@ -138,7 +142,7 @@ impl Config {
             policy,
             &mut choices,
         );
-        let service = Service::choose(builder.own_crate, &mut choices, &program);
+        let service = Service::choose(builder.own_crate, &mut choices, &program_name);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
         lines.color = choose_color(&mut choices);
         #[cfg(feature = "config")]
@@ -171,7 +175,7 @@ impl Config {
             && !routing.has_main()
         {
             lines.output = Output::None;
-            choices.explain_other_sinks();
+            choices.explain_sinks_in_file();
         }
         let is_strict = choices.value(&LOG_STRICT).unwrap_or_default();
         let preset = choices.preset;
@@ -239,8 +243,9 @@ impl Config {
         self.lines.has_writer || self.lines.output == Output::TestHarness
     }
 
-    /// Returns the problems of a profile that this deployment does not use. The variables that the
-    /// profile refers to need not be set.
+    /// Returns the problems of a configuration whose profile this deployment does not use. Omits
+    /// the problems of references such as `${NAME}`, because the variable may be set only where the
+    /// profile is used.
     #[cfg(feature = "config")]
     pub(crate) fn problems_of_profile(&self) -> Vec<String> {
         let mut problems = self.problems();
@@ -248,8 +253,8 @@ impl Config {
         problems
     }
 
-    /// Returns the warnings. Returns none if the start is strict, because all warnings are problems
-    /// then.
+    /// Returns the warnings. If the start is strict, returns none, because
+    /// [`problems`](Self::problems) contains them.
     #[cfg(feature = "config")]
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warnings = self.findings.explanation.warnings.iter();
@@ -257,11 +262,13 @@ impl Config {
         warnings.map(ToString::to_string).collect()
     }
 
-    /// Returns [`problems`](Self::problems), except those that code may still solve.
+    /// Returns [`problems`](Self::problems) without those that code may still solve, for example by
+    /// registering a format.
     pub(crate) fn problems_before_code(&self) -> Vec<String> {
         self.problems_with(&[])
     }
 
+    /// Returns all problems. `unregistered` has those that code may still solve.
     fn problems_with(&self, unregistered: &[String]) -> Vec<String> {
         let findings = &self.findings;
         let mut problems = [
@@ -278,7 +285,8 @@ impl Config {
         problems
     }
 
-    /// Sorts problems by their positions in files, and hides the contents of secret files.
+    /// Sorts problems by their positions in files, and hides the contents of secret files. Removes
+    /// problems that only follow from an unknown key or a value of the wrong type.
     #[cfg_attr(
         not(feature = "config"),
         expect(clippy::unused_self, reason = "only the feature reads files")
@@ -319,18 +327,18 @@ fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
     for problem in merged.unbuilt() {
         choices.add_invalid_value(problem);
     }
-    // Code may still choose a preset whose profile has no such problem.
+    // These depend on the profile. Code may still choose a preset with another profile.
     for problem in merged.problems() {
         choices.add_unregistered(problem.clone());
     }
     merged
 }
 
-/// Chooses the preset from the first of these that has one: [`Builder::preset`], the variable, the
-/// file, the environment of the service, and [`Builder::default_preset`]. If none has one, the
-/// preset depends on whether stderr is a terminal.
+/// Chooses the preset from the first of these that is set: [`Builder::preset`], `LOG_PRESET`, the
+/// preset in the configuration file, the service environment (`APP_ENV`), and
+/// [`Builder::default_preset`]. If none is set, the preset depends on whether stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
-    let set = choices.explicit_value(&LOG_PRESET);
+    let explicit = choices.explicit_value(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
         let preset = Preset::for_environment(&environment.value)?;
         Some(Chosen::new(preset, environment.origin))
@@ -339,7 +347,7 @@ fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
         Some(preset) => Chosen::new(preset, Origin::Code),
         None => Chosen::new(Preset::from_terminal(), Origin::Terminal),
     };
-    let preset = set.or(by_environment).unwrap_or_else(default);
+    let preset = explicit.or(by_environment).unwrap_or_else(default);
     choices.add_explanation(&LOG_PRESET.def, preset.value, &preset.origin);
     choices.preset = preset.value;
 }
@@ -359,10 +367,11 @@ fn choose_panic_backtrace(format: &Format, choices: &mut Choices<'_>) -> PanicBa
     })
 }
 
-/// Returns the setting that shows all frames of a panic, unless code decides about backtraces.
+/// Returns the setting that shows all frames of a panic. Returns `None` if code sets the length of
+/// backtraces, because code overrides every setting.
 fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<String> {
-    let set = choices.explicit_value(&LOG_PANIC_BACKTRACE);
-    match set.map(|set| set.origin) {
+    let explicit = choices.explicit_value(&LOG_PANIC_BACKTRACE);
+    match explicit.map(|explicit| explicit.origin) {
         Some(Origin::Code) => None,
         None if format.is_human_readable() => Some("RUST_BACKTRACE=full".to_owned()),
         _ => Some(format!(
@@ -372,17 +381,21 @@ fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<
     }
 }
 
-/// Chooses the context keys: the keys of the variable or the file, and the keys that code adds.
+/// Chooses the context keys: those of `LOG_CONTEXT` or the file, and those that code adds. Returns
+/// them without the built-in keys, which `explain()` also shows.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let sourced = choices.sourced(&LOG_CONTEXT);
-    let origin = match (&builder.context[..], &sourced) {
+    let origin = match (&builder.context_keys[..], &sourced) {
         ([], Some(sourced)) => sourced.origin.clone(),
         ([], None) => Origin::Default,
         _ => Origin::Code,
     };
     let sourced = sourced.map(|keys| keys.value).unwrap_or_default();
     let mut keys: Vec<String> = Vec::new();
-    for key in sourced.into_iter().chain(builder.context.iter().cloned()) {
+    for key in sourced
+        .into_iter()
+        .chain(builder.context_keys.iter().cloned())
+    {
         if !CONTEXT_KEYS.contains(&key.as_str()) && !keys.contains(&key) {
             keys.push(key);
         }
@@ -393,7 +406,8 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys
 }
 
-/// Chooses the static fields of the variable or the file, and of `code`. Redacts them.
+/// Chooses the static fields: those of `LOG_STATIC_FIELDS` or the file, and those of `code`.
+/// Redacts them.
 fn choose_static_fields(
     code: &StaticFields,
     choices: &mut Choices<'_>,

@@ -1,10 +1,13 @@
 //! The configuration file: `LOG_CONFIG=log.toml`.
 //!
-//! At the start and at each reload, each file is read once. All files are merged with the profile
-//! of the effective preset: the table `[profile.PRESET]`. The result is a source of settings that
-//! the environment overrides. Keys that only a file has, such as routes, become a `Routing`.
+//! At the start and at each reload, each file is read once. All files are merged into one table,
+//! and then the profile of the effective preset, which is the table `[profile.PRESET]`. The result
+//! is a source of settings that the environment overrides. Keys that have no variable, such as
+//! routes, become a `Routing`.
 //!
-//! A *place* is the file, line and column of a key or value. Problems begin with it.
+//! The *path* of a key is, for example, `sink.main.level`. A *place* is the file, line and column
+//! of a key or value. Problems begin with it. A *reference* is `${NAME}` or `${file:…}` in a text.
+//! A text that is one whole reference is *interpolated*.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,7 +39,7 @@ mod sink_texts;
 mod syntax;
 
 pub use changes::{ConfigChange, ReloadError};
-pub(crate) use changes::{KeyVersions, remove_mistakes};
+pub(crate) use changes::{KeyVersions, remove_invalid_lines};
 use check::Check;
 pub(crate) use choose_routing::choose_routing;
 pub use command::{check, command};
@@ -72,22 +75,23 @@ pub(crate) enum CodeFile {
     Text(String),
 }
 
-/// The files, before a preset is chosen.
+/// The parsed files and their problems, before the profile of a preset is merged into them.
 #[derive(Default)]
 pub(crate) struct ConfigFiles {
     sources: FileSources,
     documents: Vec<Document>,
-    /// A hash of the names and texts of all files, and of their problems at loading.
+    /// A hash of the names and texts of all files, and of the problems of loading them. A reload
+    /// compares it to find out whether the files have changed.
     pub(crate) fingerprint: u64,
-    /// All files, merged, with their profiles.
+    /// All files, merged into one table. Profiles are still in its table `profile`.
     base: Table,
     /// The problems that do not depend on the preset.
     problems: Vec<String>,
-    /// Warnings about keys without an effect, which may be intended.
+    /// Warnings about keys without an effect, such as a filter that no sink or route uses.
     warnings: Vec<String>,
 }
 
-/// The sources of the file names, and the variables that texts in the files refer to.
+/// The files to read, and the environment variables to which texts in the files may refer.
 #[derive(Clone, Default)]
 pub(crate) struct FileSources {
     /// The files that code names.
@@ -104,17 +108,17 @@ impl ConfigFiles {
         let mut loader = Loader::new(&sources.vars);
         for file in &sources.code {
             match file {
-                CodeFile::Path(path) => loader.file(path, "the configuration file"),
-                CodeFile::Text(text) => loader.text_of_code(TEXT_NAME, text),
+                CodeFile::Path(path) => loader.load_file(path, "the configuration file"),
+                CodeFile::Text(text) => loader.load_code_text(TEXT_NAME, text),
             }
         }
-        // The setting `LOG_CONFIG` reports a value that is not UTF-8.
+        // A value that is not UTF-8 is skipped, because the setting `LOG_CONFIG` reports it.
         if let Some(Raw { text, name, .. }) = &sources.variable
             && let Some(text) = text.to_str()
         {
             let paths = text.split(',').map(str::trim);
             for path in paths.filter(|path| !path.is_empty()) {
-                loader.file(Path::new(path), name);
+                loader.load_file(Path::new(path), name);
             }
         }
         let fingerprint = loader.fingerprint();
@@ -125,22 +129,22 @@ impl ConfigFiles {
         merge::mark_profiles(&mut base);
         let mut check = Check::new(&base);
         for document in &loader.documents {
-            check.document(&document.table);
+            check.check_document(&document.table);
         }
-        let is_broken = |place: &syntax::Place| {
-            let broken = loader.broken_lines.get(&place.file);
-            broken.is_some_and(|lines| lines.contains(&place.line))
+        let is_on_broken_line = |place: &syntax::Place| {
+            let broken_lines = loader.broken_lines.get(&place.file);
+            broken_lines.is_some_and(|lines| lines.contains(&place.line))
         };
-        let problems = check.problems.into_iter();
-        let problems = problems.filter(|(place, _)| !is_broken(place));
-        let mut all = loader.problems;
-        all.extend(problems.map(|(place, problem)| format!("{place}: {problem}")));
+        let key_problems = check.problems.into_iter();
+        let key_problems = key_problems.filter(|(place, _)| !is_on_broken_line(place));
+        let mut problems = loader.problems;
+        problems.extend(key_problems.map(|(place, problem)| format!("{place}: {problem}")));
         let mut warnings = loader.warnings;
         warnings.extend(read_filters::warnings_of_unused(&base));
         Self {
             documents: loader.documents,
             base,
-            problems: all,
+            problems,
             warnings,
             fingerprint,
             sources,
@@ -152,7 +156,7 @@ impl ConfigFiles {
         Self::read(self.sources.clone())
     }
 
-    /// Returns whether there is a file.
+    /// Returns whether at least one file was read.
     pub(crate) fn exist(&self) -> bool {
         !self.documents.is_empty()
     }
@@ -167,7 +171,7 @@ impl ConfigFiles {
         &self.problems
     }
 
-    /// Returns the warnings about keys without an effect, which may be intended.
+    /// Returns the warnings about keys without an effect.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -180,7 +184,7 @@ impl ConfigFiles {
     /// Merges all files. If the preset is known, also merges its profile.
     pub(crate) fn merged(&self, preset: Option<Preset>) -> Arc<Merged> {
         let mut used_variables = HashSet::new();
-        // In all files, because `base` lacks the values that another file overrides.
+        // Collected from each file, because `base` lacks the values that another file overrides.
         for document in &self.documents {
             interpolation::add_variables(&document.table, &mut used_variables);
         }
@@ -200,12 +204,13 @@ impl ConfigFiles {
     }
 }
 
-/// The names of the files and the secrets in them, for the texts that users see.
+/// The data about the files with which problems are sorted and secrets are hidden, before users see
+/// the problems and `explain()`.
 #[derive(Debug, Default)]
 pub(crate) struct FileTexts {
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) concealed: Secrets,
-    /// The problems of references such as `${NAME}`.
+    /// The problems of references such as `${NAME}` that could not be replaced.
     pub(crate) reference_problems: Vec<String>,
     /// The problems that do not depend on the preset, such as an unknown key or a wrong kind of
     /// value. [`finish`](Self::finish) removes all other problems at the same places.
@@ -247,7 +252,8 @@ impl FileTexts {
         problems.sort_by_key(|problem| self.place(problem).unwrap_or(NO_PLACE));
     }
 
-    /// Returns the place with which a problem begins: the index of the file, line and column.
+    /// Returns the place with which a problem begins: the index of the file in `names`, the line,
+    /// and the column.
     fn place(&self, problem: &str) -> Option<(usize, usize, usize)> {
         self.names.iter().enumerate().find_map(|(index, name)| {
             let position = problem.strip_prefix(&**name)?.strip_prefix(':')?;
@@ -258,13 +264,12 @@ impl FileTexts {
     }
 }
 
-/// Sorts a problem without a place after all others.
+/// The sort key of a problem without a place, which comes after all others.
 const NO_PLACE: (usize, usize, usize) = (usize::MAX, 0, 0);
 
 impl Secrets {
-    /// Creates the list from the contents of files. Errors may quote a single element of a
-    /// comma-separated content, or escape a text. So the list also has the elements and the escaped
-    /// forms.
+    /// Creates the list from the contents of files. It also has each element of a comma-separated
+    /// content and all escaped forms, because errors may quote an element alone or escape a text.
     fn new(contents: &[String]) -> Self {
         let parts = contents.iter().flat_map(|content| {
             let all = std::iter::once(&**content);
@@ -291,5 +296,6 @@ impl Secrets {
     }
 }
 
-/// The minimum number of bytes of a hidden text. A shorter text may be a part of any word.
+/// The minimum length of a hidden text, in bytes. A shorter secret is not hidden, because the same
+/// letters may be part of any word.
 const MIN_SECRET_LEN: usize = 4;

@@ -1,9 +1,10 @@
 //! The console formats for human-readable lines: `pretty`, `compact` and `short`.
 //! `docs/console.md` describes them.
 //!
-//! They do not use the `fmt` layer of tracing-subscriber 0.3.23. That layer formats a value that is
-//! recorded later while it holds the lock on the extensions of the span. So a `Debug` that logs
-//! causes a deadlock. The layer of this module formats first and locks afterwards.
+//! The console does not use the `fmt` layer of tracing-subscriber 0.3.23. When a value is recorded
+//! in an open span, that layer formats the value while it locks the extensions of the span. A
+//! `Debug` implementation that logs then causes a deadlock. The layer of this module formats values
+//! before it locks.
 
 mod access_summary;
 mod color;

@@ -1,4 +1,7 @@
-//! The sinks without a configuration file: those of `LOG_OUTPUT`, `LOG_FILE` and `LOG_ERROR_FILE`.
+//! The sinks that need no table in a configuration file.
+//!
+//! Without a configuration file, these are the sinks of `LOG_OUTPUT`, `LOG_FILE` and
+//! `LOG_ERROR_FILE`. With or without a file, code and exporters add sinks.
 
 use std::path::Path;
 
@@ -14,9 +17,9 @@ use crate::{
 };
 
 impl Config {
-    /// Returns the sinks and routes, including the sinks that code or the settings of exporters
-    /// add: a writer, record sinks and exporters. If the root lists its sinks, each added sink is
-    /// put into this list.
+    /// Returns the sinks and routes of the configuration file, or else the default sinks. Adds the
+    /// sinks that code or the settings of exporters add: a writer, record sinks and exporters. If
+    /// the root route lists its sinks, each added sink is put into this list.
     pub(crate) fn sinks_and_routes<'a>(
         &self,
         record_sinks: impl Iterator<Item = &'a str>,
@@ -30,19 +33,19 @@ impl Config {
         for name in main.into_iter().chain(record_sinks) {
             let mut sinks = routing.sinks.iter_mut();
             match sinks.find(|sink| sink.name == name) {
-                // The sink in the file writes nothing, so the writer or record sink from code
-                // replaces it, with the options in the file.
+                // The table in the file has `kind = "none"`. It sets the options of the writer or
+                // record sink from code.
                 Some(sink) if matches!(sink.kind, SinkKind::None) => sink.kind = SinkKind::Code,
                 Some(_) => {}
                 None => routing.add(SinkSettings::for_code(name, self)),
             }
         }
         for kind in exporters {
-            let is_same = |sink: &SinkSettings| match sink.kind {
+            let is_this_exporter = |sink: &SinkSettings| match sink.kind {
                 SinkKind::Exporter(other) => other == kind,
                 _ => false,
             };
-            if !routing.sinks.iter().any(is_same) {
+            if !routing.sinks.iter().any(is_this_exporter) {
                 routing.add(SinkSettings {
                     kind: SinkKind::Exporter(kind),
                     ..SinkSettings::for_code(kind, self)
@@ -52,7 +55,7 @@ impl Config {
         routing
     }
 
-    /// Returns the sink [`MAIN`] of the configuration file, or else the sink of `LOG_OUTPUT`.
+    /// Returns the sink named [`MAIN`] in the configuration file, or else the sink of `LOG_OUTPUT`.
     pub(crate) fn main_sink(&self) -> SinkSettings {
         let sinks = self.routing.iter().flat_map(|routing| &routing.sinks);
         let main = sinks.into_iter().find(|sink| sink.name == MAIN);
@@ -72,6 +75,8 @@ impl Config {
         })
     }
 
+    /// Returns the sinks of `LOG_FILE`, `LOG_ERROR_FILE` and `LOG_OUTPUT` that are set, and no
+    /// routes.
     fn default_routing(&self) -> Routing {
         let files = &self.files;
         let file = |path: &Path, name: &str, def: &Setting, level: LevelFilter| SinkSettings {
@@ -96,7 +101,7 @@ impl Config {
 }
 
 impl Routing {
-    /// Adds a sink. If the root lists its sinks, also adds the sink to this list.
+    /// Adds a sink. If the root route lists its sinks, also adds the sink to this list.
     fn add(&mut self, sink: SinkSettings) {
         if let Some(root_sinks) = &mut self.root.sinks {
             root_sinks.push(sink.name.clone());
@@ -106,7 +111,7 @@ impl Routing {
 }
 
 impl SinkSettings {
-    /// Creates a sink of this name that code adds, with the options of all lines.
+    /// Creates a sink of this name that code adds. Its lines have the options that all sinks share.
     pub(crate) fn for_code(name: &str, config: &Config) -> Self {
         Self {
             name: name.to_owned(),

@@ -29,24 +29,24 @@ impl Environment {
         }
     }
 
-    /// Returns the variables, which texts in configuration files may refer to.
+    /// Returns all variables, because texts in configuration files may refer to any of them.
     #[cfg(feature = "config")]
     pub(crate) fn vars(&self) -> &[(String, OsString)] {
         &self.vars
     }
 
-    /// Returns the warning about names that begin like settings, but do not resemble a setting.
-    fn foreign(others: &[&String]) -> Option<Warning> {
-        let (about, warning) = match others {
+    /// Returns a warning about names that have the prefix of settings, but resemble none.
+    fn foreign_names_warning(names: &[&String]) -> Option<Warning> {
+        let (about, warning) = match names {
             [] => return None,
             [only] => (format!("{only} is not a setting here"), ", and is ignored"),
             _ => {
-                let shown: Vec<&str> = others
+                let shown: Vec<&str> = names
                     .iter()
                     .take(MAX_NAMES)
                     .map(|name| name.as_str())
                     .collect();
-                let more = match others.len().saturating_sub(MAX_NAMES) {
+                let more = match names.len().saturating_sub(MAX_NAMES) {
                     0 => String::new(),
                     more => format!(" and {more} more"),
                 };
@@ -75,12 +75,14 @@ impl Source for Environment {
         })
     }
 
-    /// Warns of names that are nearly settings, or begin like settings. Shows no value.
+    /// Warns of names that resemble a setting, or have the prefix of settings. Shows no value,
+    /// because it may be a secret.
     fn unknown(&self, known: &[Setting], is_used: &dyn Fn(&str) -> bool) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
         let prefix = format!("{}_", self.prefix);
-        // A name with another prefix may as well be a variable of another program.
+        // Settings with other names, such as `TERM`, are shared with other programs. A variable
+        // that resembles one of them is probably not meant for this program.
         let has_own_prefix = |name: &&String| {
             name.starts_with(&prefix)
                 || ["RUST_LOG", "SERVICE_", "SENTRY_"]
@@ -94,35 +96,37 @@ impl Source for Environment {
             .map(String::as_str)
             .collect();
         let mut warnings = Vec::new();
-        let mut others = Vec::new();
+        let mut foreign_names = Vec::new();
         for (name, value) in &self.vars {
             if value.is_empty() || known.contains(name) || is_used(name) {
                 continue;
             }
             let has_prefix = name.starts_with(&prefix);
             if is_service_link(name) {
-                // Kubernetes derives such variables from the names of services.
-                others.extend(has_prefix.then_some(name));
+                foreign_names.extend(has_prefix.then_some(name));
             } else if let Some(meant) = closest_name(name, own_names.iter().copied()) {
                 let warning = format!("{name} is not a setting: did you mean {meant}?");
                 warnings.push(warning.into());
             } else if has_prefix {
-                let stem = &name[self.prefix.len()..];
-                match GROUPS.iter().find(|(start, _)| stem.starts_with(start)) {
+                let without_prefix = &name[self.prefix.len()..];
+                match GROUPS
+                    .iter()
+                    .find(|(start, _)| without_prefix.starts_with(start))
+                {
                     Some((_, group)) => {
                         let group = format!("{}{group}", self.prefix);
-                        let alike = own_names.iter().filter(|known| known.starts_with(&group));
-                        let alike: Vec<&str> = alike.copied().collect();
-                        let are = if alike.len() == 1 { "is" } else { "are" };
-                        let alike = alike.join(", ");
-                        let warning = format!("{name} is not a setting: there {are} {alike}");
+                        let members = own_names.iter().filter(|known| known.starts_with(&group));
+                        let members: Vec<&str> = members.copied().collect();
+                        let verb = if members.len() == 1 { "is" } else { "are" };
+                        let members = members.join(", ");
+                        let warning = format!("{name} is not a setting: there {verb} {members}");
                         warnings.push(warning.into());
                     }
-                    None => others.push(name),
+                    None => foreign_names.push(name),
                 }
             }
         }
-        warnings.extend(Self::foreign(&others));
+        warnings.extend(Self::foreign_names_warning(&foreign_names));
         warnings
     }
 }
@@ -136,15 +140,16 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The advice about names that do not resemble a setting.
+/// The advice about names that have the prefix of settings, but resemble none.
 const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
                          own, with `init_from_env!(\"SHOP_LOG\")`";
 
 /// The maximum number of variables that a warning names.
 const MAX_NAMES: usize = 12;
 
-/// Groups of settings. Each pair has the beginning of a name that is probably meant for the group,
-/// and the beginning of the names in the group, both without the prefix.
+/// Groups of settings. The first text of each pair is the beginning of a mistaken name, which is
+/// probably meant for the group. The second is the beginning of the names in the group. Both follow
+/// the prefix.
 const GROUPS: [(&str, &str); 12] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),
@@ -160,8 +165,8 @@ const GROUPS: [(&str, &str); 12] = [
     ("_LABEL", "_STATIC_FIELDS"),
 ];
 
-/// Returns whether Kubernetes sets this variable for a service: `LOG_STORE_SERVICE_HOST` or
-/// `LOG_STORE_PORT_9200_TCP_ADDR` for the service `log-store`.
+/// Returns whether Kubernetes may have set this variable, whose name it derives from the name of a
+/// service: `LOG_STORE_SERVICE_HOST` or `LOG_STORE_PORT_9200_TCP_ADDR` for `log-store`.
 fn is_service_link(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")

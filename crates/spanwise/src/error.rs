@@ -1,4 +1,4 @@
-//! The start-up error.
+//! The error of a start of logging that failed.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use spanwise_core::ParseError;
 
 /// The reason why logging did not start. No subscriber was installed, and no line was written.
 ///
-/// `Debug` shows the same text as `Display`, with each problem on a line, so that the error is
-/// readable if `main` returns it.
+/// `Debug` shows the same text as `Display`, with each problem on its own line, so that the error
+/// is readable if `main` returns it.
 #[derive(PartialEq, Eq, Clone)]
 #[non_exhaustive]
 pub enum InitError {
     /// All problems: invalid settings, with their values and the accepted values, and outputs that
     /// cannot be opened.
     Settings(Vec<String>),
-    /// There is already a global subscriber, which stays in place. Or code that the start called
-    /// tried to start logging again.
+    /// There is already a global subscriber, which stays in place. Or code that runs during the
+    /// start, such as a layer that the start adds, tried to start logging again.
     AlreadyInitialized,
 }
 

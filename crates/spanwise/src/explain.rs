@@ -1,4 +1,4 @@
-//! The effective settings, with their origin.
+//! The explanation of the effective settings: each value, with the origin of the value.
 
 use std::fmt;
 
@@ -29,7 +29,8 @@ pub struct Explanation {
     pub(crate) warnings: Vec<Warning>,
     /// Start-up errors.
     problems: Vec<String>,
-    /// The keys of configuration files that variables override, each with the variable.
+    /// The paths of keys in configuration files that a variable overrides, each with the name of
+    /// the variable.
     #[cfg(feature = "config")]
     overrides: Vec<(String, String)>,
 }
@@ -47,13 +48,13 @@ pub(crate) enum Origin {
         expect(dead_code, reason = "only the feature reads files")
     )]
     File(FilePlace),
-    /// A variable, and the position of the overridden value in a file.
+    /// The variable of this name. It overrides the value at this position in a file.
     Over(String, FilePlace),
     /// The preset of this name.
     Preset(&'static str),
-    /// Derived from whether stderr is a terminal.
+    /// The default of the preset, which depends on whether stderr is a terminal.
     Terminal,
-    /// The application's crate.
+    /// The name of the application's crate.
     Crate,
     /// The name of the executable.
     Program,
@@ -67,17 +68,17 @@ pub(crate) enum Origin {
 pub(crate) struct FilePlace {
     /// The name that errors show: `log.toml:20:10: sink.main.format`.
     pub(crate) name: String,
-    /// The line that `explain()` shows: `log.toml:20`.
+    /// The file and line that `explain()` shows: `log.toml:20`.
     pub(crate) line: String,
     /// The path of the key: `sink.main.format`.
     pub(crate) path: String,
-    /// Whether the value comes from a file of secrets, and is never shown.
+    /// Whether the value comes from a secret file, `${file:…}`, and is therefore never shown.
     pub(crate) is_hidden: bool,
 }
 
 impl Origin {
-    /// Returns the name of the setting in its source, as errors show it, if the value comes from a
-    /// variable or a file.
+    /// If the value comes from a variable or a file, returns the name of the setting there, as
+    /// errors show it.
     pub(crate) fn source_name(&self) -> Option<&str> {
         match self {
             Self::Variable(name) | Self::Over(name, _) => Some(name),
@@ -102,7 +103,8 @@ impl Origin {
 }
 
 impl Explanation {
-    /// Returns the variable that overrides a key of a configuration file: `sink.main.format`.
+    /// Returns the variable that overrides the key at a path such as `sink.main.format` in a
+    /// configuration file.
     #[cfg(feature = "config")]
     pub(crate) fn override_of(&self, path: &str) -> Option<&str> {
         let mut overrides = self.overrides.iter();
@@ -124,18 +126,18 @@ impl Explanation {
         }
     }
 
-    /// Replaces the value of a key of a configuration file.
+    /// Replaces the shown value and origin of a key of a configuration file.
     #[cfg(feature = "config")]
     pub(crate) fn replace_value(&mut self, path: &str, value: &dyn fmt::Display, origin: &Origin) {
         self.add_override(origin);
         self.replace(path, &format!("{value} ({origin})"));
     }
 
-    /// Replaces the text of a setting.
+    /// Replaces the shown text of a setting.
     #[cfg(feature = "config")]
-    pub(crate) fn replace(&mut self, name: &str, new: &str) {
+    pub(crate) fn replace(&mut self, name: &str, new_text: &str) {
         for (_, text) in self.entries.iter_mut().filter(|(other, _)| other == name) {
-            new.clone_into(text);
+            new_text.clone_into(text);
         }
     }
 
@@ -158,6 +160,7 @@ impl Explanation {
         self
     }
 
+    /// Adds a setting or a key of a configuration file. Hides the value if it is secret.
     pub(crate) fn add(&mut self, name: String, value: &dyn fmt::Display, origin: &Origin) {
         let text = match origin.is_hidden() {
             true => format!("(hidden) ({origin})"),

@@ -1,4 +1,5 @@
-//! The log files besides the output.
+//! The choice of the log files that are written in addition to the output: `LOG_FILE`,
+//! `LOG_ERROR_FILE` and how they roll.
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use crate::{
 pub(crate) struct FileOptions {
     pub(crate) file: Option<PathBuf>,
     pub(crate) error_file: Option<PathBuf>,
+    /// The level of `file`. The level of `error_file` is always ERROR.
     pub(crate) level: Option<LevelFilter>,
     rotation: Option<Rotation>,
     retention: Option<Retention>,
@@ -33,7 +35,7 @@ pub(crate) struct FileOptions {
 
 #[cfg(feature = "config")]
 impl FileOptions {
-    /// Creates the rolling options of the file of a sink.
+    /// Creates the rolling options of the file of a sink in a configuration file.
     pub(crate) fn for_sink(
         rotation: Option<Rotation>,
         retention: Option<Retention>,
@@ -49,13 +51,15 @@ impl FileOptions {
         }
     }
 
-    /// Returns these rolling options. An option that is not set has the value of `other`.
-    pub(crate) fn or(&self, other: &Self) -> Self {
+    /// Returns these rolling options. An option that is not set takes the value from `defaults`.
+    pub(crate) fn or(&self, defaults: &Self) -> Self {
         Self::for_sink(
-            self.rotation.clone().or_else(|| other.rotation.clone()),
-            self.retention.clone().or_else(|| other.retention.clone()),
-            self.compression.or(other.compression),
-            self.per_process.or(other.per_process),
+            self.rotation.clone().or_else(|| defaults.rotation.clone()),
+            self.retention
+                .clone()
+                .or_else(|| defaults.retention.clone()),
+            self.compression.or(defaults.compression),
+            self.per_process.or(defaults.per_process),
         )
     }
 }
@@ -64,19 +68,20 @@ impl FileOptions {
     pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         let file = choices.choose(&LOG_FILE);
         let error_file = choices.choose(&LOG_ERROR_FILE);
-        // An invalid path counts as set, so that the settings of this file cause no further error.
+        // An invalid path counts as set, so that the other settings of the file are not reported as
+        // settings without a file.
         let has_file = choices.is_set(&LOG_FILE);
         let has_any = has_file || choices.is_set(&LOG_ERROR_FILE);
         let mut files = Self::default();
         choices.listing_if(has_any, |choices| {
-            files.level = choose_one(choices, &LOG_FILE_LEVEL, has_file);
-            files.rotation = choose_one(choices, &LOG_FILE_ROTATE, has_any);
-            files.retention = choose_one(choices, &LOG_FILE_KEEP, has_any);
-            files.compression = choose_one(choices, &LOG_FILE_COMPRESS, has_any);
+            files.level = choose_for_file(choices, &LOG_FILE_LEVEL, has_file);
+            files.rotation = choose_for_file(choices, &LOG_FILE_ROTATE, has_any);
+            files.retention = choose_for_file(choices, &LOG_FILE_KEEP, has_any);
+            files.compression = choose_for_file(choices, &LOG_FILE_COMPRESS, has_any);
             // Without a file, `LOG_FILE_PER_PROCESS=0` is not an error.
             let per_process = choices.explicit_value(&LOG_FILE_PER_PROCESS);
             let is_on = per_process.is_some_and(|per_process| per_process.value);
-            files.per_process = choose_one(choices, &LOG_FILE_PER_PROCESS, has_any || !is_on);
+            files.per_process = choose_for_file(choices, &LOG_FILE_PER_PROCESS, has_any || !is_on);
         });
         for path in [&file, &error_file] {
             if let Some(Chosen {
@@ -110,7 +115,7 @@ impl FileOptions {
             return Some(format!("{shown}{}", file_paths::NOT_EXPANDED));
         }
         let error = self.check(path).err()?;
-        Some(match conceal::is_path(&text) {
+        Some(match conceal::may_show_path(&text) {
             true => format!("{name}: {error}"),
             false => describe(&shown, &text, &ParseError::new(error)),
         })
@@ -142,16 +147,17 @@ impl FileOptions {
     }
 }
 
-/// Chooses a setting that needs a file. It is an error to set it without a file.
-fn choose_one<T: Clone + 'static>(
+/// Chooses a setting of a file. Setting it without a file is an error.
+fn choose_for_file<T: Clone + 'static>(
     choices: &mut Choices<'_>,
-    entry: &SettingRow<T>,
+    row: &SettingRow<T>,
     has_file: bool,
 ) -> Option<T> {
-    let chosen = choices.choose(entry)?;
-    // For a key of a configuration file, the reader of that file reports that the sink has no path.
+    let chosen = choices.choose(row)?;
+    // If the setting is a key of a configuration file, the reader of the configuration file reports
+    // that the sink has no path.
     if chosen.is_set() && !has_file && !matches!(chosen.origin, Origin::File(_)) {
-        let (name, file) = (choices.name_of(&entry.def), choices.name_of(&LOG_FILE.def));
+        let (name, file) = (choices.name_of(&row.def), choices.name_of(&LOG_FILE.def));
         choices.add_problem(format!(
             "{name} is set, and there is no file for it: set {file} too, or remove {name}"
         ));

@@ -1,4 +1,4 @@
-//! Checks of paths before files are opened.
+//! Checks of the paths of log files, which find mistakes before a file is opened or created.
 
 use std::{
     fs, io,
@@ -14,8 +14,8 @@ pub(crate) fn are_same(path: &Path, other: &Path) -> bool {
     }
 }
 
-/// Returns the path without symbolic links and dots. The file and its directory need not exist, but
-/// the parent of the directory must.
+/// Returns the path without symbolic links, `.` and `..`. The file and its directory need not
+/// exist. Returns `None` if the parent of the directory does not exist.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);
@@ -24,15 +24,15 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     match fs::canonicalize(directory) {
         Ok(directory) => Some(directory.join(name)),
-        // The start creates only this directory, so the parent of this directory must exist.
-        Err(_) => Some(resolved_directory(directory)?.join(name)),
+        // The directory is missing. The start creates this directory, but not its parent.
+        Err(_) => Some(resolved_missing_directory(directory)?.join(name)),
     }
 }
 
-/// Returns a missing directory without symbolic links and dots in its parent.
-fn resolved_directory(directory: &Path) -> Option<PathBuf> {
-    let above = fs::canonicalize(directory.parent()?).ok()?;
-    Some(above.join(directory.file_name()?))
+/// Like [`resolved`], for a missing directory whose parent exists.
+fn resolved_missing_directory(directory: &Path) -> Option<PathBuf> {
+    let parent = fs::canonicalize(directory.parent()?).ok()?;
+    Some(parent.join(directory.file_name()?))
 }
 
 /// Returns the first missing directory on the way to `path`, if more than the directory of the file
@@ -55,15 +55,15 @@ pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
 }
 
 fn is_missing(directory: &Path) -> bool {
-    let found = fs::metadata(directory);
-    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    let metadata = fs::metadata(directory);
+    metadata.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Returns whether a shell would have expanded `path`.
+/// Returns whether `path` has a `~` at its start, or a `$`, which a shell would have expanded.
 pub(crate) fn is_to_be_expanded(path: &str) -> bool {
     path.starts_with('~') || path.contains('$')
 }
 
-/// The end of a sentence about a path that a shell would have expanded.
+/// The end of the error about a path that [`is_to_be_expanded`].
 pub(crate) const NOT_EXPANDED: &str = " contains `~` or `$`, which is not expanded: write the \
                                        whole path";

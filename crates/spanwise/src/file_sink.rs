@@ -36,6 +36,8 @@ impl FileSettings {
         checked.map_err(|error| error.to_string())
     }
 
+    /// Opens the file. `falls_back_to_stderr` is whether lines go to stderr while the file cannot
+    /// be written.
     pub(crate) fn open(
         &self,
         report: &SelfReport,

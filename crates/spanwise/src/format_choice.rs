@@ -1,7 +1,7 @@
 //! The choice of the format of lines, including formats that the program registers.
 //!
-//! The environment is read before code can register a format. So a word that names no format is
-//! kept, and is a problem only when the program starts.
+//! The environment is read before code can register a format. Therefore a word that names no
+//! built-in format is stored first, and looked up among the registered formats at the start.
 
 use spanwise_core::{ParseError, internal::suggest::closest};
 use spanwise_json::Format;
@@ -13,7 +13,7 @@ use crate::{
     settings::LOG_FORMAT,
 };
 
-/// The value of `LOG_FORMAT`.
+/// The value of `LOG_FORMAT`, before names of registered formats are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FormatChoice {
     Known(Format),
@@ -39,7 +39,8 @@ impl FormatChoice {
     }
 }
 
-/// Chooses the format of lines. Also returns its name, if it is not a built-in format.
+/// Chooses the format of lines. Also returns the name of the format if it was set by a name that is
+/// not built in. `in_file` has the formats that a configuration file defines.
 pub(crate) fn choose(
     registered: &[RegisteredFormat],
     in_file: &[RegisteredFormat],
@@ -48,19 +49,18 @@ pub(crate) fn choose(
     for problem in problems(registered) {
         choices.add_problem(problem);
     }
-    if let Some(set) = choices.explicit_value(&LOG_FORMAT) {
-        match resolve(&set, &[registered, in_file].concat()) {
+    if let Some(explicit) = choices.explicit_value(&LOG_FORMAT) {
+        match resolve(&explicit, &[registered, in_file].concat()) {
             Ok(format) => {
-                choices.add_explanation(&LOG_FORMAT.def, set.value.name(), &set.origin);
-                let name = match set.value {
+                choices.add_explanation(&LOG_FORMAT.def, explicit.value.name(), &explicit.origin);
+                let name = match explicit.value {
                     FormatChoice::Known(_) => None,
                     FormatChoice::Word(word) => Some(word),
                 };
                 return (format, name);
             }
-            // Code that sets a format by name also registers the format, so a missing name is a
-            // mistake.
-            Err(problem) if set.origin == Origin::Code => choices.add_problem(problem),
+            // If code sets an unknown name, the name is wrong: code had the chance to register it.
+            Err(problem) if explicit.origin == Origin::Code => choices.add_problem(problem),
             Err(problem) => choices.add_unregistered(problem),
         }
     }
@@ -70,17 +70,17 @@ pub(crate) fn choose(
     (format, None)
 }
 
-/// Returns the format that a choice means, or the problem of an unknown name.
+/// Looks up the format of a choice. Returns the problem if its name is unknown.
 pub(crate) fn resolve(
-    set: &Chosen<FormatChoice>,
+    choice: &Chosen<FormatChoice>,
     registered: &[RegisteredFormat],
 ) -> Result<Format, String> {
-    let word = match &set.value {
+    let word = match &choice.value {
         FormatChoice::Known(format) => return Ok(format.clone()),
         FormatChoice::Word(word) => word,
     };
-    let mut named = registered.iter();
-    if let Some((_, format)) = named.find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+    let mut formats = registered.iter();
+    if let Some((_, format)) = formats.find(|(name, _)| name.eq_ignore_ascii_case(word)) {
         return Ok(format.clone());
     }
     let registered_names = registered.iter().map(|(name, _)| name.as_str());
@@ -101,7 +101,7 @@ pub(crate) fn resolve(
         None => format!("accepts {accepts}"),
     };
     let quoted = conceal::shown(word);
-    let shown = match set.origin.source_name() {
+    let shown = match choice.origin.source_name() {
         Some(name) => format!("{name}={quoted}"),
         None => format!("Builder::format({quoted})"),
     };
@@ -112,7 +112,7 @@ pub(crate) fn resolve(
     ))
 }
 
-/// Returns the mistakes in the names of registered formats.
+/// Returns the problems of the names under which code registers formats.
 fn problems(registered: &[RegisteredFormat]) -> Vec<String> {
     let mut problems = Vec::new();
     for (index, (name, _)) in registered.iter().enumerate() {

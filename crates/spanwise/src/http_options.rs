@@ -1,4 +1,5 @@
-//! The options of the server layer: trusted callers, and the logged part of an address.
+//! The choice of the options of the HTTP server layer: trusted callers, and the logged part of a
+//! client's address.
 
 use spanwise_http::ServerLayer;
 
@@ -7,7 +8,7 @@ use crate::{
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
-/// Returns the layer for servers, without the context keys.
+/// Returns the layer for HTTP servers. The start adds the context keys.
 pub(crate) fn choose_server_layer(choices: &mut Choices<'_>) -> ServerLayer {
     let mut layer = spanwise_http::server();
     if let Some(trust) = choices.choose(&LOG_HTTP_TRUST) {

@@ -2,8 +2,8 @@
 
 use crate::settings::SETTINGS;
 
-/// Returns the mistake if the value of `name` contains text that a shell or a file format should
-/// have removed: quotes, control characters, or the name of a variable in front.
+/// Returns the mistake if the value of the setting `name` contains text that a shell or a file
+/// format should have removed: quotes, control characters, or `LOG_FORMAT=` in front of the value.
 pub(crate) fn leftover_syntax(name: &str, value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     // A template such as `text:{level} msg="{message}"` may end in a quote of its own.
@@ -22,7 +22,7 @@ pub(crate) fn leftover_syntax(name: &str, value: &str) -> Option<&'static str> {
         let after_name = value.strip_prefix(name);
         after_name.is_some_and(|after_name| after_name.starts_with('='))
     };
-    // The variable may have another prefix, or be one of OpenTelemetry.
+    // The variable in front of the value may be another setting than `name`.
     let is_assignment = is_assignment_of(name)
         || SETTINGS
             .iter()

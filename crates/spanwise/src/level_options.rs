@@ -1,4 +1,7 @@
-//! The levels of events and spans.
+//! The choice of the levels of events and spans.
+//!
+//! Several sources may set levels. Levels without a default level do not replace the levels of a
+//! source with lower priority, but add their directives to them.
 
 use spanwise_core::{Levels, TargetLevels};
 
@@ -13,26 +16,27 @@ use crate::{
 pub(crate) struct LevelOptions {
     pub(crate) events: Levels,
     pub(crate) spans: TargetLevels,
-    /// The levels that code or a variable sets, without those of a configuration file.
+    /// The levels that code or a variable sets. They override the levels and routes of a
+    /// configuration file.
     pub(crate) over_file: Option<Chosen<Levels>>,
-    /// The levels below `over_file`: those of the configuration file, over those of
+    /// The levels that apply where `over_file` sets none: those of the configuration file, of
     /// [`Builder::default_levels`](crate::Builder::default_levels) and of the preset.
     pub(crate) defaults: Chosen<Levels>,
 }
 
 impl LevelOptions {
     pub(crate) fn choose(
-        default: Option<&Levels>,
+        default_levels: Option<&Levels>,
         verbosity: i8,
         own_targets: &[String],
         choices: &mut Choices<'_>,
     ) -> Self {
         let by_preset = choices.preset.levels(own_targets);
-        let defaults = match default {
+        let defaults = match default_levels {
             Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
             None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
-        // The levels of the file are defaults for a variable: its directives are added to them.
+        // The levels of the file, like those of the preset, are defaults for those of a variable.
         let defaults = match choices.value_in_file(&RUST_LOG) {
             Some(file) => Chosen::new(file.value.or(&defaults.value), file.origin),
             None => defaults,
@@ -59,27 +63,29 @@ impl LevelOptions {
     }
 }
 
-/// Returns the levels that code or a variable sets. `verbosity` shifts the levels from code, and
-/// removes the default level of a variable.
+/// Returns the levels that code or a variable sets. If `verbosity` is not 0, it shifts the levels
+/// from code, and removes the default level of a variable.
 fn over_file(choices: &mut Choices<'_>, verbosity: i8) -> Option<Chosen<Levels>> {
-    let set = choices
+    let rust_log = choices
         .explicit_value(&RUST_LOG)
-        .filter(|set| !set.is_from_file());
-    let set = set.or_else(|| choices.sourced(&LOG_LEVEL));
-    set.map(|set| {
-        let levels = match set.origin {
-            Origin::Code => set.value.shifted(verbosity),
-            _ if verbosity == 0 => set.value,
-            _ => Levels::default().with_directives_from(&set.value),
+        .filter(|levels| !levels.is_from_file());
+    let explicit = rust_log.or_else(|| choices.sourced(&LOG_LEVEL));
+    explicit.map(|explicit| {
+        let levels = match explicit.origin {
+            Origin::Code => explicit.value.shifted(verbosity),
+            _ if verbosity == 0 => explicit.value,
+            _ => Levels::default().with_directives_from(&explicit.value),
         };
-        Chosen::new(levels, set.origin)
+        Chosen::new(levels, explicit.origin)
     })
 }
 
-/// Chooses the levels of events. `verbosity` shifts levels from code or from the defaults, and
-/// replaces the default level of a variable.
+/// Chooses the levels of events. If `verbosity` is not 0, it shifts levels from code or from the
+/// defaults, and the shifted default level replaces that of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
-    let rust_log = choices.sourced(&RUST_LOG).filter(|set| !set.is_from_file());
+    let rust_log = choices
+        .sourced(&RUST_LOG)
+        .filter(|levels| !levels.is_from_file());
     let log_level = choices.sourced(&LOG_LEVEL);
     if let (Some(rust_log), Some(log_level)) = (&rust_log, &log_level)
         && rust_log.value != log_level.value
@@ -93,13 +99,13 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         );
         choices.warn(warning);
     }
-    let is_log_level = rust_log.is_none();
-    let log_level = log_level.map(|set| Chosen::new(set.value, set.origin.over(&defaults.origin)));
-    let set = choices
+    let is_from_log_level = rust_log.is_none();
+    let log_level =
+        log_level.map(|levels| Chosen::new(levels.value, levels.origin.over(&defaults.origin)));
+    let explicit = choices
         .explicit_value(&RUST_LOG)
-        .filter(|set| !set.is_from_file());
-    let set = set.or(log_level);
-    let (levels, origin) = match set {
+        .filter(|levels| !levels.is_from_file());
+    let (levels, origin) = match explicit.or(log_level) {
         Some(Chosen {
             value,
             origin: Origin::Code,
@@ -116,7 +122,7 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         None => (defaults.value.shifted(verbosity), Origin::Verbosity),
     };
     let def = match &origin {
-        Origin::Variable(_) | Origin::Over(..) if is_log_level => &LOG_LEVEL.def,
+        Origin::Variable(_) | Origin::Over(..) if is_from_log_level => &LOG_LEVEL.def,
         _ => &RUST_LOG.def,
     };
     choices.add_explanation(def, &levels, &origin);

@@ -1,4 +1,4 @@
-//! The origin of the level of a target, for [`ExplainedEvent`](crate::ExplainedEvent).
+//! The source that sets the level of a target, for [`ExplainedEvent`](crate::ExplainedEvent).
 
 use spanwise_core::Levels;
 use tracing::level_filters::LevelFilter;
@@ -12,12 +12,12 @@ use crate::{
 pub(crate) struct LevelSources {
     /// The levels of all sources.
     configured: Levels,
-    /// The levels without `over`.
-    beneath: Levels,
-    /// The levels that code or a variable lays over all others, with their source.
-    over: Option<(Levels, String)>,
-    /// The source of the levels that neither `over` nor a route sets: a place in a file, or a
-    /// preset.
+    /// The levels of all sources except `overrides`.
+    without_overrides: Levels,
+    /// The levels that code or a variable sets over all others, with the name of their source.
+    overrides: Option<(Levels, String)>,
+    /// The source of the levels that neither `overrides` nor a route sets: a place in a file, a
+    /// preset, or code.
     defaults: String,
 }
 
@@ -31,15 +31,15 @@ impl LevelSources {
         } = levels;
         Self {
             configured: levels.events.clone(),
-            beneath: routing.with_route_levels(defaults.value.clone()),
-            over: over_file
+            without_overrides: routing.with_route_levels(defaults.value.clone()),
+            overrides: over_file
                 .as_ref()
                 .map(|over| (over.value.clone(), source(over))),
             defaults: source(defaults),
         }
     }
 
-    /// Returns the source of the level of a target while `current` levels are in force. `by_route`
+    /// Returns the source of the level of a target. `current` has the effective levels. `by_route`
     /// has the name of the route that sets a level for the target, and that level.
     pub(crate) fn source(
         &self,
@@ -51,13 +51,13 @@ impl LevelSources {
         if level != self.configured.level(target) {
             return "Handle::set_levels".to_owned();
         }
-        // Without a default level, `over` has set the level of this target only if it differs from
-        // the level beneath.
-        let over = self.over.as_ref().filter(|(over, _)| {
-            let replaces_all = over.default_level().is_some();
-            replaces_all || self.beneath.level(target) != level
+        // Overrides without a default level only add directives. They have set the level of this
+        // target only if it differs from the level without them.
+        let overrides = self.overrides.as_ref().filter(|(overrides, _)| {
+            let replaces_all = overrides.default_level().is_some();
+            replaces_all || self.without_overrides.level(target) != level
         });
-        if let Some((_, source)) = over {
+        if let Some((_, source)) = overrides {
             return source.clone();
         }
         match by_route {
@@ -67,7 +67,7 @@ impl LevelSources {
     }
 }
 
-/// Returns the source of levels. Does not name the levels that this source overrides.
+/// Returns the name of the source of levels, without the levels that it overrides.
 fn source(levels: &Chosen<Levels>) -> String {
     match &levels.origin {
         Origin::Over(name, _) => name.clone(),

@@ -170,8 +170,8 @@
 //!
 //! # Sampling and the flight recorder
 //!
-//! `LOG_SAMPLE=info=0.1,sqlx=5/s` keeps a tenth of the INFO events, and from `sqlx` at most five
-//! events per second of each callsite. Dropped events are counted. `LOG_RECORDER=debug` buffers the
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` keeps 10 % of the INFO events, and from each callsite in `sqlx`
+//! at most five events per second. Dropped events are counted. `LOG_RECORDER=debug` buffers the
 //! DEBUG events of each request. If the request fails, these events are written before the error.
 //!
 //! ```
@@ -194,9 +194,9 @@
 //!
 //! # The error that ends the program
 //!
-//! [`run`] keeps the guard until after your `main`, logs the error that `main` returns, and keeps
-//! its exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs and
-//! libraries.
+//! [`run`] holds the guard until your `main` has returned, logs the error that `main` returns, and
+//! keeps the exit code of `main`. `docs/programs.md` in the repository describes command-line
+//! tools, batch jobs and libraries.
 //!
 //! # Features
 //!
@@ -219,8 +219,8 @@
 //! * *No lines:* [`explain`] shows the effective settings and their origin.
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule. `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line lacks its context:* the span was not entered on the thread of the line. Spawn tasks
-//!   with [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is
+//! * *A line lacks its context:* the span was not entered on the thread that logged the line. Spawn
+//!   tasks with [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is
 //!   disabled by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
 //!   `RUST_LOG=warn` does not disable spans at INFO.
 //! * *A line has the context of another request:* the guard of an entered span was leaked, or held
@@ -332,8 +332,8 @@ pub mod filter {
     pub use crate::router::{FilterEvent, Verdict};
 }
 
-/// The context: the fields on every line of a request, a function that sets them later, and the
-/// position in a trace, for messages and child processes.
+/// The context of a request: the fields that all its lines have, and a function that sets them
+/// later. Also the position in a trace, which messages and child processes carry.
 pub mod context {
     pub use spanwise_core::{
         CONTEXT_KEYS, Context, ContextLayer, TraceParent, child_env, context::set,

@@ -1,8 +1,8 @@
-//! The layers of the sinks, where a reload of the configuration can replace them.
+//! The layers of all sinks, in a form that a reload of the configuration can replace.
 //!
-//! A [`Generation`] is the router and the layers of one configuration. `on_event` passes each event
-//! through one generation only. So no event is lost or written twice when a new generation takes
-//! the place of the old one.
+//! A [`Generation`] is the router and the layers of one configuration. Each event passes through
+//! one generation only, so that no event is lost or written twice while a reload replaces the old
+//! generation.
 
 mod cell;
 mod generation;

@@ -1,13 +1,14 @@
-//! Choices that are written as one word.
+//! Enums that settings write as one word, such as `stdout`.
 
-/// A choice among a few names.
+/// An enum whose variants have names in settings.
 pub(crate) trait Named: Copy + 'static {
-    /// The accepted names. Several names may have the same value.
+    /// The names that a setting accepts, with their values. Several names may have the same value.
     const NAMED: &'static [(&'static str, Self)];
 }
 
 /// Implements [`Named`], `name`, `Display` and `TextSetting` for an enum. A setting accepts the
-/// name of each variant and the `aliases`, but not the name of a variant that is only `shown`.
+/// name of each variant and the `aliases`. It does not accept the name of a `shown` variant, which
+/// only code can choose.
 macro_rules! named {
     (
         $type:ident: $($variant:ident = $name:literal),+

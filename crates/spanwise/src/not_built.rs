@@ -1,11 +1,12 @@
-//! The value of a setting whose part is not built in.
+//! Placeholder for the values of settings whose cargo feature is disabled.
 
 use std::{fmt, str::FromStr};
 
 use spanwise_core::ParseError;
 
-/// Replaces the type of a part that is not built in. Its values are never read.
-#[allow(dead_code, reason = "every part may be built in")]
+/// Replaces the value type of a setting if the crate of that type is not built in. The values are
+/// never read.
+#[allow(dead_code, reason = "every optional crate may be built in")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NotBuilt;
 

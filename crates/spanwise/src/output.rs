@@ -1,4 +1,4 @@
-//! The output of lines.
+//! The setting `LOG_OUTPUT`, which decides where lines go.
 
 use std::io::{self, IsTerminal as _};
 
@@ -8,12 +8,12 @@ use spanwise_core::internal::stdio;
 ///
 /// With [`Preset::Prod`](crate::Preset::Prod), a background thread writes lines. With the other
 /// presets, each thread writes its own lines, so that log lines and other output keep their order.
-/// A stalled reader blocks a line for at most 100 ms. After that the line is buffered, and written
-/// with the next line or when the program ends. [`WhenFull`](crate::file::WhenFull) decides what
-/// happens if the buffer is full.
+/// A stalled reader blocks a thread for at most 100 ms. After that, the line is buffered, and
+/// written with the next line or when the program ends. [`WhenFull`](crate::file::WhenFull) decides
+/// what happens if the buffer is full.
 ///
-/// A closed pipe does not end the program. The lines for this pipe are counted as lost, and
-/// reported on stderr.
+/// A closed pipe does not end the program. The lines for this pipe are counted as lost, and the
+/// loss is reported on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
@@ -37,7 +37,7 @@ impl Output {
         }
     }
 
-    /// Returns the columns of the terminal, if the output is one.
+    /// Returns the number of columns of the terminal, if the output is a terminal.
     pub(crate) fn columns(self) -> Option<usize> {
         match self {
             Self::Stdout => stdio::columns(&io::stdout()),

@@ -1,4 +1,4 @@
-//! The output of lines, and their format, time zone and colours.
+//! The choice of the output of lines, and of their format, time zone and colours.
 
 use spanwise_appender::{ByteSize, WhenFull};
 use spanwise_json::{FieldList, Format, JsonLayer};
@@ -18,7 +18,7 @@ use crate::{
     time_zone::unknown_tz,
 };
 
-/// The choices about the lines of all outputs.
+/// The output of lines, and the options that the lines of all outputs share.
 pub(crate) struct OutputOptions {
     pub(crate) format: Format,
     /// The name of the format, if it is not a built-in format.
@@ -30,27 +30,29 @@ pub(crate) struct OutputOptions {
         )
     )]
     pub(crate) format_name: Option<String>,
-    /// Chosen later, because it depends on the policy.
+    /// The fields and parts that lines show. Chosen after the redaction policy, because it redacts
+    /// them.
     pub(crate) fields: FieldList,
-    /// The maximum length of the text of a value, in bytes. `None` means that of the format.
+    /// The maximum length of the text of a value, in bytes. `None` means the default of the format.
     pub(crate) max_field: Option<usize>,
-    /// The maximum length of a line, in bytes. `None` means that of the format.
+    /// The maximum length of a line, in bytes. `None` means the default of the format.
     pub(crate) max_line: Option<usize>,
     pub(crate) time: TimeZone,
     pub(crate) output: Output,
+    /// The level of `output`.
     pub(crate) level: Option<LevelFilter>,
     /// Whether code has set a writer that replaces the output.
     pub(crate) has_writer: bool,
     pub(crate) color: Color,
     pub(crate) when_full: WhenFull,
-    /// The project whose traces the format `gcp` refers to.
+    /// The id of the Google Cloud project. With this id, lines in the format `gcp` refer to traces.
     google_cloud_project: Option<String>,
 }
 
 impl OutputOptions {
-    /// Chooses the format and the time zone. The fields, the maximum length, the output, its level
-    /// and the colours have defaults until `Config::choose` sets them, in the order of `explain()`.
-    /// `in_file` has the formats that a configuration file defines.
+    /// Chooses the format and the time zone. `Config::choose` sets the other options later, in the
+    /// order of `explain()`: fields, maximum length, output, level and colours. `in_file` has the
+    /// formats that a configuration file defines.
     pub(crate) fn choose(
         builder: &Builder,
         in_file: &[RegisteredFormat],
@@ -90,8 +92,8 @@ impl OutputOptions {
     }
 }
 
-/// Chooses the project of the traces. An id that is not valid is ignored, because the variable is
-/// not only for logs.
+/// Chooses the Google Cloud project of the traces. An invalid id is ignored, because other programs
+/// also use the variable.
 fn choose_google_cloud_project(format: &Format, choices: &mut Choices<'_>) -> Option<String> {
     let id = choices.unchecked_text(&GOOGLE_CLOUD_PROJECT.def)?;
     if is_project_id(&id) {
@@ -107,7 +109,8 @@ fn choose_google_cloud_project(format: &Format, choices: &mut Choices<'_>) -> Op
     None
 }
 
-/// Returns whether a text may be the id of a project: `my-project-1`, `example.com:my-project`.
+/// Returns whether a text may be the id of a Google Cloud project: `my-project-1`,
+/// `example.com:my-project`.
 fn is_project_id(text: &str) -> bool {
     let is_id_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
     text.len() <= 128 && text.chars().all(is_id_char)
@@ -143,7 +146,7 @@ pub(crate) fn choose_max_line(choices: &mut Choices<'_>) -> Option<usize> {
     Some(bytes_of(size))
 }
 
-/// Returns a size in bytes. If it does not fit, returns the maximum.
+/// Returns a size in bytes, or `usize::MAX` if the size does not fit.
 pub(crate) fn bytes_of(ByteSize(bytes): ByteSize) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
@@ -154,16 +157,18 @@ pub(crate) fn choose_output(
     choices: &mut Choices<'_>,
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
-    let set = choices.explicit_value(&LOG_OUTPUT);
+    let explicit = choices.explicit_value(&LOG_OUTPUT);
     // A pod sets `LOG_OUTPUT` for its service. A tool that runs in the pod inherits the variable,
     // but must keep stdout for its own output.
-    let is_for_service = |set: &Chosen<Output>| {
-        preset == Preset::Cli && set.value == Output::Stdout && set.origin.source_name().is_some()
+    let is_for_service = |output: &Chosen<Output>| {
+        preset == Preset::Cli
+            && output.value == Output::Stdout
+            && output.origin.source_name().is_some()
     };
-    if let Some(name) = (set
+    if let Some(name) = (explicit
         .as_ref()
-        .filter(|set| is_for_service(set) && !has_writer))
-    .and_then(|set| set.origin.source_name())
+        .filter(|output| is_for_service(output) && !has_writer))
+    .and_then(|output| output.origin.source_name())
     {
         choices.warn(format!(
             "{name}=stdout has no effect: the preset cli writes nothing to stdout, which is for \
@@ -171,7 +176,9 @@ pub(crate) fn choose_output(
         ));
     }
     let by_preset = Chosen::new(preset.output(), Origin::Preset(preset.name()));
-    let output = set.filter(|set| !is_for_service(set)).unwrap_or(by_preset);
+    let output = explicit
+        .filter(|output| !is_for_service(output))
+        .unwrap_or(by_preset);
     match has_writer {
         true => choices.add_explanation(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
         false => choices.add_explanation(&LOG_OUTPUT.def, output.value, &output.origin),
@@ -187,23 +194,24 @@ pub(crate) fn choose_output(
     (output.value, level)
 }
 
-/// Chooses whether lines are coloured. If the setting is `auto`, the variables that many programs
-/// share decide.
+/// Chooses whether lines are coloured. If the setting is `auto`, variables that many programs
+/// share, such as `NO_COLOR`, override it.
 pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
-    let set = choices.explicit_value(&LOG_COLOR);
-    let color = set.unwrap_or(Chosen::new(Color::Auto, Origin::Default));
+    let explicit = choices.explicit_value(&LOG_COLOR);
+    let color = explicit.unwrap_or(Chosen::new(Color::Auto, Origin::Default));
     let shared = shared_color(choices).filter(|_| color.value == Color::Auto);
     let color = shared.unwrap_or(color);
     choices.add_explanation(&LOG_COLOR.def, color.value, &color.origin);
     color.value
 }
 
-/// Returns the colour setting of the variables that many programs share, if one of them decides.
+/// Returns the colour setting by `NO_COLOR` and other variables that many programs share. Returns
+/// `None` if none of them decides.
 pub(crate) fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
     let is_on = |text: &str| text != "0" && !text.eq_ignore_ascii_case("false");
-    let decides = |entry: &SettingRow<String>, applies: &dyn Fn(&str) -> bool, color| {
-        let text = choices.unchecked_text(&entry.def)?;
-        let origin = || Origin::Variable(entry.def.name.to_owned());
+    let decides = |row: &SettingRow<String>, applies: &dyn Fn(&str) -> bool, color| {
+        let text = choices.unchecked_text(&row.def)?;
+        let origin = || Origin::Variable(row.def.name.to_owned());
         applies(&text).then(|| Chosen::new(color, origin()))
     };
     decides(&NO_COLOR, &|_| true, Color::Never)

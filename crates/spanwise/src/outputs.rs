@@ -1,4 +1,7 @@
-//! The open outputs of a running stack, grouped by the rendering of their lines.
+//! The open outputs of a running stack: files, standard streams and record sinks.
+//!
+//! Each output belongs to a sink. Outputs whose lines have the same [`Rendering`] share a layer, so
+//! that a line is encoded only once. A reload keeps the outputs that do not change.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -27,17 +30,19 @@ use crate::{
 /// The open outputs, while the program logs.
 #[derive(Default)]
 pub(crate) struct Outputs {
+    /// The outputs, including those that a reload keeps open.
     pub(crate) opened: Vec<OpenOutput>,
     /// The guards of the newly opened outputs, files first. The guards of outputs that a reload
-    /// keeps are in [`Guards`](crate::telemetry::Guards).
+    /// keeps open are in [`Guards`](crate::telemetry::Guards).
     pub(crate) guards: Vec<OutputGuard>,
 }
 
-/// An output behind a [`Background`], which may write directly.
+/// An output behind a [`Background`], which writes on a background thread or directly.
 #[derive(Clone)]
 pub(crate) struct OpenOutput {
     pub(crate) id: OutputId,
-    /// The output before the reload that this output continues: see [`Opener::predecessor`].
+    /// The output that was open before the reload and that this output continues. A kept output is
+    /// its own predecessor. See [`Opener::predecessor`].
     #[cfg_attr(
         not(feature = "config"),
         expect(dead_code, reason = "only a reload has outputs to continue")
@@ -72,16 +77,16 @@ pub(crate) struct OutputGuard {
     pub(crate) guard: FlushGuard,
 }
 
-/// How outputs are opened.
+/// Options for opening outputs.
 pub(crate) struct OpenOptions<'a> {
     /// Whether the stack has a router.
     pub(crate) has_routes: bool,
-    /// Whether a reload may change the sinks. If true, each [`Rendering`] names its sampler, even
-    /// the sampler of the program, so that a reload notices a change of that sampler.
+    /// Whether a reload may change the sinks. If true, each [`Rendering`] names its sampler, also
+    /// if it is the sampler of the program, so that a reload notices a change of that sampler.
     pub(crate) is_reloadable: bool,
-    /// The outputs that are open before a reload.
+    /// The outputs that are open when a reload begins. Empty at the start.
     pub(crate) previous: &'a [OpenOutput],
-    /// Whether the start has already failed. If it has failed, paths are checked, and nothing is
+    /// Whether the start has already failed. If it has, paths are only checked, and nothing is
     /// opened.
     pub(crate) has_start_failed: bool,
     pub(crate) report: &'a SelfReport,
@@ -91,7 +96,7 @@ pub(crate) struct OpenOptions<'a> {
 struct Opener<'a> {
     config: &'a Config,
     options: OpenOptions<'a>,
-    /// The sinks of the configuration.
+    /// All sinks of the configuration, also those that are switched off.
     sinks: &'a [SinkSettings],
     outputs: Outputs,
     problems: Vec<String>,
@@ -122,8 +127,8 @@ impl Outputs {
         for sink in enabled() {
             opener.check_options(sink);
         }
-        let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
-        opener.all_are_files = !has_others && !config.lines.has_writer;
+        let has_other_kinds = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
+        opener.all_are_files = !has_other_kinds && !config.lines.has_writer;
         // Files first, because a shutdown closes the outputs in this order, and the reader of a
         // standard stream may delay the shutdown.
         for sink in enabled() {
@@ -133,9 +138,10 @@ impl Outputs {
         }
         for (name, builder) in record_sinks {
             let sink = opener.record_sink(&name);
-            let builder = in_background(builder.name(&name), &sink);
-            opener.start(&name, builder, &sink, None);
+            let builder = apply_background(builder.name(&name), &sink);
+            opener.start_output(&name, builder, &sink, None);
         }
+        // In a reload, `record_sinks` is empty. The record sinks of the start stay open.
         let previous = opener.options.previous.iter();
         for output in previous.filter(|output| output.is_set_in_code()) {
             let sink = opener.record_sink(&output.sink.name);
@@ -191,7 +197,7 @@ impl Outputs {
         }
     }
 
-    /// Makes the router count, in the counters of the sinks, the events that its filters drop.
+    /// Makes the router count the events that its filters drop, in the counters of their sinks.
     pub(crate) fn count_with(&self, router: &mut Router, report: &SelfReport) {
         router.count_with(|sink| {
             let exporter_counters = |kind| report.counters_of(sinks::name_in_stats(kind));
@@ -204,8 +210,8 @@ impl Outputs {
     pub(crate) fn by_rendering(&self) -> Vec<(&Rendering, Vec<&OpenOutput>)> {
         let mut groups: Vec<(&Rendering, Vec<&OpenOutput>)> = Vec::new();
         for output in &self.opened {
-            let mut known = groups.iter_mut();
-            match known.find(|(rendering, _)| rendering.is_same(&output.rendering)) {
+            let mut existing = groups.iter_mut();
+            match existing.find(|(rendering, _)| rendering.is_same(&output.rendering)) {
                 Some((_, outputs)) => outputs.push(output),
                 None => groups.push((&output.rendering, vec![output])),
             }
@@ -214,14 +220,14 @@ impl Outputs {
     }
 }
 
-/// Returns a report for the layers of outputs. Its counts are not read, because the outputs count
-/// each line.
+/// Returns a report for layers whose outputs count each line themselves. The counts of the layers
+/// are not read.
 pub(crate) fn silent() -> SelfReport {
     SelfReport::silent()
 }
 
-/// Adds the layer of the writer set with `Builder`, or of the output of tests. Does nothing if
-/// there is neither.
+/// Adds the layer for the writer that code sets, or for the output of tests. Does nothing if there
+/// is neither. `bit` is the router bit of the sink [`MAIN`], whose options the lines have.
 pub(crate) fn add_writer_layer(
     stack: Stack,
     config: &Config,
@@ -257,22 +263,23 @@ impl OpenOutput {
         }
     }
 
+    /// Returns the most verbose level of the sink.
     pub(crate) fn level(&self) -> LevelFilter {
         self.sink.level.most_verbose()
     }
 
-    /// Returns whether the output is a record sink that code adds.
+    /// Returns whether the output is a record sink, which code adds.
     pub(crate) fn is_set_in_code(&self) -> bool {
         matches!(self.sink.kind, SinkKind::Code)
     }
 }
 
-/// The name of the sink of `LOG_OUTPUT`.
+/// The name of the sink for `LOG_OUTPUT`, or for the writer that code sets in its place.
 pub(crate) const MAIN: &str = "main";
 
 impl SinkSettings {
-    /// Returns the name of the sink in counters and reports. For [`MAIN`], this is the name of the
-    /// stream.
+    /// Returns the name of the sink in counters and reports. If [`MAIN`] is a standard stream, this
+    /// is the name of the stream.
     fn name_in_stats(&self) -> &str {
         match self.kind {
             SinkKind::Stdout if self.name == MAIN => Output::Stdout.name(),
@@ -288,16 +295,16 @@ impl<'a> Opener<'a> {
         let is_file = matches!(sink.kind, SinkKind::File(_));
         let is_supported = is_file && sink.fallback == ["stderr"];
         if !sink.fallback.is_empty() && !is_supported {
-            self.problem(format!(
+            self.add_problem(format!(
                 "{}.fallback={:?} is not available yet: a file can have fallback=[\"stderr\"]",
                 sink.shown_name, sink.fallback
             ));
         }
     }
 
-    /// Keeps the open output of the sink, if the sink writes to the same output as before the
-    /// reload. Returns whether an output was kept.
-    fn keep_same(&mut self, sink: &SinkSettings) -> bool {
+    /// Keeps the output of the sink open, if the sink writes to the same output as before the
+    /// reload. Returns whether it does.
+    fn keep_if_same(&mut self, sink: &SinkSettings) -> bool {
         let mut previous = self.options.previous.iter();
         let same_output = previous.find(|output| output.sink.is_same_output(sink));
         if let Some(output) = same_output {
@@ -306,7 +313,7 @@ impl<'a> Opener<'a> {
         same_output.is_some()
     }
 
-    /// Keeps an open output, with the new settings of its sink.
+    /// Keeps an output open, with the new settings of its sink.
     fn keep(&mut self, output: &OpenOutput, sink: &SinkSettings) {
         self.outputs.opened.push(OpenOutput {
             predecessor: Some(output.id),
@@ -317,18 +324,19 @@ impl<'a> Opener<'a> {
         });
     }
 
-    /// Returns the sink of a record sink: that of the configuration file, whose kind is `none`
-    /// there, or else one with the options of all lines.
+    /// Returns the settings of a record sink. A table of its name in the configuration file, with
+    /// `kind = "none"`, has them. Without a table, they are the options that all sinks share.
     fn record_sink(&self, name: &str) -> SinkSettings {
         let mut sinks = self.sinks.iter();
         let in_file = sinks.find(|sink| sink.name == name && sink.kind == SinkKind::Code);
         in_file.map_or_else(|| SinkSettings::for_code(name, self.config), Clone::clone)
     }
 
-    /// Keeps a record sink in a reload. Reports options that an open output cannot change.
+    /// Keeps a record sink open in a reload. Reports changed options that an open output cannot
+    /// adopt.
     fn keep_record_sink(&mut self, output: &OpenOutput, sink: &SinkSettings) {
         if !sink.enabled {
-            // A sink that is switched off has no options, so the open output keeps its own.
+            // A sink that is switched off has no options, so the open output keeps those it has.
             let kept = SinkSettings {
                 background: output.sink.background,
                 buffer: output.sink.buffer,
@@ -338,7 +346,7 @@ impl<'a> Opener<'a> {
             return self.keep(output, &kept);
         }
         if !output.sink.is_same_output(sink) {
-            self.problem(format!(
+            self.add_problem(format!(
                 "{}: background, buffer and when_full of a record sink need a restart: undo this \
                  change, or restart the program",
                 sink.shown_name
@@ -354,7 +362,7 @@ impl<'a> Opener<'a> {
 
     /// Opens the file of a sink, or keeps it if it is already open.
     fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings) {
-        if self.keep_same(sink) {
+        if self.keep_if_same(sink) {
             return;
         }
         let path = &file.path;
@@ -364,11 +372,12 @@ impl<'a> Opener<'a> {
             _ => None,
         });
         if already_open.is_some_and(|(settings, _)| settings != file) {
-            // A reload has already reported changed options: see `State::changed_files`.
+            // If there are problems, the reload may have reported the changed options already: see
+            // `State::changed_files`.
             if !self.problems.is_empty() {
                 return;
             }
-            self.problem(format!(
+            self.add_problem(format!(
                 "{}: the options of an open file need a restart: {path:?} is open with others",
                 sink.shown_name
             ));
@@ -377,7 +386,7 @@ impl<'a> Opener<'a> {
         if already_open.is_none()
             && let Err(error) = file.check()
         {
-            self.problem(not_usable(&sink.shown_name, path, &error));
+            self.add_problem(not_usable(&sink.shown_name, path, &error));
         }
         if !self.opens_outputs() {
             return;
@@ -389,7 +398,8 @@ impl<'a> Opener<'a> {
         match open_result {
             Ok(file) => {
                 let builder = Background::builder(file.clone()).name(&sink.name);
-                self.start(&sink.name, in_background(builder, sink), sink, Some(file));
+                let builder = apply_background(builder, sink);
+                self.start_output(&sink.name, builder, sink, Some(file));
             }
             Err(error) => {
                 let name = &sink.shown_name;
@@ -402,12 +412,13 @@ impl<'a> Opener<'a> {
                     ),
                     None => not_opened(self.config, name, path, &error),
                 };
-                self.problem(problem);
+                self.add_problem(problem);
             }
         }
     }
 
-    /// Returns the name of the sink that had the file at `path` before a reload, under any path.
+    /// Returns the name of the sink that wrote to the file at `path` before the reload, even if the
+    /// sink named the file by another path.
     fn sink_with_file(&self, path: &Path) -> Option<&'a str> {
         let mut previous = self.options.previous.iter();
         previous.find_map(|output| match &output.sink.kind {
@@ -422,7 +433,7 @@ impl<'a> Opener<'a> {
     fn open_stream(&mut self, sink: &SinkSettings, output: Output) {
         let lines = &self.config.lines;
         let has_writer = lines.has_writer || lines.output == Output::TestHarness;
-        if has_writer && sink.name == MAIN || self.keep_same(sink) {
+        if has_writer && sink.name == MAIN || self.keep_if_same(sink) {
             return;
         }
         let mut builder = match output {
@@ -434,12 +445,12 @@ impl<'a> Opener<'a> {
         if !in_background.unwrap_or(self.config.preset == Preset::Prod) {
             builder = builder.direct();
         }
-        self.start(output.name(), builder, sink, None);
+        self.start_output(output.name(), builder, sink, None);
     }
 
-    /// Starts the background writer of an output, unless outputs are only checked. `name` is its
-    /// name in an error.
-    fn start(
+    /// Starts the [`Background`] of an output, unless outputs are only checked. `name` is the name
+    /// of the output in an error.
+    fn start_output(
         &mut self,
         name: &str,
         builder: BackgroundBuilder,
@@ -470,36 +481,36 @@ impl<'a> Opener<'a> {
                     falls_back_to_stderr: self.falls_back_to_stderr(sink),
                 });
             }
-            Err(error) => self.problem(format!(
+            Err(error) => self.add_problem(format!(
                 "no thread can be started that writes to {name}: {error}; raise the limit of \
                  threads"
             )),
         }
     }
 
-    /// Returns the output before the reload that the output of `sink` continues: the output of the
-    /// same name. If there is none, the sink may have a new name. In that case, it is an output of
-    /// the same kind and format whose name no sink has any more. Each output has at most one
-    /// successor.
+    /// Returns the output that was open before the reload and that the output of `sink` continues.
+    /// This is the output of the same name. If there is none, the sink may have been renamed. In
+    /// that case, it is an output of the same kind and format whose name no sink has any more. Each
+    /// output has at most one successor.
     fn predecessor(&self, sink: &SinkSettings) -> Option<&'a OpenOutput> {
         let previous = self.options.previous;
         let of_name = |name: &str| previous.iter().find(|output| output.sink.name == name);
         let is_like = |other: &SinkSettings| other.kind == sink.kind && other.format == sink.format;
         of_name(&sink.name).or_else(|| {
-            let mut new = self
+            let mut new_sinks = self
                 .sinks
                 .iter()
                 .filter(|other| other.enabled && of_name(&other.name).is_none() && is_like(other));
-            let mut gone = previous.iter().filter(|output| {
+            let mut orphans = previous.iter().filter(|output| {
                 let has_name = |other: &SinkSettings| other.name == output.sink.name;
                 !self.sinks.iter().any(has_name) && is_like(&output.sink)
             });
-            // Several sinks may write to a stream. They are matched in their order.
-            gone.nth(new.position(|other| other.name == sink.name)?)
+            // Several renamed sinks may write to the same stream. They are matched in their order.
+            orphans.nth(new_sinks.position(|other| other.name == sink.name)?)
         })
     }
 
-    /// Returns the rendering of the output of a sink, which continues `predecessor`.
+    /// Returns the rendering for the output of a sink. The output continues `predecessor`.
     fn rendering(&self, sink: &SinkSettings, predecessor: Option<&OpenOutput>) -> Rendering {
         let predecessor = predecessor.map(|output| &output.rendering);
         let mut rendering = Rendering::for_output(sink, self.options.has_routes, predecessor);
@@ -516,16 +527,15 @@ impl<'a> Opener<'a> {
         !self.options.has_start_failed && self.problems.is_empty()
     }
 
-    fn problem(&mut self, problem: String) {
+    fn add_problem(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 }
 
-/// Returns the builder of an output that a background thread writes, unless the sink does not want
-/// one.
-fn in_background(builder: BackgroundBuilder, sink: &SinkSettings) -> BackgroundBuilder {
+/// Makes the output write directly if its sink disables the background thread.
+fn apply_background(builder: BackgroundBuilder, sink: &SinkSettings) -> BackgroundBuilder {
     match sink.background {
         Some(false) => builder.direct(),
         Some(true) | None => builder,
@@ -548,7 +558,7 @@ fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> St
 /// Returns the problem of a path that cannot be used. Hides the path if it may be a secret.
 fn not_usable(name: &str, path: &Path, error: &str) -> String {
     let path = path.to_string_lossy();
-    if conceal::is_path(&path) {
+    if conceal::may_show_path(&path) {
         return format!("{name}: {error}");
     }
     let error = conceal::message(error, &path);

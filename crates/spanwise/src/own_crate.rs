@@ -1,7 +1,8 @@
-//! The application's crate: provides the name and version of the service, and the own targets.
+//! The application's crate, which provides the defaults of the service name, the service version
+//! and the own targets: those of the application's crates and modules.
 //!
-//! A function can only find the name of the executable. A macro is expanded in the application's
-//! crate, so it can use the name of the package.
+//! A function of `spanwise` can only find the name of the executable. But a macro is expanded in
+//! the application's crate, where it can read the name and version of the package.
 
 use crate::{
     choices::{Choices, Chosen},
@@ -18,7 +19,7 @@ pub struct OwnCrate {
     pub package: Option<&'static str>,
     /// The version of the package of the crate.
     pub version: Option<&'static str>,
-    /// The path of the module. It begins with the name of the crate.
+    /// The path of the module that contains the macro. It begins with the name of the crate.
     pub module: &'static str,
 }
 
@@ -85,7 +86,7 @@ macro_rules! builder {
     };
 }
 
-/// The crate that expands the macro.
+/// Returns the [`OwnCrate`](crate::__private::OwnCrate) in which the macro is expanded.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __own_crate {
@@ -99,6 +100,7 @@ macro_rules! __own_crate {
 }
 
 impl OwnCrate {
+    /// Returns the name of the package, if it is known.
     pub(crate) fn name(&self) -> Option<&'static str> {
         self.package.filter(|name| !name.is_empty())
     }
@@ -107,7 +109,8 @@ impl OwnCrate {
         self.version.filter(|version| !version.is_empty())
     }
 
-    /// Returns the target of the crate, and of the library in the same package.
+    /// Returns the target of the crate. If the crate is a binary with another name than the library
+    /// of its package, also returns the target of the library.
     fn targets(&self) -> Vec<String> {
         let root = self.module.split("::").next().unwrap_or_default();
         let mut targets = vec![root.to_owned()];
@@ -117,16 +120,16 @@ impl OwnCrate {
     }
 }
 
-/// Chooses the own targets.
+/// Chooses the own targets from `LOG_OWN`, or else from the crate, or else from the executable.
 pub(crate) fn choose(
     own_crate: Option<OwnCrate>,
     choices: &mut Choices<'_>,
     program: &ProgramName,
 ) -> Vec<String> {
-    let set = choices
+    let explicit = choices
         .explicit_value(&LOG_OWN)
         .filter(|targets| !targets.value.is_empty());
-    let targets = set.unwrap_or_else(|| match own_crate {
+    let targets = explicit.unwrap_or_else(|| match own_crate {
         Some(own_crate) => Chosen::new(own_crate.targets(), Origin::Crate),
         None => Chosen::new(program.own_target().into_iter().collect(), Origin::Program),
     });

@@ -1,4 +1,4 @@
-//! The length of the backtrace in the event of a panic.
+//! The setting `LOG_PANIC_BACKTRACE`, and the requests of `RUST_BACKTRACE`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 

@@ -1,4 +1,8 @@
-//! Logs panics as events.
+//! The panic hook, which logs panics as events.
+//!
+//! The hook of std prints a panic on stderr, without the context of its request. The text may
+//! contain secrets, or look like a log line. Therefore this hook logs an event with the context,
+//! and then calls the previous hook.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -36,7 +40,7 @@ const FIELDS: [&str; 4] = [
     "panic.backtrace",
 ];
 
-/// The longest wait of a panic for the outputs.
+/// The maximum time that a panic waits until the outputs are flushed.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The maximum number of backtraces per second, because formatting a backtrace costs milliseconds.
@@ -48,19 +52,19 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 pub(crate) struct Options {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) backtrace: PanicBacktrace,
-    /// Whether to skip the hook of std if an output accepted the event of the panic.
+    /// Whether to skip the hook of std if an output accepted the panic event.
     pub(crate) skips_std_hook: bool,
-    /// Whether the program aborts after the hook.
+    /// Whether the program aborts after the hook, because it is built with `panic = "abort"`.
     pub(crate) aborts: bool,
 }
 
 /// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
 /// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
-/// A previous hook of the application is always called, with the original panic. The hook of std is
-/// skipped if [`Options::skips_std_hook`] allows it and an output accepted the event. A safe text
-/// replaces the output of the hook of std in two cases: if the policy hides a part of the message,
-/// and if the message or the name of the thread could forge a line.
+/// If the application set the previous hook, that hook is always called, with the original panic.
+/// The hook of std is skipped if [`Options::skips_std_hook`] allows it and an output accepted the
+/// event. Instead of the text of std, a safe text is printed in two cases: if the policy hides a
+/// part of the message, and if the message or the name of the thread could forge a line.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
     // No hook is set now, so `take_hook` returns the hook of std.
@@ -73,7 +77,7 @@ pub(crate) fn install(handle: Handle, options: Options) {
         aborts,
     } = options;
     let previous = move |info: &PanicHookInfo<'_>| {
-        if is_set_by_program || !print_instead(info, policy.as_deref()) {
+        if is_set_by_program || !print_if_unsafe(info, policy.as_deref()) {
             previous(info);
         }
     };
@@ -88,9 +92,9 @@ pub(crate) fn install(handle: Handle, options: Options) {
             return previous(info);
         }
         // The closure is not called if the event is disabled.
-        let lost_before = log(info, backtrace, || handle.lost_lines());
-        // The hook waits for network sinks only if the program aborts. In a program that goes on,
-        // they send in the background.
+        let lost_before = log_event(info, backtrace, || handle.lost_lines());
+        // The hook waits for network sinks only if the program aborts. If the program goes on, they
+        // send in the background.
         let flushed = if aborts {
             handle.shut_down_in_panic(FLUSH_TIMEOUT)
         } else {
@@ -106,15 +110,15 @@ pub(crate) fn install(handle: Handle, options: Options) {
 }
 
 /// Logs an event at the location of the panic. If a writer accepted the line of the event, returns
-/// the number of lines that were lost before.
-fn log(
+/// the number of lines that were lost before the event.
+fn log_event(
     info: &PanicHookInfo<'_>,
     backtrace: PanicBacktrace,
     lost_lines: impl FnOnce() -> u64,
 ) -> Option<u64> {
     let location = info.location();
     let file = location.map(|location| backtrace::relative_path(location.file()));
-    let origin = |file| {
+    let callsite_in = |file| {
         RuntimeCallsite::get(&Origin {
             name: UNNAMED_EVENT,
             level: Level::ERROR,
@@ -125,9 +129,9 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // The number of callsites is limited. Panics at further locations share a callsite without a
-    // location, so only a field shows the location.
-    let callsite = origin(file).or_else(|| origin(None))?;
+    // The number of callsites is limited. Beyond the limit, panics share a callsite without a
+    // location, and only the field `panic.location` shows it.
+    let callsite = callsite_in(file).or_else(|| callsite_in(None))?;
     if !callsite.is_enabled() {
         return None;
     }
@@ -139,7 +143,7 @@ fn log(
     };
     let thread = thread::current();
     let backtrace = backtrace_text(backtrace, location.map(Location::file));
-    // Resets the flag that a line was written, so that earlier lines do not count.
+    // Clears the flag that a line was written, so that it covers only the line of the event.
     let _ = reentrancy::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
@@ -153,11 +157,11 @@ fn log(
 
 /// Returns the backtrace of this thread as text. `panic_file` is the source file of the panic.
 fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<String> {
-    static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
+    static BACKTRACE_LIMIT: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
     if length == PanicBacktrace::Off {
         return None;
     }
-    if !ALLOWED.allows() {
+    if !BACKTRACE_LIMIT.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
     let full_text = Backtrace::force_capture().to_string();
@@ -167,8 +171,8 @@ fn backtrace_text(length: PanicBacktrace, panic_file: Option<&str>) -> Option<St
     })
 }
 
-/// Returns whether `hook` is certainly not the hook of std. `std_samples` has two samples of the
-/// hook of std.
+/// Returns whether `hook` is certainly not the hook of std, so that the application must have set
+/// it. `std_samples` has two samples of the hook of std.
 ///
 /// The hook of std has no data. All pointers to it have the same address and vtable, unless a build
 /// duplicates the vtable. In that case the samples may differ, and a hook without data may be the
@@ -182,8 +186,8 @@ fn is_set_by_program(hook: &Hook, std_samples: [&Hook; 2]) -> bool {
             && !ptr::eq(&**hook, sample)
 }
 
-/// Prints a safe text, if std must not print the original text. Returns whether a text was printed.
-fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
+/// If std must not print the original text, prints a safe text. Returns whether a text was printed.
+fn print_if_unsafe(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
     let message = logged_panic::message(info.payload());
     let shown = policy
         .and_then(|policy| policy.replacement_for(None, message))
@@ -205,7 +209,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     push_escaped(&mut text, &place);
     text.push_str(":\n");
-    push_marked(&mut text, message);
+    push_prefixed_lines(&mut text, message);
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         text.push_str(&format!("stack backtrace:\n{backtrace}"));
@@ -215,7 +219,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
 }
 
 /// Appends the lines of a message, each after a prefix with which no log line begins.
-fn push_marked(out: &mut String, message: &str) {
+fn push_prefixed_lines(out: &mut String, message: &str) {
     for line in message.split('\n') {
         out.push_str("  | ");
         push_escaped(out, line);
@@ -252,7 +256,7 @@ mod tests {
 
     /// A unit test, because a program cannot choose whether its build duplicates vtables.
     #[test]
-    fn hook_that_may_be_std_s_is_not_the_program_s() {
+    fn possible_hook_of_std_is_not_of_the_application() {
         let empty = || -> Hook { Box::new(|_| {}) };
         let other = || -> Hook { Box::new(|info| assert!(info.location().is_some())) };
         let data = String::from("data");
@@ -294,20 +298,20 @@ mod tests {
             assert!(!starts_like_event(message), "{message}");
         }
         let mut text = String::new();
-        push_marked(&mut text, "ERROR forged\n{\u{1b}");
+        push_prefixed_lines(&mut text, "ERROR forged\n{\u{1b}");
         assert_eq!(text, "  | ERROR forged\n  | {\\u{1b}\n");
     }
 
-    /// An output that prints its shutdown.
-    struct Printing;
+    /// A sink that prints when it is shut down.
+    struct PrintingSink;
 
-    impl Flush for Printing {
+    impl Flush for PrintingSink {
         fn flush_by(&self, _: Instant) -> io::Result<()> {
             Ok(())
         }
     }
 
-    impl SinkControl for Printing {
+    impl SinkControl for PrintingSink {
         fn name(&self) -> &str {
             "printing"
         }
@@ -317,22 +321,22 @@ mod tests {
         }
     }
 
-    impl RunningSink for Printing {}
+    impl RunningSink for PrintingSink {}
 
-    /// A unit test, because test programs do not abort at a panic.
+    /// A unit test, because test programs are not built with `panic = "abort"`.
     #[test]
     #[allow(
         clippy::disallowed_methods,
-        reason = "the variable is for the test in its other process"
+        reason = "the variable is for the child process, which runs the same test"
     )]
     fn aborting_panic_shuts_down_the_sinks() {
-        const ALONE: &str = "SPANWISE_TEST_ABORTS";
+        const IN_CHILD: &str = "SPANWISE_TEST_ABORTS";
 
-        if env::var_os(ALONE).is_none() {
+        if env::var_os(IN_CHILD).is_none() {
             let test = "panic_hook::tests::aborting_panic_shuts_down_the_sinks";
-            let mut again = Command::new(env::current_exe().unwrap());
-            again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-            let output = again.env(ALONE, "1").output().unwrap();
+            let mut child = Command::new(env::current_exe().unwrap());
+            child.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+            let output = child.env(IN_CHILD, "1").output().unwrap();
             let stdout = String::from_utf8_lossy(&output.stdout);
             assert!(
                 !output.status.success() && stdout.contains("shut down"),
@@ -343,7 +347,7 @@ mod tests {
         let builder = Builder::new(Preset::Prod).output(Output::None);
         let telemetry = builder.init().unwrap();
         let mut handle = telemetry.handle();
-        handle.sinks = Arc::new([Arc::new(Printing)]);
+        handle.sinks = Arc::new([Arc::new(PrintingSink)]);
         panic::set_hook(Box::new(|_| process::abort()));
         let options = Options {
             policy: None,
@@ -356,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn hook_of_std_is_known() {
+    fn hook_of_std_is_recognized() {
         // Removes the hook of the test harness.
         drop(panic::take_hook());
         let std_samples = [panic::take_hook(), panic::take_hook(), panic::take_hook()];

@@ -1,5 +1,7 @@
-//! The context that the parent process passes in the environment: the span that is the parent of
-//! the root spans of this process, and the state and the baggage of its trace.
+//! The trace context that the parent process passes in the environment.
+//!
+//! `TRACEPARENT` names a span of the parent process. This span becomes the parent of the root spans
+//! of this process. `TRACESTATE` and `BAGGAGE` belong to the same trace.
 
 use spanwise_core::{
     TraceParent,
@@ -13,10 +15,12 @@ use crate::{
     settings::{BAGGAGE, LOG_PARENT, TRACEPARENT, TRACESTATE},
 };
 
-/// Where the parent of the units of work comes from.
+/// Where the parent of root spans comes from: `LOG_PARENT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ParentSource {
+    /// Root spans have no parent.
     None,
+    /// The environment.
     Env,
 }
 
@@ -29,7 +33,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     if source.value == ParentSource::None {
         return None;
     }
-    // Another program wrote the texts, so an invalid one is a warning.
+    // Another program sets these variables, so an invalid text is a warning and not an error.
     let text = choices.unchecked_text(&TRACEPARENT.def)?;
     let parent = match text.parse::<TraceParent>() {
         Ok(parent) => parent,
@@ -41,7 +45,8 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     let name = choices.name_of(&TRACEPARENT.def);
     choices.add_explanation(&TRACEPARENT.def, parent, &Origin::Variable(name));
     let state = choose_state(choices);
-    // The users of the baggage parse its members, and drop malformed ones.
+    // The baggage is not checked here. Code that uses it parses its members, and drops malformed
+    // members.
     let baggage = choices.unchecked_text(&BAGGAGE.def);
     Some(InheritedContext {
         parent,
@@ -50,6 +55,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     })
 }
 
+/// Returns the parsed `TRACESTATE`, if it is valid and has members.
 fn choose_state(choices: &mut Choices<'_>) -> Option<String> {
     let text = choices.unchecked_text(&TRACESTATE.def)?;
     let state = parse_tracestate([&*text]);

@@ -19,8 +19,9 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{Preset, TimeZone, format_choice::FormatChoice, named::Named};
 
-/// Returns the error for a word that is not one of the names that `setting` accepts.
-fn unknown(setting: &Setting, text: &str, meant: Option<&str>) -> ParseError {
+/// Returns the error for a text that is not one of the names that `setting` accepts. `meant` is the
+/// name that was probably meant.
+fn unknown_name(setting: &Setting, text: &str, meant: Option<&str>) -> ParseError {
     let accepts = setting.accepts;
     let hint = match meant {
         Some(meant) => format!("did you mean {meant}? accepts {accepts}"),
@@ -57,7 +58,7 @@ pub(crate) fn size_within(
     Err(ParseError::word(text, "is out of range", hint))
 }
 
-/// Parses one of the names of a type.
+/// Parses one of the names of an enum.
 pub(crate) fn named<T: Named>(setting: &Setting, text: &str) -> Result<T, ParseError> {
     let found = T::NAMED
         .iter()
@@ -69,10 +70,14 @@ pub(crate) fn named<T: Named>(setting: &Setting, text: &str) -> Result<T, ParseE
     // For a deployment environment such as `staging`, suggest its preset.
     let preset = Preset::for_environment(text).map(Preset::name);
     let preset = preset.filter(|preset| names().any(|name| name == *preset));
-    Err(unknown(setting, text, closest(text, names()).or(preset)))
+    Err(unknown_name(
+        setting,
+        text,
+        closest(text, names()).or(preset),
+    ))
 }
 
-/// Parses a [`TimeZone`]. For a zone by name, the error suggests `TZ`.
+/// Parses a [`TimeZone`]. For the name of a zone, such as `Europe/Berlin`, the error suggests `TZ`.
 pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, ParseError> {
     named(setting, text).map_err(|error| {
         let hint = "for another zone, write local and set TZ, such as TZ=Europe/Berlin";
@@ -81,7 +86,7 @@ pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, Parse
 }
 
 /// Parses a format. A word that is not the name of a built-in format may be the name of a
-/// registered one.
+/// registered format.
 pub(crate) fn format(_: &Setting, text: &str) -> Result<FormatChoice, ParseError> {
     match text.parse() {
         Ok(format) => Ok(FormatChoice::Known(format)),
@@ -93,15 +98,15 @@ pub(crate) fn format(_: &Setting, text: &str) -> Result<FormatChoice, ParseError
 
 /// Parses `on`, `off` and the words that mean the same.
 pub(crate) fn switch(setting: &Setting, text: &str) -> Result<bool, ParseError> {
-    is_on(text).ok_or_else(|| unknown(setting, text, None))
+    is_on(text).ok_or_else(|| unknown_name(setting, text, None))
 }
 
 /// Returns whether a word such as `on` or `0` switches a setting on, or `None` for other texts.
 pub(crate) fn is_on(text: &str) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let is_any_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     match () {
-        () if is(["1", "true", "yes", "on"]) => Some(true),
-        () if is(["0", "false", "no", "off"]) => Some(false),
+        () if is_any_of(["1", "true", "yes", "on"]) => Some(true),
+        () if is_any_of(["0", "false", "no", "off"]) => Some(false),
         () => None,
     }
 }
@@ -111,10 +116,11 @@ pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, ParseE
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
         let meant = closest_level(text).filter(|level| *level != "off");
-        unknown(setting, text, meant)
+        unknown_name(setting, text, meant)
     })
 }
 
+/// Parses the levels of events.
 pub(crate) fn levels(setting: &Setting, text: &str) -> Result<Levels, ParseError> {
     from_str(setting, text).map_err(|error| with_accepts(error, setting))
 }
@@ -150,7 +156,7 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
         return Ok(None);
     }
     let accepts = setting.accepts;
-    // These words are meant as a switch, but would parse as a target or a level.
+    // `on` and `true` are meant as a switch, but would parse as a target, and `1` as a level.
     if is_on(text) == Some(true) {
         let hint = format!("did you mean debug? accepts {accepts}");
         return Err(ParseError::word(text, "is not a level", hint));
@@ -164,13 +170,14 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
     }
     let recorder: Recorder =
         from_str(setting, text).map_err(|error| with_accepts(error, setting))?;
-    // `off` with limits is off, too. With `tail`, the recorder still buffers the shown events.
+    // The levels `off` also switch the recorder off if limits follow. With `tail`, however, the
+    // recorder still buffers the events that outputs show.
     let has_tail = recorder.captures_beyond(&LevelFilter::OFF.into());
     let can_buffer = has_tail || recorder.levels().most_verbose() != LevelFilter::OFF;
     Ok(can_buffer.then_some(recorder))
 }
 
-/// Parses the grammar of the type.
+/// Parses with the `FromStr` of the type.
 pub(crate) fn from_str<T>(_: &Setting, text: &str) -> Result<T, ParseError>
 where
     T: FromStr<Err = ParseError>,
@@ -228,7 +235,7 @@ pub(crate) fn own_targets(setting: &Setting, text: &str) -> Result<Vec<String>, 
     parsed.map_err(|error| with_accepts(error, setting))
 }
 
-/// Checks that `target` is a target of events, and not a directive.
+/// Checks that `target` is the name of a crate or module, and not a level or a directive.
 pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
     if target.is_empty() || !target.chars().all(is_word) {
@@ -246,21 +253,23 @@ pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
     directive.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Parses a release. Refuses a release that Sentry would silently discard.
+/// Parses a release for Sentry. Refuses a release that Sentry would silently discard.
 pub(crate) fn sentry_release(_: &Setting, release: &str) -> Result<String, ParseError> {
     check_release(release)
         .map(|()| release.to_owned())
         .map_err(ParseError::new)
 }
 
-/// Parses an environment. Refuses an environment that Sentry would silently discard.
+/// Parses an environment for Sentry. Refuses an environment that Sentry would silently discard.
 pub(crate) fn sentry_environment(_: &Setting, environment: &str) -> Result<String, ParseError> {
     check_environment(environment)
         .map(|()| environment.to_owned())
         .map_err(ParseError::new)
 }
 
+/// The maximum length of a release, in characters.
 const MAX_RELEASE_LEN: usize = 200;
+/// The maximum length of an environment, in characters.
 const MAX_ENVIRONMENT_LEN: usize = 64;
 
 /// Checks a release by the rules of Sentry:
@@ -301,12 +310,12 @@ pub(crate) fn check_environment(environment: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends the accepted values of the setting.
+/// Appends the accepted values of the setting to an error.
 pub(crate) fn with_accepts(error: ParseError, setting: &Setting) -> ParseError {
     error.with_hint(format_args!("accepts {}", setting.accepts))
 }
 
-/// Returns whether `text` switches off a part that is off by default.
+/// Returns whether `text` is a word that switches off the sampler or the recorder.
 fn is_off(text: &str) -> bool {
     ["off", "none"]
         .iter()

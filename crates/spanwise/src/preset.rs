@@ -21,7 +21,7 @@ use crate::{Output, TimeZone};
 /// | sampling, flight recorder | if set | if set | if set in code | if set |
 /// | panic hook | yes | yes | no | yes |
 ///
-/// [`Builder::verbosity`](crate::Builder::verbosity) moves the levels of each preset.
+/// [`Builder::verbosity`](crate::Builder::verbosity) shifts the levels of each preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// For development, at a terminal.
@@ -38,8 +38,8 @@ impl Preset {
     /// Returns the preset for the value of a variable such as `APP_ENV`, which names the deployment
     /// environment. Returns `None` for unknown values.
     ///
-    /// `test` is a deployment stage, in which a service runs as in production. Automated tests
-    /// choose their preset in code, or with `LOG_PRESET`.
+    /// `test` is a deployment stage in which a service runs as in production, so it means `Prod`.
+    /// Automated tests choose [`Preset::Test`] in code, or with `LOG_PRESET`.
     pub(crate) fn for_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" | "test" => Some(Self::Prod),
@@ -57,6 +57,7 @@ impl Preset {
         }
     }
 
+    /// Returns the levels of events. `own_targets` are the targets of the application's own code.
     pub(crate) fn levels(self, own_targets: &[String]) -> Levels {
         let level = match self {
             Self::Dev | Self::Prod => LevelFilter::INFO,
@@ -66,7 +67,7 @@ impl Preset {
         let mut levels = Levels::from(level);
         if self == Self::Dev {
             for own in own_targets {
-                // If the name is not a valid target, there is no directive for it.
+                // The name of an executable gets no directive if it is not a valid target.
                 if let Ok(directive) = format!("{own}=debug").parse::<Levels>() {
                     levels = directive.or(&levels);
                 }
@@ -92,7 +93,7 @@ impl Preset {
         }
     }
 
-    /// Returns which part of a client's address is logged.
+    /// Returns which part of an HTTP client's address is logged.
     #[cfg(feature = "http")]
     pub(crate) fn client_address(self) -> spanwise_http::ClientAddress {
         match self {

@@ -1,4 +1,7 @@
-//! The name of the executable, and the target that it suggests.
+//! The name of the executable.
+//!
+//! It is the default of `SERVICE_NAME`, and suggests the default of `LOG_OWN`, if no macro of this
+//! crate has provided the name of the application's crate.
 
 use std::{
     env::{self, consts::EXE_SUFFIX},
@@ -16,19 +19,19 @@ impl ProgramName {
         // If the system cannot return the path, use the first argument.
         let path = env::current_exe().ok();
         let path = path.or_else(|| env::args_os().next().map(Into::into));
-        path.map(|path| Self::at(&path)).unwrap_or_default()
+        path.map(|path| Self::from_path(&path)).unwrap_or_default()
     }
 
-    fn at(path: &Path) -> Self {
+    fn from_path(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Linux appends this if the file was replaced while the program runs.
+        // Linux appends this to the path of a file that was deleted or replaced after the start.
         let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
         let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(name);
-        let in_deps = path
+        let is_in_deps = path
             .parent()
             .and_then(Path::file_name)
             .is_some_and(|folder| folder == "deps");
-        let name = if in_deps { without_hash(name) } else { name };
+        let name = if is_in_deps { without_hash(name) } else { name };
         if name.is_empty() {
             Self::default()
         } else {
@@ -38,12 +41,13 @@ impl ProgramName {
         }
     }
 
-    /// Returns the file name: `shop-1.4.2`.
+    /// Returns the file name, without `.exe` and without the hash of a test binary: `shop-1.4.2`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the target of the application's crate, if the file name suggests one: `shop`.
+    /// Returns the target of events of the application's crate, if the file name suggests one:
+    /// `shop`.
     ///
     /// A file name often consists of the crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {
@@ -54,21 +58,21 @@ impl ProgramName {
             let number = word.strip_prefix('v').unwrap_or(word);
             number.starts_with(|c: char| c.is_ascii_digit())
         };
-        // The number of words of the crate name after the first word.
-        let more_words = words
+        // The first word always belongs to the crate name, which ends before a version or platform.
+        let words_after_first = words
             .iter()
             .skip(1)
             .position(|word| is_version(word) || word.contains('.') || is_platform(word));
         if !after_dot.is_empty() {
             words.truncate(1);
-        } else if let Some(more_words) = more_words {
-            words.truncate(1 + more_words);
+        } else if let Some(words_after_first) = words_after_first {
+            words.truncate(1 + words_after_first);
         }
         let target = without_version(&words.join("_")).to_owned();
-        let is_name = !target.starts_with(|c: char| c.is_numeric())
+        let is_crate_name = !target.starts_with(|c: char| c.is_numeric())
             && target.contains(char::is_alphabetic)
             && target.chars().all(|c| c.is_alphanumeric() || c == '_');
-        is_name.then_some(target)
+        is_crate_name.then_some(target)
     }
 }
 
@@ -80,18 +84,18 @@ impl Default for ProgramName {
     }
 }
 
-/// Removes the hash of test binaries, which cargo names `name-0123456789abcdef`.
-fn without_hash(stem: &str) -> &str {
-    match stem.rsplit_once('-') {
+/// Removes the hash that cargo appends to the name of a test binary: `shop-0123456789abcdef`.
+fn without_hash(file_name: &str) -> &str {
+    match file_name.rsplit_once('-') {
         Some((name, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
             name
         }
-        _ => stem,
+        _ => file_name,
     }
 }
 
-/// Removes the version of `shop_1`, which was `shop_1.4.2`. Keeps `shop_v2`, which is a plausible
-/// crate name.
+/// Removes a number at the end: `shop_1`, the part of `shop_1.4.2` before the dot, becomes `shop`.
+/// Keeps `shop_v2`, which is a plausible crate name.
 fn without_version(name: &str) -> &str {
     match name.rsplit_once('_') {
         Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
@@ -101,7 +105,7 @@ fn without_version(name: &str) -> &str {
     }
 }
 
-/// Returns whether `word` occurs in target triples or release names.
+/// Returns whether `word` is a part of a target triple, or of the platform in a release name.
 fn is_platform(word: &str) -> bool {
     const WORDS: &str = "linux darwin macos apple windows win32 win64 freebsd musl gnu static \
                          amd64 arm64 armv7 aarch64 riscv64gc i686 x86 x64 x86_64 unknown";
@@ -113,7 +117,7 @@ fn is_platform(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A unit test, because a test cannot choose the name of its executable.
+    /// A unit test, because an integration test cannot choose the name of its executable.
     #[test]
     fn names_and_targets_of_files() {
         for (path, name, target) in [
@@ -149,7 +153,7 @@ mod tests {
             ("/opt/-", "-", None),
             ("/", "unknown", Some("unknown")),
         ] {
-            let program = ProgramName::at(Path::new(path));
+            let program = ProgramName::from_path(Path::new(path));
             assert_eq!(program.name(), name, "{path}");
             assert_eq!(program.own_target().as_deref(), target, "{path}");
         }

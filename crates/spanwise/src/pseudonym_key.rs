@@ -1,4 +1,6 @@
 //! The file of the pseudonym key: `LOG_REDACT_KEY_FILE`.
+//!
+//! With this key, the policy replaces PII with pseudonyms: equal values have the same pseudonym.
 
 use spanwise_core::{ParseError, Setting, internal::sync::Mutex};
 use spanwise_redact::Policy;
@@ -7,7 +9,7 @@ use spanwise_redact::PseudonymKey;
 
 use crate::{conceal, file_paths};
 
-/// The key of pseudonyms, with its path.
+/// A pseudonym key, and the path of the file that it was read from.
 #[derive(Debug, Clone)]
 pub(crate) struct PseudonymKeyFile {
     pub(crate) path: String,
@@ -15,7 +17,7 @@ pub(crate) struct PseudonymKeyFile {
     key: PseudonymKey,
 }
 
-/// The keys that were read. Each file is read only once, because it may be a pipe.
+/// A cache of the keys that were read. Each file is read only once, because it may be a pipe.
 #[derive(Debug, Default)]
 pub(crate) struct PseudonymKeys(Mutex<Vec<PseudonymKeyFile>>);
 
@@ -32,14 +34,14 @@ impl PseudonymKeys {
 }
 
 impl PseudonymKeyFile {
-    /// Reads the file at `path`. An error hides the path if it may be a key.
+    /// Reads the file at `path`. An error hides the text of `path` if it may be the key itself.
     pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
         let error = match Self::read(path) {
             Ok(key) => return Ok(key),
             Err(error) => error,
         };
         let hidden = conceal::hidden(path.len());
-        let is_path = conceal::is_path(path) && path.contains(['/', '\\']);
+        let is_path = conceal::may_show_path(path) && path.contains(['/', '\\']);
         Err(ParseError::new(match is_path {
             true if file_paths::is_to_be_expanded(path) => {
                 format!("{hidden}{}", file_paths::NOT_EXPANDED)
@@ -68,8 +70,8 @@ impl PseudonymKeyFile {
     }
 }
 
-/// Not used: the setting is not read without its
-/// [feature](crate::setting_row::SettingRow::feature).
+/// Lets the callers compile without the feature. These functions do not run: a setting is not read
+/// without its [feature](crate::setting_row::SettingRow::feature).
 #[cfg(not(feature = "pseudonyms"))]
 impl PseudonymKeyFile {
     fn read(path: &str) -> Result<Self, ParseError> {

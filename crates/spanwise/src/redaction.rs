@@ -1,4 +1,7 @@
 //! Chooses the policy that redacts every output.
+//!
+//! Each preset has a policy, which `LOG_REDACT`, `LOG_REDACT_KEY_FILE` and code can change. Code
+//! can also replace it.
 
 use std::{fmt, sync::Arc};
 
@@ -13,28 +16,30 @@ use crate::{
     settings::{LOG_REDACT, LOG_REDACT_KEY_FILE},
 };
 
-/// The redaction settings from code.
+/// The redaction that code sets.
 pub(crate) enum RedactionOverride {
+    /// This policy, in place of that of the preset and the settings.
     Policy(Arc<dyn Redact>),
-    /// A change of the policy of the preset and the environment.
+    /// The policy of the preset and the settings, with this change.
     Changed(PolicyChange),
+    /// No redaction.
     Off,
 }
 
 pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, ParseError> + Send + Sync>;
 
-/// The policy of the stack, and its name.
+/// The policy of the stack, and its name in `explain()`.
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
     pub(crate) policy: Option<Arc<dyn Redact>>,
-    /// The built-in policy with its changes, which a sink may change further. `None` if code sets
-    /// its own policy, or if redaction is off.
+    /// The policy of the preset with its changes, to which a sink may add changes. `None` if code
+    /// replaces the policy, or if redaction is off.
     changeable: Option<Policy>,
     name: String,
 }
 
 impl Redaction {
-    /// Chooses the policy. `known_keys` stores the pseudonym keys that were read.
+    /// Chooses the policy. `known_keys` caches the pseudonym keys.
     pub(crate) fn choose(
         code: Option<&RedactionOverride>,
         known_keys: &PseudonymKeys,
@@ -43,7 +48,7 @@ impl Redaction {
         let overrides = choices.explicit_value(&LOG_REDACT);
         let key = choose_key(known_keys, choices, overrides.as_ref());
         let preset = choices.preset;
-        let (redaction, is_by_code) = match code {
+        let (redaction, is_from_code) = match code {
             Some(RedactionOverride::Policy(policy)) => {
                 let name = "a custom policy";
                 (Self::new(Some(Arc::clone(policy)), name), true)
@@ -63,7 +68,7 @@ impl Redaction {
                 (redaction, false)
             }
         };
-        let origin = match (is_by_code, &overrides) {
+        let origin = match (is_from_code, &overrides) {
             (true, _) => Origin::Code,
             (false, Some(overrides)) => overrides.origin.clone(),
             (false, None) => Origin::Preset(preset.name()),
@@ -72,8 +77,8 @@ impl Redaction {
         let uses_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
         if let Some(key) = key.filter(|_| uses_key) {
             let origin = choices.sourced_origin(&LOG_REDACT_KEY_FILE.def);
-            let name = || Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
-            let origin = origin.unwrap_or_else(name);
+            let variable = || Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
+            let origin = origin.unwrap_or_else(variable);
             choices.add_explanation(&LOG_REDACT_KEY_FILE.def, &key.path, &origin);
         }
         redaction
@@ -87,14 +92,14 @@ impl Redaction {
         }
     }
 
-    /// Returns whether there is a policy that settings can change.
+    /// Returns whether settings of a sink can change the policy.
     #[cfg(feature = "config")]
     pub(crate) fn is_changeable(&self) -> bool {
         self.changeable.is_some()
     }
 
-    /// Returns the policy with changes, for one sink. A policy that code sets stays unchanged, and
-    /// redaction that is off stays off.
+    /// Returns the policy of one sink, with the changes of this sink. A policy that code sets stays
+    /// unchanged, and redaction that is off stays off.
     pub(crate) fn changed(&self, changes: &PolicyOverrides) -> Option<Arc<dyn Redact>> {
         let Some(policy) = &self.changeable else {
             return self.policy.clone();
@@ -107,7 +112,8 @@ impl Redaction {
         Self::new(None, "off")
     }
 
-    /// Returns the policy, and the problem of the change if it fails.
+    /// Returns the policy of the preset, or of the key if there is one, changed by `LOG_REDACT` and
+    /// then by code. Also returns the error of the change in code, if it fails.
     fn from_overrides(
         overrides: Option<&Chosen<PolicyOverrides>>,
         key: Option<&PseudonymKeyFile>,
@@ -126,7 +132,7 @@ impl Redaction {
                 return (Self::off(), None);
             };
             policy = changed;
-            // The text of the overrides begins with `on`.
+            // The text of the overrides begins with `on`. The policy's name replaces this word.
             name = overrides.value.to_string().replacen("on", &name, 1);
         }
         let mut problem = None;
@@ -145,27 +151,27 @@ impl Redaction {
     }
 }
 
-/// Returns the pseudonym key. Reads its file, unless it is among the keys that were read.
+/// Returns the pseudonym key. Reads its file, unless `known_keys` has the key of this file.
 fn choose_key(
-    known: &PseudonymKeys,
+    known_keys: &PseudonymKeys,
     choices: &mut Choices<'_>,
     overrides: Option<&Chosen<PolicyOverrides>>,
 ) -> Option<PseudonymKeyFile> {
-    let is_off = overrides.is_some_and(|overrides| {
+    let is_redaction_off = overrides.is_some_and(|overrides| {
         overrides.origin.source_name().is_some() && overrides.value.is_off()
     });
-    if is_off && PSEUDONYMS_ARE_BUILT && choices.is_set(&LOG_REDACT_KEY_FILE) {
+    if is_redaction_off && PSEUDONYMS_ARE_BUILT && choices.is_set(&LOG_REDACT_KEY_FILE) {
         let redact = choices.shown_name(&LOG_REDACT.def);
         let key_file = choices.shown_name(&LOG_REDACT_KEY_FILE.def);
         choices.add_invalid_value(format!(
             "{redact}=off and {key_file} contradict each other: remove one of them"
         ));
     }
-    // The preset may choose another file.
+    // Settings are chosen several times, and the profile of another preset may name another file.
     let path = choices.unchecked_text(&LOG_REDACT_KEY_FILE.def)?;
-    known.get(&path).or_else(|| {
+    known_keys.get(&path).or_else(|| {
         let key = choices.sourced(&LOG_REDACT_KEY_FILE)?.value;
-        known.add(key.clone());
+        known_keys.add(key.clone());
         Some(key)
     })
 }

@@ -1,12 +1,12 @@
-//! The reload of the configuration file while the program runs.
+//! Reloads the configuration files while the program runs.
 //!
 //! A reload reads the files and chooses all settings as the start did, with the `Builder` calls and
-//! the environment of the start. If nothing is wrong, it does these steps:
+//! the environment of the start. If there is no problem, it does these steps:
 //!
 //! 1. It opens the new outputs.
 //! 2. It sends new events through a new [`Generation`]: the router and the layers of one
 //!    configuration.
-//! 3. It waits for the events in the old generation.
+//! 3. It waits until the events in the old generation are handled.
 //! 4. It closes the outputs that the new configuration does not have.
 
 #[cfg(all(unix, feature = "sighup"))]
@@ -33,7 +33,7 @@ use tracing::dispatcher;
 use crate::{
     Builder, Handle,
     config::Config,
-    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_mistakes},
+    config_file::{ConfigChange, KeyVersions, Merged, Reload, ReloadError, remove_invalid_lines},
     level_sources::LevelSources,
     live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
     outputs::{OpenOptions, OpenOutput, Outputs},
@@ -50,23 +50,23 @@ pub(crate) use reload_thread::ReloadThread;
 /// Reads the configuration files again, and replaces the running configuration.
 pub(crate) struct Reloader {
     state: Mutex<State>,
-    /// The thread that is reloading: it has the lock of `state`.
-    reloading: Mutex<Option<ThreadId>>,
+    /// The thread that is reloading, and therefore has the lock of `state`.
+    reloading_thread: Mutex<Option<ThreadId>>,
     /// The problems of the newest files, if they were refused.
     problems: Mutex<Vec<String>>,
     /// The number of forks when logging started: see [`forks::generation`]. A process with another
-    /// number is a forked child. It has no reload thread, and cannot wait for the thread of its
-    /// parent that held the lock of `state` at the fork.
+    /// number is a forked child. It has no reload thread. It can never get the lock of `state` if a
+    /// thread of the parent held the lock at the fork.
     fork_generation: u32,
     /// The current generation.
     current: Arc<LiveCell>,
     live: Live,
-    /// When the files are read again. The files at the start decide this.
+    /// When the files are read again. The value in the files at the start counts.
     trigger: Reload,
     /// Whether logging is shut down.
-    stop: Mutex<bool>,
-    /// Notified when `stop` is set.
-    stopped: Condvar,
+    is_shut_down: Mutex<bool>,
+    /// Notified when `is_shut_down` is set.
+    shutdown: Condvar,
 }
 
 /// The parts of the running stack that a reload changes or needs.
@@ -77,19 +77,19 @@ pub(crate) struct Live {
     pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
     pub(crate) guards: Arc<Guards>,
     pub(crate) report: SelfReport,
-    /// The layers that every generation has: those of exporters, of the writer set with `Builder`
-    /// or the output of tests, and the layer by which callers find the flight recorder.
+    /// The layers that every generation has. They are those of exporters, of the writer set with
+    /// `Builder` or the output of tests, and the layer by which callers find the flight recorder.
     pub(crate) fixed: SharedLayer,
     /// The kinds of the exporters.
     pub(crate) exporters: Vec<&'static str>,
 }
 
-/// The current configuration, and the files of the last attempt to reload.
+/// The current configuration, and the files that the last attempt to reload has read.
 struct State {
     /// The builder of the start. Its `files` are those of the last attempt, even if they were
     /// refused.
     builder: Builder,
-    /// The files of the current configuration, merged.
+    /// The merged files of the current configuration.
     file: Arc<Merged>,
     /// The hash of the files of the last attempt.
     last_fingerprint: u64,
@@ -101,17 +101,18 @@ struct State {
     levels: Levels,
     /// The rendering for the writer set with `Builder` or for the output of tests, if there is one.
     writer: Option<Rendering>,
-    /// The warnings of the current configuration, which were shown.
+    /// The warnings of the current configuration. All of them have been shown.
     warnings: Vec<String>,
 }
 
-/// The right to reload. Only one thread has it at a time.
+/// The right to reload, which only one thread has at a time.
 struct Reloading<'a> {
     reloader: &'a Reloader,
     state: MutexGuard<'a, State>,
 }
 
-/// The longest wait of a reload for the events in progress, and for each output that it closes.
+/// The maximum time for which a reload waits for the events in progress, and for each output that
+/// it closes.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Handle {
@@ -124,24 +125,24 @@ impl Handle {
     ///
     /// # Errors
     /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
-    /// nothing has changed. Each refused configuration also gives one event at WARN.
+    /// nothing has changed. Each refused configuration also emits one event at WARN.
     ///
-    /// A call is also an error in these cases, which give no event:
+    /// The call also fails in these cases, without an event:
     /// - The files at the start had no key `reload`, or it was `off`.
-    /// - The thread handles an event or a span: a layer calls it, or the `Debug` of a field.
+    /// - The thread is handling an event or a span: a layer or the `Debug` of a field calls it.
     /// - The process was forked during a reload.
     /// - Logging is shut down.
     pub fn reload(&self) -> Result<ConfigChange, ReloadError> {
         match &self.reloader {
             Some(reloader) => reloader.reload(),
-            None => Err(impossible(
+            None => Err(cannot_begin(
                 "start with a configuration file that has reload = \"manual\", or an interval such \
                  as reload = \"5s\"",
             )),
         }
     }
 
-    /// Returns the problems of the last reload. Empty if it succeeded, or if there was none.
+    /// Returns the problems of the last reload. Empty if it succeeded, or if there was no reload.
     #[must_use]
     pub fn reload_problems(&self) -> Vec<String> {
         let reloader = self.reloader.as_ref();
@@ -150,8 +151,8 @@ impl Handle {
     }
 }
 
-/// Returns the error of a reload that did not begin.
-fn impossible(why: &str) -> ReloadError {
+/// Returns the error of a reload that cannot begin.
+fn cannot_begin(why: &str) -> ReloadError {
     ReloadError::new(vec![why.to_owned()])
 }
 
@@ -177,6 +178,7 @@ impl Reloader {
         let mut samplers = group_samplers.chain(writer.as_ref().and_then(Rendering::sampler));
         let has_samplers = samplers.next().is_some() || live.wrappers.sampler().is_some();
         live.shared.set_has_samplers(has_samplers);
+        // Makes the counts of reloads, which are all 0, part of the statistics.
         live.report.count_reload(|_| ());
         let current = Arc::new(LiveCell::new(live.generation(&groups, router)));
         let layers = LiveLayers {
@@ -199,18 +201,19 @@ impl Reloader {
         };
         let reloader = Self {
             state: Mutex::new(state),
-            reloading: Mutex::new(None),
+            reloading_thread: Mutex::new(None),
             problems: Mutex::default(),
             fork_generation: forks::generation(),
             current,
             trigger: config.file.reload(),
             live,
-            stop: Mutex::new(false),
-            stopped: Condvar::new(),
+            is_shut_down: Mutex::new(false),
+            shutdown: Condvar::new(),
         };
         (layers, reloader)
     }
 
+    /// Reads the files of the start again, and applies them.
     fn reload(&self) -> Result<ConfigChange, ReloadError> {
         let mut reloading = self.begin()?;
         let state = &mut *reloading.state;
@@ -218,39 +221,40 @@ impl Reloader {
         self.apply(state)
     }
 
-    /// Waits until no other thread reloads. Fails if this thread is reloading or logging, in a
-    /// child that was forked during a reload, and after the shutdown.
+    /// Waits until no other thread reloads, and then takes the right to reload. Fails if this
+    /// thread is reloading or logging, in a child that was forked during a reload, and after the
+    /// shutdown.
     fn begin(&self) -> Result<Reloading<'_>, ReloadError> {
         let this = thread::current().id();
-        if *self.reloading.lock() == Some(this) {
-            return Err(impossible(
+        if *self.reloading_thread.lock() == Some(this) {
+            return Err(cannot_begin(
                 "this thread is already reloading the configuration, and one of its layers called \
                  `Handle::reload`",
             ));
         }
         // A reload waits for the events in progress, so an event that starts a reload would wait
-        // for itself. Under a scoped subscriber, `tracing-core` also panics when callsites are
-        // evaluated again.
+        // for itself. Under a scoped subscriber, `tracing-core` would also panic when the reload
+        // makes it evaluate callsites again.
         if reentrancy::is_logging() {
-            return Err(impossible(
+            return Err(cannot_begin(
                 "`Handle::reload` was called from inside an event or a span; call it on another \
                  thread, or after the event",
             ));
         }
         let Some(state) = forks::lock(&self.state, self.fork_generation) else {
-            return Err(impossible(
+            return Err(cannot_begin(
                 "a reload was in progress when this process was forked",
             ));
         };
-        if *self.stop.lock() {
-            return Err(impossible("logging is shut down"));
+        if *self.is_shut_down.lock() {
+            return Err(cannot_begin("logging is shut down"));
         }
-        *self.reloading.lock() = Some(this);
+        *self.reloading_thread.lock() = Some(this);
         let reloader = self;
         Ok(Reloading { reloader, state })
     }
 
-    /// Reports that no value in the files has changed.
+    /// Reports a reload in which no value in the files has changed.
     fn report_unchanged(&self) {
         let was_refused = !std::mem::take(&mut *self.problems.lock()).is_empty();
         self.live.report.count_reload(|counts| counts.problems = 0);
@@ -309,7 +313,7 @@ impl Reloader {
         let mut routing = config.sinks_and_routes(names, live.exporters.iter().copied());
         config.levels.events = routing.levels(&config.levels.events);
         if change.is_empty() && problems.is_empty() {
-            // The keys may have moved to other lines.
+            // No value has changed, but keys may have moved to other lines, which are shown.
             state.file = Arc::clone(&config.file);
             live.set_level_sources(LevelSources::new(&config.levels, &routing));
             self.report_unchanged();
@@ -317,16 +321,16 @@ impl Reloader {
         }
         let mut restarts = keys.restarts();
         restarts.extend(state.changed_writer(&config));
-        restarts.extend(state.changed_files(&routing, &keys));
-        remove_mistakes(&mut restarts, &problems);
+        restarts.extend(state.changed_file_options(&routing, &keys));
+        remove_invalid_lines(&mut restarts, &problems);
         problems.extend(restarts);
         // Checks the filters, and the number of sinks, before anything is opened.
-        if let Err(wrong) = routing
+        if let Err(routing_problems) = routing
             .assign_bits(&mut FreeBits::default(), |_| None)
-            .map_err(|wrong| vec![wrong])
+            .map_err(|problem| vec![problem])
             .and_then(|()| new_router(&state.builder, &config, &routing, &live.report).map(drop))
         {
-            problems.extend(wrong);
+            problems.extend(routing_problems);
         }
         let options = OpenOptions {
             has_routes: true,
@@ -355,19 +359,19 @@ impl Reloader {
         let group_samplers = groups.iter().filter_map(|(group, _)| group.sampler());
         let writer_sampler = state.writer.as_ref().and_then(Rendering::sampler);
         let samplers: Vec<_> = group_samplers.chain(writer_sampler).collect();
-        // `Handle::sampler_stats` must read the sampler that runs. That sampler belongs to a kept
-        // or new group, or to the writer, and has the same text.
+        // `Handle::sampler_stats` must read the sampler that runs. It is the sampler of a group or
+        // of the writer with the same text as the configured sampler.
         let sampler = config.sampler.clone().map(|new| {
             let text = new.to_string();
             let mut samplers = samplers.iter();
-            let known = samplers.find(|sampler| sampler.to_string() == text);
-            known.cloned().unwrap_or(new)
+            let running = samplers.find(|sampler| sampler.to_string() == text);
+            running.cloned().unwrap_or(new)
         });
         live.shared.set_has_samplers(!samplers.is_empty());
         let dispatch = live.shared.dispatch();
         for (group, outputs) in &groups {
             if let Some(dispatch) = &dispatch
-                && !state.groups.iter().any(|old| old.is_same(group))
+                && !state.groups.iter().any(|old| old.has_same_layer(group))
             {
                 group.register(dispatch);
             }
@@ -402,7 +406,7 @@ impl Reloader {
         generation.plan_callsites_of(&self.current.load());
         let replaced = self.current.replace(generation);
         live.report_changed(&change);
-        let is_drained = replaced.wait(DRAIN_TIMEOUT);
+        let is_drained = replaced.wait_until_unused(DRAIN_TIMEOUT);
         if config.levels.events == state.levels {
             live.levels.rebuild_interests();
         } else {
@@ -411,23 +415,24 @@ impl Reloader {
         for (group, outputs) in groups.iter().zip(&outputs_by_group) {
             group.set_outputs(outputs);
         }
-        let old = std::mem::replace(&mut state.outputs, outputs.opened);
+        let old_outputs = std::mem::replace(&mut state.outputs, outputs.opened);
         state.groups = groups;
-        let gone = old
+        let removed_outputs = old_outputs
             .iter()
             .filter(|old| state.outputs.iter().all(|new| new.id != old.id));
-        let mut gone = gone.peekable();
-        if !is_drained && gone.peek().is_some() {
+        let mut removed_outputs = removed_outputs.peekable();
+        if !is_drained && removed_outputs.peek().is_some() {
             let why = "events that take longer than 5 seconds do not reach the sinks that a reload \
                        of the configuration has closed";
             live.report.fault(Fault::Lost, &why);
         }
-        let closed: Vec<SinkStats> = gone.filter_map(|output| live.close(output)).collect();
+        let closed = removed_outputs.filter_map(|output| live.close(output));
+        let closed: Vec<SinkStats> = closed.collect();
         let mut running = running;
         for counts in &closed {
             add_stats(&mut running.closed, counts);
         }
-        drop(old);
+        drop(old_outputs);
         *live.running.write() = Arc::new(running);
         free_bits.add_removed(&state.sinks, &routing.sinks);
         state.free_bits = free_bits;
@@ -446,8 +451,8 @@ impl Reloader {
 }
 
 impl State {
-    /// Returns the problems of changed options of open files. Such changes need a restart.
-    fn changed_files(&self, routing: &Routing, keys: &KeyVersions<'_>) -> Vec<String> {
+    /// Returns the problems of changed options of open files, which need a restart.
+    fn changed_file_options(&self, routing: &Routing, keys: &KeyVersions<'_>) -> Vec<String> {
         let mut problems = Vec::new();
         for sink in routing.sinks.iter().filter(|sink| sink.enabled) {
             let SinkKind::File(new) = &sink.kind else {
@@ -467,7 +472,8 @@ impl State {
         problems
     }
 
-    /// Returns the problem of a changed sink `main`, if the program has set a writer in code.
+    /// Returns a problem if the sink `main` has changed while the program uses its settings for a
+    /// writer in code. This change needs a restart.
     fn changed_writer(&self, config: &Config) -> Option<String> {
         let rendering = Rendering::for_writer(&config.main_sink(), config);
         let is_same = self.writer.as_ref()?.is_same(&rendering);
@@ -479,10 +485,10 @@ impl State {
         })
     }
 
-    /// Returns the router bit that the sink keeps: the bit of the output that its output
-    /// [continues](OpenOutput::predecessor). The lines that the flight recorder has buffered for
-    /// the sink have this bit. A sink with another name keeps the bit only if its rendering is the
-    /// same.
+    /// Returns the router bit that a sink keeps in a reload, because the lines that the flight
+    /// recorder has buffered for the sink have this bit. It is the bit of the old output that the
+    /// new output of the sink [continues](OpenOutput::predecessor). A renamed sink keeps the bit
+    /// only if its rendering is the same.
     ///
     /// A sink whose rendering changes moves from one layer to another. It cannot keep its bit if
     /// one of these two layers belongs to both generations. During the switch, such a layer
@@ -492,35 +498,36 @@ impl State {
         let mut opened = outputs.opened.iter();
         let new = opened.find(|output| output.sink.name == sink.name);
         let old = new.and_then(|new| {
-            let mut known = self.outputs.iter();
-            known.find(|output| Some(output.id) == new.predecessor)
+            let mut old_outputs = self.outputs.iter();
+            old_outputs.find(|output| Some(output.id) == new.predecessor)
         });
         if let (Some(old), Some(new)) = (old, new) {
             if old.rendering.is_same(&new.rendering) {
                 return Some(old.sink.bit);
             }
-            let has_new = self.groups.iter().any(|group| group.has(&new.rendering));
+            let mut groups = self.groups.iter();
+            let is_new_layer_in_both = groups.any(|group| group.has_rendering(&new.rendering));
             let mut others = outputs.opened.iter();
-            let has_old = others.any(|other| other.rendering.is_same(&old.rendering));
-            if has_new || has_old {
+            let is_old_layer_in_both = others.any(|other| other.rendering.is_same(&old.rendering));
+            if is_new_layer_in_both || is_old_layer_in_both {
                 return None;
             }
         }
-        let known = self.sinks.iter().find(|old| old.name == sink.name);
-        known.map(|sink| sink.bit)
+        let old = self.sinks.iter().find(|old| old.name == sink.name);
+        old.map(|old| old.bit)
     }
 }
 
 impl Live {
-    /// Creates a generation of the layers of these groups and the fixed layers.
+    /// Creates a generation from the layers of these groups and the fixed layers.
     fn generation(&self, groups: &[LineGroup], router: Arc<Router>) -> Generation {
         let layers = groups.iter().map(|group| &group.layer);
         let layers = layers.chain([&self.fixed]).map(Arc::clone);
         Generation::new(layers.collect(), router, self.wrappers.shown_filter())
     }
 
-    /// Keeps the running sampler of the program if its text is the same, so that new layers share
-    /// it with those that stay.
+    /// Replaces the new sampler of the program by the running one if both have the same text, so
+    /// that new layers share it with the layers that stay.
     fn keep_sampler(&self, config: &mut Config) {
         let running = self.running.read().sampler.clone();
         if let (Some(new), Some(running)) = (&mut config.sampler, running)
@@ -534,12 +541,12 @@ impl Live {
     /// emits the summaries of the sampler of the program, because they may be about lines of that
     /// layer.
     fn emit_summaries(&self, old: &[LineGroup], new: &[LineGroup]) {
-        let mut gone = old
+        let mut removed = old
             .iter()
-            .filter(|old| new.iter().all(|new| !new.is_same(old)))
+            .filter(|old| new.iter().all(|new| !new.has_same_layer(old)))
             .peekable();
-        let program_sampler = self.wrappers.sampler().filter(|_| gone.peek().is_some());
-        let samplers = gone.filter_map(LineGroup::sampler);
+        let program_sampler = self.wrappers.sampler().filter(|_| removed.peek().is_some());
+        let samplers = removed.filter_map(LineGroup::sampler);
         let samplers = samplers.chain(program_sampler.cloned());
         samplers.for_each(|sampler| sampler.emit_summaries());
     }
@@ -554,6 +561,7 @@ impl Live {
         Some(output.background.stats())
     }
 
+    /// Sets the origins of levels that `Handle::explain_event` shows.
     fn set_level_sources(&self, level_sources: LevelSources) {
         let mut running = self.running.write();
         *running = Arc::new(RunningOutputs {
@@ -573,7 +581,7 @@ impl Live {
 
 impl Drop for Reloading<'_> {
     fn drop(&mut self) {
-        *self.reloader.reloading.lock() = None;
+        *self.reloader.reloading_thread.lock() = None;
     }
 }
 

@@ -1,4 +1,6 @@
-//! The rendering of lines, and the layer that writes lines with a rendering.
+//! The rendering of lines: all settings that decide whether and how an event becomes a line.
+//!
+//! Outputs with the same rendering share one layer, so a line is encoded once for all of them.
 
 use std::sync::Arc;
 
@@ -17,41 +19,45 @@ use crate::{
     stack::LineSink,
 };
 
-/// All settings that decide whether and how an event becomes a line. Outputs with the same
-/// rendering share a layer, so a line is encoded once for all of them.
+/// The rendering of the lines of one or more outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct Rendering {
     format: Format,
     fields: FieldList,
+    /// The maximum length of the text of a value, in bytes.
     max_field: Option<usize>,
+    /// The maximum length of a line, in bytes.
     max_line: Option<usize>,
     color: bool,
-    /// The terminal whose width human-readable lines use. `None` for other outputs and formats.
+    /// The terminal to whose width human-readable lines are broken. `None` for other outputs and
+    /// formats.
     terminal: Option<Output>,
-    /// Whether the lines are of the short format, and always have a time, because they are for a
-    /// file or a record sink.
+    /// Whether lines of the format `short` always have a time, because they are for a file or a
+    /// record sink. False for other formats, which do not depend on it, so that outputs can share
+    /// their lines.
     always_has_time: bool,
-    /// Set for human-readable lines. Only the first line in a span shows the fields of the span. So
-    /// outputs share such lines only if they get the same events.
+    /// The outputs that may share human-readable lines: only the first line in a span shows the
+    /// fields of the span, so these outputs must get the same events. `None` for other formats.
     audience: Option<Audience>,
     /// The sampler. `None` means the sampler of the program, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
+    /// Whether the flight recorder buffers lines for the output.
     is_recorded: bool,
     redaction: SinkRedaction,
 }
 
-/// The outputs that share human-readable lines.
+/// The outputs that may share human-readable lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Audience {
     /// All outputs with this level.
     OfLevel(LevelFilter),
-    /// The output with this id, in a stack with a router. An output that continues it after a
-    /// reload has the same id.
+    /// Only the output with this id, because a router may send different events to each output. The
+    /// output that replaces it in a reload keeps the id.
     Routed(LayerId),
 }
 
 impl Rendering {
-    /// Returns the rendering for outputs other than standard streams.
+    /// Returns the rendering for a file or a record sink. The caller changes it for other outputs.
     fn for_sink(sink: &SinkSettings) -> Self {
         Self {
             format: sink.format.clone(),
@@ -61,7 +67,6 @@ impl Rendering {
             color: false,
             terminal: None,
             audience: None,
-            // Lines of other formats do not depend on this, so that all outputs can share them.
             always_has_time: sink.format == Format::Short,
             sampler: sink.sampler.clone(),
             is_recorded: sink.recorder,
@@ -69,8 +74,8 @@ impl Rendering {
         }
     }
 
-    /// Returns the sampler that the rendering names. `None` if the rendering has no sampler, or
-    /// uses the sampler of the program without naming it.
+    /// Returns the sampler that the rendering stores. `None` if the output has no sampler, or
+    /// implicitly uses the sampler of the program.
     #[cfg(feature = "config")]
     pub(crate) fn sampler(&self) -> Option<Sampler> {
         self.sampler.clone().flatten()
@@ -79,7 +84,7 @@ impl Rendering {
     /// Returns the rendering for the writer set with `Builder`, or for the output of tests.
     pub(crate) fn for_writer(sink: &SinkSettings, config: &Config) -> Self {
         Self {
-            // Names the sampler of the program, too, so that a reload notices a new sampler.
+            // Stores even the sampler of the program, so that a reload notices a new sampler.
             sampler: Some(
                 sink.sampler
                     .clone()
@@ -91,8 +96,8 @@ impl Rendering {
         }
     }
 
-    /// Returns the rendering for an output, which may be a terminal. `predecessor` is the rendering
-    /// of the output that it continues after a reload.
+    /// Returns the rendering for an output, which may be a terminal. In a reload, `predecessor` is
+    /// the rendering of the output that this output replaces.
     pub(crate) fn for_output(
         sink: &SinkSettings,
         has_routes: bool,
@@ -127,7 +132,7 @@ impl Rendering {
 
     /// Returns whether each event becomes the same line in both renderings, or no line in either.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let sampler = |it: &Self| match &it.sampler {
+        let sampler_rules = |it: &Self| match &it.sampler {
             None => None,
             Some(None) => Some(None),
             Some(Some(sampler)) => Some(Some(sampler.to_string())),
@@ -140,12 +145,13 @@ impl Rendering {
             && self.terminal == other.terminal
             && self.audience == other.audience
             && self.always_has_time == other.always_has_time
-            && sampler(self) == sampler(other)
+            && sampler_rules(self) == sampler_rules(other)
             && self.is_recorded == other.is_recorded
             && self.redaction == other.redaction
     }
 
-    /// Returns the options of the layer that writes lines with this rendering.
+    /// Returns the options of the wrappers around the layer that writes lines with this rendering.
+    /// `level` is the most verbose level of these lines.
     pub(crate) fn line_sink(
         &self,
         config: &Config,
@@ -175,7 +181,7 @@ impl Config {
     }
 }
 
-/// Adds the layer that writes lines with this rendering.
+/// Adds the layer that writes lines with this rendering, in the wrappers of `sink`.
 pub(crate) fn add_lines<W>(
     stack: Stack,
     config: &Config,
@@ -189,7 +195,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let Some(style) = style(&rendering.format) else {
-        let layer = json(rendering, config, report);
+        let layer = json_layer(rendering, config, report);
         return stack.json_at(sink, writer, layer);
     };
     let time = if style == Style::Short && !rendering.always_has_time {
@@ -231,7 +237,7 @@ fn style(format: &Format) -> Option<Style> {
 }
 
 /// Returns the layer that writes lines in a format of [`JsonLayer`] with this rendering.
-fn json(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLayer {
+fn json_layer(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLayer {
     let format = rendering.format.clone();
     let layer = config.lines.json_layer(format, &rendering.fields);
     let mut layer = layer.report(report);

@@ -1,9 +1,9 @@
 //! Routes: which sinks get an event, by the target of the event.
 //!
-//! A [`Router`] decides once per callsite, if the target and the level suffice: see [`Plan`]. The
-//! layer [`Routed`] queries the router for each event, and passes the sinks to the inner layers as
-//! a [`SinkMask`]. A [`RouteGate`] around each layer hides the events that no sink of this layer
-//! gets.
+//! A [`Router`] makes a [`Plan`] for each callsite, with all that follows from the target and the
+//! level. The layer [`Routed`] applies the plan to each event, and runs the filters that test field
+//! values. It passes the sinks of the event to the inner layers as a `SinkMask`. A [`RouteGate`]
+//! around each layer hides the events that no sink of this layer gets.
 //!
 //! Each sink has a *router bit*, so that a set of sinks is a `u64`. A sink keeps its bit in a
 //! reload, if it can: see `State::kept_bit` in `reload.rs`.
@@ -35,7 +35,7 @@ use tracing::{Level, Metadata, level_filters::LevelFilter};
 
 use self::{
     condition::FieldTests,
-    filter::{End, Filters},
+    filter::{Filters, FinalLevel},
     outcome_table::OutcomeTable,
     plan::{LEVELS, Plan, PlanDetails},
 };
@@ -77,15 +77,17 @@ pub(crate) struct RoutedSink {
     pub(crate) exporter: Option<&'static str>,
     is_enabled: bool,
     level: TargetLevels,
-    /// Indices of filters.
+    /// The indices of the filters of the sink in [`Router::filters`].
     filters: Vec<usize>,
     counters: Option<Arc<SinkCounters>>,
 }
 
+/// A route, with names replaced by bits and indices.
 #[derive(Debug, Default)]
 struct CompiledRoute {
     /// The bits of the sinks that the route names, including sinks that are switched off.
     sinks: u64,
+    /// The indices of the filters of the route in [`Router::filters`].
     filters: Vec<usize>,
     /// Whether the routes of shorter targets do not apply.
     is_exclusive: bool,
@@ -93,7 +95,7 @@ struct CompiledRoute {
     level: Option<LevelFilter>,
 }
 
-/// The sinks to which routes lead.
+/// The sinks to which the routes of a target lead.
 #[derive(Debug, Clone, Copy)]
 struct Reached<'r> {
     /// The route with the longest target that matches, or else the root.
@@ -107,7 +109,7 @@ struct Reached<'r> {
 
 impl Reached<'_> {
     /// Returns the bits of the sinks to which events of a level go.
-    fn at(&self, level: Level) -> u64 {
+    fn bits_at(&self, level: Level) -> u64 {
         match level <= Level::WARN {
             true => self.sinks | self.last_resort,
             false => self.sinks,
@@ -115,7 +117,7 @@ impl Reached<'_> {
     }
 }
 
-/// What a router needs besides the routes.
+/// The data that a router needs besides the routes.
 pub(crate) struct RouterOptions<'a> {
     pub(crate) preset: crate::Preset,
     /// The functions of [`Builder::filter`](crate::Builder::filter), by name.
@@ -206,56 +208,56 @@ impl Router {
             .map_or(0, |sink| sink.bit)
     }
 
-    /// Decides about the events of a callsite with this target, as far as the level and the target
-    /// suffice.
+    /// Plans the events of a callsite with this target: decides all that follows from the level and
+    /// the target.
     fn plan(&self, callsite: &Metadata<'_>, target: &str) -> Plan {
         let level = *callsite.level();
         let Reached {
             longest_route,
-            sinks: reached,
+            sinks: reached_sinks,
             last_resort,
-        } = self.reached(target);
-        let by_level = LEVELS.map(|level| self.accepting(target, level));
+        } = self.reached_sinks(target);
+        let accepting_by_level = LEVELS.map(|level| self.accepting_bits(target, level));
         let mut details = PlanDetails {
-            reached,
+            reached_sinks,
             last_resort,
-            by_level,
+            accepting_by_level,
             level,
-            route: self
+            route_steps: self
                 .filters
                 .steps(&longest_route.filters, target, Some(level)),
-            sinks: Vec::new(),
+            sink_steps: Vec::new(),
             tests: 0,
-            fields: FieldTests::default(),
+            field_tests: FieldTests::default(),
             may_be_forced: target == DispatchedSummary::TARGET,
-            if_fixed: None,
+            fixed_destination: None,
         };
-        let level = match details.route.end() {
-            End::Level(level) => Some(level),
-            End::AnyLevel | End::Dropped => None,
+        let level = match details.route_steps.final_level() {
+            FinalLevel::Known(level) => Some(level),
+            FinalLevel::Unknown | FinalLevel::Dropped => None,
         };
-        // If a filter raises the level of a single event, that event reports the last resort.
+        // If a filter raises the level of a single event, `Routed` reports the last resort.
         if last_resort != 0
-            && details.route.end() != End::Dropped
+            && details.route_steps.final_level() != FinalLevel::Dropped
             && level.unwrap_or(details.level) <= Level::WARN
         {
             self.report_last_resort(target, last_resort);
         }
         for sink in &self.sinks {
-            if (reached | last_resort) & sink.bit != 0 && !sink.filters.is_empty() {
+            if (reached_sinks | last_resort) & sink.bit != 0 && !sink.filters.is_empty() {
                 let steps = self.filters.steps(&sink.filters, target, level);
-                details.sinks.push((sink.bit, steps));
+                details.sink_steps.push((sink.bit, steps));
             }
         }
-        let steps = details.sinks.iter().map(|(_, steps)| steps);
-        let steps = steps.chain([&details.route]);
+        let steps = details.sink_steps.iter().map(|(_, steps)| steps);
+        let steps = steps.chain([&details.route_steps]);
         details.tests = steps.fold(0, |bits, steps| bits | steps.tests());
         let fields = callsite.fields();
-        details.fields = self.filters.tests.field_tests(fields, details.tests);
-        details.if_fixed = details.fixed_destination();
-        let fixed = details.if_fixed.filter(|_| !details.may_be_forced);
+        details.field_tests = self.filters.tests.field_tests(fields, details.tests);
+        details.fixed_destination = details.compute_fixed_destination();
+        let fixed = details.fixed_destination.filter(|_| !details.may_be_forced);
         Plan {
-            fixed: fixed.map_or(0, |it| it.only_at(details.level)),
+            fixed_sinks: fixed.map_or(0, |it| it.only_at(details.level)),
             by_outcome: OutcomeTable::new(&details, &self.filters),
             details: Box::new(details),
         }
@@ -263,14 +265,14 @@ impl Router {
 
     /// Returns the route of a target, and the sinks to which this route and the routes of shorter
     /// targets lead.
-    fn reached(&self, target: &str) -> Reached<'_> {
+    fn reached_sinks(&self, target: &str) -> Reached<'_> {
         let (longest_route, named_sinks) = self.route_and_named_sinks(target);
-        let enabled = named_sinks & self.enabled();
-        let is_lost = enabled == 0 && named_sinks != 0;
-        let last_resort = self.last_resort.filter(|_| is_lost);
+        let enabled_sinks = named_sinks & self.enabled_bits();
+        let are_all_disabled = enabled_sinks == 0 && named_sinks != 0;
+        let last_resort = self.last_resort.filter(|_| are_all_disabled);
         Reached {
             longest_route,
-            sinks: enabled,
+            sinks: enabled_sinks,
             last_resort: last_resort.map_or(0, |index| self.sinks[index].bit),
         }
     }
@@ -278,10 +280,11 @@ impl Router {
     /// Returns whether the warnings and errors of a target go to the last resort.
     #[cfg(feature = "config")]
     fn has_last_resort(&self, target: &str) -> bool {
-        self.reached(target).last_resort != 0
+        self.reached_sinks(target).last_resort != 0
     }
 
-    /// Reports the first event that goes to the last resort, which has this bit.
+    /// Reports that warnings and errors of a target go to the last resort, which has this bit. Only
+    /// the first call reports.
     #[cold]
     fn report_last_resort(&self, target: &str, bit: u64) {
         if self.has_reported_last_resort.swap(true, Ordering::Relaxed) {
@@ -301,13 +304,13 @@ impl Router {
     /// Returns the route of a target, and the bits of all sinks that this route and the routes of
     /// shorter targets name. An exclusive route ends the search.
     fn route_and_named_sinks(&self, target: &str) -> (&CompiledRoute, u64) {
-        let mut chain = self.chain(target).map(|(_, route)| route);
-        let Some(longest_route) = chain.next() else {
+        let mut routes = self.routes_of(target).map(|(_, route)| route);
+        let Some(longest_route) = routes.next() else {
             return (&self.root, self.root.sinks);
         };
         let mut sinks = longest_route.sinks;
         let mut is_exclusive = longest_route.is_exclusive;
-        for route in chain {
+        for route in routes {
             if is_exclusive {
                 break;
             }
@@ -318,7 +321,7 @@ impl Router {
     }
 
     /// Returns the routes of a target, the longest first, and the root at the end.
-    fn chain(
+    fn routes_of(
         &self,
         target: &str,
     ) -> impl Iterator<Item = (Option<&TargetPattern>, &CompiledRoute)> {
@@ -330,13 +333,13 @@ impl Router {
         routes.chain([(None, &self.root)])
     }
 
-    fn enabled(&self) -> u64 {
+    fn enabled_bits(&self) -> u64 {
         let enabled = self.sinks.iter().filter(|sink| sink.is_enabled);
         enabled.fold(0, |bits, sink| bits | sink.bit)
     }
 
     /// Returns the bits of the sinks whose own levels accept an event.
-    fn accepting(&self, target: &str, level: Level) -> u64 {
+    fn accepting_bits(&self, target: &str, level: Level) -> u64 {
         let accepting = self
             .sinks
             .iter()
@@ -347,13 +350,13 @@ impl Router {
     /// Reports an event that keeps its level, because no further callsite can be created for the
     /// level that a filter sets.
     #[cold]
-    fn report_full(&self) {
+    fn report_unchanged_level(&self) {
         let why = "a filter changes the level of more than 4096 callsites, so other events keep \
                    their level: let it change fewer";
         self.report.fault(Fault::Setup, &why);
     }
 
-    /// Counts an event that filters dropped.
+    /// Counts a dropped event for the sinks with these bits, whose filters dropped it.
     fn count_filtered(&self, bits: u64) {
         if bits == 0 {
             return;
@@ -366,13 +369,13 @@ impl Router {
     }
 }
 
-/// Returns the level for the events of a target, of a sink with these levels.
+/// Returns the most verbose level that a sink with these levels accepts from a target.
 pub(crate) fn max_level(levels: &TargetLevels, target: &str) -> LevelFilter {
     levels.level(target).unwrap_or(LevelFilter::TRACE)
 }
 
-/// Returns the index of the sink for warnings and errors whose sinks are all switched off: `main`,
-/// or else the first sink that writes lines.
+/// Returns the index of the sink for warnings and errors whose own sinks are all switched off. It
+/// is `main`, or else the first sink that writes lines.
 fn last_resort(sinks: &[SinkSettings]) -> Option<usize> {
     let writes = |sink: &SinkSettings| {
         sink.enabled && !matches!(sink.kind, SinkKind::None | SinkKind::Exporter(_))
@@ -402,16 +405,16 @@ impl Routing {
     }
 
     /// Returns `events` with the levels of the routes. Levels that code or a variable sets override
-    /// the routes. If these levels have a default level, no level of a route applies. Otherwise
-    /// their directives are added to the levels of the routes.
+    /// the routes. If the overriding levels have a default level, no level of a route applies. If
+    /// they have none, their directives are added to the levels of the routes.
     pub(crate) fn levels(&self, events: &Levels) -> Levels {
-        let over = self.levels_over_routes.as_ref();
-        if over.is_some_and(|over| over.default_level().is_some()) {
+        let overriding = self.levels_over_routes.as_ref();
+        if overriding.is_some_and(|levels| levels.default_level().is_some()) {
             return events.clone();
         }
         let levels = self.with_route_levels(events.clone());
-        match over {
-            Some(over) => levels.with_directives_from(over),
+        match overriding {
+            Some(overriding) => levels.with_directives_from(overriding),
             None => levels,
         }
     }

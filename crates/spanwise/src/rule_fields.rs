@@ -1,11 +1,14 @@
-//! Checks the fields and the targets that the rules of a sampler use.
+//! Warns of doubtful fields and targets in the rules of a sampler.
+//!
+//! A rule with a misspelled name is valid, so the start can only warn of it.
 
 use spanwise_core::{CONTEXT_KEYS, Fault, SelfReport, internal::suggest::closest};
 use spanwise_sample::Sampler;
 
 /// Warns of each field that is nearly a context key, or a context key without `_id`, because it is
-/// probably misspelled. `variable` is the name of the setting. `context` has the declared keys.
-pub(crate) fn warn_of_misspelled(
+/// probably misspelled. `variable` is the name of the setting. `context` has the context keys that
+/// the program declares.
+pub(crate) fn warn_of_misspelled_fields(
     sampler: &Sampler,
     variable: &str,
     context: &[String],
@@ -30,8 +33,8 @@ pub(crate) fn warn_of_misspelled(
     }
 }
 
-/// Warns of each target that is a word for a limit, such as `ratio`, unless it is in `own_targets`,
-/// the crates and modules of the program.
+/// Warns of each target that is a word for a limit, because `ratio=0.1` is probably meant for all
+/// events. A target in `own_targets`, the crates and modules of the program, causes no warning.
 pub(crate) fn warn_of_suspect_targets(
     sampler: &Sampler,
     variable: &str,
@@ -52,13 +55,13 @@ pub(crate) fn warn_of_suspect_targets(
 mod tests {
     use super::*;
 
-    /// A unit test, because a start reports to stderr.
+    /// A unit test, because the warnings of a start go to stderr.
     #[test]
     fn fields_like_context_keys_are_reported() {
         let faults = |rules: &str| {
             let report = SelfReport::silent();
             let sampler = rules.parse().unwrap();
-            warn_of_misspelled(&sampler, "LOG_SAMPLE", &["order_id".to_owned()], &report);
+            warn_of_misspelled_fields(&sampler, "LOG_SAMPLE", &["order_id".to_owned()], &report);
             report.stats().faults
         };
         for key in ["tenant", "tenantid", "user", "order"] {

@@ -1,4 +1,4 @@
-//! Runs `main`: logs the error that it returns, and shuts logging down last.
+//! Runs `main`, logs the error that it returns, and shuts logging down last.
 
 use std::{
     error::Error,
@@ -16,9 +16,9 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// Runs `main` with the logging that was just started, and returns the exit code.
 ///
 /// An error that `main` returns is logged at ERROR with its type and its causes, instead of being
-/// printed on stderr, and the exit code is 1. Any other returned value decides about the exit code.
-/// Logging shuts down after `main` has returned and dropped its values and its async runtime, so
-/// their last lines are not lost.
+/// printed on stderr, and the exit code is 1. Any other returned value determines the exit code, as
+/// for the `main` of std. Logging shuts down after `main` has returned and dropped its values and
+/// its async runtime, so their last lines are not lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -75,7 +75,7 @@ where
     };
     let handle = telemetry.handle();
     let mut failure = None;
-    let code = main(&telemetry).finish(|error| failure = Some(log(error, &handle)));
+    let code = main(&telemetry).finish(|error| failure = Some(log_failure(error, &handle)));
     telemetry.shutdown(SHUTDOWN_TIMEOUT);
     if let Some(failure) = failure {
         failure.report_if_lost(&handle);
@@ -83,16 +83,18 @@ where
     code
 }
 
-/// An error that `main` returned, after it was logged.
+/// An error that `main` returned, after its event was logged.
 struct Failure {
+    /// The error with its causes.
     text: String,
-    /// The number of lines that were lost before the event, if a writer accepted the event.
+    /// The number of lines that had been lost before the event. `None` if no writer accepted the
+    /// event.
     lost_before: Option<u64>,
 }
 
-fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
+fn log_failure(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let lost_before = handle.lost_lines();
-    // Resets the flag that a line was written, so that earlier lines do not count.
+    // Resets the flag that this thread wrote a line, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
@@ -102,9 +104,10 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
 }
 
 impl Failure {
+    /// Prints the error on stderr if its line may be lost, unless all levels are `off`.
     fn report_if_lost(&self, handle: &Handle) {
         let is_off = handle.levels().max_event_level() == LevelFilter::OFF;
-        // If a line was lost since the event, it may be the line of this error.
+        // A line that was lost since the event may be the line of this error.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
             handle.report.fault_unthrottled(Fault::Lost, &why);

@@ -1,4 +1,4 @@
-//! The name, version, environment and node of the service.
+//! The name, version, environment and node of the service, for JSON lines and exporters.
 
 use crate::{
     choices::{Choices, Chosen},
@@ -8,17 +8,20 @@ use crate::{
     settings::{APP_ENV, SERVICE_NAME, SERVICE_NODE, SERVICE_VERSION},
 };
 
-/// The service as each line names it.
+/// The service that logs.
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    /// The environment. Has no default from the preset, because a preset is not an environment.
+    /// The deployment environment, such as `production`. Has no default from the preset, because a
+    /// preset is not an environment.
     pub(crate) environment: Option<String>,
     /// The name of this instance of the service.
     pub(crate) node: Option<String>,
 }
 
 impl Service {
+    /// Chooses the values. A name or version that is not set is that of the application's crate. If
+    /// the crate is not known, the name is that of the executable.
     pub(crate) fn choose(
         own_crate: Option<OwnCrate>,
         choices: &mut Choices<'_>,

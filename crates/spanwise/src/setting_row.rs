@@ -7,7 +7,7 @@ use crate::Preset;
 /// A setting with a value of type `T`.
 pub(crate) struct SettingRow<T> {
     pub(crate) def: Setting,
-    /// Variables that are read in this order if `def` is not set.
+    /// The other variables that set the value, by descending priority. `def` overrides them.
     pub(crate) aliases: &'static [Setting],
     pub(crate) parse: fn(&Setting, &str) -> Result<T, ParseError>,
     /// Displays the value for `explain()`.
@@ -15,15 +15,16 @@ pub(crate) struct SettingRow<T> {
     pub(crate) default: DefaultValue<T>,
     pub(crate) in_tests: InTests,
     pub(crate) errors: ErrorStyle,
-    /// Whether other programs use the variable as a switch. If so, values such as `true` and `0`
-    /// are ignored here, with a warning.
+    /// Whether other programs use the same variable as a switch. If so, `spanwise` ignores values
+    /// such as `true` and `0`, with a warning.
     pub(crate) is_shared: bool,
-    /// The optional part of `spanwise` that reads the value. `None` if no optional part reads it.
+    /// The optional part of `spanwise` that alone reads the value. `None` if no optional part reads
+    /// it.
     pub(crate) feature: Option<Feature>,
 }
 
 /// The parts of a [`SettingRow`] that do not depend on the type of its value. Code that needs only
-/// these is compiled once for all types.
+/// these parts is compiled once for all types.
 pub(crate) struct RowFacts<'a> {
     pub(crate) def: &'a Setting,
     pub(crate) aliases: &'static [Setting],
@@ -58,7 +59,7 @@ pub(crate) enum DefaultValue<T> {
     ByPreset(fn(Preset) -> T),
 }
 
-/// Whether the preset test uses a value from the environment or a file.
+/// Whether the preset `test` uses a value from the environment or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InTests {
     Used,
@@ -67,14 +68,14 @@ pub(crate) enum InTests {
     Ignored,
 }
 
-/// The form in which an error names an invalid value.
+/// The parts of an invalid value that an error shows. It always shows the name of the setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorStyle {
-    /// With the value, if it cannot be a secret.
+    /// The value, or its length if it may be a secret.
     QuotesValue,
-    /// With the text of the parser's error alone. The parser decides what may be shown.
+    /// The parts that the error of the parser contains, because the parser knows what is secret.
     ParserQuotes,
-    /// Without the value, and with a line for each mistake.
+    /// Nothing. Each mistake in the value is an error of its own.
     NamesSetting,
 }
 
@@ -94,6 +95,7 @@ impl<T> SettingRow<T> {
         self
     }
 
+    /// Makes the preset `test` ignore values from the environment and files.
     pub(crate) const fn ignored_in_tests(mut self) -> Self {
         self.in_tests = InTests::Ignored;
         self
@@ -104,12 +106,13 @@ impl<T> SettingRow<T> {
         self
     }
 
+    /// Marks the variable as one that other programs use as a switch.
     pub(crate) const fn shared(mut self) -> Self {
         self.is_shared = true;
         self
     }
 
-    /// Marks the setting as a secret. The parser decides what an error shows.
+    /// Marks the value as a secret. The parser decides what an error shows.
     pub(crate) const fn secret(mut self) -> Self {
         self.def.sensitivity = Sensitivity::Secret;
         self.errors = ErrorStyle::ParserQuotes;
@@ -121,8 +124,8 @@ impl<T> SettingRow<T> {
         self
     }
 
-    /// Sets the feature `name` that the setting needs, and the name of the optional part in
-    /// warnings.
+    /// Sets the optional part that reads the value. `name` is its feature, `part` its name in
+    /// warnings, and `is_built` whether this build has the feature.
     pub(crate) const fn needs(
         mut self,
         name: &'static str,
@@ -138,7 +141,8 @@ impl<T> SettingRow<T> {
     }
 }
 
-/// Defines a row for each setting, and two lists of all settings.
+/// Defines a row for each setting, and two lists of all settings: [`SETTINGS`](crate::SETTINGS) and
+/// a list with features.
 macro_rules! settings {
     ($($name:ident: $type:ty = {
         $(key: $key:literal,)?
@@ -172,7 +176,7 @@ macro_rules! settings {
         /// `RUST_BACKTRACE` and `TZ`.
         pub const SETTINGS: &[Setting] = &[$($name.def),*];
 
-        /// All settings, each with its optional part.
+        /// All settings, each with the optional part that reads it.
         pub(crate) const SETTINGS_WITH_FEATURES: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
     };
     (@optional) => { None };

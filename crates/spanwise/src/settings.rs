@@ -42,15 +42,17 @@ optional_types! {
     "sentry": spanwise_sentry::Dsn;
 }
 
-/// The levels that one output accepts.
-const LEVEL: &str = "error, warn, info, debug, trace";
+/// The values that the level of an output accepts.
+const OUTPUT_LEVELS: &str = "error, warn, info, debug, trace";
 
-/// The accepted words for on and off.
+/// The values that a switch accepts.
 const SWITCH: &str = "1, true, yes, on, or 0, false, no, off";
 
+/// The values that the environment of the service accepts.
 const ENVIRONMENTS: &str = "production, prod, staging, test (preset prod); development, dev, local \
                             (preset dev); any other value chooses no preset";
 
+/// The values that the levels of events accept.
 const EVENT_LEVELS: &str = "a level (off, error, warn, info, debug, trace, in any case; warning, \
                             fatal, critical), or directives such as \
                             `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`";
@@ -122,7 +124,7 @@ settings! {
     };
     LOG_OUTPUT_LEVEL: LevelFilter = {
         default: "all that RUST_LOG enables",
-        accepts: LEVEL,
+        accepts: OUTPUT_LEVELS,
         help: "The least severe level that is written to LOG_OUTPUT. RUST_LOG decides which events are enabled. The preset test ignores it.",
         parse: parse::level,
     }.ignored_in_tests();
@@ -157,7 +159,7 @@ settings! {
     }.or(Unset("none")).ignored_in_tests();
     LOG_FILE_LEVEL: LevelFilter = {
         default: "all that RUST_LOG enables",
-        accepts: LEVEL,
+        accepts: OUTPUT_LEVELS,
         help: "The least severe level that is written to LOG_FILE. RUST_LOG decides which events are enabled.",
         parse: parse::level,
     }.ignored_in_tests();
@@ -454,11 +456,12 @@ pub const PREFIX: &str = "LOG";
 /// Returns the name of the variable of `setting`, with `prefix` in place of [`PREFIX`].
 pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     match setting.name.strip_prefix(PREFIX) {
-        Some(rest) => format!("{prefix}{rest}"),
+        Some(suffix) => format!("{prefix}{suffix}"),
         None => setting.name.to_owned(),
     }
 }
 
+/// Returns the compression of rolled files if none is set.
 pub(crate) fn default_compression() -> Compression {
     if cfg!(feature = "gzip") {
         Compression::Gzip

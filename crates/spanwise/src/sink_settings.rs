@@ -1,4 +1,6 @@
 //! The sinks, routes and filters of a configuration, after it was read and checked.
+//!
+//! A configuration file lists them. Without such a file, the variables define the sinks.
 
 use std::path::PathBuf;
 
@@ -14,10 +16,11 @@ use crate::Color;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Routing {
     pub(crate) sinks: Vec<SinkSettings>,
-    /// The filters by name. A route and a sink name the filters that they apply.
+    /// The filters, each with its name. Routes and sinks refer to filters by name.
     pub(crate) filters: Vec<(String, Filter)>,
+    /// The route of the targets that have no other route.
     pub(crate) root: Route,
-    /// The routes, each with its target.
+    /// The other routes, each with its target.
     pub(crate) routes: Vec<(String, Route)>,
     /// The levels that code or a variable sets. They override the levels of routes.
     pub(crate) levels_over_routes: Option<Levels>,
@@ -27,7 +30,8 @@ pub(crate) struct Routing {
 }
 
 impl Routing {
-    /// Returns whether there is an enabled sink `main`, which the settings of lines apply to.
+    /// Returns whether there is an enabled sink `main`, to which settings such as `LOG_FORMAT`
+    /// apply.
     pub(crate) fn has_main(&self) -> bool {
         self.sinks
             .iter()
@@ -38,9 +42,9 @@ impl Routing {
 /// A sink, with its effective settings.
 #[derive(Debug, Clone)]
 pub(crate) struct SinkSettings {
-    /// The name of its table: `errors` for `[sink.errors]`.
+    /// The name of the sink: `errors` for the table `[sink.errors]`.
     pub(crate) name: String,
-    /// How errors name the sink: `log.toml:12:1: sink.errors` or `LOG_FILE`.
+    /// The name of the sink in errors: `log.toml:12:1: sink.errors` or `LOG_FILE`.
     pub(crate) shown_name: String,
     pub(crate) kind: SinkKind,
     /// The router bit of the sink. [`Routing::assign_bits`] sets it.
@@ -54,16 +58,17 @@ pub(crate) struct SinkSettings {
     /// The maximum length of a line, in bytes.
     pub(crate) max_line: Option<usize>,
     pub(crate) color: Color,
+    /// The most verbose level of the sink, for each target.
     pub(crate) level: TargetLevels,
-    /// Names in [`Routing::filters`], in the order in which they are applied.
+    /// The names of the filters in [`Routing::filters`], in the order in which they are applied.
     pub(crate) filters: Vec<String>,
     /// The sampler. `None` means the sampler of the program, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
-    /// Whether the flight recorder feeds this sink.
+    /// Whether the flight recorder buffers lines for this sink.
     pub(crate) recorder: bool,
     pub(crate) redaction: SinkRedaction,
-    /// Whether a background thread writes. `None` means that the preset decides for streams, and
-    /// that files are written in the background.
+    /// Whether a background thread writes the lines. `None` means that the preset decides for a
+    /// stream, and that all other sinks have such a thread.
     pub(crate) background: Option<bool>,
     /// The capacity of the buffer in front of the background thread, in bytes.
     pub(crate) buffer: Option<usize>,
@@ -98,19 +103,22 @@ pub(crate) enum SinkKind {
     Exporter(&'static str),
 }
 
-/// The path of a file and how it rolls.
+/// The path and the options of a log file. An option that is `None` has its default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileSettings {
     pub(crate) path: PathBuf,
     pub(crate) rotation: Option<Rotation>,
     pub(crate) retention: Option<Retention>,
     pub(crate) compression: Option<Compression>,
+    /// The Unix permissions of the file.
     pub(crate) mode: Option<u32>,
+    /// Whether each further process that logs to the path writes its own files.
     pub(crate) per_process: bool,
 }
 
 impl FileSettings {
-    /// Returns the keys of the options that differ from those of `other`.
+    /// Returns the names of the options, as in a configuration file, that differ from those of
+    /// `other`.
     pub(crate) fn differences(&self, other: &Self) -> impl Iterator<Item = &'static str> {
         let options = [
             ("rotate", self.rotation != other.rotation),
@@ -136,14 +144,14 @@ pub(crate) enum SinkRedaction {
     Off,
 }
 
-/// Where events of a target go.
+/// The level, the sinks and the filters of the events of a target and its submodules.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Route {
     pub(crate) level: Option<LevelFilter>,
-    /// Names of sinks. `None` in the root: every sink that no route names. `None` in a route: only
-    /// the sinks of shorter targets and of the root.
+    /// The names of sinks. `None` in the root means every sink that no route names. `None` in
+    /// another route means no sinks except those of shorter targets and of the root.
     pub(crate) sinks: Option<Vec<String>>,
-    /// Names in [`Routing::filters`].
+    /// The names of filters in [`Routing::filters`].
     pub(crate) filters: Vec<String>,
     /// Whether the sinks of shorter targets and of the root get none of the events.
     pub(crate) exclusive: bool,
@@ -154,7 +162,9 @@ pub(crate) struct Route {
 pub(crate) enum Filter {
     /// The events pass, and all other events are dropped.
     Keep(Condition),
+    /// The events are dropped.
     Drop(Condition),
+    /// The events get this level.
     Level(Level, Condition),
     /// The function that [`Builder::filter`](crate::Builder::filter) registers by this name
     /// decides.
@@ -167,9 +177,9 @@ pub(crate) enum Condition {
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
-    /// The preset is one of these.
+    /// The preset of the program is one of these.
     Preset(Vec<crate::Preset>),
-    /// The event has at least this severity.
+    /// The event has this level or a more severe one.
     Level(LevelFilter),
     /// The target is this module or inside it.
     Target(String),
@@ -183,16 +193,19 @@ pub(crate) enum Condition {
 /// or numbers are compared.
 #[derive(Debug, Clone)]
 pub(crate) enum FieldTest {
+    /// The value is one of these.
     Is(Vec<FieldValue>),
+    /// The value is none of these, or the field has no value.
     Not(Vec<FieldValue>),
     Starts(String),
     Contains(String),
     Above(f64),
     Below(f64),
+    /// The field has a value, or with `false` has none.
     Exists(bool),
 }
 
-/// A value in a configuration file.
+/// A value in a configuration file, with which the value of a field is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum FieldValue {
     Text(String),

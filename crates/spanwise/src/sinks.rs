@@ -3,8 +3,8 @@
 //! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. The
 //! submodule also has the setters of [`Builder`](crate::Builder) and the getters of
 //! [`Handle`](crate::Handle) for the sink. The settings of the sink are rows in
-//! [`settings`](crate::settings) that name the feature. If such a variable is set without the
-//! feature, the program logs a warning.
+//! [`settings`](crate::settings) that name the feature. If such a setting has a value, but the
+//! feature is not built in, the program logs a warning.
 
 use std::{
     any::{Any, TypeId},
@@ -31,7 +31,7 @@ const REGISTRY: &[SinkType] = &[
     sentry::SINK_TYPE,
 ];
 
-/// A sink that the program is built with.
+/// The entry of an optional sink in the [`REGISTRY`].
 struct SinkType {
     /// Returns the sink if code, a variable or a file requests it. Also reports invalid values of
     /// its settings.
@@ -40,7 +40,7 @@ struct SinkType {
     own_settings: fn() -> Vec<Setting>,
 }
 
-/// Returns the settings that sinks define themselves.
+/// Returns the settings of all sinks that are not rows of [`settings`](crate::settings).
 pub(crate) fn settings() -> Vec<Setting> {
     let types = REGISTRY.iter();
     types
@@ -48,12 +48,14 @@ pub(crate) fn settings() -> Vec<Setting> {
         .collect()
 }
 
-/// The values that code sets for sinks. There is one value of each type.
+/// The values that setters of the sinks store in the [`Builder`](crate::Builder). There is one
+/// value of each type, such as `BuilderChanges<SentryBuilder>`.
 #[derive(Default)]
 pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 impl SinkChanges {
-    /// Returns the value of this type, so that the caller can change it.
+    /// Returns the value of this type, so that the caller can change it. Inserts the default first,
+    /// if there is no value.
     pub(crate) fn get_mut<T: Default + Any + Send + Sync>(&mut self) -> &mut T {
         let value = self.0.entry(TypeId::of::<T>());
         let value = value.or_insert_with(|| Box::<T>::default());
@@ -69,7 +71,8 @@ impl SinkChanges {
     }
 }
 
-/// The changes that code makes to the builder `B` of a sink, in the order of the calls.
+/// The changes that code makes to the builder `B` of a sink, in the order of the calls. Clones
+/// share the changes, because each change can be applied only once.
 pub(crate) struct BuilderChanges<B>(Arc<Mutex<Vec<BuilderChange<B>>>>);
 
 type BuilderChange<B> = Box<dyn FnOnce(B) -> B + Send>;
@@ -83,7 +86,7 @@ impl<B> BuilderChanges<B> {
         self.0.lock().is_empty()
     }
 
-    /// Applies the changes, and removes them. So later calls change nothing.
+    /// Applies the changes, and removes them. So a second call changes nothing.
     fn apply(&self, builder: B) -> B {
         let changes = std::mem::take(&mut *self.0.lock());
         changes
@@ -110,7 +113,7 @@ pub(crate) trait OptionalSink {
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
 
-/// The effective values that all sinks use.
+/// The effective values that each sink needs when it starts.
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
     /// The policy for sinks that redact themselves.
@@ -138,7 +141,7 @@ pub(crate) trait RunningSink: SinkControl + Any {
     fn on_installed(&self) {}
 }
 
-/// Returns the name that counters use for the exporter whose name in configuration files is `kind`.
+/// Returns the name of an exporter in counters. `kind` is its name in configuration files.
 pub(crate) fn name_in_stats(kind: &str) -> &str {
     if kind == OTLP { "otel" } else { kind }
 }
@@ -146,9 +149,10 @@ pub(crate) fn name_in_stats(kind: &str) -> &str {
 /// The name of the OpenTelemetry exporter in configuration files.
 const OTLP: &str = "otlp";
 
-/// A running sink, and a function that adds its layers. The function must use [`Stack::layer`] for
-/// a layer that does not itself redact with the policy of the context.
+/// A running sink whose layers are not in the stack yet.
 pub(crate) struct StartedSink {
+    /// Adds the layers of the sink. Must add a layer with [`Stack::layer`], which redacts, unless
+    /// the layer itself redacts with [`StackContext::policy`].
     pub(crate) add_layers: Box<dyn FnOnce(Stack) -> Stack>,
     pub(crate) running: Arc<dyn RunningSink>,
 }
@@ -174,7 +178,7 @@ impl StartedSink {
     }
 }
 
-/// The handle of a running sink, with a guard. Dropping the guard ends the sink.
+/// A running sink that consists of a handle and a guard. Dropping the guard ends the sink.
 pub(crate) struct GuardedSink<H, G> {
     pub(crate) handle: H,
     pub(crate) _guard: G,
@@ -217,7 +221,7 @@ pub(crate) fn start(
     for sink in sinks {
         match sink.start(context) {
             Ok(sink) => started.push(sink),
-            Err(wrong) => problems.extend(wrong),
+            Err(sink_problems) => problems.extend(sink_problems),
         }
     }
     if problems.is_empty() {
@@ -232,15 +236,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_made_once_in_order() {
-        let mut all = SinkChanges::default();
-        let changes = all.get_mut::<BuilderChanges<String>>();
+    fn changes_are_applied_once_in_order() {
+        let mut sink_changes = SinkChanges::default();
+        let changes = sink_changes.get_mut::<BuilderChanges<String>>();
         changes.push(|text| text + "b");
         changes.push(|text| text + "c");
-        let changes = all.get::<BuilderChanges<String>>();
+        let changes = sink_changes.get::<BuilderChanges<String>>();
         assert!(!changes.is_empty());
         assert_eq!(changes.apply("a".to_owned()), "abc");
         assert_eq!(changes.apply("a".to_owned()), "a");
-        assert!(all.get::<BuilderChanges<u8>>().is_empty());
+        assert!(sink_changes.get::<BuilderChanges<u8>>().is_empty());
     }
 }

@@ -1,4 +1,7 @@
-//! The stack of layers. Each layer is inside the wrappers that it needs, in the correct order.
+//! The stack of layers.
+//!
+//! Each layer is inside the wrappers that it needs, such as redaction and the sampler, in the
+//! correct order. A wrapper is a layer that decides which events and values its inner layer gets.
 
 use std::{fmt, mem, sync::Arc};
 
@@ -25,7 +28,7 @@ use crate::router::{GateBits, RouteGate, Routed, Router};
 /// without the settings of the environment. The layers keep the order of the calls that add them.
 /// The order of all other calls does not matter.
 ///
-/// | | redacted | sampled | fed by the recorder |
+/// | | redacted | sampled | buffered by the recorder |
 /// | --- | --- | --- | --- |
 /// | [`json`](Self::json), [`lines`](Self::lines) | yes | yes | yes |
 /// | [`layer`](Self::layer) | yes | no | no |
@@ -58,7 +61,8 @@ pub struct Stack {
     /// Layers that run first, because other layers read their data.
     first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
-    /// Adds the layer around the layers of sinks: a [`Routed`], or its reloadable form.
+    /// Adds the layer around the layers of sinks: a [`Routed`], or the `LiveLayers` whose content a
+    /// reload replaces.
     routed: Option<AddLayer>,
     /// Layers that count events. They come before the layers of sinks.
     #[cfg(feature = "otel")]
@@ -68,26 +72,29 @@ pub struct Stack {
     route_bits: u64,
 }
 
+/// Adds layers, in their wrappers, when the stack is built.
 type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 
 /// A layer inside wrappers. It is boxed, so that each wrapper is compiled once, and not for each
 /// type of layer and each combination of wrappers.
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// The wrappers of one layer of lines: which events the layer gets, and how they are redacted.
+/// The options of the wrappers around a layer that writes lines. They decide which events the layer
+/// gets, and how these events are redacted.
 #[derive(Debug, Clone)]
 pub(crate) struct LineSink {
     /// The most verbose level of the lines.
     pub(crate) level: LevelFilter,
-    /// The router bits of the sinks whose lines the layer writes. 0 without a router.
+    /// The [router bits](crate::router) of the sinks whose lines the layer writes. 0 without a
+    /// router.
     pub(crate) route_bits: GateBits,
     /// The sampler. `None` means the sampler of the stack, and `Some(None)` no sampler.
     pub(crate) sampler: Option<Option<Sampler>>,
-    /// Whether the recorder of the stack feeds the output.
+    /// Whether the recorder of the stack buffers lines for the layer.
     pub(crate) is_recorded: bool,
     /// The policy. `None` means the policy of the stack, and `Some(None)` no redaction.
     pub(crate) policy: Option<Option<Arc<dyn Redact>>>,
-    /// Whether a reload adds the layer, when spans may already be open.
+    /// Whether a reload adds the layer, so that some spans may be older than the layer.
     pub(crate) is_late: bool,
 }
 
@@ -104,7 +111,7 @@ impl Default for LineSink {
     }
 }
 
-/// The parts of a stack from which the wrappers around its layers are made.
+/// The parts of a stack from which it makes the wrappers around its layers.
 #[derive(Clone)]
 pub(crate) struct Wrappers {
     policy: Option<Arc<dyn Redact>>,
@@ -133,7 +140,7 @@ impl Stack {
     }
 
     /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
-    /// verbose. The first call counts.
+    /// verbose. Only the first call has an effect.
     pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
         self.levels = self.levels.span_levels(levels);
         self
@@ -163,7 +170,7 @@ impl Stack {
         self
     }
 
-    /// Adds an output of JSON lines.
+    /// Adds an output of JSON lines. Lines go to `writer`, in place of the writer of `layer`.
     pub fn json<W, W2>(self, writer: W, layer: JsonLayer<W2>) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -241,7 +248,8 @@ impl Stack {
         Registry::default().with(layers).with(levels)
     }
 
-    /// Calls `add`, and puts the layers that it adds behind `router`, as layers of sinks.
+    /// Calls `add`, which adds the layers of sinks, and wraps these layers in a [`Routed`] with
+    /// `router`.
     pub(crate) fn with_router(self, router: Arc<Router>, add: impl FnOnce(Self) -> Self) -> Self {
         let (stack, sinks) = self.collect(add);
         stack.with_routed(move |wrappers| {
@@ -258,7 +266,7 @@ impl Stack {
         self
     }
 
-    /// Calls `add`, and returns the layers that it adds, instead of adding them to the stack.
+    /// Calls `add`. Returns the layers that `add` has added, and removes them from the stack.
     pub(crate) fn collect(mut self, add: impl FnOnce(Self) -> Self) -> (Self, CollectedLayers) {
         let layers_before = mem::take(&mut self.layers);
         self = add(self);
@@ -266,7 +274,7 @@ impl Stack {
         (self, CollectedLayers(collected))
     }
 
-    /// Returns the wrappers of the layers.
+    /// Returns the parts that make the wrappers of the layers.
     pub(crate) fn wrappers(&self) -> Wrappers {
         let filter = || SinkFilter::from(self.handle());
         Wrappers {
@@ -294,7 +302,8 @@ impl Stack {
             let layer = match (sink.is_late, &sink.policy) {
                 (false, _) => layer,
                 (true, Some(_)) => layer.late(),
-                // The layer has the policy of the stack, which has already redacted the context.
+                // The layer has the policy of the stack, and that policy has already redacted the
+                // context.
                 (true, None) => layer.late().has_redacted_context(),
             };
             let layer = match wrappers.policy_of(&sink) {
@@ -370,10 +379,11 @@ impl Stack {
     }
 }
 
-/// Layers without their wrappers.
+/// The layers of [`Stack::collect`], before they have wrappers.
 pub(crate) struct CollectedLayers(Vec<AddLayer>);
 
 impl CollectedLayers {
+    /// Returns the layers in their wrappers.
     pub(crate) fn wrapped(self, wrappers: &Wrappers) -> Layers<Registry> {
         let mut layers = Layers::default();
         for add in self.0 {
@@ -384,18 +394,19 @@ impl CollectedLayers {
 }
 
 impl Wrappers {
-    /// Returns the filter that selects the events to show, if there is a recorder for which other
-    /// events are enabled.
+    /// Returns the filter that selects the events to show. `None` without a recorder, because all
+    /// enabled events are shown then.
     pub(crate) fn shown_filter(&self) -> Option<SinkFilter> {
         self.recorder.as_ref().map(|(_, shown)| shown.clone())
     }
 
-    /// Returns the sampler of the program.
+    /// Returns the sampler of the stack.
     #[cfg(feature = "config")]
     pub(crate) fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
     }
 
+    /// Returns the policy of a sink: its own, or else that of the stack.
     fn policy_of(&self, sink: &LineSink) -> Option<Arc<dyn Redact>> {
         sink.policy.clone().unwrap_or_else(|| self.policy.clone())
     }
@@ -433,39 +444,39 @@ impl Wrappers {
             }));
         }
         let layer = layer(LineWriter(WriterKind::Plain(writer)));
-        if self.sampler_of(sink).is_none() && sink.limit().is_none() {
-            // The most common wrappers. Without the box, an event costs two virtual calls less.
+        if self.sampler_of(sink).is_none() && sink.level_limit().is_none() {
+            // The most common case. Without the box, an event needs two virtual calls fewer.
             let bits = Arc::clone(&sink.route_bits);
             return self.push(layers, RouteGate::new(layer, bits));
         }
         self.push(layers, self.gated(sink, Box::new(layer)));
     }
 
-    /// Returns the sampler of a sink: its own, or else that of the program.
+    /// Returns the sampler of a sink: its own, or else that of the stack.
     fn sampler_of(&self, sink: &LineSink) -> Option<Sampler> {
         sink.sampler.clone().unwrap_or_else(|| self.sampler.clone())
     }
 
-    /// Returns the recorder that feeds a sink, and the filter that selects the events that the sink
-    /// shows.
+    /// Returns the recorder that buffers lines for a sink, and the filter that selects the events
+    /// that the sink shows.
     fn recorder_of(&self, sink: &LineSink) -> Option<(&Recorder, SinkFilter)> {
         let (recorder, shown) = self.recorder.as_ref().filter(|_| sink.is_recorded)?;
-        match sink.limit() {
+        match sink.level_limit() {
             None => Some((recorder, shown.clone())),
-            // The recorder buffers no ERROR, so an output for errors needs no connection to it. It
-            // buffers a WARN while the levels hide it, which `Handle::set_levels` can change.
+            // The recorder never buffers an ERROR, so an output for ERROR alone needs no recorder.
+            // An output for WARN needs one, because `Handle::set_levels` may hide WARN.
             Some(LevelFilter::OFF | LevelFilter::ERROR) => None,
             Some(level) => Some((recorder, shown.clone().with_levels(level.into()))),
         }
     }
 
-    /// Returns the layer inside the sampler, the levels and the gate of a sink. The levels are
-    /// inside the recorder, because they also apply to the buffered lines.
+    /// Returns the layer inside the sampler, the level filter and the gate of a sink. The caller
+    /// wraps them in the recorder, so that they also apply to the buffered lines.
     fn gated(&self, sink: &LineSink, mut layer: BoxedLayer) -> RouteGate<BoxedLayer> {
         if let Some(sampler) = self.sampler_of(sink) {
             layer = Box::new(layer.sampled(sampler));
         }
-        if let Some(level) = sink.limit() {
+        if let Some(level) = sink.level_limit() {
             layer = Box::new(layer.with_levels(level.into()));
         }
         RouteGate::new(layer, Arc::clone(&sink.route_bits))
@@ -474,12 +485,12 @@ impl Wrappers {
 
 impl LineSink {
     /// Returns the most verbose level of the lines. `None` if lines have all levels.
-    fn limit(&self) -> Option<LevelFilter> {
+    fn level_limit(&self) -> Option<LevelFilter> {
         (self.level < LevelFilter::TRACE).then_some(self.level)
     }
 }
 
-/// Redacts all that a layer of lines gets, if there is a policy.
+/// Redacts the events and spans that a layer of lines gets, if there is a policy.
 fn redacted_lines(layer: BoxedLayer, policy: Option<Arc<dyn Redact>>) -> BoxedLayer {
     match policy {
         Some(policy) => Box::new(layer.redacted(policy).wants_every_event()),

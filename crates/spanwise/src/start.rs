@@ -1,4 +1,4 @@
-//! The start: from the settings to a running stack.
+//! Starts logging: reads the settings, opens the outputs, and builds and installs the stack.
 
 #[cfg(feature = "config")]
 use std::path::Path;
@@ -61,8 +61,8 @@ impl Builder {
         Self::read(prefix, std::env::vars_os(), Config::problems_before_code)
     }
 
-    /// Like [`from_env_with_prefix`](Self::from_env_with_prefix), for a start without code. Also
-    /// reports an unknown format, because no code can register a format.
+    /// Like [`from_env_with_prefix`](Self::from_env_with_prefix), for a start in which code sets
+    /// nothing. Also reports an unknown format, because no code can register it.
     pub(crate) fn from_env_alone(prefix: &str) -> Result<Self, InitError> {
         let prefix = prefix.trim_end_matches('_');
         Self::read(prefix, std::env::vars_os(), Config::problems)
@@ -84,8 +84,8 @@ impl Builder {
     }
 
     /// Creates a builder with the settings of a configuration file. The files of `LOG_CONFIG`
-    /// override it, and the variables of the environment override all files. So a deployment can
-    /// change everything that is not in code. See `docs/config-file.md` in the repository.
+    /// override this file, and the variables of the environment override all files. So a deployment
+    /// can change everything that is not in code. See `docs/config-file.md` in the repository.
     ///
     /// The builder does not know your crate, unlike that of [`builder!`](macro@crate::builder). So
     /// set its [`service`](Self::service) and its [`own_targets`](Self::own_targets), or the keys
@@ -130,6 +130,8 @@ impl Builder {
         )
     }
 
+    /// Creates a builder with the settings of these variables. If a value is invalid, fails with
+    /// the result of `problems`.
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
@@ -141,18 +143,18 @@ impl Builder {
         Self::with_sources(prefix, vec![Box::new(Environment::new(prefix, vars))]).checked(problems)
     }
 
-    /// Reads the environment, the configuration files in `code`, and the files that `LOG_CONFIG`
-    /// names.
+    /// Like [`read`](Self::read), also with the configuration files that code names, and those that
+    /// `LOG_CONFIG` names.
     #[cfg(feature = "config")]
     fn read_with_file(
         prefix: &str,
-        code: Vec<CodeFile>,
+        code_files: Vec<CodeFile>,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
         problems: fn(&Config) -> Vec<String>,
     ) -> Result<Self, InitError> {
         let environment = Environment::new(prefix, vars);
         let files = ConfigFiles::read(FileSources {
-            code,
+            code: code_files,
             variable: environment.raw(&LOG_CONFIG.def),
             vars: environment.vars().iter().cloned().collect(),
         });
@@ -161,13 +163,15 @@ impl Builder {
         builder.checked(problems)
     }
 
+    /// Returns the builder if every value from a source is valid. Otherwise fails with the result
+    /// of `problems`.
     fn checked(self, problems: fn(&Config) -> Vec<String>) -> Result<Self, InitError> {
         let builder = self;
         let config = Config::choose(&builder);
         if config.has_valid_sources() {
             return Ok(builder);
         }
-        // If one value is invalid, all mistakes are reported, including those that depend on other
+        // After an invalid value, all mistakes are reported, even those that depend on several
         // settings.
         Err(InitError::Settings(problems(&config)))
     }
@@ -224,7 +228,7 @@ pub fn init_in_crate(own: OwnCrate, prefix: &str) -> Result<Telemetry, InitError
     builder.init()
 }
 
-/// Sets the clock of human-readable lines. For the recorded images in the documentation.
+/// Sets the clock of human-readable lines, so that images in the documentation show fixed times.
 pub fn with_clock(mut builder: Builder, clock: Clock) -> Builder {
     builder.clock = clock;
     builder
@@ -269,7 +273,7 @@ pub(crate) fn with_routing(
 
 /// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
-    // If several threads start logging, only one may open files.
+    // If several threads start logging at once, only one may open files.
     let _claim = StartClaim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
         return Err(InitError::AlreadyInitialized);
@@ -286,7 +290,7 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     Ok(telemetry)
 }
 
-/// The open outputs and the started sinks, with the routes to both.
+/// The open outputs and the started optional sinks, with the routes to both.
 struct Opened {
     outputs: Outputs,
     sinks: Vec<StartedSink>,
@@ -295,7 +299,7 @@ struct Opened {
     router: Option<Router>,
 }
 
-/// Opens the outputs and starts the sinks. On failure, returns all problems.
+/// Opens the outputs and starts the optional sinks. On failure, returns all problems.
 fn open(
     builder: &mut Builder,
     config: &mut Config,
@@ -309,10 +313,10 @@ fn open(
         context_keys: &config.context,
         static_fields: &config.static_fields,
     };
-    let started = sinks::start(sinks, &context);
+    let started_sinks = sinks::start(sinks, &context);
     let record_sinks = std::mem::take(&mut builder.record_sinks);
     // Empty if a sink failed to start.
-    let exporters = started.iter().flatten().map(StartedSink::kind);
+    let exporters = started_sinks.iter().flatten().map(StartedSink::kind);
     let names = record_sinks.iter().map(|(name, _)| &**name);
     let mut routing = config.sinks_and_routes(names, exporters);
     config.levels.events = routing.levels(&config.levels.events);
@@ -321,8 +325,8 @@ fn open(
     }
     let has_routes = !routing.is_plain() || is_reloadable(builder, config);
     let router = has_routes.then(|| new_router(builder, config, &routing, report));
-    let router = router.transpose().unwrap_or_else(|wrong| {
-        for problem in wrong {
+    let router = router.transpose().unwrap_or_else(|filter_problems| {
+        for problem in filter_problems {
             choices::push_new(&mut problems, problem);
         }
         None
@@ -331,11 +335,11 @@ fn open(
         has_routes,
         is_reloadable: is_reloadable(builder, config),
         previous: &[],
-        has_start_failed: started.is_err(),
+        has_start_failed: started_sinks.is_err(),
         report,
     };
     let outputs = Outputs::open(config, &routing.sinks, record_sinks, problems, options);
-    match (outputs, started) {
+    match (outputs, started_sinks) {
         (Ok(mut outputs), Ok(sinks)) => {
             outputs.copy_bits_from(&routing);
             Ok(Opened {
@@ -348,9 +352,9 @@ fn open(
                 routing,
             })
         }
-        (outputs, started) => {
+        (outputs, started_sinks) => {
             let mut problems = outputs.err().unwrap_or_default();
-            for problem in started.err().unwrap_or_default() {
+            for problem in started_sinks.err().unwrap_or_default() {
                 choices::push_new(&mut problems, problem);
             }
             config.finish_problems(&mut problems);
@@ -459,7 +463,7 @@ fn build(
     let mut builder = builder;
     let user_layers = std::mem::take(&mut builder.layers);
     let writer = builder.take_writer();
-    let mut running = Vec::new();
+    let mut running_sinks = Vec::new();
     let bit_of_exporter = |kind| {
         router
             .as_deref()
@@ -469,23 +473,29 @@ fn build(
     #[cfg(feature = "config")]
     let exporters: Vec<&'static str> = sinks.iter().map(StartedSink::kind).collect();
     let is_reloadable = is_reloadable(&builder, config);
-    // The layers that a reload does not replace.
+    // Adds the layers that a reload does not replace.
     let add_fixed = |mut stack: Stack| {
         stack = add_writer_layer(stack, config, writer_bit, is_reloadable, writer, report);
         for sink in sinks {
             stack = stack.for_routes(bit_of_exporter(sink.kind()), sink.add_layers);
-            running.push(sink.running);
+            running_sinks.push(sink.running);
         }
         stack
     };
-    let samplers = routing.sinks.iter();
-    let samplers = samplers.filter_map(|sink| sink.sampler.clone().flatten());
-    let samplers: Vec<Sampler> = samplers.collect();
-    let outputs_now = RunningOutputs {
+    let sink_samplers = routing.sinks.iter();
+    let sink_samplers = sink_samplers.filter_map(|sink| sink.sampler.clone().flatten());
+    let sink_samplers: Vec<Sampler> = sink_samplers.collect();
+    let first_outputs = RunningOutputs {
         sampler: config.sampler.clone(),
-        ..RunningOutputs::new(&outputs, &routing, &config.levels, router.clone(), samplers)
+        ..RunningOutputs::new(
+            &outputs,
+            &routing,
+            &config.levels,
+            router.clone(),
+            sink_samplers,
+        )
     };
-    let running_outputs = Arc::new(RwLock::new(Arc::new(outputs_now)));
+    let running_outputs = Arc::new(RwLock::new(Arc::new(first_outputs)));
     let guards = Arc::new(Guards::default());
     let mut outputs = outputs;
     guards.add(std::mem::take(&mut outputs.guards));
@@ -512,9 +522,9 @@ fn build(
                 fixed: Arc::clone(&fixed),
                 exporters,
             };
-            let (layers, started) =
+            let (layers, started_reloader) =
                 Reloader::start(live, builder, config, outputs, routing, Arc::clone(router));
-            reloader = Some(Arc::new(started));
+            reloader = Some(Arc::new(started_reloader));
             stack.with_routed(|_| layers)
         }
         Some(router) => stack.with_router(Arc::clone(router), |stack| {
@@ -526,8 +536,8 @@ fn build(
         stack = add(stack);
     }
     if config.inherited.is_some() {
-        // This layer comes last. It records ids on a span while the span opens, so the other layers
-        // must receive the span first.
+        // This layer comes last: it records ids on a span while the span opens, so the other layers
+        // must already know the span.
         stack = stack.layer_unredacted(InheritedContextLayer::default());
     }
     let handle = Handle {
@@ -537,7 +547,7 @@ fn build(
         #[cfg(feature = "config")]
         reloader,
         recorder: config.recorder.clone(),
-        sinks: running.into(),
+        sinks: running_sinks.into(),
     };
     let telemetry = Telemetry::new(
         handle,
@@ -565,7 +575,7 @@ fn report_start(config: &Config, report: &SelfReport) {
     }
     if let Some(sampler) = &config.sampler {
         let variable = config.name_of(&LOG_SAMPLE.def);
-        rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
+        rule_fields::warn_of_misspelled_fields(sampler, &variable, &config.context, report);
         rule_fields::warn_of_suspect_targets(sampler, &variable, &config.own_targets, report);
     }
     for warning in &config.findings.explanation.warnings {

@@ -1,4 +1,6 @@
 //! The right to start logging, which one thread has at a time.
+//!
+//! It prevents concurrent starts from opening the same files.
 
 use std::thread::{self, ThreadId};
 
@@ -10,21 +12,21 @@ pub(crate) struct StartClaim;
 /// The thread that has the [`StartClaim`].
 static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 /// Notified when the thread releases the [`StartClaim`].
-static STARTED: Condvar = Condvar::new();
+static RELEASED: Condvar = Condvar::new();
 
 impl StartClaim {
-    /// Waits until no other thread starts logging. Returns `None` if this thread already does,
-    /// because code that the start called tries to start logging again.
+    /// Waits until no other thread has the claim, and returns it. Returns `None` if this thread has
+    /// the claim already: a start has called code that starts logging again.
     pub(crate) fn wait() -> Option<Self> {
-        let this = thread::current().id();
+        let this_thread = thread::current().id();
         let mut starting = STARTING.lock();
         while let Some(thread) = *starting {
-            if thread == this {
+            if thread == this_thread {
                 return None;
             }
-            starting = STARTED.wait(starting);
+            starting = RELEASED.wait(starting);
         }
-        *starting = Some(this);
+        *starting = Some(this_thread);
         Some(Self)
     }
 }
@@ -32,6 +34,6 @@ impl StartClaim {
 impl Drop for StartClaim {
     fn drop(&mut self) {
         *STARTING.lock() = None;
-        STARTED.notify_one();
+        RELEASED.notify_one();
     }
 }

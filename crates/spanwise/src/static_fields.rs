@@ -15,10 +15,10 @@ use crate::{conceal, parse};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StaticFields(Vec<(String, String)>);
 
-/// The key of the service in a line of JSON.
+/// The key of the service in JSON lines. A static field cannot have this name.
 pub(crate) const SERVICE: &str = "service";
 
-// The limits of the fields. Lengths are in bytes.
+// The limits of the fields, because every line contains all of them. Lengths are in bytes.
 const MAX_FIELDS: usize = 64;
 const MAX_NAME_LEN: usize = 64;
 const MAX_VALUE_LEN: usize = 1024;
@@ -40,7 +40,7 @@ impl StaticFields {
                 }
                 continue;
             };
-            let (name, value) = (name.trim(), value.trim());
+            let (name, value) = (name.trim(), trimmed(value));
             if let Err(problem) = check(name, value) {
                 problems.push(problem);
             } else if !seen.insert(name) {
@@ -52,11 +52,10 @@ impl StaticFields {
         ParseError::check(problems).map(|()| fields)
     }
 
-    /// Sets a field. The last value of a name counts. Trims the value, because Sentry refuses a tag
-    /// with white space at its ends. Also trims control characters.
+    /// Sets a field, or replaces its value. Trims white space and control characters at both ends
+    /// of the value, because Sentry refuses a tag with white space there.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        let is_trimmed = |c: char| c.is_whitespace() || c.is_control();
-        let value = value.trim_matches(is_trimmed).to_owned();
+        let value = trimmed(value).to_owned();
         let Self(fields) = self;
         match fields.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = value,
@@ -68,8 +67,8 @@ impl StaticFields {
         self.0.is_empty()
     }
 
-    /// Returns these fields and the fields of `code`. A field of `code` replaces a field with the
-    /// same name.
+    /// Returns these fields and the fields that code sets. A field of `code` replaces a field with
+    /// the same name.
     pub(crate) fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
@@ -78,7 +77,7 @@ impl StaticFields {
         fields
     }
 
-    /// Returns the mistakes in fields that code sets.
+    /// Returns the mistakes in these fields, which code sets. Each mistake names the setter.
     pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|(name, value)| {
             let problem = check(name, value).err()?;
@@ -86,19 +85,19 @@ impl StaticFields {
         })
     }
 
-    /// Returns the texts that a list of fields adds to lines, as static fields.
+    /// Returns the constant texts that `LOG_FIELDS` adds to lines, as static fields.
     pub(crate) fn from_list(list: &FieldList) -> Self {
         let mut fields = Self::default();
         list.added().for_each(|(key, text)| fields.set(key, text));
         fields
     }
 
-    /// Returns the mistakes in the texts that a list of fields adds, each with the name of the
-    /// text. `others` has the static fields.
+    /// Returns the mistakes in these fields, which `LOG_FIELDS` adds, each with the name of its
+    /// field. `static_fields` has the fields of `LOG_STATIC_FIELDS` and of code.
     pub(crate) fn problems_in_list(
         &self,
-        others: &Self,
-        context: &[String],
+        static_fields: &Self,
+        context_keys: &[String],
     ) -> impl Iterator<Item = (&str, String)> {
         let problem = move |name: &str, value: &str| match check(name, value) {
             // The text is not shown, because it may be a secret.
@@ -106,10 +105,10 @@ impl StaticFields {
                 Some(format!("{problem}, or write `{name}>name` to rename it"))
             }
             Err(problem) => Some(problem),
-            Ok(()) if others.has(name) => Some(format!(
+            Ok(()) if static_fields.has(name) => Some(format!(
                 "`{name}` is a static field already: choose another name"
             )),
-            Ok(()) => context
+            Ok(()) => context_keys
                 .iter()
                 .any(|key| key == name)
                 .then(|| context_key_problem(name)),
@@ -118,15 +117,20 @@ impl StaticFields {
             .filter_map(move |(name, value)| Some((name, problem(name, value)?)))
     }
 
-    /// Returns the mistakes that no field shows alone: names of context keys in `context`, and too
-    /// many fields. `code` has the fields from code. All other fields are from the setting that
-    /// `variable` names.
-    pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
+    /// Returns the mistakes that a check of one field cannot find: too many fields, and names that
+    /// are also context keys. `code` has the fields that code sets. All other fields come from the
+    /// setting `variable`.
+    pub(crate) fn problems(
+        &self,
+        code: &Self,
+        context_keys: &[String],
+        variable: &str,
+    ) -> Vec<String> {
         let Self(fields) = self;
-        let is_context = |name: &&String| context.contains(name);
+        let is_context_key = |name: &&String| context_keys.contains(name);
         let names = fields.iter().map(|(name, _)| name);
         let mut problems: Vec<String> = names
-            .filter(is_context)
+            .filter(is_context_key)
             .map(|name| {
                 let setting = match code.has(name) {
                     true => setter(name),
@@ -192,13 +196,18 @@ fn context_key_problem(name: &str) -> String {
     format!("`{name}` is a key of the context, whose values change: choose another name")
 }
 
-/// Returns the call that sets the field, for errors.
+/// Returns the call of the setter of a field, as errors show it.
 fn setter(name: &str) -> String {
     format!("Builder::field({}, …)", conceal::shown(name))
 }
 
-/// Checks whether a line and a Sentry event can have this field. The Sentry check does not depend
-/// on a DSN, so that a start in development finds the errors of production.
+/// Returns a value without white space and control characters at both ends.
+fn trimmed(value: &str) -> &str {
+    value.trim_matches(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Checks whether a line and a Sentry event can have this field. The check for Sentry also applies
+/// without a DSN, so that a start in development finds the errors of production.
 fn check(name: &str, value: &str) -> Result<(), String> {
     let shown = conceal::shown(name);
     if !parse::is_field_name(name) || name.len() > MAX_NAME_LEN {

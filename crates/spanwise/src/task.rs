@@ -5,9 +5,9 @@
 //! new task or thread:
 //!
 //! - **The current span**, like [`.in_current_span()`](tracing::Instrument::in_current_span). So
-//!   the task belongs to the same unit of work. A value that [`context::set`](crate::context::set)
-//!   sets, in the task or outside, is on the later lines of both. A flight recorder buffers the
-//!   lines of the task with the lines of the request.
+//!   the task belongs to the unit of work of that span, such as a request. A value that
+//!   [`context::set`](crate::context::set) sets, in the task or outside, is on the later lines of
+//!   both. A flight recorder buffers the lines of the task with the lines of the request.
 //! - **The scoped subscriber of this thread**, if there is one, for example from
 //!   [`with_default`](tracing::subscriber::with_default) in tests. A global subscriber need not be
 //!   passed.
@@ -25,14 +25,14 @@
 //!
 //! # Tasks that outlive the request
 //!
-//! A detached task keeps the span of its request open until it ends.
+//! A detached task keeps the span of its request open until the task ends.
 //!
-//! - **The access event** does not wait for the task. It is written when the response ends. Values
+//! - **The access event** is written when the response ends, even if the task still runs. Values
 //!   that the task sets or records later are on the lines of the task, but not on the access event.
-//! - **A flight recorder** still buffers. An ERROR in the task writes the buffered lines of the
-//!   request, even after the response. With `slow=1s`, a request whose task runs longer is slow.
-//!   With `tail=…`, a request that is not sampled stays buffered until the task ends. After 30 s,
-//!   the next line writes the buffered lines.
+//! - **A flight recorder** still buffers lines. An ERROR in the task writes the buffered lines of
+//!   the request, even after the response. With `slow=1s`, a request whose task runs longer than
+//!   that is slow. With `tail=…`, a request that is not sampled stays buffered until the task ends.
+//!   When the request is 30 s old, its next line writes the buffered lines.
 //! - **Layers that measure spans**, such as Sentry's transactions, include the task in the request.
 //!
 //! For a job that is only started by a request, open a separate unit, and pass the ids to keep:
@@ -100,6 +100,7 @@ fn scoped_dispatch() -> Option<Dispatch> {
 /// Returns whether a dispatcher is the global one. `tracing` shows this only in the `Debug` output
 /// of the dispatcher. If this output changes, the global dispatcher is passed like any other.
 fn is_global(dispatch: &Dispatch) -> bool {
+    /// Checks the first word of the output.
     struct FirstWord {
         is_global: bool,
     }
@@ -109,7 +110,7 @@ fn is_global(dispatch: &Dispatch) -> bool {
             Err(fmt::Error) // Ends the formatting, because the other words are not needed.
         }
     }
-    let mut first = FirstWord { is_global: false };
-    let _ = write!(first, "{dispatch:?}");
-    first.is_global
+    let mut first_word = FirstWord { is_global: false };
+    let _ = write!(first_word, "{dispatch:?}");
+    first_word.is_global
 }

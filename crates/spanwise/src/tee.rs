@@ -1,4 +1,4 @@
-//! Writes one line to several outputs.
+//! Writes one line to several outputs, so that a layer encodes the line only once.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use spanwise_core::internal::SinkMask;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The level of a line without metadata. A full buffer sheds lines at WARN last.
+/// The level of a line without metadata. WARN, because a full buffer sheds such lines last.
 pub(crate) const UNKNOWN_LEVEL: Level = Level::WARN;
 
-/// Forwards a line to each output whose sink is in the current [`SinkMask`]. An output is the open
-/// file or stream of a sink. Without a router, and if the mask is empty, the levels of the outputs
-/// decide: see [`write_routed`].
+/// Forwards a line to each output whose sink is in the [`SinkMask`] that the router has set for the
+/// event. An output is the open file or stream of a sink. Without a router, or with an empty mask,
+/// the levels of the outputs decide: see [`write_routed`].
 ///
 /// A write never fails, because the writer of a [`Background`] always returns `Ok`. `Background`
 /// itself counts the lines that it loses.
@@ -27,8 +27,8 @@ pub(crate) struct Tee {
 pub(crate) struct TeeOutput {
     /// The [router bit](crate::router) of the sink.
     pub(crate) bit: u64,
-    /// The most verbose level of the sink. The router has already applied the levels of the sink to
-    /// lines with a mask, so [`write_routed`] compares it only with lines without one.
+    /// The most verbose level of the sink. [`write_routed`] applies it only if the mask is empty,
+    /// because otherwise the router has already applied the levels of the sink.
     pub(crate) level: LevelFilter,
     pub(crate) background: Background,
 }
@@ -96,7 +96,7 @@ impl<'a> MakeWriter<'a> for Tee {
 impl Write for TeeWriter<'_> {
     #[inline]
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _has_output = write_routed(&self.tee.outputs, self.level, self.sinks, line)?;
+        let _is_written = write_routed(&self.tee.outputs, self.level, self.sinks, line)?;
         Ok(line.len())
     }
 
@@ -105,9 +105,9 @@ impl Write for TeeWriter<'_> {
     }
 }
 
-/// Writes a line to each of the outputs whose sink is in the mask. If the mask is empty, because no
-/// router handled the event of the line, writes the line to each output whose level admits it.
-/// Returns whether it wrote the line to an output.
+/// Writes a line to each output whose sink is in `sinks`. If this mask is empty, no router handled
+/// the event of the line: the line is written to each output whose level admits it. Returns whether
+/// the line was written to at least one output.
 #[inline]
 pub(crate) fn write_routed(
     outputs: &[TeeOutput],
@@ -115,7 +115,7 @@ pub(crate) fn write_routed(
     sinks: SinkMask,
     line: &[u8],
 ) -> io::Result<bool> {
-    let mut has_output = false;
+    let mut is_written = false;
     for output in outputs {
         let is_sent = match sinks.is_empty() {
             true => level <= output.level,
@@ -123,8 +123,8 @@ pub(crate) fn write_routed(
         };
         if is_sent {
             output.background.writer(level).write_all(line)?;
-            has_output = true;
+            is_written = true;
         }
     }
-    Ok(has_output)
+    Ok(is_written)
 }

@@ -41,17 +41,18 @@ use crate::{
 /// seconds. On Unix, `std::process::exit` writes the buffered lines even if the guard still exists.
 /// But it does not send what exporters have buffered.
 ///
-/// After the shutdown, each thread writes its own lines.
+/// After the shutdown, no background thread writes lines: each thread writes its own.
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
     guards: Arc<Guards>,
     #[cfg(feature = "config")]
     reload_thread: Option<ReloadThread>,
-    /// Emits the pending summaries of the samplers if the program exits before the shutdown.
+    /// Emits the pending summaries of the samplers, which count suppressed events, if the program
+    /// exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
-    /// Whether logging was shut down, so that dropping the guard does not wait again.
-    has_ended: bool,
+    /// Whether logging was shut down, so that dropping the guard does not do it again.
+    is_shut_down: bool,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
 }
@@ -70,6 +71,7 @@ impl fmt::Debug for Telemetry {
 pub struct Handle {
     pub(crate) levels: LevelHandle,
     pub(crate) report: SelfReport,
+    /// The current outputs. A reload replaces the inner `Arc`.
     pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
     #[cfg(feature = "config")]
     pub(crate) reloader: Option<Arc<Reloader>>,
@@ -83,16 +85,16 @@ pub(crate) struct RunningOutputs {
     pub(crate) backgrounds: Vec<Background>,
     pub(crate) files: Vec<RollingFile>,
     pub(crate) router: Option<Arc<Router>>,
-    /// The names of the sinks, with their own levels.
+    /// The name and the levels of each sink.
     pub(crate) sink_levels: Vec<(String, TargetLevels)>,
     /// The sources of the configured levels.
     pub(crate) level_sources: LevelSources,
     /// The sampler of the program.
     pub(crate) sampler: Option<Sampler>,
-    /// The counts of the outputs that reloads have closed, one entry for each name.
+    /// The counts of the outputs that reloads have closed, one entry for each name of an output.
     pub(crate) closed: Vec<SinkStats>,
-    /// The samplers of sinks that have their own. After a reload, the samplers of all layers of
-    /// lines.
+    /// The samplers that single sinks have in place of that of the program. After a reload, the
+    /// samplers of all layers of lines.
     pub(crate) sink_samplers: Vec<Sampler>,
 }
 
@@ -135,16 +137,16 @@ impl RunningOutputs {
     }
 }
 
-/// Adds the counts of a sink to the entry of its name, or as a new entry.
+/// Adds the counts of a sink to the entry with its name. If there is none, adds an entry.
 pub(crate) fn add_stats(all: &mut Vec<SinkStats>, new: &SinkStats) {
     match all.iter_mut().find(|sink| sink.name == new.name) {
-        Some(known) => known.add(new),
+        Some(entry) => entry.add(new),
         None => all.push(new.clone()),
     }
 }
 
-/// The guards of the open outputs, files first, because the reader of a standard stream may delay a
-/// shutdown. `None` after the shutdown.
+/// The guards of the open outputs. The guards of files come first, because the reader of a standard
+/// stream may delay a shutdown. `None` after the shutdown.
 #[derive(Debug)]
 pub(crate) struct Guards(Mutex<Option<Vec<OutputGuard>>>);
 
@@ -163,8 +165,8 @@ impl Guards {
         }
     }
 
-    /// Removes and returns all guards, so that the caller can shut their outputs down. Guards that
-    /// are added later are dropped.
+    /// Removes and returns all guards, so that the caller can shut their outputs down. Later calls
+    /// of [`add`](Self::add) drop their guards.
     fn take_all(&self) -> Vec<OutputGuard> {
         self.0.lock().take().unwrap_or_default()
     }
@@ -179,7 +181,7 @@ impl Guards {
     }
 }
 
-/// The longest wait of an ending program for its outputs.
+/// The maximum time that the end of the program waits for outputs and exporters.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
@@ -199,8 +201,8 @@ impl Telemetry {
         Self {
             #[cfg(feature = "config")]
             reload_thread,
-            at_exit: has_sampler.then(|| handle.flush_sampler_at_exit()),
-            has_ended: false,
+            at_exit: has_sampler.then(|| handle.emit_summaries_at_exit()),
+            is_shut_down: false,
             handle,
             guards,
             #[cfg(feature = "http")]
@@ -259,22 +261,22 @@ impl Telemetry {
         reason = "most programs end here and ask no more"
     )]
     pub fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
-        self.end(timeout)
+        self.shut_down(timeout)
     }
 
-    fn end(&mut self, timeout: Duration) -> ShutdownReport {
+    fn shut_down(&mut self, timeout: Duration) -> ShutdownReport {
         let deadline = deadline_after(timeout);
-        self.has_ended = true;
+        self.is_shut_down = true;
         self.at_exit = None;
         #[cfg(feature = "config")]
         if let Some(reloader) = &self.handle.reloader {
             reloader.stop_by(self.reload_thread.take(), deadline);
         }
-        self.handle.flush_sampler(deadline);
+        self.handle.emit_summaries(deadline);
         for OutputGuard { guard, .. } in self.guards.take_all() {
             guard.shutdown(deadline.saturating_duration_since(Instant::now()));
         }
-        // Meanwhile, network sinks have sent in the background. They get the remaining time.
+        // The network sinks have been sending in the background. They get the remaining time.
         self.handle.shut_down_sinks(deadline);
         ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
@@ -282,8 +284,8 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.end(SHUTDOWN_TIMEOUT);
+        if !self.is_shut_down {
+            self.shut_down(SHUTDOWN_TIMEOUT);
         }
     }
 }
@@ -296,8 +298,8 @@ impl Handle {
     }
 
     /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting. If
-    /// `levels` has no default level, the default level and the targets of the configuration apply,
-    /// and `levels` overrides single targets. The levels of spans do not change.
+    /// `levels` has no default level, the configured levels remain, and `levels` overrides them for
+    /// its targets. The levels of spans do not change.
     ///
     /// # Errors
     /// Returns every malformed or useless directive. In that case nothing is changed.
@@ -364,7 +366,7 @@ impl Handle {
 
     /// Returns the counters of the sampler. Samplers that a configuration file sets for single
     /// sinks are not included. An event that reaches two outputs of different formats counts twice.
-    /// All zero without a sampler.
+    /// All counters are zero without a sampler.
     #[must_use]
     pub fn sampler_stats(&self) -> SamplerStats {
         let running = self.running();
@@ -372,14 +374,14 @@ impl Handle {
         sampler.map(Sampler::stats).unwrap_or_default()
     }
 
-    /// Returns the counters of the flight recorder. All zero without one.
+    /// Returns the counters of the flight recorder. All counters are zero without a recorder.
     #[must_use]
     pub fn recorder_stats(&self) -> RecorderStats {
         let recorder = self.recorder.as_ref();
         recorder.map(Recorder::stats).unwrap_or_default()
     }
 
-    /// Returns the running sink of this type.
+    /// Returns the running optional sink of this type.
     #[cfg_attr(
         not(any(feature = "otel", feature = "sentry")),
         expect(dead_code, reason = "there may be no sink")
@@ -400,28 +402,28 @@ impl Handle {
         let sinks = self.sinks.iter();
         // `&` does not short-circuit, so each sink is flushed even after a failure.
         sinks.fold(flushed, |flushed, sink| {
-            flushed & self.report_result(&sink.flush_by(deadline))
+            flushed & self.report_flush(&sink.flush_by(deadline))
         })
     }
 
-    /// Like [`flush`](Self::flush), without network sinks.
+    /// Like [`flush`](Self::flush), but only for lines, and not for network sinks.
     pub(crate) fn flush_lines(&self, deadline: Instant) -> bool {
-        self.flush_sampler(deadline);
+        self.emit_summaries(deadline);
         self.flush_each(|output| output.flush(deadline.saturating_duration_since(Instant::now())))
     }
 
-    /// Like [`flush_lines`](Self::flush_lines), for a panic hook. A program that catches its panics
-    /// does not wait for a stalled output at each panic.
+    /// Like [`flush_lines`](Self::flush_lines), for a panic hook. Waits for a stalled output only
+    /// once, because the program may catch many panics.
     pub(crate) fn flush_lines_in_panic(&self, timeout: Duration) -> bool {
         let deadline = deadline_after(timeout);
-        self.flush_sampler(deadline);
+        self.emit_summaries(deadline);
         self.flush_each(|output| {
             output.flush_in_panic(deadline.saturating_duration_since(Instant::now()))
         })
     }
 
-    /// Like [`flush_lines`](Self::flush_lines), and also shuts down the network sinks, because the
-    /// program ends after the panic hook.
+    /// Like [`flush_lines`](Self::flush_lines), for a panic hook after which the program ends. Also
+    /// shuts down the network sinks.
     pub(crate) fn shut_down_in_panic(&self, timeout: Duration) -> bool {
         let deadline = deadline_after(timeout);
         let flushed = self.flush_lines(deadline);
@@ -446,7 +448,7 @@ impl Handle {
         let outputs = running.backgrounds.iter();
         // `&` does not short-circuit, so each output is flushed even after a failure.
         outputs.fold(true, |flushed, output| {
-            flushed & self.report_result(&flush(output))
+            flushed & self.report_flush(&flush(output))
         })
     }
 
@@ -454,16 +456,16 @@ impl Handle {
     pub(crate) fn lost_lines(&self) -> u64 {
         let running = self.running();
         let outputs = running.backgrounds.iter();
-        let lost_by_open: u64 = outputs.map(|output| output.stats().lost()).sum();
-        lost_by_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
+        let lost_by_open_outputs: u64 = outputs.map(|output| output.stats().lost()).sum();
+        lost_by_open_outputs + running.closed.iter().map(SinkStats::lost).sum::<u64>()
     }
 
-    /// Reopens the files at their paths, after they were moved. Without this call, each file
+    /// Reopens the files at their paths, after the files were moved. Without this call, each output
     /// detects a move when it writes a line, with at most one check per second.
     ///
     /// # Errors
-    /// Returns the error of the first file that cannot be opened. A file that cannot be opened at
-    /// its path stays in use where it is.
+    /// Returns the error of the first file that cannot be opened. If a file cannot be opened at its
+    /// path, its output continues to write to the moved file.
     pub fn reopen(&self) -> io::Result<()> {
         self.running().reopen()
     }
@@ -477,12 +479,12 @@ impl Handle {
 
     /// Emits the pending summaries of the samplers. This may write lines to a stalled output, so it
     /// runs on a separate thread, which is abandoned at `deadline`.
-    fn flush_sampler(&self, deadline: Instant) {
+    fn emit_summaries(&self, deadline: Instant) {
         let samplers = self.samplers();
         if samplers.is_empty() {
             return;
         }
-        let (done, emitted) = mpsc::channel();
+        let (done, on_done) = mpsc::channel();
         let emit = move || {
             samplers.iter().for_each(Sampler::emit_summaries);
             let _ = done.send(());
@@ -491,7 +493,7 @@ impl Handle {
             .name("spanwise-sampler".to_owned())
             .spawn(emit)
             .is_ok_and(|_| {
-                emitted
+                on_done
                     .recv_timeout(deadline.saturating_duration_since(Instant::now()))
                     .is_ok()
             });
@@ -503,18 +505,19 @@ impl Handle {
 
     /// Registers a callback that emits the summaries before `exit`. Dropping the returned value
     /// unregisters the callback.
-    fn flush_sampler_at_exit(&self) -> Arc<BeforeExit> {
+    fn emit_summaries_at_exit(&self) -> Arc<BeforeExit> {
         let handle = self.clone();
-        let callback: Arc<BeforeExit> = Arc::new(move |deadline| handle.flush_sampler(deadline));
+        let callback: Arc<BeforeExit> = Arc::new(move |deadline| handle.emit_summaries(deadline));
         before_exit(&callback);
         callback
     }
 
-    fn report_result(&self, flushed: &io::Result<()>) -> bool {
-        if let Err(error) = flushed {
+    /// Reports the error of a flush, if there is one. Returns whether the flush succeeded.
+    fn report_flush(&self, result: &io::Result<()>) -> bool {
+        if let Err(error) = result {
             self.report.fault(Fault::FlushFailed, error);
         }
-        flushed.is_ok()
+        result.is_ok()
     }
 }
 

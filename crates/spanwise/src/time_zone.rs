@@ -29,7 +29,8 @@ impl TimeZone {
 
 crate::named::named!(TimeZone: Local = "local", Utc = "utc");
 
-/// Returns the value of `TZ` if the system does not know this zone, and therefore uses UTC.
+/// Returns the value of `TZ` if the system does not know this zone, in which case it silently uses
+/// UTC.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is a variable of the system, which alone reads it for local times"
@@ -50,11 +51,11 @@ const ZONE_DIRS: [&str; 4] = [
 /// Returns whether `zone` is the name of a zone file, a name of UTC, or a rule such as `CET-1CEST`.
 fn is_known(zone: &str) -> bool {
     let zone = zone.strip_prefix(':').unwrap_or(zone);
-    is_utc(zone) || is_rule(zone) || is_file(zone)
+    is_utc(zone) || is_posix_rule(zone) || is_zone_file(zone)
 }
 
-/// Returns whether `zone` is a name of UTC. An unknown zone is UTC, too, so such a name is correct
-/// even on a system without zone files.
+/// Returns whether `zone` is a name of UTC. Such a name is correct even on a system without zone
+/// files, because the system takes an unknown zone for UTC.
 fn is_utc(zone: &str) -> bool {
     const NAMES: [&str; 11] = [
         "",
@@ -72,11 +73,12 @@ fn is_utc(zone: &str) -> bool {
     NAMES.contains(&zone.strip_prefix("Etc/").unwrap_or(zone))
 }
 
+/// Returns whether `zone` is the absolute path of a file, or the name of a zone file.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is a variable of the system, as `TZ` is"
 )]
-fn is_file(zone: &str) -> bool {
+fn is_zone_file(zone: &str) -> bool {
     if Path::new(zone).is_absolute() {
         return Path::new(zone).is_file();
     }
@@ -90,7 +92,7 @@ fn is_file(zone: &str) -> bool {
 
 /// Returns whether `zone` begins like a POSIX rule: a name of letters or in angle brackets, then an
 /// offset. See <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>.
-fn is_rule(zone: &str) -> bool {
+fn is_posix_rule(zone: &str) -> bool {
     let after_name = match zone.strip_prefix('<') {
         Some(quoted) => quoted.split_once('>').map(|(_, after_name)| after_name),
         None => {

@@ -1,4 +1,4 @@
-//! `-v` and `-q` of a command line.
+//! The verbosity that `-v` and `-q` on a command line set.
 
 use crate::Builder;
 

@@ -3,27 +3,27 @@
 
 use std::fmt;
 
-/// A sentence that usually begins with the name of a variable. `Display` shows the sentence for a
-/// program that starts.
+/// A sentence about a setting, in two forms: a warning of a program that starts, and a problem of a
+/// strict start that fails. `Display` shows the warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
-    /// The beginning of the sentence.
+    /// The beginning of both forms, usually with the name of a variable.
     pub(crate) about: String,
-    /// The end of the sentence for a program that starts.
+    /// The end of the warning.
     pub(crate) warning: &'static str,
-    /// The end of the sentence for a strict start that fails.
+    /// The end of the problem.
     pub(crate) problem: &'static str,
 }
 
 impl Warning {
-    /// Returns the sentence for a strict start that fails.
+    /// Returns the problem of a strict start that fails.
     pub(crate) fn problem(&self) -> String {
         format!("{}{}", self.about, self.problem)
     }
 }
 
 impl From<String> for Warning {
-    /// Creates a warning with the same text in both cases.
+    /// Creates a warning with the same text in both forms.
     fn from(sentence: String) -> Self {
         Self {
             about: sentence,

@@ -1,4 +1,5 @@
-//! Decides whether a line is accepted into the buffer, waits for room, or is shed.
+//! Decides whether a line is accepted into the buffer, waits for room, or is shed (dropped because
+//! the buffer fills).
 
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ pub enum WhenFull {
     ///
     /// Once the buffer is more than half full, TRACE and DEBUG are shed until it is a quarter full.
     /// Once it is more than four fifths full, INFO is shed until it is two fifths full. WARN and
-    /// ERROR wait for room in a full buffer for at most this duration, and are then shed. No line
-    /// waits while the output fails. After a timeout, lines skip the wait until a line has been
-    /// delivered or lost. With a duration of zero, no line waits.
+    /// ERROR wait for room in a full buffer for at most this duration, and are then shed. While the
+    /// output fails, no line waits. After a timeout, later lines do not wait either. They wait
+    /// again when the output has delivered or lost a line. With a duration of zero, no line ever
+    /// waits.
     ShedByLevel(Duration),
     /// Makes lines of every level wait for room in a full buffer. After this duration, they are
     /// shed.
@@ -42,10 +44,11 @@ impl Default for WhenFull {
 #[derive(Debug)]
 pub(crate) struct AdmissionControl {
     when_full: WhenFull,
+    /// The size of the buffer in bytes.
     capacity: usize,
-    /// TRACE and DEBUG are shed.
+    /// Whether TRACE and DEBUG are shed now.
     sheds_debug: bool,
-    /// INFO is shed.
+    /// Whether INFO is shed now.
     sheds_info: bool,
 }
 
@@ -68,10 +71,11 @@ impl AdmissionControl {
         }
     }
 
-    /// Decides about a line of this level while `held` bytes are in the buffer. `is_stalled` means
-    /// that a wait is pointless, so only [`WhenFull::Block`] still waits.
+    /// Decides about a line of this level while the buffer has `held_bytes`. `is_stalled` means
+    /// that the output makes no progress. In that case a wait is pointless, so only
+    /// [`WhenFull::Block`] waits.
     #[inline]
-    pub(crate) fn admit(&self, level: Level, held: usize, is_stalled: bool) -> Admission {
+    pub(crate) fn admit(&self, level: Level, held_bytes: usize, is_stalled: bool) -> Admission {
         let sheds_level = match level {
             Level::ERROR | Level::WARN => false,
             Level::INFO => self.sheds_info,
@@ -80,7 +84,7 @@ impl AdmissionControl {
         if sheds_level {
             return Admission::Shed;
         }
-        if held < self.capacity {
+        if held_bytes < self.capacity {
             return Admission::Accept;
         }
         match self.when_full {
@@ -92,20 +96,20 @@ impl AdmissionControl {
         }
     }
 
-    /// Updates which levels are shed, after the buffer has grown to `held` bytes.
+    /// Updates which levels are shed, after the buffer has grown to `held_bytes`.
     #[inline]
-    pub(crate) fn filled(&mut self, held: usize) {
+    pub(crate) fn update_after_growth(&mut self, held_bytes: usize) {
         if matches!(self.when_full, WhenFull::ShedByLevel(_)) {
-            self.sheds_debug |= held > self.debug_limit();
-            self.sheds_info |= held > self.info_limit();
+            self.sheds_debug |= held_bytes > self.debug_limit();
+            self.sheds_info |= held_bytes > self.info_limit();
         }
     }
 
-    /// Updates which levels are shed, after the buffer has shrunk to `held` bytes. A level is
+    /// Updates which levels are shed, after the buffer has shrunk to `held_bytes`. A level is
     /// accepted again at half of its limit, so that the decision does not change with each line.
-    pub(crate) fn drained(&mut self, held: usize) {
-        self.sheds_debug &= held > self.debug_limit() / 2;
-        self.sheds_info &= held > self.info_limit() / 2;
+    pub(crate) fn update_after_shrinkage(&mut self, held_bytes: usize) {
+        self.sheds_debug &= held_bytes > self.debug_limit() / 2;
+        self.sheds_info &= held_bytes > self.info_limit() / 2;
     }
 
     /// Returns whether lines of any level are shed.

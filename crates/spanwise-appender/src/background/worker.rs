@@ -1,4 +1,4 @@
-//! The writer thread.
+//! The writer thread, which runs the jobs of a line queue.
 
 use std::{io, sync::Arc, thread};
 
@@ -14,11 +14,11 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     // Linux shows the first 15 bytes of a name.
     let thread = thread::Builder::new().name("spanwise-writer".to_owned());
     thread.spawn(move || {
-        let in_role = WriterRole::Worker.enter();
+        let role_guard = WriterRole::Worker.enter();
         run(&queue);
-        // The role ends first: a thread in the role of the worker does not wait for a write. The
-        // drop of the last handle may write the remaining lines of callers, and must wait for that.
-        drop(in_role);
+        // Ends the role first, because a thread with this role never waits for a write. If `queue`
+        // is the last handle, its drop writes the held lines, and has to wait for that.
+        drop(role_guard);
         drop(queue);
     })?;
     Ok(())
@@ -42,18 +42,18 @@ fn run(process_queue: &Arc<ProcessQueue>) {
 }
 
 /// Logs an event on another thread. The application's layers handle the event, and one of them may
-/// hold a lock while it waits for this thread to make room.
+/// need a lock that a logging thread holds while it waits for the writer thread to make room.
 fn log(process_queue: &Arc<ProcessQueue>, queue: &LineQueue, event: LossEvent) {
     let process_queue = Arc::clone(process_queue);
     let log = move || {
         if let Some(queue) = process_queue.created_for_this_process() {
             let _ = panic_safe::catch_panic(|| event.log(&queue.options.name));
-            queue.loss_event_logged();
+            queue.note_loss_event_logged();
         }
     };
     let thread = thread::Builder::new().name("spanwise-notice".to_owned());
     if thread.spawn(log).is_err() {
-        queue.loss_event_logged();
+        queue.note_loss_event_logged();
     }
 }
 
@@ -63,11 +63,11 @@ fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
         if !queue.stop.is_set() {
             queue.report_failure(&attempt);
         }
-        let was_refused = attempt.error.is_some();
+        let has_failed = attempt.error.is_some();
         if !queue.settle_chunk(epoch, attempt) {
             return queue.end_turn(Some((chunk, epoch)));
         }
-        if was_refused && !queue.wait_for_retry(epoch) {
+        if has_failed && !queue.wait_for_retry(epoch) {
             // The records were abandoned, and this thread does not have the turn.
             return;
         }

@@ -1,4 +1,4 @@
-//! The open file that records are appended to.
+//! The active file: the open file that records are appended to.
 
 use std::{
     ffi::OsStr,
@@ -17,27 +17,27 @@ use super::{
 #[derive(Debug)]
 pub(super) struct ActiveFile {
     pub(super) file: File,
-    /// The length of the file, as far as this process knows. Another process may have changed it.
+    /// The length of the file in bytes, as far as this process knows. Another process may have
+    /// changed it.
     pub(super) len: u64,
     /// The length at the last successful check of the path. If the file is deleted, the bytes after
     /// this offset must be rewritten.
     pub(super) verified_len: u64,
-    /// The period of the first record. `None` while the file is empty, or if the file system has no
-    /// time for the file.
+    /// The period of the first record. `None` while the file is empty, or if the file system does
+    /// not store the time of the file.
     pub(super) period: Option<Period>,
     /// Whether the file ends with a partial line, so that the next record needs a newline before
     /// it.
     ends_mid_line: bool,
 }
 
-/// The maximum number of checks of the end of a file that another process writes to.
+/// The maximum number of attempts to read the end of a file while other processes append to it.
 const MAX_CHECKS: u32 = 10;
 
 /// The reason why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// The path names another kind of file than a regular one. The text is the kind, such as "a
-    /// named pipe".
+    /// The path does not name a regular file. The text is the kind of file, such as "a named pipe".
     NotAFile(&'static str),
     /// The file belongs to another user, every user may write to it, or it has other hard links.
     Untrusted(Distrust),
@@ -83,7 +83,7 @@ impl ActiveFile {
     }
 
     /// Appends all bytes, after a newline if the file ends with a partial line. If not all bytes
-    /// were written, returns the error and the number of written bytes, without that newline.
+    /// were written, returns the error and the number of written bytes, not counting that newline.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
             self.end_partial_line().map_err(|(_, error)| (0, error))?;
@@ -101,9 +101,9 @@ impl ActiveFile {
         Ok(())
     }
 
-    /// Returns whether the file ends with a partial line that no process is still writing. The
-    /// child or the parent of this process may have been in the middle of a write when the end was
-    /// read.
+    /// Returns whether the file ends with a partial line that no process is still writing. When
+    /// [`ends_mid_line`](Self::ends_mid_line) was set, the child or the parent of this process may
+    /// have been in the middle of a write.
     fn is_still_mid_line(&mut self) -> bool {
         for _ in 0..MAX_CHECKS {
             let Ok(len) = self.actual_len() else {
@@ -123,6 +123,7 @@ impl ActiveFile {
         true
     }
 
+    /// Appends all bytes. Returns the same as [`append`](Self::append).
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
         while written < bytes.len() {
@@ -146,19 +147,20 @@ impl ActiveFile {
         Ok(())
     }
 
+    /// Returns the length according to the file system, which includes writes of other processes.
     fn actual_len(&self) -> io::Result<u64> {
         self.file.metadata().map(|metadata| metadata.len())
     }
 
-    /// Returns the length of the file after `added` more bytes.
+    /// Returns the length that the file would have after an append of this many bytes.
     pub(super) fn len_with(&self, added: u64) -> u64 {
         self.len
             .saturating_add(u64::from(self.ends_mid_line))
             .saturating_add(added)
     }
 
-    /// Removes a partial record of this length from the end. If another process has appended since
-    /// then, the record stays as a partial line.
+    /// Removes a partial record of this length from the end of the file. If another process has
+    /// appended after it, the record stays as a partial line.
     pub(super) fn truncate_partial(&mut self, partial_len: u64) {
         if partial_len == 0 {
             return;
@@ -171,7 +173,7 @@ impl ActiveFile {
                     return;
                 }
             }
-            // The system reported a partial write that is not in the file.
+            // The system reported a partial write, but the file does not have these bytes.
             Ok(len) if len == complete_len => {
                 self.len = complete_len;
                 return;
@@ -188,8 +190,8 @@ impl ActiveFile {
         self.ends_mid_line = false;
     }
 
-    /// Updates the state after a check has found the file at its path. `meta` is its current
-    /// metadata.
+    /// Updates the state after a check has found the file at its path. `meta` is the metadata from
+    /// this check.
     pub(super) fn mark_verified(&mut self, meta: &Meta) {
         let len = meta.len();
         if len < self.len {
@@ -203,15 +205,15 @@ impl ActiveFile {
         self.verified_len = len;
     }
 
-    /// Returns whether a file of this length would end with a partial line.
+    /// Returns whether the first `len` bytes of the file end with a partial line.
     fn is_mid_line_at(&self, len: u64) -> bool {
-        let Some(last_at) = len.checked_sub(1) else {
+        let Some(last_offset) = len.checked_sub(1) else {
             return false;
         };
         let mut byte = [0];
         // If the byte cannot be read, assumes a partial line. An extra empty line is better than
         // two joined lines.
-        !matches!(fs::read_at(&self.file, &mut byte, last_at), Ok(1) if byte == *b"\n")
+        !matches!(fs::read_at(&self.file, &mut byte, last_offset), Ok(1) if byte == *b"\n")
     }
 }
 

@@ -106,8 +106,8 @@ impl RollingFileBuilder {
         self
     }
 
-    /// Allows several processes to log to this path. Each further process writes the first free
-    /// file of `app.2.log`, `app.3.log` and so on. Defaults to an error in further processes.
+    /// Allows several processes to log to this path. Each further process writes to the first free
+    /// file of `app.2.log`, `app.3.log` and so on. By default, further processes get an error.
     pub fn per_process(mut self) -> Self {
         self.options.per_process = true;
         self
@@ -122,7 +122,7 @@ impl RollingFileBuilder {
 
     /// Reopens the path with the first record after a `SIGHUP`. With this setting, the signal does
     /// not end the process, even after the log was dropped. Defaults to no signal handler. A moved
-    /// file is detected without a signal, and [`RollingFile::reopen`] reopens at any time.
+    /// file is also detected without a signal, and [`RollingFile::reopen`] reopens at any time.
     #[cfg(all(unix, feature = "sighup"))]
     pub fn reopen_on_sighup(mut self) -> Self {
         self.options.reopen_on_sighup = true;
@@ -145,8 +145,8 @@ impl RollingFileBuilder {
     /// Checks whether the file can be opened. Does not open the file.
     ///
     /// If the existing file belongs to another user, or if every user may write to it, the check
-    /// creates an empty file such as `.app.log.probe` and removes it. So it learns whether the file
-    /// system gives all new files this owner and mode.
+    /// creates an empty file such as `.app.log.probe` and removes it. The owner and mode of the new
+    /// file show whether the file system gives them to all files.
     ///
     /// # Errors
     /// The errors of [`build`](Self::build), except those that only opening or locking the file can
@@ -159,7 +159,10 @@ impl RollingFileBuilder {
                 format!("cannot log to {path:?}: {error}"),
             )
         };
-        self.options.compression.check().map_err(invalid)?;
+        self.options
+            .compression
+            .check_compiled_in()
+            .map_err(invalid)?;
         if self.options.rotation.size == Some(ByteSize(0)) {
             return Err(invalid(ParseError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
@@ -168,16 +171,17 @@ impl RollingFileBuilder {
         check_name(&self.path)?;
         let names = FileNames::new(&absolute(&self.path)?, 1);
         self.check_length(&names)?;
-        if let Ok(existing) = Meta::at(names.current()) {
+        if let Ok(existing) = Meta::at(names.active_path()) {
             if let Some(kind) = existing.non_file_kind() {
-                return Err(not_a_file(names.current(), kind));
+                return Err(not_a_file(names.active_path(), kind));
             }
             if let Ok(dir) = Dir::open(names.dir())
                 && let Some(distrust) = check_trust(&existing, &names, &dir, self.options.mode)
             {
-                return Err(untrusted(names.current(), distrust));
+                return Err(untrusted(names.active_path(), distrust));
             }
-            fs::may_write(names.current()).map_err(|error| cannot_open(names.current(), error))?;
+            fs::may_write(names.active_path())
+                .map_err(|error| cannot_open(names.active_path(), error))?;
             if self.options.rotation.is_never() {
                 // Without rolls, no other file needs to be created.
                 return Ok(());
@@ -186,8 +190,8 @@ impl RollingFileBuilder {
         check_dir(names.dir())
     }
 
-    /// Checks that no possible name is too long, for rolled files in each form and for each
-    /// process.
+    /// Checks that no possible name is too long: of the active file, of rolled files in each form,
+    /// and of the files of each process.
     fn check_length(&self, names: &FileNames) -> Result<(), OpenError> {
         let Options {
             rotation,
@@ -196,11 +200,11 @@ impl RollingFileBuilder {
             per_process,
             ..
         } = &self.options;
-        let last = match per_process {
-            true => &FileNames::new(names.current(), MAX_PROCESSES),
+        let longest = match per_process {
+            true => &FileNames::new(names.active_path(), MAX_PROCESSES),
             false => names,
         };
-        let max_len = last.max_name_len(!rotation.is_never(), *compression, *link_latest);
+        let max_len = longest.max_name_len(!rotation.is_never(), *compression, *link_latest);
         check_length(names, max_len)
     }
 
@@ -225,9 +229,10 @@ impl RollingFileBuilder {
             names: locked.names,
             dir: Arc::clone(&dir),
             falls_back: options.fallback_to_stderr.into(),
+            reopen_requested: Arc::default(),
             options,
         });
-        let path = settings.names.current();
+        let path = settings.names.active_path();
         settings.remove_leftover_next(&dir);
         settings.finish_interrupted_roll(&dir);
         let active = open(&settings, &dir, Create::IfMissing).map_err(|error| match error {
@@ -236,19 +241,17 @@ impl RollingFileBuilder {
             OpenFailure::Io(error) => cannot_open(path, error),
         })?;
         settings.update_latest_link(&dir);
-        let reopen_requested = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
         let sighup = match settings.options.reopen_on_sighup {
-            true => Some(register_sighup(&reopen_requested, path)?),
+            true => Some(register_sighup(&settings.reopen_requested, path)?),
             false => None,
         };
         let mut writer = FileWriter::new(
             Arc::clone(&settings),
             Arc::clone(&dir),
             active,
-            FileNumbers::new(locked.last),
+            FileNumbers::new(locked.last_used),
             locked.lock,
-            reopen_requested,
         );
         writer.housekeeper.wake(&settings, &dir);
         let inner = Arc::new(Inner {
@@ -275,55 +278,59 @@ fn register_sighup(
     })
 }
 
-/// The names of a log that this process has locked.
-struct Locked {
+/// A log that this process has locked, if locks are possible.
+struct LockedLog {
     names: FileNames,
     /// `None` if there is no lock file, or the file system has no locks.
     lock: Option<PathLock>,
-    /// The file number that an earlier process used last, if it is known.
-    last: Option<RolledId>,
+    /// The number of the last file that an earlier process rolled, if it is known.
+    last_used: Option<RolledId>,
 }
 
-fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<Locked, OpenError> {
+fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<LockedLog, OpenError> {
     match PathLock::try_take(&names, dir) {
         Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
-        Ok(outcome) => Ok(locked(names, outcome, &options.report)),
-        // Without rolls, the lock is the only file that must be created beside the log file. So a
-        // process that may not create files in the directory can still log.
+        Ok(outcome) => Ok(to_locked_log(names, outcome, &options.report)),
+        // A log that never rolls creates no file but the lock beside the log file. It works without
+        // the lock, so that a process that may not create files in the directory can still log.
         Err(error) if options.rotation.is_never() => {
             let outcome = LockOutcome::Unsupported(error);
-            Ok(locked(names, outcome, &options.report))
+            Ok(to_locked_log(names, outcome, &options.report))
         }
-        Err(error) => Err(cannot_open(&names.path(&names.lock()), error)),
+        Err(error) => Err(cannot_open(&names.path(&names.lock_name()), error)),
     }
 }
 
-fn lock_first_free(path: &Path, dir: &Dir, report: &SelfReport) -> Result<Locked, OpenError> {
+fn lock_first_free(path: &Path, dir: &Dir, report: &SelfReport) -> Result<LockedLog, OpenError> {
     for slot in 1..=MAX_PROCESSES {
         let names = FileNames::new(path, slot);
         match PathLock::try_take(&names, dir) {
             Ok(LockOutcome::InUse(_)) => {}
-            Ok(outcome) => return Ok(locked(names, outcome, report)),
-            Err(error) => return Err(cannot_open(&names.path(&names.lock()), error)),
+            Ok(outcome) => return Ok(to_locked_log(names, outcome, report)),
+            Err(error) => return Err(cannot_open(&names.path(&names.lock_name()), error)),
         }
     }
     Err(in_use(&FileNames::new(path, MAX_PROCESSES), None))
 }
 
-fn locked(names: FileNames, outcome: LockOutcome, report: &SelfReport) -> Locked {
-    let (lock, last) = match outcome {
-        LockOutcome::Taken(lock, last) => (Some(lock), last),
+fn to_locked_log(names: FileNames, outcome: LockOutcome, report: &SelfReport) -> LockedLog {
+    let (lock, last_used) = match outcome {
+        LockOutcome::Taken(lock, last_used) => (Some(lock), last_used),
         LockOutcome::InUse(_) => (None, None),
         LockOutcome::Unsupported(error) => {
-            let path = names.path(&names.lock());
-            let what = format_args!(
+            let path = names.path(&names.lock_name());
+            let message = format_args!(
                 "cannot lock {}: {}; make sure that only one process logs there",
                 path.display(),
                 DisplayIoError(&error)
             );
-            report.fault(Fault::Setup, &what);
+            report.fault(Fault::Setup, &message);
             (None, None)
         }
     };
-    Locked { names, lock, last }
+    LockedLog {
+        names,
+        lock,
+        last_used,
+    }
 }

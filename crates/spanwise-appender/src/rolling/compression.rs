@@ -51,7 +51,8 @@ impl Compression {
         }
     }
 
-    pub(super) fn check(self) -> Result<(), ParseError> {
+    /// Checks that the feature for this compression is enabled.
+    pub(super) fn check_compiled_in(self) -> Result<(), ParseError> {
         if self.is_compiled_in() {
             return Ok(());
         }
@@ -59,7 +60,7 @@ impl Compression {
         Err(ParseError::word(self.name(), "is not compiled in", hint))
     }
 
-    /// Compresses all of `from` into `to`. Returns the number of bytes that it read.
+    /// Compresses all of `from` into `to`. Returns the number of bytes that were read.
     pub(super) fn compress(self, from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
         match self {
             Self::None => io::copy(from, to),
@@ -84,21 +85,21 @@ impl Compression {
         }
     }
 
-    /// Returns whether `compressed` has the content of `plain`.
-    pub(super) fn is_same(self, compressed: File, plain: &mut File) -> io::Result<bool> {
+    /// Returns whether `compressed`, once decompressed, has the content of `plain`.
+    pub(super) fn has_content_of(self, compressed: File, plain: &mut File) -> io::Result<bool> {
         match self {
-            Self::None => same(compressed, plain),
+            Self::None => has_same_content(compressed, plain),
             #[cfg(feature = "gzip")]
-            Self::Gzip => same(flate2::read::MultiGzDecoder::new(compressed), plain),
+            Self::Gzip => has_same_content(flate2::read::MultiGzDecoder::new(compressed), plain),
             #[cfg(feature = "zstd")]
-            Self::Zstd => same(zstd::stream::read::Decoder::new(compressed)?, plain),
+            Self::Zstd => has_same_content(zstd::stream::read::Decoder::new(compressed)?, plain),
             #[cfg(not(all(feature = "gzip", feature = "zstd")))]
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
-// Setters of `spanwise` also accept its text, such as "gzip".
+// With this trait, setters of `spanwise` also accept the text of a compression, such as "gzip".
 impl TextSetting for Compression {}
 
 impl FromStr for Compression {
@@ -116,7 +117,7 @@ impl FromStr for Compression {
             let hint = format!("{suggestion}write one of none, gzip, zstd");
             return Err(ParseError::word(word, "is not a compression", hint));
         };
-        known.check()?;
+        known.check_compiled_in()?;
         Ok(known)
     }
 }
@@ -127,10 +128,10 @@ impl fmt::Display for Compression {
     }
 }
 
-fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (vec![0; COMPARED_LEN], vec![0; COMPARED_LEN]);
+fn has_same_content(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (vec![0; COMPARE_BLOCK_LEN], vec![0; COMPARE_BLOCK_LEN]);
     loop {
-        let (read_a, read_b) = (fill(&mut one, &mut a)?, fill(other, &mut b)?);
+        let (read_a, read_b) = (read_full(&mut one, &mut a)?, read_full(other, &mut b)?);
         if a[..read_a] != b[..read_b] {
             return Ok(false);
         }
@@ -140,8 +141,8 @@ fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-/// Reads until the buffer is full, or to the end.
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads until the buffer is full or the input ends, and returns the number of bytes.
+fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match from.read(&mut buffer[filled..]) {
@@ -154,5 +155,5 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// The length of the blocks that are compared.
-const COMPARED_LEN: usize = 64 * 1024;
+/// The length in bytes of the blocks that are read and compared.
+const COMPARE_BLOCK_LEN: usize = 64 * 1024;

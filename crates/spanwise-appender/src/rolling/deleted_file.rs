@@ -1,4 +1,5 @@
-//! Recovers the records of a file that was deleted while it was in use.
+//! Recovers the records of a file that was deleted while it was in use, because the open file can
+//! still be read.
 
 use std::{fs::File, io};
 
@@ -7,95 +8,103 @@ use super::{active_file::ActiveFile, fs};
 /// The end of a deleted file: the records that were written since the last check of its path.
 #[derive(Debug)]
 pub(super) struct DeletedFileTail {
-    /// Closed after the last read, so that the disk frees its space.
+    /// `None` after the last read: the file is closed, so that the disk frees its space.
     file: Option<File>,
-    /// The file is still to be read from this offset, up to the offset `to`.
-    from: u64,
-    to: u64,
+    /// The offset in the file at which the next read starts.
+    next_offset: u64,
+    /// The offset in the file at which the last read ends.
+    end_offset: u64,
     /// Bytes that were read and not yet rewritten.
-    bytes: Vec<u8>,
-    /// The first `searched` bytes have no newline.
-    searched: usize,
+    unwritten: Vec<u8>,
+    /// This many bytes at the start of `unwritten` are known to have no newline.
+    newline_free_len: usize,
+    /// The number of bytes that were searched for a newline.
     #[cfg(test)]
-    work: usize,
+    searched_bytes: usize,
 }
 
-/// Up to this many bytes are read at the start. If that is all, the file is closed, which may free
-/// the space that the rewrite needs.
+/// The maximum length of the first read in bytes. If the tail is not longer, the file is closed
+/// immediately, which may free the space that the rewrite needs.
 const INITIAL_READ_LEN: u64 = 1024 * 1024;
+/// The maximum length of each later read in bytes.
 const READ_LEN: u64 = 64 * 1024;
 
-/// A longer line is written in pieces of this many bytes, so that the memory is bounded.
+/// A line that is longer than this many bytes is written in pieces, so that the memory is bounded.
 const MAX_PIECE_LEN: usize = if cfg!(test) { 1 } else { 16 } * 1024 * 1024;
 
 impl DeletedFileTail {
-    /// Returns `None` if no record was written since the last check.
+    /// Begins to read the tail. Returns `None` if no record was written since the last check.
     pub(super) fn from_deleted(deleted: ActiveFile) -> io::Result<Option<Self>> {
         let len = deleted.file.metadata()?.len();
         // If the file was truncated before it was deleted, all its bytes are new.
         let was_truncated = len < deleted.len;
-        let from = if was_truncated {
+        let next_offset = if was_truncated {
             0
         } else {
             deleted.verified_len.min(len)
         };
         let mut tail = Self {
             file: Some(deleted.file),
-            from,
-            to: len,
-            bytes: Vec::new(),
-            searched: 0,
+            next_offset,
+            end_offset: len,
+            unwritten: Vec::new(),
+            newline_free_len: 0,
             #[cfg(test)]
-            work: 0,
+            searched_bytes: 0,
         };
         tail.read(INITIAL_READ_LEN)?;
-        Ok((!tail.bytes.is_empty()).then_some(tail))
+        Ok((!tail.unwritten.is_empty()).then_some(tail))
     }
 
     /// Returns the number of bytes that must still be rewritten.
-    pub(super) fn left(&self) -> u64 {
-        self.bytes.len() as u64 + (self.to - self.from)
+    pub(super) fn remaining_len(&self) -> u64 {
+        self.unwritten.len() as u64 + (self.end_offset - self.next_offset)
     }
 
-    /// Returns bytes, and the end of each line in them. There is no end if no line is left. The end
-    /// of the file also ends a line. A line longer than [`MAX_PIECE_LEN`] is returned in pieces.
-    pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
+    /// Returns the next bytes to rewrite, and the offset in them at which each line ends. The end
+    /// of the file also ends a line. If there is no offset, no line remains. A line longer than
+    /// [`MAX_PIECE_LEN`] is returned in pieces, and so may be the line after it.
+    pub(super) fn next_lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
-            let mut ends = self.new_ends();
-            let reads_no_further = self.file.is_none() || self.bytes.len() >= MAX_PIECE_LEN;
-            let is_empty = self.bytes.is_empty();
-            if reads_no_further && !is_empty && ends.last() != Some(&self.bytes.len()) {
-                ends.push(self.bytes.len());
+            let mut ends = self.line_ends();
+            let reads_no_further = self.file.is_none() || self.unwritten.len() >= MAX_PIECE_LEN;
+            let is_empty = self.unwritten.is_empty();
+            if reads_no_further && !is_empty && ends.last() != Some(&self.unwritten.len()) {
+                ends.push(self.unwritten.len());
             }
             if reads_no_further || !ends.is_empty() {
-                return Ok((&self.bytes, ends));
+                return Ok((&self.unwritten, ends));
             }
             self.read(READ_LEN)?;
         }
     }
 
-    /// Returns the ends of lines in the bytes that were not searched yet.
-    fn new_ends(&mut self) -> Vec<usize> {
-        let new = self.bytes.iter().enumerate().skip(self.searched);
-        let ends: Vec<usize> = new
+    /// Returns the offset of the end of each line in `unwritten`.
+    fn line_ends(&mut self) -> Vec<usize> {
+        let unsearched = self
+            .unwritten
+            .iter()
+            .enumerate()
+            .skip(self.newline_free_len);
+        let ends: Vec<usize> = unsearched
             .filter(|(_, byte)| **byte == b'\n')
             .map(|(index, _)| index + 1)
             .collect();
         #[cfg(test)]
         {
-            self.work += self.bytes.len() - self.searched;
+            self.searched_bytes += self.unwritten.len() - self.newline_free_len;
         }
-        // Bytes with a newline are searched again later, because the write of these lines may fail.
+        // Bytes with newlines may be searched again, because the write of their lines may fail.
         if ends.is_empty() {
-            self.searched = self.bytes.len();
+            self.newline_free_len = self.unwritten.len();
         }
         ends
     }
 
-    /// Removes the first `len` bytes, after they were rewritten.
+    /// Removes the first `len` bytes of `unwritten`, after they were rewritten.
     pub(super) fn remove_written(&mut self, len: usize) {
-        self.bytes.drain(..len);
-        self.searched = self.searched.saturating_sub(len);
+        self.unwritten.drain(..len);
+        self.newline_free_len = self.newline_free_len.saturating_sub(len);
     }
 
     /// Reads up to `max` more bytes.
@@ -103,27 +112,27 @@ impl DeletedFileTail {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let wanted = self.to.saturating_sub(self.from).min(max);
-        let mut filled = self.bytes.len();
-        self.bytes.resize(filled + wanted as usize, 0);
-        while filled < self.bytes.len() {
-            match fs::read_at(file, &mut self.bytes[filled..], self.from) {
+        let wanted = self.end_offset.saturating_sub(self.next_offset).min(max);
+        let mut filled = self.unwritten.len();
+        self.unwritten.resize(filled + wanted as usize, 0);
+        while filled < self.unwritten.len() {
+            match fs::read_at(file, &mut self.unwritten[filled..], self.next_offset) {
                 Ok(0) => {
-                    self.to = self.from;
-                    self.bytes.truncate(filled);
+                    self.end_offset = self.next_offset;
+                    self.unwritten.truncate(filled);
                 }
                 Ok(count) => {
                     filled += count;
-                    self.from += count as u64;
+                    self.next_offset += count as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.bytes.truncate(filled);
+                    self.unwritten.truncate(filled);
                     return Err(error);
                 }
             }
         }
-        if self.from >= self.to {
+        if self.next_offset >= self.end_offset {
             self.file = None;
         }
         Ok(())
@@ -145,16 +154,16 @@ mod tests {
         file.write_all_at(b"\nlast", LENGTH as u64 - 5).unwrap();
         let mut tail = DeletedFileTail {
             file: Some(file),
-            from: 0,
-            to: LENGTH as u64,
-            bytes: Vec::new(),
-            searched: 0,
-            work: 0,
+            next_offset: 0,
+            end_offset: LENGTH as u64,
+            unwritten: Vec::new(),
+            newline_free_len: 0,
+            searched_bytes: 0,
         };
         let (mut written, mut max_held) = (0, 0);
         let mut pieces = Vec::new();
         loop {
-            let (bytes, ends) = tail.lines().unwrap();
+            let (bytes, ends) = tail.next_lines().unwrap();
             max_held = max_held.max(bytes.len());
             let Some(last) = ends.last().copied() else {
                 break;
@@ -170,7 +179,11 @@ mod tests {
         );
         // Each byte is searched at most twice: once without a newline, and once in a piece with a
         // newline.
-        assert!(tail.work <= 2 * LENGTH, "{} bytes were searched", tail.work);
+        assert!(
+            tail.searched_bytes <= 2 * LENGTH,
+            "{} bytes were searched",
+            tail.searched_bytes
+        );
         assert_eq!(pieces.iter().sum::<usize>(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Names of the files of a log.
+//! Names of the files of a log, and the search for rolled files by their names.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,20 +18,21 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct FileNames {
     dir: PathBuf,
+    /// The name of the active file without its extension: `app`, or `app.2` for slot 2.
     stem: OsString,
     /// The extension with its dot, or empty.
     extension: OsString,
-    current: PathBuf,
+    active_path: PathBuf,
     /// The name of the link to the active file, the same for all processes that log to one path.
     latest_link: OsString,
 }
 
-/// The identity of a rolled file. Ordered by age, and the newest is the greatest.
+/// The identity of a rolled file. Ordered by age: the newest is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RolledId {
     /// The date of the first record.
     pub(super) date: Date,
-    /// A number from 1. Each number is used once for a date.
+    /// A number from 1, unique among the rolled files of this date.
     pub(super) number: u64,
 }
 
@@ -42,7 +43,7 @@ pub(super) struct RolledFile {
     pub(super) form: Form,
 }
 
-/// The form of a rolled file: plain, compressed, or in compression.
+/// The form of a rolled file: plain, compressed, or partly compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     Plain,
@@ -54,8 +55,8 @@ pub(super) enum Form {
 }
 
 impl FileNames {
-    /// Creates the names of the log at `path`. Processes that log to one path have different slots.
-    /// With slot 1 the file is `app.log`, with slot 2 it is `app.2.log`.
+    /// Creates the names of the log at `path`. If several processes log to one path, each has its
+    /// own slot, a number from 1. With slot 1 the file is `app.log`, with slot 2 it is `app.2.log`.
     pub(super) fn new(path: &Path, slot: u32) -> Self {
         let mut stem = path.file_stem().unwrap_or_default().to_owned();
         let mut latest_link = stem.clone();
@@ -74,7 +75,7 @@ impl FileNames {
         latest_link.push(".latest");
         latest_link.push(&extension);
         Self {
-            current: dir.join(OsString::from_iter([&*stem, &*extension])),
+            active_path: dir.join(OsString::from_iter([&*stem, &*extension])),
             latest_link,
             dir,
             stem,
@@ -86,32 +87,32 @@ impl FileNames {
         &self.dir
     }
 
-    pub(super) fn current(&self) -> &Path {
-        &self.current
+    pub(super) fn active_path(&self) -> &Path {
+        &self.active_path
     }
 
-    pub(super) fn current_name(&self) -> &OsStr {
-        self.current.file_name().unwrap_or_default()
+    pub(super) fn active_name(&self) -> &OsStr {
+        self.active_path.file_name().unwrap_or_default()
     }
 
-    /// Returns the path of a file, for messages.
+    /// Returns the path of the file with this name, for messages.
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Returns the temporary name of the next file. The file is empty until it becomes the active
-    /// file.
-    pub(super) fn next(&self) -> OsString {
+    /// Returns the temporary name of the next file. The next file is empty until a roll makes it
+    /// the active file.
+    pub(super) fn next_file_name(&self) -> OsString {
         self.hidden(".new")
     }
 
-    pub(super) fn lock(&self) -> OsString {
+    pub(super) fn lock_name(&self) -> OsString {
         self.hidden(".lock")
     }
 
     /// Returns the name of a file that is created and removed, to learn the owner and mode of new
     /// files.
-    pub(super) fn probe(&self) -> OsString {
+    pub(super) fn probe_name(&self) -> OsString {
         self.hidden(".probe")
     }
 
@@ -120,7 +121,7 @@ impl FileNames {
         OsString::from_iter([dot, &self.stem, &self.extension, suffix])
     }
 
-    pub(super) fn rolled(&self, RolledId { date, number }: RolledId, form: Form) -> OsString {
+    pub(super) fn rolled_name(&self, RolledId { date, number }: RolledId, form: Form) -> OsString {
         let (year, month, day) = date.to_calendar_date();
         let month = u8::from(month);
         let middle = format!(".{year:04}-{month:02}-{day:02}.{number}");
@@ -128,18 +129,20 @@ impl FileNames {
         OsString::from_iter([&self.stem, middle, &self.extension, suffix])
     }
 
-    /// Returns the length of the longest name that a file of this log can have, in bytes.
+    /// Returns the length of the longest name that a file of this log can have, in bytes. `rolls`
+    /// and `links` mean that the log rolls, and that it has a link to the active file.
     pub(super) fn max_name_len(&self, rolls: bool, compression: Compression, links: bool) -> usize {
         let rolled = RolledId {
             date: Date::MAX,
             number: MAX_NUMBER,
         };
-        let form = Form::compressed(compression).map_or(Form::Plain, |(unfinished, _)| unfinished);
+        let forms = Form::compressed_forms(compression);
+        let longest_form = forms.map_or(Form::Plain, |(unfinished, _)| unfinished);
         let names = [
-            Some(self.current_name().to_owned()),
-            Some(self.probe()),
-            rolls.then(|| self.rolled(rolled, form)),
-            links.then(|| self.next_latest_link()),
+            Some(self.active_name().to_owned()),
+            Some(self.probe_name()),
+            rolls.then(|| self.rolled_name(rolled, longest_form)),
+            links.then(|| self.next_latest_link_name()),
             links.then(|| self.latest_link.clone()),
         ];
         let lengths = names.iter().flatten().map(|name| name.len());
@@ -167,8 +170,8 @@ impl FileNames {
         Some(RolledFile { id, form })
     }
 
-    /// Returns all rolled files, unordered. Ignores everything but regular files.
-    pub(super) fn list(&self, dir: &Dir) -> io::Result<Vec<RolledFile>> {
+    /// Returns all rolled files, unordered. Ignores names of anything but regular files.
+    pub(super) fn list_rolled(&self, dir: &Dir) -> io::Result<Vec<RolledFile>> {
         let mut entries = Vec::new();
         for file in dir.names()? {
             let (name, is_file) = file?;
@@ -177,20 +180,20 @@ impl FileNames {
         Ok(entries)
     }
 
-    /// Returns the highest number of each date, or `None` if the directory has more names than
-    /// `max`.
+    /// Returns the highest number of each date. Returns `None` if the directory has more than
+    /// `max_names`.
     pub(super) fn highest_numbers(
         &self,
         dir: &Dir,
-        max: usize,
+        max_names: usize,
     ) -> io::Result<Option<HighestNumbers>> {
         let mut highest = HighestNumbers::new();
         for (index, file) in dir.names()?.enumerate() {
-            if index >= max {
+            if index >= max_names {
                 return Ok(None);
             }
             let (name, _) = file?;
-            // The name of a directory or link also uses up its number.
+            // A directory or a link with such a name also takes the number.
             if let Some(RolledFile { id, .. }) = self.parse(&name) {
                 let number = highest.entry(id.date).or_insert(0);
                 *number = id.number.max(*number);
@@ -199,29 +202,31 @@ impl FileNames {
         Ok(Some(highest))
     }
 
-    /// Returns whether a file with this number exists in any form.
+    /// Returns whether a file with this date and number exists in any form.
     pub(super) fn is_taken(&self, id: RolledId, dir: &Dir) -> bool {
         let mut forms = Form::ALL.into_iter();
-        forms.any(|form| dir.meta(&self.rolled(id, form)).is_ok())
+        forms.any(|form| dir.meta(&self.rolled_name(id, form)).is_ok())
     }
 
-    /// Returns the names that a roll gave to the active file besides its current name. There are
-    /// such names if a process ended during a roll.
+    /// Returns the further names (hard links) that a roll gave to the active file. The file has any
+    /// only if a process ended during a roll.
     pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
-        let rolled = self.list(dir).unwrap_or_default();
-        let names = rolled.iter().map(|file| self.rolled(file.id, file.form));
-        let names = names.chain([self.next()]);
+        let rolled = self.list_rolled(dir).unwrap_or_default();
+        let names = rolled
+            .iter()
+            .map(|file| self.rolled_name(file.id, file.form));
+        let names = names.chain([self.next_file_name()]);
         let is_same_file = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
         names.filter(is_same_file).collect()
     }
 
     /// Returns the name of the link to the active file.
-    pub(super) fn latest_link(&self) -> &OsStr {
+    pub(super) fn latest_link_name(&self) -> &OsStr {
         &self.latest_link
     }
 
     /// Returns the temporary name of a new link, before it replaces the old link.
-    pub(super) fn next_latest_link(&self) -> OsString {
+    pub(super) fn next_latest_link_name(&self) -> OsString {
         self.hidden(".latest")
     }
 }
@@ -249,7 +254,7 @@ impl Form {
         matches!(self, Self::GzipUnfinished | Self::ZstdUnfinished)
     }
 
-    /// Returns the compression of a complete file.
+    /// Returns the compression, or `None` if the compression is not complete.
     pub(super) const fn compression(self) -> Option<Compression> {
         match self {
             Self::Plain => Some(Compression::None),
@@ -259,9 +264,9 @@ impl Form {
         }
     }
 
-    /// Returns the forms of a file during and after its compression.
-    pub(super) const fn compressed(by: Compression) -> Option<(Self, Self)> {
-        match by {
+    /// Returns the forms of a file during and after this compression.
+    pub(super) const fn compressed_forms(compression: Compression) -> Option<(Self, Self)> {
+        match compression {
             Compression::None => None,
             Compression::Gzip => Some((Self::GzipUnfinished, Self::Gzip)),
             Compression::Zstd => Some((Self::ZstdUnfinished, Self::Zstd)),
@@ -269,7 +274,7 @@ impl Form {
     }
 }
 
-/// Parses a date such as `2026-11-20`, if it exists.
+/// Parses a date such as `2026-11-20`. Returns `None` if there is no such date.
 pub(super) fn parse_date(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let mut part = |length: usize| {
@@ -283,12 +288,12 @@ pub(super) fn parse_date(text: &str) -> Option<Date> {
     parts.next().is_none().then_some(date)
 }
 
-/// Parses a number: from 1 to [`MAX_NUMBER`], without leading zeros.
+/// Parses the number of a rolled file: from 1 to [`MAX_NUMBER`], without leading zeros.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    let number = plain.then(|| text.parse().ok())?;
+    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    let number = is_canonical.then(|| text.parse().ok())?;
     number.filter(|number| *number <= MAX_NUMBER)
 }
 
-/// The highest number of a rolled file.
+/// The highest number of a rolled file: the largest one of 18 digits, which fits into a `u64`.
 pub(super) const MAX_NUMBER: u64 = 999_999_999_999_999_999;

@@ -1,4 +1,4 @@
-//! Numbers of rolled files, each used once.
+//! Numbers of rolled files. For each date, a number is used once.
 
 use std::{
     collections::BTreeMap,
@@ -14,21 +14,21 @@ use super::{
     fs::Dir,
 };
 
-/// The highest number of each date.
+/// The highest number that is used, for each date.
 pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 
-/// The file numbers in the directory, found by the housekeeping thread, because a logging thread
-/// does not read a large directory.
+/// The result of a scan of the directory by the housekeeping thread. A logging thread does not wait
+/// for the scan of a large directory.
 #[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    /// Set by a scan, until the next scan is requested. Not set at the start, so the first sweep
-    /// scans.
+    /// Whether the result is up to date: set by a scan, and reset when the next one is requested.
+    /// False at the start, so that the first sweep of the housekeeping thread scans.
     is_current: AtomicBool,
 }
 
 impl ScannedNumbers {
-    /// If a scan was requested, reads the directory, even a large one.
+    /// Scans the directory, if a scan was requested.
     pub(super) fn scan(&self, names: &FileNames, dir: &Dir) -> io::Result<()> {
         if !self.is_current.swap(true, Ordering::Relaxed) {
             let highest = names.highest_numbers(dir, usize::MAX);
@@ -41,28 +41,28 @@ impl ScannedNumbers {
         self.is_current.store(false, Ordering::Relaxed);
     }
 
-    /// Removes and returns the result of a scan. Does not wait for a scan.
-    fn take(&self) -> Option<HighestNumbers> {
+    /// Removes and returns the result of a scan, if there is one. Does not wait for a scan.
+    fn take_result(&self) -> Option<HighestNumbers> {
         self.highest.try_lock()?.take()
     }
 }
 
-/// The numbers used so far.
+/// The numbers that are used, as far as they are known.
 #[derive(Debug, Default)]
 pub(super) struct FileNumbers {
-    used: HighestNumbers,
-    directory: Knowledge,
+    highest: HighestNumbers,
+    directory_scan: DirectoryScan,
 }
 
-/// Which numbers of the directory are known.
+/// The progress of the scan that finds the numbers of the files in the directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Knowledge {
+enum DirectoryScan {
     #[default]
-    Nothing,
-    /// The directory is too large for a logging thread. A scan by the housekeeping thread was
-    /// requested.
-    ScanPending,
-    All,
+    NotStarted,
+    /// The directory is too large for a scan on a logging thread, so a scan by the housekeeping
+    /// thread was requested.
+    Pending,
+    Done,
 }
 
 /// A logging thread reads at most this many names of a directory, in about a millisecond.
@@ -76,8 +76,8 @@ impl FileNumbers {
         numbers
     }
 
-    /// Returns the next number of a date, or `None` until the housekeeping thread has found it.
-    /// Call [`mark_used`](Self::mark_used) after a file was given this number.
+    /// Returns the next free number of a date, or `None` until the housekeeping thread has found
+    /// it. The caller must call [`mark_used`](Self::mark_used) after it has used the number.
     pub(super) fn next(
         &mut self,
         date: Date,
@@ -85,44 +85,47 @@ impl FileNumbers {
         dir: &Dir,
         scanned: &ScannedNumbers,
     ) -> io::Result<Option<RolledId>> {
-        let scan = scanned.take();
-        let is_fresh = scan.is_some();
-        scan.iter().for_each(|highest| self.learn(highest));
-        if self.directory != Knowledge::Nothing && self.last(date) >= MAX_NUMBER && !is_fresh {
+        let result = scanned.take_result();
+        let is_fresh = result.is_some();
+        result.iter().for_each(|highest| self.learn(highest));
+        if self.directory_scan != DirectoryScan::NotStarted
+            && self.last_used(date) >= MAX_NUMBER
+            && !is_fresh
+        {
             // Reads the directory again, because the operator may have moved the file, as the error
             // below suggests.
-            self.used.remove(&date);
-            self.directory = Knowledge::Nothing;
+            self.highest.remove(&date);
+            self.directory_scan = DirectoryScan::NotStarted;
         }
-        if self.directory == Knowledge::Nothing {
+        if self.directory_scan == DirectoryScan::NotStarted {
             self.rescan(names, dir, scanned);
         }
-        let last = self.last(date);
+        let last = self.last_used(date);
         if last >= MAX_NUMBER {
             return Err(io::Error::other(format!(
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
-        // No rolled file has a later date than the newest in `used`. So for this date and later
-        // ones, the number is known even if the directory was not read.
-        let newest = self.used.keys().next_back();
+        // No rolled file has a later date than the newest in `highest`. So for the newest date and
+        // later ones, the number is known even if the directory was not scanned.
+        let newest = self.highest.keys().next_back();
         let is_after_newest = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
-        let is_known = self.directory == Knowledge::All || is_after_newest;
+        let is_known = self.directory_scan == DirectoryScan::Done || is_after_newest;
         Ok(is_known.then_some(RolledId { date, number }))
     }
 
-    fn last(&self, date: Date) -> u64 {
-        self.used.get(&date).copied().unwrap_or(0)
+    fn last_used(&self, date: Date) -> u64 {
+        self.highest.get(&date).copied().unwrap_or(0)
     }
 
-    /// Returns whether a scan by the housekeeping thread was requested.
+    /// Returns whether the result of a scan by the housekeeping thread is still to come.
     pub(super) fn is_scan_pending(&self) -> bool {
-        self.directory == Knowledge::ScanPending
+        self.directory_scan == DirectoryScan::Pending
     }
 
     pub(super) fn mark_used(&mut self, RolledId { date, number }: RolledId) {
-        let last = self.used.entry(date).or_insert(0);
+        let last = self.highest.entry(date).or_insert(0);
         *last = number.max(*last);
     }
 
@@ -130,25 +133,26 @@ impl FileNumbers {
     /// large.
     pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, scanned: &ScannedNumbers) {
         if !self.scan(names, dir, MAX_NAMES) {
-            self.directory = Knowledge::ScanPending;
+            self.directory_scan = DirectoryScan::Pending;
             scanned.request();
         }
     }
 
-    /// Reads the numbers in the directory. Returns false if it has more names than `max`.
-    pub(super) fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
-        match names.highest_numbers(dir, max) {
+    /// Reads the numbers in the directory. Returns false, without a result, if the directory has
+    /// more than `max_names`.
+    pub(super) fn scan(&mut self, names: &FileNames, dir: &Dir, max_names: usize) -> bool {
+        match names.highest_numbers(dir, max_names) {
             Ok(Some(highest)) => self.learn(&highest),
             Ok(None) => return false,
-            // A directory that cannot be read does not prevent the roll. A wrong number does no
-            // harm, because the rename never replaces a file.
-            Err(_) => self.directory = Knowledge::All,
+            // A directory that cannot be read does not prevent the roll. A number that is already
+            // used does no harm, because the rename never replaces a file.
+            Err(_) => self.directory_scan = DirectoryScan::Done,
         }
         true
     }
 
     fn learn(&mut self, highest: &HighestNumbers) {
-        self.directory = Knowledge::All;
+        self.directory_scan = DirectoryScan::Done;
         for (&date, &number) in highest {
             self.mark_used(RolledId { date, number });
         }

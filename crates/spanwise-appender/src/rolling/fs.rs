@@ -1,7 +1,8 @@
 //! Operations on files and directories that differ between systems.
 //!
-//! On Unix, a log keeps its directory open and accesses files relative to it. So it does not write
-//! to a directory or link that later replaces this directory.
+//! On Unix, a log keeps its directory open and accesses files relative to it. If another directory
+//! or a link replaces this directory, the log writes there only if [`Dir::open_replacement`] allows
+//! it.
 
 use std::{ffi::OsStr, fs::File, io, sync::Arc};
 
@@ -11,20 +12,22 @@ mod system;
 
 pub(super) use system::*;
 
-/// Whether the file may already exist.
+/// Whether a file to be created may already exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Create {
+    /// Opens an existing file, or creates the file.
     IfMissing,
+    /// Creates the file. Fails if it exists.
     New,
 }
 
-/// Returns whether both are the same file, as far as the system distinguishes files.
+/// Returns whether both are the same file. Returns true if the system cannot distinguish files.
 pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
     one.identity() == other.identity()
 }
 
 impl Meta {
-    /// Returns whether the file was deleted: no name leads to it.
+    /// Returns whether the file was deleted, so that no name leads to it.
     pub(crate) fn is_deleted(&self) -> bool {
         self.links() == 0
     }
@@ -39,7 +42,7 @@ impl Meta {
 }
 
 impl Dir {
-    /// Returns whether the open file still has this name.
+    /// Returns whether the file with this name is the open `file`.
     pub(super) fn has(&self, file: &File, name: &OsStr) -> bool {
         match (Meta::from_file(file), self.meta(name)) {
             (Ok(file), Ok(at_name)) => is_same(&file, &at_name),

@@ -1,4 +1,4 @@
-//! Checks of a path before the file is opened, and their errors.
+//! Checks of a path before the file is opened, and the errors of the checks.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use super::{
     fs::{self, Dir, Distrust, Meta},
 };
 
-/// Checks that a path can name a file.
+/// Checks that a path can name a file. Does not access the file system.
 pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     let text = path.as_os_str().as_encoded_bytes();
     let not_a_file = |message| Err(OpenError::new(OpenErrorKind::NotAFile, message));
@@ -44,13 +44,13 @@ pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), Open
     let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
     let (max_name, max_path) = Dir::max_lengths(existing.unwrap_or(dir));
     let path_len = dir.as_os_str().len() + 1 + max_len;
-    for (what, len, max) in [("name", max_len, max_name), ("path", path_len, max_path)] {
+    for (part, len, max) in [("name", max_len, max_name), ("path", path_len, max_path)] {
         if len > max {
             let message = format!(
-                "cannot log to {:?}: its {what}, or the {what} of a file beside it such as a rolled \
-                 one, can have {len} bytes, and {max} are allowed; choose a {what} that is {} bytes \
+                "cannot log to {:?}: its {part}, or the {part} of a file beside it such as a rolled \
+                 one, can have {len} bytes, and {max} are allowed; choose a {part} that is {} bytes \
                  shorter",
-                names.current(),
+                names.active_path(),
                 len - max
             );
             return Err(OpenError::new(OpenErrorKind::TooLong, message));
@@ -85,7 +85,7 @@ pub(super) fn check_dir(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Checks an existing file: see [`fs::distrust`].
+/// Returns the reason why an existing file must not be used, if there is one: see [`fs::distrust`].
 pub(super) fn check_trust(
     file: &Meta,
     names: &FileNames,
@@ -94,7 +94,7 @@ pub(super) fn check_trust(
 ) -> Option<Distrust> {
     let own_links = || names.own_links(file, dir).len() as u64;
     let probe = || {
-        let name = names.probe();
+        let name = names.probe_name();
         // A process that was killed at this point may have left a probe file.
         let _ = dir.remove(&name);
         let probe = dir.create_private(&name).ok()?;
@@ -122,7 +122,7 @@ pub(super) fn in_use(names: &FileNames, pid: Option<u32>) -> OpenError {
         Some(pid) => format!("process {pid}"),
         None => "another process".to_owned(),
     };
-    let path = names.current();
+    let path = names.active_path();
     OpenError::new(
         OpenErrorKind::InUse,
         format!(
@@ -138,7 +138,7 @@ fn cannot_write_dir(dir: &Path, error: io::Error) -> OpenError {
          it, or choose another path",
         DisplayIoError(&error)
     );
-    OpenError::new(kind(&error), message).caused_by(error)
+    OpenError::new(error_kind(&error), message).caused_by(error)
 }
 
 pub(super) fn cannot_create_dir(dir: &Path, error: io::Error) -> OpenError {
@@ -146,7 +146,7 @@ pub(super) fn cannot_create_dir(dir: &Path, error: io::Error) -> OpenError {
         "cannot create log directory {dir:?}: {}; create it, or choose another path",
         DisplayIoError(&error)
     );
-    let kind = match kind(&error) {
+    let kind = match error_kind(&error) {
         OpenErrorKind::PermissionDenied => OpenErrorKind::PermissionDenied,
         _ => OpenErrorKind::Directory,
     };
@@ -154,7 +154,7 @@ pub(super) fn cannot_create_dir(dir: &Path, error: io::Error) -> OpenError {
 }
 
 pub(super) fn cannot_open(path: &Path, error: io::Error) -> OpenError {
-    let advice = match kind(&error) {
+    let advice = match error_kind(&error) {
         OpenErrorKind::PermissionDenied => {
             "; give the user of this process write access to it, or choose another path"
         }
@@ -162,10 +162,10 @@ pub(super) fn cannot_open(path: &Path, error: io::Error) -> OpenError {
     };
     let why = DisplayIoError(&error);
     let message = format!("cannot open log file {path:?}: {why}{advice}");
-    OpenError::new(kind(&error), message).caused_by(error)
+    OpenError::new(error_kind(&error), message).caused_by(error)
 }
 
-fn kind(error: &io::Error) -> OpenErrorKind {
+fn error_kind(error: &io::Error) -> OpenErrorKind {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             OpenErrorKind::PermissionDenied
@@ -175,10 +175,10 @@ fn kind(error: &io::Error) -> OpenErrorKind {
     }
 }
 
-/// Returns the error for a path that names something other than a regular file, such as "a
-/// directory".
-pub(super) fn not_a_file(path: &Path, what: &str) -> OpenError {
-    let (kind, note, advice) = match what {
+/// Returns the error for a path that does not name a regular file. `file_kind` is the kind of file
+/// that it names, such as "a directory".
+pub(super) fn not_a_file(path: &Path, file_kind: &str) -> OpenError {
+    let (kind, note, advice) = match file_kind {
         "a symbolic link" => (
             OpenErrorKind::SymbolicLink,
             ", which is not followed",
@@ -202,6 +202,6 @@ pub(super) fn not_a_file(path: &Path, what: &str) -> OpenError {
     };
     OpenError::new(
         kind,
-        format!("cannot log to {path:?}: it is {what}{note}; {advice}"),
+        format!("cannot log to {path:?}: it is {file_kind}{note}; {advice}"),
     )
 }

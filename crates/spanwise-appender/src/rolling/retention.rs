@@ -1,4 +1,4 @@
-//! Limits for rolled files.
+//! Limits for rolled files, which decide which of them are deleted.
 
 use std::{
     fmt,
@@ -15,8 +15,8 @@ use spanwise_core::{
 use crate::ByteSize;
 
 /// Limits for rolled files. A file is deleted if it exceeds **any** limit. Defaults to `14 files`.
-/// The date and number in the name order the files. The age of a file is the time since its last
-/// change. The active file does not count, and is never deleted.
+/// Files are ordered by the date and number in their names. The age of a file is the time since its
+/// last change. The active file does not count, and is never deleted.
 ///
 /// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
 /// (`30d`; the units are s, m, h, d and w), a total size (`10GiB`), and the space to leave free on
@@ -102,13 +102,13 @@ impl Retention {
         *self == Self::all()
     }
 
-    /// Returns whether the decision needs only the number of files, and not their metadata.
+    /// Returns whether the limits depend only on the number of files, and not on their metadata.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
 
     /// Decides for each file whether to delete it. The files are sorted, the newest first. `free`
-    /// returns the free bytes of the disk, if known.
+    /// returns the number of free bytes on the disk, if it is known.
     pub(super) fn to_delete(
         &self,
         files: &[FileInfo],
@@ -134,13 +134,15 @@ impl Retention {
                 .iter()
                 .zip(&to_delete)
                 .filter(|(_, is_to_delete)| **is_to_delete);
-            let mut free = freed.fold(free, |free, (file, _)| free.saturating_add(file.on_disk));
+            let mut free = freed.fold(free, |free, (file, _)| {
+                free.saturating_add(file.bytes_on_disk)
+            });
             for (file, is_to_delete) in files.iter().zip(&mut to_delete).rev() {
                 if free >= wanted.0 {
                     break;
                 }
                 if !std::mem::replace(is_to_delete, true) {
-                    free = free.saturating_add(file.on_disk);
+                    free = free.saturating_add(file.bytes_on_disk);
                 }
             }
         }
@@ -154,7 +156,7 @@ pub(super) struct FileInfo {
     /// The total length of the file in all its forms (plain, compressed), for the limit `total`.
     pub(super) bytes: u64,
     /// The bytes on the disk that are freed when the file is deleted, for the limit `free`.
-    pub(super) on_disk: u64,
+    pub(super) bytes_on_disk: u64,
     /// The time of the last change of the newest form, for the limit `age`.
     pub(super) modified: Option<SystemTime>,
 }
@@ -212,13 +214,13 @@ impl Retention {
         if let Some((key, size)) = word.split_once('=') {
             return match key.trim().eq_ignore_ascii_case("free") {
                 true => Ok(self.free.replace(size.parse()?).is_some()),
-                false => Err(unknown(word)),
+                false => Err(unknown_word(word)),
             };
         }
-        let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = word.split_at(digits);
+        let digits_len = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = word.split_at(digits_len);
         if number.is_empty() {
-            return Err(unknown(word));
+            return Err(unknown_word(word));
         }
         let unit = unit.trim();
         if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
@@ -251,7 +253,7 @@ impl Retention {
     }
 }
 
-fn unknown(word: &str) -> ParseError {
+fn unknown_word(word: &str) -> ParseError {
     let key = word.split('=').next().unwrap_or(word);
     let suggestion = match closest(key, ["all", "free"]) {
         Some("free") => "did you mean `free=5GiB`? ",
@@ -279,7 +281,7 @@ impl fmt::Display for Retention {
     }
 }
 
-/// Displays an age in the largest unit that leaves a whole number, except weeks.
+/// Displays an age as a whole number of the largest unit that divides it. Does not use weeks.
 fn display_age(age: Duration) -> String {
     let seconds = age
         .as_secs()
@@ -294,6 +296,7 @@ const INVALID: &str = "is not a valid retention";
 
 const DAY: u64 = 24 * 60 * 60;
 
+/// The names of units and their numbers of seconds.
 const AGE_UNITS: [(&str, u64); 5] = [
     ("w", 7 * DAY),
     ("d", DAY),
@@ -313,18 +316,18 @@ mod tests {
             .into_iter()
             .map(|age| FileInfo {
                 bytes: 100,
-                on_disk: 4096,
+                bytes_on_disk: 4096,
                 modified: Some(now - Duration::from_secs(age)),
             })
             .collect();
-        let check = |retention: &str, free, stay: usize| {
+        let check = |retention: &str, free, kept_files: usize| {
             let to_delete = retention
                 .parse::<Retention>()
                 .unwrap()
                 .to_delete(&files, now, || free);
             assert_eq!(
                 to_delete,
-                (0..4).map(|index| index >= stay).collect::<Vec<_>>(),
+                (0..4).map(|index| index >= kept_files).collect::<Vec<_>>(),
                 "{retention}"
             );
         };

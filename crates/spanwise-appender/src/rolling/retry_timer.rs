@@ -1,4 +1,4 @@
-//! The retry schedule of a failing operation.
+//! The retry schedule of a failing operation, such as a write or a roll.
 
 use std::{
     io,
@@ -7,7 +7,8 @@ use std::{
 
 use spanwise_core::internal::Backoff;
 
-/// Stores the error of a failed operation, until the operation succeeds or the next attempt is due.
+/// Stores the error of a failed operation, so that it is returned without a further attempt until
+/// the next attempt is due.
 #[derive(Debug)]
 pub(super) struct RetryTimer {
     backoff: Backoff,
@@ -21,15 +22,16 @@ struct Failure {
     retry_at: Option<Instant>,
 }
 
-/// An error that is returned again until the next attempt.
+/// The parts of an error, which is created again for each return, because it cannot be cloned.
 #[derive(Debug)]
 enum SavedError {
+    /// The code of an error of the operating system.
     System(i32),
     Other(io::ErrorKind, String),
 }
 
 impl Default for RetryTimer {
-    /// Retries after ten milliseconds, then after twice as long each time, up to half a second.
+    /// Retries after 10 ms, then after twice as long each time, up to 500 ms.
     fn default() -> Self {
         Self {
             backoff: Backoff::new(Duration::from_millis(10)..=Duration::from_millis(500)),
@@ -44,7 +46,7 @@ impl RetryTimer {
         self.failure.is_some()
     }
 
-    /// Returns the last error while it is too early for another attempt.
+    /// Returns the last error if it is too early for another attempt.
     pub(super) fn refusal(&self, now: impl FnOnce() -> Instant) -> Option<io::Error> {
         let Failure { error, retry_at } = self.failure.as_ref()?;
         let is_early = retry_at.is_some_and(|retry_at| now() < retry_at);
@@ -54,7 +56,7 @@ impl RetryTimer {
         })
     }
 
-    pub(super) fn failed(&mut self, error: &io::Error, now: Instant) {
+    pub(super) fn note_failure(&mut self, error: &io::Error, now: Instant) {
         self.failure = Some(Failure {
             error: match error.raw_os_error() {
                 Some(code) => SavedError::System(code),
@@ -64,7 +66,7 @@ impl RetryTimer {
         });
     }
 
-    pub(super) fn worked(&mut self) {
+    pub(super) fn note_success(&mut self) {
         self.backoff.reset();
         self.failure = None;
     }

@@ -1,4 +1,4 @@
-//! The roll: the change from one file to the next. It happens completely or not at all.
+//! The roll: the change from the active file to the next one. It happens completely or not at all.
 
 use std::{io, sync::Arc};
 
@@ -13,12 +13,13 @@ use super::{
     fs::{self, Create, Dir, Meta},
 };
 
-/// The maximum number of file numbers to try if the directory cannot be read.
+/// The maximum number of file numbers that a roll tries, one after the other. It needs more than a
+/// few only if the directory cannot be read.
 const MAX_ATTEMPTS: u32 = 10_000;
 
 impl FileWriter {
-    /// Starts a new file if a record of this length requires one. If that fails, the old file stays
-    /// in use, and the roll is retried later.
+    /// Starts a new file before a record of this length, if that is due. If the roll fails, the old
+    /// file stays in use, and the roll is retried later.
     ///
     /// # Errors
     /// If there is no file to write to.
@@ -27,15 +28,15 @@ impl FileWriter {
         if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(record_len) {
             return Ok(());
         }
-        // Another program may have moved, truncated or rolled the file.
+        // Another program may have moved, truncated or rolled the file. If so, no roll is due now.
         let is_forced = true;
         if !self.check_path(is_forced)? || !self.is_roll_due(record_len) {
             return Ok(());
         }
         if let Err(error) = self.roll() {
             self.roll_retry
-                .failed(&error, self.settings.options.clock.instant());
-            let path = self.settings.names.current().display();
+                .note_failure(&error, self.settings.options.clock.instant());
+            let path = self.settings.names.active_path().display();
             let why = DisplayIoError(&error);
             self.settings.report_failure(&format_args!(
                 "cannot start a new log file after {path}: {why}; the old one stays in use"
@@ -51,40 +52,42 @@ impl FileWriter {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let date = self.active.period.unwrap_or(self.current_period()).date;
         if self.next_number(date)?.is_none() {
-            // The housekeeping thread scans a large directory for the next number. The roll stays
-            // due until then.
+            // The housekeeping thread is scanning a large directory for the next number. Until it
+            // has finished, the roll stays due.
             return Ok(());
         }
-        let (next, current) = (settings.names.next(), settings.names.current_name());
-        let fresh = self.open_next()?;
+        let (next, active) = (
+            settings.names.next_file_name(),
+            settings.names.active_name(),
+        );
+        let new_file = self.open_next()?;
         let remove_next = |_: &io::Error| {
             let _ = dir.remove(&next);
         };
         let rolled = self.rename_active(date).inspect_err(remove_next)?;
-        let fresh = match dir.rename_to_new(&next, current).inspect_err(remove_next) {
-            Ok(()) => fresh,
-            // Another process has just created a file with this name.
+        let new_file = match dir.rename_to_new(&next, active).inspect_err(remove_next) {
+            Ok(()) => new_file,
+            // Another process has just created the file at the path.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 open(&settings, &dir, Create::IfMissing)?
             }
             Err(error) => {
-                let name = settings.names.rolled(rolled, Form::Plain);
-                let _ = dir.rename_to_new(&name, current);
+                let name = settings.names.rolled_name(rolled, Form::Plain);
+                let _ = dir.rename_to_new(&name, active);
                 return Err(error);
             }
         };
-        self.active = fresh;
+        self.active = new_file;
         self.roll_at_start = false;
-        // A child process may have rolled at the same time. In that case its new file is at the
-        // path.
+        // A child process may have rolled at the same time, so that its new file is at the path.
         let is_forced = true;
         self.check_path(is_forced)?;
         if let Some(lock) = &self.lock {
-            lock.remember(Some(rolled));
+            lock.store_last_used(Some(rolled));
         }
         settings.restore_latest_link(&dir);
         self.housekeeper.wake(&settings, &dir);
-        self.roll_retry.worked();
+        self.roll_retry.note_success();
         Ok(())
     }
 
@@ -108,6 +111,7 @@ impl FileWriter {
         numbers.next(date, names, dir, housekeeper.scanned_numbers())
     }
 
+    /// Creates the next file under its temporary name.
     fn open_next(&self) -> io::Result<ActiveFile> {
         match open(&self.settings, &self.dir, Create::New) {
             Err(OpenFailure::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -121,20 +125,21 @@ impl FileWriter {
     /// Renames the active file to the name with the next free number, and returns this number.
     fn rename_active(&mut self, date: Date) -> io::Result<RolledId> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
-        let (names, current) = (&settings.names, settings.names.current_name());
+        let (names, active) = (&settings.names, settings.names.active_name());
         for attempt in 0..MAX_ATTEMPTS {
             let Some(rolled) = self.next_number(date)? else {
                 break;
             };
-            let name = names.rolled(rolled, Form::Plain);
+            let name = names.rolled_name(rolled, Form::Plain);
             let renamed = match names.is_taken(rolled, &dir) {
                 true => Err(io::ErrorKind::AlreadyExists.into()),
-                false => dir.rename_to_new(current, &name),
+                false => dir.rename_to_new(active, &name),
             };
             match renamed {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.numbers.mark_used(rolled);
                     if attempt == 0 {
+                        // Another program created this file, so the known numbers are out of date.
                         let scanned = self.housekeeper.scanned_numbers();
                         self.numbers.rescan(names, &dir, scanned);
                     }
@@ -145,9 +150,9 @@ impl FileWriter {
                     if fs::is_same(&Meta::from_file(&self.active.file)?, &dir.meta(&name)?) {
                         return Ok(rolled);
                     }
-                    // Another process rolled at the same time, and its new file was renamed here.
-                    // Rename it back.
-                    dir.rename_to_new(&name, current)?;
+                    // Another process rolled at the same time, so this rename was applied to its
+                    // new file. Renames that file back.
+                    dir.rename_to_new(&name, active)?;
                     return Err(io::Error::other("another process rolled it"));
                 }
             }
@@ -158,23 +163,23 @@ impl FileWriter {
 }
 
 impl Settings {
-    /// Removes the temporary name that a process left when it ended during a roll. The file is
-    /// either empty, or also has the name of the active file.
+    /// Removes the temporary name that a process left when it ended during a roll. A file with this
+    /// name is either empty, or also has the name of the active file.
     pub(super) fn remove_leftover_next(&self, dir: &Dir) {
-        let next = self.names.next();
+        let next = self.names.next_file_name();
         let is_leftover = |next: Meta| next.is_file() && (next.len() == 0 || next.links() > 1);
         if dir.meta(&next).is_ok_and(is_leftover) {
             let _ = dir.remove(&next);
         }
     }
 
-    /// Completes the roll of a process that ended during the roll: if the file has both a rolled
-    /// name and the current name, removes the current name.
+    /// Completes the roll of a process that ended during it: if the active file also has a rolled
+    /// name, removes the name of the active file.
     pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
-        let current = self.names.current_name();
-        let Ok(file) = dir.meta(current) else { return };
+        let active = self.names.active_name();
+        let Ok(file) = dir.meta(active) else { return };
         if file.is_file() && file.links() > 1 && !self.names.own_links(&file, dir).is_empty() {
-            let _ = dir.remove(current);
+            let _ = dir.remove(active);
         }
     }
 }

@@ -10,11 +10,12 @@ use spanwise_core::{
 use crate::ByteSize;
 
 /// The conditions under which a new file starts: a size, an interval of the clock, or the start of
-/// the process. The first condition that is met counts. Defaults to `daily,100MiB`.
+/// the process. One condition is sufficient. Defaults to `daily,100MiB`.
 ///
 /// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
 /// `hourly`, `daily` and `weekly` (from Monday); `start`; `local` or `utc` (the default), the time
-/// zone of intervals and dates. The word `never` can be combined only with a time zone.
+/// zone of intervals and dates. The word `never` (no new file) can be combined only with a time
+/// zone.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};
@@ -33,7 +34,9 @@ use crate::ByteSize;
 pub struct Rotation {
     pub(super) size: Option<ByteSize>,
     pub(super) every: Option<Interval>,
+    /// Whether a new file starts with the process.
     pub(super) is_at_start: bool,
+    /// Whether intervals and dates are in local time, not in UTC.
     pub(super) is_local_time: bool,
 }
 
@@ -107,7 +110,7 @@ impl Default for Rotation {
 }
 
 impl Interval {
-    /// All intervals with their names, in order.
+    /// All intervals with their names, in the order of the variants.
     const ALL: [(Self, &str); 4] = [
         (Self::Minutely, "minutely"),
         (Self::Hourly, "hourly"),
@@ -123,15 +126,15 @@ impl FromStr for Rotation {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rotation = Self::never();
-        let (mut never, mut utc) = (false, false);
+        let (mut has_never, mut has_utc) = (false, false);
         for word in text.split(',').map(str::trim) {
             let lower = word.to_ascii_lowercase();
             let mut intervals = Interval::ALL.into_iter();
             let is_repeated = match lower.as_str() {
-                "never" => mem::replace(&mut never, true),
+                "never" => mem::replace(&mut has_never, true),
                 "start" => mem::replace(&mut rotation.is_at_start, true),
                 "local" => mem::replace(&mut rotation.is_local_time, true),
-                "utc" => mem::replace(&mut utc, true),
+                "utc" => mem::replace(&mut has_utc, true),
                 _ => match intervals.find(|(_, name)| *name == lower) {
                     Some((interval, _)) => rotation.every.replace(interval).is_some(),
                     None => rotation.size.replace(parse_size(word)?).is_some(),
@@ -142,13 +145,13 @@ impl FromStr for Rotation {
                 return Err(ParseError::word(text, "sets the rotation twice", hint));
             }
         }
-        let (reason, hint) = match (never, rotation.is_never()) {
+        let (reason, hint) = match (has_never, rotation.is_never()) {
             (true, false) => ("has `never` and a rotation", "write only one of the two"),
             (false, true) => (
                 "has no rotation",
                 "add `daily`, a size such as `100MiB`, or `never`",
             ),
-            _ if utc && rotation.is_local_time => {
+            _ if has_utc && rotation.is_local_time => {
                 ("has `utc` and `local`", "write only one of the two")
             }
             _ => return Ok(rotation),
@@ -157,7 +160,7 @@ impl FromStr for Rotation {
     }
 }
 
-/// Parses a word that is not a keyword.
+/// Parses a size, which is the only valid word that is not a keyword.
 fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let size = word.parse()?;

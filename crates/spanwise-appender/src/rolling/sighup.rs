@@ -10,8 +10,8 @@ use signal_hook::{SigId, consts::SIGHUP, flag, low_level};
 
 /// The registration of a flag that each `SIGHUP` sets.
 ///
-/// After the drop, the signal no longer sets the flag. It still does not end the process, because
-/// `signal_hook` does not restore the default action.
+/// Once the registration is dropped, the signal does not set the flag. It still does not end the
+/// process, because `signal_hook` does not restore the default action.
 #[derive(Debug)]
 pub(super) struct SighupFlag(SigId);
 

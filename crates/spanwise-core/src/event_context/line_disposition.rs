@@ -1,4 +1,4 @@
-//! The disposition of the next line that a sink writes.
+//! The disposition of the next line that a sink writes: whether a recorder buffers the line.
 //!
 //! The thread-local state of the event context stores the disposition in one of two forms: as an
 //! [`EnteredLine`] or as an owned [`LineDisposition`]. The flags of that state show the form.
@@ -7,22 +7,23 @@ use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{
     BUFFERED, ClearAll, DISPOSITION, ENTERED_DISPOSITION, EXEMPT_FROM_SAMPLING, EventContext,
-    EventState, OWNED_DISPOSITION, Restore, SAMPLED_OUT, Saved,
+    EventState, OWNED_DISPOSITION, RestoreState, SAMPLED_OUT, SavedState,
     unencoded_event::{BufferingUnit, DumpedRecords, EnteredUnits, NoUnits, UnencodedEvent},
     with_state,
 };
 use crate::internal::LayerId;
 
-/// The treatment of the next line that a sink writes on this thread. If none is set, the line is
-/// written.
+/// The treatment of the next line that a sink writes on this thread. If no disposition is set, the
+/// line is written.
 ///
 /// The recorder sets the disposition, and the recorder's writer takes it. If the sink's layer
-/// buffers the event as an [`UnencodedEvent`], the layer takes it. The content is opaque to this
-/// crate.
+/// buffers the event as an [`UnencodedEvent`], the layer takes it. This crate does not look into
+/// the contents of the variants.
 pub enum LineDisposition {
-    /// The line is added to the buffer of a unit of work: a root span and its descendants.
+    /// The line is added to the recorder's buffer of a unit of work: a root span and its
+    /// descendants.
     Buffer {
-        /// The recorder's unit.
+        /// The unit.
         unit: Arc<dyn BufferingUnit>,
         /// The recorder's number for the record.
         tag: u32,
@@ -34,18 +35,18 @@ pub enum LineDisposition {
     Dump(Box<dyn DumpedRecords>),
 }
 
-/// A disposition: the next line is buffered in the unit of an entered span. The position of the
-/// span identifies the unit. This avoids a clone of the unit's `Arc`, which would double the cost
-/// of a buffered line.
+/// A disposition for a line that is buffered in the unit of an entered span. The position of the
+/// span identifies the unit, because a clone of the unit's `Arc` would double the cost of a
+/// buffered line.
 #[derive(Clone, Copy)]
 pub struct EnteredLine {
     /// The recorder's sink.
     pub sink: LayerId,
-    /// The position of the span in the recorder's `EnteredSpans`.
+    /// The index of the span in the recorder's `EnteredSpans`.
     pub index: u32,
     /// The recorder's number for the record.
     pub tag: u32,
-    /// Finds the unit by the sink and the position.
+    /// Finds the unit by the sink and the index.
     pub units: &'static dyn EnteredUnits,
 }
 
@@ -62,7 +63,7 @@ impl LineDisposition {
     pub const HEADER_TARGET: &str = "spanwise::recorder";
 
     /// Forwards an event with a changed context and this disposition of the next line of `sink`. If
-    /// `sink` writes no line, the disposition is dropped.
+    /// `sink` writes no line during the call, the disposition is dropped.
     #[inline(never)]
     pub fn scope<R>(
         self,
@@ -70,23 +71,25 @@ impl LineDisposition {
         change: impl FnOnce(&mut EventContext),
         forward: impl FnOnce() -> R,
     ) -> R {
-        let outer = Saved::take();
+        let outer = SavedState::take();
         let mut context = outer.context;
-        let _restored = Restore(outer);
+        let _restored = RestoreState(outer);
         change(&mut context);
         with_state(|state| {
-            state.set(context);
+            state.set_context(context);
             state.put_disposition(SinkDisposition::new(sink, self));
         });
         forward()
     }
 
-    /// Forwards an event, or another call of a layer, so that its lines are written. During the
-    /// call, hides the disposition that is set for the line of an outer event. Keeps the context.
+    /// Calls `forward`, which forwards an event or another call of a layer. During the call, hides
+    /// the disposition for the line of an outer event, so that the inner lines are written. Keeps
+    /// the context.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
         if with_state(|state| state.flags.get()) & DISPOSITION == 0 {
-            // Nothing to restore, because each inner scope removes the disposition that it sets.
+            // Nothing must be restored, because each inner scope removes the disposition that it
+            // sets.
             return forward();
         }
         Self::without_outer(forward)
@@ -182,13 +185,13 @@ impl EnteredLine {
 
     #[cold]
     fn scope_inside<R>(self, forward: impl FnOnce() -> R) -> R {
-        let outer = Saved::take();
+        let outer = SavedState::take();
         let mut context = outer.context;
-        let _restored = Restore(outer);
+        let _restored = RestoreState(outer);
         context.buffered = true;
         context.exempt_from_sampling = true;
         with_state(|state| {
-            state.set(context);
+            state.set_context(context);
             state.entered_disposition.set(self);
             state.flags.set(state.flags.get() | ENTERED_DISPOSITION);
         });
@@ -215,10 +218,10 @@ impl EnteredLine {
         with_state(|state| state.flags.set(state.flags.get() & !DISPOSITION));
     }
 
-    /// Updates the current line of `sink` after the thread has exited the entered span at `index`,
-    /// because a value can exit a span while the line is formatted. If the line belongs to the
-    /// exited span, stores `unit`, the unit of the span. If the exited span was entered before the
-    /// span of the line, decrements the index of the line.
+    /// Updates the current line of `sink` after the thread has exited the entered span at `index`.
+    /// A value can exit a span while the line is formatted. If the line belongs to the exited span,
+    /// the disposition then owns the unit that `unit` returns. If the exited span was entered
+    /// before the span of the line, decrements the index of the line.
     #[inline]
     pub fn span_exited(
         sink: LayerId,
@@ -236,7 +239,7 @@ impl EnteredLine {
                     state.put_disposition(SinkDisposition::new(sink, disposition));
                 }
             }
-            // The spans above the exited span move down by one.
+            // The spans that were entered after the exited span move down by one.
             Some(_) => state.entered_disposition.set(Self {
                 index: line.index - 1,
                 ..line
@@ -289,7 +292,8 @@ impl EventState {
         self.flags.set(flags | OWNED_DISPOSITION | sampled_out);
     }
 
-    /// Takes the disposition, regardless of its sink. Looks up the unit of an [`EnteredLine`].
+    /// Takes the disposition, regardless of its sink. Converts an [`EnteredLine`] to an owned
+    /// disposition with its unit.
     pub(super) fn take_disposition(&self) -> Option<SinkDisposition> {
         let flags = self.flags.get();
         self.flags.set(flags & !DISPOSITION);

@@ -1,15 +1,16 @@
-//! The sinks that get the current event, if the stack has a router.
+//! The sinks that receive the current event, if the stack has a router: a layer that selects the
+//! sinks of an event by its target.
 //!
 //! The set is separate from the flags of the event context, because the fast path of
-//! `EnteredLine::scope` requires that no flag is set.
+//! `EnteredLine::scope` requires that all flags are clear.
 
 use super::with_state;
 
 /// A set of sinks, one bit each, for the event that a thread handles.
 ///
-/// A router sets it while the layers of the sinks receive the event. The writer that forwards a
-/// line to several outputs reads it, and a recorder stores it with each buffered event. It is empty
-/// if the stack has no router.
+/// A router sets it for the time in which the sinks' layers receive the event. The writer that
+/// forwards a line to several outputs reads it, and a recorder stores it with each buffered event.
+/// It is empty if the stack has no router.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SinkMask(u64);
 

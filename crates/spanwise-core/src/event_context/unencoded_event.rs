@@ -2,8 +2,9 @@
 //!
 //! Most buffered events are never written, so encoding and redacting their lines would be wasted
 //! work. If a layer can encode lines later, it passes an [`UnencodedEvent`] to the recorder. A dump
-//! begins when the layer writes the header. The writer of the recorder then passes the
-//! [`DumpedRecords`] back to the layer, which encodes and writes one record after the other.
+//! writes the buffered events of a unit of work after a header. When the header is written, the
+//! recorder's writer passes the [`DumpedRecords`] back to the layer. The layer then encodes and
+//! writes them one after another.
 //!
 //! *Invariant:* the values are not redacted. Only their layer reads them, and no `Debug` shows
 //! them.
@@ -15,7 +16,7 @@ use tracing_core::Metadata;
 use super::EnteredLine;
 use crate::internal::LayerId;
 
-/// An event whose line is not encoded.
+/// An event whose line is not encoded yet.
 pub struct UnencodedEvent<'a> {
     /// The values, in a form that only the layer reads.
     pub values: &'a [u8],
@@ -31,12 +32,12 @@ pub trait SpanSnapshot {
     /// Returns a reference to the data, which a buffered record stores.
     fn share(&self) -> Arc<dyn Any + Send + Sync>;
 
-    /// Returns the number of bytes of memory that cannot be freed while the result of
-    /// [`share`](Self::share) exists.
+    /// Returns the number of bytes of memory that the result of [`share`](Self::share) keeps
+    /// allocated.
     fn memory_len(&self) -> usize;
 }
 
-/// A unit of work of a recorder.
+/// A recorder's buffer for a unit of work: a root span and its descendants.
 pub trait BufferingUnit: Any + Send + Sync {
     /// Buffers an event. Returns false if the caller must encode its line, which is then written or
     /// buffered. `is_sampled_out` means that a sampler dropped the event.
@@ -55,8 +56,8 @@ pub trait EnteredUnits: Sync {
 /// The records of a dump, which follow its header.
 pub trait DumpedRecords {
     /// Removes the next record, and replaces `content` with its line, or with its values if it is
-    /// an event. Returns `None` after the last record, or if the previous record was not passed to
-    /// [`write`](Self::write) and written, because the layer or the output panicked.
+    /// an event. Returns `None` after the last record. Also returns `None` if the previous record
+    /// has not been [written](Self::write), because the layer or the output panicked.
     fn next(&mut self, content: &mut Vec<u8>) -> Option<DumpedRecord>;
 
     /// Writes `line`, the line of the record that [`next`](Self::next) returned last, and counts

@@ -98,13 +98,15 @@ impl<T: ExportItem, S> Exporter<T, S> {
     /// # Errors
     /// The error of the operating system if it cannot start a thread.
     pub fn start(&self, tasks: Option<Weak<dyn PeriodicTasks>>) -> io::Result<()> {
-        // Not `current`: with the tasks, it would start a thread in a forked child.
-        let process = self.process.for_this_process(|_| self.without_thread());
+        // Does not call `current`, which would also start a thread in a forked child.
+        let process = self
+            .process
+            .for_this_process(|_| self.create_without_thread());
         let tasks = self.tasks.get_or_init(|| tasks);
-        self.spawn(&process.queue, tasks)
+        self.start_thread(&process.queue, tasks)
     }
 
-    fn spawn(
+    fn start_thread(
         &self,
         queue: &Arc<ExportQueue<T>>,
         tasks: &Option<Weak<dyn PeriodicTasks>>,
@@ -120,7 +122,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     /// was started and not shut down. Without a thread, the child's queue counts each item as lost.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
-        self.process.for_this_process(|_| self.new_process())
+        self.process.for_this_process(|_| self.create_with_thread())
     }
 
     /// Returns the queue and the state of this process, or `None` in a forked child that has not
@@ -130,11 +132,13 @@ impl<T: ExportItem, S> Exporter<T, S> {
     }
 
     #[cold]
-    fn new_process(&self) -> ProcessExporter<T, S> {
-        let process = self.without_thread();
+    fn create_with_thread(&self) -> ProcessExporter<T, S> {
+        let process = self.create_without_thread();
         let queue = &process.queue;
         let started = match self.tasks.get() {
-            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => self.spawn(queue, tasks),
+            Some(tasks) if !self.is_shut_down.load(Ordering::Relaxed) => {
+                self.start_thread(queue, tasks)
+            }
             Some(_) => Err(io::Error::other("the exporter was shut down")),
             None => Err(io::Error::other("the exporter was not started")),
         };
@@ -151,7 +155,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
         process
     }
 
-    fn without_thread(&self) -> ProcessExporter<T, S> {
+    fn create_without_thread(&self) -> ProcessExporter<T, S> {
         ProcessExporter {
             queue: Arc::new(ExportQueue::new(&self.options)),
             state: (self.new_state)(),

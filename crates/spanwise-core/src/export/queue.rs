@@ -1,4 +1,4 @@
-//! The bounded queue between the application and the sender thread.
+//! The bounded queue of an exporter, between the threads that log and the sender thread.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,8 @@ pub struct ExportQueue<T> {
     state: Mutex<State<T>>,
     /// Wakes the sender thread.
     work: Condvar,
-    /// Wakes the callers of [`flush`](Self::flush) and [`shutdown_by`](Self::shutdown_by).
+    /// Wakes the callers of [`flush`](Self::flush) and [`shutdown_by`](Self::shutdown_by), when an
+    /// item was settled: sent, or counted as not sent.
     settled: Condvar,
     pub(super) limits: QueueLimits,
     /// The name of the server in fault texts.
@@ -42,18 +43,18 @@ struct State<T> {
     others: Lane<T>,
     /// The item that is being sent. Its room stays reserved, because it may be put back.
     in_flight: Option<InFlight>,
-    /// The number of threads that wait for a flush. Until the server fails, their items are sent
-    /// without a back-off.
-    flushing: u32,
-    /// The number of calls of `flush`, `hurry` and `shutdown_by` so far. A shutdown directly after
-    /// `hurry` is not counted again. The value also identifies the last of these calls.
-    flushes: u64,
-    /// The value of `flushes` after the last call of `hurry`.
+    /// The number of threads that wait for a flush. Until the server fails, the queue is sent for
+    /// them without a back-off.
+    flush_waiters: u32,
+    /// The number of the last flush, from 1. Each call of `flush`, `hurry` and `shutdown_by` begins
+    /// a flush, but a shutdown directly after `hurry` continues the flush of `hurry`.
+    last_flush: u64,
+    /// The number of the last flush that `hurry` began, or 0.
     hurried_flush: u64,
-    /// The value of `flushes` when the item in flight left the queue.
+    /// The value of `last_flush` when the item in flight left the queue.
     in_flight_flush: u64,
-    /// The `in_flight_flush` of the last item for which the server failed. This flush and all
-    /// earlier ones have failed.
+    /// The `in_flight_flush` of the last item for which the server failed. The flush of this number
+    /// and all earlier ones have failed.
     failed_flush: u64,
     /// Whether the state changed since the last step of the sender thread.
     is_signalled: bool,
@@ -79,7 +80,7 @@ struct InFlight {
 /// An item, with the time when it was pushed.
 pub(super) struct Queued<T> {
     pub(super) item: T,
-    pub(super) since: Instant,
+    pub(super) pushed_at: Instant,
 }
 
 impl<T: ExportItem> ExportQueue<T> {
@@ -108,7 +109,7 @@ impl<T: ExportItem> ExportQueue<T> {
     pub fn push(&self, item: T) {
         let queued = Queued {
             item,
-            since: self.clock.instant(),
+            pushed_at: self.clock.instant(),
         };
         let mut state = self.state.lock();
         if state.has_ended {
@@ -125,7 +126,7 @@ impl<T: ExportItem> ExportQueue<T> {
                 None => break,
             }
         }
-        let has_room = is_urgent || state.others.is_below_half(&queued.item, self.limits);
+        let has_room = is_urgent || state.others.fits_in_half(&queued.item, self.limits);
         if has_room && state.has_room(&queued.item, self.limits) {
             state.lane(&queued.item).push_back(queued);
             state.is_signalled = true;
@@ -173,40 +174,40 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Waits until the queue is empty: until each item is sent, or counted as a failed write.
     ///
-    /// The next attempt is immediate, even if the server failed before.
+    /// The next attempt is immediate: it skips a back-off.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline passes, if the server fails, or if the queue is
     /// shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.flushes += 1;
-        let this_flush = state.flushes;
+        state.last_flush += 1;
+        let this_flush = state.last_flush;
         self.wait_flushed(state, this_flush, deadline)
     }
 
-    /// Starts to send everything that was pushed, and does not wait. There is one immediate
-    /// attempt, even if the server failed before.
+    /// Makes the sender thread send everything that was pushed, and does not wait for it. There is
+    /// one immediate attempt, which skips a back-off.
     ///
-    /// A following shutdown waits for this attempt instead of another one.
+    /// A shutdown directly after this call waits for that attempt, and makes no second one.
     pub fn hurry(&self) {
         let mut state = self.state.lock();
-        state.flushes += 1;
-        state.hurried_flush = state.flushes;
+        state.last_flush += 1;
+        state.hurried_flush = state.last_flush;
         state.is_signalled = true;
         drop(state);
         self.work.notify_all();
     }
 
-    /// Waits until everything is sent, or until `deadline`. Ends earlier if the queue is shut down,
-    /// or if the server fails during this flush or a later one.
+    /// Waits until everything is sent, or until `deadline`. Returns earlier, with an error, if the
+    /// queue is shut down, or if the server fails during this flush or a later one.
     fn wait_flushed(
         &self,
         mut state: MutexGuard<'_, State<T>>,
         this_flush: u64,
         deadline: Instant,
     ) -> io::Result<()> {
-        state.flushing += 1;
+        state.flush_waiters += 1;
         state.is_signalled = true;
         self.work.notify_all();
         let is_flushed = loop {
@@ -219,7 +220,7 @@ impl<T: ExportItem> ExportQueue<T> {
             }
             (state, _) = self.settled.wait_timeout(state, remaining);
         };
-        state.flushing -= 1;
+        state.flush_waiters -= 1;
         drop(state);
         if is_flushed {
             return Ok(());
@@ -228,13 +229,13 @@ impl<T: ExportItem> ExportQueue<T> {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Sends items until `deadline` or until the server fails, and counts the rest as lost. Items
-    /// that are pushed later count as lost, too. The sender thread ends by itself.
+    /// Sends items until `deadline` or until the server fails, and counts the remaining items as
+    /// lost. Items that are pushed later count as lost, too. The sender thread then ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
         let mut state = self.state.lock();
-        let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
-        state.flushes += u64::from(!is_hurried);
-        let this_flush = state.flushes;
+        let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.last_flush;
+        state.last_flush += u64::from(!is_hurried);
+        let this_flush = state.last_flush;
         let is_flushed = self.wait_flushed(state, this_flush, deadline).is_ok();
         let mut state = self.state.lock();
         if state.has_ended {
@@ -244,17 +245,17 @@ impl<T: ExportItem> ExportQueue<T> {
         let ended = State {
             has_ended: true,
             has_lost: lost > 0,
-            flushing: state.flushing,
+            flush_waiters: state.flush_waiters,
             ..State::default()
         };
-        let before = mem::replace(&mut *state, ended);
-        // Counts under the lock, as in `settle`.
+        let unsent = mem::replace(&mut *state, ended);
+        // Counts under the lock, so that callers of `flush` see complete counters.
         self.counters.add_lost_at_shutdown(lost);
         drop(state);
         self.work.notify_all();
         self.settled.notify_all();
         // Drops the items without the lock, because their destructors may use the queue.
-        drop(before);
+        drop(unsent);
         if !is_flushed && lost > 0 {
             let reason = format_args!(
                 "{lost} events were not sent to {} before the shutdown",
@@ -279,11 +280,11 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Returns the bytes of all items that wait or are being sent.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.state.lock().held().1
+        self.state.lock().held_bytes()
     }
 
-    /// Resets the change signal. Returns whether the queue was shut down.
-    pub(super) fn acknowledge(&self) -> bool {
+    /// Clears the signal that the state has changed. Returns whether the queue was shut down.
+    pub(super) fn clear_signal(&self) -> bool {
         let mut state = self.state.lock();
         state.is_signalled = false;
         state.has_ended
@@ -293,10 +294,10 @@ impl<T: ExportItem> ExportQueue<T> {
     /// `hurry` or `shutdown_by`.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
-        // A flush ends at the first failed attempt that began during it. So if the latest flush has
+        // A flush ends at the first failed attempt that began during it. So if the last flush has
         // failed, it causes no second attempt, even if its callers have not returned yet.
-        let is_requested = state.flushing > 0 || state.hurried_flush > state.failed_flush;
-        let is_flushing = is_requested && state.failed_flush < state.flushes;
+        let has_flush = state.flush_waiters > 0 || state.hurried_flush > state.failed_flush;
+        let is_flushing = has_flush && state.failed_flush < state.last_flush;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
             return None;
         }
@@ -306,7 +307,7 @@ impl<T: ExportItem> ExportQueue<T> {
             events: queued.item.events(),
             bytes: queued.item.bytes(),
         });
-        state.in_flight_flush = state.flushes;
+        state.in_flight_flush = state.last_flush;
         Some(queued)
     }
 
@@ -333,12 +334,12 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Counts some events of the item in flight as failed writes, and the others as delivered.
     pub(super) fn settle_partial(&self, refused: u64, reason: &dyn fmt::Display) {
-        let counts = self.settle(|_, counters, events| {
+        let is_counted = self.settle(|_, counters, events| {
             let refused = refused.min(events);
             counters.add_write_failed(refused);
             counters.add_delivered(events - refused);
         });
-        if counts && refused > 0 {
+        if is_counted && refused > 0 {
             self.report
                 .fault_from(self.destination, Fault::WriteFailed, reason);
         }
@@ -356,22 +357,22 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     fn settle_failed(&self, change: impl FnOnce(&mut State<T>), reason: &dyn fmt::Display) {
-        let counts = self.settle(|state, counters, events| {
+        let is_counted = self.settle(|state, counters, events| {
             change(state);
             counters.add_write_failed(events);
         });
-        if counts {
+        if is_counted {
             self.report
                 .fault_from(self.destination, Fault::WriteFailed, reason);
         }
     }
 
-    /// Counts the events of the item in flight. Returns `false` if the shutdown has already counted
-    /// them.
+    /// Calls `count` with the number of events of the item in flight, and removes the item. Returns
+    /// `false` without a call if the shutdown has already counted them.
     fn settle(&self, count: impl FnOnce(&mut State<T>, &SinkCounters, u64)) -> bool {
         let mut state = self.state.lock();
         let in_flight = state.in_flight.take();
-        let counts = in_flight.is_some();
+        let is_counted = in_flight.is_some();
         if let Some(InFlight { events, .. }) = in_flight {
             // Counts under the lock, so that the counters are complete when a caller of `flush`
             // returns.
@@ -379,16 +380,16 @@ impl<T: ExportItem> ExportQueue<T> {
         }
         drop(state);
         self.settled.notify_all();
-        counts
+        is_counted
     }
 
     /// Puts back the halves of the item in flight, before all other items of their urgency.
-    pub(super) fn put_back_halves(&self, (first, second): (T, T), since: Instant) {
+    pub(super) fn put_back_halves(&self, (first, second): (T, T), pushed_at: Instant) {
         let mut state = self.state.lock();
         // If no item is in flight, the shutdown has counted it.
         if state.in_flight.take().is_some() {
             for item in [second, first] {
-                state.lane(&item).push_front(Queued { item, since });
+                state.lane(&item).push_front(Queued { item, pushed_at });
             }
         }
     }
@@ -397,14 +398,14 @@ impl<T: ExportItem> ExportQueue<T> {
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
         let mut state = self.state.lock();
         // If no item is in flight, the shutdown has counted it.
-        let counts = state.in_flight.take().is_some();
-        if counts {
+        let is_put_back = state.in_flight.take().is_some();
+        if is_put_back {
             state.fail_flush();
             state.lane(&queued.item).push_front(queued);
         }
         drop(state);
         self.settled.notify_all();
-        if counts {
+        if is_put_back {
             self.retries.fetch_add(1, Ordering::Relaxed);
             let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
             self.report
@@ -416,13 +417,13 @@ impl<T: ExportItem> ExportQueue<T> {
     /// waiting events.
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
-        let (items, bytes) = state.held();
+        let (items, bytes) = (state.held_items(), state.held_bytes());
         (items, bytes, state.waiting_events())
     }
 }
 
 impl QueueLimits {
-    /// Returns whether there is room for `item` beside these items with their bytes and events.
+    /// Returns whether `item` fits beside `items` others, with `bytes` and `events` in total.
     fn allow(self, item: &impl ExportItem, items: usize, bytes: usize, events: u64) -> bool {
         items < self.items
             && bytes.saturating_add(item.bytes()) <= self.bytes
@@ -438,19 +439,19 @@ impl<T: ExportItem> State<T> {
         }
     }
 
-    /// Makes the flushes fail that had begun when the item in flight left the queue.
+    /// Makes all flushes fail that had begun when the item in flight left the queue.
     fn fail_flush(&mut self) {
         self.failed_flush = self.in_flight_flush;
     }
 
     fn has_room(&self, item: &T, limits: QueueLimits) -> bool {
-        let (items, bytes) = self.held();
+        let (items, bytes) = (self.held_items(), self.held_bytes());
         limits.allow(item, items, bytes, self.held_events())
     }
 
     /// Returns whether there would be room if all waiting items that are not urgent were displaced.
     fn has_room_without_others(&self, item: &T, limits: QueueLimits) -> bool {
-        let (items, bytes) = self.held();
+        let (items, bytes) = (self.held_items(), self.held_bytes());
         let Lane {
             items: others,
             events: other_events,
@@ -460,16 +461,19 @@ impl<T: ExportItem> State<T> {
         limits.allow(item, items - others.len(), bytes - other_bytes, events)
     }
 
-    /// Returns the number of items and their bytes, including the item in flight.
-    fn held(&self) -> (usize, usize) {
-        let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
+    /// Returns the number of items, including the item in flight.
+    fn held_items(&self) -> usize {
         let waiting = self.urgent.items.len() + self.others.items.len();
-        (
-            waiting + usize::from(self.in_flight.is_some()),
-            self.urgent.bytes + self.others.bytes + in_flight,
-        )
+        waiting + usize::from(self.in_flight.is_some())
     }
 
+    /// Returns the bytes of all items, including the item in flight.
+    fn held_bytes(&self) -> usize {
+        let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
+        self.urgent.bytes + self.others.bytes + in_flight
+    }
+
+    /// Returns the number of events of all items, including the item in flight.
     fn held_events(&self) -> u64 {
         let in_flight = self.in_flight.as_ref().map_or(0, |item| item.events);
         self.waiting_events() + in_flight
@@ -485,9 +489,9 @@ impl<T: ExportItem> State<T> {
 }
 
 impl<T: ExportItem> Lane<T> {
-    /// Returns whether the lane and `item` together have at most half of the items and bytes of the
-    /// queue.
-    fn is_below_half(&self, item: &T, limits: QueueLimits) -> bool {
+    /// Returns whether the lane and `item` together have at most half of the items and of the bytes
+    /// that the queue may hold.
+    fn fits_in_half(&self, item: &T, limits: QueueLimits) -> bool {
         self.items.len() < limits.items / 2 && self.bytes + item.bytes() <= limits.bytes / 2
     }
 
@@ -524,8 +528,8 @@ impl<T> Default for State<T> {
             urgent: Lane::default(),
             others: Lane::default(),
             in_flight: None,
-            flushing: 0,
-            flushes: 0,
+            flush_waiters: 0,
+            last_flush: 0,
             hurried_flush: 0,
             in_flight_flush: 0,
             failed_flush: 0,

@@ -17,7 +17,8 @@ use crate::internal::{Backoff, panic_safe, random_bits};
 /// The delays between attempts while the server fails, before jitter.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));
 
-/// The longest wait that a server may request. It also limits the total requested wait of an item.
+/// The longest wait that a server may request. It is also the longest time from the push of an item
+/// until its age begins to count.
 const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The role of the current thread for an exporter.
@@ -36,7 +37,7 @@ thread_local! {
 
 /// Returns whether this is the sender thread of an exporter, or [its helper](mark_sender_thread).
 ///
-/// Events that this thread logs are about sending. If they were sent, each would cause the next.
+/// Events that this thread logs are about sending. If they were exported, each would cause another.
 #[inline]
 #[must_use]
 pub fn is_sender_thread() -> bool {
@@ -45,8 +46,8 @@ pub fn is_sender_thread() -> bool {
 
 /// Returns whether this is a sender thread or its helper, and is not running [`PeriodicTasks`] now.
 ///
-/// Events that such a thread logs come from the HTTP client, and may contain the credentials of the
-/// exporter.
+/// Events that such a thread logs come from the HTTP client or its libraries, and may contain the
+/// credentials of the exporter.
 #[inline]
 #[must_use]
 pub fn is_delivering() -> bool {
@@ -60,7 +61,7 @@ pub fn mark_sender_thread() {
 
 #[inline]
 fn role() -> Role {
-    // A sender thread logs nothing after its thread-locals are destroyed.
+    // A thread whose thread-locals are destroyed has no role: a sender thread logs nothing by then.
     ROLE.try_with(Cell::get).unwrap_or(Role::None)
 }
 
@@ -74,7 +75,7 @@ pub(super) struct Sender<T> {
     not_before: Option<Instant>,
     /// The end of the last wait that the server requested. The age of the items that had to wait
     /// counts from this time.
-    requested_end: Option<Instant>,
+    requested_wait_end: Option<Instant>,
 }
 
 /// The result of one turn of the loop.
@@ -82,8 +83,8 @@ pub(super) struct Sender<T> {
 pub enum Step {
     /// The sender did some work, and there may be more.
     Worked,
-    /// There is no work before this time, unless the state of the queue changes. `None` means that
-    /// only such a change brings work.
+    /// There is no work before this time, unless the state of the queue changes. Without a time,
+    /// only a change of the queue brings work.
     Wait(Option<Instant>),
     /// The queue was shut down.
     Ended,
@@ -101,7 +102,7 @@ impl<T: ExportItem> Sender<T> {
             tasks,
             backoff: BACKOFF,
             not_before: None,
-            requested_end: None,
+            requested_wait_end: None,
         }
     }
 
@@ -126,7 +127,8 @@ impl<T: ExportItem> Sender<T> {
 
     /// Runs the tasks that are due. If there are none, sends one item.
     pub(super) fn step(&mut self) -> Step {
-        if self.queue.acknowledge() {
+        let is_shut_down = self.queue.clear_signal();
+        if is_shut_down {
             return Step::Ended;
         }
         let tasks = self.tasks.as_ref().and_then(Weak::upgrade);
@@ -147,8 +149,8 @@ impl<T: ExportItem> Sender<T> {
                 Step::Worked
             }
             None => {
-                let retry = self.not_before.filter(|at| *at > now);
-                Step::Wait([next_run, retry].into_iter().flatten().min())
+                let retry_at = self.not_before.filter(|at| *at > now);
+                Step::Wait([next_run, retry_at].into_iter().flatten().min())
             }
         }
     }
@@ -178,7 +180,7 @@ impl<T: ExportItem> Sender<T> {
             Delivery::TooLarge(reason) => {
                 self.end_backoff();
                 match queued.item.split() {
-                    Ok(halves) => self.queue.put_back_halves(halves, queued.since),
+                    Ok(halves) => self.queue.put_back_halves(halves, queued.pushed_at),
                     Err(_) => self.queue.settle_refused(&reason),
                 }
             }
@@ -188,12 +190,13 @@ impl<T: ExportItem> Sender<T> {
                 retry_after,
             } => {
                 let max_age = self.queue.limits.max_age;
-                let age_start = self.age_start(queued.since);
+                let age_start = self.age_start(queued.pushed_at);
                 let now = self.queue.clock.instant();
                 let requested = retry_after.map(|wait| wait.min(MAX_REQUESTED_WAIT));
                 let delay = jittered(self.backoff.next_delay());
                 self.not_before = Some(now + delay.max(requested.unwrap_or_default()));
-                self.requested_end = requested.map(|wait| now + wait).or(self.requested_end);
+                let requested_end = requested.map(|wait| now + wait);
+                self.requested_wait_end = requested_end.or(self.requested_wait_end);
                 if started.saturating_duration_since(age_start) > max_age {
                     self.queue.give_up(&reason);
                 } else {
@@ -203,10 +206,10 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Returns the time from which the age of an item counts. The item was pushed at `since`.
-    fn age_start(&self, since: Instant) -> Instant {
-        let end = self.requested_end.unwrap_or(since);
-        end.clamp(since, since + MAX_REQUESTED_WAIT)
+    /// Returns the time from which the age of an item counts. The item was pushed at `pushed_at`.
+    fn age_start(&self, pushed_at: Instant) -> Instant {
+        let start = self.requested_wait_end.unwrap_or(pushed_at);
+        start.clamp(pushed_at, pushed_at + MAX_REQUESTED_WAIT)
     }
 
     fn end_backoff(&mut self) {
@@ -215,8 +218,8 @@ impl<T: ExportItem> Sender<T> {
     }
 }
 
-/// Returns the delay, or up to a quarter less. So processes whose attempts failed at the same time
-/// do not all retry at the same time.
+/// Returns `delay`, shortened by a random part of up to a quarter. So processes do not all retry at
+/// the same time if their attempts failed at the same time.
 fn jittered(delay: Duration) -> Duration {
     let random = random_bits() as u32;
     delay - (delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX))

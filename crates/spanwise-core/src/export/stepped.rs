@@ -1,4 +1,4 @@
-//! A sender without a thread, for tests of the queue.
+//! A sender without a thread, which tests of the queue run step by step.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use super::{
     sender::{Sender, Step},
 };
 
-/// The sender of a queue. It works only in [`step`](Self::step).
+/// The sender of a queue. It works only while [`step`](Self::step) is called.
 pub struct SteppedSender<T> {
     queue: Arc<ExportQueue<T>>,
     sender: Sender<T>,

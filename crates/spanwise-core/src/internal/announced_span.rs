@@ -1,8 +1,9 @@
 //! The ids and the kind of the next span, announced by the code that opens the span.
 //!
-//! The code that opens a span [announces](announce) the span. The layer that gives spans their
-//! trace and span ids [takes](take_announced) the announcement in `on_new_span`. Without such a
-//! layer, nothing is announced.
+//! For example, the HTTP server knows the span id and the parent in another process before it opens
+//! the span. It [announces](announce) them. The layer that gives spans their trace and span ids
+//! [takes](take_announced) the announcement in `on_new_span`. Without that layer, nothing is
+//! announced.
 
 use std::{
     mem::ManuallyDrop,
@@ -23,15 +24,16 @@ pub struct Announced {
     pub span_id: [u8; 8],
     /// The kind of the span.
     pub kind: SpanKind,
-    /// The trace, if the span is the first of this process in the trace. Ignored if the span has a
-    /// parent in this process. `None` means the trace of the enclosing span.
+    /// The trace, if the span is the first of this process in the trace. If the span has a parent
+    /// in this process, this value is ignored. `None` means that the span belongs to the trace of
+    /// the enclosing span.
     pub trace: Option<AnnouncedTrace>,
 }
 
 /// An announcement that no layer has taken yet.
-pub(crate) struct Announcement {
+pub(crate) struct PendingAnnouncement {
     announced: Announced,
-    /// The only span that may take it, if it was [reserved](reserve_announced).
+    /// The only span that may take the announcement, if it was [reserved](reserve_announced).
     reserved_for: Option<Id>,
 }
 
@@ -80,8 +82,8 @@ pub fn identities_are_wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
 }
 
-/// Announces the result of `make` while `open` opens a span. If no layer takes announcements,
-/// `make` is not called.
+/// Announces the result of `make`, and calls `open`, which opens the span. If no layer takes
+/// announcements, `make` is not called.
 ///
 /// Evaluate the fields of the span before the call, because a span that a field opens would take
 /// the announcement.
@@ -90,11 +92,11 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
     if !identities_are_wanted() {
         return open();
     }
-    let announcement = Announcement {
+    let announcement = PendingAnnouncement {
         announced: make(),
         reserved_for: None,
     };
-    let _restored = RestoreAnnouncement(replace(Some(Box::new(announcement))));
+    let _restore_outer = RestoreAnnouncement(replace_announcement(Some(Box::new(announcement))));
     open()
 }
 
@@ -103,37 +105,40 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
 #[inline]
 #[must_use]
 pub fn take_announced(id: &Id) -> Option<Announced> {
-    let announcement = replace(None)?;
+    let announcement = replace_announcement(None)?;
     match &announcement.reserved_for {
         Some(reserved_for) if reserved_for != id => {
-            replace(Some(announcement));
+            replace_announcement(Some(announcement));
             None
         }
         Some(_) | None => Some(announcement.announced),
     }
 }
 
-/// Reserves the announcement for the span `id`, which is being opened. So spans that its fields
-/// open while they are formatted do not take it.
+/// Reserves the announcement for the span `id`, which is being opened. A span that opens while the
+/// fields of `id` are formatted can then not take the announcement.
 #[inline]
 pub fn reserve_announced(id: &Id) {
-    if let Some(mut announcement) = replace(None) {
+    if let Some(mut announcement) = replace_announcement(None) {
         announcement.reserved_for.get_or_insert_with(|| id.clone());
-        replace(Some(announcement));
+        replace_announcement(Some(announcement));
     }
 }
 
+/// Replaces the announcement of this thread. Returns the previous one.
 #[inline]
-fn replace(announcement: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
+fn replace_announcement(
+    announcement: Option<Box<PendingAnnouncement>>,
+) -> Option<Box<PendingAnnouncement>> {
     let announcement = announcement.map(ManuallyDrop::new);
     thread_state::with(|state| state.announced.replace(announcement)).map(ManuallyDrop::into_inner)
 }
 
-/// Restores the outer announcement, which rarely exists, when this guard is dropped.
-struct RestoreAnnouncement(Option<Box<Announcement>>);
+/// A guard that restores the announcement from before a call of [`announce`]. There seldom is one.
+struct RestoreAnnouncement(Option<Box<PendingAnnouncement>>);
 
 impl Drop for RestoreAnnouncement {
     fn drop(&mut self) {
-        drop(replace(self.0.take()));
+        drop(replace_announcement(self.0.take()));
     }
 }

@@ -1,7 +1,8 @@
 //! Parses and shortens the text of backtraces.
 //!
 //! std writes a frame as ` 12: shop::pay`, and on the next line `at ./src/main.rs:7:13`. Most
-//! frames of a service belong to a runtime. [`shorten`] only counts these frames.
+//! frames of a service belong to a runtime such as tokio. [`shorten`] replaces the frames of
+//! runtimes with their number.
 
 mod frame_owner;
 mod source_path;
@@ -15,7 +16,7 @@ pub use source_path::relative_path;
 /// A frame of a backtrace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The number of the frame.
+    /// The number that std gave the frame.
     pub number: u32,
     /// The name of the function: `shop::pay`.
     pub function: String,
@@ -31,7 +32,7 @@ pub struct Frame<'a> {
 /// over frames of libraries.
 const MAX_FRAMES: usize = 50;
 
-/// Parses the frames of a backtrace, from the panic or the error to the entry of the runtime.
+/// Parses the frames of a backtrace, innermost first.
 ///
 /// Drops the frames of the panic machinery, and the frames that start the thread or `main`.
 #[must_use]
@@ -52,17 +53,18 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
     {
         frames.truncate(entry_index);
     }
-    name_modules(&mut frames);
+    add_missing_modules(&mut frames);
     frames
 }
 
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
-/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. Those before the first
-/// other frame are omitted. At most 50 other frames are shown, those of the application with
-/// priority. Further frames are only counted.
 ///
-/// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
-/// are relative to.
+/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. At the start of the
+/// backtrace, they are omitted. At most 50 frames of the application and of libraries are shown.
+/// Frames of the application take precedence, and further frames are only counted.
+///
+/// `file` is the source file of the panic, if it is known. With it, the paths are relative to the
+/// directory in which the application was built.
 ///
 /// ```
 /// let text = "  \
@@ -80,15 +82,15 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 #[must_use]
 pub fn shorten(text: &str, file: Option<&str>) -> String {
     let frames = frames(text);
-    let root = file.and_then(|file| root(&frames, file));
+    let build_directory = file.and_then(|file| find_build_directory(&frames, file));
     let mut out = String::new();
     let mut skipped = SkippedFrames::default();
     let is_application = |frame: &&Frame<'_>| frame.is_in_app();
     let mut app_frames_left = frames.iter().filter(is_application).count().min(MAX_FRAMES);
     let mut library_frames_left = MAX_FRAMES - app_frames_left;
     let mut remaining = frames.iter().peekable();
-    // The backtrace of an error begins with the runtime frames that captured it. Skips them, unless
-    // there are no other frames.
+    // The backtrace of an error begins with the runtime frames that captured it. Skip these frames,
+    // unless the backtrace has no others.
     while remaining.next_if(|frame| is_runtime(frame)).is_some() {}
     if remaining.peek().is_none() {
         remaining = frames.iter().peekable();
@@ -99,7 +101,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
             Owner::Library if library_frames_left == 0 => skipped.add("libraries"),
             Owner::Library => {
                 skipped.write(&mut out);
-                frame.write(&mut out, root);
+                frame.write(&mut out, build_directory);
                 library_frames_left -= 1;
             }
             Owner::Application if app_frames_left == 0 => {
@@ -110,7 +112,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
             }
             Owner::Application => {
                 skipped.write(&mut out);
-                frame.write(&mut out, root);
+                frame.write(&mut out, build_directory);
                 app_frames_left -= 1;
             }
         }
@@ -119,7 +121,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     out
 }
 
-/// Returns the text that replaces a backtrace after `limit` backtraces in a second.
+/// Returns the text that replaces each further backtrace after `limit` backtraces in a second.
 #[must_use]
 pub fn limit_notice(limit: u32) -> String {
     format!("(none: more than {limit} in a second)")
@@ -127,39 +129,40 @@ pub fn limit_notice(limit: u32) -> String {
 
 /// Returns the directory in which the application was built. `file` is the relative path of a
 /// source file in one of the frames.
-fn root<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
-    let roots = frames.iter().filter_map(|frame| {
-        let root = frame.file?.strip_suffix(file)?;
-        (root.len() > 1 && root.ends_with('/') && root != "./").then_some(root)
+fn find_build_directory<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
+    let mut directories = frames.iter().filter_map(|frame| {
+        let directory = frame.file?.strip_suffix(file)?;
+        (directory.len() > 1 && directory.ends_with('/') && directory != "./").then_some(directory)
     });
-    roots.into_iter().next()
+    directories.next()
 }
 
 fn is_runtime(frame: &Frame<'_>) -> bool {
     matches!(frame.owner(), Owner::Runtime(_))
 }
 
-/// The number of consecutive frames that are only counted, by the name of their runtime, or
-/// `libraries`.
+/// Consecutive frames that are only counted: pairs of an owner and the number of its frames. The
+/// owner is the name of a runtime, or `libraries`.
 #[derive(Default)]
 struct SkippedFrames(Vec<(&'static str, usize)>);
 
 impl SkippedFrames {
-    fn add(&mut self, name: &'static str) {
-        match self.0.iter_mut().find(|(other, _)| *other == name) {
+    fn add(&mut self, owner: &'static str) {
+        match self.0.iter_mut().find(|(counted, _)| *counted == owner) {
             Some((_, count)) => *count += 1,
-            None => self.0.push((name, 1)),
+            None => self.0.push((owner, 1)),
         }
     }
 
+    /// Writes the counts, largest first, and clears them.
     fn write(&mut self, out: &mut String) {
         self.0.sort_by_key(|(_, count)| Reverse(*count));
-        for (index, (name, count)) in self.0.drain(..).enumerate() {
+        for (index, (owner, count)) in self.0.drain(..).enumerate() {
             // Writing to a `String` does not fail.
             let _ = match (index, count) {
-                (0, 1) => write!(out, "      … 1 frame of {name}"),
-                (0, _) => write!(out, "      … {count} frames of {name}"),
-                _ => write!(out, ", {count} of {name}"),
+                (0, 1) => write!(out, "      … 1 frame of {owner}"),
+                (0, _) => write!(out, "      … {count} frames of {owner}"),
+                _ => write!(out, ", {count} of {owner}"),
             };
         }
         if !out.is_empty() && !out.ends_with('\n') {
@@ -169,11 +172,12 @@ impl SkippedFrames {
 }
 
 impl Frame<'_> {
-    fn write(&self, out: &mut String, root: Option<&str>) {
+    fn write(&self, out: &mut String, build_directory: Option<&str>) {
         // Writing to a `String` does not fail.
         let _ = writeln!(out, "{:>4}: {}", self.number, self.function);
         if let Some(file) = self.file {
-            let _ = write!(out, "             at {}", relative_to(file, root));
+            let path = relative_to(file, build_directory);
+            let _ = write!(out, "             at {path}");
             for number in [self.line, self.column].into_iter().flatten() {
                 let _ = write!(out, ":{number}");
             }
@@ -237,9 +241,9 @@ fn set_location<'a>(frame: &mut Frame<'a>, location: &'a str) {
     }
 }
 
-/// Completes function names without a path, as in programs that are built with line tables only.
-/// Uses the module of the next frame in the same file.
-fn name_modules(frames: &mut [Frame<'_>]) {
+/// Adds the module to function names without a path, which occur in programs that are built with
+/// line tables only. The module is that of the next outer frame in the same file.
+fn add_missing_modules(frames: &mut [Frame<'_>]) {
     for index in (0..frames.len()).rev() {
         let (inner, outer) = frames.split_at_mut(index + 1);
         let frame = &mut inner[index];

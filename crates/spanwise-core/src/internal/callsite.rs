@@ -12,16 +12,16 @@ use tracing_core::Metadata;
 
 use crate::internal::{forks, sync::Mutex};
 
-/// A cache from callsite to `P`, lock-free to read, filled once per callsite.
+/// A cache of one plan `P` per callsite. Reads take no lock.
 ///
-/// A plan is all that a layer derives from a callsite alone. The key is the address of the
-/// callsite's static [`Metadata`]. Each layer has its own cache, because plans depend on the
-/// options of the layer. Plans are never removed, because the source code limits the number of
-/// callsites.
+/// A plan is all that a layer derives from a callsite alone. The first event or span of a callsite
+/// creates it. The key is the address of the callsite's static [`Metadata`]. Each layer has its own
+/// cache, because plans depend on the options of the layer. Plans are never removed, because the
+/// source code limits the number of callsites.
 ///
 /// A read costs a multiplication and, at any number of callsites, little more than one comparison.
-/// The table is open-addressed and at most half full. A larger table replaces a table that is half
-/// full. Readers take no lock, so a replaced table stays in memory until the cache is dropped. All
+/// The table is open-addressed. When it is half full, a table of twice the size replaces it.
+/// Readers may still use the replaced table, so it stays in memory until the cache is dropped. All
 /// replaced tables together are smaller than the current table.
 ///
 /// ```
@@ -39,7 +39,7 @@ use crate::internal::{forks, sync::Mutex};
 /// ```
 pub struct CallsitePlans<P> {
     tables: [OnceLock<Table<P>>; TABLES],
-    /// The index of the current table.
+    /// The index of the current table in `tables`.
     current: AtomicUsize,
     /// The number of plans. The lock is held while a plan is added.
     count: Mutex<usize>,
@@ -55,7 +55,8 @@ struct Planned<P> {
     plan: P,
 }
 
-/// Each table is twice as large as the one before it. The last has room for 2³⁰ callsites.
+/// The maximum number of tables. Each is twice as large as the one before it. The last has room for
+/// 2³⁰ callsites.
 const TABLES: usize = 26;
 
 /// The number of slots of the first table: 1 KiB.
@@ -105,13 +106,13 @@ impl<P> CallsitePlans<P> {
     }
 
     #[cold]
-    #[inline(never)] // Once per callsite: readers stay small.
+    #[inline(never)] // Runs once per callsite. Inlined, it would enlarge every reader.
     fn insert(&self, callsite: &'static Metadata<'static>, plan: P) -> &P {
         let planned = Arc::new(Planned { callsite, plan });
         let _no_fork = forks::defer();
         let mut count = self.count.lock();
         let mut table = self.current_table();
-        // Another thread may have stored a plan of this callsite, or a larger table.
+        // Another thread may have stored a plan of this callsite, or a larger table, since `get`.
         if let Some(planned) = find(table, callsite) {
             return &planned.plan;
         }
@@ -186,7 +187,7 @@ fn hash(callsite: &'static Metadata<'static>) -> usize {
 
 impl<P> Default for CallsitePlans<P> {
     fn default() -> Self {
-        // From now on, forks are noticed: the first plan may be added while another thread forks.
+        // Detects forks from now on, because another thread may fork while the first plan is added.
         let _ = forks::generation();
         Self {
             tables: [const { OnceLock::new() }; TABLES],
@@ -237,19 +238,22 @@ mod tests {
     }
 
     #[test]
-    fn lookup_needs_as_few_comparisons_at_any_count() {
-        for (count, worst) in [(10, 8), (1_000, 24), (30_000, 48)] {
+    fn lookup_needs_few_comparisons_at_any_count() {
+        for (count, max_comparisons) in [(10, 8), (1_000, 24), (30_000, 48)] {
             let (plans, all) = (CallsitePlans::default(), callsites(count));
             for callsite in all {
                 plans.get(callsite, |_| ());
             }
-            let steps: Vec<usize> = all
+            let counts: Vec<usize> = all
                 .iter()
                 .map(|callsite| comparisons(&plans, callsite))
                 .collect();
-            let mean = steps.iter().sum::<usize>() as f64 / count as f64;
-            let max = steps.into_iter().max().unwrap_or(0);
-            assert!(mean <= 1.6 && max <= worst, "{count}: {mean}, {max}");
+            let mean = counts.iter().sum::<usize>() as f64 / count as f64;
+            let max = counts.into_iter().max().unwrap_or(0);
+            assert!(
+                mean <= 1.6 && max <= max_comparisons,
+                "{count}: {mean}, {max}"
+            );
         }
     }
 

@@ -11,7 +11,9 @@ use super::thread_state::{self, ThreadState};
 use crate::{Context, REDACTED};
 
 /// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling].
-/// Traces with less randomness are dropped, so a larger ratio keeps all traces of a smaller ratio.
+///
+/// A trace is dropped if its randomness is below the threshold. A larger ratio has a lower
+/// threshold, so it keeps every trace that a smaller ratio keeps.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,9 +28,9 @@ const BITS: u32 = 56;
 /// One more than the largest randomness value. As a threshold, it keeps nothing.
 const RANDOMNESS_END: u64 = 1 << BITS;
 
-/// The number of significant hexadecimal digits of a threshold. The effective ratio differs from
-/// the configured ratio by less than one part in 65,000.
-const PRECISION: u32 = 5;
+/// The number of significant hexadecimal digits of a threshold, in addition to leading `f`s. The
+/// effective ratio differs from the configured ratio by less than one part in 65,000.
+const SIGNIFICANT_DIGITS: u32 = 5;
 
 impl Threshold {
     /// Creates the threshold of a ratio from 0 to 1. Returns `None` for other numbers.
@@ -47,9 +49,9 @@ impl Threshold {
         self.ratio
     }
 
-    /// Returns the smallest randomness that is kept, in the form of the sub-key `th` of
-    /// `tracestate`: hexadecimal digits without trailing zeros. Returns `None` if no trace is kept,
-    /// because the threshold 2⁵⁶ has too many digits.
+    /// Returns the threshold in the form of the sub-key `th` of `tracestate`: 14 hexadecimal digits
+    /// without the trailing zeros. Returns `None` if no trace is kept, because the threshold 2⁵⁶
+    /// has 15 digits.
     #[must_use]
     pub fn digits(self) -> Option<String> {
         let digits = format!("{:014x}", self.min_randomness);
@@ -80,14 +82,14 @@ impl Threshold {
     }
 }
 
-/// Rounds a threshold to [`PRECISION`] digits, not counting leading `f`s. So the propagated digits
-/// are the exact threshold, and other services make the same decision.
+/// Rounds a threshold to [`SIGNIFICANT_DIGITS`] after the leading `f`s. The digits that are
+/// propagated are then the exact threshold, so other services make the same decision.
 fn round(min_randomness: u64) -> u64 {
     if min_randomness >= RANDOMNESS_END {
         return RANDOMNESS_END;
     }
     let leading_fs = (!(min_randomness << (u64::BITS - BITS))).leading_zeros() / 4;
-    let digits = (PRECISION + leading_fs).min(BITS / 4);
+    let digits = (SIGNIFICANT_DIGITS + leading_fs).min(BITS / 4);
     let unit = 1 << (BITS - 4 * digits);
     (min_randomness + unit / 2) & !(unit - 1)
 }
@@ -99,7 +101,7 @@ pub fn randomness_from_trace_id(trace_id: [u8; 16]) -> u64 {
     low_bits(u128::from_be_bytes(trace_id) as u64)
 }
 
-/// Returns the randomness of the trace, or else of the request, in `context`.
+/// Returns the randomness of the trace in `context`, or else that of the request.
 #[must_use]
 pub fn randomness_from_context(context: &Context) -> Option<u64> {
     match context.identity() {
@@ -111,8 +113,8 @@ pub fn randomness_from_context(context: &Context) -> Option<u64> {
     }
 }
 
-/// Returns the randomness of the trace, or else of the request, from context keys with their
-/// values. The last value of a key wins.
+/// Like [`randomness_from_context`], from pairs of a context key and its value. The last value of a
+/// key wins.
 #[must_use]
 pub fn randomness_from_entries<'k, 'v>(
     entries: impl Iterator<Item = (&'k str, &'v str)>,
@@ -143,13 +145,15 @@ fn trace_randomness(id: &str) -> u64 {
     }
 }
 
-/// Returns a hash that is the same in each process and version: FNV-1a, mixed.
+/// Returns 56 bits of a hash that is the same in each process and version: FNV-1a, then [`mix`].
 fn text_randomness(text: &str) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     low_bits(mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, fnv)))
 }
 
-/// A generator of randomness for events without a trace or a request.
+/// A generator of randomness values for events without a trace or a request.
+///
+/// The default generator has a state per thread, with a random seed.
 #[derive(Debug, Default)]
 pub struct SampleRng {
     /// The state of a seeded generator. All threads share it.
@@ -172,7 +176,7 @@ impl SampleRng {
         let state = match &self.seeded {
             None => thread_state::with(|ThreadState { sample_random, .. }| {
                 let state = match sample_random.get() {
-                    0 => first_state(),
+                    0 => random_state(),
                     state => state.wrapping_add(GAMMA),
                 };
                 sample_random.set(state);
@@ -185,10 +189,11 @@ impl SampleRng {
 }
 
 #[cold]
-fn first_state() -> u64 {
+fn random_state() -> u64 {
     RandomState::new().hash_one(0)
 }
 
+/// Returns the low 56 bits.
 fn low_bits(hash: u64) -> u64 {
     hash & (RANDOMNESS_END - 1)
 }

@@ -1,11 +1,11 @@
-//! The mark of critical events.
+//! The name that marks critical events.
 
 use tracing::{Level, Metadata};
 
 /// The name of the callsite of a critical event.
 ///
-/// `tracing` has no level above ERROR, so a critical event is at ERROR. Sinks that have such a
-/// level recognize the event by this name.
+/// `tracing` has no level above ERROR, so a critical event has the level ERROR. Sinks whose format
+/// has a higher level recognize the event by this name.
 pub const CRITICAL: &str = "critical";
 
 /// Returns whether the events of `callsite` are critical.

@@ -1,4 +1,5 @@
-//! The decision of a sampler about this thread's current event, for all sinks of the sampler.
+//! A cache of a sampler's decision about this thread's current event. All sinks of the sampler
+//! share the decision, so an event takes one token of a limit, not one per sink.
 
 use std::ptr;
 
@@ -13,9 +14,9 @@ use crate::event_context::SampleRate;
 pub enum SampleDecision {
     /// Kept.
     Keep,
-    /// Kept, and represents the events that this ratio drops.
+    /// Kept. The event represents, through its sample rate, the events that the ratio drops.
     KeepWithRatio(SampleRate),
-    /// Dropped. Kept events represent it through their ratio.
+    /// Dropped by a ratio. Kept events represent it through their sample rate.
     SampledOut,
     /// Kept, and represents up to `suppressed` events that were suppressed before it.
     KeepRepresenting {
@@ -24,7 +25,8 @@ pub enum SampleDecision {
         /// The time of the decision.
         now: u64,
     },
-    /// Dropped and counted. A summary reports the event, unless a kept event represents it first.
+    /// Dropped by a limit and counted. A summary reports the event, unless a later kept event
+    /// represents it.
     Suppress {
         /// The time of the decision.
         now: u64,
@@ -35,23 +37,24 @@ pub enum SampleDecision {
 
 impl SampleDecision {
     /// Returns the decision about this thread's current event of `callsite`, from the cache or from
-    /// `decide`. `sampler` is the address of the sampler. `sink` has the bit of the sink.
+    /// `decide`. `sampler` is the address of the sampler. Only the bit of the sink is set in
+    /// `sink_bit`.
     ///
     /// An event cannot be recognized by its address, because a wrapper may have rebuilt it. But
     /// `event_enabled` is called for all sinks before any sink receives the event, and that call
-    /// [clears](Self::forget) the decision about the previous event. Some wrappers do not forward
-    /// that call. So a second call of `cached` by the same sink also begins a new event.
+    /// [clears](Self::forget) the decision about the previous event. Because some wrappers do not
+    /// forward that call, a second call of `cached` by the same sink also begins a new event.
     pub fn cached(
         sampler: usize,
         callsite: &'static Metadata<'static>,
-        sink: u64,
+        sink_bit: u64,
         decide: impl FnOnce() -> Self,
     ) -> Self {
         let callsite = ptr::from_ref(callsite) as usize;
         let cached = with_cache(|cache| {
             let cached = cache.find(sampler, callsite)?;
-            if cached.sinks & sink == 0 {
-                cached.sinks |= sink;
+            if cached.sinks & sink_bit == 0 {
+                cached.sinks |= sink_bit;
                 return Some(cached.decision);
             }
             *cached = CachedDecision::EMPTY;
@@ -66,14 +69,14 @@ impl SampleDecision {
             let cached = CachedDecision {
                 sampler,
                 callsite,
-                sinks: sink,
+                sinks: sink_bit,
                 decision,
             };
-            if let Some(known) = cache.find(sampler, callsite) {
-                *known = cached;
+            if let Some(entry) = cache.find(sampler, callsite) {
+                *entry = cached;
             } else {
-                cache.last = (cache.last + 1) % MAX_NESTED_EVENTS;
-                cache.entries[cache.last] = cached;
+                cache.last_replaced = (cache.last_replaced + 1) % MAX_NESTED_EVENTS;
+                cache.entries[cache.last_replaced] = cached;
             }
         });
         decision
@@ -103,12 +106,12 @@ impl SampleDecision {
 /// The last decisions of a thread.
 pub(crate) struct DecisionCache {
     entries: [CachedDecision; MAX_NESTED_EVENTS],
-    /// The index of the entry that was replaced last.
-    last: usize,
+    /// The index in `entries` of the entry that was replaced last.
+    last_replaced: usize,
 }
 
-/// Events are nested if a value logs while it is formatted. If more than this many events are
-/// nested, the outermost event may be decided and counted twice.
+/// The number of decisions that a thread caches. Events are nested if a value logs while it is
+/// formatted. If more events are nested, the outermost event may be decided and counted twice.
 const MAX_NESTED_EVENTS: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -134,7 +137,7 @@ impl CachedDecision {
 impl DecisionCache {
     pub(crate) const EMPTY: Self = Self {
         entries: [CachedDecision::EMPTY; MAX_NESTED_EVENTS],
-        last: 0,
+        last_replaced: 0,
     };
 
     #[inline]

@@ -1,4 +1,5 @@
-//! The spans that a thread has entered, without a look-up in the registry.
+//! The stack of spans that a thread has entered, with the value that each layer keeps for them. So
+//! an event finds the value of its span without a look-up in the registry.
 
 use std::{
     fmt,
@@ -14,13 +15,13 @@ use crate::internal::{LayerId, SpanTable};
 
 /// A value that a layer stores for one or more spans, with a count of the closed spans among them.
 ///
-/// [`SpanTable::close`] increments the count. If the count changed, the value that [`EnteredSpans`]
-/// has cached may belong to a closed span.
+/// [`SpanTable::close`] increments the count. Each read of a value that [`EnteredSpans`] has cached
+/// compares the count. If it has changed, the span of the value may be closed.
 pub trait SpanValue {
     /// Data that each thread caches while it is in the span.
     type Cache: Default;
 
-    /// Returns the count of closed spans. It starts at 0, and only the table changes it.
+    /// Returns the count of closed spans. It starts at 0, and only the [`SpanTable`] changes it.
     fn closed_spans(&self) -> &AtomicU32;
 }
 
@@ -35,13 +36,14 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 
 /// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// Each crate with such layers has an `EnteredSpans` in a thread-local. Entering a span needs no
-/// look-up. The first event in the span finds the value in the layer's [`SpanTable`], and later
-/// events cost one comparison.
+/// Each crate with layers that need it has an `EnteredSpans` in a thread-local. Entering a span
+/// needs no look-up. The first event in the span finds the value in the layer's [`SpanTable`], and
+/// later events cost one comparison.
 ///
-/// The current span is the current span of `Registry`. Guards may be dropped in any order, on
-/// another thread, or never. So a span may be closed although this thread has not left it. Such a
-/// span has no value here. If the registry reuses its id, the id means the new span.
+/// The [current](Self::current) span is the same as that of `Registry`. Guards of entered spans may
+/// be dropped in any order, on another thread, or never. So a span may be closed although this
+/// thread has not left it. A closed span has no value here. If the registry gives its id to a new
+/// span, the value is that of the new span.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
@@ -71,6 +73,7 @@ pub struct EnteredSpans<T: SpanValue> {
     layers: Vec<LayerSpans<T>>,
 }
 
+/// The entered spans of one layer.
 struct LayerSpans<T: SpanValue> {
     layer: LayerId,
     entered: Vec<Entered<T>>,
@@ -80,14 +83,14 @@ struct Entered<T: SpanValue> {
     id: Id,
     /// Whether the thread was already in the span when it entered the span.
     is_reentry: bool,
-    /// The value, looked up for the first event.
-    found: Option<Found<T>>,
+    /// The value. The first event in the span looks it up.
+    looked_up: Option<LookedUp<T>>,
 }
 
-struct Found<T: SpanValue> {
+struct LookedUp<T: SpanValue> {
     value: T,
-    /// The count of closed spans when the table returned the value.
-    closed: u32,
+    /// The value's count of closed spans when the table returned the value.
+    closed_spans: u32,
     cache: T::Cache,
 }
 
@@ -119,23 +122,24 @@ impl<T: SpanValue> EnteredSpans<T> {
 
     /// Records that the thread enters a span.
     pub fn enter(&mut self, layer: LayerId, id: &Id) {
-        let entered = &mut self.layer_spans(layer).entered;
+        let entered = &mut self.find_or_insert(layer).entered;
         let is_reentry = entered.iter().any(|entered| entered.id == *id);
         entered.push(Entered {
             id: id.clone(),
             is_reentry,
-            found: None,
+            looked_up: None,
         });
     }
 
-    /// Records that the thread leaves a span. Returns the span's index among the entered spans, and
-    /// its value if the value was looked up. Drop the value when this list is no longer borrowed,
-    /// in case its destructor uses the list.
+    /// Records that the thread leaves a span. Returns the index that the span had among the entered
+    /// spans, and its value if an event has looked it up. Drop the value when the `EnteredSpans` is
+    /// no longer borrowed, because the value's destructor may use it.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
-        let entered = &mut self.layer_spans(layer).entered;
+        let entered = &mut self.find_or_insert(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
         let exited = entered.remove(index);
-        Some((index as u32, exited.found.map(|found| found.value)))
+        let value = exited.looked_up.map(|looked_up| looked_up.value);
+        Some((index as u32, value))
     }
 
     /// Returns the value of the span at this index, if [`current`](Self::current) has looked it up.
@@ -147,11 +151,13 @@ impl<T: SpanValue> EnteredSpans<T> {
             _ => self.layers.iter().find(|spans| spans.layer == layer)?,
         };
         let entered = layer_spans.entered.get(index as usize)?;
-        entered.found.as_ref().map(|found| &found.value)
+        let looked_up = entered.looked_up.as_ref();
+        looked_up.map(|looked_up| &looked_up.value)
     }
 
+    /// Returns the entry of a layer. The first call inserts it.
     #[inline]
-    fn layer_spans(&mut self, layer: LayerId) -> &mut LayerSpans<T> {
+    fn find_or_insert(&mut self, layer: LayerId) -> &mut LayerSpans<T> {
         let is_first = self
             .layers
             .first()
@@ -159,15 +165,14 @@ impl<T: SpanValue> EnteredSpans<T> {
         let index = if is_first {
             0
         } else {
-            self.find_or_insert(layer)
+            self.find_or_insert_slow(layer)
         };
         &mut self.layers[index]
     }
 
-    /// Returns the index of the layer's entry, which the first call inserts. Each layer of this
-    /// kind in the stack has an entry.
+    /// Returns the index of the layer's entry in `layers`. The first call inserts the entry.
     #[inline(never)]
-    fn find_or_insert(&mut self, layer: LayerId) -> usize {
+    fn find_or_insert_slow(&mut self, layer: LayerId) -> usize {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
         if let Some(index) = known.filter(|index| *index >= MAX_IDLE_LAYERS) {
@@ -180,8 +185,8 @@ impl<T: SpanValue> EnteredSpans<T> {
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
-            // If a layer was removed while this thread was in a span, its entry still has the span,
-            // because the layer no longer receives `on_exit`. So the last entry is removed.
+            // If a layer was removed while this thread was in a span, its entry keeps the span,
+            // because the layer no longer receives `on_exit`. So limit entries with spans, too.
             layers.truncate(MAX_LAYERS - 1);
             // The newest layer is found first.
             let new = LayerSpans {
@@ -198,10 +203,11 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
     /// Returns the current span of the thread: the last entered span, not counting re-entries of a
     /// span that the thread was already in.
     ///
-    /// Drops the value of a closed span, so the destructor of a `T` must not log.
+    /// If the span is closed, drops the value while the `EnteredSpans` is borrowed. So the
+    /// destructor of a `T` must not log.
     #[inline(always)] // Runs for each event, and a call costs 1 % of a line.
     pub fn current(&mut self, layer: LayerId, table: &SpanTable<T>) -> CurrentSpan<'_, T> {
-        let entered = &mut self.layer_spans(layer).entered;
+        let entered = &mut self.find_or_insert(layer).entered;
         let index = match entered.last() {
             None => return CurrentSpan::None,
             Some(last) if !last.is_reentry => entered.len() - 1,
@@ -210,17 +216,16 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
                 None => return CurrentSpan::None,
             },
         };
-        let Entered { id, found, .. } = &mut entered[index];
-        let is_up_to_date = found.as_ref().is_some_and(|found| {
-            // Relaxed is enough. A close that is not visible yet counts as if it came after the
-            // event.
-            found.value.closed_spans().load(Ordering::Relaxed) == found.closed
+        let Entered { id, looked_up, .. } = &mut entered[index];
+        let is_up_to_date = looked_up.as_ref().is_some_and(|looked_up| {
+            // Relaxed is enough. If a close is not visible yet, the event counts as earlier.
+            looked_up.value.closed_spans().load(Ordering::Relaxed) == looked_up.closed_spans
         });
         if !is_up_to_date {
-            look_up(id, table, found);
+            *looked_up = look_up(id, table);
         }
-        match found {
-            Some(Found { value, cache, .. }) => CurrentSpan::Known {
+        match looked_up {
+            Some(LookedUp { value, cache, .. }) => CurrentSpan::Known {
                 number: index as u32,
                 value,
                 cache,
@@ -231,12 +236,13 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
 }
 
 #[inline(never)] // Once per span and thread.
-fn look_up<T: Clone + SpanValue>(id: &Id, table: &SpanTable<T>, found: &mut Option<Found<T>>) {
-    *found = table.get_counted(id).map(|(value, closed)| Found {
+fn look_up<T: Clone + SpanValue>(id: &Id, table: &SpanTable<T>) -> Option<LookedUp<T>> {
+    let (value, closed_spans) = table.get_counted(id)?;
+    Some(LookedUp {
         value,
-        closed,
+        closed_spans,
         cache: T::Cache::default(),
-    });
+    })
 }
 
 impl<T: SpanValue> Default for EnteredSpans<T> {
@@ -254,10 +260,11 @@ impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
     }
 }
 
-/// If there are at least this many entries, a new one first removes those without entered spans.
+/// If a thread has at least this many entries of layers, a new entry replaces those without entered
+/// spans.
 const MAX_IDLE_LAYERS: usize = 32;
 
-/// The maximum number of entries. A new one beyond it removes the last one.
+/// The maximum number of entries of layers. A new entry beyond it replaces the last entry.
 const MAX_LAYERS: usize = 64;
 
 #[cfg(test)]
@@ -272,7 +279,7 @@ mod tests {
         }
     }
 
-    /// A reload removes layers while a thread is in spans, which the thread then leaves unseen.
+    /// A reload removes layers while a thread is in spans. The layers then receive no `on_exit`.
     #[test]
     fn removed_layers_do_not_displace_others() {
         let (stable, table) = (LayerId::unique(), SpanTable::default());

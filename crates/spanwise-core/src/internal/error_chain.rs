@@ -1,4 +1,4 @@
-//! The causes of an error.
+//! The chain of causes of an error.
 
 use std::{error::Error, ptr};
 
@@ -9,7 +9,7 @@ pub(crate) const MAX_CAUSES: usize = 32;
 
 /// Returns the causes of `error`, outermost first, at most `max` of them.
 ///
-/// A cycle and a `source` that panics end the chain.
+/// The chain ends if it reaches an error for the second time, or if a `source` panics.
 ///
 /// ```
 /// use std::{error::Error, fmt};
@@ -36,7 +36,7 @@ pub fn error_chain<'a>(
     std::iter::from_fn(move || {
         let last: &'a (dyn Error + 'static) = seen.last().copied()?;
         let next = panic_safe::catch_panic(|| last.source()).flatten()?;
-        if seen.len() > max || seen.iter().any(|before| is_same(*before, next)) {
+        if seen.len() > max || seen.iter().any(|earlier| is_same(*earlier, next)) {
             return None;
         }
         seen.push(next);
@@ -45,7 +45,8 @@ pub fn error_chain<'a>(
 }
 
 /// Returns whether `a` and `b` are the same error. Compares the vtables, too, because errors
-/// without fields share an address. A cycle that this does not recognize ends at the limit.
+/// without fields share an address. A type may have several vtables, so a cycle may be missed. The
+/// chain then ends at its maximum length.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

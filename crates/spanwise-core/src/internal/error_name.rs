@@ -25,8 +25,8 @@ pub(crate) fn shorten(name: &str) -> String {
     }
 }
 
-/// Returns the type name at the start of the `Debug` of `error`, unless the `Debug` is the message.
-/// Stops the `Debug` after the name, because the rest may be expensive.
+/// Returns the type name at the start of the `Debug` of `error`. Returns `None` if the `Debug` is
+/// the message. Stops the `Debug` after the name, because its fields may be expensive to format.
 pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<io::Error>() {
         return Some(IO_ERROR.to_owned());
@@ -47,7 +47,7 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if !is_name {
         return None;
     }
-    // Errors such as those of `anyhow::msg` write their message as `Debug`.
+    // The `Debug` of some errors is the message, for example of those from `anyhow::msg`.
     let text = panic_safe::format_text(format_args!("{error}"), debug.len() + 1);
     let is_message = if is_whole {
         text == debug

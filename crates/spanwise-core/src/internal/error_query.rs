@@ -1,14 +1,14 @@
-//! Queries to the error types of this crate, through a `dyn Error`.
+//! Queries for facts about errors of this crate, through a `dyn Error`.
 //!
-//! The type behind a `dyn Error` cannot be named if it is generic or private. So the query is
-//! passed in a thread-local, and `Error::description` is called, a deprecated method that no other
-//! code calls.
+//! Some of our error types are generic or private, so a sink cannot downcast to them. Instead,
+//! [`query`] stores its question in a thread-local and calls `Error::description`, a deprecated
+//! method that no other code calls. Our implementations of that method [`answer`] the question.
 
 use std::{cell::Cell, error::Error, mem::ManuallyDrop, sync::Arc};
 
 use crate::internal::{panic_safe, thread_state};
 
-/// The fact that is queried.
+/// The fact that a query asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorQuery {
     TypeName,
@@ -47,19 +47,20 @@ fn with_state<R>(f: impl FnOnce(&QueryState) -> R) -> R {
 
 /// Queries `error`. Returns `None` if it is not an error of this crate.
 pub(crate) fn query(error: &(dyn Error + 'static), query: ErrorQuery) -> Option<ErrorReply> {
-    let outer = with_state(|state| state.query.replace(Some(query)));
+    let outer_query = with_state(|state| state.query.replace(Some(query)));
     #[expect(deprecated, reason = "so no other code calls it")]
     panic_safe::catch_panic(|| {
         error.description();
     });
     let reply = with_state(|state| {
-        state.query.set(outer);
+        state.query.set(outer_query);
         state.reply.take()
     });
     reply.map(ManuallyDrop::into_inner)
 }
 
-/// Answers the current query. Called in `Error::description`, which returns the result.
+/// Answers the current query, if there is one. Our implementations of `Error::description` call
+/// this function and return its result.
 pub(crate) fn answer(reply: impl FnOnce(ErrorQuery) -> ErrorReply) -> &'static str {
     if let Some(query) = with_state(|state| state.query.take()) {
         let reply = ManuallyDrop::new(reply(query));

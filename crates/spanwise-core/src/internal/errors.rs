@@ -5,7 +5,7 @@ mod error_copy;
 use std::{error::Error, fmt, sync::Arc};
 
 use crate::internal::{
-    backtrace as frames, error_chain, error_name,
+    backtrace as backtrace_text, error_chain, error_name,
     error_query::{ErrorQuery, ErrorReply, query},
 };
 
@@ -32,7 +32,7 @@ impl fmt::Debug for WithCauses<'_> {
 }
 
 /// Returns the full name of the type of `error`, such as `shop::pay::Declined`. Only available for
-/// errors from [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
+/// errors from [`err`](crate::err), even if redacted, and for an [`ErrorCopy`] of such an error.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match query(error, ErrorQuery::TypeName)? {
@@ -43,7 +43,8 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// Returns a short name of the type of `error`: `Declined`, `io::Error`.
 ///
-/// Without a [`type_name`], this is the name at the start of the `Debug`, if there is one.
+/// For an error without a [`type_name`], this is the name at the start of its `Debug`, if there is
+/// one.
 #[must_use]
 pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     match query(error, ErrorQuery::ShortName) {
@@ -53,9 +54,10 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// Returns the backtrace of `error` in the format of std. Only available for errors from
-/// [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
+/// [`err`](crate::err), even if redacted, and for an [`ErrorCopy`] of such an error.
 ///
-/// After ten backtraces in a second, a notice replaces further ones. The text is cut at 64 KiB.
+/// After ten backtraces in a second, a notice replaces each further backtrace. The text is cut at
+/// 64 KiB.
 #[must_use]
 pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     match query(error, ErrorQuery::Backtrace)? {
@@ -64,12 +66,12 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     }
 }
 
-/// Returns the [backtrace] of `error`, [shortened](frames::shorten) for sinks of lines.
+/// Returns the [backtrace] of `error`, [shortened](backtrace_text::shorten) for sinks of lines.
 #[must_use]
 pub fn short_backtrace(error: &(dyn Error + 'static)) -> Option<String> {
     let text = backtrace(error)?;
-    let short = frames::shorten(&text, None);
-    // A notice has no frames.
+    let short = backtrace_text::shorten(&text, None);
+    // A notice that replaces a backtrace has no frames.
     Some(if short.is_empty() {
         text.to_string()
     } else {

@@ -1,8 +1,8 @@
 //! Detection of forks, and callbacks before and after them.
 //!
-//! A forked child has a copy of its parent's memory, but only one thread. State of one process,
-//! such as a random stream or a background thread, stores the [`generation`] in which it was
-//! created. Comparing two generations costs no system call.
+//! A forked child has a copy of its parent's memory, but only one thread. State that a child must
+//! not use, such as a random stream or the handle of a thread, is stored with the [`generation`] of
+//! the process that created it. Comparing two generations costs no system call.
 //!
 //! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A fork by a
 //! raw system call, without the C library, is not detected.
@@ -20,6 +20,7 @@ pub use deferral::{Deferral, defer};
 pub use fork_aware_mutex::ForkAwareMutex;
 pub use per_process::{Inheritance, PerProcess, lock};
 
+/// The result of [`generation`] in this process. The child increments it after each fork.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Returns the number of forks between the first process that called this function and this
@@ -45,7 +46,7 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
         in_parent,
         next: OnceLock::new(),
     });
-    let mut slot = &FIRST;
+    let mut slot = &FIRST_HOOKS;
     while let Err(not_stored) = slot.set(hooks) {
         hooks = not_stored;
         let Some(earlier) = slot.get() else { return };
@@ -53,8 +54,8 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
     }
 }
 
-/// The registered callbacks, in a linked list without a lock. A child could inherit a lock that
-/// another thread of the parent holds, and its own forks would wait for that lock.
+/// The callbacks of one call of [`on_fork`], in a linked list without a lock. A child could inherit
+/// a lock that another thread of the parent holds. The child's own forks would wait for that lock.
 #[cfg_attr(
     not(unix),
     expect(
@@ -68,11 +69,11 @@ struct Hooks {
     next: OnceLock<Box<Self>>,
 }
 
-static FIRST: OnceLock<Box<Hooks>> = OnceLock::new();
+static FIRST_HOOKS: OnceLock<Box<Hooks>> = OnceLock::new();
 
 #[cfg(unix)]
 fn for_each_hook(call: impl Fn(&Hooks)) {
-    let mut slot = &FIRST;
+    let mut slot = &FIRST_HOOKS;
     while let Some(hooks) = slot.get() {
         // A panic must not unwind through C.
         let _ = crate::internal::panic_safe::catch_panic(|| call(hooks));
@@ -101,8 +102,8 @@ fn install() {
     // SAFETY: the functions exist until the process ends, because this code is never unloaded. (A
     // Rust library with thread-locals, as std has them, cannot be unloaded.) The functions do not
     // unwind, because they catch panics. In the child of a program with threads, only
-    // async-signal-safe operations are allowed. The function that runs there only changes atomics.
-    // An error means that there was no memory for the registration. Forks are then not detected.
+    // async-signal-safe operations are allowed: `in_child` only changes atomics. The call fails
+    // only if there is no memory for the registration. Forks are then not detected.
     unsafe {
         libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
     }

@@ -1,6 +1,6 @@
 //! Lower-case hexadecimal digits of ids.
 
-/// The lower-case hexadecimal digits of an id, formatted once for all sinks.
+/// The `COUNT` lower-case hexadecimal digits of an id, formatted once for all sinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HexDigits<const COUNT: usize>([u8; COUNT]);
 
@@ -26,7 +26,8 @@ impl<const COUNT: usize> HexDigits<COUNT> {
     }
 }
 
-/// Returns the digits of eight bytes at once. Spreads each half of a byte to a separate byte.
+/// Returns the digits of eight bytes. Moves each half of a byte to a byte of its own, and converts
+/// all halves at once.
 #[inline]
 fn sixteen_digits(bytes: u64) -> [u8; 16] {
     const ONES: u128 = u128::MAX / 0xff;
@@ -39,13 +40,14 @@ fn sixteen_digits(bytes: u64) -> [u8; 16] {
     ] {
         halves = (halves | halves << shift) & mask;
     }
-    // Each byte is 1 if its half is more than nine, else 0.
+    // Each byte is 1 if its digit is a letter, because the half is more than nine. Else it is 0.
     let letters = (halves + ONES * 6) >> 4 & ONES;
     let to_letter = u128::from(b'a' - b'0' - 10);
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()
 }
 
-/// Parses exactly the digits of `N` bytes. Upper-case digits are invalid.
+/// Parses the digits of `N` bytes. Returns `None` if there are more or fewer digits, or if one is
+/// not a lower-case hexadecimal digit.
 #[must_use]
 pub fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {

@@ -1,12 +1,12 @@
 //! The trace and the baggage that this process inherits from the process that started it.
 //!
-//! Root spans belong to this trace, unless they have another one, such as that of a request. An
-//! exporter makes them children of the inherited span. Without an exporter,
-//! [`InheritedContextLayer`] records the inherited trace id on them.
+//! A root span belongs to the inherited trace, unless it has another trace, such as that of an HTTP
+//! request. An exporter makes the root span a child of the inherited span. Without an exporter,
+//! [`InheritedContextLayer`] records the inherited trace id on the root span.
 //!
-//! *Invariant:* The inherited context applies to code in its own trace, and to code in no trace.
-//! Only the functions of [`InheritedContext`] decide this. A request has a trace even if its span
-//! is disabled, so `spanwise-http` enters such a request with [`SpanlessRequest`].
+//! *Invariant:* The inherited context applies to code in the inherited trace, and to code in no
+//! trace. Only the functions of [`InheritedContext`] decide this. A request has a trace even if its
+//! span is disabled, so `spanwise-http` enters a request without a span with [`SpanlessRequest`].
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,7 +33,7 @@ pub struct InheritedContext {
     pub parent: TraceParent,
     /// The `tracestate`, from [`parse_tracestate`](super::parse_tracestate).
     pub state: Option<Arc<str>>,
-    /// The `baggage`, unchecked.
+    /// The `baggage`, which has not been validated.
     pub baggage: Option<Arc<str>>,
 }
 
@@ -52,15 +52,15 @@ impl InheritedContext {
         INHERITED.get()
     }
 
-    /// Returns the context that this process inherits, if it belongs to this trace.
+    /// Returns the context that this process inherits, if it belongs to the trace `trace_id`.
     #[must_use]
     pub fn for_trace(trace_id: [u8; 16]) -> Option<&'static Self> {
         Self::for_process().filter(|inherited| inherited.parent.trace_id() == trace_id)
     }
 
-    /// Returns the context that this process inherits, unless the current thread is in a request
-    /// whose span is disabled: such a request has a trace that no span shows. Callers must have
-    /// checked that no current span has a trace.
+    /// Returns the context that this process inherits, unless the thread is in a
+    /// [`SpanlessRequest`], whose trace no span shows. Callers must have checked that no current
+    /// span has a trace.
     #[must_use]
     pub fn if_in_no_trace() -> Option<&'static Self> {
         Self::for_process().filter(|_| !SpanlessRequest::is_entered())
@@ -78,7 +78,7 @@ impl InheritedContext {
     }
 }
 
-/// A guard for the time in which a thread runs a request whose span does not store its trace, for
+/// A guard that marks the thread as running a request whose trace is not stored in a span, for
 /// example because the span is disabled. The inherited context does not apply to the request.
 ///
 /// A task that the request spawns is not part of the request.
@@ -107,8 +107,8 @@ impl Drop for SpanlessRequest {
     }
 }
 
-/// Records ids on each root span without a trace, so that its lines have them: the inherited trace
-/// id and a new span id.
+/// Records the inherited trace id and a new span id on each root span without a trace, so that the
+/// lines of the span have them.
 ///
 /// Add this layer after the layers that read the ids. It records the ids while the span opens, so
 /// the other layers must receive the span first.
@@ -147,7 +147,7 @@ where
                 && SpanIdentity::find(&span).is_none()
                 && Context::from_span(&span).get("trace_id").is_none()
         });
-        // A span with `parent: None` is not part of the request that opens it.
+        // A span with `parent: None` is not part of the request in which it is opened.
         let inherited = match attrs.is_root() {
             true => InheritedContext::for_process(),
             false => InheritedContext::if_in_no_trace(),

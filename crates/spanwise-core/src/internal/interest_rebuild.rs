@@ -1,4 +1,5 @@
-//! Makes `tracing` ask all layers again about their callsites, after levels have changed.
+//! A rebuild of the interest cache: makes `tracing` ask all layers again about all callsites, after
+//! levels have changed.
 
 use std::{cell::Cell, ptr, sync::OnceLock, thread};
 
@@ -16,7 +17,7 @@ use crate::internal::{
     sync::Mutex,
 };
 
-/// The stack of a layer whose levels change.
+/// The stack (the subscriber with all its layers) that contains a layer whose levels change.
 #[derive(Debug, Default)]
 pub(crate) struct StackOfLayer(OnceLock<WeakDispatch>);
 
@@ -28,17 +29,18 @@ impl StackOfLayer {
 
     /// Makes `tracing` ask the layers of all stacks about all callsites.
     ///
-    /// If this process has only one stack, `tracing` asks the default subscriber of this thread
-    /// instead. A thread may have none, and does not have one inside an event of a scoped
-    /// subscriber. All callsites would then be disabled. So in these cases, a new thread with the
-    /// stack as its default calls `tracing`. Inside an event, this thread cannot change its own.
+    /// If this process has only one stack, `tracing` asks the default subscriber of the calling
+    /// thread instead. If that thread has none, `tracing` disables all callsites. Inside an event
+    /// of a scoped subscriber, a thread has none, and cannot set one. So unless this stack is the
+    /// default of the calling thread, a new thread with this stack as its default calls `tracing`.
     pub(crate) fn rebuild_interests(&self) {
-        if is_repeated_by_caller() {
+        if defer_to_running_rebuild() {
             return;
         }
         let dispatch = match self.0.get().map(WeakDispatch::upgrade) {
-            // `tracing` asks the layers when the stack is created. A subscriber in an `Arc` or a
-            // `Box` never passes its dispatcher to its layers, so it must be the default here.
+            // The stack is not complete yet, and `tracing` asks the layers when it is. Or the
+            // subscriber is in an `Arc` or a `Box`, which never pass the dispatcher to its layers.
+            // Such a subscriber must be the default of this thread.
             None => return rebuild_interests(),
             // The stack no longer exists.
             Some(None) => return,
@@ -57,7 +59,8 @@ impl StackOfLayer {
     }
 }
 
-/// Returns whether `tracing` passes events of this thread to this stack now.
+/// Returns whether this stack is the default subscriber of this thread, so that it receives the
+/// thread's events.
 fn is_default(dispatch: &Dispatch) -> bool {
     let Some(registry) = dispatch.downcast_ref::<Registry>() else {
         return false;
@@ -70,13 +73,13 @@ fn is_default(dispatch: &Dispatch) -> bool {
 
 /// Makes `tracing` ask the layers about all callsites, and updates the maximum level of `log`.
 ///
-/// Only one thread does so at a time. `tracing` stores the answers without a lock, so the answers
-/// from before another change could replace those from after it.
+/// A lock lets only one thread do so at a time. `tracing` stores the answers without a lock, so
+/// answers from before a change of levels could otherwise replace those from after it.
 pub(crate) fn rebuild_interests() {
-    if is_repeated_by_caller() {
+    if defer_to_running_rebuild() {
         return;
     }
-    let _locked = lock().lock();
+    let _locked = rebuild_lock().lock();
     let _idle_at_end = IdleAtEnd;
     for _ in 0..MAX_PASSES {
         PROGRESS.set(Progress::Running);
@@ -90,29 +93,31 @@ pub(crate) fn rebuild_interests() {
     }
 }
 
-/// Returns the lock of the thread that asks the layers. A child has a lock of its own, because it
-/// may inherit one that belongs to a thread of its parent.
-fn lock() -> &'static Mutex<()> {
+/// Returns the lock of [`rebuild_interests`]. A child has a lock of its own, because a thread of
+/// its parent may have had the inherited lock at the fork.
+fn rebuild_lock() -> &'static Mutex<()> {
     static LOCK: OnceLock<PerProcess<Mutex<()>>> = OnceLock::new();
     let new = || Mutex::new(());
     let locks = LOCK.get().unwrap_or_else(|| {
-        // A forked child would wait for a thread of its parent that was creating the lock.
+        // If a fork happened while another thread created the lock, the child would wait forever.
         let _no_fork = forks::defer();
         LOCK.get_or_init(|| PerProcess::new(new()))
     });
     locks.for_this_process(|_| new())
 }
 
-/// A layer that sets levels whenever it is asked about a callsite would otherwise cause an endless
-/// loop. If it sets the same levels again, the answers of the second pass are right.
+/// The maximum number of times that one rebuild asks all layers. Without a maximum, a layer that
+/// sets levels whenever it is asked about a callsite would cause an endless loop. If it sets the
+/// same levels again, the answers of the second pass are right.
 const MAX_PASSES: usize = 2;
 
-/// Whether this thread is asking the layers.
+/// The progress of this thread's rebuild.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
+    /// This thread is not asking the layers.
     Idle,
     Running,
-    /// The levels have changed meanwhile, so earlier answers may be wrong.
+    /// The levels have changed since the rebuild began, so earlier answers may be wrong.
     Outdated,
 }
 
@@ -120,9 +125,10 @@ thread_local! {
     static PROGRESS: Cell<Progress> = const { Cell::new(Progress::Idle) };
 }
 
-/// Returns whether a layer changes levels while this thread asks it. The thread has the lock then.
-/// It asks all layers again at the end.
-fn is_repeated_by_caller() -> bool {
+/// If this thread is already asking the layers, makes it ask them once more at the end, and returns
+/// true. This happens if a layer changes levels when it is asked. A nested rebuild would deadlock,
+/// because the thread has the lock.
+fn defer_to_running_rebuild() -> bool {
     let is_asking = PROGRESS.get() != Progress::Idle;
     if is_asking {
         PROGRESS.set(Progress::Outdated);
@@ -130,7 +136,7 @@ fn is_repeated_by_caller() -> bool {
     is_asking
 }
 
-/// Resets the state of the thread, also if a layer panics.
+/// A guard that sets [`PROGRESS`] to idle, also if a layer panics.
 struct IdleAtEnd;
 
 impl Drop for IdleAtEnd {

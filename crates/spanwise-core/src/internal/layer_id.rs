@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Distinguishes the instances of a layer type that store data in the same span.
 ///
-/// Without an id, two layers of one type would share a slot, and a value that one layer hides would
-/// leak through the other.
+/// Without an id, two layers of one type would share one value per span. A value that one layer
+/// redacts would leak through the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerId(u64);
 

@@ -1,4 +1,4 @@
-//! Values that the instances of a layer store in a span.
+//! Values that the instances of a layer store in the extensions of a span.
 
 use std::iter;
 
@@ -6,8 +6,8 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::internal::LayerId;
 
-/// The values that layers store in the extensions of a span, as a linked list, because there is
-/// seldom more than one.
+/// A list of values of type `V`, one for each layer that stored one in the span. It is a linked
+/// list, because there is seldom more than one value.
 pub(crate) struct LayerValues<V> {
     layer: LayerId,
     value: V,
@@ -39,12 +39,12 @@ impl<V: Clone + Send + Sync + 'static> LayerValues<V> {
         }
     }
 
-    /// Returns whether a layer has stored a value in `span`.
+    /// Returns whether any layer has stored a value of type `V` in `span`.
     pub(crate) fn exist<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> bool {
         span.extensions().get::<Self>().is_some()
     }
 
-    /// Returns the first value in `span` for which `is_wanted` returns true.
+    /// Returns a clone of the first value in `span` for which `is_wanted` returns true.
     #[inline]
     pub(crate) fn find<R: for<'s> LookupSpan<'s>>(
         span: &SpanRef<'_, R>,

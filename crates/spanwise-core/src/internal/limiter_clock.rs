@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Clock;
 
-/// A monotonic clock in nanoseconds.
+/// A monotonic clock in nanoseconds, read with the [`Precision`] that a limit needs.
 #[derive(Debug, Clone, Default)]
 pub struct LimiterClock(Clock);
 
@@ -13,20 +13,20 @@ pub struct LimiterClock(Clock);
 pub enum Precision {
     /// To the nanosecond.
     Exact,
-    /// On Linux, up to 10 ms late, and read 10× faster than the exact time. If a limit always uses
-    /// this precision, its periods have the exact length, and start a little later.
+    /// On Linux, up to 10 ms late, and read 10× faster than the exact time. Elsewhere, exact. The
+    /// periods of a limit that always uses this precision start late, but have the exact length.
     Coarse,
 }
 
-/// The shortest period for the coarse clock, in nanoseconds. The clock would skip parts of a
-/// shorter period.
-const MIN_COARSE: u64 = 100_000_000;
+/// The shortest period for the coarse clock, in nanoseconds. In a shorter period, one tick of the
+/// clock would skip too large a part.
+const MIN_COARSE_PERIOD: u64 = 100_000_000;
 
 impl Precision {
     /// Returns the precision that a period of this many nanoseconds needs.
     #[must_use]
     pub fn for_period(nanos: u64) -> Self {
-        if nanos < MIN_COARSE {
+        if nanos < MIN_COARSE_PERIOD {
             Self::Exact
         } else {
             Self::Coarse
@@ -65,7 +65,7 @@ impl LimiterClock {
     }
 }
 
-/// Returns `time` in nanoseconds. Wraps after six centuries.
+/// Returns `time` in nanoseconds. The number wraps after six centuries.
 #[inline]
 fn nanos(time: Duration) -> u64 {
     time.as_secs()

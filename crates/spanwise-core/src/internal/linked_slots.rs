@@ -8,8 +8,8 @@ use std::{
 /// Values in slots that are linked into lists by index. A value moves between lists, or to the back
 /// of its list, without a search and without an allocation.
 ///
-/// The caller owns the lists, as [`SlotList`]s. Each slot with a value is in exactly one list, and
-/// the caller passes this list.
+/// The caller owns the lists, as [`SlotList`]s. Each slot with a value is in exactly one list. A
+/// caller that passes a [`SlotId`] must also pass the list that the slot is in.
 #[derive(Debug)]
 pub struct LinkedSlots<T> {
     slots: Vec<Slot<T>>,
@@ -36,11 +36,13 @@ struct Slot<T> {
     next: SlotId,
 }
 
+/// The id of no slot, at the ends of a list.
 const NONE: SlotId = SlotId(u32::MAX);
 
 impl SlotId {
+    /// Returns `None` for [`NONE`].
     #[inline]
-    fn some(self) -> Option<Self> {
+    fn to_option(self) -> Option<Self> {
         (self != NONE).then_some(self)
     }
 }
@@ -50,14 +52,14 @@ impl SlotList {
     #[inline]
     #[must_use]
     pub fn front(&self) -> Option<SlotId> {
-        self.front.some()
+        self.front.to_option()
     }
 
     /// Returns the slot that was linked last.
     #[inline]
     #[must_use]
     pub fn back(&self) -> Option<SlotId> {
-        self.back.some()
+        self.back.to_option()
     }
 
     /// Returns the number of slots in the list.
@@ -108,7 +110,7 @@ impl<T> LinkedSlots<T> {
             previous: NONE,
             next: NONE,
         };
-        let id = match self.vacant.some() {
+        let id = match self.vacant.to_option() {
             Some(id) => {
                 self.vacant = self.slot(id).next;
                 *self.slot(id) = slot;
@@ -153,11 +155,11 @@ impl<T> LinkedSlots<T> {
     #[inline]
     fn unlink(&mut self, list: &mut SlotList, id: SlotId) {
         let Slot { previous, next, .. } = *self.slot(id);
-        match previous.some() {
+        match previous.to_option() {
             Some(previous) => self.slot(previous).next = next,
             None => list.front = next,
         }
-        match next.some() {
+        match next.to_option() {
             Some(next) => self.slot(next).previous = previous,
             None => list.back = previous,
         }
@@ -168,7 +170,7 @@ impl<T> LinkedSlots<T> {
     fn link_back(&mut self, list: &mut SlotList, id: SlotId) {
         let previous = mem::replace(&mut list.back, id);
         list.len += 1;
-        match previous.some() {
+        match previous.to_option() {
             Some(previous) => self.slot(previous).next = id,
             None => list.front = id,
         }

@@ -4,14 +4,15 @@
 //! emitted it. `log::info!(user_id = 42; "signed in")` has the numeric field `user_id`.
 //!
 //! * Values other than numbers, booleans and text are formatted with `Display`. An error
-//!   (`err:err`) is also formatted this way and loses its causes. `log` passes causes only with its
-//!   feature `kv_std`, which needs one more crate. `tracing::error!(error = &err as &dyn Error)`
-//!   keeps the causes.
+//!   (`err:err`) is also formatted this way and loses its causes, because `log` passes causes only
+//!   with its feature `kv_std`, which needs one more crate. Instead, use
+//!   `tracing::error!(error = &err as &dyn Error)`, which keeps the causes.
 //! * A key without a value (`None`) is dropped. The last of two equal keys wins.
 //! * The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` are reserved.
 //!   They become `kv.message` and so on.
 //!
-//! If targets or keys are generated, there may be more than
+//! Each [`Origin`], which includes the target and the keys, has a callsite. If targets or keys are
+//! generated, there may be more than
 //! [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES) origins. Records of further
 //! origins become events as in `tracing-log`, with the key-values at the end of the message.
 //!
@@ -53,7 +54,7 @@ use crate::{
     },
 };
 
-/// Makes this bridge the logger of the `log` crate. A second call has no effect.
+/// Makes this bridge the logger of the `log` crate. Further calls only return the same result.
 ///
 /// # Errors
 /// [`OtherLogger`] if another logger is installed. That logger stays in place.
@@ -83,6 +84,7 @@ impl fmt::Display for OtherLogger {
 
 impl Error for OtherLogger {}
 
+/// The logger of the `log` crate.
 struct Bridge;
 
 impl Log for Bridge {
@@ -96,7 +98,7 @@ impl Log for Bridge {
         if record.level().as_trace() > LevelFilter::current() {
             return;
         }
-        let mut fields = Fields::default();
+        let mut fields = RecordFields::default();
         // The key-value source is user code. If it fails, the pairs before the failure are used.
         let _ = panic_safe::catch_panic(|| record.key_values().visit(&mut fields));
         fields.emit(record);
@@ -105,18 +107,19 @@ impl Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Records with more key-values than this need an allocation.
+/// The number of key-values of a record that need no allocation.
 const INLINE_FIELDS: usize = 8;
 
 /// The key-values of a record.
 #[derive(Default)]
-struct Fields<'kvs> {
+struct RecordFields<'kvs> {
     inline: [Option<(Key<'kvs>, RecordValue<'kvs>)>; INLINE_FIELDS],
     inline_len: usize,
     overflow: Vec<(Key<'kvs>, RecordValue<'kvs>)>,
 }
 
-impl<'kvs> Fields<'kvs> {
+impl<'kvs> RecordFields<'kvs> {
+    /// Returns the key-values, with other names for reserved keys.
     fn iter(&self) -> impl Iterator<Item = (&str, &RecordValue<'kvs>)> {
         let inline = self.inline[..self.inline_len].iter().flatten();
         inline
@@ -128,14 +131,15 @@ impl<'kvs> Fields<'kvs> {
         if self.overflow.is_empty() {
             let mut names = [""; INLINE_FIELDS + 1];
             let mut values = [None; INLINE_FIELDS + 1];
-            self.emit_with(record, &mut names, &mut values);
+            self.emit_with_buffers(record, &mut names, &mut values);
         } else {
             let len = self.inline_len + self.overflow.len() + 1;
-            self.emit_with(record, &mut vec![""; len], &mut vec![None; len]);
+            self.emit_with_buffers(record, &mut vec![""; len], &mut vec![None; len]);
         }
     }
 
-    fn emit_with<'f>(
+    /// `names` and `values` have room for the message and all key-values.
+    fn emit_with_buffers<'f>(
         &'f self,
         record: &'f Record<'_>,
         names: &mut [&'f str],
@@ -176,28 +180,27 @@ impl<'kvs> Fields<'kvs> {
 
     #[cold]
     fn emit_as_message(&self, record: &Record<'_>) {
-        let whole = MessageWithFields(record.args(), self);
+        let message = MessageWithFields(record.args(), self);
         let mut builder = record.to_builder();
-        // This never returns an error.
-        let _ = tracing_log::format_trace(&builder.args(format_args!("{whole}")).build());
+        // `format_trace` never returns an error.
+        let _ = tracing_log::format_trace(&builder.args(format_args!("{message}")).build());
     }
 }
 
-impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
+impl<'kvs> VisitSource<'kvs> for RecordFields<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let mut read = RecordValue::Absent;
-        // Other types are formatted with `Display`.
-        if value.visit(ReadRecordValue(&mut read)).is_err()
-            || matches!(read, RecordValue::Unsupported)
+        let mut record_value = RecordValue::Absent;
+        if value.visit(ValueReader(&mut record_value)).is_err()
+            || matches!(record_value, RecordValue::Unsupported)
         {
-            read = RecordValue::Text(display(value));
+            record_value = RecordValue::Text(display(value));
         }
         match self.inline.get_mut(self.inline_len) {
             Some(slot) => {
-                *slot = Some((key, read));
+                *slot = Some((key, record_value));
                 self.inline_len += 1;
             }
-            None => self.overflow.push((key, read)),
+            None => self.overflow.push((key, record_value)),
         }
         Ok(())
     }
@@ -219,6 +222,7 @@ fn unreserved_key(key: &str) -> &str {
 /// The value of a key, in its own type if `tracing` has that type.
 #[derive(Default)]
 enum RecordValue<'v> {
+    /// `None`, so the field is dropped.
     #[default]
     Absent,
     Bool(bool),
@@ -228,8 +232,9 @@ enum RecordValue<'v> {
     U128(u128),
     F64(f64),
     Str(&'v str),
-    /// Another type, which becomes [`Text`](Self::Text).
+    /// A value of another type, before it becomes [`Text`](Self::Text).
     Unsupported,
+    /// A value of another type, formatted with `Display`.
     Text(DisplayValue<kv::Value<'v>>),
 }
 
@@ -249,7 +254,8 @@ impl RecordValue<'_> {
     }
 }
 
-struct ReadRecordValue<'k, 'v>(&'k mut RecordValue<'v>);
+/// Stores the visited value in a [`RecordValue`].
+struct ValueReader<'k, 'v>(&'k mut RecordValue<'v>);
 
 macro_rules! visit_as {
     ($($method:ident($type:ty) $variant:ident),+) => {$(
@@ -260,7 +266,7 @@ macro_rules! visit_as {
     )+};
 }
 
-impl<'v> VisitValue<'v> for ReadRecordValue<'_, 'v> {
+impl<'v> VisitValue<'v> for ValueReader<'_, 'v> {
     fn visit_any(&mut self, _: kv::Value<'_>) -> Result<(), kv::Error> {
         *self.0 = RecordValue::Unsupported;
         Ok(())
@@ -278,7 +284,7 @@ impl<'v> VisitValue<'v> for ReadRecordValue<'_, 'v> {
 }
 
 /// Displays the message with the key-values: `signed in user_id=42 via="the app"`.
-struct MessageWithFields<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
+struct MessageWithFields<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a RecordFields<'kvs>);
 
 impl fmt::Display for MessageWithFields<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -306,49 +312,52 @@ impl fmt::Display for MessageWithFields<'_, '_> {
     }
 }
 
-/// Calls `rebuild`, in which all subscribers return their levels, and updates [`log::max_level`].
+/// Calls `rebuild`, which makes `tracing` ask all subscribers for their levels, and updates
+/// [`log::max_level`].
 ///
-/// `tracing` also rebuilds when a subscriber is created, and does not signal the end of that
-/// rebuild. So such a rebuild sets [`log::max_level`] to TRACE until the next call of this
-/// function.
+/// `tracing` also asks when a subscriber is created, but does not signal the end of such a rebuild.
+/// So a rebuild outside of this function sets [`log::max_level`] to TRACE until the next call of
+/// this function.
 pub(crate) fn rebuild_and_set_log_level(rebuild: impl FnOnce()) {
-    let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
+    let foreign_rebuilds = FOREIGN_REBUILDS.load(Ordering::SeqCst);
     MAX_EVENT_LEVEL.set(LevelFilter::OFF);
-    HAS_UNFILTERED.set(false);
-    let own_rebuild = OwnRebuild(IN_OWN_REBUILD.replace(true));
+    IS_PROBE_ENABLED.set(false);
+    let own_rebuild = EndOwnRebuild(IN_OWN_REBUILD.replace(true));
     rebuild();
     drop(own_rebuild);
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
     // A subscriber without a `LevelLayer` has only its hint, not a separate level for events.
-    let events = if HAS_UNFILTERED.get() {
+    let max_event_level = if IS_PROBE_ENABLED.get() {
         LevelFilter::current()
     } else {
         MAX_EVENT_LEVEL.get()
     };
-    log::set_max_level(events.as_log());
-    // If another thread has begun a rebuild meanwhile, it may be for more verbose levels.
-    if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
+    log::set_max_level(max_event_level.as_log());
+    // If another rebuild has begun since then, it may be for more verbose levels.
+    if FOREIGN_REBUILDS.load(Ordering::SeqCst) != foreign_rebuilds {
         log::set_max_level(log::LevelFilter::Trace);
     }
 }
 
+/// Whether the bridge is the logger of the `log` crate.
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// The number of rebuilds outside of [`rebuild_and_set_log_level`].
 static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
+    /// Whether this thread is in [`rebuild_and_set_log_level`].
     static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
-    /// The most verbose level of events of a `LevelLayer` in this rebuild.
+    /// The most verbose event level of all `LevelLayer`s, as far as this rebuild has asked them.
     static MAX_EVENT_LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
-    /// Whether there is a subscriber without a `LevelLayer` in this rebuild.
-    static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
+    /// Whether a subscriber enables [`PROBE`], which means that it has no `LevelLayer`.
+    static IS_PROBE_ENABLED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Records the most verbose event level of a `LevelLayer`, for [`rebuild_and_set_log_level`].
-/// Called when the hint of the layer is read, because the hint itself also includes spans.
+/// Called when `tracing` reads the layer's level hint, because the hint also includes spans.
 pub(crate) fn note_event_level(most_verbose: LevelFilter) {
     MAX_EVENT_LEVEL.set(MAX_EVENT_LEVEL.get().max(most_verbose));
 }
@@ -359,17 +368,16 @@ pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
     callsite.callsite() == identify_callsite!(&PROBE)
 }
 
-/// Marks the time of a rebuild by [`rebuild_and_set_log_level`]. Restores the outer value of
-/// [`IN_OWN_REBUILD`].
-struct OwnRebuild(bool);
+/// A guard that restores the previous value of [`IN_OWN_REBUILD`], also if a layer panics.
+struct EndOwnRebuild(bool);
 
-impl Drop for OwnRebuild {
+impl Drop for EndOwnRebuild {
     fn drop(&mut self) {
         IN_OWN_REBUILD.set(self.0);
     }
 }
 
-/// A callsite without events. `tracing` updates its interest at each rebuild.
+/// A callsite without events. `tracing` calls its `set_interest` in each rebuild.
 struct LevelProbe;
 
 static PROBE: LevelProbe = LevelProbe;
@@ -389,7 +397,7 @@ static PROBE_METADATA: Metadata<'static> = Metadata::new(
 impl Callsite for LevelProbe {
     fn set_interest(&self, interest: Interest) {
         if IN_OWN_REBUILD.get() {
-            HAS_UNFILTERED.set(!interest.is_never());
+            IS_PROBE_ENABLED.set(!interest.is_never());
         } else {
             FOREIGN_REBUILDS.fetch_add(1, Ordering::SeqCst);
             log::set_max_level(log::LevelFilter::Trace);

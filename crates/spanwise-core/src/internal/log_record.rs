@@ -1,8 +1,8 @@
 //! Recognizes events that the `tracing-log` bridge creates from records of the `log` crate.
 //!
 //! These events share one callsite per level, with the target `log`. Fields named `log.*` contain
-//! the real origin. Our own bridge, `log_bridge`, creates a callsite for each origin. It creates
-//! such shared events only for origins beyond its limit.
+//! the real origin. Our own bridge, `log_bridge`, creates a callsite for each origin instead. It
+//! uses the shared callsites only for origins beyond its limit.
 
 use std::fmt;
 
@@ -25,8 +25,8 @@ pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
 
 /// Returns whether the field `name` of `callsite` is an origin field of the bridge.
 ///
-/// Such fields are shown without redaction, or omitted if the origin is shown elsewhere. All other
-/// fields belong to the application, even if their name begins with `log.`.
+/// Sinks show origin fields without redaction, or omit them if they show the origin elsewhere. All
+/// other fields belong to the application, even if their name begins with `log.`.
 #[must_use]
 pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
     ORIGIN_FIELDS.contains(&name) && is_log_record(callsite)
@@ -35,8 +35,8 @@ pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
 /// The fields in which the bridge stores the origin of a record.
 const ORIGIN_FIELDS: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
-/// Returns whether `name` is the name of an origin field. If you have the callsite, use
-/// [`is_origin_field`].
+/// Returns whether origin fields of the bridge may have the name `name`. If you have the callsite,
+/// use [`is_origin_field`], because fields of the application may have such a name, too.
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
     ORIGIN_FIELDS.contains(&name)

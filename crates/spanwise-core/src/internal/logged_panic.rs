@@ -7,32 +7,34 @@ use crate::internal::panic_safe;
 /// A panic that was logged as an event.
 #[derive(Debug)]
 struct LoggedPanic {
+    /// The start of the message.
     message: Box<str>,
-    /// The address of the payload's text. The text does not move when the payload is boxed.
-    address: usize,
+    /// The address of the message in the payload. It is the same in the hook and for code that
+    /// catches the panic, because the text does not move when the payload is boxed.
+    message_address: usize,
     location: Box<str>,
 }
 
 thread_local! {
-    static LAST: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
+    static LAST_PANIC: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
 }
 
-/// Records that this thread logs its panic at `location`. `message` is the message of the payload.
-/// For a panic hook.
+/// Records that this thread logs its panic at `location`. For a panic hook. `message` must be the
+/// text in the payload, not a copy.
 pub fn note(message: &str, location: &str) {
     let panic = LoggedPanic {
-        message: compared(message).into(),
-        address: message.as_ptr().addr(),
+        message: compared_part(message).into(),
+        message_address: message.as_ptr().addr(),
         location: location.into(),
     };
-    // An ending thread cannot store it.
-    let _ = LAST.try_with(|last| last.replace(Some(panic)));
+    // An ending thread cannot store the panic if its thread-locals are already destroyed.
+    let _ = LAST_PANIC.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Clears the stored panic of this thread. For a panic hook that logs no event. Also for code that
-/// is about to catch panics, so that it does not find an earlier panic.
+/// Clears the stored panic of this thread. For a panic hook that logs no event, and for code that
+/// is about to catch panics. Otherwise that code could find an earlier panic.
 pub fn forget() {
-    let _ = LAST.try_with(RefCell::take);
+    let _ = LAST_PANIC.try_with(RefCell::take);
 }
 
 /// Returns the location of the panic with this payload, if this thread logged it:
@@ -42,16 +44,17 @@ pub fn forget() {
 /// the message.
 #[must_use]
 pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
-    let last = LAST.try_with(RefCell::take).ok()??;
+    let last = LAST_PANIC.try_with(RefCell::take).ok()??;
     // `last` may be another panic: `resume_unwind` transfers a panic from another thread without
     // calling a hook.
     let message = message(payload);
-    let is_logged = last.address == message.as_ptr().addr() && *last.message == *compared(message);
-    is_logged.then(|| last.location.into())
+    let is_same_panic =
+        last.message_address == message.as_ptr().addr() && *last.message == *compared_part(message);
+    is_same_panic.then(|| last.location.into())
 }
 
-/// Returns the part of a message that is stored and compared.
-fn compared(message: &str) -> &str {
+/// Returns the start of a message that is stored and compared, at most 1,024 bytes.
+fn compared_part(message: &str) -> &str {
     const MAX_LEN: usize = 1024;
     panic_safe::truncate_at(message, MAX_LEN)
 }

@@ -1,6 +1,6 @@
 //! The machine that the process runs on.
 
-/// Returns the name of the machine, if the system has one.
+/// Returns the network name of the machine, if it has one.
 #[cfg(unix)]
 #[must_use]
 pub fn host_name() -> Option<String> {

@@ -1,24 +1,24 @@
 //! Marks around nested JSON in the output of a `Debug`.
 //!
-//! A value that is JSON writes an empty text before and after the JSON. The two empty texts have
-//! addresses that only this module uses, so a sink recognizes the JSON between them. Other readers
-//! see no difference. A foreign writer, such as the adapter of `{:#?}`, loses the marks. The
-//! JSON is then shown as text, which is correct.
+//! The `Debug` of a value that is JSON writes an empty string before and after the JSON: the marks.
+//! Their addresses are used only by this module, so a sink recognizes the JSON between them. Other
+//! writers see no difference. If a writer in between does not pass on empty strings, such as the
+//! adapter of `{:#?}`, the sink shows the JSON as text, which is correct.
 
 use std::ptr;
 
-/// The marks point to the inside of this text, not to its ends. So no empty part of another text
-/// has the same address.
+/// The text that the marks point into. They do not point to its ends, because an empty part of an
+/// adjacent text may have the same address.
 static MARKS: [u8; 4] = *b"{.}\n";
 
-/// The meaning of an empty text.
+/// The meaning of an empty string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// JSON follows.
+    /// The JSON follows.
     Begin,
-    /// JSON ended.
+    /// The JSON has ended.
     End,
-    /// The text is not a mark.
+    /// The string is not a mark.
     None,
 }
 
@@ -34,12 +34,12 @@ pub fn end() -> &'static str {
     mark(2)
 }
 
-fn mark(at: usize) -> &'static str {
-    // An empty text is valid UTF-8.
-    std::str::from_utf8(&MARKS[at..at]).unwrap_or_default()
+fn mark(index: usize) -> &'static str {
+    // An empty string is valid UTF-8.
+    std::str::from_utf8(&MARKS[index..index]).unwrap_or_default()
 }
 
-/// Returns the meaning of the empty text `empty`.
+/// Returns the meaning of the empty string `empty`.
 #[must_use]
 pub fn read_mark(empty: &str) -> Mark {
     if ptr::eq(empty.as_ptr(), begin().as_ptr()) {
@@ -53,16 +53,19 @@ pub fn read_mark(empty: &str) -> Mark {
 
 /// Observes the output of a value and decides whether the whole output is nested JSON.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct MarkTracker(State);
+pub struct MarkTracker(Observed);
 
+/// The output that a [`MarkTracker`] has observed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum Observed {
     #[default]
-    Empty,
+    Nothing,
     /// Some output is outside of the marks.
     Text,
-    Begun,
-    Ended,
+    /// A begin mark, and perhaps JSON.
+    UnfinishedJson,
+    /// JSON between both marks.
+    Json,
 }
 
 impl MarkTracker {
@@ -70,23 +73,23 @@ impl MarkTracker {
     #[inline]
     pub fn observe(&mut self, piece: &str) {
         match (piece.is_empty(), self.0) {
-            (false, State::Text | State::Begun) => {}
-            (false, State::Empty | State::Ended) => self.0 = State::Text,
-            (true, state) => self.0 = after_mark(state, read_mark(piece)),
+            (false, Observed::Text | Observed::UnfinishedJson) => {}
+            (false, Observed::Nothing | Observed::Json) => self.0 = Observed::Text,
+            (true, before) => self.0 = after_mark(before, read_mark(piece)),
         }
     }
 
     /// Returns whether the whole output was between the marks. The JSON itself may be incomplete.
     #[must_use]
     pub fn is_json(self) -> bool {
-        self.0 == State::Ended
+        self.0 == Observed::Json
     }
 }
 
-fn after_mark(state: State, mark: Mark) -> State {
-    match (mark, state) {
-        (Mark::Begin, State::Empty) => State::Begun,
-        (Mark::End, State::Begun) => State::Ended,
-        (_, state) => state,
+fn after_mark(before: Observed, mark: Mark) -> Observed {
+    match (mark, before) {
+        (Mark::Begin, Observed::Nothing) => Observed::UnfinishedJson,
+        (Mark::End, Observed::UnfinishedJson) => Observed::Json,
+        _ => before,
     }
 }

@@ -1,7 +1,7 @@
 //! Formats values of callers, and survives panics and endless output.
 //!
-//! A `Debug` may panic, return `Err`, log, or never stop writing. In these cases, only the text of
-//! that value may be lost.
+//! A `Debug` or `Display` of a caller may panic, return `Err`, log, or never stop writing. Even
+//! then, only the text of that value may be lost, not the event.
 
 use std::{
     any::Any,
@@ -17,8 +17,8 @@ pub const PANICKED: &str = "<panicked while formatting>";
 /// The text of a value that returned an error while it was formatted.
 pub const FORMAT_ERROR: &str = "<format error>";
 
-/// Returns the result of `f`, or `None` if it panics. Also survives a payload that panics when it
-/// is dropped.
+/// Returns the result of `f`, or `None` if it panics. Also survives a panic in the destructor of
+/// the payload.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),
@@ -76,6 +76,7 @@ pub fn format_text(value: fmt::Arguments<'_>, limit: usize) -> String {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appended {
     pub(crate) truncated: bool,
+    /// Whether the whole text is [nested JSON](crate::internal::nested_json).
     pub(crate) is_json: bool,
 }
 
@@ -88,7 +89,7 @@ pub(crate) fn format_value_into(
     let start = out.len();
     let mut limited = LimitedWriter {
         out,
-        limit,
+        bytes_left: limit,
         truncated: false,
         tracker: MarkTracker::default(),
     };
@@ -136,9 +137,10 @@ pub fn truncate_at(text: &str, limit: usize) -> &str {
     &text[..end]
 }
 
+/// Appends to `out` until the limit, and then returns errors.
 struct LimitedWriter<'a> {
     out: &'a mut String,
-    limit: usize,
+    bytes_left: usize,
     truncated: bool,
     tracker: MarkTracker,
 }
@@ -146,15 +148,15 @@ struct LimitedWriter<'a> {
 impl fmt::Write for LimitedWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.tracker.observe(text);
-        let kept = truncate_at(text, self.limit);
+        let kept = truncate_at(text, self.bytes_left);
         self.out.push_str(kept);
-        self.limit -= kept.len();
+        self.bytes_left -= kept.len();
         if kept.len() == text.len() {
             return Ok(());
         }
         // The error stops a well-behaved `Debug`. If the value ignores the error, its further
         // output is dropped.
-        self.limit = 0;
+        self.bytes_left = 0;
         self.truncated = true;
         Err(fmt::Error)
     }

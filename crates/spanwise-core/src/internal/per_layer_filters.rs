@@ -30,11 +30,13 @@ impl FilterInterop {
     /// Inspects the stack. Call it in `on_register_dispatch`, when the stack is complete.
     pub fn detect(&self, dispatch: &Dispatch) {
         // A stack without a `Registry` cannot be inspected, so assume that it has filters.
-        let found = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
-        self.has_filters.store(found, Ordering::Relaxed);
+        let registry = dispatch.downcast_ref::<Registry>();
+        let has_filters = registry.is_none_or(registry_has_filters);
+        self.has_filters.store(has_filters, Ordering::Relaxed);
     }
 
-    /// Returns the result of `register_callsite` for a layer that wants every callsite.
+    /// Returns the interest that a layer that wants every callsite returns from
+    /// `register_callsite`.
     #[must_use]
     pub fn interest_in_all(&self) -> Interest {
         if self.has_filters.load(Ordering::Relaxed) {
@@ -60,8 +62,8 @@ impl FilterInterop {
         )]
         // SAFETY: a caller that dereferences the pointer must know its type. Here the pointer is
         // only compared with null.
-        let found = unsafe { layer.downcast_raw(id) };
-        found.is_some()
+        let pointer = unsafe { layer.downcast_raw(id) };
+        pointer.is_some()
     }
 }
 
@@ -76,9 +78,9 @@ pub(crate) fn is_filter_marker(id: TypeId) -> bool {
 /// Returns whether the stack of `registry` has per-layer filters.
 ///
 /// Without filters, `Registry` returns *always* for every callsite. With filters, it returns the
-/// combined results of the filters since the last call. So this function lets a filter return
-/// *never*, and then calls the registry.
-fn has_filters(registry: &Registry) -> bool {
+/// combined results of all filters that this thread has called since the last call of a registry.
+/// So this function lets a temporary filter return *never*, and then calls the registry.
+fn registry_has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
         name: "probe", target: "spanwise", level: Level::ERROR, fields: &[], callsite: &CALLSITE, kind: Kind::HINT
@@ -86,8 +88,8 @@ fn has_filters(registry: &Registry) -> bool {
     let filter = Identity::new().with_filter(LevelFilter::OFF);
     Layer::<Registry>::register_callsite(&filter, &PROBE);
     let interest = registry.register_callsite(&PROBE);
-    // A registry without filters leaves the *never* in the thread-local. A temporary registry with
-    // a filter removes it.
+    // If `registry` has no filters, the *never* remains in the thread-local of tracing-subscriber.
+    // A temporary registry with a filter removes it.
     let mut cleaner = Registry::default();
     let _ = cleaner.register_filter();
     cleaner.register_callsite(&PROBE);
@@ -102,6 +104,7 @@ fn filter_marker() -> Option<TypeId> {
     probe.0.get().copied()
 }
 
+/// A layer that stores the first type that `downcast_raw` is called with.
 #[derive(Clone, Default)]
 struct TypeIdProbe(std::sync::Arc<OnceLock<TypeId>>);
 

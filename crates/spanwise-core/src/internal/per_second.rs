@@ -12,8 +12,10 @@ use std::{
 #[derive(Debug)]
 pub struct PerSecond {
     limit: u32,
+    /// The time of the first call.
     start: OnceLock<Instant>,
-    /// The second in the high 32 bits, and the number of calls in that second in the low 32 bits.
+    /// In the high 32 bits, the number of whole seconds from `start` to the latest call. In the low
+    /// 32 bits, the number of allowed calls in that second.
     window: AtomicU64,
 }
 
@@ -55,7 +57,7 @@ mod tests {
         let at = |millis| limit.allows_at(Duration::from_millis(millis));
         assert_eq!([0, 10, 999].map(at), [true, true, false]);
         assert_eq!([1000, 1999, 1999].map(at), [true, true, false]);
-        // The call of a late thread counts in the current second.
+        // A call with an earlier time, from a delayed thread, counts in the current second.
         assert_eq!([999, 5000, 5999].map(at), [false, true, true]);
     }
 }

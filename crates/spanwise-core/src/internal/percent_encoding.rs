@@ -1,6 +1,7 @@
-//! Percent-encoding, as in URLs, in `baggage` and in settings of OpenTelemetry.
+//! Decoding of percent-encoded text, as in URLs, in `baggage` and in settings of OpenTelemetry.
 
-/// Decodes percent-encoding. A `%` without two digits is kept. Invalid UTF-8 becomes U+FFFD.
+/// Decodes percent-encoded text. A `%` without two hexadecimal digits is kept. Invalid UTF-8
+/// becomes U+FFFD.
 ///
 /// ```
 /// use spanwise_core::internal::percent_decode;
@@ -15,8 +16,8 @@ pub fn percent_decode(text: &str) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Decodes percent-encoded text. Returns `None` if a `%` has no two digits, or if the result is not
-/// UTF-8.
+/// Decodes percent-encoded text. Returns `None` if a `%` is not followed by two hexadecimal digits,
+/// or if the result is not UTF-8.
 ///
 /// ```
 /// use spanwise_core::internal::percent_decode_strictly;
@@ -31,9 +32,9 @@ pub fn percent_decode_strictly(text: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// Decodes the bytes of `text`. `unescaped` maps each byte that is not part of an escape, or
-/// returns `None` if the byte is invalid.
-fn decode_bytes(text: &str, unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
+/// Decodes the bytes of `text`. `decode_unescaped` decodes each byte that is not part of an escape,
+/// or returns `None` if the byte is invalid.
+fn decode_bytes(text: &str, decode_unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut remaining = text.as_bytes();
     while let Some((first, others)) = remaining.split_first() {
@@ -43,7 +44,7 @@ fn decode_bytes(text: &str, unescaped: impl Fn(u8) -> Option<u8>) -> Option<Vec<
             .and_then(|(digits, after)| Some((decode_byte(*digits)?, after)));
         let (byte, after) = match escaped {
             Some(escaped) => escaped,
-            None => (unescaped(*first)?, others),
+            None => (decode_unescaped(*first)?, others),
         };
         bytes.push(byte);
         remaining = after;

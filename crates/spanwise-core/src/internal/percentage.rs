@@ -1,6 +1,7 @@
 //! Percentages in settings that accept a ratio.
 
-/// Returns the ratio that a percentage from `0%` to `100%` means, for the text of an error.
+/// Returns the ratio that a percentage from `0%` to `100%` means, so that the error about a
+/// percentage can suggest the ratio.
 ///
 /// ```
 /// use spanwise_core::internal::parse_percentage;
@@ -13,7 +14,7 @@
 #[must_use]
 pub fn parse_percentage(text: &str) -> Option<f64> {
     let number = text.strip_suffix('%')?.trim_end();
-    // An exponent moves the point exactly. The quotient 0.7 / 100.0 is 0.006999999999999999.
+    // `0.7e-2` is parsed as 0.007. The quotient 0.7 / 100.0 is 0.006999999999999999.
     let ratio: f64 = format!("{number}e-2").parse().ok()?;
     (0.0..=1.0).contains(&ratio).then_some(ratio)
 }

@@ -1,9 +1,9 @@
-//! Switches for the headers, and for the environment variables of child processes, that carry the
-//! trace and the baggage. Both switches are on by default.
+//! Switches for the propagation of the trace and of the baggage: by headers, and by environment
+//! variables of child processes. `OTEL_PROPAGATORS` sets them. Both are on by default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A switch for one kind of headers, and for the variables that pass it to child processes.
+/// A switch for a kind of header, and for the variables that pass its value to child processes.
 #[derive(Debug)]
 pub struct PropagatorSwitch(AtomicBool);
 
@@ -14,12 +14,12 @@ pub static TRACE_CONTEXT: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(tr
 pub static BAGGAGE: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
 
 impl PropagatorSwitch {
-    /// Sets whether these headers are read and sent, and these variables set.
+    /// Sets whether the headers are read and sent, and the variables are set.
     pub fn set(&self, is_on: bool) {
         self.0.store(is_on, Ordering::Relaxed);
     }
 
-    /// Returns whether these headers are read and sent, and these variables set.
+    /// Returns whether the headers are read and sent, and the variables are set.
     #[inline]
     #[must_use]
     pub fn is_on(&self) -> bool {

@@ -20,18 +20,18 @@ pub fn random_bits() -> u64 {
     draw(Stream::next)
 }
 
-/// Returns 64 random bits for an id that need not be secret, without the hash of [`random_bits`].
-/// Many values together may reveal the next one.
+/// Returns 64 random bits for an id that need not be secret. Faster than [`random_bits`], because
+/// it computes no hash, but many values together may reveal the next one.
 #[inline]
 fn id_bits() -> u64 {
     draw(Stream::next_id)
 }
 
-/// Calls `next` with the stream of this thread.
+/// Calls `next` with the stream of this thread, which is seeded once per thread and process.
 #[inline]
 fn draw(next: impl Fn(&Stream) -> u64) -> u64 {
     thread_local! {
-        // It has no destructor, so it is available while the thread ends.
+        // The stream has no destructor, so it is available while the thread ends.
         static STREAM: Stream = const { Stream::unseeded() };
     }
     let generation = forks::generation();
@@ -41,7 +41,7 @@ fn draw(next: impl Fn(&Stream) -> u64) -> u64 {
         }
         next(stream)
     });
-    // Fallback for platforms that destroy every thread-local.
+    // Fallback for platforms that destroy thread-locals even without a destructor.
     drawn.unwrap_or_else(|_| {
         let stream = Stream::unseeded();
         stream.seed(generation);
@@ -49,15 +49,16 @@ fn draw(next: impl Fn(&Stream) -> u64) -> u64 {
     })
 }
 
-/// Returns the number of a new UUID of version 7. The numbers sort by time, to a quarter of a
-/// microsecond, and their low 62 bits are random, as a trace id requires. They cannot be predicted.
+/// Returns a new UUID of version 7 as a number. The numbers sort by time, with a precision of a
+/// quarter of a microsecond. Their low 62 bits are random, as a trace id requires, and cannot be
+/// predicted.
 #[must_use]
 pub fn time_ordered_bits() -> u128 {
     time_ordered(Clock::system().unix_nanos(), random_bits())
 }
 
-/// Returns a new id for a trace that begins at `unix_nanos`. It is a number like those of
-/// [`time_ordered_bits`], but may be predictable.
+/// Returns a new id for a trace that begins at `unix_nanos`. It has the form of
+/// [`time_ordered_bits`], but is faster to create and may be predictable.
 #[inline]
 #[must_use]
 pub fn new_trace_id(unix_nanos: u64) -> [u8; 16] {
@@ -84,6 +85,7 @@ pub fn new_span_id() -> [u8; 8] {
 struct Stream {
     /// The [generation](forks::generation) of the process that has seeded the stream.
     generation: Cell<Option<u32>>,
+    /// The key and the counter of [`random_bits`].
     key: Cell<[u64; 2]>,
     count: Cell<u64>,
     /// The key and the counter of [`id_bits`]. They reveal nothing about `key` and `count`.
@@ -91,7 +93,8 @@ struct Stream {
     id_count: Cell<u64>,
 }
 
-/// Odd and large, so that the counts of two processes are far apart.
+/// The distance between the first counts of two adjacent process ids. Odd and large, so that the
+/// counts of any two processes are far apart.
 const PROCESS_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The increment of the counter for ids, from the generator wyrand.
@@ -114,8 +117,8 @@ impl Stream {
         let key = RandomState::new();
         self.generation.set(Some(generation));
         // A forked child may have the same key as its parent, so each process starts at a different
-        // count. The count depends on the process id. It also depends on the time, in case a
-        // process id is reused, because no process draws more than one number per nanosecond.
+        // count. The count depends on the process id. If a process id is reused, the time makes the
+        // difference, because no process draws more than one number per nanosecond.
         self.key.set([0, 1].map(|half: u64| key.hash_one(half)));
         self.count
             .set(now.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())));
@@ -138,8 +141,8 @@ impl Stream {
     }
 }
 
-/// Returns the SipHash-1-3 of a number. The hasher of the standard library accepts messages of any
-/// length, and needs three times as many steps.
+/// Returns the SipHash-1-3 of a number. The hasher of the standard library needs three times as
+/// many steps, because it accepts messages of any length.
 #[inline]
 fn sip_hash(key: [u64; 2], number: u64) -> u64 {
     const MESSAGE_LEN: u64 = size_of::<u64>() as u64;

@@ -1,4 +1,5 @@
-//! Protection against recursion by a panic hook that logs inside a layer, or by a writer that logs.
+//! Protection against recursive logging: by a writer that logs, or by a panic hook that logs while
+//! a layer runs.
 
 use std::{cell::Cell, io};
 
@@ -6,26 +7,26 @@ use crate::internal::{LayerId, panic_safe, thread_state};
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct ReentrancyState {
-    /// The bits of the layers whose writers are running. The bit of a layer is its number modulo
-    /// 64.
-    writing: Cell<u64>,
+    /// The bits of the layers whose writers are running. The index of a layer's bit is the number
+    /// of the layer modulo 64.
+    writing_layers: Cell<u64>,
     /// Whether the thread is inside a layer of [`Layers`](crate::Layers).
     in_layers: Cell<bool>,
-    /// Whether a writer accepted a line since [`take_written`].
+    /// Whether a writer accepted a line since the last call of [`take_written`].
     written: Cell<bool>,
     writer_role: Cell<WriterRole>,
     /// The address of the queue whose sink this thread is running, or 0.
-    queue: Cell<usize>,
+    queue_of_sink: Cell<usize>,
 }
 
 impl ReentrancyState {
     pub(crate) const fn new() -> Self {
         Self {
-            writing: Cell::new(0),
+            writing_layers: Cell::new(0),
             in_layers: Cell::new(false),
             written: Cell::new(false),
             writer_role: Cell::new(WriterRole::Caller),
-            queue: Cell::new(0),
+            queue_of_sink: Cell::new(0),
         }
     }
 }
@@ -37,30 +38,31 @@ fn with_state<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 
 /// Calls `write`, which passes a line of `layer` to a writer.
 ///
-/// If the writer panics, the line is lost. If the writer logs, its event would call it again
-/// endlessly, so this layer refuses the line of that event. Other layers accept it, except those
-/// whose number is the same modulo 64.
+/// If the writer panics, the line is lost. If the writer logs an event, `layer` refuses the line of
+/// that event, because the writer would be called again endlessly. Other layers accept it, except
+/// those with the same number modulo 64.
 ///
 /// # Errors
-/// The error of the writer, or an error if the writer panicked or logged this line itself.
+/// * The error of the writer.
+/// * An error if the writer panicked, or if the writer itself logged the line.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let outer = with_state(|state| state.writing.get());
+    let outer = with_state(|state| state.writing_layers.get());
     let layer_bit = 1 << (layer.number() % 64);
     if outer & layer_bit != 0 {
         return Err(io::Error::other(
             "it was logged by the writer itself, inside a write",
         ));
     }
-    with_state(|state| state.writing.set(outer | layer_bit));
-    let written = panic_safe::catch_panic(write);
+    with_state(|state| state.writing_layers.set(outer | layer_bit));
+    let result = panic_safe::catch_panic(write);
     with_state(|state| {
-        state.writing.set(outer);
-        if let Some(Ok(())) = written {
+        state.writing_layers.set(outer);
+        if let Some(Ok(())) = result {
             state.written.set(true);
         }
     });
-    written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
+    result.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
 }
 
 /// Returns whether the writer of `layer` is running on this thread, so that
@@ -68,10 +70,10 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
 #[inline]
 #[must_use]
 pub fn is_writing(layer: LayerId) -> bool {
-    with_state(|state| state.writing.get()) & 1 << (layer.number() % 64) != 0
+    with_state(|state| state.writing_layers.get()) & 1 << (layer.number() % 64) != 0
 }
 
-/// Notes that a line was accepted without [`guarded_write`]: see [`take_written`].
+/// Records that a writer accepted a line without [`guarded_write`], for [`take_written`].
 #[inline]
 pub fn note_written() {
     with_state(|state| state.written.set(true));
@@ -86,13 +88,14 @@ pub fn take_written() -> bool {
 }
 
 /// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), or inside a write.
-/// If it is, a panic hook must not log, because a panic inside the hook aborts the process.
+/// If it is, a panic hook must not log: the layer might panic again, and a panic inside the hook
+/// aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
-    with_state(|state| state.writing.get() != 0 || state.in_layers.get())
+    with_state(|state| state.writing_layers.get() != 0 || state.in_layers.get())
 }
 
-/// Marks the thread as inside a layer until dropped.
+/// A guard that marks the thread as inside a layer.
 #[derive(Debug)]
 pub(crate) struct InLayers {
     outer: bool,
@@ -119,7 +122,7 @@ impl Drop for InLayers {
 pub enum WriterRole {
     /// The thread logs, and does not write.
     Caller,
-    /// The thread logs, and has the turn to write.
+    /// The thread logs, and writes now. Only one caller at a time writes to an output.
     WritingCaller,
     /// The thread is a writer thread.
     Worker,
@@ -137,7 +140,7 @@ impl WriterRole {
     pub fn enter(self) -> impl Drop {
         let outer = with_state(|state| state.writer_role.replace(self));
         RestoreValue {
-            slot: |state| &state.writer_role,
+            cell: |state| &state.writer_role,
             outer,
         }
     }
@@ -146,9 +149,9 @@ impl WriterRole {
 /// Marks this thread as running the sink of the queue at this address, until the guard is dropped.
 #[must_use]
 pub fn enter_sink(queue: usize) -> impl Drop {
-    let outer = with_state(|state| state.queue.replace(queue));
+    let outer = with_state(|state| state.queue_of_sink.replace(queue));
     RestoreValue {
-        slot: |state| &state.queue,
+        cell: |state| &state.queue_of_sink,
         outer,
     }
 }
@@ -157,17 +160,17 @@ pub fn enter_sink(queue: usize) -> impl Drop {
 #[inline]
 #[must_use]
 pub fn current_sink() -> usize {
-    with_state(|state| state.queue.get())
+    with_state(|state| state.queue_of_sink.get())
 }
 
-/// Restores a value of the thread when it is dropped.
+/// A guard that restores a value of the thread's state.
 struct RestoreValue<T: Copy> {
-    slot: fn(&ReentrancyState) -> &Cell<T>,
+    cell: fn(&ReentrancyState) -> &Cell<T>,
     outer: T,
 }
 
 impl<T: Copy> Drop for RestoreValue<T> {
     fn drop(&mut self) {
-        with_state(|state| (self.slot)(state).set(self.outer));
+        with_state(|state| (self.cell)(state).set(self.outer));
     }
 }

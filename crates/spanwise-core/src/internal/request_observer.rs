@@ -1,7 +1,7 @@
 //! Observes the start and the end of every HTTP request, for metrics and for spans.
 //!
-//! `spanwise-http` reports each request that it serves or sends, even if the levels or the options
-//! of `spanwise-http` suppress its access event. Without an observer, nothing is computed.
+//! `spanwise-http` reports each request that it serves or sends to the observers, even if levels or
+//! options suppress the access event of the request. Without an observer, nothing is computed.
 
 use std::{
     borrow::Cow,
@@ -17,14 +17,14 @@ use crate::internal::panic_safe;
 
 /// Called at the start and the end of each request. It must not block.
 pub trait RequestObserver: fmt::Debug + Send + Sync {
-    /// A request starts. Its span, if it is enabled, is open.
+    /// A request starts. The span of the request, if it is enabled, is already open.
     fn begin(&self, request: &ObservedRequest);
 
-    /// A request ends. Called once for each request that started. Its span is still open.
+    /// A request ends. Called once for each call of `begin`, while the span is still open.
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>);
 }
 
-/// The side of this process in a request.
+/// The role of this process in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestSide {
     /// This process serves the request.
@@ -72,15 +72,15 @@ pub struct RequestEnd<'a> {
     pub error_type: Option<Cow<'a, str>>,
     /// The version of HTTP, if it was unknown at the start.
     pub protocol_version: Option<&'static str>,
-    /// The time from the start of the request to the end of the response body. On the client, to
-    /// the head of the response.
+    /// The time from the start of the request. On the server, to the end of the response body. On
+    /// the client, to the head of the response.
     pub duration: Duration,
     /// The length of the response body in bytes, if it is known.
     pub body_size: Option<u64>,
 }
 
-/// The observers of this process. The list only grows, so readers need no lock.
-static FIRST: OnceLock<Box<ListedObserver>> = OnceLock::new();
+/// The linked list of the observers of this process. It only grows, so readers need no lock.
+static FIRST_OBSERVER: OnceLock<Box<ListedObserver>> = OnceLock::new();
 
 struct ListedObserver {
     observer: Arc<dyn RequestObserver>,
@@ -93,7 +93,7 @@ pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
         observer,
         next: OnceLock::new(),
     });
-    let mut slot = &FIRST;
+    let mut slot = &FIRST_OBSERVER;
     while let Err(not_stored) = slot.set(listed) {
         listed = not_stored;
         match slot.get() {
@@ -104,25 +104,26 @@ pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
 }
 
 fn observers() -> impl Iterator<Item = &'static dyn RequestObserver> {
-    let first = FIRST.get();
+    let first = FIRST_OBSERVER.get();
     let all = successors(first, |listed| listed.next.get());
     all.map(|listed| &*listed.observer)
 }
 
-/// A request whose start was reported to the observers.
+/// A request whose start was reported to the observers, and whose end will be.
 #[derive(Debug)]
 pub struct RequestObservation {
     request: Box<ObservedRequest>,
-    /// The number of observers at the start of the request. Later observers did not receive the
-    /// start.
+    /// The number of observers that have received the start. Observers that were added later do not
+    /// receive the end.
     observer_count: usize,
 }
 
 impl RequestObservation {
-    /// Reports the start of a request. `make` is called only if there is an observer.
+    /// Reports the start of the request that `make` returns. If there is no observer, returns
+    /// `None` without a call of `make`.
     #[inline]
     pub fn begin(make: impl FnOnce() -> ObservedRequest) -> Option<Self> {
-        FIRST.get()?;
+        FIRST_OBSERVER.get()?;
         Some(Self::begin_observed(make()))
     }
 

@@ -46,7 +46,7 @@ pub fn since_epoch(time: SystemTime) -> (i64, u32) {
 #[cold]
 fn before_epoch(before: &SystemTimeError) -> (i64, u32) {
     let before = before.duration();
-    // The earliest time of a system is i64::MIN seconds from 1970, which no positive `i64` is.
+    // The earliest time of a system is 2⁶³ seconds before 1970, which is too large for an `i64`.
     let second = 0_i64.saturating_sub_unsigned(before.as_secs());
     match before.subsec_nanos() {
         0 => (second, 0),
@@ -54,13 +54,13 @@ fn before_epoch(before: &SystemTimeError) -> (i64, u32) {
     }
 }
 
-/// Returns the date and the time of day at `second` since 1970: `2026-11-20T08:46:12`. For local
-/// time, add the offset to `second`.
+/// Returns the date and the time of day, `second` seconds after 1970 began:
+/// `2026-11-20T08:46:12`. For local time, add the offset from UTC to `second`.
 #[must_use]
 pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
     let second = second.clamp(FIRST_SECOND, LAST_SECOND);
-    let (year, month, day) = date(second.div_euclid(DAY));
-    let second_of_day = second.rem_euclid(DAY) as u32;
+    let (year, month, day) = date(second.div_euclid(SECONDS_PER_DAY));
+    let second_of_day = second.rem_euclid(SECONDS_PER_DAY) as u32;
     let mut text = *b"0000-00-00T00:00:00";
     write_digits(&mut text[..4], year);
     for (at, number) in [
@@ -75,7 +75,7 @@ pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
     text
 }
 
-/// The length of a date and a time of day: `2026-11-20T08:46:12`.
+/// The length of a date and a time of day in bytes: `2026-11-20T08:46:12`.
 pub const DATE_TIME_LEN: usize = 19;
 
 /// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours above 99 lose all
@@ -102,12 +102,13 @@ pub fn write_fraction(digits: &mut [u8], nanos: u32) {
     }
 }
 
-/// Fills `digits` with the last digits of `number`, from the end, two at a time.
+/// Fills `digits` with the last decimal digits of `number`. Works from the end, two digits at a
+/// time.
 #[inline]
 fn write_digits(digits: &mut [u8], mut number: u32) {
     let mut pairs = digits.rchunks_exact_mut(2);
     for pair in &mut pairs {
-        pair.copy_from_slice(&PAIRS[(number % 100) as usize]);
+        pair.copy_from_slice(&DIGIT_PAIRS[(number % 100) as usize]);
         number /= 100;
     }
     if let [first] = pairs.into_remainder() {
@@ -115,13 +116,13 @@ fn write_digits(digits: &mut [u8], mut number: u32) {
     }
 }
 
-/// Returns the year, month and day at `days` since 1970-01-01, with Howard Hinnant's
-/// [`civil_from_days`]. It uses years that start in March, so that the leap day is at the end. Such
-/// years repeat every 400 years.
+/// Returns the year, the month and the day that is `days` days after 1970-01-01, with Howard
+/// Hinnant's [`civil_from_days`]. The algorithm uses years that start in March, so that the leap
+/// day is at the end. The lengths of these years repeat every 400 years, an era.
 ///
 /// [`civil_from_days`]: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
 fn date(days: i64) -> (u32, u32, u32) {
-    let days = days + 719_468; // since 0000-03-01
+    let days = days + 719_468; // days since 0000-03-01
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
     let year_of_era =
@@ -138,8 +139,7 @@ fn date(days: i64) -> (u32, u32, u32) {
     (year as u32, month as u32, day as u32)
 }
 
-/// The number of seconds of a day.
-const DAY: i64 = 86_400;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// 0000-01-01T00:00:00Z
 const FIRST_SECOND: i64 = -62_167_219_200;
@@ -147,8 +147,8 @@ const FIRST_SECOND: i64 = -62_167_219_200;
 /// 9999-12-31T00:00:00Z
 const LAST_SECOND: i64 = 253_402_214_400;
 
-/// `00` to `99`.
-static PAIRS: [[u8; 2]; 100] = {
+/// The digits of the numbers `00` to `99`.
+static DIGIT_PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
     let mut n = 0;
     while n < 100 {

@@ -1,14 +1,14 @@
 //! Callsites created at run time: for records of the `log` crate, for panics, for copies of events
 //! with another level, and for spans and context whose fields depend on settings.
 //!
-//! Such an event or span has an [`Origin`]: its name, its level, its target, its source location
-//! and the names of its fields. The first event of an origin creates a callsite. So every layer
+//! The [`Origin`] of an event or a span is its name, its level, its target, its source location and
+//! the names of its fields. The first event of an origin creates a callsite. So every layer
 //! receives the real origin, decides once per callsite, and costs the same as for a macro of
 //! `tracing`.
 //!
-//! A callsite is never freed, because `tracing` requires static callsites. Their number is
-//! limited for events: to about [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text
-//! each. A look-up does not lock.
+//! A callsite is never freed, because `tracing` requires static callsites. So there are at most
+//! about [`MAX_CALLSITES`] for events, with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up
+//! does not lock.
 
 use std::sync::{
     OnceLock,
@@ -23,8 +23,8 @@ use tracing_core::{
 
 use crate::{internal::forks, self_report::severity};
 
-/// The maximum number of callsites for events. Further origins have no callsite. Threads that
-/// create callsites at the same time may exceed it by one each.
+/// The maximum number of callsites for events. Further origins have no callsite. Each thread that
+/// creates a callsite at the same time as another thread may exceed the maximum by one.
 pub const MAX_CALLSITES: usize = 4096;
 
 /// The maximum length of all names and paths of an event's origin together, in bytes.
@@ -87,13 +87,15 @@ type Slot = OnceLock<&'static RuntimeCallsite>;
 
 const BUCKETS: usize = 1024;
 
+/// A hash table of the callsites for events. Each bucket is a linked list.
 static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 
+/// The number of callsites for events.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`. The first call creates it. Returns `None` if it does not
-    /// exist, and there are too many callsites or its texts are too long.
+    /// Returns the callsite of `origin`. The first call creates it. If there are already too many
+    /// callsites, or if the texts of a new callsite are too long, returns `None` instead.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -202,6 +204,7 @@ impl Origin<'_> {
     }
 }
 
+/// The initial hash, and the multiplier of [`mix`].
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Multiplies and combines both halves of the product, as wyhash does.
@@ -237,7 +240,7 @@ fn insert(
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
     let new = make(Kind::EVENT, origin, hash);
-    // A forked child would wait for a slot that a thread of its parent was filling.
+    // If a fork happened while another thread filled a slot, the child would wait for it forever.
     let _no_fork = forks::defer();
     loop {
         // Another thread may have filled the slot, with this origin or with another one.
@@ -276,8 +279,8 @@ fn make(kind: Kind, origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite 
 }
 
 /// The callsite whose address identifies the metadata and its fields. It is not registered with
-/// `tracing`: only the [`DefaultCallsite`] is, because `tracing` lists other callsites under a
-/// mutex.
+/// `tracing`. Only the [`DefaultCallsite`] is, because `tracing` keeps all other callsites in a
+/// list under a mutex.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,

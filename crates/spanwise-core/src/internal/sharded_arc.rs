@@ -9,7 +9,7 @@ use super::sharded_counter::thread_number;
 
 /// A shared value with one reference count per group of threads.
 ///
-/// Clones of one [`Arc`] on two threads write to the same cache line. For example, the JSON layer
+/// Two threads that clone one [`Arc`] write to the same cache line. For example, the JSON layer
 /// stores a clone of the plan of a callsite in each span. With one count, threads that open spans
 /// of the callsite would wait for each other.
 ///
@@ -23,11 +23,12 @@ use super::sharded_counter::thread_number;
 /// ```
 #[derive(Debug)]
 pub struct ShardedArc<T> {
-    /// One owner per group of threads, each with its own reference count.
+    /// One owner per group of threads, each with its own reference count. The index is the
+    /// [`thread_number`].
     owners: [SharedValue<T>; SHARDS],
 }
 
-/// The value of a [`ShardedArc`]. A clone uses the same reference count as the original.
+/// An owner of the value of a [`ShardedArc`]. A clone uses the same reference count.
 #[derive(Debug)]
 pub struct SharedValue<T>(Arc<Counted<T>>);
 
@@ -35,11 +36,13 @@ pub struct SharedValue<T>(Arc<Counted<T>>);
 #[derive(Debug)]
 pub struct WeakValue<T>(Weak<Counted<T>>);
 
-/// Aligned, so that the reference count that `Arc` stores in front of it has its own cache lines.
+/// The value below the reference count of one group of threads. Aligned, so that this count, which
+/// the outer `Arc` stores in front of it, has its own cache line.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Counted<T>(Arc<T>);
 
+/// The number of reference counts.
 const SHARDS: usize = 8;
 
 impl<T> ShardedArc<T> {
@@ -51,7 +54,7 @@ impl<T> ShardedArc<T> {
         Self { owners }
     }
 
-    /// Returns the value, with the reference count of this thread's group.
+    /// Returns an owner of the value, with the reference count of this thread's group.
     #[must_use]
     pub fn share(&self) -> SharedValue<T> {
         self.owners[thread_number(SHARDS)].clone()

@@ -1,5 +1,5 @@
-//! Data of a span that its children inherit. Unless values change, a read costs the same at any
-//! depth.
+//! Data that a layer keeps for a span and that child spans inherit, such as encoded fields. Unless
+//! values change, a read costs the same at any depth of the tree.
 
 use std::{
     any::Any,
@@ -20,8 +20,7 @@ use crate::internal::{
     sync::Mutex,
 };
 
-/// The data that a layer keeps for a span: a part of the span itself, and a part inherited from the
-/// parent.
+/// The data that a layer keeps for a span: a part of its own, and a part inherited from the parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
     /// Returns this span's own part combined with the current data of `parent`. Called without a
     /// lock.
@@ -29,30 +28,30 @@ pub trait Inherit: Sized + Send + Sync + 'static {
     fn rebuild(&self, parent: Option<&Self>) -> Self;
 }
 
-/// The value of a span in the tree of its unit of work.
+/// The value of a span in the tree of a root span and its descendants.
 ///
 /// The value is built once from the parent's value, so that a read does not visit the ancestors. A
-/// *late record* (a value that is recorded after its span was opened) increments the epoch of the
-/// root. After that, the next read of a span sums the record counts of its ancestors, without a
-/// lock. It rebuilds the value only if the sum changed. So after a record, only its own span and
-/// the descendants rebuild.
+/// *late record* (of fields, after the span was opened) increments the epoch of the tree. In a new
+/// epoch, the first read of a span sums the numbers of late records of its ancestors, without a
+/// lock. It rebuilds the value only if the sum has changed. So after a late record, only the values
+/// of its own span and of the descendants are built again.
 pub struct SpanData<T> {
     position: TreePosition<Self>,
     /// The number of late records of this span.
     records: AtomicU32,
-    /// The number of closed spans that share this value.
-    closed: AtomicU32,
+    /// The number of closed spans that share this value: see [`SpanValue`].
+    closed_spans: AtomicU32,
     first: Version<T>,
     /// The latest version, if it is not the first. No version is built or dropped under the lock.
     latest: Mutex<Option<Arc<Version<T>>>>,
 }
 
-/// A value, and the record count of the ancestors at the time when it was built.
+/// A value, with the number of late records of the ancestors at the time when it was built.
 struct Version<T> {
     value: T,
     /// The number of late records of all ancestors before this version was built.
     records_above: u64,
-    /// An epoch at which this version was up to date.
+    /// The epoch in which this version was last found to be up to date.
     valid_at: AtomicU64,
 }
 
@@ -63,26 +62,27 @@ pub struct SpanDataCache<T>(Option<Arc<Version<T>>>);
 pub struct SpanVersion<'a, T>(VersionRef<'a, T>);
 
 enum VersionRef<'a, T> {
+    /// The first version of this data.
     First(&'a Arc<SpanData<T>>),
     Latest(&'a Arc<Version<T>>),
 }
 
 thread_local! {
-    /// The number of versions that this thread has stored as the latest.
-    static REPLACED: Cell<u32> = const { Cell::new(0) };
+    /// The number of versions that this thread has stored as the latest of any span.
+    static STORED_VERSIONS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// The maximum number of repeated builds of a value that records into its own span while it is
 /// built.
-const MAX_NESTED: u32 = 3;
+const MAX_SELF_RECORDING_BUILDS: u32 = 3;
 
 impl<T: Inherit> SpanData<T> {
     /// Creates the data of a span below `parent`. `make` builds the value from the parent's value.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
         let first = match parent {
             Some(parent) => {
-                // Read these before the value, so that a later read detects a record that happens
-                // in between.
+                // Read the epoch and the count before the value, so that a later read detects a
+                // record that happens in between.
                 let (epoch, records) = (parent.current_epoch(), parent.record_count());
                 let current = parent.current();
                 Version {
@@ -100,20 +100,21 @@ impl<T: Inherit> SpanData<T> {
         Arc::new(Self {
             position: TreePosition::below(parent.map(Arc::clone)),
             records: AtomicU32::new(0),
-            closed: AtomicU32::new(0),
+            closed_spans: AtomicU32::new(0),
             first,
             latest: Mutex::new(None),
         })
     }
 
-    /// Calls `f` with the current value. Locks on each call if this span or an ancestor has a late
-    /// record. If neither has one, locks only once after each late record in the tree.
+    /// Calls `f` with the current value. If this span or an ancestor has a late record, each call
+    /// locks. Otherwise, only the first call after each late record in the tree locks.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.current().value)
     }
 
-    /// Like [`read`](Self::read), with a cache. Locks only once after each late record in the tree.
+    /// Like [`read`](Self::read), with a cache. Only the first call with this cache after each late
+    /// record in the tree locks.
     #[inline]
     pub fn read_cached<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
         let now = self.current_epoch();
@@ -136,7 +137,7 @@ impl<T: Inherit> SpanData<T> {
         let now = self.current_epoch();
         if !self.first.is_valid_at(now) {
             let is_cached = cache.0.as_ref().is_some_and(|it| it.is_valid_at(now));
-            if !is_cached && let Current::First(_) = self.refresh_cache(cache) {
+            if !is_cached && let CurrentVersion::First(_) = self.refresh_cache(cache) {
                 return f(SpanVersion(VersionRef::First(self)));
             }
             if let Some(version) = &cache.0 {
@@ -146,25 +147,26 @@ impl<T: Inherit> SpanData<T> {
         f(SpanVersion(VersionRef::First(self)))
     }
 
+    /// Like [`refresh`](Self::refresh), and stores the version in the cache if it is not the first.
     #[cold]
-    fn refresh_cache(&self, cache: &mut SpanDataCache<T>) -> Current<'_, T> {
+    fn refresh_cache(&self, cache: &mut SpanDataCache<T>) -> CurrentVersion<'_, T> {
         let current = self.refresh();
-        if let Current::Latest(version) = &current {
+        if let CurrentVersion::Latest(version) = &current {
             cache.0 = Some(Arc::clone(version));
         }
         current
     }
 
-    /// Replaces the value with the result of `change`, which is passed the value and the parent's
-    /// value. Descendants inherit the new value at their next read.
+    /// Replaces the value with the result of `change`, as a late record. The arguments of `change`
+    /// are the value and the parent's value. Descendants inherit the new value at their next read.
     ///
-    /// `change` is called again if another thread records into the same span meanwhile. It runs
-    /// without a lock.
+    /// `change` runs without a lock. If another thread records into the same span meanwhile, it is
+    /// called again.
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
         let epoch = self.epoch();
-        let before = Cell::new(NEVER);
+        let epoch_before = Cell::new(NEVER);
         let version = self.replace_latest(|own_value| {
-            before.set(epoch.load(Ordering::Acquire));
+            epoch_before.set(epoch.load(Ordering::Acquire));
             let parent = self.parent().map(|parent| {
                 let records = parent.record_count();
                 (parent.current(), records)
@@ -178,9 +180,9 @@ impl<T: Inherit> SpanData<T> {
                 valid_at: AtomicU64::new(NEVER),
             }
         });
-        let before = before.get();
+        let before = epoch_before.get();
         self.records.fetch_add(1, Ordering::Release);
-        // If no other span of the tree changed meanwhile, the new version is up to date.
+        // If no other late record happened in the tree meanwhile, the new version is up to date.
         let after = before + 1;
         match epoch.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => version.valid_at.store(after, Ordering::Release),
@@ -194,30 +196,30 @@ impl<T: Inherit> SpanData<T> {
     /// replaced the version meanwhile. Builds and drops happen without a lock.
     fn replace_latest(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
         let mut newest = self.latest.lock().clone();
-        let mut nested = 0;
+        let mut self_recording_builds = 0;
         loop {
-            let before = REPLACED.get();
+            let stored_before = STORED_VERSIONS.get();
             let newest_version = newest.as_deref().unwrap_or(&self.first);
             let version = Arc::new(build(&newest_version.value));
-            // `build` may record into the same span, and would do so in each repetition. So the
-            // number of such repetitions is limited.
-            nested += u32::from(REPLACED.get() != before);
+            // If `build` itself records into this span, it replaces the latest version each time,
+            // and would be repeated endlessly. So limit the number of builds that record.
+            self_recording_builds += u32::from(STORED_VERSIONS.get() != stored_before);
             let mut latest = self.latest.lock();
             let is_newest = match (&*latest, &newest) {
                 (Some(now), Some(newest)) => Arc::ptr_eq(now, newest),
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
-            if is_newest || nested > MAX_NESTED {
+            if is_newest || self_recording_builds > MAX_SELF_RECORDING_BUILDS {
                 let replaced = latest.replace(Arc::clone(&version));
                 drop(latest);
                 drop((replaced, newest));
-                REPLACED.set(REPLACED.get().wrapping_add(1));
+                STORED_VERSIONS.set(STORED_VERSIONS.get().wrapping_add(1));
                 return version;
             }
-            let other = latest.clone();
+            let newer = latest.clone();
             drop(latest);
-            newest = other;
+            newest = newer;
         }
     }
 
@@ -230,8 +232,8 @@ impl<T: Inherit> SpanData<T> {
         LayerValues::attach(self, layer, span);
     }
 
-    /// Returns the data that `layer` stored in `span`, or with `None` the data of the first layer
-    /// that stored a `T`.
+    /// Returns the data that `layer` stored in `span`. If `layer` is `None`, returns the data of
+    /// the first layer that stored a `T`.
     pub fn find<R: for<'s> LookupSpan<'s>>(
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
@@ -242,9 +244,9 @@ impl<T: Inherit> SpanData<T> {
     }
 
     #[inline]
-    fn current(&self) -> Current<'_, T> {
+    fn current(&self) -> CurrentVersion<'_, T> {
         if self.first.is_valid_at(self.current_epoch()) {
-            Current::First(&self.first)
+            CurrentVersion::First(&self.first)
         } else {
             self.refresh()
         }
@@ -252,47 +254,48 @@ impl<T: Inherit> SpanData<T> {
 
     /// Returns the latest version if it was built when the ancestors had `records_above` late
     /// records.
-    fn latest_over(&self, records_above: u64) -> Option<Current<'_, T>> {
-        let newest = match self.latest.lock().clone() {
-            Some(version) => Current::Latest(version),
-            None => Current::First(&self.first),
+    fn latest_if_built_at(&self, records_above: u64) -> Option<CurrentVersion<'_, T>> {
+        let latest = match self.latest.lock().clone() {
+            Some(version) => CurrentVersion::Latest(version),
+            None => CurrentVersion::First(&self.first),
         };
-        (newest.records_above == records_above).then_some(newest)
+        (latest.records_above == records_above).then_some(latest)
     }
 
-    /// Rebuilds the values that were built before a late record of an ancestor: the value of this
-    /// span, and if needed the values of ancestors.
+    /// Returns the current version. If an ancestor has a late record since the latest version was
+    /// built, rebuilds the value, and first those of the ancestors that are also out of date.
     ///
-    /// Iterative, because a tree may be ten thousand spans deep.
+    /// Iterative, because recursion would overflow the stack in a tree that is thousands of spans
+    /// deep.
     #[cold]
-    fn refresh(&self) -> Current<'_, T> {
-        // Read the epoch first. A later record increments it, so the next read rebuilds again.
+    fn refresh(&self) -> CurrentVersion<'_, T> {
+        // Read the epoch before the counts. A record in between increments it, so that the next
+        // read compares the counts again.
         let now = self.current_epoch();
         let records_above = self
             .ancestors()
             .map(Self::record_count)
             .fold(0, u64::wrapping_add);
-        if let Some(current) = self.latest_over(records_above) {
+        if let Some(current) = self.latest_if_built_at(records_above) {
             current.valid_at.store(now, Ordering::Release);
             return current;
         }
         let path = self.path_to_root();
-        let mut value = None;
+        // The current version of the last visited span on the path.
+        let mut version = None;
         let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
-            if let Some(current) = step.node.latest_over(step.records_above) {
+            if let Some(current) = step.node.latest_if_built_at(step.records_above) {
                 current.valid_at.store(now, Ordering::Release);
-                (value, stale_count) = (Some(current), index);
+                (version, stale_count) = (Some(current), index);
                 break;
             }
         }
         for step in path[..stale_count].iter().rev() {
-            value = Some(
-                step.node
-                    .rebuild_version(value.as_deref(), step.records_above, now),
-            );
+            let (node, parent) = (step.node, version.as_deref());
+            version = Some(node.rebuild_version(parent, step.records_above, now));
         }
-        value.unwrap_or(Current::First(&self.first))
+        version.unwrap_or(CurrentVersion::First(&self.first))
     }
 
     fn rebuild_version(
@@ -300,8 +303,8 @@ impl<T: Inherit> SpanData<T> {
         parent: Option<&Version<T>>,
         records_above: u64,
         now: u64,
-    ) -> Current<'_, T> {
-        Current::Latest(self.replace_latest(|own_value| Version {
+    ) -> CurrentVersion<'_, T> {
+        CurrentVersion::Latest(self.replace_latest(|own_value| Version {
             value: own_value.rebuild(parent.map(|parent| &parent.value)),
             records_above,
             valid_at: AtomicU64::new(now),
@@ -319,7 +322,8 @@ impl<T: Inherit> SpanVersion<'_, T> {
         }
     }
 
-    /// Returns the address of the data in the `Arc` that [`share`](Self::share) returns.
+    /// Returns the address of the data in the `Arc` that [`share`](Self::share) returns, which
+    /// identifies the version while such an `Arc` exists.
     #[inline]
     #[must_use]
     pub fn address(&self) -> usize {
@@ -329,7 +333,7 @@ impl<T: Inherit> SpanVersion<'_, T> {
         }
     }
 
-    /// Returns a reference to the version that [`read_shared`] can read.
+    /// Returns an `Arc` with the version, which [`read_shared`] reads.
     #[must_use]
     pub fn share(&self) -> Arc<dyn Any + Send + Sync> {
         match self.0 {
@@ -363,16 +367,17 @@ impl<T> SpanValue for SpanData<T> {
 
     #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
-        &self.closed
+        &self.closed_spans
     }
 }
 
-enum Current<'a, T> {
+/// The version of a value that is up to date.
+enum CurrentVersion<'a, T> {
     First(&'a Version<T>),
     Latest(Arc<Version<T>>),
 }
 
-impl<T> ops::Deref for Current<'_, T> {
+impl<T> ops::Deref for CurrentVersion<'_, T> {
     type Target = Version<T>;
 
     fn deref(&self) -> &Version<T> {

@@ -1,7 +1,7 @@
 //! The identity of a span: its ids in an OpenTelemetry trace.
 //!
-//! A layer that exports spans gives each span an identity. Lines, records, error events and
-//! outgoing headers use it, so that all have the same ids. Without such a layer, no span has an
+//! A layer that exports spans gives each span an identity. Lines, log records, error events and
+//! outgoing headers use it, so that all have the same ids. Without that layer, no span has an
 //! identity, and a reader only pays for one relaxed load.
 //!
 //! A new identity is provisional: [`SpanIdentity::replace`] may move the span to another trace. It
@@ -25,7 +25,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    context_callsites::{ids_callsite, recording},
+    context_callsites::{ids_callsite, record_with},
     internal::HexDigits,
 };
 
@@ -62,7 +62,7 @@ pub enum NotReplaced {
     NoIdentity,
 }
 
-/// Whether a span has ever had an identity.
+/// Whether a span of this process has ever had an identity.
 static EXIST: AtomicBool = AtomicBool::new(false);
 
 impl SpanIdentity {
@@ -157,7 +157,7 @@ impl SpanIdentity {
         }
         let extensions = span.extensions();
         let stored = extensions.get::<StoredIdentity>()?;
-        // Usually already set. A store would invalidate the cache line of other threads.
+        // Do not store the flag again, which would invalidate the cache line of other threads.
         if !stored.is_frozen.load(Ordering::Relaxed) {
             stored.is_frozen.store(true, Ordering::Relaxed);
         }
@@ -180,7 +180,7 @@ impl SpanIdentity {
 
     /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
     /// freezes it.
-    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
+    pub(crate) fn freeze_nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
     {
@@ -203,13 +203,13 @@ impl SpanIdentity {
         tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let current = registry.current_span();
-            Self::nearest(&registry.span(current.id()?)?)
+            Self::freeze_nearest(&registry.span(current.id()?)?)
         })
     }
 
     /// Replaces the identity of a span, if no line or header can contain its ids yet.
     ///
-    /// The ids are also recorded into the span, so that layers that store ids read them again.
+    /// Also records the ids into the span, so that layers that have stored the old ids update them.
     ///
     /// # Errors
     /// [`NotReplaced::Frozen`] if the identity is frozen, and [`NotReplaced::NoIdentity`] if the
@@ -233,8 +233,8 @@ impl SpanIdentity {
     }
 }
 
-/// Records ids into a span, which need not declare them. They are pinned: fields of spans and
-/// events do not override them.
+/// Records ids into a span, which need not have fields for them. The ids are *pinned*: fields of
+/// spans and events do not override them.
 pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: &str) {
     let callsite = ids_callsite();
     let values = [
@@ -242,7 +242,7 @@ pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: 
         Some(&span_id as &dyn tracing::Value),
     ];
     let values = callsite.fields().value_set_all(&values);
-    recording(callsite, || dispatch.record(id, &Record::new(&values)));
+    record_with(callsite, || dispatch.record(id, &Record::new(&values)));
 }
 
 impl fmt::Debug for SpanIdentity {

@@ -13,12 +13,13 @@ use crate::internal::{SpanValue, forks::ForkAwareMutex, sync::MutexGuard};
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// Unlike the extensions of a span, it needs no look-up in the registry, and allocates only when it
-/// grows. The owner must remove a span in `on_close`, before the registry reuses the id. Values are
-/// not dropped under a lock. But [`get`](Self::get) clones a value under the lock, so use a `T`
-/// that is cheap to clone, such as an `Arc`.
+/// Unlike the extensions of a span, the table needs no look-up in the registry, and allocates only
+/// when it grows. The owner must remove a span in `on_close`, before the registry reuses the id.
+/// Values are not dropped under a lock. But [`get`](Self::get) clones a value under the lock, so
+/// use a `T` that is cheap to clone, such as an `Arc`.
 ///
-/// If another thread used a shard at a fork, the table of the child stores no span of this shard.
+/// If another thread had locked a shard at a fork, this shard is unusable in the child: the child's
+/// table has no values of spans that belong to it.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -73,7 +74,7 @@ impl<T> SpanTable<T> {
         self.len() == 0
     }
 
-    /// Locks the shard of a span. Returns `None` in a child that cannot use the shard.
+    /// Locks the shard of a span. Returns `None` in a child if the shard was locked at the fork.
     #[inline]
     fn shard(&self, id: &Id) -> Option<MutexGuard<'_, Shard<T>>> {
         let shard = spread(id.into_u64()) >> 59;
@@ -102,13 +103,13 @@ impl<T: Clone> SpanTable<T> {
 
 impl<T: SpanValue> SpanTable<T> {
     /// Like [`remove`](Self::remove), and increments the value's count of closed spans: see
-    /// [`SpanValue`]. So each [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value
-    /// looks it up again.
+    /// [`SpanValue`]. So each [`EnteredSpans`](crate::internal::EnteredSpans) that has cached the
+    /// value looks the span up again.
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id)?;
         let value = shard.remove(&id.into_u64())?;
         // Increments under the lock, which `get_counted` takes, too. So a thread that still finds
-        // this id reads the count from before this increment, and later looks the id up again.
+        // this id reads the count from before the increment. Its next event detects the increment.
         value.closed_spans().fetch_add(1, Ordering::Relaxed);
         drop(shard);
         Some(value)
@@ -127,9 +128,9 @@ impl<T: SpanValue> SpanTable<T> {
     }
 }
 
-/// Spreads an id upwards, so that each bit of the product depends on all lower bits of the id. The
-/// ids of `Registry` have a small index in the low bits, the thread in the middle, and a generation
-/// in the high bits.
+/// Multiplies an id, so that each bit of the product depends on that bit and all lower bits of the
+/// id. The ids of `Registry` have a small index in the low bits, the thread in the middle, and a
+/// generation in the high bits.
 fn spread(id: u64) -> u64 {
     id.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -146,9 +147,9 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // The map uses the bits at both ends of a hash. The rotation moves bits from the middle of
-        // the product there, which depend on the index and the thread. The highest bits of the
-        // product are equal within a shard, because they select it.
+        // The map uses the bits at both ends of a hash. The highest bits of the product are equal
+        // within a shard, because they select the shard. So the rotation moves middle bits to the
+        // ends. They depend on the index and the thread.
         self.0 = spread(self.0 ^ id).rotate_right(40);
     }
 

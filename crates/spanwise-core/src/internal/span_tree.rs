@@ -1,12 +1,14 @@
-//! The tree of the values that a layer keeps for the spans of a unit of work.
+//! The tree of the values that a layer keeps for a root span and its descendants.
 //!
 //! A *late record* records fields of a span after the span was opened. After it, the values in the
 //! tree for the span and its descendants are out of date. So each late record increments the count
-//! of its own span, and then the epoch of the root. In a new epoch, a reader sums the counts up to
-//! the root. It builds the value again only if the sum differs from that of the last build.
+//! of its own span, and then the epoch, which the root stores. In a new epoch, a reader sums the
+//! counts of the ancestors. It builds the value again only if the sum differs from that of the last
+//! build.
 //!
-//! *Invariant:* a reader reads the epoch and the counts before the recorded values, and a late
-//! record changes them after the values. So a later read detects a record that happens meanwhile.
+//! *Invariant:* a reader reads the epoch and the counts before the recorded values. A late record
+//! changes the values first, then the count and the epoch. So if both happen at once, the next read
+//! detects the record.
 
 use std::{
     iter, mem,
@@ -77,8 +79,8 @@ pub(crate) trait TreeNode: Sized {
         path
     }
 
-    /// Drops, one after the other, the ancestors to which nothing else refers. Recursive drops
-    /// would overflow the stack in a deep tree. Call it when the node is dropped.
+    /// Drops the ancestors to which nothing else refers, one after the other, because recursive
+    /// drops would overflow the stack in a deep tree. Call it when the node is dropped.
     fn drop_ancestors(&mut self) {
         let mut next = self.position_mut().take_parent();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
@@ -106,7 +108,7 @@ pub(crate) struct PathNode<'a, N> {
     pub(crate) records_above: u64,
 }
 
-/// No tree has this epoch.
+/// An epoch that no tree ever has.
 pub(crate) const NEVER: u64 = 0;
 /// The epoch of a tree without late records.
 pub(crate) const FIRST_EPOCH: u64 = 1;

@@ -8,8 +8,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// Opens the pipe or terminal behind `stream` again, in non-blocking mode. A write that would block
 /// returns [`WouldBlock`](io::ErrorKind::WouldBlock). Other users of the stream are not affected.
 ///
-/// Returns `None` for other kinds of files, and if the system does not support it. Only Linux
-/// supports it, and not for streams of another user.
+/// Returns `None` for other kinds of files, and if the system does not allow this. Only Linux
+/// allows it, and not for streams of another user.
 #[cfg(unix)]
 #[must_use]
 pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
@@ -48,9 +48,9 @@ pub fn columns<T>(_: &T) -> Option<usize> {
 /// Writes all of `bytes` to stderr, unless the write would block.
 ///
 /// The write is not buffered. It does not lock `std::io::stderr`, because another thread may hold
-/// this lock while it waits for the reader. The function polls stderr before each write. If
-/// [`reopen_nonblocking`] is not possible, a write still blocks if other writers fill the pipe in
-/// between.
+/// this lock while it waits for the reader of the pipe. The function polls stderr before each
+/// write. If [`reopen_nonblocking`] is not possible, a write still blocks if other writers fill the
+/// pipe after the poll.
 ///
 /// # Errors
 /// * [`WouldBlock`](io::ErrorKind::WouldBlock) if the pipe is full. Part of `bytes` may have been

@@ -10,8 +10,8 @@
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits turn any two-letter word into any other, so a short word may differ by one edit
-    // only.
+    // Two edits turn any two-letter word into any other, so only one edit is allowed in a short
+    // word.
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
@@ -19,8 +19,8 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     )
 }
 
-/// Returns the closest name of a variable: within one edit, or within two edits if `name` has at
-/// least nine letters.
+/// Like [`closest`], for the name of a variable: within one edit of `name`, or within two edits if
+/// `name` has at least nine letters.
 ///
 /// ```
 /// use spanwise_core::internal::suggest::closest_name;
@@ -46,24 +46,24 @@ fn closest_within<'a>(
     word: &str,
     candidates: &mut dyn Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let found = LetterSet::of_ascii(word);
+    let word_letters = LetterSet::from_ascii(word);
     let word: Vec<char> = lowercase(word).collect();
-    let mut letters = Vec::new();
-    let mut rows = Rows::default();
+    let mut candidate_chars = Vec::new();
+    let mut rows = EditTableRows::default();
     let edits = candidates.filter_map(|candidate| {
-        // Excludes nearly all candidates without a copy and a comparison.
+        // Two cheap checks exclude nearly all candidates without a copy and a comparison.
         if candidate.is_ascii() && candidate.len().abs_diff(word.len()) > max_edits {
             return None;
         }
-        let wanted = LetterSet::of_ascii(candidate);
-        if let (Some(found), Some(wanted)) = (found, wanted)
-            && found.min_edits(wanted) > max_edits
+        let candidate_letters = LetterSet::from_ascii(candidate);
+        if let (Some(word_letters), Some(candidate_letters)) = (word_letters, candidate_letters)
+            && word_letters.min_edits(candidate_letters) > max_edits
         {
             return None;
         }
-        letters.clear();
-        letters.extend(lowercase(candidate));
-        let edits = rows.edits(&word, &letters, max_edits)?;
+        candidate_chars.clear();
+        candidate_chars.extend(lowercase(candidate));
+        let edits = rows.edits(&word, &candidate_chars, max_edits)?;
         Some((edits, candidate))
     });
     edits
@@ -103,8 +103,8 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
     Some(foreign)
 }
 
-/// Returns the level whose other name is within one edit of `word`. Both must have the same first
-/// letter, because targets such as `earning` and `natal` are not misspelled levels.
+/// Returns the level with an alias within one edit of `word`. The alias must have the same first
+/// letter as `word`, because targets such as `earning` and `natal` are not misspelled levels.
 fn closest_alias(word: &str) -> Option<&'static str> {
     const ALIASES: [(&str, &str); 3] = [
         ("warning", "warn"),
@@ -119,78 +119,86 @@ fn closest_alias(word: &str) -> Option<&'static str> {
     level.map(|(_, level)| level)
 }
 
+/// The names of levels in settings.
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The letters of a word, ignoring case: a bit each. Some letters share a bit.
+/// The set of letters in a word, ignoring case, with one bit per letter. Some characters share a
+/// bit.
 #[derive(Debug, Clone, Copy)]
 struct LetterSet(u32);
 
 impl LetterSet {
     /// Returns `None` if the word is not ASCII, because its lower case may have other letters.
-    fn of_ascii(word: &str) -> Option<Self> {
+    fn from_ascii(word: &str) -> Option<Self> {
         let bits = word
             .bytes()
             .fold(0, |bits, letter| bits | 1 << (letter & 31));
         word.is_ascii().then_some(Self(bits))
     }
 
-    /// Returns a lower bound of the edits between two words: an edit changes at most two bits.
+    /// Returns a lower bound of the number of edits between two words, because an edit changes at
+    /// most two bits.
     fn min_edits(self, other: Self) -> usize {
         (self.0 ^ other.0).count_ones().div_ceil(2) as usize
     }
 }
 
-/// The last three rows of the table that compares two words. Each comparison reuses their memory.
+/// The last three rows of the table of edit distances between the starts of two words. Each
+/// comparison reuses their memory.
 #[derive(Debug, Default)]
-struct Rows {
-    before: Vec<usize>,
-    last: Vec<usize>,
-    row: Vec<usize>,
+struct EditTableRows {
+    before_previous: Vec<usize>,
+    previous: Vec<usize>,
+    current: Vec<usize>,
 }
 
-impl Rows {
+impl EditTableRows {
     /// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
-    /// (optimal string alignment). `None` if it is greater than `max_edits`.
+    /// (optimal string alignment). Returns `None` if it is greater than `max_edits`.
     ///
-    /// At start-up, each variable of the process is compared with each setting, and nearly all are
-    /// different. So the comparison ends as soon as the words differ too much.
+    /// At start-up, the name of each environment variable is compared with that of each setting,
+    /// and nearly all are different. So the comparison ends as soon as the words differ too much.
     fn edits(&mut self, a: &[char], b: &[char], max_edits: usize) -> Option<usize> {
         if a.len().abs_diff(b.len()) > max_edits {
             return None;
         }
-        let Self { before, last, row } = self;
-        before.clear();
-        last.clear();
-        last.extend(0..=b.len());
+        let Self {
+            before_previous,
+            previous,
+            current,
+        } = self;
+        before_previous.clear();
+        previous.clear();
+        previous.extend(0..=b.len());
         for (i, from) in a.iter().enumerate() {
-            row.clear();
-            row.push(i + 1);
+            current.clear();
+            current.push(i + 1);
             for (j, to) in b.iter().enumerate() {
-                let mut min_edits = (last[j] + usize::from(from != to))
-                    .min(last[j + 1] + 1)
-                    .min(row[j] + 1);
+                let mut min_edits = (previous[j] + usize::from(from != to))
+                    .min(previous[j + 1] + 1)
+                    .min(current[j] + 1);
                 if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                    min_edits = min_edits.min(before[j - 1] + 1);
+                    min_edits = min_edits.min(before_previous[j - 1] + 1);
                 }
-                row.push(min_edits);
+                current.push(min_edits);
             }
             // No later row has a number below the smallest number of these two rows.
             let exceeds = |row: &[usize]| row.iter().all(|edits| *edits > max_edits);
-            if exceeds(row) && exceeds(last) {
+            if exceeds(current) && exceeds(previous) {
                 return None;
             }
-            std::mem::swap(before, last);
-            std::mem::swap(last, row);
+            std::mem::swap(before_previous, previous);
+            std::mem::swap(previous, current);
         }
-        Some(last[b.len()]).filter(|edits| *edits <= max_edits)
+        Some(previous[b.len()]).filter(|edits| *edits <= max_edits)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Rows, closest_within};
+    use super::{EditTableRows, closest_within};
 
-    /// The definition, without an early end.
+    /// The recursive definition of the distance, without an early end.
     fn distance(a: &[char], b: &[char]) -> usize {
         let (Some((last_a, rest_a)), Some((last_b, rest_b))) = (a.split_last(), b.split_last())
         else {
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn edits_ending_early_keep_the_distance() {
         let words = words();
-        let mut rows = Rows::default();
+        let mut rows = EditTableRows::default();
         for a in &words {
             for b in &words {
                 let expected = distance(a, b);

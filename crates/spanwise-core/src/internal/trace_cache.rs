@@ -1,8 +1,9 @@
-//! The cached trace or request of each thread.
+//! A cache of the randomness of each thread's current trace or request, which samplers need for
+//! each event.
 //!
-//! A thread looks up its trace or request once. It caches the result until the thread enters or
-//! leaves a span, or until any thread records into a span or closes a span. A close matters because
-//! a guard may be leaked: the thread is then in a span that another thread closes.
+//! A thread caches the randomness until it enters or leaves a span, or until any thread records
+//! into a span or closes a span. A close matters because a guard may be leaked, so that the thread
+//! is still in a span when another thread closes the span.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,7 +13,8 @@ use super::{LayerId, thread_state};
 #[derive(Debug)]
 pub struct TraceCache {
     sink: LayerId,
-    /// The number of possible changes of the trace or request of an entered span.
+    /// Incremented by each record and close, which may change the trace or request of an entered
+    /// span. A cached value is valid while this number is the same.
     changes: AtomicU64,
     /// Whether any thread has ever cached a value.
     is_used: AtomicBool,
@@ -46,7 +48,7 @@ impl TraceCache {
     }
 
     /// Returns the randomness of the trace or request of the current span, from the cache or from
-    /// `look_up`. Returns `None` if there is neither.
+    /// `look_up`. Returns `None` if there is neither a trace nor a request.
     #[inline]
     pub fn randomness(&self, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
         let changes = self.changes.load(Ordering::Relaxed);
@@ -54,7 +56,7 @@ impl TraceCache {
         if cached.sink == self.sink && cached.changes == changes {
             return cached.randomness;
         }
-        // Usually already set. A store would invalidate the cache line of other threads.
+        // Do not store the flag again, which would invalidate the cache line of other threads.
         if !self.is_used.load(Ordering::Relaxed) {
             self.is_used.store(true, Ordering::Relaxed);
         }

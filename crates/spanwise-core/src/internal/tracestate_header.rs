@@ -1,15 +1,15 @@
-//! The members of a W3C `tracestate`, as [its specification] allows them.
+//! A parser of the W3C `tracestate` header that accepts only what [its specification] allows.
 //!
 //! [its specification]: https://www.w3.org/TR/trace-context-2/#tracestate-header
 
-/// A `tracestate` has at most this many members.
+/// A `tracestate` may have at most this many members.
 const MAX_MEMBERS: usize = 32;
 
-/// A key and a value have at most this many characters each.
+/// A key and a value may each have at most this many bytes.
 const MAX_PART_LEN: usize = 256;
 
 /// Parses the header lines of a `tracestate` and joins them. Returns `None` if a member is
-/// malformed, or if there are more than 32 members. The text is empty if there are no members.
+/// malformed, or if there are more than 32 members. Returns an empty text if there are no members.
 ///
 /// If a key is repeated, only the first member is kept, because it is the newest.
 #[must_use]

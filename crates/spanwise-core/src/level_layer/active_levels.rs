@@ -1,4 +1,4 @@
-//! The levels that are in force, with the filters of their span directives.
+//! The levels that are in force, with an `EnvFilter` for each span directive.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -12,31 +12,31 @@ use crate::{
     levels::{self, SpanDirective},
 };
 
-/// The current levels, with their span directives.
+/// The levels that are in force.
 #[derive(Debug)]
 pub(super) struct ActiveLevels {
     pub(super) levels: Levels,
     pub(super) span_directives: Vec<ActiveSpanDirective>,
 }
 
-/// One matcher of a span directive. Its filter tracks the open spans that match, and enables all
-/// events and spans inside them. The level is a separate field, so that a change of the level keeps
-/// the tracked spans.
+/// A span directive in force, for one of its matchers: the part before `=level`. The filter of the
+/// directive tracks the open spans that match, and enables all events and spans inside them. The
+/// level is a separate field, so that a change of the level keeps the tracked spans.
 #[derive(Debug, Clone)]
 pub(super) struct ActiveSpanDirective {
     matcher: String,
-    /// See [`SpanDirective::required_fields`].
+    /// The fields that a matching span must declare: see [`SpanDirective::required_fields`].
     required_fields: Vec<String>,
     pub(super) level: LevelFilter,
     pub(super) filter: Arc<EnvFilter>,
-    /// The callsites of spans that the matcher names. The filter must receive their spans at every
-    /// level.
+    /// The callsites of the spans that the matcher names. The filter must receive these spans at
+    /// every level, to track them.
     named_spans: Arc<RwLock<HashSet<Identifier>>>,
 }
 
 impl ActiveLevels {
-    /// Creates the active levels. Reuses the filters of the `previous` directives, because they
-    /// track open spans.
+    /// Activates `levels`. Reuses the filters of the `previous` directives, because they track the
+    /// spans that are open.
     pub(super) fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
         let activate = |directive: &SpanDirective, matcher: &str| match previous
             .iter()
@@ -55,8 +55,8 @@ impl ActiveLevels {
             }),
         };
         // A directive can have several matchers: a number in it may be recorded as a number or as a
-        // text, and a `-` in its target may be `_`. `filter_map` drops none, because the parser has
-        // checked each matcher with `span_filter`.
+        // text, and a `-` in its target may be `_`. `filter_map` drops none of them, because the
+        // parser has checked each with `span_filter`.
         let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(move |matcher| (directive, matcher))
@@ -70,8 +70,8 @@ impl ActiveLevels {
         }
     }
 
-    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
-    /// such a span that this thread has entered.
+    /// Returns whether a span directive enables the callsite: because the directive matches spans
+    /// of the callsite, or because this thread has entered a span that it matches.
     pub(super) fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,

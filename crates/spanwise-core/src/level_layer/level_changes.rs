@@ -1,4 +1,4 @@
-//! Permanent and temporary levels.
+//! Permanent levels, and temporary levels that end at a deadline.
 
 use std::{
     sync::{
@@ -13,11 +13,11 @@ use tracing_core::LevelFilter;
 
 use crate::{Levels, ParseError, internal::forks};
 
-/// The levels that a change of levels reads and replaces.
+/// The sources of the active levels. Each change of levels reads and replaces some of them.
 #[derive(Debug)]
 pub(super) struct LevelChanges {
     /// The configured levels, which complete levels that have no default level.
-    pub(super) defaults: Levels,
+    pub(super) configured: Levels,
     /// The levels that are restored after a temporary change.
     pub(super) permanent: Levels,
     /// The temporary change that is in force.
@@ -32,29 +32,29 @@ pub(super) struct TemporaryChange {
     /// Whether the change has ended. Written under the lock of the [`LevelChanges`].
     pub(super) has_ended: Arc<AtomicBool>,
     /// The thread that ends the change at its deadline. It waits without a lock, because a forked
-    /// child may inherit a lock of a thread that it does not have.
+    /// child would inherit a held lock without the thread that releases it.
     pub(super) restoring_thread: Thread,
-    /// The [`generation`](forks::generation) of the process that has this thread.
-    pub(super) process: u32,
+    /// The [`generation`](forks::generation) of the process in which that thread runs.
+    pub(super) process_generation: u32,
 }
 
-/// Adds the default level `info`, unless the levels have a default level.
+/// Returns the levels with the default level `info` if they have no default level.
 pub(super) fn with_default_level(levels: Levels) -> Levels {
     levels.or(&LevelFilter::INFO.into())
 }
 
 impl LevelChanges {
-    /// Completes levels that have no default level.
+    /// Completes levels that have no default level, and checks their span directives.
     pub(super) fn complete(&self, levels: Levels) -> Result<Levels, ParseError> {
-        let levels = levels.or(&self.defaults);
+        let levels = levels.or(&self.configured);
         levels.check_spans()?;
         Ok(levels)
     }
 }
 
 impl TemporaryChange {
-    /// Returns whether the deadline has passed. A forked child has no thread that then ends the
-    /// change.
+    /// Returns whether the deadline has passed. In a forked child, the change may still be in force
+    /// then, because the child has no thread that ends it.
     pub(super) fn is_over(&self) -> bool {
         let deadline = self.deadline;
         deadline.is_some_and(|deadline| deadline <= Instant::now())
@@ -64,7 +64,7 @@ impl TemporaryChange {
 impl Drop for TemporaryChange {
     fn drop(&mut self) {
         self.has_ended.store(true, Ordering::Release);
-        if self.process == forks::generation() {
+        if self.process_generation == forks::generation() {
             self.restoring_thread.unpark();
         }
     }

@@ -34,8 +34,8 @@ pub(super) fn parse(directive: &str) -> Result<Directive, String> {
     }
 }
 
-/// Parses a directive without `=level`: a target, whose level is then TRACE. The target must look
-/// like a module path. Any other word is rejected.
+/// Parses a directive without `=level`: a target, which then has the level TRACE. The target must
+/// look like a module path, because any other word is more likely a mistake.
 fn parse_target_without_level(word: &str) -> Result<Directive, String> {
     if looks_like_a_level(word) {
         return Err(format!(
@@ -76,8 +76,8 @@ fn parse_target_without_level(word: &str) -> Result<Directive, String> {
     ))
 }
 
-/// Returns `target` if it can match: if it is a module path, and not a level, a file or the name of
-/// a variable.
+/// Returns `target` if a directive with it can match: if it is a module path, and not a level, a
+/// file or the name of a variable. `directive` is the whole directive, for the error.
 pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t str, String> {
     let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
     if target.is_empty() || !target.chars().all(is_allowed) {
@@ -153,6 +153,7 @@ fn is_number(word: &str) -> bool {
     word.parse::<f64>().is_ok() && word.contains(|c: char| c.is_ascii_digit())
 }
 
+/// Returns the error text for a word that is not a level.
 pub(super) fn not_a_level(word: &str) -> String {
     match suggest::closest_level(word) {
         Some(level) => format!("`{word}` is not a level: did you mean `{level}`?"),

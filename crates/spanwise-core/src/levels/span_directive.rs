@@ -1,19 +1,19 @@
-//! Span directives: `target[span{field=value}]=level`.
+//! Span directives, such as `target[span{field=value}]=level`, which enable events inside spans.
 
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
 use super::directive::{directives, not_a_level, parse_level, parse_target};
 
-/// `target[span{field=value}]=level`.
+/// A parsed span directive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpanDirective {
     /// The text before `=level`, as the user wrote it.
     pub(crate) matcher: String,
-    /// Matchers for [`EnvFilter`]. The directive matches if any of these matches.
+    /// The matchers for [`EnvFilter`]. The directive matches if one of these matches.
     pub(crate) variants: Vec<String>,
-    /// The fields that a span must declare, if the directive has neither a name nor a value. Then
-    /// `EnvFilter` does not check the fields of spans.
+    /// The fields that a matching span must declare. Empty if the directive has a span name or a
+    /// field value, because [`EnvFilter`] then checks the fields itself.
     pub(crate) required_fields: Vec<String>,
     pub(crate) level: LevelFilter,
 }
@@ -73,15 +73,16 @@ fn parse_span(text: &str) -> Option<(&str, Vec<FieldMatch<'_>>)> {
     (is_name && !is_empty).then_some((name, fields))
 }
 
-/// Returns a matcher for each combination of the forms of the target and of the fields.
+/// Returns a matcher for each combination of the forms of the target and of the fields. A form is
+/// one of the spellings that `EnvFilter` must match.
 fn variants(
     target: &str,
     name: &str,
     fields: &[FieldMatch<'_>],
 ) -> Result<Vec<String>, &'static str> {
-    let mut heads = vec![format!("{target}[{name}")];
+    let mut spans = vec![format!("{target}[{name}")];
     if target.contains('-') {
-        heads.push(format!("{}[{name}", target.replace('-', "_")));
+        spans.push(format!("{}[{name}", target.replace('-', "_")));
     }
     let forms: Option<Vec<_>> = fields.iter().map(FieldMatch::forms).collect();
     let forms = forms.ok_or(
@@ -89,23 +90,23 @@ fn variants(
          and write a literal brace as `\\{`",
     )?;
     // Count before building, because each number or boolean doubles the variants.
-    let count = forms.iter().fold(heads.len(), |count, forms| {
+    let count = forms.iter().fold(spans.len(), |count, forms| {
         count.saturating_mul(forms.len())
     });
     if count > MAX_VARIANTS {
         return Err(" has too many numbers to match: name fewer fields");
     }
-    let lists = forms.iter().fold(vec![String::new()], |lists, forms| {
+    let field_lists = forms.iter().fold(vec![String::new()], |lists, forms| {
         let extended = lists.iter().flat_map(|list| {
             let comma = if list.is_empty() { "" } else { "," };
             forms.iter().map(move |form| format!("{list}{comma}{form}"))
         });
         extended.collect()
     });
-    let matchers = heads.iter().flat_map(|head| {
-        lists.iter().map(move |list| match list.as_str() {
-            "" => format!("{head}]"),
-            list => format!("{head}{{{list}}}]"),
+    let matchers = spans.iter().flat_map(|span| {
+        field_lists.iter().map(move |list| match list.as_str() {
+            "" => format!("{span}]"),
+            list => format!("{span}{{{list}}}]"),
         })
     });
     Ok(matchers.collect())
@@ -115,7 +116,7 @@ fn variants(
 /// them, and so does a hyphen in its target.
 const MAX_VARIANTS: usize = 16;
 
-/// `field` or `field=value` of a span directive.
+/// A `field` or `field=value` of a span directive.
 struct FieldMatch<'a> {
     name: &'a str,
     value: Option<&'a str>,
@@ -140,14 +141,15 @@ impl<'a> FieldMatch<'a> {
         is_valid.then_some(Self { name, value })
     }
 
-    /// Returns the forms in which [`EnvFilter`] can match the value: as a text with or without
-    /// quotes, and as a number or boolean. Returns `None` if [`pattern`] rejects the value.
+    /// Returns the forms in which [`EnvFilter`] can match the field: its value as a text with or
+    /// without quotes, and also as a number or boolean if it is one. Returns `None` if
+    /// [`value_regex`] rejects the value.
     fn forms(&self) -> Option<Vec<String>> {
         let Self { name, value } = self;
         let Some(value) = value else {
             return Some(vec![(*name).to_owned()]);
         };
-        let mut forms = vec![format!("{name}=^\"?(?:{})\"?$", pattern(value)?)];
+        let mut forms = vec![format!("{name}=^\"?(?:{})\"?$", value_regex(value)?)];
         if value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok() {
             forms.push(format!("{name}={value}"));
         }
@@ -158,16 +160,18 @@ impl<'a> FieldMatch<'a> {
 /// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. Returns `None` if
 /// the value has an operator with braces.
 ///
-/// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace matches
-/// literally, so an operator with braces would never match.
-fn pattern(value: &str) -> Option<String> {
+/// `EnvFilter` splits a directive at each of the characters `=,{}`, so this function escapes them.
+/// An escaped brace matches literally, so an operator with braces would never match.
+fn value_regex(value: &str) -> Option<String> {
     let mut pattern = String::new();
     let mut remaining = value.chars();
     let mut is_after_escaped_letter = false;
     while let Some(c) = remaining.next() {
         let escaped = (c == '\\').then(|| remaining.next()).flatten();
         match (c, escaped) {
-            ('{', _) if is_after_escaped_letter || is_count(remaining.as_str()) => return None,
+            ('{', _) if is_after_escaped_letter || is_repetition(remaining.as_str()) => {
+                return None;
+            }
             ('\\', Some(c)) if !is_separator(c) => pattern.extend(['\\', c]),
             (_, Some(c)) | (c, None) if is_separator(c) => {
                 pattern.push_str(&format!("\\x{:02x}", u32::from(c)));
@@ -184,8 +188,8 @@ fn is_separator(c: char) -> bool {
     matches!(c, '=' | ',' | '{' | '}')
 }
 
-/// Returns whether `{`, followed by `text`, begins a count: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
-fn is_count(text: &str) -> bool {
+/// Returns whether `{`, followed by `text`, begins a repetition: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
+fn is_repetition(text: &str) -> bool {
     text.split_once('}').is_some_and(|(inside, _)| {
         let is_allowed = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
         !inside.is_empty() && inside.chars().all(is_allowed)
@@ -197,6 +201,6 @@ fn is_count(text: &str) -> bool {
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
     // Parses a `Directive`, because a whole filter would be split at commas, even inside braces.
     let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;
-    let nothing = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
-    Some(nothing.parse("").ok()?.add_directive(directive))
+    let disabled = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    Some(disabled.parse("").ok()?.add_directive(directive))
 }

@@ -1,18 +1,18 @@
 //! Detects redacted `fmt` layers that would print unredacted span fields.
 //!
 //! `fmt` layers whose field formatters have the same type share the text of a span's fields. The
-//! first of them formats the fields of a new span for all. If an unredacted layer is the first, a
-//! redacted layer prints the unredacted text. The other order leaks, too: on `Span::record`, each
-//! layer appends its own rendering to the shared text.
+//! first of these layers formats the fields of a new span for all of them. If that layer is not
+//! redacted, a redacted layer prints the unredacted text. The other order leaks, too: on
+//! `Span::record`, each layer appends the text that it formats to the shared text.
 //!
 //! So when the stack is complete, each redacted layer calls [`has_conflict`] about itself.
-//! `Dispatch::is` can find a formatter in the stack by its type. A check of one type makes two such
-//! queries:
+//! `Dispatch::is` finds a formatter in the stack by its type. For each type of formatter, the check
+//! makes two queries:
 //!
 //! 1. Does the layer that is checked have this formatter? The query is for [`FormatterMarker`],
 //!    which no other layer answers.
 //! 2. Does another layer have it? The query is for the formatter itself. Layers that are redacted
-//!    with the same policy (the same `Arc`) do not count: they answer that they do not have it.
+//!    with the same policy (the same `Arc`) do not count, so they answer that they do not have it.
 //!
 //! Redacted layers answer both queries with [`reply`].
 
@@ -30,17 +30,17 @@ pub(super) const ADVICE: &str = "a redacted `fmt` layer is disabled: it would pr
                                  `.map_fmt_fields(UnsharedFields::new)`; if a layer with another \
                                  policy also has that one, call it twice";
 
-/// The type of the first query. It is found in the layer that is checked, if that layer has the
-/// formatter.
+/// The type of the first query. The layer that is checked answers that it contains this type if it
+/// has the formatter.
 pub(super) struct FormatterMarker;
 
-/// The reply of a redacted layer to a query for a type.
+/// The reply of a redacted layer when `Dispatch` searches the stack for a type.
 pub(super) enum QueryReply {
-    /// The reply of the inner layer.
+    /// The inner layer replies.
     Inner,
     /// The type is not found, even if the inner layer contains it.
     Hidden,
-    /// [`FormatterMarker`] is found if the inner layer contains this formatter.
+    /// If the inner layer contains this formatter, [`FormatterMarker`] is found.
     MarkerIfInnerHas(TypeId),
 }
 
@@ -75,9 +75,9 @@ pub(super) fn has_conflict(
             policy_ptr: address(policy),
             formatter,
         }));
-        let is_shared = stack.is::<FormatterMarker>() && other_layer_has_it();
+        let has_conflict = stack.is::<FormatterMarker>() && other_layer_has_it();
         CHECK.set(previous);
-        is_shared
+        has_conflict
     };
     is_shared(TypeId::of::<DefaultFields>(), &|| {
         stack.is::<DefaultFields>()

@@ -1,4 +1,4 @@
-//! The policy's verdicts on the fields of a callsite.
+//! The handling of the values of a callsite, which follows from the policy's verdicts on the keys.
 
 use tracing_core::{Field, Metadata, callsite::Identifier};
 
@@ -11,8 +11,8 @@ pub(super) struct FieldPlan {
     fields: Box<[HandlingByType]>,
     /// Whether all values are shown unchanged.
     shows_all: bool,
-    /// Whether nearly every event has a value that must be rebuilt, so that the precheck would be
-    /// wasted work.
+    /// Whether nearly every event needs copies of its values, so that the precheck would be wasted
+    /// work.
     skips_precheck: bool,
 }
 
@@ -89,8 +89,8 @@ impl FieldPlan {
         });
         let may_show =
             |field: &HandlingByType| matches!(field.text, Handling::Show | Handling::Scan);
-        // A message is nearly always formatted, not a `&str`. It must be formatted to be scanned,
-        // so the precheck could not decide.
+        // A message is nearly always formatted, not a `&str`. The precheck does not format values,
+        // so it could not decide about the message.
         let scans_message = callsite.is_event()
             && scan == Handling::Scan
             && callsite.fields().field("message").is_some();

@@ -1,4 +1,4 @@
-//! A cheap first pass: decides whether the original values may be forwarded.
+//! A cheap first pass over values, which decides whether the originals may be forwarded.
 
 use std::{error::Error, fmt, ptr};
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::Redact;
 
-/// Returns whether some value is, or may be, changed by the policy. Costs less than rebuilding the
-/// values.
+/// Returns whether the policy changes, or may change, one of the values. Costs less than a copy of
+/// the values.
 pub(super) fn needs_redaction(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -20,40 +20,41 @@ pub(super) fn needs_redaction(
     let mut precheck = Precheck {
         plan,
         policy,
-        differs: false,
+        may_differ: false,
     };
     record(&mut precheck);
-    precheck.differs
+    precheck.may_differ
 }
 
 struct Precheck<'a> {
     plan: &'a FieldPlan,
     policy: &'a dyn Redact,
-    /// Whether a value is, or may be, changed.
-    differs: bool,
+    /// Whether the policy changes, or may change, a value that was visited.
+    may_differ: bool,
 }
 
 impl Precheck<'_> {
-    /// Visits a value. `is_unchanged` returns whether the policy leaves its text unchanged.
+    /// Visits a value that has a text. `is_unchanged` returns whether the policy leaves the text
+    /// unchanged.
     #[inline]
-    fn visit(&mut self, field: &Field, is_unchanged: impl FnOnce(&dyn Redact, &str) -> bool) {
-        self.visit_as(self.plan.text_handling(field), field, is_unchanged);
+    fn visit_text(&mut self, field: &Field, is_unchanged: impl FnOnce(&dyn Redact, &str) -> bool) {
+        self.visit_with(self.plan.text_handling(field), field, is_unchanged);
     }
 
-    /// Visits a number or a boolean. Only the key can hide it, so the value is not used.
+    /// Visits a number or a boolean. Only the key can hide it, so the value itself is not read.
     #[inline]
-    fn plain(&mut self, handling: Option<Handling>, field: &Field, _: RedactedValue) {
-        self.visit_as(handling, field, |_, _| true);
+    fn visit_plain(&mut self, handling: Option<Handling>, field: &Field, _: RedactedValue) {
+        self.visit_with(handling, field, |_, _| true);
     }
 
     #[inline]
-    fn visit_as(
+    fn visit_with(
         &mut self,
         handling: Option<Handling>,
         field: &Field,
         is_unchanged: impl FnOnce(&dyn Redact, &str) -> bool,
     ) {
-        self.differs = self.differs
+        self.may_differ = self.may_differ
             || match handling {
                 Some(Handling::Show) => false,
                 Some(Handling::Scan) => !is_unchanged(self.policy, field.name()),
@@ -66,25 +67,25 @@ impl Visit for Precheck<'_> {
     record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.visit(field, |policy, key| is_unchanged(policy, key, value));
+        self.visit_text(field, |policy, key| is_unchanged(policy, key, value));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.visit(field, |policy, key| {
+        self.visit_text(field, |policy, key| {
             is_unchanged(policy, key, &String::from_utf8_lossy(value))
         });
     }
 
     fn record_error(&mut self, field: &Field, _: &(dyn Error + 'static)) {
-        self.visit(field, |_, _| false);
+        self.visit_text(field, |_, _| false);
     }
 
     fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
-        self.visit(field, |_, _| false);
+        self.visit_text(field, |_, _| false);
     }
 }
 
 fn is_unchanged(policy: &dyn Redact, key: &str, text: &str) -> bool {
-    // Compares addresses, because a policy may return another text as a borrowed one.
+    // Compares addresses, because even a borrowed result may be another text.
     ptr::eq(&*policy.redact_value(key, text), text)
 }

@@ -1,4 +1,4 @@
-//! Replaces the values of an event, span or record by redacted values.
+//! Copies the values of an event, span or record, and redacts the copies.
 
 use std::{array, error::Error, fmt, ptr};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{NoRedaction, REDACTED, Redact};
 
-/// The time at which `Debug` and `Display` of values are called.
+/// The time at which the wrapper calls `Debug` and `Display` of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Formatting {
     /// Once, before the values are forwarded, so that the scanned text is the shown text.
@@ -25,8 +25,8 @@ pub(super) enum Formatting {
     Lazy,
 }
 
-/// Forwards the values that it is passed, or the original values if it is passed `None`. A trait
-/// object, so that the code here is compiled once.
+/// Forwards the values in its argument, or the original values if that is `None`. A trait object,
+/// so that the code in this module is compiled only once.
 pub(super) type Forward<'a> = dyn FnMut(Option<&[Option<&dyn Value>]>) + 'a;
 
 /// Calls `forward` with the redacted values, or with `None` if the original values may be shown.
@@ -72,17 +72,17 @@ pub(super) fn with_rebuilt(
             formatting,
             slots,
             arena: TextArena::take(),
-            differs: false,
+            may_differ: false,
             originals_id: None,
         };
         record(&mut rebuilder);
         let Rebuilder {
             arena,
-            differs,
+            may_differ,
             originals_id,
             ..
         } = rebuilder;
-        if differs || always_forward_copies {
+        if may_differ || always_forward_copies {
             let originals = Originals { policy, record };
             match originals_id {
                 Some(id) => with_originals(id, &originals, || {
@@ -117,7 +117,7 @@ fn forward_slots(
     });
 }
 
-/// Callsites with more fields than this need an allocation.
+/// The arrays on the stack have room for this many fields. Callsites with more fields allocate.
 const MAX_STACK_FIELDS: usize = 32;
 
 /// Callsites with at most this many fields use a smaller array.
@@ -141,7 +141,7 @@ fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
 /// An original value.
 #[derive(Clone, Copy)]
 enum FieldValue<'a> {
-    /// A number or a boolean, as it is stored if it is shown.
+    /// A number or a boolean, in the variant that stores it unchanged.
     Plain(RedactedValue),
     Str(&'a str),
     Bytes(&'a [u8]),
@@ -150,8 +150,8 @@ enum FieldValue<'a> {
 }
 
 impl FieldValue<'_> {
-    /// Returns the policy's replacement. With lazy formatting, a `Debug` or an error is not
-    /// formatted, and the replacement is `[REDACTED]`.
+    /// Returns the policy's replacement. With lazy formatting, does not format a `Debug` or an
+    /// error: its replacement is `[REDACTED]`.
     #[cold]
     fn replacement(self, key: &str, policy: &dyn Redact, formatting: Formatting) -> String {
         let replace = |value: fmt::Arguments<'_>| policy.replace_display(key, value);
@@ -183,7 +183,7 @@ struct Rebuilder<'a> {
     slots: &'a mut [RedactedValue],
     arena: Box<TextArena>,
     /// Whether a redacted value differs, or may differ, from its original.
-    differs: bool,
+    may_differ: bool,
     /// The id under which [`with_originals`] publishes the originals in a thread-local. Set when an
     /// error is stored: a [`RedactedError`] is `'static`, so it cannot borrow them as lazy values
     /// do.
@@ -193,15 +193,16 @@ struct Rebuilder<'a> {
 impl Rebuilder<'_> {
     /// Stores a number or a boolean. Only the key can hide it.
     #[inline]
-    fn plain(&mut self, handling: Option<Handling>, field: &Field, slot: RedactedValue) {
+    fn visit_plain(&mut self, handling: Option<Handling>, field: &Field, slot: RedactedValue) {
         match handling {
             Some(Handling::Show | Handling::Scan) => self.slots[field.index()] = slot,
             handling => self.hide(field, FieldValue::Plain(slot), handling),
         }
     }
 
+    /// Stores a value that has a text, such as a string or an error.
     #[inline]
-    fn visit(&mut self, field: &Field, value: FieldValue<'_>) {
+    fn visit_text(&mut self, field: &Field, value: FieldValue<'_>) {
         let slot = match self.plan.text_handling(field) {
             Some(Handling::Scan) => self.scan(field, value),
             Some(Handling::Show) => self.copy(field, value),
@@ -212,8 +213,8 @@ impl Rebuilder<'_> {
 
     /// Hides a value because of its key: stores its replacement, or that it is absent.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
-        // The values also differ if `handling` is `None`: the field of another callsite is omitted.
-        self.differs = true;
+        // This includes `None`, the handling of a field of another callsite, which is omitted.
+        self.may_differ = true;
         let slot = match handling {
             Some(Handling::Replace) => {
                 let replacement = value.replacement(field.name(), self.policy, self.formatting);
@@ -230,12 +231,12 @@ impl Rebuilder<'_> {
     /// Records that a value differs, or may differ, from its original. Returns `slot`.
     #[inline]
     fn mark_differing(&mut self, slot: RedactedValue) -> RedactedValue {
-        self.differs = true;
+        self.may_differ = true;
         slot
     }
 
-    /// Copies a value that is shown unchanged. The copy is needed if another value of the same
-    /// event, span or record differs.
+    /// Copies a value that is shown unchanged. The copy is forwarded only if another value of the
+    /// same event, span or record differs.
     fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         match value {
             FieldValue::Plain(slot) => slot,
@@ -314,8 +315,8 @@ impl Rebuilder<'_> {
         copy: impl FnOnce(&mut TextArena) -> RedactedValue,
     ) -> RedactedValue {
         let shown = self.policy.redact_value(key, text);
-        // Redacting an already masked text may give the same text: `***et` under a rule that keeps
-        // the last two characters. Then nothing differs.
+        // Redacting a text that is already masked may not change it: `***et` under a rule that
+        // keeps the last two characters. The value then does not differ.
         if ptr::eq(&*shown, text) || *shown == *text {
             copy(&mut self.arena)
         } else {
@@ -329,18 +330,18 @@ impl Visit for Rebuilder<'_> {
     record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.visit(field, FieldValue::Str(value));
+        self.visit_text(field, FieldValue::Str(value));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.visit(field, FieldValue::Bytes(value));
+        self.visit_text(field, FieldValue::Bytes(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.visit(field, FieldValue::Error(value));
+        self.visit_text(field, FieldValue::Error(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.visit(field, FieldValue::Debug(value));
+        self.visit_text(field, FieldValue::Debug(value));
     }
 }

@@ -1,4 +1,4 @@
-//! Redacted errors.
+//! Redacted errors: copies of an error and its causes that contain only redacted texts.
 
 use std::{cell::OnceCell, error::Error, fmt, iter, ptr, sync::Arc};
 
@@ -19,10 +19,10 @@ use super::{values::TextHandling, with_state};
 /// The redacted texts of an error. `source` has those of its causes.
 ///
 /// Its `Debug` is the redacted `Debug` of the original, because Sentry reads the name of the type
-/// from the beginning of that text. The text is formatted on demand, because that takes
-/// milliseconds for an error with a backtrace, and few layers use the text. A `RedactedError` must
-/// be `'static`, so it cannot borrow the original. It finds the original by its location, during
-/// [`with_originals`].
+/// from the beginning of that text. The text is formatted only on demand, because few layers use
+/// it, and for an error with a backtrace it takes milliseconds. A `RedactedError` must be
+/// `'static`, so it cannot borrow the original. During [`with_originals`], it finds the original by
+/// its location.
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
@@ -79,8 +79,9 @@ impl RedactedError {
         outermost.unwrap_or_else(|| unreachable!("the chain contains the error itself"))
     }
 
-    /// Reads a text from the original error with `read`, and returns its redacted form. Returns
-    /// `None` if the original is not [available](with_originals), or if `read` returns `None`.
+    /// Calls `read` with the original error, and returns the redacted form of the text that it
+    /// returns. Returns `None` if the original is not [available](with_originals), or if `read`
+    /// returns `None`.
     fn redacted_text(
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
@@ -111,13 +112,13 @@ impl ErrorLocation {
         self,
         read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
     ) -> Option<String> {
-        struct Find<'a, F> {
+        struct FindError<'a, F> {
             location: ErrorLocation,
             policy: &'a dyn Redact,
             read: F,
-            found: Option<String>,
+            result: Option<String>,
         }
-        impl<F> Visit for Find<'_, F>
+        impl<F> Visit for FindError<'_, F>
         where
             F: Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
         {
@@ -129,27 +130,27 @@ impl ErrorLocation {
                 } = self.location;
                 if field.index() == field_index {
                     let mut chain = iter::once(value).chain(error_chain(value, MAX_CAUSES));
-                    self.found = chain
+                    self.result = chain
                         .nth(depth)
                         .and_then(|error| (self.read)(self.policy, field.name(), error));
                 }
             }
         }
-        with_current(self.originals_id, |originals| {
-            let mut find = Find {
+        read_originals(self.originals_id, |originals| {
+            let mut find = FindError {
                 location: self,
                 policy: self.handling.policy(originals.policy),
                 read,
-                found: None,
+                result: None,
             };
             (originals.record)(&mut find);
-            find.found
+            find.result
         })
         .flatten()
     }
 }
 
-/// Returns an id that no other originals of this thread have.
+/// Creates an id that no other originals of this thread have.
 pub(super) fn next_originals_id() -> u64 {
     with_state(|state| {
         let id = state.last_originals_id.get().wrapping_add(1).max(1);
@@ -158,8 +159,8 @@ pub(super) fn next_originals_id() -> u64 {
     })
 }
 
-/// Calls `forward`. During the call, redacted errors with this id find their originals: these are
-/// *available*. A nested call hides the originals of the outer call.
+/// Calls `forward`. During the call, redacted errors with this id find their originals, which are
+/// then *available*. A nested call hides the originals of the outer call.
 pub(super) fn with_originals<R>(
     id: u64,
     originals: &Originals<'_>,
@@ -178,15 +179,15 @@ pub(super) fn with_originals<R>(
 
 /// Calls `read` with the originals that have this id. Returns `None` if they are not available: see
 /// [`with_originals`].
-fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
+fn read_originals<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
     let (originals, current_id) = with_state(|state| state.originals.get());
     if originals.is_null() || current_id != id {
         return None;
     }
     #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
-    // SAFETY: only `with_originals` sets the pointer, from a reference that lives until the
-    // function has restored the outer pointer, also when it unwinds. So the `Originals` are alive,
-    // on this thread, and only shared references to them exist.
+    // SAFETY: only `with_originals` sets the pointer, from a reference. Before that function
+    // returns or unwinds, it restores the outer pointer. So the `Originals` are alive, on this
+    // thread, and only shared references to them exist.
     let originals = unsafe { &*originals.cast::<Originals<'_>>() };
     Some(read(originals))
 }
@@ -199,8 +200,8 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not `get_or_init`: it panics if it is re-entered, and the original's `Debug` and the
-        // policy are foreign code.
+        // Does not use `get_or_init`, which panics if it is re-entered. The original's `Debug` and
+        // the policy are foreign code, which may format this error again.
         if self.debug.get().is_none() {
             // The original is not available if the error outlives its event, or if a second
             // redacted layer inside this one forwards the error. The text is then that of

@@ -1,4 +1,4 @@
-//! Forwards an event with another level.
+//! Copies of events with another level, for routes that change the level of an event.
 
 use tracing::Event;
 use tracing_core::{Level, field::Visit};
@@ -15,9 +15,9 @@ use crate::{
 /// Calls `forward` with a copy of the event that has another level. The callsite of the copy has
 /// the same name, target, source location and fields.
 ///
-/// The values are copied, and a `Debug` or `Display` runs once here. The second argument of
-/// `forward` is whether the event has the other level. It is false, and `forward` gets the original
-/// event, if [`RuntimeCallsite::get`] returns no callsite.
+/// A `Debug` or `Display` of a value runs once, here. The second argument of `forward` is whether
+/// the event has the other level. If [`RuntimeCallsite::get`] returns no callsite, that argument is
+/// false, and `forward` receives the original event.
 #[cold]
 pub fn with_level(event: &Event<'_>, level: Level, forward: &mut dyn FnMut(&Event<'_>, bool)) {
     let original = event.metadata();
@@ -48,7 +48,7 @@ pub fn with_level(event: &Event<'_>, level: Level, forward: &mut dyn FnMut(&Even
             let releveled = if event.is_contextual() {
                 Event::new(callsite, &values)
             } else {
-                // An event without a parent is a root.
+                // This event is not contextual. Without a parent, it is a root.
                 Event::new_child_of(event.parent().cloned(), callsite, &values)
             };
             forward(&releveled, true);

@@ -1,4 +1,4 @@
-//! Reusable memory for the texts, bytes and errors of one event's values.
+//! Reusable memory for the copied texts, bytes and errors of one event.
 
 use std::{cell::Cell, error::Error, fmt, mem::ManuallyDrop, ops::Range};
 
@@ -7,8 +7,8 @@ use tracing_core::field::Value;
 use super::with_state;
 use crate::{Redact, internal::panic_safe, redact::MAX_UNREAD_LEN};
 
-/// The texts, bytes and errors of one event's values. The next event of the thread reuses the
-/// memory.
+/// The copied texts, bytes and errors of the values of one event, span or record. The thread reuses
+/// the memory for the next one.
 #[derive(Default)]
 pub(super) struct TextArena {
     text: String,
@@ -23,8 +23,8 @@ pub(super) struct ByteRange {
     end: usize,
 }
 
-/// The arena of a thread, while no event uses it. It is in the thread's state, which has no
-/// destructor.
+/// The arena of a thread, while no event uses it. It is part of the thread's state, which has no
+/// destructor, so [`DROP_ARENA`] drops it.
 pub(super) struct RetainedArena {
     arena: Cell<Option<ManuallyDrop<Box<TextArena>>>>,
     /// Whether [`DROP_ARENA`] will drop the arena when the thread ends.
@@ -32,7 +32,7 @@ pub(super) struct RetainedArena {
 }
 
 thread_local! {
-    /// Each thread accesses it once, only to register its destructor.
+    /// Each thread accesses it only once, to register its destructor.
     static DROP_ARENA: DropArena = const { DropArena };
 }
 
@@ -72,7 +72,7 @@ impl RetainedArena {
         }
     }
 
-    /// Drops the arena of a nested event, which the thread got back before that of the outer event.
+    /// Drops the arena of a nested event, which was put back before the arena of the outer event.
     #[cold]
     fn drop_replaced(arena: ManuallyDrop<Box<TextArena>>) {
         drop(ManuallyDrop::into_inner(arena));
@@ -92,8 +92,8 @@ impl RetainedArena {
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 impl TextArena {
-    /// Takes the arena of the thread. The first call, a call inside another event and a call on an
-    /// ending thread return a new arena.
+    /// Takes the arena of the thread. Returns a new one for the first event of the thread, for an
+    /// event that a value logs, and on an ending thread.
     pub(super) fn take() -> Box<Self> {
         RetainedArena::take().unwrap_or_default()
     }

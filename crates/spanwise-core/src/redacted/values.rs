@@ -1,4 +1,4 @@
-//! Redacted values, and their conversion to `tracing` values.
+//! The redacted form of values, and its conversion to `tracing` values.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ impl TextHandling {
     }
 }
 
-/// Implements the methods of `Visit` for numbers and booleans with `Self::plain`.
+/// Implements the methods of `Visit` for numbers and booleans, with `Self::visit_plain`.
 macro_rules! record_plain_values {
     () => {
         record_plain_values!(
@@ -69,14 +69,14 @@ macro_rules! record_plain_values {
     ($($method:ident($type:ty) $handling:ident $variant:ident),+) => {$(
         fn $method(&mut self, field: &Field, value: $type) {
             let handling = self.plan.$handling(field);
-            self.plain(handling, field, RedactedValue::$variant(value));
+            self.visit_plain(handling, field, RedactedValue::$variant(value));
         }
     )+};
 }
 
 pub(super) use record_plain_values;
 
-/// A [`RedactedValue`] that can be borrowed as a `Value`.
+/// A [`RedactedValue`] in a form that can be borrowed as a `Value`.
 #[derive(Default)]
 pub(super) enum AsValue<'a> {
     #[default]
@@ -136,7 +136,7 @@ impl AsValue<'_> {
     }
 }
 
-/// The output of a `Debug`.
+/// The output of a `Debug`. Its own `Debug` writes that text unchanged.
 #[derive(Clone, Copy)]
 pub(super) struct Formatted<'a>(&'a str);
 

@@ -1,7 +1,7 @@
-//! Keys and values of a context. Values are redacted when they are read for the first time.
+//! Keys and values of a context. Values are redacted only when they are read for the first time.
 //!
 //! A span stores the text of a value as it was recorded, because the context of most spans is never
-//! read. Readers only receive redacted values.
+//! read. Readers receive only redacted values.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use crate::{
     internal::{panic_safe, thread_state},
 };
 
-/// Keys and values, with all values in one text.
+/// Keys and values, with all values in one string.
 #[derive(Default)]
 pub(crate) struct Entries {
     keys: Vec<Key>,
@@ -20,8 +20,8 @@ pub(crate) struct Entries {
     policy: Option<Arc<dyn Redact>>,
 }
 
-/// The values that a span recorded, for readers. They never change: a late record creates a new
-/// list.
+/// The values that a span recorded, for readers. They never change: a later record into the span
+/// creates a new list.
 pub(crate) struct OwnEntries {
     recorded: Entries,
     /// The entries after the policy has been applied, in the same order.
@@ -46,7 +46,7 @@ struct ValueRef {
 #[derive(Clone, Copy)]
 struct Key {
     name: &'static str,
-    /// The end of the value in the text.
+    /// The end of the value in the text, in bytes. The value begins at the end of the previous one.
     end: u32,
     is_pinned: bool,
     policy_step: PolicyStep,
@@ -83,8 +83,7 @@ impl Entries {
         }
     }
 
-    /// Adds an entry whose key is new. `policy` is stored unless the policy step of the entry is
-    /// `Done`.
+    /// Adds an entry whose key is new. Stores `policy` if the policy must still redact the entry.
     pub(crate) fn push(&mut self, entry: Entry<'_>, policy: Option<&Arc<dyn Redact>>) {
         self.text.push_str(entry.value);
         if entry.policy_step != PolicyStep::Done && self.policy.is_none() {
@@ -112,9 +111,9 @@ impl Entries {
         true
     }
 
-    /// Returns these entries with those of `added`, which replace earlier values of their keys. But
-    /// only a pinned entry replaces a pinned entry.
-    pub(crate) fn with<'a>(
+    /// Returns these entries with those of `added`. An added entry replaces an earlier entry of its
+    /// key, unless the earlier entry is pinned and the added one is not.
+    pub(crate) fn with_added<'a>(
         &self,
         added: impl Iterator<Item = Entry<'a>> + Clone,
         policy: &Arc<dyn Redact>,
@@ -200,9 +199,9 @@ impl OwnEntries {
             .map_or(&self.recorded, |redacted| redacted)
     }
 
-    /// Returns the redacted entries. Returns the recorded entries if no policy needs to redact
-    /// them. Also returns the recorded entries if they are not redacted yet and this thread is
-    /// already applying a policy to a context.
+    /// Returns the redacted entries. In two cases, returns the recorded entries: if no policy needs
+    /// to redact them, and if they are not redacted yet while this thread is already applying a
+    /// policy to a context.
     fn redacted(&self) -> &Entries {
         let recorded = &self.recorded;
         let Some(policy) = &recorded.policy else {
@@ -214,14 +213,15 @@ impl OwnEntries {
         let Some(redacted) = while_redacting(|| recorded.redact(policy)) else {
             return recorded;
         };
-        // Not initialized in `get_or_init`, because the policy may read the context.
+        // Does not redact inside `get_or_init`, because the policy may read this context.
         self.redacted.get_or_init(|| Box::new(redacted))
     }
 }
 
 impl ReadableEntries {
     /// Joins the entries of the ancestors, if there are any, with the span's own entries. An own
-    /// entry replaces an entry of the same key, but only a pinned entry replaces a pinned entry.
+    /// entry replaces an inherited entry of its key, unless the inherited entry is pinned and the
+    /// own one is not.
     pub(crate) fn join(outer: Option<&Arc<Self>>, own: &Arc<OwnEntries>) -> Arc<Self> {
         let inherited = outer.map_or(&[][..], |outer| &outer.values);
         let own_keys = &own.recorded.keys;

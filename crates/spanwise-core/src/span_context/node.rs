@@ -1,10 +1,10 @@
-//! The node that holds the context values of a span. The nodes of a unit of work form a tree.
+//! The node that stores the context values of a span. The nodes of a unit of work form a tree.
 //!
 //! A node stores only the values that its own span recorded. The first read of the context joins
-//! them with those of the ancestors, and stores the result for later reads. So a span costs little
-//! if its context is never read, and a *late record* (a record after the span was opened) only
-//! stores the recorded value. The tree counts late records, and so shows whether a result is still
-//! valid; see `internal/span_tree.rs`.
+//! them with those of the ancestors, and stores the joined values for later reads. So a span costs
+//! little if its context is never read. A *late record* (a record after the span was opened) only
+//! stores the recorded value. An epoch of the tree counts late records, and so shows whether joined
+//! values are still valid; see `internal/span_tree.rs`.
 
 use std::{
     mem,
@@ -57,7 +57,7 @@ struct Joined {
     entries: Arc<ReadableEntries>,
     /// The number of late records of this span and its ancestors when the values were joined.
     late_records_to_root: u64,
-    /// An epoch of the tree in which the values were up to date.
+    /// The last epoch of the tree in which the values were known to be up to date.
     epoch: u64,
 }
 
@@ -83,8 +83,8 @@ impl ContextNode {
         })
     }
 
-    /// Adds `recorded` to the values of the span, in place of earlier values of these keys. But
-    /// only a pinned value replaces a pinned value; see [`Entry::is_pinned`].
+    /// Adds `recorded` to the values of the span. An added value replaces an earlier value of its
+    /// key, unless the earlier value is pinned and the added one is not; see [`Entry::is_pinned`].
     pub(crate) fn record<'a>(
         &self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,
@@ -100,21 +100,22 @@ impl ContextNode {
 
     /// Returns the values of the span and of its ancestors.
     pub(crate) fn entries(&self) -> Arc<ReadableEntries> {
-        // Read the epoch before the values, so that a later read detects a record that happens
-        // meanwhile.
-        let now = self.current_epoch();
+        // Reads the epoch before the values. If a record happens meanwhile, a later read finds a
+        // newer epoch.
+        let epoch = self.current_epoch();
         let joined = match &self.values.lock().joined {
-            Some(joined) if joined.epoch == now => Some(Arc::clone(&joined.entries)),
+            Some(joined) if joined.epoch == epoch => Some(Arc::clone(&joined.entries)),
             _ => None,
         };
-        joined.unwrap_or_else(|| self.join(now))
+        joined.unwrap_or_else(|| self.join(epoch))
     }
 
     /// Finds the nearest node, from this one to the root, whose joined values are still valid.
-    /// Joins the values of all nodes below it, outermost first, down to this one.
+    /// Joins the values of all nodes below it, outermost first, down to this one. `epoch` is the
+    /// current epoch of the tree.
     ///
     /// Iterative, because a tree may be ten thousand spans deep.
-    fn join(&self, now: u64) -> Arc<ReadableEntries> {
+    fn join(&self, epoch: u64) -> Arc<ReadableEntries> {
         let path = self.path_to_root();
         let mut outer = None;
         let mut stale_count = path.len();
@@ -122,7 +123,7 @@ impl ContextNode {
             if let Some(joined) = &mut step.node.values.lock().joined
                 && joined.late_records_to_root == step.records_above.wrapping_add(step.own_records)
             {
-                joined.epoch = now;
+                joined.epoch = epoch;
                 (outer, stale_count) = (Some(Arc::clone(&joined.entries)), index);
                 break;
             }
@@ -134,7 +135,7 @@ impl ContextNode {
             let replaced = values.joined.replace(Joined {
                 entries: Arc::clone(&entries),
                 late_records_to_root: step.records_above.wrapping_add(step.own_records),
-                epoch: now,
+                epoch,
             });
             drop(values);
             drop(replaced);
@@ -156,7 +157,7 @@ impl ContextNode {
                 None => node.is_of_first_layer,
             })
         };
-        // The scope is the slow path, because it looks up each span.
+        // The ancestors are the slow path, because each is looked up.
         find(span).or_else(|| span.scope().skip(1).find_map(|span| find(&span)))
     }
 
@@ -171,8 +172,8 @@ impl ContextNode {
 }
 
 impl OwnEntriesState {
-    /// Adds `recorded`, in place of earlier values of these keys. Returns the previous list if a
-    /// new one has replaced it. The caller drops it after it has released the lock.
+    /// Adds `recorded` as [`ContextNode::record`] does. If a new list replaces the previous one,
+    /// returns the previous one, which the caller drops after it has released the lock.
     fn record<'a>(
         &mut self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,
@@ -188,7 +189,7 @@ impl OwnEntriesState {
             Self::Mutable(entries) => entries,
             Self::Shared(shared) => shared.latest(),
         };
-        let changed = before.with(recorded, policy);
+        let changed = before.with_added(recorded, policy);
         Some(mem::replace(self, Self::Mutable(changed)))
     }
 

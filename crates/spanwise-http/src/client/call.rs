@@ -1,4 +1,6 @@
-//! A call with its span and headers, for the `tower` layer and the middleware of `reqwest`.
+//! One outgoing call: opens its span, sets its headers, and reports it to observers of requests.
+//!
+//! The `tower` layer and the `reqwest` middleware share this code.
 
 use std::{
     fmt,
@@ -34,25 +36,26 @@ use crate::{
     url_queries::without_queries,
 };
 
-/// A call in progress. If the value is dropped before the call ends, it records this in the span.
+/// A call in progress. If it is dropped before it ends, the span gets an error that says so.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
-    /// The observation, and when the call began. Present until the end, if requests are observed.
+    /// The observation, and the start of the call. `None` if nothing observes requests, and after
+    /// the call has ended.
     observation: Option<(RequestObservation, Instant)>,
-    is_ended: bool,
+    has_ended: bool,
 }
 
 /// The destination of a call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct Destination<'a> {
     pub(super) scheme: Option<&'a str>,
     pub(super) host: Option<&'a str>,
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,
 }
 
-/// At most this many bytes of a host are logged. No valid name is longer.
+/// The maximum length of a logged host, in bytes. No valid name is longer.
 const MAX_HOST_LEN: usize = 255;
 
 impl Call {
@@ -60,23 +63,23 @@ impl Call {
     pub(super) fn begin(
         options: &Options,
         method: &Method,
-        target: Target<'_>,
+        destination: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Self {
         let context = Context::current();
         // The request around the call: a received request, or another outgoing call.
         let request_context = RequestContext::current();
-        // The span around the call, if spans are exported.
-        let enclosing =
+        // The nearest exported span around the call.
+        let exported_parent =
             SpanIdentity::current().and_then(|identity| TraceContext::from_identity(&identity));
         let caller_set_trace = headers.contains_key(TRACEPARENT);
         // The trace of the call, if neither a request nor an exported span is around it.
         let mut announced_trace = None;
-        let call_context = if caller_set_trace {
+        let call_trace = if caller_set_trace {
             TraceContext::from_headers(headers)
         } else {
-            Some(match (&enclosing, &request_context) {
-                (Some(enclosing), _) => enclosing.child(),
+            Some(match (&exported_parent, &request_context) {
+                (Some(exported_parent), _) => exported_parent.child(),
                 (None, Some(request)) => request.trace.child(),
                 (None, None) => {
                     let trace = announced_trace.insert(trace_without_request(&context));
@@ -85,27 +88,26 @@ impl Call {
             })
         };
         // The baggage that the parent process passed to this process.
-        let process_baggage = match (&request_context, &call_context) {
-            (None, Some(call_context)) => {
-                Baggage::from_parent_process(call_context.span.trace_id())
-            }
+        let process_baggage = match (&request_context, &call_trace) {
+            (None, Some(call_trace)) => Baggage::from_parent_process(call_trace.span.trace_id()),
             (Some(_), _) | (None, None) => None,
         };
-        let trace_id = call_context.as_ref().map(TraceContext::trace_id);
-        let span_id = call_context.as_ref().map(TraceContext::span_id);
-        let (method, path) = (method::name(method), bounded(target.path));
-        let host = target.host.map(without_brackets);
+        let trace_id = call_trace.as_ref().map(TraceContext::trace_id);
+        let span_id = call_trace.as_ref().map(TraceContext::span_id);
+        let (method, path) = (method::name(method), bounded(destination.path));
+        let host = destination.host.map(without_brackets);
         let host = host.map(|host| panic_safe::truncate_at(host, MAX_HOST_LEN));
-        // The layer that exports spans needs this while the span opens.
+        // The layer that exports spans reads the announcement while the span opens.
         let announcement = || Announced {
-            span_id: match &call_context {
-                Some(call_context) if !caller_set_trace => call_context.span.span_id(),
+            span_id: match &call_trace {
+                Some(call_trace) if !caller_set_trace => call_trace.span.span_id(),
                 Some(_) | None => new_span_id(),
             },
             kind: SpanKind::Client,
-            trace: match (&enclosing, &request_context) {
-                // No enclosing span is exported, so the span of the request is disabled. The
-                // exporter does not know the trace of the request: pass it.
+            trace: match (&exported_parent, &request_context) {
+                // An announcement is made only if spans are exported. No exported span encloses
+                // the call, so the span of the request is disabled, and the exporter does not know
+                // the trace of the request.
                 (None, Some(request)) => Some(continue_trace(&request.trace)),
                 (Some(_), _) => None,
                 (None, None) => announced_trace,
@@ -118,7 +120,7 @@ impl Call {
                 otel.kind = "client",
                 http.request.method = method,
                 server.address = host,
-                server.port = target.port,
+                server.port = destination.port,
                 url.path = &*path,
                 trace_id = trace_id.as_ref().map(HexDigits::as_str),
                 span_id = span_id.as_ref().map(HexDigits::as_str),
@@ -129,55 +131,55 @@ impl Call {
         };
         let span = announce(announcement, open);
         let identity = SpanIdentity::find_and_freeze(&span);
-        // The exported ids of the span, with the decision of the sampler. If the span is not
-        // exported, the ids of the enclosing span.
-        let exported = identity.and_then(|identity| TraceContext::from_identity(&identity));
-        let exported = exported.or_else(|| enclosing.clone());
-        let sent_context = match (exported, &request_context) {
-            _ if caller_set_trace => call_context,
-            (Some(exported), _) => Some(exported),
+        // The exported ids of the call's span, with the decision of the trace sampler. If that span
+        // is not exported, the ids of the nearest exported span around it.
+        let exported_trace = identity.and_then(|identity| TraceContext::from_identity(&identity));
+        let exported_trace = exported_trace.or_else(|| exported_parent.clone());
+        let sent_trace = match (exported_trace, &request_context) {
+            _ if caller_set_trace => call_trace,
+            (Some(exported_trace), _) => Some(exported_trace),
             // The span of this call is disabled, so nothing records its ids. Send the ids of the
             // request instead.
             (None, Some(request)) if span.is_disabled() => Some(request.trace.clone()),
-            (None, _) => call_context,
+            (None, _) => call_trace,
         };
         let observation = RequestObservation::begin(|| ObservedRequest {
             side: RequestSide::Client,
             method,
-            scheme: target.scheme.and_then(known_scheme),
+            scheme: destination.scheme.and_then(known_scheme),
             route: None,
             path: (&*path).into(),
             protocol_version: None,
             server_address: host.map(Box::from),
-            server_port: target.port,
+            server_port: destination.port,
             body_size: content_length(headers),
             span: span.clone(),
         });
 
-        if options.ids_go_to(target.host) {
+        if options.ids_go_to(destination.host) {
             set_if_absent(headers, X_REQUEST_ID, || match context.get("request_id") {
                 Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
             });
             if !caller_set_trace
                 && propagators::TRACE_CONTEXT.is_on()
-                && let Some(sent_context) = &sent_context
+                && let Some(sent_trace) = &sent_trace
             {
-                headers.insert(TRACEPARENT, sent_context.traceparent());
-                set_if_absent(headers, TRACESTATE, || sent_context.tracestate());
+                headers.insert(TRACEPARENT, sent_trace.traceparent());
+                set_if_absent(headers, TRACESTATE, || sent_trace.tracestate());
             }
         }
         let request = request_context.as_deref();
-        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(target.host) {
+        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(destination.host) {
             let received = request.map(|request| &request.baggage);
             let received = received.or(process_baggage.as_ref());
             set_if_absent(headers, BAGGAGE, || {
                 let spanless_tenant = request.and_then(|request| request.tenant_id.as_deref());
-                baggage(&options.baggage, &context, spanless_tenant, received)
+                baggage_header(&options.baggage_keys, &context, spanless_tenant, received)
             });
         }
 
-        if let Some(trace) = sent_context
+        if let Some(trace) = sent_trace
             && !span.is_disabled()
         {
             let nested_context = RequestContext {
@@ -190,14 +192,14 @@ impl Call {
                 tenant_id: request.and_then(|request| request.tenant_id.clone()),
                 recorded: None, // only for received requests
             };
-            // For calls inside this one, such as those of an inner layer.
+            // For calls inside this call, such as those that an inner layer makes.
             Arc::new(nested_context).attach(&span);
         }
         let start = observation.is_some().then(|| Clock::system().instant());
         Self {
             span,
             observation: observation.zip(start),
-            is_ended: false,
+            has_ended: false,
         }
     }
 
@@ -212,7 +214,7 @@ impl Call {
         version: Version,
         headers: &HeaderMap,
     ) {
-        self.is_ended = true;
+        self.has_ended = true;
         let outcome = Outcome::from_status(status.as_u16());
         self.observe_end(|duration| RequestEnd {
             status: Some(status.as_u16()),
@@ -231,7 +233,7 @@ impl Call {
 
     /// Records the error of a call without a response.
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
-        self.is_ended = true;
+        self.has_ended = true;
         self.observe_end(|duration| RequestEnd {
             outcome: "no_response",
             error_type: Some("no_response".into()),
@@ -240,13 +242,14 @@ impl Call {
         });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
-            // Formatted before `record`, because layers may lock the span while they format.
+            // Formatted before `record`, because a layer may lock the span while it formats a
+            // value, and the `Display` of the error may log.
             let text = error_text::error_text(error);
             self.span.record("error", &*without_queries(&text));
         }
     }
 
-    /// Reports the end to the observer of requests, if there is one.
+    /// Reports the end to the observer of requests, if there is one. Only the first call reports.
     fn observe_end<'a>(&mut self, end: impl FnOnce(Duration) -> RequestEnd<'a>) {
         if let Some((observation, start)) = self.observation.take() {
             let now = Clock::system().instant();
@@ -269,7 +272,7 @@ fn continue_trace(parent: &TraceContext) -> AnnouncedTrace {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.is_ended {
+        if !self.has_ended {
             self.observe_end(|duration| RequestEnd {
                 outcome: "cancelled",
                 duration,
@@ -301,8 +304,8 @@ fn id_header(id: &str) -> Option<HeaderValue> {
     header.filter(|_| !id.contains(REDACTED))
 }
 
-/// Returns the trace of a call without a request around it. The id comes from the context or from
-/// the parent process, or is new.
+/// Returns the trace of a call without a request around it. The trace id comes from the context or
+/// from the parent process, or is new.
 fn trace_without_request(context: &Context) -> AnnouncedTrace {
     let trace_id = || {
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
@@ -314,7 +317,7 @@ fn trace_without_request(context: &Context) -> AnnouncedTrace {
     };
     let id = trace_id().or_else(request_id);
     // Without an exporter, `InheritedContextLayer` records the inherited trace id on root spans. So
-    // the id from the context may be the inherited one.
+    // the id from the context may be the id of the inherited trace.
     let inherited = match id {
         Some(id) => InheritedContext::for_trace(id),
         None => InheritedContext::if_in_no_trace(),
@@ -323,7 +326,7 @@ fn trace_without_request(context: &Context) -> AnnouncedTrace {
         return continue_trace(&TraceContext::from_inherited(inherited));
     }
     let (trace_id, flags) = match id {
-        Some(id) => (id, 0),
+        Some(id) => (id, 0), // the id may not be random
         None => (id::new_uuid().into_bytes(), RANDOM),
     };
     AnnouncedTrace {
@@ -333,13 +336,13 @@ fn trace_without_request(context: &Context) -> AnnouncedTrace {
     }
 }
 
-/// Builds the baggage. The value of a key comes from the context, or else from `spanless_tenant`,
-/// or else from the received baggage. A value that equals the received value keeps the received
-/// properties. If the value of the context or `spanless_tenant` contains `[REDACTED]`, the key is
-/// omitted, even if the received baggage has another value.
+/// Builds the header `baggage`. The value of a key comes from the context, or else from
+/// `spanless_tenant`, or else from the received baggage. A value that equals the received value
+/// keeps the received properties. If the value of the context or `spanless_tenant` contains
+/// `[REDACTED]`, the key is omitted, even if the received baggage has another value.
 ///
 /// `spanless_tenant` is the tenant of a request whose span is disabled.
-fn baggage(
+fn baggage_header(
     keys: &[String],
     context: &Context,
     spanless_tenant: Option<&str>,

@@ -1,4 +1,4 @@
-//! Lists of hosts that may receive ids or baggage.
+//! Allow-lists of hosts that may receive ids or baggage.
 
 use std::{borrow::Cow, net::Ipv6Addr, str::FromStr};
 
@@ -29,6 +29,7 @@ pub struct Hosts {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
+    /// The whole host, in its [normal form](normalize).
     Exact(String),
     /// The suffix, including its leading dot.
     Suffix(String),
@@ -88,10 +89,10 @@ impl Pattern {
                 .all(|label| !label.is_empty() && label.bytes().all(is_name_byte))
         };
         match name.strip_prefix("*.") {
-            // A name that ends in a number is an IPv4 address, and the end of an address is not a
-            // domain.
-            Some(end) if is_name(end) && !ends_in_a_number(end) => {
-                Ok(Self::Suffix(format!(".{}", normalize(end))))
+            // Refuses `*.0.1`: a host that ends in a number is an IPv4 address, and the end of an
+            // address is not a domain.
+            Some(domain) if is_name(domain) && !ends_in_a_number(domain) => {
+                Ok(Self::Suffix(format!(".{}", normalize(domain))))
             }
             None if is_name(name) => Ok(Self::Exact(normalize(name).into_owned())),
             _ => Err(not_a_host()),
@@ -106,8 +107,8 @@ fn ends_in_a_number(name: &str) -> bool {
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Returns the normal form of a host. An IPv6 address has its shortest form and no brackets. A name
-/// has no trailing dot.
+/// Returns the normal form of a host: an IPv6 address in its shortest form and without brackets, or
+/// a name without its trailing dot.
 fn normalize(host: &str) -> Cow<'_, str> {
     let host = without_brackets(host);
     if host.contains(':')

@@ -1,4 +1,4 @@
-//! The middleware for `reqwest`.
+//! [`ClientLayer`] as a middleware of `reqwest`, in a client with checked redirects.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -12,12 +12,12 @@ use tracing::Instrument;
 
 use super::{
     ClientLayer, Options,
-    call::{Call, Target},
+    call::{Call, Destination},
 };
 
 impl ClientLayer {
-    /// Creates a builder of a `reqwest` client with this layer. It **replaces the redirect policy
-    /// of `client`**. Set your policy with [`ReqwestBuilder::redirect`].
+    /// Creates a builder of a `reqwest` client with this layer. The builder **replaces the redirect
+    /// policy of `client`**. Set your policy with [`ReqwestBuilder::redirect`].
     ///
     /// `reqwest` does not expose the policy of a `ClientBuilder`. So a `Policy::none()` on `client`
     /// has no effect, and the client follows ten redirects, also to addresses in your network. All
@@ -73,10 +73,10 @@ impl ReqwestBuilder {
 
     /// Sets the redirect policy. Defaults to the policy of `reqwest`, which follows ten redirects.
     ///
-    /// `reqwest` follows redirects inside its middleware, with all headers of the first request. So
-    /// a call fails if a redirect would send ids to a host outside [`ids_to`](ClientLayer::ids_to),
-    /// or baggage to a host outside [`baggage_to`](ClientLayer::baggage_to). The policy decides
-    /// about all other redirects.
+    /// `reqwest` follows redirects inside all middlewares, with the ids and baggage of the first
+    /// request. So a call fails if a redirect would send ids to a host outside
+    /// [`ids_to`](ClientLayer::ids_to), or baggage to a host outside
+    /// [`baggage_to`](ClientLayer::baggage_to). The policy decides about all other redirects.
     pub fn redirect(mut self, policy: Policy) -> Self {
         self.redirects = policy;
         self
@@ -111,7 +111,8 @@ impl fmt::Debug for ReqwestBuilder {
     }
 }
 
-/// Returns an error if a redirect must not be followed with the headers of the first request.
+/// Returns an error if a redirect would send ids or baggage, which are headers of the first
+/// request, to a host that must not receive them.
 fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenRedirect> {
     let first_host = attempt.previous().first()?.host_str();
     let next_host = attempt.url().host_str();
@@ -119,7 +120,7 @@ fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenR
         is_allowed(first_host) && !is_allowed(next_host)
     };
     let leaves_baggage_hosts = || leaves_allowed(&|host| options.baggage_goes_to(host));
-    let headers = if !options.baggage.is_empty() && leaves_baggage_hosts() {
+    let headers = if !options.baggage_keys.is_empty() && leaves_baggage_hosts() {
         ForbiddenHeaders::Baggage
     } else if leaves_allowed(&|host| options.ids_go_to(host)) {
         ForbiddenHeaders::Ids
@@ -145,7 +146,12 @@ impl Middleware for Propagation {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let (method, url) = (request.method().clone(), request.url().clone());
-        let mut call = Call::begin(&self.options, &method, target(&url), request.headers_mut());
+        let mut call = Call::begin(
+            &self.options,
+            &method,
+            destination(&url),
+            request.headers_mut(),
+        );
         let response_future = next.run(request, extensions);
         let result = response_future.instrument(call.span().clone()).await;
         match &result {
@@ -158,8 +164,8 @@ impl Middleware for Propagation {
     }
 }
 
-fn target(url: &Url) -> Target<'_> {
-    Target {
+fn destination(url: &Url) -> Destination<'_> {
+    Destination {
         scheme: Some(url.scheme()),
         host: url.host_str(),
         port: url.port_or_known_default(),
@@ -167,8 +173,8 @@ fn target(url: &Url) -> Target<'_> {
     }
 }
 
-/// Displays an error with its causes. Errors of `reqwest` contain the URL, so their texts are
-/// replaced everywhere in the chain.
+/// Displays an error with its causes. Shows each error of `reqwest` in the chain as a
+/// [`short_text`], because its own text contains the URL.
 struct WithoutUrl<'a>(&'a reqwest_middleware::Error);
 
 impl fmt::Display for WithoutUrl<'_> {
@@ -193,7 +199,7 @@ impl fmt::Display for WithoutUrl<'_> {
     }
 }
 
-/// Returns a text for `error` without its URL.
+/// Returns a text for `error` that does not contain the URL.
 fn short_text(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "timed out",

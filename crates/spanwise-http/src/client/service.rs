@@ -1,4 +1,4 @@
-//! The service of the client layer.
+//! The `tower` service of the client layer, and its response future.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{
     ClientLayer, Options,
-    call::{Call, Target},
+    call::{Call, Destination},
 };
 
 impl<S> Layer<S> for ClientLayer {
@@ -29,7 +29,7 @@ impl<S> Layer<S> for ClientLayer {
     }
 }
 
-/// A client inside a [`ClientLayer`].
+/// A client service inside a [`ClientLayer`].
 #[derive(Debug, Clone)]
 pub struct ClientService<S> {
     inner: S,
@@ -54,7 +54,7 @@ where
         let call = Call::begin(
             &self.options,
             &parts.method,
-            target(&parts.uri),
+            destination(&parts.uri),
             &mut parts.headers,
         );
         let inner = {
@@ -68,16 +68,16 @@ where
     }
 }
 
-fn target(uri: &Uri) -> Target<'_> {
-    // Reads the host of the URI, because the connection is made to this host. The `Host` header may
-    // contain any name.
+fn destination(uri: &Uri) -> Destination<'_> {
+    // The host of the URI is the host that the client connects to. The `Host` header may contain
+    // any name.
     let authority = uri.authority();
     let default_port = match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
         _ => None,
     };
-    Target {
+    Destination {
         scheme: uri.scheme_str(),
         host: authority.map(Authority::host),
         port: authority.and_then(Authority::port_u16).or(default_port),
@@ -123,7 +123,7 @@ where
                 panic!("`ClientFuture` polled after completion");
             };
             let result = ready!(inner.poll(cx));
-            // Dropped here, in the span of the call.
+            // Dropped here, while the span of the call is entered.
             this.inner.set(None);
             result
         };

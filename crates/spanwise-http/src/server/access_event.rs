@@ -19,7 +19,7 @@ use tracing_core::{
 use super::{TARGET, field_names};
 
 /// The built-in fields, in the order of [`BuiltInValues`].
-pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
+pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN_COUNT] = [
     "message",
     "http.response.status_code",
     "duration_ms",
@@ -31,7 +31,7 @@ pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "error",
     "url.path",
     "http.response.header.x-request-id",
-    // If the span is enabled, it has the following fields, and the event does not.
+    // The event has the following fields only if the span is disabled. Otherwise the span has them.
     "http.request.method",
     "http.route",
     "request_id",
@@ -40,24 +40,24 @@ pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "trace_id",
 ];
 /// The number of built-in fields of an event without a span.
-const BUILT_IN: usize = 17;
+const BUILT_IN_COUNT: usize = 17;
 /// The number of built-in fields of an event in a span.
-const BUILT_IN_IN_SPAN: usize = 11;
+const BUILT_IN_COUNT_IN_SPAN: usize = 11;
 
 /// The values of [`BUILT_IN_FIELDS`].
-pub(crate) type BuiltInValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
+pub(crate) type BuiltInValues<'a> = [Option<&'a dyn Value>; BUILT_IN_COUNT];
 
-/// An access event with a level, with or without a span.
+/// An access event that is enabled. The callsite determines its level and its fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessEvent {
     callsite: &'static AccessCallsite,
 }
 
 impl AccessEvent {
-    /// Returns the event of `level` with the field names registered so far, or `None` if it is
-    /// disabled.
+    /// Returns the event at `level`, with the field names registered so far. Returns `None` if the
+    /// event is disabled.
     #[inline]
-    pub(crate) fn enabled(level: Level, span: &Span) -> Option<Self> {
+    pub(crate) fn if_enabled(level: Level, span: &Span) -> Option<Self> {
         if level > tracing::level_filters::STATIC_MAX_LEVEL || level > LevelFilter::current() {
             return None;
         }
@@ -70,7 +70,8 @@ impl AccessEvent {
         is_enabled.then_some(Self { callsite })
     }
 
-    /// Logs the event. The indexes of `added` are those of [`field_names`].
+    /// Logs the event. `added` has the values that the application added, each with the index of
+    /// its name in [`field_names`].
     pub(crate) fn send<'a>(
         self,
         span: &Span,
@@ -78,14 +79,17 @@ impl AccessEvent {
         added: impl Iterator<Item = (u8, &'a dyn Value)>,
     ) {
         let metadata = self.callsite.metadata();
-        if metadata.fields().len() <= BUILT_IN {
-            self.send_in::<BUILT_IN>(span, metadata, built_in, added);
+        if metadata.fields().len() <= BUILT_IN_COUNT {
+            self.send_with_capacity::<BUILT_IN_COUNT>(span, metadata, built_in, added);
         } else {
-            self.send_in::<{ BUILT_IN + field_names::MAX_NAMES }>(span, metadata, built_in, added);
+            self.send_with_capacity::<{ BUILT_IN_COUNT + field_names::MAX_NAMES }>(
+                span, metadata, built_in, added,
+            );
         }
     }
 
-    fn send_in<'a, const CAPACITY: usize>(
+    /// Logs the event, with an array of `CAPACITY` values on the stack.
+    fn send_with_capacity<'a, const CAPACITY: usize>(
         self,
         span: &Span,
         metadata: &'static Metadata<'static>,
@@ -105,22 +109,25 @@ impl AccessEvent {
     }
 }
 
-/// Calls `work` with the dispatcher of `span`, or else with the current dispatcher. So the event
-/// has the same dispatcher as the span.
+/// Calls `work` with the dispatcher of `span`, so that the event goes to the same subscriber as the
+/// span. Without a span, calls `work` with the current dispatcher.
 fn with_dispatch<T>(span: &Span, work: impl Fn(&Dispatch) -> T) -> T {
     span.with_subscriber(|(_, dispatch)| work(dispatch))
         .unwrap_or_else(|| tracing::dispatcher::get_default(&work))
 }
 
+/// A callsite of access events: for one level, with or without a span, and for a number of added
+/// field names.
 #[derive(Debug)]
 struct AccessCallsite {
-    /// The number of built-in fields. The fields of [`field_names`] follow them.
+    /// The number of built-in fields. The added fields follow them, in the order of
+    /// [`field_names`].
     built_in_count: usize,
+    /// [`NEVER`], [`SOMETIMES`] or [`ALWAYS`].
     interest: AtomicU8,
     metadata: OnceLock<Metadata<'static>>,
 }
 
-// The values of `AccessCallsite::interest`.
 const NEVER: u8 = 0;
 const SOMETIMES: u8 = 1;
 const ALWAYS: u8 = 2;
@@ -129,22 +136,27 @@ impl AccessCallsite {
     /// Returns the callsite with the field names registered so far.
     ///
     /// A callsite has fixed fields, so each new name needs a new callsite. Callsites are never
-    /// freed, and the limit on names also limits their number.
+    /// freed. The limit on names also limits the number of callsites.
     fn get(level: Level, in_span: bool) -> &'static Self {
         static CALLSITES: [[OnceLock<&'static AccessCallsite>; field_names::MAX_NAMES + 1]; 6] =
             [const { [const { OnceLock::new() }; field_names::MAX_NAMES + 1] }; 6];
-        let kind = match level {
+        // Three levels, each with and without a span.
+        let variant_index = match level {
             Level::ERROR => 0,
             Level::WARN => 1,
             _ => 2,
         } + if in_span { 0 } else { 3 };
         let name_count = field_names::count();
-        CALLSITES[kind][name_count].get_or_init(|| Self::new(level, in_span, name_count))
+        CALLSITES[variant_index][name_count].get_or_init(|| Self::new(level, in_span, name_count))
     }
 
     #[cold]
     fn new(level: Level, in_span: bool, name_count: usize) -> &'static Self {
-        let built_in_count = if in_span { BUILT_IN_IN_SPAN } else { BUILT_IN };
+        let built_in_count = if in_span {
+            BUILT_IN_COUNT_IN_SPAN
+        } else {
+            BUILT_IN_COUNT
+        };
         let fields = BUILT_IN_FIELDS[..built_in_count].iter().copied();
         let fields: Vec<_> = fields.chain(field_names::all().take(name_count)).collect();
         let callsite: &'static Self = Box::leak(Box::new(Self {

@@ -19,11 +19,11 @@ pin_project! {
     /// service, polled in the span of the request.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
-        // Dropped when the inner body ends, or with this body.
+        // `None` after the inner body has ended, and in an empty body.
         #[pin]
         inner: Option<R>,
         // Whether the inner body has reported its end or an error.
-        is_read: bool,
+        has_ended: bool,
         // `None` after the access event was logged, and in a body without a request.
         guard: Option<RequestGuard>,
     }
@@ -32,11 +32,11 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let Some(guard) = this.guard else { return };
-            if !*this.is_read {
-                guard.record_cancelled();
+            if !*this.has_ended {
+                guard.record_if_cancelled();
             }
             guard.in_span_on_drop(|| this.inner.set(None));
-            if *this.is_read {
+            if *this.has_ended {
                 guard.end(Completion::BodyEnd);
             }
         }
@@ -46,20 +46,20 @@ pin_project! {
 impl<R: Body> ResponseBody<R> {
     pub(crate) fn new(inner: R, guard: Option<RequestGuard>) -> Self {
         Self {
-            is_read: inner.is_end_stream(),
+            has_ended: inner.is_end_stream(),
             inner: Some(inner),
             guard,
         }
     }
 }
 
-/// An empty body without a request. Layers that respond themselves, such as a timeout or CORS, need
-/// it.
+/// An empty body that belongs to no request. Layers that respond without calling the inner service,
+/// such as a timeout or CORS, need such a body.
 impl<R> Default for ResponseBody<R> {
     fn default() -> Self {
         Self {
             inner: None,
-            is_read: true,
+            has_ended: true,
             guard: None,
         }
     }
@@ -82,12 +82,12 @@ where
         let mut poll = || match inner.as_mut().as_pin_mut() {
             Some(mut body) => {
                 let polled = body.as_mut().poll_frame(cx);
-                let is_read = body.is_end_stream();
-                if is_read || matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    // Dropped here, in the span of the request.
+                let has_ended = body.is_end_stream();
+                if has_ended || matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+                    // Dropped here, while the span of the request is entered.
                     inner.set(None);
                 }
-                (polled, is_read)
+                (polled, has_ended)
             }
             None => (Poll::Ready(None), true),
         };
@@ -95,7 +95,7 @@ where
             return poll().0;
         };
         let polled = guard.in_span(|| catch_panic(poll));
-        let (polled, is_read) = match polled {
+        let (polled, has_ended) = match polled {
             Ok(polled) => polled,
             Err(panic) => {
                 guard.end(Completion::Panic(&panic_text(&*panic)));
@@ -107,11 +107,11 @@ where
             Poll::Pending => return polled,
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    guard.count(data.remaining());
+                    guard.add_body_bytes(data.remaining());
                 } else if let Some(trailers) = frame.trailers_ref() {
                     guard.read_trailers(trailers);
                 }
-                if !is_read && !frame.is_trailers() {
+                if !has_ended && !frame.is_trailers() {
                     return polled;
                 }
                 guard.end(Completion::BodyEnd);
@@ -119,7 +119,7 @@ where
             Poll::Ready(Some(Err(error))) => guard.end(Completion::BodyError(&error_text(error))),
             Poll::Ready(None) => guard.end(Completion::BodyEnd),
         }
-        *this.is_read = true;
+        *this.has_ended = true;
         *this.guard = None;
         polled
     }

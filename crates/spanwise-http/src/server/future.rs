@@ -1,4 +1,5 @@
-//! The response future of the server layer.
+//! The response future of the server layer. It runs the service in the span of the request, and
+//! ends the request if the service fails or panics.
 
 use std::{
     any::Any,
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::error_text::{catch_panic, error_text, panic_text};
 
+/// The payload of a panic.
 pub(crate) type Panic = Box<dyn Any + Send>;
 
 pin_project! {
@@ -29,7 +31,9 @@ pin_project! {
         // `None` if the service panicked before it returned a future, and after completion.
         #[pin]
         inner: Option<F>,
+        // The panic of the service's `call`, until the first poll handles it.
         panic: Option<Panic>,
+        // `None` after completion, when the response body has the guard or the request has ended.
         guard: Option<RequestGuard>,
     }
 
@@ -37,7 +41,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(guard) = this.guard {
-                guard.record_cancelled();
+                guard.record_if_cancelled();
                 guard.in_span_on_drop(|| this.inner.set(None));
             }
         }
@@ -45,6 +49,7 @@ pin_project! {
 }
 
 impl<F> ServerFuture<F> {
+    /// `inner_call` is the result of the service's `call`: its future or its panic.
     pub(crate) fn new(inner_call: Result<F, Panic>, guard: RequestGuard) -> Self {
         let (inner, panic) = match inner_call {
             Ok(inner) => (Some(inner), None),
@@ -84,7 +89,7 @@ where
                     };
                     let polled = future.poll(cx);
                     if polled.is_ready() {
-                        // Dropped here, in the span of the request.
+                        // Dropped here, while the span of the request is entered.
                         inner.set(None);
                     }
                     polled
@@ -105,9 +110,10 @@ where
             }
             Err(panic) => {
                 let text = panic_text(&*panic).into_owned();
-                // The destructor may panic, too. The first panic is the reason of the failure.
+                // The destructor of the future may panic too. That panic is ignored, because the
+                // first panic is the reason of the failure.
                 let _ = guard.in_span(|| panic_safe::catch_panic(|| inner.set(None)));
-                let answer = guard.options.answers_panics.then(|| {
+                let error_response = guard.options.answers_panics.then(|| {
                     let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     guard.begin_response(&mut response);
@@ -115,8 +121,8 @@ where
                 });
                 guard.end(Completion::Panic(&text));
                 *this.guard = None;
-                match answer {
-                    Some(answer) => Poll::Ready(Ok(answer)),
+                match error_response {
+                    Some(response) => Poll::Ready(Ok(response)),
                     None => resume_unwind(panic),
                 }
             }

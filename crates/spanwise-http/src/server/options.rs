@@ -9,18 +9,20 @@ use tracing::Level;
 use super::{plain_path, request_span::RequestSpan, statuses::Statuses};
 use crate::{client_address::ClientAddress, trust::Trust};
 
+/// The options, shared by all clones of a service.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) trust: Trust,
     pub(crate) request_id_headers: Vec<HeaderName>,
-    pub(crate) tenant: Tenant,
-    /// Whether the tenant may come from the baggage.
+    pub(crate) tenant: TenantSource,
+    /// Whether a tenant is adopted from the baggage.
     pub(crate) adopts_tenant_of_baggage: bool,
     pub(crate) client_address: ClientAddress,
     pub(crate) slow_threshold: Option<Duration>,
     pub(crate) quiet_paths: Vec<QuietPath>,
-    /// The levels of statuses. The last rule that contains a status counts.
-    pub(crate) levels: Vec<(Statuses, Level)>,
+    /// Rules that set the level of complete responses by status. If several rules contain a status,
+    /// the last of them counts.
+    pub(crate) level_rules: Vec<(Statuses, Level)>,
     /// Whether `url.path` is logged even if the outcome is `ok`.
     pub(crate) always_logs_url_path: bool,
     /// The request headers that are logged, with the indexes of their fields.
@@ -30,12 +32,13 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     /// The context keys besides the built-in keys.
     pub(crate) context_keys: Vec<String>,
+    /// The callsite of the span, which declares the context keys.
     pub(crate) span: RequestSpan,
 }
 
 /// The source of the tenant of a request.
 #[derive(Clone)]
-pub(crate) enum Tenant {
+pub(crate) enum TenantSource {
     None,
     Header(HeaderName),
     Function(Arc<TenantFn>),
@@ -61,16 +64,18 @@ impl QuietPath {
             Some(root) => (root, Self::Below),
             None => (path, Self::Path),
         };
-        // The parser refuses characters that a request cannot have, and removes a fragment.
+        // The parser refuses characters that a request cannot have, and removes a fragment. So a
+        // valid path is parsed and remains unchanged.
         let parsed = PathAndQuery::try_from(path);
-        let is_path = path.starts_with('/')
+        let is_valid = path.starts_with('/')
             && !root.contains(['*', '?'])
             && parsed.is_ok_and(|parsed| parsed.as_str() == path)
             && plain_path::is_plain(path);
-        is_path.then(|| variant(root.to_owned()))
+        is_valid.then(|| variant(root.to_owned()))
     }
 
-    /// Returns whether this matches `path`, which must be [plain](plain_path::is_plain).
+    /// Returns whether this matches `path`. A match counts only if the path is
+    /// [plain](plain_path::is_plain).
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
@@ -89,7 +94,7 @@ impl Options {
 
     /// Returns the level that a rule sets for `status`.
     pub(crate) fn status_level(&self, status: u16) -> Option<Level> {
-        let mut rules = self.levels.iter().rev();
+        let mut rules = self.level_rules.iter().rev();
         let rule = rules.find(|(statuses, _)| statuses.contains(status));
         rule.map(|(_, level)| *level)
     }
@@ -100,13 +105,13 @@ impl Default for Options {
         Self {
             trust: Trust::default(),
             request_id_headers: vec![HeaderName::from_static("x-request-id")],
-            tenant: Tenant::None,
+            tenant: TenantSource::None,
             adopts_tenant_of_baggage: false,
             client_address: ClientAddress::default(),
             slow_threshold: None,
             quiet_paths: Vec::new(),
-            // Warnings, because the client or this service is too slow or too busy.
-            levels: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+            // These statuses are warnings, because the client or this service is too slow or busy.
+            level_rules: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
                 .map(|status| (status.into(), Level::WARN))
                 .into(),
             always_logs_url_path: false,
@@ -120,7 +125,7 @@ impl Default for Options {
     }
 }
 
-impl fmt::Debug for Tenant {
+impl fmt::Debug for TenantSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),

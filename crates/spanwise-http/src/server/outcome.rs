@@ -10,8 +10,8 @@ pub(crate) enum Outcome {
     /// The client disconnected, or the caller of the service dropped the request.
     Cancelled,
     /// The client disconnected from a healthy stream: an event stream, or a body of unknown length.
-    /// The outcome is also named `cancelled`. But this end is normal, so the message is
-    /// `request served`, at INFO.
+    /// The name of this outcome is `cancelled` too. The message is `request served`, at INFO,
+    /// because such an end is normal.
     ClientClosedStream,
     Panicked,
     /// The body failed after the response head was sent, or ended before its declared length.
@@ -28,9 +28,9 @@ impl Outcome {
         }
     }
 
-    /// Returns the outcome if the application also marked the request as failed.
+    /// Returns the outcome after the application has called [`fail`](super::fail).
     ///
-    /// A 4xx remains a client error; the failure is its explanation.
+    /// A 4xx remains a client error, and the failure explains it.
     pub(crate) fn after_failure_mark(self) -> Self {
         match self {
             Self::Ok | Self::ServerError | Self::Cancelled | Self::ClientClosedStream => {
@@ -68,7 +68,8 @@ impl Outcome {
         }
     }
 
-    /// Returns the level if no [rule](super::options::Options::status_level) names the status.
+    /// Returns the level that applies if no [rule](super::options::Options::status_level) contains
+    /// the status.
     pub(crate) fn level(self) -> Level {
         match self {
             Self::Ok | Self::ClientError | Self::ClientClosedStream => Level::INFO,
@@ -78,9 +79,8 @@ impl Outcome {
     }
 }
 
-/// Maps a gRPC status to an HTTP status, according to `google.rpc.Code`.
-///
-/// gRPC treats an unknown code as `UNKNOWN`.
+/// Maps a gRPC status to an HTTP status, according to `google.rpc.Code`. An unknown code is mapped
+/// like `UNKNOWN`.
 pub(crate) fn grpc_to_http_status(code: i32) -> u16 {
     match code {
         0 => 200,          // ok

@@ -7,9 +7,11 @@ use std::borrow::Cow;
 
 use spanwise_core::internal::percent_decode_strictly;
 
-/// Returns whether `path` has only one interpretation. These make a path ambiguous: a dot segment,
-/// a backslash, a control character, a character that looks like a dot, a slash or a backslash, a
-/// malformed escape, and an escape of `.`, `/`, `\`, `%` or `;`.
+/// Returns whether `path` has only one interpretation.
+///
+/// A path is ambiguous if it contains a dot segment, a backslash, a control character, a character
+/// that looks like a dot, a slash or a backslash, a malformed percent-escape, or an escape of `.`,
+/// `/`, `\`, `%` or `;`.
 pub(crate) fn is_plain(path: &str) -> bool {
     let decoded = match path.contains('%') {
         true if has_ambiguous_escape(path) => return false,
@@ -19,9 +21,9 @@ pub(crate) fn is_plain(path: &str) -> bool {
     let Some(decoded) = decoded else { return false };
     let is_ambiguous =
         |c: char| c.is_control() || matches!(c, '\\' | '．' | '․' | '／' | '＼' | '⁄' | '∕');
-    // Some servers remove parameters of a segment, as in `..;/`.
-    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    !decoded.chars().any(is_ambiguous) && !decoded.split('/').any(is_dots)
+    // Some servers remove the parameters of a segment, and read `..;a/` as `../`.
+    let is_dot_segment = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    !decoded.chars().any(is_ambiguous) && !decoded.split('/').any(is_dot_segment)
 }
 
 /// Returns whether `.`, `/`, `\`, `%` or `;` is percent-encoded.

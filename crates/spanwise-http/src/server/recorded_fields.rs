@@ -15,14 +15,14 @@ use crate::request_context::RequestContext;
 
 /// Sets a field of the access event of the current request.
 ///
-/// The current span determines the request. So a task that runs in a span of the request belongs to
-/// the request, as with `tokio::spawn(work.in_current_span())`. Outside a request, and after its
-/// access event, this does nothing.
+/// The current span determines the request. So a task that runs in a span of the request, such as
+/// `tokio::spawn(work.in_current_span())`, belongs to the request. Outside a request, and after the
+/// access event of the request, a call does nothing.
 ///
 /// The first use of a name adds it to the callsite of the access event. Names are never removed. A
-/// process has at most 128 names, including timings and headers. Further names, an empty name and
-/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports the
-/// first two mistakes once, and the third once for each built-in field.
+/// process has at most 128 names, including timings and headers. Names beyond this limit, an empty
+/// name and the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport)
+/// reports the first name beyond the limit, the first empty name, and each built-in name once.
 ///
 /// ```
 /// # fn handler() {
@@ -31,14 +31,14 @@ use crate::request_context::RequestContext;
 /// # }
 /// ```
 pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
-    let request = RequestContext::received();
+    let request = RequestContext::current_received();
     let Some(recorded) = request
         .as_ref()
         .and_then(|request| request.recorded.as_ref())
     else {
         return;
     };
-    let Some(index) = field_names::index(name) else {
+    let Some(index) = field_names::register(name) else {
         return;
     };
     let value = value.into();
@@ -64,7 +64,7 @@ pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
 /// # }
 /// ```
 pub fn record_timing(name: &'static str) {
-    let request = RequestContext::received();
+    let request = RequestContext::current_received();
     if let Some(recorded) = request
         .as_ref()
         .and_then(|request| request.recorded.as_ref())
@@ -85,8 +85,8 @@ pub fn record_timing(name: &'static str) {
 /// If the request panics after this call, the access event has the panic. The error is then logged
 /// as a separate event at ERROR: `request failed before it panicked`.
 ///
-/// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
-/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
+/// `error` may be of any type that [`err`](spanwise_core::err) accepts: a reference to an error, a
+/// `dyn Error`, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
 /// Like [`record`], this works in all code that runs in a span of the request. After the access
 /// event, or outside a request, the error is logged as a separate event at ERROR, with the message
@@ -107,12 +107,13 @@ where
     E: AsError<Kind> + ?Sized,
 {
     let error = error.as_error();
-    let request = RequestContext::received();
+    let request = RequestContext::current_received();
     let recorded = request.as_ref();
     let Some(recorded) = recorded.and_then(|request| request.recorded.as_ref()) else {
         return log_failure(error, "failed outside of a request");
     };
-    // Copied before the lock, because the error's `Display` may log and record fields.
+    // Copied before the lock is taken, because the `Display` of the error may record fields, which
+    // takes the same lock.
     let failure = Box::new(ErrorCopy::new(error));
     let mut values = recorded.values();
     if values.are_taken {
@@ -127,35 +128,37 @@ pub(crate) fn log_failure(error: &(dyn Error + 'static), message: &str) {
     tracing::error!(target: "spanwise_http::fail", error, "{message}");
 }
 
-/// The recorded values of a request, stored in its context.
+/// The [`RecordedValues`] of a request, behind a lock. Stored in the context of the request.
 #[derive(Debug)]
 pub(crate) struct RecordedFields {
     clock: Clock,
     values: Mutex<RecordedValues>,
 }
 
+/// The fields, timings and failure that a handler has recorded so far.
 #[derive(Debug)]
 pub(crate) struct RecordedValues {
-    /// The values, each with the index of its name.
+    /// The values, each with the index of its name in [`field_names`].
     pub(crate) fields: Vec<(u8, RecordedValue)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,
     /// Whether the access event has taken the values.
     are_taken: bool,
-    /// When the last timing was recorded, or else when the request began.
-    last_timing: Instant,
+    /// The time of the last timing, or else the start of the request.
+    last_timing_at: Instant,
 }
 
+/// The sum of all timings with the same name.
 #[derive(Debug)]
 pub(crate) struct Timing {
     name: &'static str,
-    /// The index of the field of the timing, unless the name was refused.
+    /// The index of the timing's field name, or `None` if the name was refused.
     pub(crate) index: Option<u8>,
     pub(crate) millis: f64,
 }
 
 impl RecordedFields {
-    /// Creates the values of a request that began at `start`.
+    /// Creates an empty list for a request that began at `start`.
     pub(crate) fn new(clock: Clock, start: Instant) -> Self {
         let values = Mutex::new(RecordedValues::new(start));
         Self { clock, values }
@@ -165,20 +168,20 @@ impl RecordedFields {
         self.values.lock()
     }
 
-    /// Takes all values, for the access event. Later values have no effect.
+    /// Takes all values for the access event. Values that are recorded later have no effect.
     pub(crate) fn take_values(&self) -> RecordedValues {
         let mut values = self.values();
-        let mut empty = RecordedValues::new(values.last_timing);
+        let mut empty = RecordedValues::new(values.last_timing_at);
         empty.are_taken = true;
         std::mem::replace(&mut *values, empty)
     }
 
     fn record_timing(&self, name: &'static str) {
-        let index = field_names::index_of_timing(name);
+        let index = field_names::register_timing(name);
         let now = self.clock.instant();
         let mut values = self.values();
-        let elapsed = millis(values.last_timing, now);
-        values.last_timing = now;
+        let elapsed = millis(values.last_timing_at, now);
+        values.last_timing_at = now;
         match values.timings.iter_mut().find(|known| known.name == name) {
             Some(known) => known.millis += elapsed,
             None => values.timings.push(Timing {
@@ -191,17 +194,17 @@ impl RecordedFields {
 }
 
 impl RecordedValues {
-    pub(crate) fn new(last_timing: Instant) -> Self {
+    pub(crate) fn new(last_timing_at: Instant) -> Self {
         Self {
             fields: Vec::new(),
             timings: Vec::new(),
             failure: None,
             are_taken: false,
-            last_timing,
+            last_timing_at,
         }
     }
 
-    /// Formats the timings as [`Server-Timing`], without names that are not tokens.
+    /// Formats the timings as [`Server-Timing`]. Skips timings whose name is not an HTTP `token`.
     ///
     /// [`Server-Timing`]: https://www.w3.org/TR/server-timing/
     pub(crate) fn server_timing(&self) -> Option<http::HeaderValue> {
@@ -217,13 +220,14 @@ impl RecordedValues {
 }
 
 fn is_token(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(allowed)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_allowed)
 }
 
+/// Returns the milliseconds between two times, in steps of 1 µs.
 pub(crate) fn millis(from: Instant, to: Instant) -> f64 {
     let elapsed = to.saturating_duration_since(from);
     let micros = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
-    // The only inexact operation is this division of an integer. So 100 µs print as `0.1`.
+    // Only this division of an integer rounds. So 100 µs print as `0.1`.
     micros as f64 / 1e3
 }

@@ -1,4 +1,4 @@
-//! The values of recorded fields.
+//! The values of fields that a handler records.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,7 @@ enum Kind {
 }
 
 impl RecordedValue {
+    /// Returns the value as `tracing` accepts it.
     pub(crate) fn as_tracing(&self) -> &dyn tracing::Value {
         match &self.0 {
             Kind::Signed(value) => value,

@@ -19,9 +19,9 @@ use tracing::{Span, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
-    options::{Options, Tenant},
+    options::{Options, TenantSource},
     recorded_fields::RecordedFields,
-    request_guard::{RequestGuard, value},
+    request_guard::{RequestGuard, optional_value},
 };
 use crate::{
     baggage::Baggage,
@@ -43,7 +43,8 @@ pub(crate) struct RequestInfo {
     method: Method,
     /// The headers to log, each with the index of its field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
-    /// The path, if the span shows the route instead. The value shares the memory of the request.
+    /// The path, if the span has the route instead. The value shares the memory of the request's
+    /// URI.
     pub(crate) routed_path: Option<PathAndQuery>,
     /// The fields that the access event has in place of the span, if the span is disabled.
     pub(crate) spanless: Option<Box<SpanlessFields>>,
@@ -67,15 +68,15 @@ impl RequestInfo {
 }
 
 /// Opens the span of a request, and puts the request id into the headers and the extensions.
-/// `tenant_id` is the tenant that the application has determined.
+/// `tenant_id` is the valid result of the application's tenant function, if there is one.
 pub(crate) fn begin_request<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
     tenant_id: Option<&str>,
 ) -> RequestGuard {
-    let guard = open(options, request, tenant_id);
+    let guard = open_request(options, request, tenant_id);
     let id = &guard.request.id;
-    // Replaces an id that is not trusted.
+    // Replaces a received id that was not adopted.
     request
         .headers_mut()
         .insert(X_REQUEST_ID, id.header_value().clone());
@@ -84,23 +85,27 @@ pub(crate) fn begin_request<B>(
 }
 
 /// Reads the headers, opens the span, and attaches the request context for nested calls.
-fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> RequestGuard {
+fn open_request<B>(
+    options: &Arc<Options>,
+    request: &Request<B>,
+    tenant_id: Option<&str>,
+) -> RequestGuard {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
     if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
-        NO_PEER.warn(no_peer);
+        UNKNOWN_PEER_WARNING.warn(unknown_peer_text);
     }
     let trusted_headers = options.trust.trusts(peer).then_some(headers);
 
-    let received_trace = trusted_headers.and_then(TraceContext::received);
+    let received_trace = trusted_headers.and_then(TraceContext::from_headers_if_enabled);
     let new_trace = |uuid: Uuid| TraceContext::new_trace(uuid.into_bytes());
-    let received_id = trusted_headers.and_then(|headers| received_id(options, headers));
+    let received_id = trusted_headers.and_then(|headers| received_request_id(options, headers));
     // A received request id has priority over the trace id, because the lines of the gateway have
     // this request id.
     let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, new_trace(id::new_uuid())),
-        // If no request id was received, the trace id is the request id.
+        // Only a trace was received, so its id is also the request id.
         (None, Some(trace)) => {
             let uuid = Uuid::from_bytes(trace.span.trace_id());
             (RequestId::from_uuid(uuid), trace.child())
@@ -112,21 +117,25 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         }
     };
     let tenant_header = match &options.tenant {
-        Tenant::Header(name) => trusted_headers.and_then(|headers| single_header(headers, name)),
+        TenantSource::Header(name) => {
+            trusted_headers.and_then(|headers| single_header(headers, name))
+        }
         // The result of the function is already in `tenant_id`.
-        Tenant::None | Tenant::Function(_) => None,
+        TenantSource::None | TenantSource::Function(_) => None,
     };
-    let mut baggage = trusted_headers.map(Baggage::received).unwrap_or_default();
-    let tenant_member = match &options.tenant {
-        Tenant::Header(_) | Tenant::None if options.adopts_tenant_of_baggage => {
+    let mut baggage = trusted_headers
+        .map(Baggage::from_headers_if_enabled)
+        .unwrap_or_default();
+    let baggage_member = match &options.tenant {
+        TenantSource::Header(_) | TenantSource::None if options.adopts_tenant_of_baggage => {
             baggage.get("tenant_id")
         }
-        Tenant::Header(_) | Tenant::None | Tenant::Function(_) => None,
+        TenantSource::Header(_) | TenantSource::None | TenantSource::Function(_) => None,
     };
-    let tenant_member = tenant_member.and_then(|member| id::tenant_id_text(&member.value));
+    let baggage_tenant = baggage_member.and_then(|member| id::tenant_id_text(&member.value));
     let tenant_id = tenant_id
         .or_else(|| tenant_header.and_then(id::tenant_id))
-        .or(tenant_member);
+        .or(baggage_tenant);
     let client = client_address::resolve_client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.logged_part(client));
 
@@ -145,12 +154,12 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
             // are recorded later.
             options.span.open(&[
                 Some(&method),
-                value(&route),
-                value(&shown_path),
+                optional_value(&route),
+                optional_value(&shown_path),
                 Some(&id.as_str()),
-                value(&tenant_id),
+                optional_value(&tenant_id),
                 None,
-                value(&client),
+                optional_value(&client),
                 Some(&trace_id.as_str()),
                 Some(&span_id.as_str()),
                 None,
@@ -164,11 +173,11 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     } else {
         Span::none()
     };
-    // The layer that exports spans may have changed the announced identity, because its sampler
-    // sets the flags and the state. Nested calls send the changed identity.
+    // The layer that exports spans may have changed the announced identity, because the trace
+    // sampler sets the flags and the state. Nested calls send the changed identity.
     let identity = SpanIdentity::find_and_freeze(&span);
-    let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
-    let trace = identity.unwrap_or_else(|| {
+    let exported_trace = identity.and_then(|identity| TraceContext::from_identity(&identity));
+    let trace = exported_trace.unwrap_or_else(|| {
         trace.span.store_flags(&span);
         trace
     });
@@ -196,13 +205,14 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
             trace_id: trace.trace_id().as_str().to_owned(),
         })
     };
+    // At OFF, there is no access event that needs the fields.
     let is_spanless = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let spanless = is_spanless.then(spanless);
     let spanless_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
-    let uses_tenant_member = tenant_member.is_some() && tenant_id == tenant_member;
+    let uses_baggage_tenant = baggage_tenant.is_some() && tenant_id == baggage_tenant;
     // A trusted sender may forward baggage that it did not write. So a member with the name of a
     // context key is forwarded only if this request uses its value.
-    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_tenant_member && key == "tenant_id");
+    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_baggage_tenant && key == "tenant_id");
     let start = options.clock.instant();
     let request_context = Arc::new(RequestContext {
         trace,
@@ -228,8 +238,8 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         },
         observation,
         head: None,
-        bytes: 0,
-        is_logged: false,
+        body_bytes: 0,
+        has_ended: false,
     }
 }
 
@@ -240,10 +250,10 @@ fn announcement(
     received_trace: Option<&TraceContext>,
     headers: &HeaderMap,
 ) -> Announced {
-    let untrusted = || TraceContext::received(headers);
+    let untrusted_trace = || TraceContext::from_headers_if_enabled(headers);
     let link = match received_trace {
         Some(_) => None,
-        None => untrusted().map(|caller| (caller.span.trace_id(), caller.span.span_id())),
+        None => untrusted_trace().map(|caller| (caller.span.trace_id(), caller.span.span_id())),
     };
     Announced {
         span_id: trace.span.span_id(),
@@ -260,16 +270,16 @@ fn announcement(
 
 /// Warns once if networks are trusted but the peer of a request is unknown. The sender of such a
 /// request is not trusted.
-static NO_PEER: WarnOnce = WarnOnce::new();
+static UNKNOWN_PEER_WARNING: WarnOnce = WarnOnce::new();
 
-fn no_peer() -> String {
+fn unknown_peer_text() -> String {
     "networks are trusted, but the peer of a request is unknown: serve with \
      `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`"
         .into()
 }
 
-/// Returns the first valid id in the configured headers. Ignores headers that are repeated.
-fn received_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
+/// Returns the first valid request id in the configured headers. Ignores headers that are repeated.
+fn received_request_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     let names = options.request_id_headers.iter();
     let mut values = names.filter_map(|name| single_header(headers, name));
     values.find_map(RequestId::from_header)
@@ -283,6 +293,7 @@ fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h He
     lines.next().is_none().then_some(line)
 }
 
+/// Returns the request headers to log, each with the index of its field.
 fn logged_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
     let mut logged = Vec::new();
     for (name, index) in &options.headers {

@@ -38,12 +38,14 @@ pub(crate) struct RequestGuard {
     /// Whether the context is stored in the span.
     pub(crate) span_has_context: bool,
     pub(crate) request: RequestInfo,
-    /// Present if requests are observed.
+    /// `None` if nothing observes requests, and after the request has ended.
     pub(crate) observation: Option<RequestObservation>,
+    /// `None` until the service responds.
     pub(crate) head: Option<ResponseHead>,
     /// The number of body bytes so far.
-    pub(crate) bytes: u64,
-    pub(crate) is_logged: bool,
+    pub(crate) body_bytes: u64,
+    /// Whether [`end`](Self::end) was called, so that it logs no second access event.
+    pub(crate) has_ended: bool,
 }
 
 /// The way in which a request ended.
@@ -79,8 +81,8 @@ impl RequestGuard {
         work()
     }
 
-    /// Like [`in_span`](Self::in_span), for destructors, because entering a span may panic on an
-    /// exiting thread.
+    /// Like [`in_span`](Self::in_span), but for destructors: runs `work` even if entering the span
+    /// panics, which may happen on an exiting thread.
     pub(crate) fn in_span_on_drop(&self, work: impl FnOnce()) {
         let _span = panic_safe::catch_panic(|| self.span.enter());
         let _context = (!self.span_has_context).then(|| self.request_context.enter());
@@ -89,7 +91,7 @@ impl RequestGuard {
 
     /// Reads the head of the response, and adds headers to it.
     pub(crate) fn begin_response<R: Body>(&mut self, response: &mut Response<R>) {
-        let head = ResponseHead::read(&self.request, response, self.millis());
+        let head = ResponseHead::read(&self.request, response, self.elapsed_ms());
         let status = head.status;
         self.head = Some(head);
         if Outcome::from_status(status.as_u16()) == Outcome::ServerError {
@@ -101,6 +103,7 @@ impl RequestGuard {
         self.add_headers(response.headers_mut());
     }
 
+    /// Adds the request id and the timings to the headers of the response.
     fn add_headers(&mut self, headers: &mut HeaderMap) {
         let id = self.request.id.header_value();
         match headers.entry(X_REQUEST_ID) {
@@ -122,9 +125,8 @@ impl RequestGuard {
         }
     }
 
-    /// Counts bytes of the body.
-    pub(crate) fn count(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+    pub(crate) fn add_body_bytes(&mut self, bytes: usize) {
+        self.body_bytes += bytes as u64;
     }
 
     pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
@@ -136,7 +138,10 @@ impl RequestGuard {
     /// Returns whether the whole body was sent, even if it was not polled to its end.
     fn is_complete(&self) -> bool {
         self.head.as_ref().is_some_and(|head| {
-            head.has_no_body || head.length.is_some_and(|length| self.bytes >= length)
+            head.has_no_body
+                || head
+                    .body_len
+                    .is_some_and(|body_len| self.body_bytes >= body_len)
         })
     }
 
@@ -147,34 +152,34 @@ impl RequestGuard {
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
-    /// Returns the text of an error if the body ended before its declared length, because the
-    /// client treats this as a failure.
-    fn missing_body(&self) -> Option<String> {
-        let length = self.head.as_ref()?.length?;
-        let sent = self.bytes;
-        (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
+    /// Returns the text of an error if the body ended before its declared length. A client treats
+    /// such a response as a failure.
+    fn incomplete_body_error(&self) -> Option<String> {
+        let body_len = self.head.as_ref()?.body_len?;
+        let sent = self.body_bytes;
+        (!self.is_complete()).then(|| format!("the body ended after {sent} of {body_len} bytes"))
     }
 
-    /// Records a cancellation in the span, unless the request is logged, complete, or a healthy
-    /// stream. Call this before the request is dropped, because destructors of the application may
-    /// log.
-    pub(crate) fn record_cancelled(&self) {
-        if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
+    /// Records a cancellation in the span, unless the request has ended, is complete, or is a
+    /// healthy stream. Call this before the future or the body of the service is dropped, because
+    /// their destructors may log events in the span.
+    pub(crate) fn record_if_cancelled(&self) {
+        if !self.has_ended && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
         }
     }
 
     /// Logs the access event. Only the first call logs.
     pub(crate) fn end(&mut self, completion: Completion<'_>) {
-        let is_logged = mem::replace(&mut self.is_logged, true);
+        let has_ended = mem::replace(&mut self.has_ended, true);
         // At OFF, no layer would receive the event.
         let is_off = LevelFilter::current() == LevelFilter::OFF;
-        if is_logged || is_off && self.observation.is_none() {
+        if has_ended || is_off && self.observation.is_none() {
             return;
         }
-        // The values are taken before a callsite is chosen. Otherwise a task could record a new
-        // name in between, which the callsite lacks. The values are moved out of their lock,
-        // because layers may record fields while they handle the event.
+        // The values are taken before a callsite is chosen. If they were taken later, another task
+        // could first record a new name, which the callsite lacks. The values are moved out of
+        // their lock, because layers may record fields while they handle the event.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
@@ -187,21 +192,28 @@ impl RequestGuard {
         if is_off {
             return;
         }
-        let duration = self.millis();
+        let duration_ms = self.elapsed_ms();
         let slow_threshold = self.options.slow_threshold;
         let is_slow =
-            slow_threshold.is_some_and(|threshold| duration > threshold.as_secs_f64() * 1e3);
+            slow_threshold.is_some_and(|threshold| duration_ms > threshold.as_secs_f64() * 1e3);
         if outcome == Outcome::Ok && !is_slow && self.request.is_quiet {
             return;
         }
         let level = self.level(outcome, is_slow);
-        if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
+        if let Some(event) = AccessEvent::if_enabled(level, &self.span) {
+            self.send(
+                event,
+                outcome,
+                duration_ms,
+                is_slow,
+                reason.as_ref(),
+                &values,
+            );
         }
         if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
-            // The access event shows the panic, so the failure is logged as a separate event. It
-            // comes second: Sentry would drop the access event, which has no error value, after the
-            // event of an error.
+            // The access event shows the panic, so the failure is logged as a separate event. The
+            // failure is logged second, because it has an error value and the access event has
+            // none. After the event of an error, Sentry would drop the access event.
             self.in_span_on_drop(|| {
                 recorded_fields::log_failure(failure, "request failed before it panicked")
             });
@@ -225,17 +237,19 @@ impl RequestGuard {
             outcome: outcome.name(),
             error_type,
             duration: now.saturating_duration_since(self.start),
-            body_size: head.map(|_| self.bytes),
+            body_size: head.map(|_| self.body_bytes),
             ..RequestEnd::default()
         });
     }
 
+    /// Returns the outcome, and the reason if the request failed. `failure` is the error that the
+    /// application passed to [`fail`](super::fail).
     fn outcome<'a>(
         &self,
         completion: Completion<'a>,
         failure: Option<&'a ErrorCopy>,
     ) -> (Outcome, Option<FailureReason<'a>>) {
-        let by_status = || {
+        let status_outcome = || {
             let head = self.head.as_ref();
             head.map_or(Outcome::ServerError, ResponseHead::outcome)
         };
@@ -244,11 +258,11 @@ impl RequestGuard {
             Completion::Panic(message) => {
                 return (Outcome::Panicked, Some(FailureReason::Text(message.into())));
             }
-            Completion::BodyEnd => match self.missing_body() {
-                Some(missing) => (Outcome::StreamAborted, Some(missing.into())),
-                None => (by_status(), None),
+            Completion::BodyEnd => match self.incomplete_body_error() {
+                Some(error) => (Outcome::StreamAborted, Some(error.into())),
+                None => (status_outcome(), None),
             },
-            Completion::Dropped if self.is_complete() => (by_status(), None),
+            Completion::Dropped if self.is_complete() => (status_outcome(), None),
             Completion::Dropped if self.is_healthy_stream() => (Outcome::ClientClosedStream, None),
             Completion::Dropped => (Outcome::Cancelled, None),
             Completion::ServiceError(error) => (Outcome::ServerError, Some(error.into())),
@@ -277,26 +291,27 @@ impl RequestGuard {
     }
 
     /// Returns the milliseconds since the start of the request.
-    fn millis(&self) -> f64 {
+    fn elapsed_ms(&self) -> f64 {
         recorded_fields::millis(self.start, self.options.clock.instant())
     }
 
+    /// Logs the access event with all its values.
     fn send(
         &self,
         event: AccessEvent,
         outcome: Outcome,
-        duration: f64,
+        duration_ms: f64,
         is_slow: bool,
         reason: Option<&FailureReason<'_>>,
         values: &RecordedValues,
     ) {
         let head = self.head.as_ref();
         let status = head.map(|head| head.status.as_u16());
-        let ttfb = head.map(|head| head.ttfb);
-        let bytes = head.map(|_| self.bytes);
+        let ttfb_ms = head.map(|head| head.ttfb_ms);
+        let body_bytes = head.map(|_| self.body_bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
         let spanless = self.request.spanless.as_deref();
-        let id = spanless.map(|_| self.request.id.as_str());
+        let request_id = spanless.map(|_| self.request.id.as_str());
         let tenant_id = self.request_context.tenant_id.as_deref();
         let service_request_id = head.and_then(|head| head.service_request_id.as_ref());
         let service_request_id =
@@ -319,24 +334,24 @@ impl RequestGuard {
         };
         let built_in: BuiltInValues<'_> = [
             Some(&message),
-            value(&status),
-            Some(&duration),
-            value(&ttfb),
-            value(&bytes),
+            optional_value(&status),
+            Some(&duration_ms),
+            optional_value(&ttfb_ms),
+            optional_value(&body_bytes),
             Some(&outcome),
             is_slow.then_some(&true as &dyn Value),
-            value(&grpc_status),
-            value(&failure).or(value(&text)),
-            value(&path),
-            value(&service_request_id),
+            optional_value(&grpc_status),
+            optional_value(&failure).or(optional_value(&text)),
+            optional_value(&path),
+            optional_value(&service_request_id),
             spanless.map(|spanless| &spanless.method as &dyn Value),
-            spanless.and_then(|spanless| value(&spanless.route)),
-            value(&id),
-            value(&tenant_id),
-            spanless.and_then(|spanless| value(&spanless.client_address)),
+            spanless.and_then(|spanless| optional_value(&spanless.route)),
+            optional_value(&request_id),
+            optional_value(&tenant_id),
+            spanless.and_then(|spanless| optional_value(&spanless.client_address)),
             spanless.map(|spanless| &spanless.trace_id as &dyn Value),
         ];
-        let headers: Vec<(u8, String)> = self.headers();
+        let headers: Vec<(u8, String)> = self.joined_headers();
         let headers = headers
             .iter()
             .map(|(index, text)| (*index, text as &dyn Value));
@@ -348,8 +363,9 @@ impl RequestGuard {
         event.send(&self.span, &built_in, headers.chain(timings).chain(fields));
     }
 
-    /// Returns the headers to log. Joins repeated headers with commas.
-    fn headers(&self) -> Vec<(u8, String)> {
+    /// Returns the request headers to log, each with the index of its field. Joins repeated headers
+    /// with commas.
+    fn joined_headers(&self) -> Vec<(u8, String)> {
         let mut headers: Vec<(u8, String)> = Vec::new();
         for (index, line) in &self.request.headers {
             let text = if line.is_sensitive() {
@@ -358,9 +374,10 @@ impl RequestGuard {
                 String::from_utf8_lossy(line.as_bytes())
             };
             match headers.last_mut() {
-                // Skipped, because text beyond the limit is truncated below.
-                Some((last, joined)) if last == index && joined.len() > bounded_text::MAX_LEN => {}
-                Some((last, joined)) if last == index => {
+                // The joined text is already longer than the limit, and is truncated below.
+                Some((last_index, joined))
+                    if last_index == index && joined.len() > bounded_text::MAX_LEN => {}
+                Some((last_index, joined)) if last_index == index => {
                     joined.push_str(", ");
                     joined.push_str(&text);
                 }
@@ -376,12 +393,13 @@ impl RequestGuard {
     }
 }
 
-pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
+/// Returns the value as `tracing` accepts it, if there is one.
+pub(super) fn optional_value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 
-/// Shows no fields, because applications may print the guard, and no policy has redacted the
-/// client's data.
+/// Shows no fields, because no policy has redacted the data of the client, and applications may
+/// print the guard.
 impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestGuard").finish_non_exhaustive()

@@ -15,7 +15,7 @@ use crate::warn_once::WarnOnce;
 
 /// The built-in fields, in the order of [`SpanValues`]. They include all built-in context keys, so
 /// that `Span::record` can set them.
-const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
+const BUILT_IN_FIELDS: [&str; BUILT_IN_COUNT] = [
     "http.request.method",
     "http.route",
     "url.path",
@@ -29,33 +29,33 @@ const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "spanwise.cancelled",
 ];
 /// The number of built-in fields.
-const BUILT_IN: usize = 11;
+const BUILT_IN_COUNT: usize = 11;
 
 /// The values of [`BUILT_IN_FIELDS`].
-pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
+pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN_COUNT];
 
-/// The maximum number of further keys. If there are further keys, each request puts an array with
-/// room for this many further values on the stack.
+/// The maximum number of further context keys, besides the built-in ones. If there are further
+/// keys, each request puts an array with room for this many further values on the stack.
 const MAX_FURTHER_KEYS: usize = 21;
 
-/// Opens the spans of requests.
+/// Opens the spans of requests. The callsite declares the fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestSpan {
     callsite: &'static RuntimeCallsite,
 }
 
 impl RequestSpan {
-    /// Declares the further context keys. Set-ups with the same keys share a callsite.
+    /// Declares the further context keys. Server layers with the same keys share a callsite.
     pub(crate) fn new(further_keys: &[String]) -> Self {
         static CALLSITES: Mutex<Vec<&RuntimeCallsite>> = Mutex::new(Vec::new());
-        static KEYS_EXHAUSTED: WarnOnce = WarnOnce::new();
+        static KEYS_EXHAUSTED_WARNING: WarnOnce = WarnOnce::new();
         let mut fields = BUILT_IN_FIELDS.to_vec();
         for key in further_keys {
             if fields.contains(&key.as_str()) {
                 continue;
             }
-            if fields.len() == BUILT_IN + MAX_FURTHER_KEYS {
-                KEYS_EXHAUSTED.warn(|| {
+            if fields.len() == BUILT_IN_COUNT + MAX_FURTHER_KEYS {
+                KEYS_EXHAUSTED_WARNING.warn(|| {
                     format!(
                         "`http.request` declares at most {MAX_FURTHER_KEYS} further context keys, \
                          and not `{key}`: use `context::set` for it"
@@ -65,7 +65,7 @@ impl RequestSpan {
             }
             fields.push(key);
         }
-        if fields.len() > BUILT_IN {
+        if fields.len() > BUILT_IN_COUNT {
             custom_key_declared();
         }
         let mut callsites = CALLSITES.lock();
@@ -100,14 +100,14 @@ impl RequestSpan {
     /// Opens a root span. Call [`is_enabled`](Self::is_enabled) first.
     #[inline]
     pub(crate) fn open(self, values: &SpanValues<'_>) -> Span {
-        let declared = self.callsite.metadata().fields().len();
-        if declared == BUILT_IN {
+        let field_count = self.callsite.metadata().fields().len();
+        if field_count == BUILT_IN_COUNT {
             return self.callsite.open_root(values);
         }
-        let mut all: [Option<&dyn Value>; BUILT_IN + MAX_FURTHER_KEYS] =
-            [None; BUILT_IN + MAX_FURTHER_KEYS];
-        all[..BUILT_IN].copy_from_slice(values);
-        self.callsite.open_root(&all[..declared])
+        let mut all_values: [Option<&dyn Value>; BUILT_IN_COUNT + MAX_FURTHER_KEYS] =
+            [None; BUILT_IN_COUNT + MAX_FURTHER_KEYS];
+        all_values[..BUILT_IN_COUNT].copy_from_slice(values);
+        self.callsite.open_root(&all_values[..field_count])
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// A sampler reads the context of an event only if a key of a rule may be pinned.
+    /// For a custom key, a sampler reads the context of an event only if the key may be pinned.
     #[test]
     fn further_keys_may_be_pinned() {
         RequestSpan::default();

@@ -11,18 +11,18 @@ use crate::observed_values::content_length;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The facts about a response that are known when it starts, and its gRPC status.
+/// The facts about a response that are known at its start, and its gRPC status.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
-    /// The milliseconds from the start of the request.
-    pub(crate) ttfb: f64,
-    /// The declared length of the body.
-    pub(crate) length: Option<u64>,
+    /// The time from the start of the request to the head of the response, in milliseconds.
+    pub(crate) ttfb_ms: f64,
+    /// The declared length of the body, in bytes.
+    pub(crate) body_len: Option<u64>,
     /// Whether HTTP forbids a body for this response.
     pub(crate) has_no_body: bool,
     is_grpc: bool,
-    /// The gRPC status, from the trailers or, without a body, from the head.
+    /// The gRPC status, from the trailers. A response without a body has it in its head.
     pub(crate) grpc_status: Option<i32>,
     /// Whether the response is an event stream or has no known length. The client may end such a
     /// response at any time.
@@ -32,24 +32,28 @@ pub(crate) struct ResponseHead {
 }
 
 impl ResponseHead {
-    pub(crate) fn read<R: Body>(request: &RequestInfo, response: &Response<R>, ttfb: f64) -> Self {
+    pub(crate) fn read<R: Body>(
+        request: &RequestInfo,
+        response: &Response<R>,
+        ttfb_ms: f64,
+    ) -> Self {
         let status = response.status();
         let headers = response.headers();
         let content_type = headers.get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
         let is_grpc = content_type.starts_with(b"application/grpc");
-        let length = content_length(headers).or_else(|| response.body().size_hint().exact());
+        let body_len = content_length(headers).or_else(|| response.body().size_hint().exact());
         Self {
             status,
-            ttfb,
-            length,
+            ttfb_ms,
+            body_len,
             has_no_body: request.method_rules_out_body(status)
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
             is_grpc,
-            // A response that consists only of trailers has them in its head.
+            // If a gRPC response has no body, its head has the fields of the trailers.
             grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
-            is_open_ended: is_event_stream(content_type) || length.is_none(),
+            is_open_ended: is_event_stream(content_type) || body_len.is_none(),
             service_request_id: None,
         }
     }

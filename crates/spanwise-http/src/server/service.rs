@@ -18,7 +18,7 @@ use super::{
     body::ResponseBody,
     field_names,
     future::ServerFuture,
-    options::{Options, QuietPath, Tenant},
+    options::{Options, QuietPath, TenantSource},
     request,
     request_span::RequestSpan,
     statuses::Statuses,
@@ -27,14 +27,15 @@ use crate::{client_address::ClientAddress, error_text, id, trust::Trust};
 
 /// Creates a [`ServerLayer`] with its defaults. See the [crate docs](crate).
 ///
-/// Make it the outermost layer. It does not receive requests that an outer layer answers. If an
-/// outer layer drops a response body, this is logged as a cancellation by the client.
+/// Make it the outermost layer, because it does not receive requests that an outer layer answers.
+/// If an outer layer drops a response body before its end, the outcome is `cancelled`, as if the
+/// client had disconnected.
 pub fn server() -> ServerLayer {
     ServerLayer::default()
 }
 
-/// A [`tower` layer](Layer) that gives each request a span, an id, and one access event. It logs
-/// the event when the response body has ended, or when the request is cancelled. Created by
+/// A [`tower` layer](Layer) that gives each request a span, an id, and one access event. The event
+/// is logged when the response body has ended, or when the request is cancelled. Created by
 /// [`server`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
@@ -53,12 +54,12 @@ impl ServerLayer {
     /// used. Defaults to `x-request-id`.
     ///
     /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and the
-    /// request has exactly one header of this name. Otherwise the request id is the trace id in the
-    /// `traceparent` of a trusted sender, written as a UUID. Without this header, it is a new UUID
-    /// of version 7, which is also the trace id.
+    /// request has exactly one header of this name. If no id is adopted, the request id is the
+    /// trace id in the `traceparent` of a trusted sender, written as a UUID. If there is no such
+    /// header either, the request id is a new UUID of version 7, which is also the trace id.
     ///
     /// The request passed to the service has the id as the header `x-request-id` and as the
-    /// extension [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the
+    /// extension [`RequestId`](crate::RequestId). The response has the id as `x-request-id`. If the
     /// service sets another `x-request-id` on the response, that header is kept, and logged as
     /// `http.response.header.x-request-id`.
     ///
@@ -79,7 +80,7 @@ impl ServerLayer {
     /// If the name is not a valid header name.
     pub fn tenant_header(self, name: &str) -> Self {
         let name = header_name(name);
-        self.set(|options| options.tenant = Tenant::Header(name))
+        self.set(|options| options.tenant = TenantSource::Header(name))
     }
 
     /// Adopts the tenant from the member `tenant_id` of a trusted sender's baggage, if
@@ -100,8 +101,11 @@ impl ServerLayer {
     /// After an invalid result or a panic of the function, the request has no tenant. To set the
     /// tenant later, record it in the span of the request:
     /// `Span::current().record("tenant_id", …)`.
-    pub fn tenant(self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.set(|options| options.tenant = Tenant::Function(Arc::new(find)))
+    pub fn tenant(
+        self,
+        find_tenant: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|options| options.tenant = TenantSource::Function(Arc::new(find_tenant)))
     }
 
     /// Sets which part of the client's address is logged. Defaults to [`ClientAddress::Network`].
@@ -116,17 +120,17 @@ impl ServerLayer {
     }
 
     /// Drops the access events of requests to `path` whose outcome is `ok` and that are not slow.
-    /// `/internal/*` matches `/internal` and all paths below. Defaults to none.
+    /// `/internal/*` matches `/internal` and all paths below it. Defaults to none.
     ///
-    /// Other events inside these requests are logged. `path` is the full path, also in a nested
-    /// router of axum (with the feature `axum`). `/health/` differs from `/health`. A request is
-    /// never quiet if its path is ambiguous, for example because of a dot segment, an encoded
-    /// slash, a backslash, or double encoding.
+    /// Other events inside these requests are still logged. `path` is the full path, also in a
+    /// nested router of axum (with the feature `axum`). `/health/` differs from `/health`. A
+    /// request is never quiet if its path is ambiguous, for example because of a dot segment, an
+    /// encoded slash, a backslash, or double encoding.
     ///
     /// # Panics
-    /// If no request can match, because `path` does not start with `/`, has a `*` except in a final
-    /// `/*`, has a query, a fragment or a character that is refused in requests, such as a space or
-    /// `<`, or is ambiguous.
+    /// If no request can match `path`. A valid path starts with `/`, is not ambiguous, and has no
+    /// query, no fragment, and no character that is refused in requests, such as a space or `<`. It
+    /// has no `*` except in a final `/*`.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = QuietPath::new(path) else {
@@ -140,35 +144,36 @@ impl ServerLayer {
     /// `statuses` is a code such as `404`, or a range such as `400..=499`. By default, 4xx is at
     /// INFO too, except 408 and 429, which are at WARN.
     ///
-    /// A gRPC status counts as the HTTP status that `google.rpc.Code` maps it to. If several calls
-    /// of this method and of [`warn_on`](Self::warn_on) contain a status, the last call counts.
+    /// For a gRPC response, the status is the HTTP status that `google.rpc.Code` assigns to its
+    /// gRPC status. If several calls of this method and of [`warn_on`](Self::warn_on) contain a
+    /// status, the last call counts.
     ///
     /// # Panics
     /// If the range is empty, or contains a number outside of 100 to 999.
     #[track_caller]
     pub fn expect_status(self, statuses: impl Into<Statuses>) -> Self {
-        self.level(statuses, Level::INFO)
+        self.add_level_rule(statuses, Level::INFO)
     }
 
     /// Sets the level of responses with these statuses to WARN, with the rules of
-    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429. A call adds statuses to
-    /// them.
+    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429. Each call adds statuses to
+    /// these defaults.
     ///
     /// # Panics
     /// If the range is empty, or contains a number outside of 100 to 999.
     #[track_caller]
     pub fn warn_on(self, statuses: impl Into<Statuses>) -> Self {
-        self.level(statuses, Level::WARN)
+        self.add_level_rule(statuses, Level::WARN)
     }
 
     #[track_caller]
-    fn level(self, statuses: impl Into<Statuses>, level: Level) -> Self {
+    fn add_level_rule(self, statuses: impl Into<Statuses>, level: Level) -> Self {
         let statuses = statuses.into().checked();
-        self.set(|options| options.levels.push((statuses, level)))
+        self.set(|options| options.level_rules.push((statuses, level)))
     }
 
-    /// Adds `url.path` to the access events of all requests with a route. Defaults to requests with
-    /// a route whose outcome is not `ok`. A request without a route has `url.path` in its span.
+    /// Adds `url.path` to the access events of all requests with a route. Defaults to only those
+    /// whose outcome is not `ok`. A request without a route has `url.path` in its span.
     pub fn url_path(self) -> Self {
         self.set(|options| options.always_logs_url_path = true)
     }
@@ -185,14 +190,14 @@ impl ServerLayer {
     /// If the name is not a valid header name.
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
-        match field_names::index_of_header(&name) {
+        match field_names::register_header(&name) {
             Some(index) => self.set(|options| {
                 let mut added = options.headers.iter();
                 if added.all(|(added, _)| *added != name) {
                     options.headers.push((name, index));
                 }
             }),
-            // All field names are in use: `field_names` has warned.
+            // No further field name is possible, and `field_names` has warned.
             None => self,
         }
     }
@@ -252,7 +257,7 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
-/// A service inside a [`ServerLayer`].
+/// An inner service, wrapped by a [`ServerLayer`].
 #[derive(Debug, Clone)]
 pub struct ServerService<S> {
     inner: S,
@@ -276,13 +281,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut request, tenant_id) = match &self.options.tenant {
-            Tenant::Function(find) => {
+            TenantSource::Function(find_tenant) => {
                 let (parts, body) = request.into_parts();
-                let tenant_id = panic_safe::catch_panic(|| find(&parts)).flatten();
-                let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
+                let tenant_id = panic_safe::catch_panic(|| find_tenant(&parts)).flatten();
+                let tenant_id = tenant_id.filter(|text| id::is_application_tenant_id(text));
                 (Request::from_parts(parts, body), tenant_id)
             }
-            Tenant::Header(_) | Tenant::None => (request, None),
+            TenantSource::Header(_) | TenantSource::None => (request, None),
         };
         let guard = request::begin_request(&self.options, &mut request, tenant_id.as_deref());
         let inner = &mut self.inner;

@@ -1,4 +1,4 @@
-//! Statuses of responses in options.
+//! HTTP statuses, and ranges of them, as arguments of options.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -28,7 +28,7 @@ impl Statuses {
         (self.first..=self.last).contains(&status)
     }
 
-    /// Returns the range. Panics if it is empty, or contains a number that is not a status.
+    /// Returns the range. Panics if the range is empty, or has a number that is not a status.
     #[track_caller]
     pub(crate) fn checked(self) -> Self {
         let Self { first, last } = self;
@@ -68,7 +68,7 @@ impl From<RangeInclusive<StatusCode>> for Statuses {
 impl From<Range<u16>> for Statuses {
     fn from(range: Range<u16>) -> Self {
         let Range { start, end } = range;
-        // An empty range stays empty.
+        // `checked` refuses an empty range.
         let last = end.saturating_sub(1);
         Self { first: start, last }
     }

@@ -1,4 +1,5 @@
-//! The members `truncated` and `redacted` of a line.
+//! The members `truncated` and `redacted` of a line. They list the keys of the fields that were
+//! cut, dropped or redacted.
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -16,7 +17,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     /// Appends the lists of truncated and redacted fields, of the event and of the spans.
-    #[inline(always)] // Nearly always there are none.
+    #[inline(always)] // Nearly all lines have no lists, so this is only two tests.
     pub(super) fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
         let spans_have_lists = spans.is_some_and(|spans| !spans.altered_members().is_empty());
         if spans_have_lists || draft.encoded.has_redacted_or_altered() {
@@ -38,7 +39,7 @@ where
         let event_has_lists = draft.encoded.has_redacted_or_altered();
         if !span_lists.is_empty() {
             if !event_has_lists && !is_shadowing {
-                // The line shows all fields of the spans, so the lists of the spans are complete.
+                // The line shows all fields of the spans, so it has the lists of the spans.
                 draft.offsets.has_truncated_list =
                     spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
                 return line.push(span_lists);
@@ -70,8 +71,8 @@ where
             && encoded.altered.is_none();
         encoded.add_redacted(plan, &plan.keys);
         if let Some(spans) = spans {
-            // A field of the spans that the event shadows is not shown, so the line does not list
-            // it. Nested lines show all fields: `overlap` is `Nothing`.
+            // The line does not show a field of the spans that the event shadows, so it does not
+            // list the field either. Nested lines show all fields, and have the overlap `Nothing`.
             let shadows = *overlap != Overlap::Nothing;
             let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
             let keys = KeySet::new(if shadows { event } else { b"" }, self.template.table);

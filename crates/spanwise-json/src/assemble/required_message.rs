@@ -1,4 +1,4 @@
-//! The message of an event, in formats that require one.
+//! The message of an event, in formats whose receivers require a message.
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -14,9 +14,9 @@ use crate::{
 
 impl Draft<'_> {
     /// Returns whether the event has the message as its first field, and the text starts with a
-    /// visible character. Returns false if the plan does not show where the text is.
+    /// visible character. Also returns false if the plan does not know the position of the text.
     #[inline]
-    pub(super) fn has_visible(&self, message: &RequiredMessage) -> bool {
+    pub(super) fn has_visible_message(&self, message: &RequiredMessage) -> bool {
         let Some(text_at) = message.text_at else {
             return false;
         };
@@ -33,8 +33,8 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Ensures that the event has a message, and one that the format accepts. `index` is that of
-    /// the message among the fields.
+    /// Adds a message if the event has none. Replaces a blank message if the format does not accept
+    /// it. `index` is the index of the message among the fields of the callsite.
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(super) fn complete_message(&self, draft: &mut Draft<'_>, index: usize) {
@@ -44,26 +44,26 @@ where
         if !draft.encoded.has_message(plan, index, fields) {
             return line.splice(start..start, &self.template.missing_message());
         }
-        let Some(blank) = self.template.table.message.blank else {
+        let Some(replacement) = self.template.table.message.blank else {
             return;
         };
         let message = &plan.keys[index];
         let first = fields.strip_prefix(message.opening());
         if plan.has_repeated_keys || first.is_none_or(is_blank) {
-            replace_blank(line, message, blank, start);
+            replace_blank(line, message, replacement, start);
         }
     }
 }
 
-/// Replaces each blank message among the members from `start` on.
+/// Replaces each blank message among the members after the offset `start`.
 #[cold]
-fn replace_blank(line: &mut LineBuffer, message: &Key, blank: &str, start: usize) {
+fn replace_blank(line: &mut LineBuffer, message: &Key, replacement: &str, start: usize) {
     let fields = line.as_bytes()[start..].to_vec();
     line.truncate(start);
     for member in members(&fields) {
         if member.opening() == message.opening() && is_blank(member.value()) {
             line.push(member.opening());
-            escape::push_quoted(line, blank);
+            escape::push_quoted(line, replacement);
         } else {
             line.push(member.bytes);
         }

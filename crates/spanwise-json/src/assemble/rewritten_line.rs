@@ -1,4 +1,7 @@
-//! Lines that are not flat JSON: written in the format's own syntax directly, or rewritten.
+//! Lines that are not flat JSON, such as those of `logfmt` and `otlp`.
+//!
+//! Most of these lines are written in the format's own syntax directly. The others are assembled as
+//! flat JSON, and then rewritten as a whole. See [`rewrite`](crate::rewrite).
 
 use spanwise_core::EventContext;
 use tracing::{Event, Subscriber};
@@ -19,11 +22,10 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// Writes the line of an event in the format's own syntax. Falls back to JSON, which is
-    /// rewritten, if the line is too long, if the spans may have a key of the event, or if the
-    /// message of the callsite has no value.
+    /// Writes the line of an event in the format's own syntax. The line must be flat JSON first if
+    /// it is too long, the spans may have a key of the event, or the message has no value.
     #[inline(never)] // Kept out of line, so that the path of `json` stays small.
-    pub(crate) fn rewritten_event<S>(
+    pub(crate) fn write_rewritten_event<S>(
         &self,
         event: &Event<'_>,
         plan: &Plan,
@@ -37,7 +39,7 @@ where
         let mut scratch = Scratch::take();
         let now = self.options.clock.since_epoch();
         let mut draft = Draft::new(&mut scratch, plan, event.metadata(), context);
-        let spans = self.spans_of(plan, scope);
+        let spans = self.classify_spans(plan, scope);
         let is_written = spans != Spans::MayShareKeys
             && self.write_rewritten(&mut draft, rewritten, event, spans, now);
         if !is_written {
@@ -49,7 +51,8 @@ where
         scratch.put_back();
     }
 
-    fn spans_of(&self, plan: &Plan, scope: &SpanScope<'_>) -> Spans {
+    /// Returns whether an event has spans, and whether these may have a key of the event.
+    fn classify_spans(&self, plan: &Plan, scope: &SpanScope<'_>) -> Spans {
         let may_share_keys = match scope {
             SpanScope::NoSpan => return Spans::None,
             SpanScope::Explicit(_) | SpanScope::Buffered(_) => true,
@@ -66,12 +69,12 @@ where
         };
         match may_share_keys {
             true => Spans::MayShareKeys,
-            false => Spans::Some,
+            false => Spans::DistinctKeys,
         }
     }
 
-    /// Writes the line in the format's own syntax. Returns false, without writing, if it must be
-    /// JSON first.
+    /// Writes the line in the format's own syntax. Returns false, and writes nothing, if the line
+    /// must be flat JSON first.
     fn write_rewritten(
         &self,
         draft: &mut Draft<'_>,
@@ -92,19 +95,19 @@ where
         self.push_rewritten_fields(draft, rewritten, event);
         let message = rewritten.message;
         if message.is_some_and(|index| !draft.encoded.fields.has(index)) {
-            // A format such as `otlp` starts the list of fields behind the message, so this line
-            // has no start of the list.
+            // A format such as `otlp` starts the list of fields behind the message. Without a
+            // message, the start is missing.
             return false;
         }
         draft.offsets.fields_end = draft.scratch.line.len();
         let is_complete = match spans {
-            Spans::Some => {
+            Spans::DistinctKeys => {
                 let completed = self.with_current(|node, cache| {
                     node.read_cached(cache, |fragment| {
                         self.end_rewritten(draft, rewritten, Some(fragment))
                     })
                 });
-                // The code that formats a value may close the span.
+                // Code that formats a value may have closed the span since its keys were compared.
                 completed.unwrap_or(false)
             }
             Spans::None | Spans::MayShareKeys => self.end_rewritten(draft, rewritten, None),
@@ -115,8 +118,9 @@ where
         is_complete
     }
 
-    /// Appends everything after the fields of the event. Returns false if the line must be JSON
-    /// first: it is too long, or the spans have got a key of the event since [`Self::spans_of`].
+    /// Appends everything after the fields of the event. Returns false if the line must be flat
+    /// JSON first: it is too long, or a span has recorded a key of the event since
+    /// [`Self::classify_spans`].
     #[inline]
     fn end_rewritten(
         &self,
@@ -139,6 +143,7 @@ where
         let fields_end = draft.offsets.fields_end;
         let spans_len = unshared.map_or(0, |spans| spans.json().len());
         let Scratch { line, tails, .. } = &mut *draft.scratch;
+        // Whether only the members of the spans and `close` follow the fields.
         let is_plain = line.len() == fields_end;
         if !is_plain {
             line.push_padded(&draft.plan.close);
@@ -216,15 +221,14 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spans {
     None,
-    /// They have no key of the event.
-    Some,
-    /// They may have a key of the event. Then the fields of the event must be JSON, so that keys
-    /// can be compared.
+    /// The spans have no key of the event.
+    DistinctKeys,
+    /// The spans may have a key of the event. Keys must be compared, which needs flat JSON.
     MayShareKeys,
 }
 
 impl Draft<'_> {
-    /// Empties the line, so that it is assembled again, as JSON.
+    /// Empties the line, so that it can be assembled again as flat JSON.
     fn restart(&mut self) {
         self.scratch.line.truncate(0);
         self.encoded = Encoded::default();

@@ -10,6 +10,7 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
+    /// Appends the members, which are the same for all lines of a thread and a layer.
     pub(super) fn push_thread(&self, scratch: &mut Scratch) {
         let Scratch {
             line,
@@ -22,6 +23,7 @@ where
         line.push_padded(members.get_or_insert_with(make));
     }
 
+    /// Makes the members. `thread` is [`Scratch::thread`].
     #[cold]
     fn thread_members(&self, thread: &mut Option<(Option<Vec<u8>>, Vec<u8>)>) -> Vec<u8> {
         let (name, id) = thread.get_or_insert_with(|| {
@@ -30,13 +32,13 @@ where
             let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let is_always_shown = self.template.table.thread.always;
-        // A format that requires the name gets the id of a thread without a name.
+        let is_required = self.template.table.thread.always;
+        // In a format that requires the name, a thread without a name shows its id as the name.
         let shown_name = match name {
-            None if is_always_shown => Some(&*id),
+            None if is_required => Some(&*id),
             name => name.as_ref(),
         };
-        let shows_name = self.options.thread_name || is_always_shown;
+        let shows_name = self.options.thread_name || is_required;
         let [name_opening, id_opening] = &self.template.thread;
         let mut members = Vec::new();
         if let (true, Some(name)) = (shows_name, shown_name) {

@@ -1,4 +1,4 @@
-//! Checks of the name and of the keys of a format that a program builds.
+//! Checks of the name and of the keys of a format that your program builds.
 
 use super::{FormatBuilder, OtherFields};
 use crate::{
@@ -9,15 +9,15 @@ use crate::{
 impl FormatBuilder {
     /// Returns all mistakes in the format.
     pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = wrong_name(&self.name).into_iter().collect();
+        let mut problems: Vec<String> = name_problem(&self.name).into_iter().collect();
         if let OtherFields::Prefix(prefix) = &self.other_fields
-            && let Some(problem) = wrong_key(prefix)
+            && let Some(problem) = key_problem(prefix)
         {
             problems.push(format!("the prefix {prefix:?} {problem}"));
         }
         let mut seen: Vec<(String, String)> = Vec::new();
         for (part, key) in self.keys() {
-            if let Some(problem) = wrong_key(&key) {
+            if let Some(problem) = key_problem(&key) {
                 problems.push(format!("{part} has the key {key:?}, which {problem}"));
             } else if let Some((other, _)) = seen.iter().find(|(_, other)| *other == key) {
                 problems.push(format!(
@@ -35,7 +35,7 @@ impl FormatBuilder {
         problems
     }
 
-    /// Returns the key of each part, with the name of the part.
+    /// Returns each part that has a key: its name for error texts, and the key.
     fn keys(&self) -> Vec<(String, String)> {
         let [file, line] = &self.location;
         let fixed_parts = [
@@ -82,7 +82,8 @@ impl FormatBuilder {
     }
 }
 
-pub(super) fn wrong_name(name: &str) -> Option<String> {
+/// Returns the problem with the name of a format.
+pub(super) fn name_problem(name: &str) -> Option<String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || !name.chars().all(is_allowed) {
         return Some(format!(
@@ -97,8 +98,9 @@ pub(super) fn wrong_name(name: &str) -> Option<String> {
 /// The maximum length of a key, in bytes.
 const MAX_KEY_LEN: usize = 64;
 
-fn wrong_key(key: &str) -> Option<String> {
-    let moved = [FIELDS_PREFIX, ADDED_PREFIX];
+/// Returns the problem with a key, as the end of a sentence.
+fn key_problem(key: &str) -> Option<String> {
+    let reserved = [FIELDS_PREFIX, ADDED_PREFIX];
     if key.is_empty() {
         Some("is empty".to_owned())
     } else if key.len() > MAX_KEY_LEN {
@@ -106,7 +108,9 @@ fn wrong_key(key: &str) -> Option<String> {
     } else if key.contains(char::is_control) {
         Some("has control characters".to_owned())
     } else {
-        let prefix = moved.into_iter().find(|prefix| key.starts_with(prefix))?;
+        let prefix = reserved
+            .into_iter()
+            .find(|prefix| key.starts_with(prefix))?;
         Some(format!(
             "begins with `{prefix}`, as fields do that were renamed because of a conflict"
         ))

@@ -1,11 +1,12 @@
-//! The problems of words in a list of fields, with the words that were probably meant.
+//! Error messages about invalid words of a [`FieldList`](super::FieldList). They suggest the word
+//! that was probably meant.
 
 use spanwise_core::{Problem, internal::suggest::closest};
 
-/// Returns the problem with a word that has `->` or `=>` in place of `>`. `None` if the word has
+/// Returns the problem with a word that has `->` or `=>` in place of `>`, or `None` if the word has
 /// neither. Without this check, the word would rename or add something else. `before` is the text
-/// in front of the sign `>` or `=`, and `from_sign` is the text from the sign on.
-pub(super) fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
+/// in front of the first `>` or `=`, and `from_sign` is the text from this sign on.
+pub(super) fn arrow_problem(before: &str, from_sign: &str) -> Option<Problem> {
     let name = before.trim_end_matches(['-', '=']).trim();
     let arrow = if from_sign.starts_with("=>") {
         "=>"
@@ -14,7 +15,7 @@ pub(super) fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     } else {
         return None;
     };
-    // The text behind `=` is not quoted, because it may be a secret.
+    // The error does not show the text behind `=`, because it may be a secret.
     let new = match from_sign.strip_prefix('>') {
         Some(new) => new.trim(),
         None => "name",
@@ -24,10 +25,10 @@ pub(super) fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
     )))
 }
 
-/// The parts about which `+` does not decide.
+/// The parts that `+` does not show, because the format decides about them.
 pub(super) const FIXED_PARTS: [&str; 5] = ["level", "message", "target", "time", "timestamp"];
 
-/// Other names of parts, each with the part.
+/// Wrong names of parts, each with the right name.
 pub(super) const OTHER_PARTS: [(&str, &str); 9] = [
     ("file", "location"),
     ("line", "location"),
@@ -40,7 +41,7 @@ pub(super) const OTHER_PARTS: [(&str, &str); 9] = [
     ("span", "spans"),
 ];
 
-/// Other names of precisions, each with the precision.
+/// Wrong names of precisions, each with the right name.
 pub(super) const OTHER_PRECISIONS: [(&str, &str); 8] = [
     ("s", "seconds"),
     ("ms", "millis"),
@@ -52,9 +53,9 @@ pub(super) const OTHER_PRECISIONS: [(&str, &str); 8] = [
     ("nanoseconds", "nanos"),
 ];
 
-/// Returns the problem with a word whose `name` is none of `names`. `others` has other names, each
-/// with the name that it means.
-pub(super) fn unknown<'n>(
+/// Returns the problem with a word that has a `sign` and a `name`, where the name is none of
+/// `names`. `others` has wrong names, each with the right one.
+pub(super) fn unknown_name<'n>(
     text: &str,
     sign: char,
     reason: &str,
@@ -63,10 +64,10 @@ pub(super) fn unknown<'n>(
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Problem {
     if name.is_empty() {
-        return no_name(text);
+        return missing_name(text);
     }
     if let Some((first, _)) = text.split_once(is_separator) {
-        // The rest may be a text to add, which may be a secret.
+        // The error shows only the first word, because the others may contain a secret.
         return Problem::new(format!("`{first} …`: {JOINED_BY_COMMAS}"));
     }
     let accepts: Vec<String> = names
@@ -89,11 +90,11 @@ pub(super) fn unknown<'n>(
 }
 
 /// Returns the problem with a word that lacks a name.
-pub(super) fn no_name(word: &str) -> Problem {
+pub(super) fn missing_name(word: &str) -> Problem {
     Problem::new(format!("`{word}` lacks a name: write one, or remove it"))
 }
 
-/// Returns whether a character in a word may be meant to separate words.
+/// Returns whether a character in a word was probably meant to separate two words.
 pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace() || c == ';'
 }

@@ -56,7 +56,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             Known::Leaf("network.bytes_written", Kind::Integer),
         ),
     ],
-    // Datadog reads the status, the host, the time, the service and the trace from these.
+    // Datadog reads status, host, time, service and trace from members with these keys.
     reserved: &[
         "level",
         "severity",
@@ -97,7 +97,8 @@ fn tags(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     ];
     let tags: Vec<String> = tags
         .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}:{}", value.as_deref()?)))
+        // A comma would begin another tag.
+        .filter_map(|(name, value)| Some(format!("{name}:{}", value.as_deref()?.replace(',', "_"))))
         .collect();
     (!tags.is_empty()).then(|| text(&tags.join(","))).flatten()
 }

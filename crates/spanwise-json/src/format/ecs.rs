@@ -1,8 +1,9 @@
 //! `ecs`: the Elastic Common Schema.
 //!
-//! Elasticsearch refuses a document with a text at the name of an object, such as `user` or `host`.
-//! So a field gets a name of the schema only if the name is that of a leaf, and the value has the
-//! leaf's kind. All other fields are `labels` and `numeric_labels`.
+//! In the schema, names such as `user` and `host` are objects. Elasticsearch refuses a document
+//! with a text under such a name. So a field gets a name of the schema only if the schema has a
+//! value there, a leaf. The value of the field must have the kind of the leaf. All other fields are
+//! `labels` and `numeric_labels`.
 
 use std::borrow::Cow;
 
@@ -85,18 +86,18 @@ const fn integer_leaf(name: &'static str) -> (&'static str, Known) {
     (name, Known::Leaf(name, Kind::Integer))
 }
 
-const fn renamed(name: &'static str, leaf: &'static str) -> (&'static str, Known) {
+const fn renamed_text(name: &'static str, leaf: &'static str) -> (&'static str, Known) {
     (name, Known::Leaf(leaf, Kind::Text))
 }
 
-/// Fields of spanwise with other names than their leaves of the schema, then leaves. `client.ip` is
-/// not among them, because the HTTP layer may show an address as a network.
+/// First the fields of spanwise that have another name in the schema, then leaves of the schema.
+/// `client.ip` is missing, because the HTTP layer may show a network in place of an address.
 const KNOWN: [(&str, Known); 85] = [
-    renamed("request_id", "http.request.id"),
-    renamed("user_id", "user.id"),
-    renamed("trace_id", "trace.id"),
-    renamed("span_id", "span.id"),
-    renamed("event_type", "event.action"),
+    renamed_text("request_id", "http.request.id"),
+    renamed_text("user_id", "user.id"),
+    renamed_text("trace_id", "trace.id"),
+    renamed_text("span_id", "span.id"),
+    renamed_text("event_type", "event.action"),
     ("duration_ms", Known::Nanos("event.duration")),
     (
         "response_bytes",

@@ -1,7 +1,7 @@
 //! `emf`: `json`, with the metrics of an event for Amazon CloudWatch.
 
 use crate::{
-    addition::{Added, Addition, Shown},
+    addition::{Addition, AdditionInputs, AdditionOutput},
     conversion::{kind_of, unquoted},
     escape,
     format::json,
@@ -21,7 +21,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service_node", service_node),
     ],
     reserved: &["_aws"],
-    // CloudWatch reads `_aws`, and would refuse another value.
+    // CloudWatch reads `_aws`, and refuses any other value under this key.
     required: &["_aws"],
     dimension: Some("service"),
     addition: Some(Addition {
@@ -34,7 +34,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
 /// A field of an event whose name has this prefix is a metric.
 const METRIC_PREFIX: &str = "metric.";
 
-/// The fields of an event that describe one metric.
+/// The fields of an event that together describe one metric.
 const METRIC_NAME: &str = "metric_name";
 const METRIC_VALUE: &str = "metric_value";
 const METRIC_UNIT: &str = "metric_unit";
@@ -48,22 +48,23 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Renames the metrics of an event, and describes them for CloudWatch.
-fn metrics(shown: &Shown<'_>) -> Added {
-    let mut added = Added::default();
+/// Removes the prefix of metrics, adds a member for the metric that three fields describe, and
+/// describes all metrics in `_aws`.
+fn metrics(inputs: &AdditionInputs<'_>) -> AdditionOutput {
+    let mut output = AdditionOutput::default();
     let mut metrics = Vec::new();
-    let is_free = |name: &str, metrics: &[Metric]| {
+    let is_usable = |name: &str, metrics: &[Metric]| {
         let quoted = escape::quoted(name);
-        let is_shown = shown
+        let is_shown = inputs
             .members
             .iter()
             .any(|member| member.quoted_key() == quoted);
         is_metric_name(name)
             && !is_shown
-            && !(shown.is_taken)(name)
+            && !(inputs.is_taken)(name)
             && metrics.iter().all(|metric| metric.name != name)
     };
-    let event_members = &shown.members[..shown.event_count];
+    let event_members = &inputs.members[..inputs.event_member_count];
     for (index, member) in event_members.iter().enumerate() {
         let quoted = member.quoted_key();
         if !unquoted(quoted).starts_with(METRIC_PREFIX.as_bytes()) {
@@ -74,32 +75,36 @@ fn metrics(shown: &Shown<'_>) -> Added {
         let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
             continue;
         };
-        if metrics.len() < MAX_METRICS && is_number(member.value()) && is_free(name, &metrics) {
+        if metrics.len() < MAX_METRICS && is_number(member.value()) && is_usable(name, &metrics) {
             let mut renamed = Vec::new();
             push_member(&mut renamed, name, member.value());
-            added.changed.push((index, renamed));
+            output.replaced.push((index, renamed));
             metrics.push(Metric {
                 name: name.to_owned(),
                 unit: unit_of_name(name),
             });
         }
     }
-    if let Some((metric, value)) = described(event_members)
+    if let Some((metric, value)) = described_metric(event_members)
         && metrics.len() < MAX_METRICS
-        && is_free(&metric.name, &metrics)
+        && is_usable(&metric.name, &metrics)
     {
-        push_member(&mut added.members, &metric.name, value);
+        push_member(&mut output.new_members, &metric.name, value);
         metrics.push(metric);
     }
     if !metrics.is_empty() {
-        push_member(&mut added.members, "_aws", &description(&metrics, shown));
+        push_member(
+            &mut output.new_members,
+            "_aws",
+            &description(&metrics, inputs),
+        );
     }
-    added
+    output
 }
 
-/// Returns the metric that an event describes with [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
-/// [`METRIC_UNIT`], and its value.
-fn described<'a>(event_members: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
+/// Returns the metric that the fields [`METRIC_NAME`], [`METRIC_VALUE`] and optionally
+/// [`METRIC_UNIT`] describe, and the value of this metric.
+fn described_metric<'a>(event_members: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
     let value_of = |name: &str| {
         let quoted = escape::quoted(name);
         let mut members = event_members.iter();
@@ -130,7 +135,7 @@ fn is_metric_name(name: &str) -> bool {
         && name.bytes().all(is_accepted)
 }
 
-/// Short units with the units of CloudWatch. A short unit is the end of a metric's name, as in
+/// Short units, each with the unit of CloudWatch. A short unit is the end of a metric's name, as in
 /// `latency_ms`, or the value of [`METRIC_UNIT`].
 const UNITS: [(&str, &str); 7] = [
     ("ms", "Milliseconds"),
@@ -142,13 +147,14 @@ const UNITS: [(&str, &str); 7] = [
     ("total", "Count"),
 ];
 
+/// Returns the unit that the end of a metric's name means.
 fn unit_of_name(name: &str) -> &'static str {
     let end = name.rsplit_once('_').map(|(_, end)| end);
     let found = UNITS.iter().find(|(suffix, _)| Some(*suffix) == end);
     found.map_or("None", |(_, unit)| *unit)
 }
 
-/// Returns a unit as CloudWatch spells it.
+/// Returns a unit of CloudWatch, given in any letter case, or the unit that a short unit means.
 fn known_unit(unit: &str) -> Option<&'static str> {
     const ALL: [&str; 27] = [
         "Seconds",
@@ -187,12 +193,12 @@ fn known_unit(unit: &str) -> Option<&'static str> {
 }
 
 /// Returns the value of `_aws`.
-fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
-    let options = shown.options;
-    // An event without a stored time reads the clock again, because the timestamp of the line is
-    // text in the layer's precision and zone.
+fn description(metrics: &[Metric], inputs: &AdditionInputs<'_>) -> Vec<u8> {
+    let options = inputs.options;
+    // Without a stored time, the clock is read again. The line has its time only as a text, in the
+    // precision and time zone of the layer.
     let now = || options.clock.since_epoch();
-    let (seconds, nanos) = shown.stored_time.unwrap_or_else(now);
+    let (seconds, nanos) = inputs.stored_time.unwrap_or_else(now);
     let millis = seconds.max(0).saturating_mul(1_000);
     let millis = millis.saturating_add(i64::from(nanos / 1_000_000));
     let service = options.service.name.as_deref().unwrap_or_default();
@@ -201,7 +207,7 @@ fn description(metrics: &[Metric], shown: &Shown<'_>) -> Vec<u8> {
         let metric = object(&[("Name", text(name)), ("Unit", text(unit))]);
         names.push(metric.unwrap_or_default());
     }
-    // CloudWatch has the same rules for the name of a dimension.
+    // CloudWatch has the same rules for the name and for the value of a dimension.
     let is_accepted = |key: &&str| is_dimension(key) && is_dimension(service);
     let dimension = options.table.dimension.filter(is_accepted);
     let dimensions = dimension.map(escape::quoted).unwrap_or_default();
@@ -224,7 +230,7 @@ fn array(items: &[Vec<u8>]) -> Vec<u8> {
     [b"[", &*items.join(&b','), b"]"].concat()
 }
 
-/// Returns whether CloudWatch accepts the value of a dimension.
+/// Returns whether CloudWatch accepts the name or the value of a dimension.
 fn is_dimension(value: &str) -> bool {
     let is_accepted = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     !value.trim().is_empty()

@@ -1,7 +1,7 @@
 //! `gcp`: structured logs of Google Cloud, as the agent and Cloud Run read them.
 
 use crate::{
-    addition::{Added, Addition, Shown},
+    addition::{Addition, AdditionInputs, AdditionOutput},
     builder::Options,
     conversion::{kind_of, millis_to_nanos, unquoted},
     format::json,
@@ -56,7 +56,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
             },
         ),
     ],
-    // The agent moves these out of the payload, or Error Reporting reads them.
+    // The agent moves these members out of the payload, or Error Reporting reads them.
     reserved: &[
         "timestamp",
         "timestampSeconds",
@@ -70,7 +70,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     reserved_prefixes: &["logging.googleapis.com/"],
     addition: Some(Addition {
         // A duration alone does not make an event an access event.
-        applies: |name| name != DURATION && GROUP.iter().any(|(field, ..)| *field == name),
+        applies: |name| name != DURATION && HTTP_REQUEST.iter().any(|(field, ..)| *field == name),
         make: http_request,
     }),
     ..json::TABLE
@@ -82,7 +82,7 @@ fn severity(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
 
 fn source_location(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let file = file(inputs)?;
-    // A 64-bit number of Protocol Buffers is text in JSON.
+    // Protocol Buffers write a 64-bit number as text in JSON.
     let line = line(inputs).map(|digits| [b"\"", &*digits, b"\""].concat());
     object(&[
         ("file", Some(file)),
@@ -91,15 +91,15 @@ fn source_location(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     ])
 }
 
-/// The type of an error report. Without it, Error Reporting needs a stack trace, but cannot read
-/// those of Rust.
+/// Returns the type of an error report. Without it, Error Reporting finds errors by their stack
+/// traces, but it cannot read stack traces of Rust.
 fn error_type(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     let is_error = matches!(inputs.level, EventLevel::Error | EventLevel::Critical);
     let name = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent";
     is_error.then(|| text(name)).flatten()
 }
 
-/// The source location by which Error Reporting groups events.
+/// Returns the source location, by which Error Reporting groups events.
 fn report_context(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     error_type(inputs)?;
     let location = object(&[
@@ -125,9 +125,9 @@ fn trace_prefix(options: &Options) -> Option<String> {
     Some(format!("projects/{project}/traces/"))
 }
 
-/// A field that moves into the object `httpRequest`: its name, its key there, and the kind and the
-/// conversion of its value.
-type GroupMember = (
+/// A field that moves into the object `httpRequest`: the name of the field, its key in the object,
+/// and the kind and the conversion of its value.
+type HttpRequestMember = (
     &'static str,
     &'static str,
     Kind,
@@ -138,7 +138,7 @@ const DURATION: &str = "duration_ms";
 
 /// The fields of an access event that become `httpRequest`, which the console of Google Cloud shows
 /// as one request.
-const GROUP: [GroupMember; 7] = [
+const HTTP_REQUEST: [HttpRequestMember; 7] = [
     (
         "http.request.method",
         "requestMethod",
@@ -175,12 +175,12 @@ fn latency(millis: &[u8]) -> Option<Vec<u8>> {
     text(&format!("{digits}s"))
 }
 
-/// Moves the members of [`GROUP`] into the object `httpRequest`.
-fn http_request(shown: &Shown<'_>) -> Added {
-    let members = shown.members;
-    let mut changed = Vec::new();
+/// Moves the members of [`HTTP_REQUEST`] into the object `httpRequest`.
+fn http_request(inputs: &AdditionInputs<'_>) -> AdditionOutput {
+    let members = inputs.members;
+    let mut replaced = Vec::new();
     let mut values = Vec::new();
-    for (field, key, kind, convert) in GROUP {
+    for (field, key, kind, convert) in HTTP_REQUEST {
         let found = members
             .iter()
             .position(|member| unquoted(member.quoted_key()) == field.as_bytes());
@@ -188,14 +188,14 @@ fn http_request(shown: &Shown<'_>) -> Added {
             let value = members[index].value();
             let fits = kind_of(value).fits(kind);
             let value = fits.then(|| convert(value)).flatten()?;
-            changed.push((index, Vec::new()));
+            replaced.push((index, Vec::new()));
             Some(value)
         });
         values.push((key, value));
     }
     let added = object(&values).map(|json| [b",\"httpRequest\":", &*json].concat());
-    Added {
-        changed,
-        members: added.unwrap_or_default(),
+    AdditionOutput {
+        replaced,
+        new_members: added.unwrap_or_default(),
     }
 }

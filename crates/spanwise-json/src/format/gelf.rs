@@ -61,8 +61,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         "_version",
         "_id",
         "_streams",
-        // Without the underscore of a field, these are the names of Elasticsearch for the metadata
-        // of a document.
+        // Graylog removes one underscore. Elasticsearch has the remaining names for metadata.
         "__id",
         "__ttl",
         "__source",
@@ -88,11 +87,12 @@ pub(crate) const TABLE: FormatTable = FormatTable {
 
 const NO_MESSAGE: &str = "(no message)";
 
-/// The level as a syslog severity.
+/// Returns the level as a syslog severity.
 fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.by_level(["7", "7", "6", "4", "3", "2"]).into())
 }
 
+/// Returns the key of a field.
 fn field(name: &str) -> Cow<'_, str> {
     let name = if name.is_empty() { "_" } else { name };
     let spelled = prefixed("_", name, is_allowed_in_name);

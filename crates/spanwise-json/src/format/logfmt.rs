@@ -1,4 +1,4 @@
-//! `logfmt`: words `key=value`, as Loki and the tools of Heroku and Go read them.
+//! `logfmt`: lines of `key=value` words, as Loki and the tools of Heroku and Go read them.
 
 use std::borrow::Cow;
 
@@ -93,17 +93,19 @@ fn line(json: &[u8], to: &mut LineBuffer) {
     to.push_byte(b'\n');
 }
 
+/// See [`RewriteByParts::head`].
 fn head(json: &[u8], _: bool) -> RewrittenPart {
     let mut to = LineBuffer::default();
     words(json, &mut to);
     RewrittenPart::new(to.as_bytes(), b"\n")
 }
 
+/// See [`RewriteByParts::tail`].
 fn tail(members: KeyedMembers<'_>, [to, _]: &mut [LineBuffer; 2]) {
     push_words(members, to);
 }
 
-/// Returns ` key=` for any value: texts, numbers and booleans are written as in JSON, and
+/// Returns ` key=` for a value of any kind. Texts, numbers and booleans are written as in JSON, and
 /// [`unquote_word`] removes the quotes of texts. Nested values are text.
 fn around(opening: &[u8], _: Kind, _: bool) -> Option<(Vec<u8>, &'static [u8])> {
     let key = unquoted(quoted_key(opening));
@@ -127,7 +129,7 @@ fn push_words(members: KeyedMembers<'_>, to: &mut LineBuffer) {
     }
 }
 
-/// Returns a JSON value as a word: a text that needs no quotes has none.
+/// Returns a JSON value as a word: without quotes if it is a text that needs none.
 pub(crate) fn word(value: &[u8]) -> &[u8] {
     match value.first() {
         Some(b'"') if is_word(unquoted(value)) => unquoted(value),
@@ -135,8 +137,8 @@ pub(crate) fn word(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Appends a text of at most two blocks, which may overlap, if it needs neither quotes nor escapes.
-/// Returns whether it was appended.
+/// Appends a text if it needs neither quotes nor escapes, and has at most the length of two blocks.
+/// Copies the text as two blocks, which may overlap. Returns whether it was appended.
 #[inline]
 pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
     let text = text.as_bytes();
@@ -146,8 +148,8 @@ pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
         .zip(text.last_chunk::<BLOCK_LEN>());
     let Some((first, last)) = blocks else {
         let block = small_block(text);
-        let in_text = (1 << text.len()) - 1;
-        let is_word = find_ends(&block) & in_text == 0 && is_not_empty_or_null(text);
+        let text_bits = (1 << text.len()) - 1;
+        let is_word = find_ends(&block) & text_bits == 0 && !is_empty_or_null(text);
         if is_word {
             line.push_block(&block, text.len());
         }
@@ -163,7 +165,7 @@ pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
     true
 }
 
-/// Removes the quotes of the text at the end of a line, if it needs none.
+/// Removes the quotes of the text from `start` to the end of a line, if it needs none.
 #[inline]
 pub(crate) fn unquote_word(line: &mut LineBuffer, start: usize) {
     let quoted = &line.as_bytes()[start..];
@@ -185,17 +187,18 @@ fn is_word(text: &[u8]) -> bool {
             blocks.iter().any(has_end) || has_end(last)
         }
     };
-    !has_ends && is_not_empty_or_null(text)
+    !has_ends && !is_empty_or_null(text)
 }
 
-/// Returns a bit for each byte because of which an escaped text needs quotes.
+/// Returns a bit for each byte that makes an escaped text need quotes.
 #[inline]
 fn find_word_ends(block: &[u8; BLOCK_LEN]) -> u32 {
     escape::find_any(block, *b" =\\")
 }
 
-fn is_not_empty_or_null(text: &[u8]) -> bool {
-    !text.is_empty() && text != b"null"
+/// Returns whether a text is empty, or would be read as `null` without quotes.
+fn is_empty_or_null(text: &[u8]) -> bool {
+    text.is_empty() || text == b"null"
 }
 
 #[cfg(test)]

@@ -36,10 +36,10 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("service_node", service_node),
     ],
     reserved: &[
-        // Logstash itself writes to these.
+        // Logstash itself writes these members.
         "tags",
         "@metadata",
-        // Elasticsearch refuses a document with a name that it has for metadata.
+        // Elasticsearch refuses a document with one of these names, which it has for metadata.
         "_id",
         "_index",
         "_source",

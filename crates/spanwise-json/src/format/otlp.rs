@@ -21,7 +21,7 @@ use crate::{
     rewrite::{Rewrite, RewriteByParts, RewrittenPart},
 };
 
-/// The keys of the members that are not attributes. A field with such a name becomes
+/// The keys of the members that do not become attributes. A field with one of these names becomes
 /// `fields.<name>`.
 const TIME: &str = "#time";
 const SEVERITY_TEXT: &str = "#severityText";
@@ -74,7 +74,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ],
     reserved: &[TRACE_ID, SPAN_ID],
     listed_names: &[(BODY, "body"), (TRACE_ID, "traceId"), (SPAN_ID, "spanId")],
-    // Everything but attributes keeps its key. The resource has the service.
+    // All members that are not attributes keep their keys. The resource has the service.
     required: &[
         TIME,
         SEVERITY_TEXT,
@@ -118,7 +118,7 @@ fn severity_number(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(inputs.by_level(["1", "5", "9", "13", "17", "21"]).into())
 }
 
-/// The members of a line that are not attributes, as JSON values.
+/// The values of the members that do not become attributes, as JSON.
 #[derive(Default)]
 struct Record<'a> {
     time: Option<&'a [u8]>,
@@ -128,13 +128,13 @@ struct Record<'a> {
     body: Option<&'a [u8]>,
     trace_id: Option<&'a [u8]>,
     span_id: Option<&'a [u8]>,
-    /// The number of fields in the list of truncated fields.
-    dropped: usize,
+    /// The number of keys in the list of truncated fields.
+    truncated_count: usize,
 }
 
 impl<'a> Record<'a> {
-    /// Takes a member that is not an attribute. Returns false for an attribute.
-    fn take(&mut self, member: &Member<'a>) -> bool {
+    /// Stores a member that does not become an attribute. Returns false for any other member.
+    fn store(&mut self, member: &Member<'a>) -> bool {
         let key = unquoted(member.quoted_key());
         if key.first() != Some(&b'#') {
             return false;
@@ -156,26 +156,27 @@ impl<'a> Record<'a> {
         false
     }
 
-    /// Takes the members that are not attributes, and appends the others as `{attribute},`.
+    /// Stores the members that do not become attributes, and appends the others as `{attribute},`.
     fn push_attributes(&mut self, members: KeyedMembers<'a>, to: &mut LineBuffer) {
         for member in members.members() {
             let key = member.quoted_key();
             let is_attribute = match key {
                 b"\"\"" => false,
-                [_, b'#', ..] => !self.take(&member),
+                [_, b'#', ..] => !self.store(&member),
                 _ => true,
             };
             if !is_attribute {
                 continue;
             }
             if unquoted(key) == TRUNCATED.as_bytes() {
-                self.dropped = items(member.value()).count();
+                self.truncated_count = items(member.value()).count();
             }
             push_attribute(to, key, member.value());
             to.push_byte(b',');
         }
     }
 
+    /// Appends the members between the time and the body.
     fn push_severity(&self, to: &mut LineBuffer) {
         for (start, value) in [
             (&b",\"severityText\":"[..], self.severity_text),
@@ -187,7 +188,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Appends the members behind the attributes.
+    /// Appends the members of the record behind its attributes.
     fn push_last(&self, to: &mut LineBuffer) {
         for (start, value) in [
             (&b",\"traceId\":"[..], self.trace_id),
@@ -197,13 +198,13 @@ impl<'a> Record<'a> {
                 push_all(to, &[start, value]);
             }
         }
-        if self.dropped > 0 {
-            let count = self.dropped.to_string();
+        if self.truncated_count > 0 {
+            let count = self.truncated_count.to_string();
             push_all(to, &[b",\"droppedAttributesCount\":", count.as_bytes()]);
         }
     }
 
-    /// Appends the end of the line, after the record.
+    /// Appends the end of the record and of the line.
     fn push_end(&self, to: &mut LineBuffer) {
         to.push(b"}]");
         if let Some(target) = self.target {
@@ -213,7 +214,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Appends an object with the keys of [`TABLE`] as the only record of a `LogsData`.
+/// Appends a line of flat JSON as the only record of a `LogsData`, behind its [start](resource).
 fn record(line: &[u8], to: &mut LineBuffer) {
     let mut record = Record::default();
     let mut attributes = LineBuffer::default();
@@ -234,11 +235,12 @@ fn record(line: &[u8], to: &mut LineBuffer) {
     record.push_end(to);
 }
 
+/// See [`RewriteByParts::head`].
 fn head(json: &[u8], has_message: bool) -> RewrittenPart {
     let mut record = Record::default();
     let (mut first, mut last) = (LineBuffer::default(), LineBuffer::default());
     members(json).for_each(|member| {
-        record.take(&member);
+        record.store(&member);
     });
     first.push_byte(b'"');
     record.push_severity(&mut first);
@@ -249,14 +251,15 @@ fn head(json: &[u8], has_message: bool) -> RewrittenPart {
     RewrittenPart::new(first.as_bytes(), last.as_bytes())
 }
 
+/// See [`RewriteByParts::tail`].
 fn tail(members: KeyedMembers<'_>, [first, last]: &mut [LineBuffer; 2]) {
     let mut record = Record::default();
     record.push_attributes(members, first);
     record.push_last(last);
 }
 
-/// Appends members of an event: the message as the body and the start of the attributes, and any
-/// other member as an attribute.
+/// Appends members of an event: the message as the body, which the start of the attributes follows,
+/// and any other member as an attribute.
 fn push_fields(json: &[u8], to: &mut LineBuffer) {
     for member in members(json) {
         match member.quoted_key() {
@@ -299,7 +302,7 @@ fn push_body(body: &[u8], to: &mut LineBuffer) {
 /// The start of the attributes. A comma follows each attribute.
 const ATTRIBUTES: &[u8] = b",\"attributes\":[";
 
-/// Ends the attributes, or removes their start if there are none.
+/// Ends the list of attributes, or removes its start if it is empty.
 fn end_attributes(to: &mut LineBuffer) {
     match to.as_mut_bytes().last_mut() {
         Some(comma) if *comma == b',' => *comma = b']',

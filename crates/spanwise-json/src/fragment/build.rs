@@ -6,8 +6,8 @@ use once_cell::race::OnceBox;
 use spanwise_core::internal::{Inherit, SharedValue};
 
 use super::{
-    Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_at,
-    pieces::{MemberPieces, Piece, Shared},
+    Bits, Extras, Fragment, MAX_COPIED_LEN, SpanAlteredFields, omitted_span_count_at,
+    pieces::{MemberPieces, Piece, SharedPieces},
 };
 use crate::{
     altered_fields::AlteredFields,
@@ -23,24 +23,25 @@ use crate::{
     work,
 };
 
-/// The own members of a span: from a visit of its fields, or from its earlier fragment.
+/// The own members of a span, from which its fragment is built. They come from a visit of its
+/// fields, or from its earlier fragment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// The members in the order of the line. After a `record`, the second part has the members that
-    /// it adds. Otherwise, the second part is empty.
+    /// The members in the order of the line. The second part has the members that a `record` adds.
+    /// It is empty if there is no `record`.
     pub(crate) members: [KeyedMembers<'a>; 2],
     /// Whether all keys have [ids](crate::member_keys).
     pub(crate) has_key_ids: bool,
-    /// The bits of the keys, and possibly others.
+    /// The bits of the keys, and possibly further bits.
     pub(crate) bits: u128,
     /// The context keys that the members pin: see [`Fragment`].
     pub(crate) pinned: ContextBits,
     pub(crate) altered: &'a AlteredFields,
-    /// The members `trace_id`, `span_id` and `trace_flags`, if a flat line shows them. Then
-    /// `members` has no such keys.
+    /// The members `trace_id`, `span_id` and `trace_flags`, if a flat line shows them. If so,
+    /// `members` has none of their keys.
     pub(crate) trace_ids: &'a [u8],
-    /// The length of the trace ids at the end of the first part of `members`, if a nested line
-    /// shows them. No field has their keys.
+    /// The length in bytes of the trace ids at the end of the first part of `members`, if a nested
+    /// line shows them. No field has their keys.
     pub(crate) nested_ids_len: usize,
     /// See [`Fragment::error`].
     pub(crate) error: Option<u8>,
@@ -50,13 +51,13 @@ pub(crate) struct OwnMembers<'a> {
 #[derive(Default)]
 struct Built {
     bytes: Vec<u8>,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedPieces>>,
     /// The lists of truncated and redacted fields. `None` for nearly all spans.
     altered: Option<Box<AlteredFields>>,
-    /// The lists of truncated and redacted own fields, if own members were renamed. The lists in
-    /// [`OwnMembers`] have the old names.
+    /// The truncated and redacted own fields under their new keys, if own members were renamed.
+    /// [`OwnMembers::altered`] has the old keys.
     renamed_altered: Option<Box<AlteredFields>>,
-    /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds those of the parent.
+    /// The bits of the own keys and of the trace ids. [`Fragment::new`] adds the parent's.
     bits: u128,
     split: usize,
     text_len: usize,
@@ -116,8 +117,9 @@ impl Fragment {
         }
     }
 
-    /// Returns the span's fragment with the recorded values: they are added, or replace earlier
-    /// ones. A value with a key that the span pins is renamed, unless the value itself is pinned.
+    /// Returns the fragment of the span after a `record`. Recorded values are added, or replace
+    /// earlier values of the same key. If the span pins the key of a value, the value is renamed,
+    /// unless it is pinned itself.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
         let may_rename = |members| match recorded.has_key_ids {
@@ -144,23 +146,24 @@ impl Fragment {
                 &with_new_keys
             }
         };
-        let new = recorded.members[0];
+        let new_members = recorded.members[0];
         let own_part = self.own();
         let earlier = own_part.as_members();
         let has_key_ids = self.has_key_ids && recorded.has_key_ids;
         let mut altered = Cow::Borrowed(self.own_altered());
         let kept;
         let has_only_new_keys = match has_key_ids {
-            true => !earlier.has_key_of(new),
+            true => !earlier.has_key_of(new_members),
             false => self.own_bits() & recorded.bits == 0,
         };
-        // A layer outside of this one gives the span its identity after `on_new_span`.
+        // If the layer that exports traces is outside of this layer, the span gets its ids after
+        // `on_new_span` of this layer.
         let has_late_ids = !recorded.trace_ids.is_empty() && !self.has_trace_ids;
-        // The new members come after the earlier ones, without those that have a new value.
+        // The new members follow the earlier members that they do not replace.
         let still_valid = if has_only_new_keys && !has_late_ids {
             earlier
         } else {
-            let keys = KeySet::new(new.text, self.span_plan.table);
+            let keys = KeySet::new(new_members.text, self.span_plan.table);
             let is_replaced = |quoted: &[u8]| {
                 keys.contains(quoted) || has_late_ids && self.span_plan.trace_ids.contains(quoted)
             };
@@ -174,7 +177,7 @@ impl Fragment {
             altered.to_mut().add(recorded.altered, |_| true);
         }
         let own = OwnMembers {
-            members: [still_valid, new],
+            members: [still_valid, new_members],
             has_key_ids,
             bits: self.own_bits() | recorded.bits,
             pinned: self.own_pinned | recorded.pinned,
@@ -189,8 +192,8 @@ impl Fragment {
         Self::new(self.span_plan.clone(), &own, parent)
     }
 
-    /// Renames the recorded members whose keys are `pinned`, and lists their altered fields under
-    /// the new keys. Returns `None` if there are none.
+    /// Renames the recorded members whose keys are `pinned`. Returns all recorded members, and
+    /// their altered fields under the new keys. Returns `None` if no key is `pinned`.
     #[inline(never)] // Kept out of line: few spans pin context.
     fn rename_recorded(
         &self,
@@ -198,7 +201,8 @@ impl Fragment {
         recorded: &OwnMembers<'_>,
     ) -> Option<(Vec<u8>, AlteredFields)> {
         let members = recorded.members[0].text;
-        // The span may pin trace ids of a request. Those of its identity keep their keys.
+        // The span may have pinned the trace ids of a request, which are context. The trace ids of
+        // its identity keep their keys.
         let (fields, nested_ids) = members.split_at(members.len() - recorded.nested_ids_len);
         let mut renamed = self.span_plan.rename_pinned(pinned, fields)?;
         renamed.text.extend_from_slice(nested_ids);
@@ -207,7 +211,7 @@ impl Fragment {
         Some((renamed.text, altered))
     }
 
-    /// Returns the bits of the span's own keys, and possibly others.
+    /// Returns the bits of the span's own keys, and possibly further bits.
     fn own_bits(&self) -> u128 {
         let table = &self.bytes[self.text_len as usize..];
         match table.first_chunk() {
@@ -216,7 +220,7 @@ impl Fragment {
         }
     }
 
-    /// Returns the names of all spans, if they are listed.
+    /// Returns the names in the list of spans. Empty if there is no list.
     fn names(&self) -> &[u8] {
         let Some(opening) = &self.span_plan.list else {
             return &[];
@@ -225,8 +229,8 @@ impl Fragment {
         &self.tail()[start..][..self.names_len as usize]
     }
 
-    /// Returns whether an inner span with the own members `own` shadows no member of this span. The
-    /// trace ids of the inner span also shadow members with their keys. Compares key ids if all
+    /// Returns whether an inner span with the own members `own` shadows no member of this span:
+    /// neither its own members nor its trace ids have a key of this span. Compares key ids if all
     /// keys have them.
     fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
@@ -239,7 +243,7 @@ impl Fragment {
                 .any(|key_id| self.may_have(*key_id)),
             false => self.bits() & span_plan.trace_ids.bits != 0,
         };
-        // If this span has trace ids, none of its members has their keys.
+        // If this span has trace ids, its members do not have the keys of trace ids.
         is_disjoint && (own.trace_ids.is_empty() || self.has_trace_ids || !has_id_field())
     }
 
@@ -281,10 +285,10 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     };
     let inherited = parent.map(Fragment::head_members).unwrap_or_default();
     let total = built.own_len + parent.map_or(0, Fragment::members_len);
-    let is_plain = built.own_len + inherited.text.len() <= MAX_COPIED_LEN
+    let can_append = built.own_len + inherited.text.len() <= MAX_COPIED_LEN
         && total <= span_plan.max_len
         && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.has_key_ids));
-    if is_plain {
+    if can_append {
         if let Some(parent) = parent {
             built.add_altered_of(parent);
             built.shared.clone_from(&parent.shared);
@@ -298,7 +302,7 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     built
 }
 
-/// Appends the members in `parts`, the tail, and the table of keys or the bits of the own keys.
+/// Writes `parts`, the tail, and the table of keys or the bits of the own keys to `built.bytes`.
 #[inline]
 fn push_text<const N: usize>(
     span_plan: &SpanPlan,
@@ -337,14 +341,13 @@ fn push_text<const N: usize>(
         push_table(bytes, parts);
     } else {
         built.own_count = 0;
-        // Not `built.bits`, which has the bits of the trace ids. All bits are set if a key was
-        // renamed.
+        // `built.bits` also has the bits of the trace ids. If a key was renamed, all bits are set.
         let own_bits = own.bits | if built.is_renamed { u128::MAX } else { 0 };
         bytes.extend_from_slice(&own_bits.to_le_bytes());
     }
 }
 
-/// Appends the list of the names of all spans. Returns the length of the names.
+/// Appends the list of the names of all spans. Returns the length of the names in bytes.
 fn push_names(
     span_plan: &SpanPlan,
     opening: &[u8],
@@ -358,7 +361,7 @@ fn push_names(
     if let Some(parent) = parent {
         bytes.extend_from_slice(parent.names());
     }
-    let omitted = omitted_at(depth_below(parent));
+    let omitted = omitted_span_count_at(depth_below(parent));
     if omitted == 0 {
         list.push_item(bytes, bytes.len() > start, &span_plan.name);
     }
@@ -370,8 +373,8 @@ fn push_names(
     names_len
 }
 
-/// Builds the members if a plain append is not possible: some members are long, the parent has one
-/// of the span's own keys, or not all of the parent's members fit.
+/// Builds a flat fragment if the span cannot inherit all members as they are: some members are
+/// long, the parent has one of the span's own keys, or not all of the parent's members fit.
 #[cold]
 #[inline(never)] // Kept out of line, so that the common path stays small.
 fn build_shared(
@@ -406,13 +409,13 @@ fn build_shared(
         let trace_ids = (!own.trace_ids.is_empty()).then_some(&*span_plan.trace_ids);
         push_inherited(span_plan, members, trace_ids, parent, built, &mut pieces);
     }
-    built.shared = Shared::from_pieces(std::mem::take(&mut pieces.pieces));
+    built.shared = SharedPieces::from_pieces(std::mem::take(&mut pieces.pieces));
     let head = pieces.head.as_members();
     push_text(span_plan, own, parent, built, &[head]);
 }
 
-/// Appends the members of the parent that are not shadowed, as far as there is room. `trace_ids`
-/// are the keys of the span's trace ids, if it has any.
+/// Appends the members of the parent that the span does not shadow, as long as there is room.
+/// `trace_ids` are the keys of the span's trace ids, if it has trace ids.
 fn push_inherited(
     span_plan: &SpanPlan,
     own: KeyedMembers<'_>,
@@ -492,7 +495,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         }
         (pieces, outer)
     } else {
-        // Too long: omit the outer objects, and keep the span's own.
+        // Together, the objects are too long: omit the outer ones, and keep the span's own.
         built
             .altered()
             .truncated
@@ -514,11 +517,11 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
     bytes.extend_from_slice(&span_plan.name);
     bytes.push(b'}');
     if bytes.len() <= MAX_COPIED_LEN {
-        // If no piece of the parent was omitted, both spans refer to one list of pieces.
+        // If no piece of the parent was omitted, both spans refer to the same list of pieces.
         let unchanged = parent.filter(|parent| parent.pieces().len() == pieces.len());
         built.shared = match unchanged {
             Some(parent) => parent.shared.clone(),
-            None => Shared::from_pieces(pieces.to_vec()),
+            None => SharedPieces::from_pieces(pieces.to_vec()),
         };
         built.split = outer.len();
         built.text_len = bytes.len();
@@ -536,7 +539,7 @@ fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Frag
         built.text_len = object.len();
         built.bytes = object.to_vec();
     }
-    built.shared = Shared::from_pieces(pieces);
+    built.shared = SharedPieces::from_pieces(pieces);
     built
 }
 
@@ -560,6 +563,7 @@ impl Inherit for Fragment {
 /// The key of the span's name in a nested object.
 pub(super) const NAME_KEY: &[u8] = b"\"name\":";
 
+/// Returns the depth of a span with this parent. The depth of a root span is 1.
 fn depth_below(parent: Option<&Fragment>) -> u32 {
     parent.map_or(0, |parent| parent.depth) + 1
 }

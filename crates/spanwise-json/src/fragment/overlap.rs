@@ -1,4 +1,5 @@
-//! Keys that both an event and its spans have.
+//! Keys that both an event and its spans have. A field of the event *shadows* the fields of the
+//! spans with the same key: the line does not show them.
 
 use super::Fragment;
 use crate::{
@@ -11,12 +12,12 @@ use crate::{
 /// The way to find the members of the spans that an event shadows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
-    /// There are none: no key of the event is one of the spans'.
+    /// There are no such members: the event and the spans have no key in common.
     Nothing,
     /// They are the members with the key ids in [`ShadowedKeys`].
     KeyIds,
-    /// Keys must be compared as text: a member has no key id, or the span removes or renames a
-    /// field of the event.
+    /// Keys must be compared as text, because a member has no key id, or because the span removes
+    /// or renames a field of the event.
     Text,
 }
 
@@ -84,18 +85,18 @@ impl Fragment {
         }
     }
 
-    /// Returns whether lines of the span may remove or rename a field of the event with this key.
+    /// Returns whether lines of the span may omit or rename a field of the event with this key.
     fn may_change(&self, key: &Key) -> bool {
         (self.has_trace_ids && self.span_plan.trace_ids.may_have(key))
             || self.span_plan.may_rename(self.pinned, key)
     }
 
-    /// Appends the members whose keys are not shadowed to a flat line.
+    /// Appends all members to a flat line, except those with `shadowed` keys.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn push_unshadowed(&self, line: &mut LineBuffer, shadowed: &ShadowedKeys) {
         let shadowed = &shadowed.key_ids[..shadowed.count];
         for part in self.member_parts() {
-            // The text of the part from `run_start` on is not yet appended.
+            // The text of the part from `run_start` on is not appended yet.
             let (mut run_start, mut member_start) = (0, 0);
             if shadowed.iter().any(|key_id| part.contains(*key_id)) {
                 for (key_id, member) in part.iter() {
@@ -111,6 +112,7 @@ impl Fragment {
         }
     }
 
+    /// Returns whether a member has the key with this id.
     #[inline]
     pub(super) fn has_key_id(&self, key_id: KeyId) -> bool {
         self.head_members().contains(key_id)

@@ -1,20 +1,22 @@
-//! Long members and objects, which spans share.
+//! Pieces of fragments: long members and objects, which inner spans share instead of copying them.
 
 use std::sync::Arc;
 
 use super::MAX_COPIED_LEN;
 use crate::member_keys::{KeyedMembers, MemberList, push_table, table_len};
 
-/// Long members or objects, which a span shares with the spans inside it.
+/// The pieces that a span shares with the spans inside it.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedPieces {
     pub(super) pieces: Box<[Piece]>,
+    /// The length of the text of all pieces, in bytes.
     pub(super) len: usize,
 }
 
-/// A run of members with the table of their keys, or of objects.
+/// A run of members with the table of their keys, or a run of objects.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
+    /// The text, and then the table of keys if there is one.
     bytes: Arc<[u8]>,
     text_len: u32,
     key_count: u32,
@@ -48,7 +50,7 @@ impl Piece {
     }
 }
 
-impl Shared {
+impl SharedPieces {
     pub(super) fn from_pieces(pieces: Vec<Piece>) -> Option<Arc<Self>> {
         let len = pieces.iter().map(|piece| piece.text_len as usize).sum();
         (!pieces.is_empty()).then(|| {
@@ -60,8 +62,8 @@ impl Shared {
     }
 }
 
-/// The members of a flat fragment while it is built: those that will be in `bytes`, then those that
-/// spans will share.
+/// The members of a flat fragment that is being built. `head` becomes the start of
+/// [`Fragment::bytes`](super::Fragment), and `pieces` become its shared pieces.
 #[derive(Default)]
 pub(super) struct MemberPieces {
     pub(super) head: MemberList,
@@ -69,7 +71,8 @@ pub(super) struct MemberPieces {
 }
 
 impl MemberPieces {
-    /// Appends `members`: to the head while they fit there, else as a piece.
+    /// Appends `members` to the head if they fit there and there are no pieces yet. Otherwise,
+    /// appends them as a piece.
     pub(super) fn push(&mut self, members: KeyedMembers<'_>) {
         let len = self.head.text.len() + members.text.len();
         if self.pieces.is_empty() && len <= MAX_COPIED_LEN {
@@ -79,8 +82,9 @@ impl MemberPieces {
         }
     }
 
-    /// Appends the own members of a span, split so that a long one is a piece by itself. An inner
-    /// span that overrides one key then copies only that key's piece, and shares the others.
+    /// Appends the own members of a span. Splits long text into pieces, so that a long member is a
+    /// piece by itself. An inner span that shadows one member then copies only the piece with this
+    /// member, and shares the others.
     pub(super) fn push_own(&mut self, own: KeyedMembers<'_>) {
         if own.text.len() <= MAX_COPIED_LEN {
             return self.push(own);

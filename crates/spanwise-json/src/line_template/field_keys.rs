@@ -1,4 +1,7 @@
 //! The key of each field in the lines of a layer, and the conversion of its values.
+//!
+//! A field is *displaced*, to `fields.<name>`, if its name is a key of the line. A *place* is a key
+//! that a format has for one field, or for a part of the error.
 
 use std::{borrow::Cow, sync::atomic::Ordering};
 
@@ -26,20 +29,21 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownOpening {
     key_id: KeyId,
-    /// One of 128 bits, which the openings of one field share. All bits if the layer has no more
-    /// key ids.
+    /// One of 128 bits. The openings of one field have the same bit if they became known together.
+    /// All bits if the layer has no more key ids.
     bits: u128,
 }
 
-/// Whether a field belongs to an event or a span, and whether this field, another or none is the
-/// error there.
+/// The origin of a field: an event or a span, and its relation to the error there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldSource {
+    /// An event of which no field can be the error.
     Event,
     /// The field is the error of the event.
     ErrorOfEvent,
     /// Another field of the event is its error.
     BesideErrorOfEvent,
+    /// A span of which no field can be the error.
     Span,
     /// The field is the error of the span.
     ErrorOfSpan,
@@ -91,17 +95,17 @@ impl LineTemplate {
             options.max_field
         };
         let conversion = self.conversion(options, name, source, is_message, [role, role_of_bool]);
-        // A conversion that only changes the key is not needed: the opening has the key.
-        let name_only = conversion
+        // Instead of a conversion that only changes the key, an opening with the new key is enough.
+        let renamed_opening = conversion
             .as_ref()
             .filter(|conversion| conversion.is_name_only())
             .map(|conversion| conversion.openings.text.to_vec());
-        let conversion = conversion.filter(|_| name_only.is_none());
+        let conversion = conversion.filter(|_| renamed_opening.is_none());
         let plain = |opening: &[u8]| ValueStarts::plain([role, role_of_bool], opening);
-        let (starts, (key_ids, bits)) = match (&conversion, name_only) {
+        let (starts, (key_ids, bits)) = match (&conversion, renamed_opening) {
             (_, Some(opening)) => {
-                let known = self.key_ids(std::iter::once(&*opening));
-                (plain(&opening), known)
+                let ids_and_bits = self.key_ids(std::iter::once(&*opening));
+                (plain(&opening), ids_and_bits)
             }
             (None, None) => {
                 let key = match is_message && self.table.layout == Layout::Flat {
@@ -112,16 +116,16 @@ impl LineTemplate {
                     }
                 };
                 let opening = opening_of(&limit_name(&key));
-                let known = self.key_ids(std::iter::once(&*opening));
-                (plain(&opening), known)
+                let ids_and_bits = self.key_ids(std::iter::once(&*opening));
+                (plain(&opening), ids_and_bits)
             }
             (Some(conversion), None) => {
-                let known = self.key_ids(conversion.all_openings());
-                (ValueStarts::converted(conversion), known)
+                let ids_and_bits = self.key_ids(conversion.all_openings());
+                (ValueStarts::converted(conversion), ids_and_bits)
             }
         };
         let is_converted = conversion.is_some();
-        let treatment = |role: Role| match role {
+        let role_of_key = |role: Role| match role {
             Role::Omitted => Role::Omitted,
             _ if is_converted => Role::Converted,
             role => role,
@@ -134,14 +138,15 @@ impl LineTemplate {
                 _ => NO_KEY_ID,
             },
             key_ids,
-            role: treatment(role),
-            role_of_bool: treatment(role_of_bool),
+            role: role_of_key(role),
+            role_of_bool: role_of_key(role_of_bool),
             max_len,
             conversion: conversion.map(Box::new),
         }
     }
 
-    /// Returns the name of a field as options and conflicts change it, and whether it is unchanged.
+    /// Returns the name under which a field is shown, and whether it was logged with this name. An
+    /// option may rename the field, and a field whose name is a key of the line is displaced.
     pub(crate) fn field_name(
         &self,
         options: &Options,
@@ -150,34 +155,34 @@ impl LineTemplate {
     ) -> (String, bool) {
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
         let key = renamed.map_or(name, |(_, to)| to.as_str());
-        let taken = match self.table.layout {
+        let is_taken = match self.table.layout {
             Layout::Flat => {
                 let is_taken_by_part = match renamed {
                     Some(_) => self.is_shown(options, key),
-                    // The table may have another key for the field.
+                    // A field with a place gets the key of the place, whatever its name is.
                     None => self.is_taken(options, key) && self.table.known(key).is_none(),
                 };
                 is_taken_by_part
                     || source.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
             }
-            // Event fields have an object of their own. The object of a span has its name, too.
+            // The object of an event has only fields. That of a span also has its name, `name`.
             Layout::Nested => {
                 !source.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
             }
         };
-        match taken {
-            true => (self.displaced(key), false),
+        match is_taken {
+            true => (self.displaced_name(key), false),
             false => (key.to_owned(), renamed.is_none()),
         }
     }
 
-    /// Returns whether lines show a part with this key. Unlike [`is_taken`](Self::is_taken), allows
-    /// keys that are reserved but not shown: a field that the program renames may have them.
+    /// Returns whether lines show a part with this key. Unlike for [`is_taken`](Self::is_taken), a
+    /// reserved key that no line shows does not count: an option may rename a field to it.
     fn is_shown(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
         let mut shown = line_parts::shown_keys(options);
         key.starts_with(FIELDS_PREFIX)
-            || self.taken.contains(&spelled)
+            || self.taken_keys.contains(&spelled)
             || shown.any(|other| other == spelled)
     }
 
@@ -191,16 +196,16 @@ impl LineTemplate {
             || key.starts_with(FIELDS_PREFIX)
     }
 
-    /// Returns whether a part of the line has this key. No field can have a key of the tail, such
-    /// as `service`, whether or not lines show it.
+    /// Returns whether a part of the line has this key. In flat lines, the parts of the tail, such
+    /// as `service`, count even if lines do not show them.
     fn is_part(&self, key: &str) -> bool {
         let mut tail = self.table.tail.iter();
-        self.taken.iter().any(|taken| taken == key)
+        self.taken_keys.iter().any(|taken| taken == key)
             || self.table.layout == Layout::Flat && tail.any(|(part, _)| *part == key)
     }
 
-    /// Returns the name that replaces a field's name if a member of the line has that name.
-    pub(crate) fn displaced(&self, key: &str) -> String {
+    /// Returns the name of a displaced field, `fields.<key>`.
+    pub(crate) fn displaced_name(&self, key: &str) -> String {
         format!("{FIELDS_PREFIX}{key}")
     }
 
@@ -231,40 +236,42 @@ impl LineTemplate {
                 error: None,
             });
         }
-        // A field with another name than it was logged with is not shown as the error.
-        let (field, is_unchanged) = self.field_name(options, name, source);
+        // Only a field with the name that it was logged with is shown as the error.
+        let (json_name, is_unchanged) = self.field_name(options, name, source);
         let is_part_of_error =
-            |known: &Known| source.is_beside_error() && table.is_error_key(known.key());
-        // A renamed field is treated like a field of the new name.
-        let known = table.known(&field).filter(|known| !is_part_of_error(known));
-        // A part that lines show only on request, such as `host.name`, keeps its key.
-        let is_part = known.is_some_and(|known| self.is_part(known.key()));
-        let known = known.filter(|_| !is_part);
-        let own_name = field;
+            |place: &Known| source.is_beside_error() && table.is_error_key(place.key());
+        // A field that an option renames gets the place of a field with the new name.
+        let place = table
+            .known(&json_name)
+            .filter(|place| !is_part_of_error(place));
+        // If lines show a part with the key of the place, such as `host.name`, the part keeps the
+        // key, and the field is displaced.
+        let is_part = place.is_some_and(|place| self.is_part(place.key()));
+        let place = place.filter(|_| !is_part);
         let field = match is_part {
-            true => self.displaced(&own_name),
-            false => own_name.clone(),
+            true => self.displaced_name(&json_name),
+            false => json_name.clone(),
         };
-        let spelled_name = |name: &str, spell: Spell| {
+        let spelled_opening = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
-            match self.taken.contains(&spelled) {
-                true => opening_of(&limit_name(&spell(&self.displaced(name)))),
+            match self.taken_keys.contains(&spelled) {
+                true => opening_of(&limit_name(&spell(&self.displaced_name(name)))),
                 false => opening_of(&limit_name(&spelled)),
             }
         };
-        let spelled = |spell| spelled_name(&field, spell);
+        let opening_with = |spell| spelled_opening(&field, spell);
         let mut openings = Openings {
             fitting: Box::default(),
-            text: spelled(table.spelling.text).into(),
-            number: spelled(table.spelling.number).into(),
-            number_as_text: spelled(table.spelling.number_as_text).into(),
-            other_as_text: spelled(table.spelling.text).into(),
+            text: opening_with(table.spelling.text).into(),
+            number: opening_with(table.spelling.number).into(),
+            number_as_text: opening_with(table.spelling.number_as_text).into(),
+            other_as_text: opening_with(table.spelling.text).into(),
         };
         let (mut rule, mut error) = (Rule::None, None);
         if !is_unchanged && table.is_reserved_name(&field) {
             openings = Openings::same(&opening_of(&limit_name(&field)));
         }
-        match (table.error, known) {
+        match (table.error, place) {
             (ErrorShape::Members(parts), _) if source.is_error() && is_unchanged => {
                 error = Some(ErrorMembers::new(None, parts));
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
@@ -275,8 +282,8 @@ impl LineTemplate {
             (ErrorShape::Object(key, parts), _) if source.is_error() && is_unchanged => {
                 error = Some(ErrorMembers::new(Some(key), parts));
                 if field == key {
-                    // Only an object may have this key, so other values get another one.
-                    let other = opening_of(&limit_name(&table.spell(&self.displaced(key))));
+                    // Only an object may have this key, so all other values get another key.
+                    let other = opening_of(&limit_name(&table.spell(&self.displaced_name(key))));
                     openings = Openings::same(&other);
                 }
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
@@ -312,9 +319,9 @@ impl LineTemplate {
             }
         }
         if error.is_none() && style != Style::Json {
-            // The style does not allow the object of an error, so an error that is not that of the
-            // event has two members.
-            let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
+            // The style does not allow objects. So an error that is not the error of the event or
+            // span has two members: its message and its causes.
+            let chain = spelled_opening(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
                 is_further: true,
                 object: None,
@@ -327,7 +334,7 @@ impl LineTemplate {
         let is_as_in_json = matches!(rule, Rule::None)
             && error.is_none()
             && openings.are_same()
-            && *openings.text == *opening_of(&limit_name(&own_name));
+            && *openings.text == *opening_of(&limit_name(&json_name));
         (!is_as_in_json).then_some(Conversion {
             role,
             role_of_bool,
@@ -345,7 +352,7 @@ impl LineTemplate {
         let error = conversion.and_then(|conversion| conversion.error.as_mut());
         for (part, opening) in error.into_iter().flat_map(|error| &mut error.parts) {
             if *part == ErrorPart::Chain {
-                let displaced = self.displaced(&format!("{name}.chain"));
+                let displaced = self.displaced_name(&format!("{name}.chain"));
                 *opening = opening_of(&limit_name(&self.table.spell(&displaced))).into();
             }
         }
@@ -358,21 +365,21 @@ impl LineTemplate {
     /// share one bit.
     fn key_ids<'s>(&self, openings: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
         let _no_fork = forks::defer();
-        let mut all = self.openings.lock();
+        let mut known_openings = self.openings.lock();
         let (mut key_ids, mut bits, mut new_bit) = (Vec::new(), 0, None);
         for opening in openings {
-            let known = all.get(opening).copied().unwrap_or_else(|| {
+            let known = known_openings.get(opening).copied().unwrap_or_else(|| {
                 let bits = *new_bit.get_or_insert_with(|| {
                     1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
                 });
-                let known = match KeyId::try_from(all.len()) {
+                let known = match KeyId::try_from(known_openings.len()) {
                     Ok(key_id) if key_id < NO_KEY_ID => KnownOpening { key_id, bits },
                     _ => KnownOpening {
                         key_id: NO_KEY_ID,
                         bits: u128::MAX,
                     },
                 };
-                all.insert(opening.into(), known);
+                known_openings.insert(opening.into(), known);
                 known
             });
             key_ids.push(known.key_id);

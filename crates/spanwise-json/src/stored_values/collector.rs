@@ -1,4 +1,4 @@
-//! Collects the output of a `Debug`, and notes in which way it is peculiar.
+//! A writer that collects the output of a `Debug`, and notes its [`Peculiarity`].
 
 use std::fmt;
 
@@ -12,10 +12,11 @@ use crate::line_buffer::LineBuffer;
 
 pub(super) struct DebugCollector<'a> {
     bytes: &'a mut LineBuffer,
-    /// The offset of the text.
+    /// The offset at which the text starts in `bytes`.
     start: usize,
-    /// How many more bytes of text are collected.
-    left: usize,
+    /// The number of bytes of text that are still accepted.
+    remaining: usize,
+    /// Whether `finish` must return `peculiarity`.
     is_peculiar: bool,
     peculiarity: Peculiarity,
 }
@@ -26,26 +27,27 @@ impl<'a> DebugCollector<'a> {
         Self {
             start: bytes.len(),
             bytes,
-            left: limit,
+            remaining: limit,
             is_peculiar: false,
             peculiarity: Peculiarity::default(),
         }
     }
 
-    /// Returns the peculiarity of the `Debug`, which returned `outcome`. `None` if it has none.
+    /// Returns the peculiarity of the `Debug`, if it has one. `outcome` is the result that the
+    /// `Debug` returned.
     #[inline]
     pub(super) fn finish(self, outcome: fmt::Result) -> Option<Peculiarity> {
         if outcome.is_ok() && !self.is_peculiar {
             return None;
         }
         let mut peculiarity = self.peculiarity;
-        // A `Debug` fails if its text is truncated, unless it ignores the error.
+        // An error after a truncation is nearly always the one that `write_uncommon` returned.
         peculiarity.fails = outcome.is_err() && !peculiarity.is_truncated;
         Some(peculiarity)
     }
 
-    /// Notes a mark of nested JSON. Readers only see a mark at the beginning, and the first end
-    /// after it.
+    /// Notes a mark of nested JSON, if it matters to the encoder: a mark at the beginning, and the
+    /// first end mark after it.
     #[cold]
     fn mark(&mut self, mark: Mark) {
         self.is_peculiar |= mark != Mark::None;
@@ -63,15 +65,15 @@ impl<'a> DebugCollector<'a> {
     }
 
     #[inline(never)] // Kept out of line, so that the common path stays small.
-    fn write_any(&mut self, text: &str) -> fmt::Result {
+    fn write_uncommon(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.mark(read_mark(text));
             return Ok(());
         }
-        let kept = panic_safe::truncate_at(text, self.left);
-        self.bytes.push(kept.as_bytes());
-        // The error stops a well-behaved `Debug`. Text from one that ignores it is dropped.
-        self.left = 0;
+        let accepted = panic_safe::truncate_at(text, self.remaining);
+        self.bytes.push(accepted.as_bytes());
+        // The error stops a `Debug`. If it ignores the error, its further text is dropped.
+        self.remaining = 0;
         self.is_peculiar = true;
         self.peculiarity.is_truncated = true;
         Err(fmt::Error)
@@ -81,10 +83,10 @@ impl<'a> DebugCollector<'a> {
 impl fmt::Write for DebugCollector<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.is_empty() || text.len() > self.left {
-            return self.write_any(text);
+        if text.is_empty() || text.len() > self.remaining {
+            return self.write_uncommon(text);
         }
-        self.left -= text.len();
+        self.remaining -= text.len();
         self.bytes.push_short(text.as_bytes());
         Ok(())
     }

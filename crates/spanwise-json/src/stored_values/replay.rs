@@ -1,4 +1,4 @@
-//! Passes stored values to a visitor.
+//! Reads stored values, and passes them to a visitor.
 
 use std::{fmt, panic, str};
 
@@ -31,7 +31,7 @@ impl<'a> StoredEvent<'a> {
         self.time
     }
 
-    /// Visits the values as the event did.
+    /// Passes the values to `visitor` as the event did.
     pub(crate) fn record(&self, callsite: &'static Metadata<'static>, visitor: &mut dyn Visit) {
         let mut reader = Reader(self.values);
         let mut fields = callsite.fields().iter().enumerate();
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         str::from_utf8(self.take_bytes()?).ok()
     }
 
-    /// Visits a value. Returns `None` if it is not complete.
+    /// Reads a value, and passes it to `visitor`. Returns `None` if the value is not complete.
     fn visit(&mut self, kind: u8, field: &Field, visitor: &mut dyn Visit) -> Option<()> {
         match StoredKind::from_byte(kind)? {
             StoredKind::U64 => visitor.record_u64(field, u64::from_le_bytes(self.take()?)),
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
             StoredKind::F64 => visitor.record_f64(field, f64::from_le_bytes(self.take()?)),
             StoredKind::U128 => visitor.record_u128(field, u128::from_le_bytes(self.take()?)),
             StoredKind::I128 => visitor.record_i128(field, i128::from_le_bytes(self.take()?)),
-            // The value of a redacted field is not read.
+            // For a redacted field, the encoder ignores the value.
             StoredKind::False | StoredKind::RedactedBool => visitor.record_bool(field, false),
             StoredKind::True => visitor.record_bool(field, true),
             StoredKind::Redacted => visitor.record_str(field, ""),
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The output of a `Debug`.
+/// A `Debug` that writes the stored output of another one.
 struct StoredDebug<'a> {
     text: &'a str,
     peculiarity: Peculiarity,
@@ -132,8 +132,8 @@ impl fmt::Debug for StoredDebug<'_> {
             f.write_str(rest)?;
         }
         if is_truncated {
-            // Exceeds the encoder's limit, so that it truncates the text. Up to three bytes below
-            // the limit may be free, because a character is not split. This character has four.
+            // This character exceeds the encoder's limit, so that the encoder truncates the text.
+            // It needs four bytes, because three may be free: no character was split at the limit.
             f.write_str("\u{10ffff}")?;
         }
         match fails {
@@ -143,8 +143,8 @@ impl fmt::Debug for StoredDebug<'_> {
     }
 }
 
-/// A value that panicked. It unwinds again, so that the encoder does what it does for a panic. The
-/// panic hook, which ran for the original panic, is not called.
+/// A value that panicked. It unwinds again, so that the encoder treats it like any panic. The panic
+/// hook does not run a second time.
 struct Panicked;
 
 impl fmt::Debug for Panicked {

@@ -1,4 +1,4 @@
-//! The encoder of values that a format writes in its own way.
+//! The encoder of fields that have a [`Conversion`], because the format writes them in its own way.
 
 use std::{error::Error, fmt};
 
@@ -20,7 +20,7 @@ use crate::{
     text_value::{self, Alteration, TextPolicy},
 };
 
-/// A value, as a visitor gets it.
+/// A value that a visitor receives.
 #[derive(Clone, Copy)]
 pub(super) enum FieldValue<'a> {
     U64(u64),
@@ -61,7 +61,7 @@ impl fmt::Display for FieldValue<'_> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Appends a field that the format writes in its own way.
+    /// Appends a field that has a conversion, if this pass writes it.
     #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     pub(super) fn convert(&mut self, field: &Field, key: &'a Key, value: FieldValue<'_>) {
         let Some(conversion) = &key.conversion else {
@@ -79,7 +79,7 @@ impl<'a> Encoder<'a> {
         if !is_wanted {
             return;
         }
-        self.at = field.index();
+        self.field_index = field.index();
         self.note_member(field.index());
         match (role, value) {
             (Role::Redacted, _) => {
@@ -105,6 +105,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Appends a member with this value, and converts it.
     fn push_converted(
         &mut self,
         key: &Key,
@@ -192,7 +193,8 @@ impl<'a> Encoder<'a> {
         self.finish_converted(conversion, Kind::Text);
     }
 
-    /// Appends a text that `write` writes. If the field is an error, the text becomes its message.
+    /// Appends a member whose value is the text that `write` writes, and converts it. If the field
+    /// is the error, the text becomes the message of the error.
     fn push_text(
         &mut self,
         conversion: &'a Conversion,
@@ -204,22 +206,24 @@ impl<'a> Encoder<'a> {
         alteration.without(Alteration::NESTED)
     }
 
+    /// Appends the opening for a value of this kind. Notes where the member and the value begin.
     #[inline]
     fn begin_converted(&mut self, conversion: &Conversion, kind: Kind) {
         self.written.member_start = self.line.len();
         self.line.push(conversion.opening_for(kind));
         self.written.value_start = self.line.len();
-        // If the value panics, it is replaced from here on.
+        // If the value panics, everything from this offset on is replaced.
         self.value_start = self.line.len();
     }
 
+    /// Converts the value that was written since [`begin_converted`](Self::begin_converted).
     #[inline]
     pub(super) fn finish_converted(&mut self, conversion: &Conversion, kind: Kind) {
         conversion.finish(self.line, self.written, kind);
     }
 
-    /// Appends the members of an error. Collects its texts first, so that a part that panics does
-    /// not affect the other parts.
+    /// Appends the members of an error. First collects its texts one by one, so that a text that
+    /// panics affects no other text.
     fn push_error(
         &mut self,
         conversion: &'a Conversion,
@@ -228,14 +232,14 @@ impl<'a> Encoder<'a> {
         text_policy: Option<TextPolicy<'_>>,
     ) -> Alteration {
         let Some(members) = &conversion.error else {
-            // The conversion turns the object into a value that the format accepts.
+            // `push_text` converts the object to a value that the format accepts.
             return self.push_text(conversion, |encoder| {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });
         };
         let (mut alteration, mut alteration_of_texts) = (Alteration::NONE, Alteration::NONE);
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, altered) = collect_text(value, text_policy);
+            let (text, altered) = collect_text(value, limit, text_policy);
             alteration_of_texts |= altered;
             text
         };
@@ -251,7 +255,7 @@ impl<'a> Encoder<'a> {
             let text = match part {
                 ErrorPart::Message => message.clone(),
                 ErrorPart::Type => match errors::short_name(error) {
-                    // Scanned by the policy, because the name may come from the error's `Debug`.
+                    // The policy scans the name, because it may come from the error's `Debug`.
                     Some(name) => collect(&name),
                     None => continue,
                 },
@@ -279,14 +283,19 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Formats a value. Returns the text that is shown, and how it differs from the value.
+/// Formats a value. Returns the text that is shown, and how it differs from the value. `max_len` is
+/// the maximum length of a text without a policy; a policy scans no more than it can decide about.
 fn collect_text(
     value: &dyn fmt::Display,
+    max_len: usize,
     text_policy: Option<TextPolicy<'_>>,
 ) -> (String, Alteration) {
     let mut text = String::new();
-    let limit = <dyn Redact>::MAX_COLLECT_LEN;
-    let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), limit);
+    let max_len = match text_policy {
+        Some(_) => <dyn Redact>::MAX_COLLECT_LEN,
+        None => max_len,
+    };
+    let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), max_len);
     let shown = text_policy.and_then(|policy| policy.replacement_for(&text));
     let mut alteration = Alteration::truncated_if(truncated);
     if shown.is_some() {

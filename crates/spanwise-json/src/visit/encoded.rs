@@ -1,4 +1,4 @@
-//! Results of the encoder: which fields it has written, redacted and truncated.
+//! Results of the encoder: the fields that it has written, redacted and truncated.
 
 use std::{iter, ops::Range};
 
@@ -13,14 +13,15 @@ use crate::{
 pub(crate) struct Encoded {
     /// The fields that were redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
-    /// The fields whose text was redacted, a bit each. `altered` has those after the 64th field.
+    /// The fields that were redacted because of their text, a bit each. Fields after the 64th are
+    /// in `altered` instead.
     pub(crate) redacted_texts: u64,
     /// The fields for which a member was written.
     pub(crate) fields: FieldSet,
-    /// How many members were written.
+    /// The number of members that were written. A field may have several.
     pub(crate) member_count: u32,
-    /// The truncated fields, and the redacted fields without a bit. Boxed, because most lines have
-    /// none.
+    /// The truncated fields, and the redacted fields that have no bit. Boxed, because most lines
+    /// have none.
     pub(crate) altered: Option<Box<AlteredFields>>,
 }
 
@@ -35,7 +36,8 @@ impl FieldSet {
         self.0 |= 1 << (index % MAX_SPAN_FIELDS);
     }
 
-    /// Returns whether the field is in the set, or may be.
+    /// Returns whether the field is in the set. After the 64th field, it may be true for a field
+    /// that is not.
     #[inline]
     pub(crate) fn has(self, index: usize) -> bool {
         self.0 >> (index % MAX_SPAN_FIELDS) & 1 != 0
@@ -68,8 +70,8 @@ impl FieldSet {
     }
 }
 
-/// The offset of the last member of each field in a line. The additional element is for the end of
-/// the last member: see [`OwnKeys::list`](crate::member_keys::OwnKeys::list).
+/// For each field, the offset of its last member in a line. The additional element is for the end
+/// of the last member: see [`OwnKeys::list`](crate::member_keys::OwnKeys::list).
 pub(crate) type MemberStarts = [usize; MAX_SPAN_FIELDS + 1];
 
 impl Encoded {
@@ -77,7 +79,7 @@ impl Encoded {
         self.altered.get_or_insert_default()
     }
 
-    /// Returns whether the message, which is the field at this index, has a value. `event` has the
+    /// Returns whether a message was written. `index` is that of its field, and `event` has the
     /// members of the event.
     pub(crate) fn has_message(&self, plan: &Plan, index: usize, event: &[u8]) -> bool {
         if plan.keys.len() <= MAX_SPAN_FIELDS {
@@ -86,31 +88,31 @@ impl Encoded {
         members(event).any(|member| plan.keys[index].name() == member.quoted_key())
     }
 
-    /// Returns whether the line may list a field as redacted or truncated.
+    /// Returns whether a field was redacted or truncated, so that the line may list it.
     #[inline]
     pub(crate) fn has_redacted_or_altered(&self) -> bool {
         self.redacted_bits != 0 || self.redacted_texts != 0 || self.altered.is_some()
     }
 
-    /// Lists the redacted fields, and clears their bits, if `keys` are not the plan's: the bits are
-    /// for the keys of the plan.
+    /// Calls [`list_redacted`](Self::list_redacted) if `keys` are not the keys of the plan. Later
+    /// steps interpret the bits with the keys of the plan, which would then be wrong.
     #[cold]
-    pub(crate) fn list_redacted_of(&mut self, plan: &Plan, keys: &[Key]) {
+    pub(crate) fn list_redacted_if_keys_differ(&mut self, plan: &Plan, keys: &[Key]) {
         let is_redacted = self.redacted_bits != 0 || self.redacted_texts != 0;
         if is_redacted && !std::ptr::eq(keys, &*plan.keys) {
             self.list_redacted(plan, keys);
         }
     }
 
-    /// Lists the redacted fields, and clears their bits.
+    /// Moves the redacted fields from the bits to `altered`.
     #[cold]
     pub(crate) fn list_redacted(&mut self, plan: &Plan, keys: &[Key]) {
         self.add_redacted(plan, keys);
         (self.redacted_bits, self.redacted_texts) = (0, 0);
     }
 
-    /// Lists the fields that were redacted: first those because of their text, then those because
-    /// of their key.
+    /// Adds the redacted fields to `altered`: first the fields that were redacted because of their
+    /// text, then the fields that were redacted because of their key.
     #[cold]
     pub(crate) fn add_redacted(&mut self, plan: &Plan, keys: &[Key]) {
         if self.redacted_texts != 0 {
@@ -135,7 +137,8 @@ impl Encoded {
     }
 }
 
-/// Returns the bit of a field in [`Encoded::redacted_bits`]. After 128 fields, some share a bit.
+/// Returns the bit of a field in [`Encoded::redacted_bits`]. A field after the 128th shares the bit
+/// of an earlier one.
 pub(crate) fn redacted_bit(index: usize) -> u128 {
     1 << (index % 128)
 }

@@ -1,4 +1,4 @@
-//! Errors as values: an object in flat lines, one text in nested lines.
+//! The encoder of errors: an object in flat lines, one text in nested lines.
 
 use std::{error::Error, iter};
 
@@ -49,8 +49,8 @@ pub(super) fn push_error_object(
     alteration
 }
 
-/// Writes an error with its causes as one string. The policy scans each text on its own: else it
-/// could read the end of a text and the start of the next as a key and its value.
+/// Writes an error with its causes as one string. The policy scans each text separately, because it
+/// might otherwise read the end of a text and the start of the next as a key and its value.
 pub(super) fn push_error_text(
     line: &mut LineBuffer,
     error: &(dyn Error + 'static),
@@ -68,15 +68,15 @@ pub(super) fn push_error_text(
     };
     let mut shown = String::new();
     let mut redacted = false;
-    let links = iter::once(error).chain(error_chain(error, MAX_SHOWN_CAUSES));
-    for (index, link) in links.enumerate() {
+    let errors = iter::once(error).chain(error_chain(error, MAX_SHOWN_CAUSES));
+    for (index, error) in errors.enumerate() {
         if index > 0 {
             shown.push_str(": ");
         }
         let mut text = String::new();
         panic_safe::format_into(
             &mut text,
-            format_args!("{link}"),
+            format_args!("{error}"),
             <dyn Redact>::MAX_COLLECT_LEN,
         );
         let replacement = text_policy.replacement_for(&text);

@@ -1,8 +1,8 @@
-//! The encoder of values in the syntax of a format that rewrites lines of JSON.
+//! The encoder of fields in the syntax of a format that [rewrites](crate::rewrite) JSON.
 //!
-//! Most values are written in one step: the bytes in front, the value, the bytes behind. Only a
-//! value that has to be rewritten becomes JSON first, by the [`Encoder`]. Values are formatted
-//! twice only if the whole line turns out to need flat JSON, for example because it is too long.
+//! Most values are written in one step: the bytes in front, the value, the bytes behind. For all
+//! other values, the [`Encoder`] writes JSON, which is then rewritten. A value is formatted only
+//! once, unless the whole line turns out to need flat JSON, for example because it is too long.
 
 use std::{error::Error, fmt};
 
@@ -20,7 +20,7 @@ use crate::{
     text_value::{self, Alteration},
 };
 
-/// Like [`encode`](super::encode), in the format's own syntax.
+/// Like [`encode`](super::encode), in the format's own syntax. `rewritten` is the plan for `keys`.
 #[inline]
 pub(crate) fn encode_rewritten(
     line: &mut LineBuffer,
@@ -47,29 +47,29 @@ pub(crate) fn encode_rewritten(
 struct RewrittenEncoder<'a> {
     encoder: Encoder<'a>,
     rewritten: &'a RewrittenPlan,
-    /// The offset of a member that is being written as JSON and has to be rewritten.
+    /// The offset of the member that is written as JSON and will be rewritten, if there is one.
     json_start: Option<usize>,
 }
 
 impl<'a> RewrittenEncoder<'a> {
-    /// Appends the bytes in front of a value. Returns `None` if the value is not written in one
-    /// step.
+    /// Appends the bytes in front of a value. Appends nothing, and returns `None`, if the value is
+    /// not written in one step.
     #[inline]
     fn begin(
         &mut self,
         field: &Field,
-        wanted: u8,
+        wanted_roles: u8,
         frame: impl FnOnce(&'a RewrittenKey) -> &'a ValueFrame,
     ) -> Option<(&'a RewrittenKey, &'a ValueFrame)> {
         let index = field.index();
         let key = self.rewritten.keys.get(index)?;
         let frame = frame(key);
         let encoder = &mut self.encoder;
-        if frame.role as u8 & wanted == 0 || index < encoder.resume_at {
+        if frame.role as u8 & wanted_roles == 0 || index < encoder.resume_at {
             return None;
         }
-        encoder.at = index;
-        // The offsets of members are only for flat JSON.
+        encoder.field_index = index;
+        // Unlike `Encoder::note_member`, stores no offset: only flat JSON needs it.
         encoder.fields.add(index);
         encoder.line.push_padded(&frame.opening);
         encoder.value_start = encoder.line.len();
@@ -82,8 +82,8 @@ impl<'a> RewrittenEncoder<'a> {
         field: &Field,
         frame: impl FnOnce(&'a RewrittenKey) -> &'a ValueFrame,
     ) -> Option<&'a ValueFrame> {
-        let wanted = self.encoder.numbers();
-        let (_, frame) = self.begin(field, wanted, frame)?;
+        let wanted_roles = self.encoder.number_roles();
+        let (_, frame) = self.begin(field, wanted_roles, frame)?;
         Some(frame)
     }
 
@@ -92,7 +92,7 @@ impl<'a> RewrittenEncoder<'a> {
         self.begin(field, self.encoder.pass as u8, |key| &key.text)
     }
 
-    /// Writes a value as JSON, and rewrites it.
+    /// Calls `write`, which writes a member as JSON, and rewrites the member.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn write_as_json(&mut self, write: impl FnOnce(&mut Encoder<'a>)) {
         self.json_start = Some(self.encoder.line.len());
@@ -100,7 +100,7 @@ impl<'a> RewrittenEncoder<'a> {
         self.rewrite_json();
     }
 
-    /// Rewrites the member at the end of the line, if it is JSON.
+    /// Rewrites the member from `json_start` to the end of the line, if `json_start` is set.
     fn rewrite_json(&mut self) {
         let Some(start) = self.json_start.take() else {
             return;
@@ -120,16 +120,16 @@ impl<'a> RewrittenEncoder<'a> {
             return is_replaced;
         }
         let encoder = &mut self.encoder;
-        let key = self.rewritten.keys.get(encoder.at);
+        let key = self.rewritten.keys.get(encoder.field_index);
         let Some(key) = key.filter(|_| encoder.value_start > 0) else {
             return false;
         };
-        if encoder.at < encoder.resume_at {
+        if encoder.field_index < encoder.resume_at {
             return false;
         }
         encoder.line.truncate(encoder.value_start);
         encoder.line.push(&escape::quoted(panic_safe::PANICKED));
-        encoder.resume_at = encoder.at + 1;
+        encoder.resume_at = encoder.field_index + 1;
         self.end_text(&key.text, Alteration::NONE);
         true
     }
@@ -156,6 +156,7 @@ impl<'a> RewrittenEncoder<'a> {
         self.end(frame);
     }
 
+    /// Like [`end_text`](Self::end_text), for a value with alterations. Lists the field.
     #[cold]
     #[inline(never)] // Kept out of line, so that the common path stays small.
     fn end_altered(&mut self, frame: &ValueFrame, alteration: Alteration) {
@@ -167,13 +168,13 @@ impl<'a> RewrittenEncoder<'a> {
         self.encoder.end(alteration.without(Alteration::NESTED));
     }
 
-    /// Ends a member whose value turned out to be nested JSON.
+    /// Rewrites a member whose value turned out to be nested JSON.
     fn rewrite_nested(&mut self, frame: &ValueFrame) {
         let encoder = &mut self.encoder;
-        let Some(key) = encoder.keys.get(encoder.at) else {
+        let Some(key) = encoder.keys.get(encoder.field_index) else {
             return;
         };
-        // Replaces the opening in the format's syntax by that of JSON.
+        // The opening is in the format's syntax. Replaces it by the opening in JSON.
         let member_start = encoder.value_start - frame.opening.as_bytes().len();
         let opening = key.opening();
         encoder
@@ -226,8 +227,8 @@ impl Visit for RewrittenEncoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        let wanted = self.encoder.pass as u8;
-        let Some((_, frame)) = self.begin(field, wanted, |key| &key.boolean) else {
+        let wanted_roles = self.encoder.pass as u8;
+        let Some((_, frame)) = self.begin(field, wanted_roles, |key| &key.boolean) else {
             return self.write_as_json(|encoder| encoder.record_bool(field, value));
         };
         let (block, len) = match value {

@@ -345,6 +345,9 @@ fn each_format_shows_the_node_of_the_service() {
     let datadog = |layer: JsonLayer| layer.format(Format::Datadog).service_node("shop-7");
     let shown = lines(datadog, || info!("m")).only();
     assert_eq!(shown["ddtags"], "service_node:shop-7");
+    let datadog = |layer: JsonLayer| layer.format(Format::Datadog).service_node("shop,7");
+    let shown = lines(datadog, || info!("m")).only();
+    assert_eq!(shown["ddtags"], "service_node:shop_7");
     let logfmt = |layer: JsonLayer| layer.format(Format::Logfmt).service_node("shop-7");
     let text = lines(logfmt, || info!("m")).text();
     assert!(text.ends_with(" service_node=shop-7\n"), "{text}");
@@ -562,17 +565,16 @@ fn static_field_does_not_repeat_the_place_of_a_field() {
 fn error_that_is_cut_is_listed() {
     let long = String::leak("x".repeat(400 * 1024));
     let failed = Failed(long, None);
-    let options = |layer: JsonLayer| {
-        layer
-            .format(Format::Ecs)
-            .max_field(1 << 20)
-            .max_line(1 << 21)
+    let shown = |max_field| {
+        let layer = |layer: JsonLayer| layer.format(Format::Ecs).max_field(max_field);
+        let layer = |it| layer(it).max_line(1 << 21);
+        let log = || error!(error = &failed as &dyn std::error::Error, "m");
+        lines(layer, log).only()
     };
-    let shown = lines(options, || {
-        error!(error = &failed as &dyn std::error::Error, "m")
-    })
-    .only();
-    assert_eq!(shown["labels.truncated"], json!(["error.message"]));
+    let cut = shown(256 * 1024);
+    assert_eq!(cut["labels.truncated"], json!(["error.message"]));
+    // The limit of what a policy reads does not apply without a policy.
+    assert_eq!(shown(1 << 20)["error.message"], *long);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The value of an attribute, and its encoding as an `AnyValue`.
+//! The value of an attribute, and its encoding as an `AnyValue` message of OTLP.
 
 use crate::{
     limits::AttributeLimits,
@@ -28,7 +28,7 @@ impl<'a> AnyValue<'a> {
     const ARRAY: u32 = 5;
     const BYTES: u32 = 7;
 
-    /// Cuts a text or bytes at the limits.
+    /// Cuts a text or a byte array at the limits. Returns other values as they are.
     #[inline(always)] // See `Attributes::add`.
     pub(super) fn cut(self, limits: AttributeLimits) -> Self {
         match self {
@@ -38,7 +38,7 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Returns the length of the `AnyValue`.
+    /// Returns the length of the encoded `AnyValue` in bytes.
     #[inline(always)] // See `Attributes::add`.
     pub(crate) fn encoded_len(self) -> usize {
         let with_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
@@ -51,8 +51,8 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Appends the fields of the `AnyValue`. Also writes 0, `false` and the empty text, because
-    /// the field that is present gives the type.
+    /// Appends the field inside the `AnyValue`. Also writes 0, `false` and the empty text, because
+    /// the number of the field is the type of the value.
     #[inline]
     pub(crate) fn encode(self, to: &mut Vec<u8>) {
         match self {
@@ -65,13 +65,13 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Appends the `AnyValue` as the field `field` of a message. The field number must be below 16,
-    /// and `len` must be the [length](Self::encoded_len) of the `AnyValue`.
+    /// Appends the `AnyValue` as a field of a message. `field_number` must be below 16, and `len`
+    /// must be the [length](Self::encoded_len) of the `AnyValue`.
     #[inline(always)] // See `Attributes::add`.
-    pub(crate) fn encode_field(self, field: u32, len: usize, to: &mut Vec<u8>) {
-        let short = |len: usize| short_header(field, len as u8);
+    pub(crate) fn encode_field(self, field_number: u32, len: usize, to: &mut Vec<u8>) {
+        let short = |len: usize| short_header(field_number, len as u8);
         match self {
-            // Most values are short. Then the tags and the lengths are appended at once.
+            // Most texts are short: each tag and length is one byte, so append all four at once.
             Self::Text(text) if len < 0x80 => {
                 let ([tag, len], [text_tag, text_len]) =
                     (short(len), short_header(Self::TEXT, text.len() as u8));
@@ -79,19 +79,19 @@ impl<'a> AnyValue<'a> {
                 to.extend_from_slice(text.as_bytes());
             }
             Self::Int(int) => {
-                // The field, and unused bytes up to the constant length.
+                // The field, and behind it unused bytes up to the constant length.
                 let mut bytes = [0; MAX_INT_FIELD_LEN];
                 bytes[..2].copy_from_slice(&short(len));
                 bytes[2] = short_uint(Self::INT, 0)[0];
-                let mut rest = int as u64;
+                let mut remaining_bits = int as u64;
                 for byte in &mut bytes[3..2 + len] {
-                    *byte = rest as u8 | 0x80;
-                    rest >>= 7;
+                    *byte = remaining_bits as u8 | 0x80;
+                    remaining_bits >>= 7;
                 }
                 bytes[1 + len] &= 0x7F;
                 let end = to.len() + 2 + len;
-                // Copy all bytes and cut off the unused ones: a copy of a constant length needs no
-                // call.
+                // Copy all bytes, and then cut off the unused ones, because a copy of a constant
+                // length needs no call of `memcpy`.
                 to.extend_from_slice(&bytes);
                 to.truncate(end);
             }
@@ -102,13 +102,13 @@ impl<'a> AnyValue<'a> {
                 to.extend_from_slice(&bytes);
             }
             _ => {
-                to.header(field, len);
+                to.header(field_number, len);
                 self.encode(to);
             }
         }
     }
 
-    /// Decodes the `AnyValue` in an encoded field, which begins with its tag.
+    /// Decodes the `AnyValue` in `encoded`, a field that begins with its tag.
     pub(super) fn decode(encoded: &'a [u8]) -> Option<Self> {
         let (_, WireValue::Bytes(value)) = fields(encoded).next()? else {
             return None;
@@ -125,6 +125,6 @@ impl<'a> AnyValue<'a> {
     }
 }
 
-/// The maximum length of a field with an integer: the tag and the length of the field, the tag of
-/// the integer, and the integer.
+/// The maximum length, in bytes, of a field with an integer: the tag and the length of the field,
+/// the tag of the integer, and the integer.
 const MAX_INT_FIELD_LEN: usize = 3 + MAX_VARINT_LEN;

@@ -1,4 +1,4 @@
-//! Attributes against a model, read by an independent decoder.
+//! Encoded attributes, decoded by `prost` and compared with a model.
 
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue as Decoded, KeyValue, any_value::Value},
@@ -22,7 +22,7 @@ fn decode(attributes: &Attributes) -> Vec<(String, Value)> {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Owned {
+enum OwnedValue {
     Text(String),
     Bool(bool),
     Int(i64),
@@ -30,7 +30,7 @@ enum Owned {
     Bytes(Vec<u8>),
 }
 
-impl Owned {
+impl OwnedValue {
     fn borrow(&self) -> AnyValue<'_> {
         match self {
             Self::Text(text) => AnyValue::Text(text),
@@ -41,8 +41,8 @@ impl Owned {
         }
     }
 
-    /// Returns the value that the decoder must return, if texts have at most `chars` characters.
-    fn limited(&self, chars: usize) -> Value {
+    /// Returns the value that must be decoded, if texts have at most `chars` characters.
+    fn expected(&self, chars: usize) -> Value {
         match self {
             Self::Text(text) => {
                 let mut kept: String = text.chars().take(chars).collect();
@@ -61,18 +61,19 @@ impl Owned {
     }
 }
 
-fn any_value() -> impl Strategy<Value = Owned> {
+fn any_value() -> impl Strategy<Value = OwnedValue> {
     prop_oneof![
-        any::<String>().prop_map(Owned::Text),
-        "[a-zé日🎉]{0,300}".prop_map(Owned::Text),
-        (0_usize..30_000).prop_map(|len| Owned::Text("aé日🎉".chars().cycle().take(len).collect())),
-        any::<bool>().prop_map(Owned::Bool),
-        any::<i64>().prop_map(Owned::Int),
-        prop_oneof![Just(0), Just(-1), Just(i64::MIN), Just(i64::MAX)].prop_map(Owned::Int),
+        any::<String>().prop_map(OwnedValue::Text),
+        "[a-zé日🎉]{0,300}".prop_map(OwnedValue::Text),
+        (0_usize..30_000)
+            .prop_map(|len| OwnedValue::Text("aé日🎉".chars().cycle().take(len).collect())),
+        any::<bool>().prop_map(OwnedValue::Bool),
+        any::<i64>().prop_map(OwnedValue::Int),
+        prop_oneof![Just(0), Just(-1), Just(i64::MIN), Just(i64::MAX)].prop_map(OwnedValue::Int),
         any::<f64>()
             .prop_filter("NaN differs from itself", |double| !double.is_nan())
-            .prop_map(Owned::Double),
-        prop::collection::vec(any::<u8>(), 0..40).prop_map(Owned::Bytes),
+            .prop_map(OwnedValue::Double),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(OwnedValue::Bytes),
     ]
 }
 
@@ -91,30 +92,30 @@ proptest! {
         let mut attributes = Attributes::new(FIELD, limits);
         let mut expected: Vec<(String, Value)> = Vec::new();
         let mut dropped = 0;
-        // The model does not know the limit of all bytes.
-        let total: usize = values.iter().map(|(key, value, _)| match value {
-            Owned::Text(text) => key.len() + text.len() + 20,
+        // The model has no limit of the total length. Attributes that may exceed it are not
+        // compared.
+        let max_total: usize = values.iter().map(|(key, value, _)| match value {
+            OwnedValue::Text(text) => key.len() + text.len() + 20,
             _ => key.len() + 80,
         }).sum();
-        let fits = total < MAX_ITEM_LEN;
-        for (key, value, by_name) in &values {
-            let is_known = expected.iter().any(|(known, _)| known == key);
-            prop_assert!(attributes.get(key).is_some() == is_known || !fits);
-            if *by_name && attributes.get(key).is_none() {
+        let fits = max_total < MAX_ITEM_LEN;
+        for (key, value, pushes_name) in &values {
+            let position = expected.iter().position(|(known, _)| known == key);
+            prop_assert!(attributes.get(key).is_some() == position.is_some() || !fits);
+            if *pushes_name && attributes.get(key).is_none() {
                 attributes.push_named(key, value.borrow());
             } else {
                 attributes.set(&Key::new(key), value.borrow());
             }
-            let value = value.limited(value_chars);
-            let known = expected.iter().position(|(known, _)| known == key);
-            match known {
-                Some(at) => expected[at].1 = value,
+            let value = value.expected(value_chars);
+            match position {
+                Some(index) => expected[index].1 = value,
                 None if expected.len() < count => expected.push((key.clone(), value)),
                 None => dropped += 1,
             }
         }
-        let is_within = attributes.as_bytes().len() <= MAX_ITEM_LEN;
-        prop_assert!(is_within);
+        let keeps_limit = attributes.as_bytes().len() <= MAX_ITEM_LEN;
+        prop_assert!(keeps_limit);
         if fits {
             prop_assert_eq!(decode(&attributes), expected);
             prop_assert_eq!(attributes.dropped(), dropped);
@@ -122,13 +123,13 @@ proptest! {
     }
 
     #[test]
-    fn joined_attributes_have_no_key_twice(
+    fn combined_attributes_have_no_key_twice(
         first in prop::collection::vec((any_key(), any_value()), 0..20),
         second in prop::collection::vec((any_key(), any_value()), 0..20),
         count in prop_oneof![Just(128_usize), 0_usize..6],
     ) {
         let limits = AttributeLimits { count, ..AttributeLimits::default() };
-        let build = |values: &[(String, Owned)]| {
+        let build = |values: &[(String, OwnedValue)]| {
             let mut attributes = Attributes::new(FIELD, limits);
             for (key, value) in values {
                 attributes.set(&Key::new(key), value.borrow());
@@ -136,35 +137,36 @@ proptest! {
             attributes
         };
         let (first, second) = (build(&first), build(&second));
-        let (own, others) = (decode(&first), decode(&second));
+        let (of_first, of_second) = (decode(&first), decode(&second));
         let mut appended = first.clone();
         appended.append(&second);
-        let mut updated = first.clone();
-        updated.merge(&second, MAX_ITEM_LEN);
-        for (joined, winner) in [(&appended, &own), (&updated, &others)] {
-            let decoded = decode(joined);
+        let mut merged = first.clone();
+        merged.merge(&second, MAX_ITEM_LEN);
+        for (combined, preferred) in [(&appended, &of_first), (&merged, &of_second)] {
+            let decoded = decode(combined);
             let mut keys: Vec<&str> = decoded.iter().map(|(key, _)| &**key).collect();
             keys.sort_unstable();
             let len = keys.len();
             keys.dedup();
             prop_assert_eq!(keys.len(), len);
-            prop_assert!(joined.as_bytes().len() <= MAX_ITEM_LEN);
+            prop_assert!(combined.as_bytes().len() <= MAX_ITEM_LEN);
             for (key, value) in &decoded {
-                let won = winner.iter().find(|(known, _)| known == key);
-                let of_other = own.iter().chain(&others).find(|(known, _)| known == key);
-                prop_assert_eq!(Some(value), won.or(of_other).map(|(_, value)| value));
-                prop_assert_eq!(joined.get(key).is_some(), true);
+                let mut candidates = preferred.iter().chain(&of_first).chain(&of_second);
+                let expected = candidates.find(|(known, _)| known == key);
+                prop_assert_eq!(Some(value), expected.map(|(_, value)| value));
+                prop_assert_eq!(combined.get(key).is_some(), true);
             }
-            let all = own.len() + others.iter().filter(|(key, _)| !own.iter().any(|(known, _)| known == key)).count();
-            let lost = all - decoded.len();
+            let is_new = |key: &String| !of_first.iter().any(|(known, _)| known == key);
+            let distinct = of_first.len() + of_second.iter().filter(|(key, _)| is_new(key)).count();
+            let lost = distinct - decoded.len();
             let dropped = first.dropped() + second.dropped() + lost as u32;
-            prop_assert_eq!(joined.dropped(), dropped);
+            prop_assert_eq!(combined.dropped(), dropped);
         }
     }
 }
 
 #[test]
-fn late_value_replaces_the_first_at_its_place() {
+fn later_value_keeps_the_position_of_its_key() {
     let mut attributes = Attributes::new(FIELD, AttributeLimits::default());
     let [a, b, c] = ["a", "b", "c"].map(Key::new);
     attributes.set(&a, AnyValue::Int(1));
@@ -187,7 +189,7 @@ fn late_value_replaces_the_first_at_its_place() {
 }
 
 #[test]
-fn values_of_an_owner_have_64_kib() {
+fn attributes_of_an_owner_have_64_kib() {
     let mut attributes = Attributes::new(FIELD, AttributeLimits::default());
     let long = "é".repeat(MAX_VALUE_LEN);
     for n in 0..10 {
@@ -198,7 +200,7 @@ fn values_of_an_owner_have_64_kib() {
     assert_eq!(decode(&attributes).len(), 4);
     assert_eq!(attributes.dropped(), 7);
     assert!(attributes.as_bytes().len() <= MAX_ITEM_LEN);
-    // A value that no longer fits is not shown with its old value.
+    // If the new value does not fit, the old value is dropped as well.
     attributes.set(&Key::new("small"), AnyValue::Text(&long));
     assert_eq!(attributes.get("small"), None);
     assert_eq!(attributes.dropped(), 8);

@@ -1,4 +1,4 @@
-//! Redaction of the attributes of metrics.
+//! Redaction and limits of the attributes of metrics.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use spanwise_core::{KeyVerdict, Redact, Redaction, internal::KeyVerdicts};
 
 use crate::{api_attributes::redaction, limits::AttributeLimits};
 
-/// Sorts, redacts and cuts attributes.
+/// Redacts, sorts and cuts attributes. Remembers decisions of the policy.
 pub(super) struct AttributePolicy<'p> {
     policy: Option<&'p dyn Redact>,
     /// The policy's decisions that depend on the key alone, for the keys that occurred.
@@ -27,38 +27,41 @@ impl<'p> AttributePolicy<'p> {
         &mut self,
         attributes: impl Iterator<Item = &'a KeyValue>,
     ) -> Vec<KeyValue> {
-        let mut shown: Vec<KeyValue> = match self.policy {
+        let mut redacted: Vec<KeyValue> = match self.policy {
             None => attributes.cloned().collect(),
             Some(policy) => attributes
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK may keep several attributes with the same key. Keep the last one in its order.
-        // The sort is stable, so reverse first: then the last one comes first among equal keys.
-        shown.reverse();
-        shown.sort_by(|a, b| a.key.cmp(&b.key));
-        shown.dedup_by(|removed, kept| removed.key == kept.key);
-        for attribute in &mut shown {
+        // The SDK may keep several attributes with the same key, of which the last one counts.
+        // Reverse them, so that it is the first one of its key after the stable sort, and
+        // `dedup_by` keeps it.
+        redacted.reverse();
+        redacted.sort_by(|a, b| a.key.cmp(&b.key));
+        redacted.dedup_by(|removed, kept| removed.key == kept.key);
+        for attribute in &mut redacted {
             cut_texts(&mut attribute.value);
         }
-        shown
+        redacted
     }
 
+    /// Returns the scope with redacted attributes.
     pub(super) fn redacted_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
         if scope.attributes().next().is_none() {
             return scope.clone();
         }
-        let mut shown = InstrumentationScope::builder(scope.name().to_owned())
+        let mut redacted = InstrumentationScope::builder(scope.name().to_owned())
             .with_attributes(self.apply(scope.attributes()));
         if let Some(version) = scope.version() {
-            shown = shown.with_version(version.to_owned());
+            redacted = redacted.with_version(version.to_owned());
         }
         if let Some(url) = scope.schema_url() {
-            shown = shown.with_schema_url(url.to_owned());
+            redacted = redacted.with_schema_url(url.to_owned());
         }
-        shown.build()
+        redacted.build()
     }
 
+    /// Returns the redacted attribute, or `None` if the policy removes it.
     fn redact(&mut self, policy: &dyn Redact, attribute: &KeyValue) -> Option<KeyValue> {
         let key = attribute.key.as_str();
         let verdicts = match self.verdicts.get(key) {
@@ -96,16 +99,16 @@ fn cut_texts(value: &mut Value) {
     }
 }
 
-/// Redacts the texts of an array one by one, because [`redaction`] decides about such an array by
-/// its key only. Returns other attributes as they are.
+/// Redacts the texts of an array one by one, because [`redaction`] looks only at the key of an
+/// array of texts. Returns attributes of other types as they are.
 fn with_redacted_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
     let Value::Array(Array::String(texts)) = &attribute.value else {
         return attribute.clone();
     };
     let key = attribute.key.as_str();
     let texts = texts.iter().map(|text| {
-        let shown = policy.redact_value(key, text.as_str());
-        StringValue::from(shown.into_owned())
+        let redacted = policy.redact_value(key, text.as_str());
+        StringValue::from(redacted.into_owned())
     });
     let texts = Value::Array(Array::String(texts.collect()));
     KeyValue::new(attribute.key.clone(), texts)

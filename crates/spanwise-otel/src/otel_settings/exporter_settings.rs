@@ -1,5 +1,5 @@
-//! The variables of exporters. An option has a variable for all signals, and a variable for each
-//! signal, which takes precedence.
+//! The variables for the requests to a collector. Each option has a variable for all signals, and
+//! one variable per signal, which takes precedence.
 
 use spanwise_core::{ParseError, Sensitivity, Setting};
 
@@ -7,7 +7,7 @@ use super::OtelSetting;
 use crate::{
     OtelBuilder, Protocol, SignalKind,
     endpoint::{Endpoint, SetFor},
-    setting_texts::{PairKind, boolean, file, millis, pairs},
+    setting_texts::{PairKind, parse_boolean, parse_millis, parse_pairs, read_file},
 };
 
 pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
@@ -17,7 +17,8 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used unchanged.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            // The protocol may be applied later. Check as for gRPC, which needs no scheme.
+            // The protocol is applied after the endpoint. Both protocols accept an endpoint that
+            // is valid for HTTP, and gRPC also accepts one without a scheme. So check for gRPC.
             let any_signal = signal.unwrap_or(SignalKind::Traces);
             Endpoint::parse(text, any_signal, SetFor::AllSignals, Protocol::Grpc, false)?;
             let url = text.to_owned();
@@ -45,7 +46,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Headers of each request. Those of a signal replace those of all signals.",
         sensitivity: Secret,
         apply: |builder, signal, text| {
-            let headers = pairs(text, PairKind::Headers)?;
+            let headers = parse_pairs(text, PairKind::Headers)?;
             builder.change_signal(signal, |options| {
                 headers.into_iter().fold(options, |options, (name, value)| options.header(name, value))
             });
@@ -58,7 +59,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "How long a request may take.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let timeout = millis(text, 0, 600_000)?;
+            let timeout = parse_millis(text, 0, 600_000)?;
             builder.change_signal(signal, |options| options.timeout(timeout));
             Ok(())
         },
@@ -80,7 +81,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Whether an endpoint without a scheme, over gRPC, is used without TLS.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let is_insecure = boolean(text)?;
+            let is_insecure = parse_boolean(text)?;
             builder.change_signal(signal, |options| options.insecure(is_insecure));
             Ok(())
         },
@@ -91,7 +92,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "The only root certificates that are trusted.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let pem = file(text)?;
+            let pem = read_file(text)?;
             builder.change_signal(signal, |options| options.root_certificates(pem));
             Ok(())
         },
@@ -102,7 +103,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "The certificate that authenticates the service to the collector. It needs a key.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let pem = file(text)?;
+            let pem = read_file(text)?;
             builder.change_signal(signal, |options| options.client_certificate(pem));
             Ok(())
         },
@@ -113,7 +114,7 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "The private key of the client certificate.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            let pem = file(text)?;
+            let pem = read_file(text)?;
             builder.change_signal(signal, |options| options.client_key(pem));
             Ok(())
         },

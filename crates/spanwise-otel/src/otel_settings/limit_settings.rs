@@ -1,19 +1,19 @@
-//! The variables that limit spans and log records.
+//! The variables for the limits of spans and log records.
 
 use spanwise_core::{Sensitivity, Setting};
 
 use super::OtelSetting;
-use crate::{SignalKind, setting_texts::limit};
+use crate::{SignalKind, setting_texts::parse_limit};
 
-/// The limits. The variables for all signals come first, so that those for one signal are applied
-/// later and replace their values.
+/// The limits. The variables for spans and log records together come first. Those for one of them
+/// are applied later, so that their values take precedence.
 pub(super) const LIMITS: &[OtelSetting] = rows! {
     "OTEL_ATTRIBUTE_COUNT_LIMIT" => (None, "max_attributes") {
         default: "128",
         accepts: "a number",
         help: "How many attributes a span or log record has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_attributes(limit)).log_options(|options| options.max_attributes(limit)));
             Ok(())
         },
@@ -23,7 +23,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many characters the text of an attribute has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_value_chars(limit)).log_options(|options| options.max_value_chars(limit)));
             Ok(())
         },
@@ -33,7 +33,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many attributes a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_attributes(limit)));
             Ok(())
         },
@@ -43,7 +43,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many characters the text of an attribute of a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_value_chars(limit)));
             Ok(())
         },
@@ -53,7 +53,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many events a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_events(limit)));
             Ok(())
         },
@@ -63,7 +63,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many attributes an event of a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_event_attributes(limit)));
             Ok(())
         },
@@ -73,7 +73,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many links a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_links(limit)));
             Ok(())
         },
@@ -83,7 +83,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many attributes a link of a span has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.span_options(|options| options.max_link_attributes(limit)));
             Ok(())
         },
@@ -93,7 +93,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many attributes a log record has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.log_options(|options| options.max_attributes(limit)));
             Ok(())
         },
@@ -103,7 +103,7 @@ pub(super) const LIMITS: &[OtelSetting] = rows! {
         accepts: "a number",
         help: "How many characters the text of an attribute of a log record has at most.",
         apply: |builder, text| {
-            let limit = limit(text)?;
+            let limit = parse_limit(text)?;
             builder.change(|builder| builder.log_options(|options| options.max_value_chars(limit)));
             Ok(())
         },

@@ -1,11 +1,11 @@
-//! The variables of metrics.
+//! The variables for metrics: their export, and the listener for Prometheus.
 
 use spanwise_core::{ParseError, Sensitivity, Setting};
 
-use super::{OtelSetting, batch_settings::export_timeout};
+use super::{OtelSetting, batch_settings::set_export_timeout};
 use crate::{
     HistogramAggregation, MetricTemporality, SignalKind,
-    setting_texts::{millis, number, word_value},
+    setting_texts::{parse_millis, parse_number, word_value},
 };
 
 pub(super) const METRICS: &[OtelSetting] = rows! {
@@ -14,7 +14,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "milliseconds from `1000` to `86400000`",
         help: "The time between two exports of metrics.",
         apply: |builder, text| {
-            let interval = millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
+            let interval = parse_millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
             builder.change(|builder| builder.metrics_options(|options| options.interval(interval)));
             Ok(())
         },
@@ -23,7 +23,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         default: "30000",
         accepts: "milliseconds, at most `600000`; `0` means `600000`",
         help: "How long an attempt to send metrics may take. The shorter of this and the timeout of a request counts.",
-        apply: |builder, text| export_timeout(builder, SignalKind::Metrics, text),
+        apply: |builder, text| set_export_timeout(builder, SignalKind::Metrics, text),
     }
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" => (Some(SignalKind::Metrics), "temporality") {
         default: "cumulative",
@@ -61,7 +61,7 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "a name or an address, such as `0.0.0.0`",
         help: "The host on which metrics are served, if OTEL_METRICS_EXPORTER has `prometheus`.",
         apply: |builder, text| {
-            builder.change_named_listener(|listener| listener.host = Some(text.to_owned()));
+            builder.change_listener_variables(|listener| listener.host = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -70,8 +70,8 @@ pub(super) const METRICS: &[OtelSetting] = rows! {
         accepts: "a number up to `65535`; with `0` the system chooses a port",
         help: "The port on which metrics are served for Prometheus.",
         apply: |builder, text| {
-            let port = number(text, 0, u64::from(u16::MAX), "a port")?;
-            builder.change_named_listener(|listener| listener.port = u16::try_from(port).ok());
+            let port = parse_number(text, 0, u64::from(u16::MAX), "a port")?;
+            builder.change_listener_variables(|listener| listener.port = u16::try_from(port).ok());
             Ok(())
         },
     }

@@ -1,6 +1,7 @@
-//! The macros that define the rows.
+//! The macros that define the tables of environment variables.
 
-/// Defines four variables per row: one for all signals, and one for each signal.
+/// Defines four variables per row: one for all signals, and one for each signal, which defaults to
+/// the variable for all signals.
 macro_rules! exporter_rows {
     ($($suffix:literal => $option:literal {
         default: $default:literal,
@@ -30,7 +31,8 @@ macro_rules! exporter_rows {
                 let apply: fn(&mut OtelBuilder, Option<SignalKind>, &str) -> Result<(), ParseError> = $apply;
                 apply(builder, $signal, text)
             },
-            option: ($signal, $option),
+            signal: $signal,
+            option: $option,
         }
     };
 }
@@ -53,7 +55,8 @@ macro_rules! rows {
                 help: $help,
             },
             apply: $apply,
-            option: ($signal, $option),
+            signal: $signal,
+            option: $option,
         }),*]
     };
 }

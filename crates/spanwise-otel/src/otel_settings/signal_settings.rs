@@ -5,7 +5,7 @@ use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, wor
 use super::OtelSetting;
 use crate::{
     ExportOptions, OtelBuilder, SignalKind, TraceSampler, W3cPropagator,
-    setting_texts::{PairKind, boolean, level, pairs, word_value},
+    setting_texts::{PairKind, check_level, parse_boolean, parse_pairs, word_value},
 };
 
 pub(super) const SIGNALS: &[OtelSetting] = rows! {
@@ -13,41 +13,41 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         default: "false",
         accepts: "`true` or `false`",
         help: "Whether all exports are switched off.",
-        apply: |_, text| boolean(text).map(drop),
+        apply: |_, text| parse_boolean(text).map(drop),
     }
     "OTEL_CONFIG_FILE" => (None, "config_file") {
         default: "none",
         accepts: "nothing: a file of OpenTelemetry's declarative configuration would replace all other variables, and is not read yet",
         help: "Stops the start.",
-        apply: |_, text| config_file(text),
+        apply: |_, text| refuse_config_file(text),
     }
     "OTEL_EXPERIMENTAL_CONFIG_FILE" => (None, "config_file") {
         default: "none",
         accepts: "nothing, like OTEL_CONFIG_FILE",
         help: "Stops the start.",
-        apply: |_, text| config_file(text),
+        apply: |_, text| refuse_config_file(text),
     }
     "OTEL_TRACES_EXPORTER" => (Some(SignalKind::Traces), "off") {
         default: "otlp",
         accepts: "`otlp` or `none`",
         help: "Whether traces are exported.",
-        apply: |builder, text| exporter(builder, SignalKind::Traces, text),
+        apply: |builder, text| set_exporter(builder, SignalKind::Traces, text),
     }
     "OTEL_LOGS_EXPORTER" => (Some(SignalKind::Logs), "off") {
         default: "otlp",
         accepts: "`otlp` or `none`",
         help: "Whether logs are exported.",
-        apply: |builder, text| exporter(builder, SignalKind::Logs, text),
+        apply: |builder, text| set_exporter(builder, SignalKind::Logs, text),
     }
     "OTEL_METRICS_EXPORTER" => (Some(SignalKind::Metrics), "off") {
         default: "otlp",
         accepts: "`otlp`, `prometheus`, both joined by a comma, or `none`",
         help: "Whether metrics are exported, and whether they are served for Prometheus.",
         apply: |builder, text| {
-            let exporters = choices(text, ["otlp", "prometheus"], |word| {
+            let exporters = parse_choices(text, ["otlp", "prometheus"], |word| {
                 format!("`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone")
             })?;
-            builder.change_named_listener(|listener| {
+            builder.change_listener_variables(|listener| {
                 listener.is_requested = exporters.contains(&"prometheus");
             });
             if !exporters.contains(&"otlp") {
@@ -61,7 +61,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; both are percent-decoded",
         help: "Attributes of the source of all data. The name, version and environment of the service have settings of their own.",
         apply: |builder, text| {
-            let attributes = pairs(text, PairKind::ResourceAttributes)?;
+            let attributes = parse_pairs(text, PairKind::ResourceAttributes)?;
             builder.change(|builder| {
                 attributes.into_iter().fold(builder, |builder, (key, value)| {
                     builder.resource_attribute(key, value)
@@ -75,9 +75,9 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "`always_on`, `always_off`, `traceidratio`, or one of these after `parentbased_`",
         help: "Which traces are exported. With `parentbased_`, the traces of a caller follow the decision of the caller.",
         apply: |builder, text| {
-            // The argument may be applied later.
+            // Checks the name alone, because the argument is applied later.
             TraceSampler::from_name(text, None)?;
-            builder.change_named_sampler(|sampler| sampler.name = Some(text.to_owned()));
+            builder.change_sampler_variables(|sampler| sampler.name = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -87,7 +87,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         help: "The ratio of traces that the samplers `traceidratio` and `parentbased_traceidratio` export.",
         apply: |builder, text| {
             TraceSampler::from_name("traceidratio", Some(text))?;
-            builder.change_named_sampler(|sampler| sampler.argument = Some(text.to_owned()));
+            builder.change_sampler_variables(|sampler| sampler.argument = Some(text.to_owned()));
             Ok(())
         },
     }
@@ -96,7 +96,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
         help: "The headers that HTTP requests and code that uses the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
         apply: |builder, text| {
-            let propagators = choices(text, ["tracecontext", "baggage"], |word| {
+            let propagators = parse_choices(text, ["tracecontext", "baggage"], |word| {
                 format!("`{word}` is not a propagator that spanwise has: write tracecontext, baggage, both, or none alone")
             })?;
             let has = |propagator| propagators.contains(&propagator);
@@ -114,7 +114,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         default: "info",
         accepts: "a level",
         help: "Has no effect: faults of the exporter are always reported on stderr.",
-        apply: |_, text| level(text),
+        apply: |_, text| check_level(text),
     }
     "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",
@@ -138,7 +138,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
     }
 };
 
-fn config_file(path: &str) -> Result<(), ParseError> {
+fn refuse_config_file(path: &str) -> Result<(), ParseError> {
     Err(ParseError::word(
         path,
         "is a configuration file of OpenTelemetry, which is not read",
@@ -146,7 +146,11 @@ fn config_file(path: &str) -> Result<(), ParseError> {
     ))
 }
 
-fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
+fn set_exporter(
+    builder: &mut OtelBuilder,
+    signal: SignalKind,
+    text: &str,
+) -> Result<(), ParseError> {
     match word_value(text, &[("otlp", true), ("none", false)]) {
         Some(true) => {}
         Some(false) => builder.change_signal(Some(signal), ExportOptions::off),
@@ -162,9 +166,9 @@ fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result
     Ok(())
 }
 
-/// Parses a list of these words, or `none` alone. The result is in lower case, and empty for
-/// `none`. `problem` returns the problem of another word.
-fn choices(
+/// Parses a list of `accepted` words, in upper or lower case, or `none` alone. Returns the words as
+/// `accepted` has them, or no words for `none`. `problem` describes a word that is not accepted.
+fn parse_choices(
     text: &str,
     accepted: [&'static str; 2],
     problem: impl Fn(&str) -> String,

@@ -1,4 +1,4 @@
-//! Fields of any kind, as the macros of `tracing` record them.
+//! Tests of the encoding of fields of any kind, as the macros of `tracing` record them.
 
 use std::{
     error::Error,
@@ -18,17 +18,18 @@ use crate::{
     plan::{CallsitePlan, PlanOptions},
 };
 
-const FIELD: u32 = 6;
+/// The field number of the attributes in a `LogRecord`.
+const ATTRIBUTES: u32 = 6;
 
-/// The fields of an event as the layer encoded them.
+/// The fields of an event, encoded by [`EncodingLayer`] and decoded again.
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct DecodedFields {
     attributes: Vec<(String, Value)>,
     dropped: u32,
     special: Vec<(SpecialField, String)>,
 }
 
-impl Seen {
+impl DecodedFields {
     #[track_caller]
     fn value(&self, key: &str) -> Value {
         let mut values = self.attributes.iter().filter(|(known, _)| known == key);
@@ -41,7 +42,7 @@ impl Seen {
     fn text(&self, key: &str) -> String {
         match self.value(key) {
             Value::StringValue(text) => text,
-            other => panic!("{key} is no text: {other:?}"),
+            other => panic!("{key} is not a text: {other:?}"),
         }
     }
 
@@ -50,20 +51,20 @@ impl Seen {
     }
 }
 
-struct Encode {
+struct EncodingLayer {
     limits: AttributeLimits,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    decoded: Arc<Mutex<Vec<DecodedFields>>>,
 }
 
-impl<S: Subscriber> Layer<S> for Encode {
+impl<S: Subscriber> Layer<S> for EncodingLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let options = PlanOptions {
-            attributes_field: FIELD,
+            attributes_field: ATTRIBUTES,
             limits: self.limits,
             has_source_location: false,
         };
         let plan = CallsitePlan::new(event.metadata(), options);
-        let mut attributes = Attributes::new(FIELD, self.limits);
+        let mut attributes = Attributes::new(ATTRIBUTES, self.limits);
         let (mut text, mut special) = (String::new(), Vec::new());
         let mut encoder = FieldEncoder::new(
             &plan.fields,
@@ -74,12 +75,12 @@ impl<S: Subscriber> Layer<S> for Encode {
         );
         event.record(&mut encoder);
         let record = LogRecord::decode(attributes.as_bytes()).expect("a message");
-        let attributes_seen = record.attributes.into_iter().map(|pair| {
+        let decoded_attributes = record.attributes.into_iter().map(|pair| {
             let value = pair.value.and_then(|value| value.value);
             (pair.key, value.expect("a value"))
         });
-        self.seen.lock().push(Seen {
-            attributes: attributes_seen.collect(),
+        self.decoded.lock().push(DecodedFields {
+            attributes: decoded_attributes.collect(),
             dropped: attributes.dropped(),
             special,
         });
@@ -87,24 +88,24 @@ impl<S: Subscriber> Layer<S> for Encode {
 }
 
 /// Returns the fields of the last event that `log` logs.
-fn encode_with(limits: AttributeLimits, log: impl FnOnce()) -> Seen {
-    let seen = Arc::default();
-    let layer = Encode {
+fn encode_with(limits: AttributeLimits, log: impl FnOnce()) -> DecodedFields {
+    let decoded = Arc::default();
+    let layer = EncodingLayer {
         limits,
-        seen: Arc::clone(&seen),
+        decoded: Arc::clone(&decoded),
     };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let last = seen.lock().pop();
+    let last = decoded.lock().pop();
     last.expect("an event")
 }
 
-fn encode(log: impl FnOnce()) -> Seen {
+fn encode(log: impl FnOnce()) -> DecodedFields {
     encode_with(AttributeLimits::default(), log)
 }
 
 #[test]
 fn values_keep_their_types() {
-    let seen = encode(|| {
+    let event = encode(|| {
         info!(
             status = 404_u16,
             negative = -3_i8,
@@ -142,17 +143,17 @@ fn values_keep_their_types() {
         ("display", Value::StringValue("x".into())),
     ];
     for (key, value) in &expected {
-        assert_eq!(seen.value(key), *value, "{key}");
+        assert_eq!(event.value(key), *value, "{key}");
     }
-    assert_eq!(seen.attributes.len(), expected.len());
+    assert_eq!(event.attributes.len(), expected.len());
     let message = (SpecialField::Message, r#"Text("the message")"#.to_owned());
-    assert_eq!(seen.special, [message]);
+    assert_eq!(event.special, [message]);
 }
 
 #[test]
 fn raw_identifiers_lose_their_prefix() {
-    let seen = encode(|| info!(r#type = "t", r#as.r#in = 1));
-    assert_eq!(seen.text("type"), "t");
+    let event = encode(|| info!(r#type = "t", r#as.r#in = 1));
+    assert_eq!(event.text("type"), "t");
 }
 
 #[derive(Debug)]
@@ -190,26 +191,27 @@ fn chain(len: usize) -> Declined {
 #[test]
 fn errors_become_exceptions() {
     let error = chain(3);
-    let seen = encode(|| info!(failure = &error as &(dyn Error + 'static), n = 1));
-    assert_eq!(seen.text("failure"), "cause 2");
-    assert_eq!(seen.text("exception.message"), "cause 2");
-    assert_eq!(seen.text("exception.type"), "Declined");
+    let event = encode(|| info!(failure = &error as &(dyn Error + 'static), n = 1));
+    assert_eq!(event.text("failure"), "cause 2");
+    assert_eq!(event.text("exception.message"), "cause 2");
+    assert_eq!(event.text("exception.type"), "Declined");
     assert_eq!(
-        seen.text("exception.stacktrace"),
+        event.text("exception.stacktrace"),
         "cause 2\ncaused by: cause 1\ncaused by: cause 0"
     );
-    assert_eq!(seen.value("n"), Value::IntValue(1));
+    assert_eq!(event.value("n"), Value::IntValue(1));
 
-    let seen = encode(|| info!(error = err(&chain(1))));
+    let event = encode(|| info!(error = err(&chain(1))));
     assert_eq!(
-        seen.text("exception.type"),
+        event.text("exception.type"),
         concat!(module_path!(), "::Declined")
     );
-    assert!(!seen.has("exception.stacktrace"));
+    assert!(!event.has("exception.stacktrace"));
 
-    // The first error counts, and the application's own attributes are not doubled.
+    // Only the first error becomes an exception. Fields of the application with the same keys are
+    // not exported twice.
     let (one, other) = (chain(1), chain(2));
-    let seen = encode(|| {
+    let event = encode(|| {
         info!(
             exception.r#type = "mine",
             a = err(&one),
@@ -217,18 +219,20 @@ fn errors_become_exceptions() {
             exception.message = "mine too"
         );
     });
-    assert_eq!(seen.text("a"), "cause 0");
-    assert_eq!(seen.text("b"), "cause 1");
-    assert_eq!(seen.text("exception.message"), "mine too");
-    seen.value("exception.type");
+    assert_eq!(event.text("a"), "cause 0");
+    assert_eq!(event.text("b"), "cause 1");
+    assert_eq!(event.text("exception.message"), "mine too");
+    // Checks that the key occurs once.
+    event.value("exception.type");
 }
 
 #[test]
 fn long_chains_end() {
     let error = chain(100);
-    let seen = encode(|| info!(error = err(&error)));
+    let event = encode(|| info!(error = err(&error)));
     assert_eq!(
-        seen.text("exception.stacktrace")
+        event
+            .text("exception.stacktrace")
             .matches("caused by")
             .count(),
         32
@@ -238,9 +242,9 @@ fn long_chains_end() {
         cause: Some(Box::new(chain(2))),
         text: "é".repeat(MAX_VALUE_LEN),
     };
-    let seen = encode(|| info!(error = err(&long)));
-    assert_eq!(seen.text("exception.message").len(), MAX_VALUE_LEN);
-    assert_eq!(seen.text("exception.stacktrace").len(), MAX_VALUE_LEN);
+    let event = encode(|| info!(error = err(&long)));
+    assert_eq!(event.text("exception.message").len(), MAX_VALUE_LEN);
+    assert_eq!(event.text("exception.stacktrace").len(), MAX_VALUE_LEN);
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn limits_cut_between_characters_and_count() {
         count: 3,
         value_chars: 4,
     };
-    let seen = encode_with(limits, || {
+    let event = encode_with(limits, || {
         info!(
             text = "éééééé",
             debug = ?"日本語日本語",
@@ -258,17 +262,17 @@ fn limits_cut_between_characters_and_count() {
             one_more = ?vec![1],
         );
     });
-    assert_eq!(seen.text("text"), "éééé");
-    assert_eq!(seen.text("debug"), "\"日本語");
-    assert_eq!(seen.value("bytes"), Value::BytesValue(b"1234".to_vec()));
-    assert_eq!((seen.attributes.len(), seen.dropped), (3, 2));
+    assert_eq!(event.text("text"), "éééé");
+    assert_eq!(event.text("debug"), "\"日本語");
+    assert_eq!(event.value("bytes"), Value::BytesValue(b"1234".to_vec()));
+    assert_eq!((event.attributes.len(), event.dropped), (3, 2));
 
     let none = AttributeLimits {
         count: 0,
         value_chars: 0,
     };
-    let seen = encode_with(none, || info!(a = 1, b = "b", c = ?'c'));
-    assert_eq!((seen.attributes.len(), seen.dropped), (0, 3));
+    let event = encode_with(none, || info!(a = 1, b = "b", c = ?'c'));
+    assert_eq!((event.attributes.len(), event.dropped), (0, 3));
 }
 
 /// Writes without end.
@@ -311,7 +315,7 @@ impl fmt::Debug for Fails {
     }
 }
 
-/// Logs, opens a span and records while it is formatted.
+/// Opens a span, logs an event in it and records a field of the span, while it is formatted.
 struct Logs;
 
 impl fmt::Debug for Logs {
@@ -325,7 +329,7 @@ impl fmt::Debug for Logs {
 
 #[test]
 fn hostile_values_lose_only_their_text() {
-    let seen = encode(|| {
+    let event = encode(|| {
         info!(
             before = 1,
             endless = ?Endless,
@@ -338,18 +342,18 @@ fn hostile_values_lose_only_their_text() {
         );
     });
     for key in ["endless", "ignores_errors"] {
-        let text = seen.text(key);
+        let text = event.text(key);
         assert!(
             text.len() <= MAX_VALUE_LEN && text.len() > MAX_VALUE_LEN - 3,
             "{key}"
         );
     }
-    assert_eq!(seen.text("panics"), panic_safe::PANICKED);
-    assert_eq!(seen.text("fails"), panic_safe::FORMAT_ERROR);
-    assert_eq!(seen.text("logs"), "logged");
-    assert_eq!(seen.value("before"), Value::IntValue(1));
-    assert_eq!(seen.value("after"), Value::IntValue(2));
-    assert_eq!(seen.dropped, 0);
+    assert_eq!(event.text("panics"), panic_safe::PANICKED);
+    assert_eq!(event.text("fails"), panic_safe::FORMAT_ERROR);
+    assert_eq!(event.text("logs"), "logged");
+    assert_eq!(event.value("before"), Value::IntValue(1));
+    assert_eq!(event.value("after"), Value::IntValue(2));
+    assert_eq!(event.dropped, 0);
 }
 
 /// Panics in each method.
@@ -370,17 +374,17 @@ impl Error for PanickingError {
 
 #[test]
 fn panicking_error_is_replaced() {
-    let seen = encode(|| {
+    let event = encode(|| {
         info!(
             a = 1,
             error = &PanickingError as &(dyn Error + 'static),
             b = 2
         )
     });
-    assert_eq!(seen.text("error"), panic_safe::PANICKED);
-    assert_eq!(seen.text("exception.message"), panic_safe::PANICKED);
-    assert_eq!(seen.text("exception.type"), "PanickingError");
-    assert_eq!(seen.value("b"), Value::IntValue(2));
+    assert_eq!(event.text("error"), panic_safe::PANICKED);
+    assert_eq!(event.text("exception.message"), panic_safe::PANICKED);
+    assert_eq!(event.text("exception.type"), "PanickingError");
+    assert_eq!(event.value("b"), Value::IntValue(2));
 }
 
 #[test]
@@ -395,6 +399,6 @@ fn values_beyond_the_count_are_not_formatted() {
             unreachable!("it is not shown")
         }
     }
-    let seen = encode_with(limits, || info!(a = 1, b = ?Never));
-    assert_eq!((seen.attributes.len(), seen.dropped), (1, 1));
+    let event = encode_with(limits, || info!(a = 1, b = ?Never));
+    assert_eq!((event.attributes.len(), event.dropped), (1, 1));
 }

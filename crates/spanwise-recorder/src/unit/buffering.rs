@@ -1,4 +1,4 @@
-//! Adds a line to the buffer of a unit. Evicts older lines if there is no room.
+//! Adds a line or an event to the buffer of a unit. Evicts older records if there is no room.
 
 use std::{
     ptr,
@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// The number of a callsite, and the reason why its line is buffered. Both are in one `u32`, which
-/// is opaque to spanwise-core: [`LineDisposition`] passes it from the layer to the writer.
+/// [`LineDisposition`] passes from the layer to the writer. Its meaning is unknown to
+/// spanwise-core.
 ///
 /// [`LineDisposition`]: spanwise_core::internal::LineDisposition
 #[derive(Debug, Clone, Copy)]
@@ -81,21 +82,23 @@ impl RecordTag {
 /// The result of [`Unit::buffer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BufferOutcome {
-    /// The line is buffered, or dropped and counted.
+    /// The record is buffered, or dropped and counted.
     Taken,
-    /// The unit now passes lines through, so the caller must write the line.
+    /// The unit no longer buffers this line, so the caller must write it.
     PassThrough,
 }
 
-/// If the pool has no free chunk, a line evicts lines of the largest unit at most this many times.
-const MAX_ATTEMPTS: usize = 64;
+/// If the pool has no free chunk, one new record evicts records of the largest unit at most this
+/// many times.
+const MAX_EVICTIONS: usize = 64;
 
 impl Unit {
     /// Fast path: appends a captured record if the unit buffers and its current chunk has room.
     /// Returns whether it did.
     #[inline]
     pub(crate) fn try_buffer_fast(&self, tag: RecordTag, content: Content<'_>) -> bool {
-        // `try_push` finds no room unless the phase is `Buffering`.
+        // The phase need not be checked, because `try_push` has no room in any phase but
+        // `Buffering`.
         let is_buffered = !tag.is_shown()
             && self
                 .state()
@@ -106,8 +109,9 @@ impl Unit {
         is_buffered
     }
 
-    /// Buffers a line or an event. If the unit is full, evicts its oldest records, but during a
-    /// dump drops the new one. If the pool has no free chunk, evicts records of the largest unit.
+    /// Buffers a line or an event. If the unit is full, evicts its oldest records. During a dump,
+    /// drops the new record instead. If the pool has no free chunk, evicts records of the largest
+    /// unit.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, content: Content<'_>) -> BufferOutcome {
         let RecorderState {
@@ -115,7 +119,7 @@ impl Unit {
         } = &*self.recorder;
         let fits = content.bytes().len() <= options.max_record_bytes;
         let key = tag.key();
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..MAX_EVICTIONS {
             let Some(mut state) = self.state() else {
                 break;
             };
@@ -128,18 +132,18 @@ impl Unit {
             if passes_through {
                 return BufferOutcome::PassThrough;
             }
-            let dropped = if !fits {
+            let drop_counter = if !fits {
                 Some(&counters.oversize)
             } else if state.phase == Phase::Ended {
                 Some(&counters.forgotten)
             } else if state.phase == Phase::Dumping && self.is_full(&state, size) {
-                // Keep the lines from before the trigger. They explain it, and the header has
-                // already counted them.
+                // Keep the records from before the trigger, which explain it. The header has
+                // already reported their number.
                 Some(&counters.evicted)
             } else {
                 None
             };
-            if let Some(counter) = dropped {
+            if let Some(counter) = drop_counter {
                 counters.captured.count();
                 counter.add(1);
                 state.dropped_records += 1;
@@ -155,8 +159,8 @@ impl Unit {
             drop(state);
             self.evict_largest(size);
         }
-        // Drop the line. After each eviction, other threads were faster to use the memory. Or this
-        // is a forked child that cannot use the state.
+        // Drop the record, because other threads used the memory after each eviction, or because
+        // this is a forked child that cannot use the state.
         counters.captured.count();
         counters.evicted.add(1);
         if let Some(mut state) = self.state() {
@@ -185,7 +189,8 @@ impl Unit {
         state.ring.set_room(max_len, options.max_unit_records);
     }
 
-    /// Makes room for a record. Returns false if the pool has no free chunk.
+    /// Makes room for a record. First evicts records of this unit while it is full. Returns false
+    /// if the pool has no free chunk.
     fn make_room(self: &Arc<Self>, state: &mut State, size: RecordSize) -> bool {
         while self.is_full(state, size) {
             if !state.ring.drop_oldest() {
@@ -195,7 +200,7 @@ impl Unit {
             self.recorder.counters.evicted.add(1);
         }
         let State { ring, lease, .. } = state;
-        while let Some(loan) = ring.missing(size) {
+        while let Some(loan) = ring.make_room(size) {
             if !self.recorder.pool.lend(loan, self, ring, lease) {
                 return false;
             }
@@ -203,8 +208,8 @@ impl Unit {
         true
     }
 
-    /// Evicts all lines of the largest unit. If this unit is the largest, evicts only enough for a
-    /// record of this size.
+    /// Evicts all records of the largest unit. If this unit is the largest, evicts only as many as
+    /// a record of this size needs.
     #[cold]
     fn evict_largest(&self, size: RecordSize) {
         let Some(largest) = self.recorder.pool.largest() else {
@@ -212,29 +217,29 @@ impl Unit {
             return;
         };
         let records = if ptr::eq(&*largest, self) {
-            self.make_room_within(size)
+            self.make_room_in_own_memory(size)
         } else {
-            largest.evict()
+            largest.evict_all()
         };
         if records > 0 {
-            let max = self.recorder.options.max_process_bytes;
-            let why = format_args!(
-                "{records} lines of a unit of work, because all units together have filled their {max} \
-                 bytes"
+            let max_bytes = self.recorder.options.max_process_bytes;
+            let fault = format_args!(
+                "{records} lines of a unit of work, because all units together have filled their \
+                 {max_bytes} bytes"
             );
-            self.recorder.report.fault(Fault::Evicted, &why);
+            self.recorder.report.fault(Fault::Evicted, &fault);
         }
     }
 
-    /// Drops the oldest lines until a record of this size fits into the memory of the unit. If it
-    /// does not fit even then, gives back all memory of the unit. Returns the number of dropped
-    /// lines.
-    fn make_room_within(&self, size: RecordSize) -> u64 {
+    /// Drops the oldest records until a record of this size fits into the memory that the unit has.
+    /// If it does not fit even without other records, gives back all memory of the unit. Returns
+    /// the number of dropped records.
+    fn make_room_in_own_memory(&self, size: RecordSize) -> u64 {
         let Some(mut state) = self.state() else {
             return 0;
         };
         let records_before = state.ring.record_count;
-        while state.ring.missing(size).is_some() {
+        while state.ring.make_room(size).is_some() {
             if !state.ring.drop_oldest() {
                 self.discard(&mut state, DiscardReason::Evicted);
                 break;
@@ -246,8 +251,8 @@ impl Unit {
         records
     }
 
-    /// Drops all lines, so that other units can use the memory. Returns the number of lines.
-    fn evict(&self) -> u64 {
+    /// Drops all records, so that other units can use the memory. Returns the number of records.
+    fn evict_all(&self) -> u64 {
         let Some(mut state) = self.state() else {
             return 0;
         };
@@ -263,7 +268,7 @@ impl BufferingUnit for Unit {
         if tag.is_buffered_only_if_sampled_out() && !is_sampled_out {
             return false;
         }
-        // The inherent method, which is not this method of the trait.
+        // Calls the inherent method `Unit::buffer`, not this method of the trait.
         Self::buffer(&self, tag, Content::Event(event)) == BufferOutcome::Taken
     }
 }

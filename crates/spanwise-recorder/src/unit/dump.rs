@@ -1,4 +1,5 @@
-//! Dumps: write the buffer of a unit to the output.
+//! Dumps: take the buffered lines of a unit, so that the writer can write them. While a dump runs,
+//! other threads may buffer further lines in the unit.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -12,13 +13,15 @@ use crate::{
     trigger::Trigger,
 };
 
-/// Yields the buffered lines of a unit. If the dump is dropped before the first line is read, the
-/// unit keeps its buffer. If it is dropped later, the remaining lines count as failed.
+/// Yields the buffered records of a unit. If the dump is dropped before the first call of
+/// [`next`](Self::next), the unit keeps its buffer. If it is dropped later, the remaining records
+/// count as failed.
 #[derive(Debug)]
 pub(crate) struct Dump {
     unit: Arc<Unit>,
-    /// The limit that the lines of the dump were charged to.
+    /// The limit to which the lines of the dump were charged.
     limit: Arc<DumpLimit>,
+    /// The records that were taken from the unit, and not yet returned.
     ring: RecordRing,
     progress: Progress,
     /// The number of records, for the header.
@@ -27,31 +30,31 @@ pub(crate) struct Dump {
     pub(crate) dropped_records: u64,
     /// The callsites of the lines, which decide where the header goes.
     pub(crate) callsites: Vec<u32>,
-    /// All sinks of the lines, which get the header.
+    /// The union of the sinks of the lines. All of them get the header.
     pub(crate) sinks: SinkMask,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// No line was removed from the unit.
+    /// The unit still has its buffer.
     Begun,
-    /// The buffer was removed from the unit, and after that `late` more lines, which other threads
-    /// had added.
+    /// The buffer was taken from the unit. After that, `late` more records were taken, which other
+    /// threads added during the dump.
     Taken { late: u64 },
-    /// No line is left in the unit.
+    /// The dump has ended, and takes no more records from the unit.
     Done,
 }
 
-/// After this many lines that other threads added during the dump, the dump ends and later lines
-/// are written directly. Without this limit the dump might never end, because other threads can log
-/// faster than the output writes.
+/// The dump ends after about this many lines that other threads added during the dump. Their later
+/// lines are written directly. Without this limit, the dump might never end, because other threads
+/// can log faster than the output writes.
 const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
     /// Begins a dump. Returns `None` if the phase is not [`Phase::Buffering`], if another thread
     /// has already handled the expiry, if the limit refuses the dump, or if the buffer is empty.
-    /// With an empty buffer, a unit with a span still passes lines through afterwards, unless the
-    /// trigger is the unit's expiry.
+    /// Even if the buffer is empty, a trigger other than expiry makes a unit with a span pass later
+    /// lines through.
     pub(crate) fn begin_dump(
         self: &Arc<Self>,
         trigger: Trigger,
@@ -69,11 +72,12 @@ impl Unit {
             return None;
         }
         let is_empty = state.is_empty();
-        let writes = !is_empty || (!is_expiry && self.span.is_some());
-        let is_suppressed = writes && !limit.admit(trigger, state.ring.record_count as u64);
+        // Even without a buffered line, later lines that pass through use the budget.
+        let needs_budget = !is_empty || (!is_expiry && self.span.is_some());
+        let is_suppressed = needs_budget && !limit.admit(trigger, state.ring.record_count as u64);
         // Expiry does not replace an earlier, more important trigger.
-        let earlier = state.suppressed_trigger.filter(|_| is_expiry);
-        state.suppressed_trigger = is_suppressed.then(|| earlier.unwrap_or(trigger));
+        let earlier_trigger = state.suppressed_trigger.filter(|_| is_expiry);
+        state.suppressed_trigger = is_suppressed.then(|| earlier_trigger.unwrap_or(trigger));
         if is_suppressed {
             return None;
         }
@@ -102,9 +106,9 @@ impl Unit {
         }))
     }
 
-    /// Removes the buffered lines. If there are none, or if this is the last round, ends the dump.
-    /// Returns `None` if there are none.
-    fn next_round(&self, is_last: bool) -> Option<RecordRing> {
+    /// Takes the buffered records. Ends the dump if there are none, or if `is_last` is set. Returns
+    /// `None` if there are none.
+    fn take_records(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state()?;
         state.dropped_records = 0;
         let ring = (state.ring.record_count > 0).then(|| self.take_ring(&mut state));
@@ -121,8 +125,8 @@ impl Unit {
 }
 
 impl Dump {
-    /// Removes the next record, and copies its line or its values to `content`. The buffered
-    /// records come first, then those that other threads added since.
+    /// Removes the next record, and replaces `content` with its line or its values. Records that
+    /// other threads added during the dump come last.
     pub(crate) fn next(&mut self, content: &mut Vec<u8>) -> Option<RemovedRecord> {
         loop {
             let record = self.ring.pop_oldest(content);
@@ -135,7 +139,7 @@ impl Dump {
                 return record;
             }
             let is_last = late >= MAX_LATE_LINES;
-            let Some(next) = self.unit.next_round(is_last) else {
+            let Some(taken) = self.unit.take_records(is_last) else {
                 self.progress = Progress::Done;
                 return None;
             };
@@ -143,10 +147,10 @@ impl Dump {
                 _ if is_last => Progress::Done,
                 Progress::Begun => Progress::Taken { late: 0 },
                 Progress::Taken { .. } | Progress::Done => Progress::Taken {
-                    late: late + next.record_count as u64,
+                    late: late + taken.record_count as u64,
                 },
             };
-            let empty = std::mem::replace(&mut self.ring, next);
+            let empty = std::mem::replace(&mut self.ring, taken);
             self.give_back(empty);
         }
     }
@@ -170,13 +174,13 @@ impl Drop for Dump {
             return;
         };
         if self.progress == Progress::Begun {
-            // The sink did not write the header, because a filter hid it or the sink was already
-            // writing. The next trigger tries again.
+            // The sink did not write the header, because a filter hid it or because the sink was
+            // already writing a line. The next trigger tries again.
             state.phase = Phase::Buffering;
             self.limit.give_back(self.records);
         } else {
-            // The writer panicked. It would probably also panic for the lines that were buffered
-            // since, so drop them.
+            // The writer or the layer panicked. It would probably panic again, so drop the lines
+            // that were buffered during the dump.
             unit.discard(&mut state, DiscardReason::WriteFailed);
             unit.finish_dump(&mut state);
         }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A generator of numbers, the same ones in each run.
+/// A generator of pseudorandom numbers. Each run uses the same numbers.
 struct Random(u64);
 
 impl Random {
@@ -17,7 +17,7 @@ impl Random {
     }
 }
 
-/// Bytes at the limits of the tests, and bytes with the same halves.
+/// Bytes inside and just outside of the ranges that are tested, and bytes with equal nibbles.
 const ALPHABET: &[u8] = b"/0189:;@AYZ[`aghpz{-.,= _%<\x00\x0F\x10\x7F\x80\xB0\xC3\xE1\xFF";
 
 #[test]
@@ -39,9 +39,9 @@ fn prefixes_are_found_in_blocks_of_any_length() {
             let mut all = prefixes.iter();
             all.any(|prefix| text[at..].starts_with(prefix.as_bytes()))
         };
-        let mut found = [0; 3];
-        let count = tables.find_in(&text, &mut found);
-        for (block, bits) in found[..count].iter().rev().enumerate() {
+        let mut masks = [0; 3];
+        let count = tables.find_in(&text, &mut masks);
+        for (block, bits) in masks[..count].iter().rev().enumerate() {
             for at in 0..BLOCK_LEN {
                 let position = block * BLOCK_LEN + at;
                 assert!(
@@ -65,9 +65,9 @@ fn prefix_alone_in_its_bucket_is_found_exactly() {
     let mut tables = PrefixTables::default();
     tables.add(*b"ghp", 9);
     let text = b"ghq ghp hhp g`p ghp".repeat(9);
-    let mut found = [0; 2];
-    let count = tables.find_in(&text, &mut found);
-    for (block, bits) in found[..count].iter().rev().enumerate() {
+    let mut masks = [0; 2];
+    let count = tables.find_in(&text, &mut masks);
+    for (block, bits) in masks[..count].iter().rev().enumerate() {
         let positions = 0..BLOCK_LEN;
         let expected = positions.rev().fold(0, |bits, at| {
             bits << 1 | u64::from(text[block * BLOCK_LEN + at..].starts_with(b"ghp"))
@@ -77,24 +77,24 @@ fn prefix_alone_in_its_bucket_is_found_exactly() {
 }
 
 #[test]
-fn digits_of_blocks_are_those_of_bytes() {
+fn digit_masks_equal_those_read_by_byte() {
     let mut random = Random(2);
     for length in (0..400).chain(0..400) {
         let text = random.text(ALPHABET, length);
-        let mut found = [DigitMasks::default(); 4];
+        let mut masks = [DigitMasks::default(); 4];
         let step = 50;
-        let count = DigitMasks::find_in(&text, step, &mut found);
+        let count = DigitMasks::find_in(&text, step, &mut masks);
         assert_eq!(count, length.div_ceil(step).min(4));
-        for (at, found) in found[..count].iter().enumerate() {
-            let mut room = [0; BLOCK_LEN];
-            let block = block_at(&text, at * step, &mut room);
-            assert_eq!(*found, DigitMasks::find_by_byte(block), "{text:?}");
+        for (index, masks) in masks[..count].iter().enumerate() {
+            let mut buffer = [0; BLOCK_LEN];
+            let block = block_at(&text, index * step, &mut buffer);
+            assert_eq!(*masks, DigitMasks::find_by_byte(block), "{text:?}");
         }
     }
 }
 
 #[test]
-fn classes_of_a_text_are_those_of_its_bytes() {
+fn classes_equal_those_read_by_byte() {
     static TABLES: ClassTables =
         ClassTables::new([b"@", b":", b"=", b"-", b"%", b"<", b".", b"0123456789"]);
     let mut random = Random(3);
@@ -111,32 +111,32 @@ fn classes_of_a_text_are_those_of_its_bytes() {
                     class.map_or(0, |class| 1 << class)
                 );
                 expected.classes |= TABLES.classes_of(*byte);
-                expected.last_class += u64::from(class == Some(7));
-                expected.second_last_class += u64::from(class == Some(6));
+                expected.last_class_count += u64::from(class == Some(7));
+                expected.second_last_class_count += u64::from(class == Some(6));
             }
-            if let Some(seen) = classes(&TABLES, &text) {
-                assert_eq!(seen, expected, "{text:?}");
+            if let Some(counts) = classes(&TABLES, &text) {
+                assert_eq!(counts, expected, "{text:?}");
             }
         }
     }
 }
 
 #[test]
-fn close_bytes_are_found_at_any_position() {
+fn close_pairs_are_found_at_any_position() {
     for length in [0, 1, 5, 20, 40, 63, 64, 65, 130, 200] {
         for first in 0..length {
             let mut text = vec![b'a'; length];
             text[first] = b':';
-            let is_alone = !may_have_close(&text, b':');
+            let has_avx2 = !may_have_close_pair(&text, b':');
             for second in first + 1..length.min(first + 9) {
                 text[second] = b':';
-                let is_close = may_have_close(&text, b':');
+                let is_found = may_have_close_pair(&text, b':');
                 assert!(
-                    is_close || second - first > MAX_CLOSE_DISTANCE,
+                    is_found || second - first > MAX_CLOSE_DISTANCE,
                     "{first}, {second}"
                 );
-                // Without AVX2 the answer is always yes.
-                assert!(!is_alone || is_close == (second - first <= MAX_CLOSE_DISTANCE));
+                // Without AVX2, `may_have_close_pair` is always true, also for a single byte.
+                assert!(!has_avx2 || is_found == (second - first <= MAX_CLOSE_DISTANCE));
                 text[second] = b'a';
             }
         }

@@ -2,27 +2,31 @@ use super::*;
 use crate::{byte_blocks::BLOCK_LEN, prefix_filter::Literal};
 
 #[test]
-fn stats_without_vectors_are_the_same() {
+fn stats_equal_those_read_by_byte() {
     let text = "a=1, b: 2.5 <c@example.org> 50%-ish, 127.0.0.1 \u{e9} [::1]";
     for from in 0..text.len() {
         for to in from..text.len() {
             let part = &text.as_bytes()[from..to];
-            let (stats, seen) = (CharStats::from_text(part), classes_by_byte(part));
+            let (stats, counts) = (CharStats::from_text(part), classes_by_byte(part));
             assert_eq!(
                 (stats.seen, stats.digits, stats.dots),
-                (seen.classes, seen.last_class, seen.second_last_class)
+                (
+                    counts.classes,
+                    counts.last_class_count,
+                    counts.second_last_class_count
+                )
             );
         }
     }
 }
 
 #[test]
-fn blocks_of_any_length_are_those_of_bytes() {
+fn stats_of_a_block_equal_those_read_by_byte() {
     let literals = ["ghp_", "://", "token"].into_iter().enumerate();
     let literals = PrefixFilter::new(literals.map(|(bucket, text)| {
         let literal = Literal {
             text,
-            next: None,
+            next_class: None,
             any_case: true,
             bucket,
         };
@@ -33,15 +37,15 @@ fn blocks_of_any_length_are_those_of_bytes() {
     for from in 0..text.len() {
         for to in from..text.len().min(from + BLOCK_LEN) {
             let part = &text.as_bytes()[from..to];
-            let (stats, found) = CharStats::from_block(part, &literals);
+            let (stats, starts) = CharStats::from_block(part, &literals);
             assert_eq!(stats.seen, classes_by_byte(part).classes);
-            assert_eq!(stats.digits, classes_by_byte(part).last_class);
-            assert_eq!(stats.dots, classes_by_byte(part).second_last_class);
-            let by_byte = literals.starts_by_byte(part, 0);
+            assert_eq!(stats.digits, classes_by_byte(part).last_class_count);
+            assert_eq!(stats.dots, classes_by_byte(part).second_last_class_count);
+            let starts_by_byte = literals.starts_by_byte(part, 0);
             for at in 0..part.len() {
-                let begins = literals.literals_at_start(&part[at..]).next().is_some();
-                let is_needed = begins && by_byte >> at & 1 != 0;
-                assert!(!is_needed || found >> at & 1 != 0, "{at} of {part:?}");
+                let may_begin = literals.literals_at_start(&part[at..]).next().is_some();
+                let is_required = may_begin && starts_by_byte >> at & 1 != 0;
+                assert!(!is_required || starts >> at & 1 != 0, "{at} of {part:?}");
             }
         }
     }

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroize};
 
 use super::Classified;
 
-/// Returns the secret, so that code that calls `expose_secret` still compiles.
+/// Returns the secret. Code that calls `expose_secret` compiles with and without `Classified`.
 impl<S: Zeroize + ?Sized> ExposeSecret<S> for Classified<SecretBox<S>> {
     fn expose_secret(&self) -> &S {
         self.expose().expose_secret()

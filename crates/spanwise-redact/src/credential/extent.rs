@@ -1,6 +1,6 @@
 //! Finds the end of values with several words: phrases, codes, names.
 
-use super::{trim, trim_end, words_of};
+use super::{trim_marks, trim_marks_end, words_of};
 use crate::{
     byte_class::ByteClass,
     byte_search::line_from,
@@ -12,12 +12,12 @@ use crate::{
 pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     let line = line_from(text, 0, 512);
     let ends_in_comma = |(_, word): (usize, &[u8])| word.len() > 1 && word.ends_with(b",");
-    let is_list = words_of(line)
+    let has_commas = words_of(line)
         .take(3)
         .filter(|word| ends_in_comma(*word))
         .count()
         == 3;
-    // The end of the last word, and the end of the last word or number.
+    // `end` is after the last word of the phrase. `read_end` is also after a number that follows.
     let (mut end, mut read_end) = (0, 0);
     for (at, word) in words_of(line).take(64) {
         if at > read_end + 1 && read_end > 0 {
@@ -49,7 +49,7 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         }
         end = at + letters_end;
         read_end = at + word.len();
-        let goes_on = after.is_empty() || is_list && after == b",";
+        let goes_on = after.is_empty() || has_commas && after == b",";
         if !goes_on {
             break;
         }
@@ -57,9 +57,10 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     end
 }
 
-/// Returns the end of four groups of four small letters, the format of Google's app passwords.
-/// Returns 0 if there are none, or if one is a word of a sentence.
-pub(crate) fn end_of_groups(text: &[u8]) -> usize {
+/// Returns the end of an app password of Google at the start of `text`: four groups of four small
+/// letters. Returns 0 if there is none, or if one of the groups is a word of a sentence.
+pub(crate) fn end_of_app_password(text: &[u8]) -> usize {
+    // Four groups and three spaces.
     const LENGTH: usize = 4 * 4 + 3;
     let Some(groups) = text.get(..LENGTH) else {
         return 0;
@@ -81,8 +82,8 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     if is_match { LENGTH } else { 0 }
 }
 
-/// Returns the end of a code with its further groups of digits: `123 456`. The first group ends at
-/// `first_end`.
+/// Returns the end of a code at the start of `text`, which may have several groups of digits:
+/// `123 456`. The first group ends at `first_end`.
 pub(crate) fn end_of_code(text: &[u8], first_end: usize) -> usize {
     let line = line_from(text, 0, 64);
     let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
@@ -106,17 +107,18 @@ pub(crate) fn end_of_person(text: &[u8], first_end: usize) -> usize {
     })
 }
 
-/// Returns the end of the words after `first_end` that are parts of the value, each after one
-/// space. A word with punctuation marks around it is the last part, which includes the marks before
-/// the word. `is_part` is passed the word with and without such marks.
+/// Returns the end of a value of several words. The first word ends at `first_end`. The next words
+/// belong to the value if one space precedes each of them, and `is_part` accepts them. A word with
+/// punctuation marks around it is the last one, and the value includes the marks before it.
+/// `is_part` gets the word with and without these marks.
 fn end_of_parts(line: &[u8], first_end: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first_end;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first_end) {
-        let part = trim(word);
+        let part = trim_marks(word);
         if at != end + 1 || part.is_empty() || !is_part(word, part) {
             break;
         }
-        end = at + trim_end(word).len();
+        end = at + trim_marks_end(word).len();
         if part.len() != word.len() {
             break;
         }

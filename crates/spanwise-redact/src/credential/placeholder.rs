@@ -17,8 +17,9 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
     is_absent(value) || contains_word(BOOLEANS, value)
 }
 
-/// Like [`is_nothing`], but false for booleans, which user rules hide.
+/// Like [`is_nothing`], but returns false for booleans. For user rules, which hide booleans.
 pub(crate) fn is_absent(value: &[u8]) -> bool {
+    // `Some(` is an option without its content.
     let words = ["null", "none", "nil", "undefined", "Some("];
     is_mask(value) || value == REDACTED.as_bytes() || contains_word(&words, value)
 }
@@ -31,9 +32,10 @@ fn is_mask(value: &[u8]) -> bool {
     star_count == value.len() || value.len() <= 96 && is_bullets()
 }
 
-/// Returns whether a value is absent, a placeholder or already masked: `?`, `$1`, `:password`,
-/// `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`. A scheme such as
-/// `Bearer` may precede the placeholder. A value of more than 64 bytes is never a placeholder.
+/// Returns whether a value is [absent](is_absent), a placeholder or a mask of other software: `?`,
+/// `$1`, `:password`, `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`. A
+/// scheme such as `Bearer` may precede the placeholder. A value of more than 64 bytes is never a
+/// placeholder.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
@@ -61,10 +63,11 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
         !name.is_empty() && name.iter().all(is_upper)
     };
-    let is_about_secret = |name: &[u8]| {
-        let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+    let is_parameter = |name: &[u8]| {
+        let is_number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        // `:password`, `@p1`
         is_name_of_secret(name)
-            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if is_number(rest))
+            || matches!(name, [b'p' | b'P' | b'@', digits @ ..] if is_number(digits))
     };
     match value {
         b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
@@ -82,7 +85,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
             let inside = inside.trim_ascii();
             inside == b":?"
                 || inside.len() <= 2 && inside.iter().all(u8::is_ascii_digit)
-                || is_about_secret(inside)
+                || is_parameter(inside)
         }
         [b'%', b'(', inside @ .., b')', b's'] => is_name(inside),
         [b'%', b's' | b'd' | b'v' | b'q'] => true,
@@ -92,7 +95,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
             !inside.is_empty() && words.all(is_word_of_name)
         }
         [b'[' | b'(', inside @ .., b']' | b')'] => contains_word(MASKS, inside),
-        [b':' | b'@', name @ ..] => is_about_secret(name),
+        [b':' | b'@', name @ ..] => is_parameter(name),
         [b'x', ..] | [b'X', ..] => {
             value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
         }
@@ -100,8 +103,8 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     }
 }
 
-/// Returns whether a word can be part of the name of a variable or a type: only capitals, or a
-/// small letter after each capital. `TOKEN` and `apiKey` can, `rxXO` cannot.
+/// Returns whether a word may be part of the name of a variable or a type: its letters are all
+/// capitals, or a small letter follows each capital. `TOKEN` and `apiKey` may, `rxXO` may not.
 fn is_word_of_name(word: &[u8]) -> bool {
     let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
     let is_lone_capital = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());

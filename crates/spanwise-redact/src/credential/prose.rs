@@ -1,7 +1,9 @@
 //! Decides whether the text after `key: ` is prose: a sentence, a state, a count or an error.
+//!
+//! An error chain has several parts, separated by colons: `session: cache: timed out`.
 
 use super::{
-    KeySubject, is_credential, trim,
+    KeySubject, is_credential, trim_marks,
     word_shapes::{
         is_count, is_error_name, is_format_placeholder, is_measure, is_module, is_name, is_path,
         is_sentence_word, is_type,
@@ -17,22 +19,22 @@ use crate::{
     },
 };
 
-/// At most this many parts of an error chain may precede the part that decides.
+/// The maximum number of parts of an error chain before the one that decides.
 const MAX_CHAIN_LEN: u8 = 3;
 
 /// Returns whether a line after a key of this subject is prose.
 pub(super) fn is_prose(line: &[u8], subject: KeySubject) -> bool {
-    Prose::new(line, subject, 0).is_some_and(|prose| prose.decide())
+    LineStart::new(line, subject, 0).is_some_and(|start| start.is_prose())
 }
 
-/// The beginning of a line.
+/// The first words of a line.
 #[derive(Clone, Copy)]
-struct Prose<'l> {
+struct LineStart<'l> {
     line: &'l [u8],
     subject: KeySubject,
     /// The number of parts of an error chain before the line.
     depth: u8,
-    /// The first word as written.
+    /// The first word as written, with punctuation marks.
     first: &'l [u8],
     /// The first word without punctuation marks.
     word: &'l [u8],
@@ -41,7 +43,7 @@ struct Prose<'l> {
     rest: &'l [u8],
 }
 
-impl<'l> Prose<'l> {
+impl<'l> LineStart<'l> {
     fn new(line: &'l [u8], subject: KeySubject, depth: u8) -> Option<Self> {
         let mut words = words_of(line);
         let (at, first) = words.next()?;
@@ -50,7 +52,7 @@ impl<'l> Prose<'l> {
             subject,
             depth,
             first,
-            word: trim(first),
+            word: trim_marks(first),
             second: words.next().map(|(_, word)| word),
             rest: &line[at + first.len()..],
         })
@@ -58,15 +60,15 @@ impl<'l> Prose<'l> {
 
     /// Returns whether the line is prose. Each step decides, or returns `None` to leave the
     /// decision to the next step.
-    fn decide(&self) -> bool {
+    fn is_prose(&self) -> bool {
         self.by_first_word()
             .or_else(|| self.by_phrase_or_chain())
             .or_else(|| self.by_state())
             .unwrap_or_else(|| self.by_second_word())
     }
 
-    /// Returns whether the key announces a thing or a code, which may have a state.
-    fn is_thing(&self) -> bool {
+    /// Returns whether the key announces a value that may have a state, such as a token.
+    fn may_have_state(&self) -> bool {
         matches!(self.subject, KeySubject::Thing | KeySubject::Code)
     }
 
@@ -86,9 +88,11 @@ impl<'l> Prose<'l> {
     fn by_first_word(&self) -> Option<bool> {
         let (first, word, second) = (self.first, self.word, self.second);
         if word.is_empty() {
-            // The token that a parser did not expect: `}`.
+            // Only punctuation marks, such as the `}` after `unexpected token: `.
             let is_short = first.len() <= 5;
-            return Some(is_short || second.is_some_and(|second| is_sentence_word(trim(second))));
+            return Some(
+                is_short || second.is_some_and(|second| is_sentence_word(trim_marks(second))),
+            );
         }
         if word.iter().all(u8::is_ascii_digit) {
             return Some(is_count(word, self.rest, self.subject));
@@ -97,7 +101,10 @@ impl<'l> Prose<'l> {
         if first[0] == b'!' && second == Some(b"|") && is_sentence_word(word) {
             return Some(true);
         }
-        if is_type(first) || self.is_thing() && is_module(word) || is_format_placeholder(first) {
+        if is_type(first)
+            || self.may_have_state() && is_module(word)
+            || is_format_placeholder(first)
+        {
             return Some(true);
         }
         if is_measure(word) {
@@ -118,13 +125,13 @@ impl<'l> Prose<'l> {
         is_struct.then_some(false)
     }
 
-    /// Decides about passphrases and error chains.
+    /// Decides if the key announces a passphrase, or if the line is an error chain.
     fn by_phrase_or_chain(&self) -> Option<bool> {
         let word = self.word;
         if self.subject == KeySubject::Phrase {
             let mut words = words_of(self.line).take(4);
             let is_sentence = is_sentence_word(word)
-                && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
+                && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim_marks(word)));
             return Some(is_sentence || self.second.is_none() && self.is_state());
         }
         if self.first.last() != Some(&b':') || self.second.is_none() || self.depth == MAX_CHAIN_LEN
@@ -134,10 +141,10 @@ impl<'l> Prose<'l> {
         // `stock-db: permission denied`
         let is_rest_prose = || {
             let rest = Self::new(self.rest, self.subject, self.depth + 1);
-            rest.is_some_and(|rest| rest.decide())
+            rest.is_some_and(|rest| rest.is_prose())
         };
         let is_password = self.subject == KeySubject::Password;
-        let is_name_in_chain = self.is_thing() && (is_sentence_word(word) || is_name(word));
+        let is_name_in_chain = self.may_have_state() && (is_sentence_word(word) || is_name(word));
         Some(
             self.is_state()
                 || self.is_opener()
@@ -153,18 +160,19 @@ impl<'l> Prose<'l> {
         let (word, second) = (self.word, self.second);
         let ends_with_mark = self.ends_with_mark();
         if is_path(word) && (second.is_none() || ends_with_mark) {
-            return Some(self.is_thing() || second.is_some());
+            return Some(self.may_have_state() || second.is_some());
         }
         let is_state = self.is_state();
         if !is_sentence_word(word) && !is_state {
             // `SameSite must be …`
             let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
-            let is_verb = |second: &[u8]| contains_word(VERBS, trim(second));
-            return Some(self.is_thing() && is_camel && second.is_some_and(is_verb));
+            let is_verb = |second: &[u8]| contains_word(VERBS, trim_marks(second));
+            return Some(self.may_have_state() && is_camel && second.is_some_and(is_verb));
         }
         let endings = [&b"ed"[..], b"ing", b"able", b"ible"];
-        let is_participle =
-            self.is_thing() && word.len() > 5 && endings.iter().any(|end| word.ends_with(end));
+        let is_participle = self.may_have_state()
+            && word.len() > 5
+            && endings.iter().any(|end| word.ends_with(end));
         if is_state || is_participle {
             return Some(true);
         }
@@ -182,9 +190,9 @@ impl<'l> Prose<'l> {
     /// Decides by the words after the first one.
     fn by_second_word(&self) -> bool {
         let (word, second) = (self.word, self.second.unwrap_or_default());
-        let next = trim(second);
-        // After the scheme in `Authorization: token …` a credential follows, unless a sentence
-        // continues.
+        let next = trim_marks(second);
+        // In `Authorization: token …`, a credential follows the scheme `token`. In a sentence such
+        // as `token has expired`, a verb or another known word follows.
         if is_scheme(word) && self.subject != KeySubject::Password {
             return any_contains(&[STATES, VERBS, FUNCTION_WORDS], next);
         }
@@ -214,12 +222,12 @@ impl<'l> Prose<'l> {
                 || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
                 || is_error_name(next, self.subject);
         }
-        // `provider answered`: a subject and a verb.
+        // A subject and a verb (`provider answered`), or words of a sentence.
         let words = || words_of(self.line).map(|(_, word)| word);
         let sentence = || {
             words()
-                .take_while(|word| !word.contains(&b'=') && is_sentence_word(trim(word)))
-                .map(trim)
+                .take_while(|word| !word.contains(&b'=') && is_sentence_word(trim_marks(word)))
+                .map(trim_marks)
                 .take(3)
         };
         let is_sentence = || match sentence().count() {
@@ -227,20 +235,20 @@ impl<'l> Prose<'l> {
             2 => sentence().any(is_known),
             _ => false,
         };
-        self.is_thing() && (contains_word(VERBS, next) || is_sentence())
+        self.may_have_state() && (contains_word(VERBS, next) || is_sentence())
     }
 
     /// Returns whether the first word is the subject of the verb `next`. In `password: root from
     /// …`, `root` is a password.
     fn is_subject_of(&self, next: &[u8]) -> bool {
         let is_verb = |word: &[u8]| any_contains(&[VERBS, STATES], word);
-        // `signature verification failed`
-        let is_later = || {
-            let third = words_of(self.line).nth(2).map(|(_, word)| trim(word));
+        // The subject may have two words: `signature verification failed`.
+        let is_verb_third = || {
+            let third = words_of(self.line).nth(2).map(|(_, word)| trim_marks(word));
             contains_word(SENTENCE_STARTS, next) && third.is_some_and(is_verb)
         };
         contains_word(AUXILIARIES, next)
-            || (is_verb(next) || is_later()) && !contains_word(PASSWORD_LIKE, self.word)
+            || (is_verb(next) || is_verb_third()) && !contains_word(PASSWORD_LIKE, self.word)
     }
 }
 

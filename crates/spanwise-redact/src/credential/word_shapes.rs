@@ -1,6 +1,6 @@
-//! Shapes of words in sentences: counts, names, paths, types, errors.
+//! Recognizes kinds of words in sentences by their shape: counts, names, paths, types, errors.
 
-use super::{KeySubject, trim, words_of};
+use super::{KeySubject, trim_marks, words_of};
 use crate::{
     byte_class::ByteClass,
     byte_search::run_end,
@@ -10,13 +10,13 @@ use crate::{
     },
 };
 
-/// Returns whether the text is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
-/// Forbidden`.
+/// Returns whether `digits` and the text after them are a count or a status: `16 bytes`, `8 to 64
+/// characters`, `401`, `403 Forbidden`.
 pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool {
-    let mut words = words_of(rest).map(|(_, word)| trim(word));
+    let mut words = words_of(rest).map(|(_, word)| trim_marks(word));
     let second = words.next();
     // After the key of a code, a password or a phrase, digits and words may be the secret. So only
-    // small numbers with a unit of measure are counts there.
+    // a number of up to three digits with a unit, such as `6 digits`, is a count there.
     let (units, max_digits, max_digits_without_unit) = match subject {
         KeySubject::Thing | KeySubject::Person => (UNITS, 7, 3),
         KeySubject::Code | KeySubject::Password => (MEASURES, 3, 0),
@@ -40,7 +40,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], subject: KeySubject) -> bool 
     }
     // `3 wrong attempts`
     let is_small = digits.len() <= 2 && matches!(subject, KeySubject::Code | KeySubject::Password);
-    let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
+    let third = words_of(rest).map(|(_, word)| trim_marks(word)).nth(1);
     if is_small
         && second.is_some_and(is_sentence_word)
         && third.is_some_and(|third| is_unit(&third))
@@ -85,8 +85,8 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     contains_word(TYPES, &word[..open_at]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
-/// Returns whether the text is a format placeholder: `{what}`. A text with a word after the
-/// placeholder is a secret instead: `{noop}tulip`.
+/// Returns whether the text is a placeholder of a format string: `{token}`. If a word follows the
+/// braces, as in `{noop}tulip`, they name the encoding of a password, and the text is a secret.
 pub(super) fn is_format_placeholder(word: &[u8]) -> bool {
     let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
@@ -98,8 +98,8 @@ pub(super) fn is_format_placeholder(word: &[u8]) -> bool {
     })
 }
 
-/// Returns whether the text is a module path: `shop_session::Store::open`. One of its names must be
-/// in small letters, because a random secret may contain `::` and look like two types.
+/// Returns whether the text is a module path: `shop_session::Store::open`. One of its names must
+/// have only small letters, because a random secret with a `::` may look like two types.
 pub(super) fn is_module(word: &[u8]) -> bool {
     let is_small = |name: &str| {
         let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
@@ -184,14 +184,14 @@ pub(super) fn is_path(word: &[u8]) -> bool {
 /// Returns whether the text is the name of an error in CamelCase: `InvalidSignature`,
 /// `jsonwebtoken::TokenExpired`. A name of one word must have brackets after it: `Error(…)`.
 ///
-/// Such words are also used as passwords. After the key of a password, a code or a phrase, the name
-/// must begin or end like an error name, and must not have a digit.
+/// CamelCase words are also used as passwords. So after the key of a password, a code or a phrase,
+/// the name must begin or end like an error name, and must not have a digit.
 pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
-    // An opening bracket at the end is not dropped, because it shows that the error has fields.
+    // A `(` or `{` at the end is not dropped, because it shows that the error has fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
     let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
-    let is_variant = word.iter().any(|byte| b"({".contains(byte));
+    let has_fields = word.iter().any(|byte| b"({".contains(byte));
     let word = word
         .split(|byte| b"({".contains(byte))
         .next()
@@ -225,7 +225,7 @@ pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
                 return false;
             }
             part_count += 1;
-            // Two letters such as `Io` may occur by chance.
+            // A known part of two letters, such as `Io`, may occur by chance.
             has_known_part |= (part.len() > 2 || part.len() == word.len())
                 && any_contains(&[STATES, ERRORS], part);
             last_two = [last_two[1], part];
@@ -238,7 +238,7 @@ pub(super) fn is_error_name(word: &[u8], subject: KeySubject) -> bool {
         }
     }
     let is_name =
-        has_known_part && (part_count >= 2 || is_variant) && (is_alphabetic || word.len() <= 24);
+        has_known_part && (part_count >= 2 || has_fields) && (is_alphabetic || word.len() <= 24);
     is_name
         && match subject {
             KeySubject::Thing | KeySubject::Person => true,

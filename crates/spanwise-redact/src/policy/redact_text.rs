@@ -1,4 +1,4 @@
-//! Redacts texts: finds matches of detectors and key rules, and replaces them.
+//! Redacts texts: finds the matches of detectors and key rules in a text, and replaces them.
 
 use std::{borrow::Cow, sync::atomic::Ordering};
 
@@ -54,8 +54,8 @@ impl HidingRule {
         (!is_shown).then(|| Match::new(start, end, self.rule))
     }
 
-    /// Returns the value of `pair`, or `None` if this rule shows that value. The value ends at the
-    /// end of `text` at the latest.
+    /// Returns the value of `pair`, or `None` if this rule shows that value. The value ends at or
+    /// before the end of `text`.
     fn value(
         &self,
         text: &str,
@@ -75,9 +75,9 @@ impl HidingRule {
             }
             _ => bytes.len(),
         };
-        // A shown value is scanned again for keys inside it. So a value that may be shown, because
-        // it may be a network address, is first read only up to a limit. Without the limit, the
-        // time would not be linear.
+        // A value that is a network address is shown, and is then scanned again for keys inside it.
+        // So a value that may be such an address is first read only up to a limit. Without the
+        // limit, the time would not be linear.
         let near_end = if self.shows_network_addresses {
             end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
@@ -88,18 +88,19 @@ impl HidingRule {
         if may_be_cut_off && let Some(longer) = pair.value(&bytes[..end], context, traits) {
             value = longer;
         }
-        if is_phone(pair.key) {
-            value.end = end_of_phone(&bytes[..end], value.start, value.end);
+        if may_be_grouped_number(pair.key) {
+            value.end = end_of_number_groups(&bytes[..end], value.start, value.end);
         }
         let content = &bytes[value.start..value.end];
         let is_match = match self.rule {
-            Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
-            // Only `AwsSecret`: see `detector`.
+            Rule::Detector(Detector::UrlQuery) => is_parameter_credential(pair.key, content),
+            // `AwsSecret`, because `detector_of_pair` returns no other detectors.
             Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
             Rule::Key { .. } => {
                 let content = text.get(value.start..value.end);
                 let is_address = content.is_some_and(is_network_address);
-                !(self.shows_network_addresses && !may_be_cut_off && is_address)
+                let is_shown = self.shows_network_addresses && !may_be_cut_off && is_address;
+                !is_shown
             }
         };
         is_match.then_some(value)
@@ -138,7 +139,7 @@ impl Policy {
         !is_clean && self.scan_into(key, text, survey, shown)
     }
 
-    // Not inlined, so that the fast path for a clean text saves no registers.
+    // Not inlined: otherwise the fast path for a clean text would save registers to the stack.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str, survey: Survey) -> Cow<'t, str> {
         let mut shown = String::new();
@@ -149,7 +150,7 @@ impl Policy {
         }
     }
 
-    #[inline(never)] // Keeps the fast path small, like `scan`.
+    #[inline(never)] // See `scan`.
     fn scan_into(&self, key: Option<&str>, text: &str, survey: Survey, shown: &mut String) -> bool {
         let mut matches = Matches::new();
         let wanted = self.rules.enabled_detectors;
@@ -160,7 +161,7 @@ impl Policy {
             return false;
         }
         if !matches.is_empty() || stats.may_have_keys() || self.has_paths_into(text) {
-            self.complete(key, text, stats, &mut matches);
+            self.append_key_matches(key, text, stats, &mut matches);
         }
         let is_changed = !matches.is_empty();
         if is_changed {
@@ -169,24 +170,29 @@ impl Policy {
         is_changed
     }
 
-    /// Adds the matches of key rules and sorts all matches.
-    // Not inlined, so that the fast path for a clean text saves no registers.
-    #[inline(never)]
-    fn complete(&self, key: Option<&str>, text: &str, stats: CharStats, matches: &mut Matches) {
-        // The JSON strings of the text. `None` until they are needed: for the value of a hidden key
-        // or for a match. `Some(None)` if the text is not JSON.
+    /// Appends the matches of key rules, and sorts all matches.
+    #[inline(never)] // See `scan`.
+    fn append_key_matches(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        stats: CharStats,
+        matches: &mut Matches,
+    ) {
+        // The JSON strings of the text. `None` until they are needed, for the value of a hidden key
+        // or for a match. `Some(None)` if the text was parsed and is not JSON.
         let mut strings = None;
         if stats.may_have_pairs() {
-            self.pairs(text, &mut strings, matches);
+            self.append_pairs(text, &mut strings, matches);
         }
-        self.other_pairs(text, stats, matches);
+        self.append_other_pairs(text, stats, matches);
         if self.has_paths_into(text) {
-            crate::json_paths::by_path(key, text, &self.rules.keys, matches);
+            crate::json_paths::find_matches(key, text, &self.rules.keys, matches);
         }
         if matches.is_empty() {
             return;
         }
-        // If a key rule and a detector match the same value, the key rule decides.
+        // If a key rule and a detector match the same value, the key rule is first and decides.
         let order = |found: &Match| {
             let is_detector = matches!(found.rule, Rule::Detector(_));
             (found.start, std::cmp::Reverse(found.end), is_detector)
@@ -234,15 +240,15 @@ impl Policy {
         self.rule(text, key)
     }
 
-    /// Returns the detector for a key that no rule hides, but that announces a secret if the value
-    /// has the form of one: `?code=…`, `secret_key=…`.
-    fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
+    /// Returns the detector for the value of a pair whose key no rule hides. Under some keys, a
+    /// value is a secret only if it has the form of one: `?code=…`, `secret_key=…`.
+    fn detector_of_pair(&self, pair: &Pair<'_>) -> Option<Detector> {
         // A cheap check first: normalizing a key is expensive.
         if !pair.may_be_parameter && !ends_with_word(pair.key.as_bytes(), b"key") {
             return None;
         }
-        let normal = NormalizedKey::new(pair.key);
-        let name = normal.full();
+        let normalized = NormalizedKey::new(pair.key);
+        let name = normalized.full();
         let is_query = pair.may_be_parameter
             && QUERY_PARAMETERS
                 .iter()
@@ -259,61 +265,69 @@ impl Policy {
     }
 
     /// Appends matches for the values of pairs such as `key=value`.
-    fn pairs(&self, text: &str, strings: &mut Option<Option<JsonStrings>>, matches: &mut Matches) {
+    fn append_pairs(
+        &self,
+        text: &str,
+        strings: &mut Option<Option<JsonStrings>>,
+        matches: &mut Matches,
+    ) {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
         let mut at = 0;
-        // The end of the last hidden value, and whether it is the value of a header.
+        // The end of the last hidden value, and whether that value is a header.
         let (mut hidden_end, mut is_hidden_header) = (0, false);
         // The name that the previous pair assigns to the next value.
         let mut assigned_name = None;
         while let Some(mut pair) = pair_lexer::next_pair(text, &mut at) {
-            // Headers extend to the end of the line, so a header inside another header is already
-            // hidden.
+            // A header extends to the end of the line. So a header inside a hidden value may extend
+            // beyond that value, unless the hidden value is itself a header.
             let is_header_in_value = || !is_hidden_header && is_header(pair.key);
             if !pair.may_extend_beyond(bytes, hidden_end) && !is_header_in_value() {
                 continue;
             }
-            let name = std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
+            let name_of_value =
+                std::mem::replace(&mut assigned_name, pair.name_of_next_value(text));
+            // A part of a `multipart/form-data` body: `name="password"`, and its value on a later
+            // line.
             if let Some(name) = assigned_name.filter(|(_, end)| *end > hidden_end)
                 && form_data::has_attribute_at(bytes, pair.name_start)
                 && let (name, name_end) = form_data::innermost_name(text, name)
-                && let Some(found) = self.rule(text, name)
+                && let Some(rule) = self.rule(text, name)
                 && let Some((start, end)) = form_data::value(bytes, name_end)
-                && let Some(found) = found.match_in(text, start, end)
+                && let Some(found) = rule.match_in(text, start, end)
             {
                 matches.push(found);
                 (hidden_end, is_hidden_header) = (end, false);
                 continue;
             }
-            let Some(found) = self.rule_of_pair(text, &mut pair, name) else {
+            let Some(hiding_rule) = self.rule_of_pair(text, &mut pair, name_of_value) else {
                 continue;
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
-                Some(strings) => pair.limit_in_json(text, strings),
+                Some(strings) => pair.max_end_in_json(text, strings),
                 None => text.len(),
             };
-            let Some(value) = found.value(&text[..end], &pair, &mut context) else {
+            let Some(value) = hiding_rule.value(&text[..end], &pair, &mut context) else {
                 continue;
             };
             if value.end <= hidden_end {
-                at = at.max(value.next_key_start(bytes));
+                at = at.max(value.next_separator_start(bytes));
                 continue;
             }
             matches.push(Match {
                 needs_quotes: value.needs_quotes,
-                ..Match::new(value.start, value.end, found.rule)
+                ..Match::new(value.start, value.end, hiding_rule.rule)
             });
-            // Searches for keys inside this hidden value, but not inside the previous one. So each
-            // byte is read for at most two keys.
+            // Searches for keys inside this hidden value, but not inside the previous hidden value.
+            // So each byte is read for at most two keys.
             at = at.max(hidden_end);
             (hidden_end, is_hidden_header) = (value.end, is_header(pair.key));
         }
     }
 
     /// Returns the rule that hides the value of a pair. `name` is the name that the previous pair
-    /// assigns to the value, and the end of that name. If a rule hides this name, the name becomes
-    /// the key.
+    /// assigns to the value, as in `name: API_TOKEN, value: …`, and the end of that name. If a rule
+    /// hides this name, it becomes the key of `pair`.
     fn rule_of_pair<'t>(
         &self,
         text: &'t str,
@@ -327,28 +341,28 @@ impl Policy {
         };
         let name = name.filter(|(_, end)| pair.is_value_after(text.as_bytes(), *end));
         if let Some((name, _)) = name.filter(|_| !has_user_rule())
-            && let Some(found) = self.rule(text, name)
+            && let Some(rule) = self.rule(text, name)
         {
             pair.key = name;
-            return Some(found);
+            return Some(rule);
         }
-        let by_key = |key| {
+        let rule_of_key = |key| {
             if key == pair.key {
                 self.rule(text, key)
             } else {
                 self.rule_of_reading(text, key)
             }
         };
-        let found = pair.readings(text).find_map(by_key);
+        let rule = pair.readings(text).find_map(rule_of_key);
         let is_harmless = || {
             let phrase = pair.key_in_prose(text);
             phrase.is_some_and(|phrase| self.rules.keys.is_harmless_phrase(phrase))
         };
-        if found.as_ref().is_some_and(|found| found.is_built_in) && is_harmless() {
+        if rule.as_ref().is_some_and(|rule| rule.is_built_in) && is_harmless() {
             return None;
         }
-        found.or_else(|| {
-            let detector = self.detector(pair)?;
+        rule.or_else(|| {
+            let detector = self.detector_of_pair(pair)?;
             Some(HidingRule {
                 rule: Rule::Detector(detector),
                 is_built_in: true,
@@ -359,40 +373,40 @@ impl Policy {
 
     /// Appends matches for the values of keys in other notations: percent-encoded pairs, XML
     /// elements, SQL, prose and command-line arguments.
-    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Matches) {
+    fn append_other_pairs(&self, text: &str, stats: CharStats, matches: &mut Matches) {
         if stats.may_have_encoded_pairs() {
             let mut at = 0;
             while let Some(pair) = percent_encoded::next(text, &mut at) {
-                if let Some(found) = self.rule(text, pair.key) {
+                if let Some(rule) = self.rule(text, pair.key) {
                     let (start, end) = pair.value(text);
-                    matches.extend(found.match_in(text, start, end));
+                    matches.extend(rule.match_in(text, start, end));
                     at = at.max(end);
                 }
             }
         }
         if stats.may_have_xml_elements() {
             for element in Elements::new(text) {
-                if let Some(found) = self.rule(text, element.name) {
-                    matches.extend(found.match_in(text, element.start, element.end));
+                if let Some(rule) = self.rule(text, element.name) {
+                    matches.extend(rule.match_in(text, element.start, element.end));
                 }
             }
         }
         if stats.sql_insert {
-            let rule = |name| self.rule(text, name);
-            sql_inserts::literals(text, rule, |found, start, end| {
-                matches.extend(found.match_in(text, start, end));
+            let rule_of_column = |name| self.rule(text, name);
+            sql_inserts::each_literal(text, rule_of_column, |rule, start, end| {
+                matches.extend(rule.match_in(text, start, end));
             });
         }
         if stats.may_have_prose_pairs() {
-            self.prose_pairs(text, matches);
+            self.append_prose_pairs(text, matches);
         }
         if !stats.command_line {
             return;
         }
         commands::arguments(text, |key, start, end| match key {
             Some(key) => {
-                let found = self.rule(text, key);
-                matches.extend(found.and_then(|found| found.match_in(text, start, end)));
+                let rule = self.rule(text, key);
+                matches.extend(rule.and_then(|rule| rule.match_in(text, start, end)));
             }
             None if self.wants(Detector::CommandLine) => {
                 let rule = Rule::Detector(Detector::CommandLine);
@@ -403,31 +417,31 @@ impl Policy {
     }
 
     /// Appends matches for secrets in prose: `the new password is …`.
-    fn prose_pairs(&self, text: &str, matches: &mut Matches) {
+    fn append_prose_pairs(&self, text: &str, matches: &mut Matches) {
         let (mut at, mut before) = (0, prose_pairs::PrecedingWords::default());
         while let Some(pair) = prose_pairs::next(text, &mut at, &mut before) {
             matches.extend(pair.keys().find_map(|key| {
-                let found = self.rule_of_reading(text, key)?;
-                let Rule::Key { rule, .. } = found.rule else {
+                let hiding_rule = self.rule_of_reading(text, key)?;
+                let Rule::Key { rule, .. } = hiding_rule.rule else {
                     return None;
                 };
                 // In a sentence, PII such as a name looks like any other word. So the rules about
                 // PII do not apply.
                 let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
                 let (start, end) = pair.value(text, key).filter(|_| tier != Some(Tier::Pii))?;
-                found.match_in(text, start, end)
+                hiding_rule.match_in(text, start, end)
             }));
         }
     }
 
-    /// Appends the text with the replacements of the matches.
+    /// Appends `text` to `out`, with its matches replaced, and counts the matches.
     fn render(&self, text: &str, matches: &[Match], out: &mut String) {
         out.reserve(text.len());
         let mut at = 0;
         let mut matches = matches.iter().peekable();
         while let Some(found) = matches.next() {
-            // Overlapping matches become one. They are still the value of one key if the match of a
-            // key rule contains all others.
+            // Overlapping matches are replaced as one. The result is the value of one key if the
+            // first match is of a key rule and contains all others.
             let mut end = found.end;
             let mut is_one_value = true;
             while let Some(next) = matches.next_if(|next| next.start < end) {
@@ -436,7 +450,7 @@ impl Policy {
             }
             let start = char_start(text, found.start.max(at));
             let end = char_end(text, end);
-            let rule_state = self.state(found.rule);
+            let rule_state = self.rule_state(found.rule);
             rule_state.count.fetch_add(1, Ordering::Relaxed);
             let value = &text[start..end];
             let name = match found.rule {
@@ -452,8 +466,8 @@ impl Policy {
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             let action = rule_state.action.unwrap_or(self.rules.action);
-            // Actions that show a part of the value, or a pseudonym of it, apply only to a plain
-            // string. `KeepLast` could cut an escape in two, and a list is not a string.
+            // `KeepLast` and `Pseudonym` apply only to a plain string. `KeepLast` could cut an
+            // escape in two, and a list is not a string.
             let is_whole_string = || {
                 let is_string =
                     quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
@@ -470,9 +484,9 @@ impl Policy {
         out.push_str(&text[at..]);
     }
 
-    fn state(&self, rule: Rule) -> &RuleState {
+    fn rule_state(&self, rule: Rule) -> &RuleState {
         match rule {
-            Rule::Detector(detector) => &self.rules.detectors[detector as usize],
+            Rule::Detector(detector) => &self.rules.detector_states[detector as usize],
             Rule::Key { rule, .. } => &self.rules.rule_states[rule],
         }
     }
@@ -486,14 +500,15 @@ fn is_version(key: &str, text: &str, found: &Match) -> bool {
         && version_label::is_key_of_version(key)
 }
 
-/// Returns whether the value of a key may be a number in several groups, such as a phone number.
-fn is_phone(key: &str) -> bool {
+/// Returns whether the key may name a number in several groups, such as a phone number.
+fn may_be_grouped_number(key: &str) -> bool {
     let mut ends = ["phone", "mobile", "tel", "fax", "number", "no"].iter();
     ends.any(|end| ends_with_word(key.as_bytes(), end.as_bytes()))
 }
 
-/// Returns the end of a phone number whose first group ends at `end`: `+49 171 5550123`.
-fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
+/// Returns the end of a number such as `+49 171 5550123`, whose first group ends at `end`. Returns
+/// `end` for any other value.
+fn end_of_number_groups(text: &[u8], start: usize, end: usize) -> usize {
     const MAX_GROUPS: usize = 8;
     let is_part = |byte: u8| byte.is_ascii_digit() || b"+()-./".contains(&byte);
     if !text[start..end].iter().all(|byte| is_part(*byte)) {
@@ -518,25 +533,26 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
     at
 }
 
+/// Returns whether the key names an HTTP header whose value is a secret.
 fn is_header(key: &str) -> bool {
-    let normal = NormalizedKey::new(key);
-    let name = normal.last_part();
+    let normalized = NormalizedKey::new(key);
+    let name = normalized.last_part();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
 
-/// Returns whether the value of one of the [`QUERY_PARAMETERS`] is a credential: not `?code=404` or
-/// `?code=NOT_FOUND`. A signature may consist of words.
-fn is_credential_of(key: &str, value: &[u8]) -> bool {
+/// Returns whether the value of one of the [`QUERY_PARAMETERS`] is a credential. Short values and
+/// words are not (`?code=404`, `?code=NOT_FOUND`), except that a signature may consist of words.
+fn is_parameter_credential(key: &str, value: &[u8]) -> bool {
     // Only the names of signatures and of parameters in signed URLs have a `g` or begin with `X`.
     let is_signature = key.contains(['g', 'G']) || key.starts_with(['X', 'x']);
     value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 
-/// Shorter values of [`QUERY_PARAMETERS`] are not credentials: `?code=404`.
+/// The minimum length of a credential in one of the [`QUERY_PARAMETERS`], in bytes.
 const MIN_PARAMETER_LEN: usize = 8;
 
-/// The maximum length of a network address that is shown, with a space and a quote before it.
+/// The maximum length of a shown network address, in bytes, with a space and a quote before it.
 const MAX_ADDRESS_LEN: usize = 256;
 
-/// The length of a secret access key of AWS.
+/// The length of a secret access key of AWS, in bytes.
 const AWS_SECRET_LEN: usize = 40;

@@ -1,14 +1,15 @@
-//! The buckets in which the filter searches for the starts of literals.
+//! Divides literals into the buckets of [`PrefixTables`], by their first three bytes.
 
 use crate::byte_blocks::{PREFIX_LEN, PrefixTables};
 
-/// The first three bytes of each literal, in the 16 buckets of [`PrefixTables`].
+/// The first three bytes of each literal, in the 16 buckets of [`PrefixTables`]. The prefixes of a
+/// bucket are joined into one string.
 ///
-/// Any division into buckets is correct. The filter also finds mixtures of the prefixes in a
-/// bucket, and each mixture costs a second test. This division was found by moving prefixes between
-/// buckets until logs, JSON, source code and prose in English had the fewest mixtures: at 6 % of
-/// their positions.
-#[rustfmt::skip] // a row each
+/// Any division into buckets is correct. The tables also find mixtures of the prefixes in a bucket,
+/// such as the first byte of one and the last two of another. Each mixture costs a second test.
+/// This division was found by moving prefixes between buckets until logs, JSON, source code and
+/// English prose had the fewest mixtures: at 6 % of their positions.
+#[rustfmt::skip] // a row for each bucket
 const BUCKETS: [&str; PrefixTables::BUCKETS] = [
     "@tcfm1fo1gskhc-hcahooiadicoipmis-ngopscwakxsmyto",
     " --'-----.g.GR1NRAPMASG.TT3sk.sl.",
@@ -28,7 +29,7 @@ const BUCKETS: [&str; PrefixTables::BUCKETS] = [
     "7Q~7z @unaz cqlcurdp.dutpp.pplpulrubsq0sql",
 ];
 
-/// The bucket of each prefix, sorted by prefix. Small and capital letters are equal.
+/// The bucket of each prefix, sorted by prefix. The prefixes are in lower case.
 #[derive(Debug)]
 pub(crate) struct PrefixBuckets(Vec<([u8; PREFIX_LEN], usize)>);
 
@@ -36,7 +37,9 @@ impl PrefixBuckets {
     pub(crate) fn new() -> Self {
         let prefixes = |(bucket, prefixes): (usize, &&str)| {
             let (prefixes, _) = prefixes.as_bytes().as_chunks();
-            let prefixes = prefixes.iter().map(move |prefix| (fold(*prefix), bucket));
+            let prefixes = prefixes
+                .iter()
+                .map(move |prefix| (to_lowercase(*prefix), bucket));
             prefixes.collect::<Vec<_>>()
         };
         let mut all: Vec<_> = BUCKETS.iter().enumerate().flat_map(prefixes).collect();
@@ -44,14 +47,15 @@ impl PrefixBuckets {
         Self(all)
     }
 
+    /// Returns the bucket of a literal, by its first three bytes.
     pub(crate) fn bucket(&self, literal: &str) -> Option<usize> {
-        let prefix = fold(*literal.as_bytes().first_chunk()?);
+        let prefix = to_lowercase(*literal.as_bytes().first_chunk()?);
         let found = self.0.binary_search_by_key(&prefix, |(prefix, _)| *prefix);
         Some(self.0[found.ok()?].1)
     }
 }
 
-fn fold(prefix: [u8; PREFIX_LEN]) -> [u8; PREFIX_LEN] {
+fn to_lowercase(prefix: [u8; PREFIX_LEN]) -> [u8; PREFIX_LEN] {
     prefix.map(|byte| byte.to_ascii_lowercase())
 }
 

@@ -5,10 +5,11 @@ use crate::{Detector, byte_class::ByteClass};
 
 /// All literals, in groups with the same requirement.
 ///
-/// The filter searches for the first three bytes of each literal, and then compares a hash of the
-/// first four. A literal that begins like many words makes the scan of these words slower. So such
-/// a literal is shortened to its rarer end, and literals of three bytes must be rare.
-#[rustfmt::skip] // a row each
+/// The [`PrefixFilter`](crate::prefix_filter::PrefixFilter) searches for the first three bytes of
+/// each literal, and then compares a hash of the first four. If a literal begins like many words,
+/// the scan of these words is slower. So the table has only the rarer end of such a literal, and
+/// literals of three bytes are rare.
+#[rustfmt::skip] // a row for each group
 const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     (Detector::Pem, TokenTail::Pem, &["----BEGIN", "---- BEGIN"]),
     (Detector::Pem, TokenTail::Putty, &["e-Lines:"]),

@@ -5,10 +5,10 @@ use std::fmt;
 use serde_core::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Returns `text` as JSON.
+/// Parses JSON.
 ///
 /// # Panics
-/// If it is not valid JSON, or if an object repeats a key.
+/// If `text` is not valid JSON, or if an object repeats a key.
 #[must_use]
 #[track_caller]
 pub fn parse_json(text: &str) -> Value {
@@ -18,6 +18,7 @@ pub fn parse_json(text: &str) -> Value {
     }
 }
 
+/// A JSON value in which no object repeats a key.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

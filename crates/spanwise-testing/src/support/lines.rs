@@ -1,4 +1,4 @@
-//! A writer that stores its output.
+//! A writer that stores the output of a layer, so that tests can read its lines.
 
 use std::{
     io, mem,
@@ -18,7 +18,7 @@ use super::parse_json;
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
-/// The maximum time until the clones are dropped, even on a busy machine.
+/// The maximum time that a test waits until the clones are dropped, even on a busy machine.
 const DROP_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[expect(clippy::must_use_candidate, reason = "most of these assert")]
@@ -35,7 +35,8 @@ impl Lines {
         text(mem::take(&mut *self.0.lock()))
     }
 
-    /// Waits until all clones are dropped, and with them the layers that write to this output.
+    /// Waits until all clones are dropped. A layer that writes to this output drops its clone when
+    /// it is dropped itself.
     ///
     /// # Panics
     /// If a clone is left after five minutes.

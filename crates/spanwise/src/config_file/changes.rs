@@ -62,8 +62,8 @@ impl fmt::Display for ConfigChange {
             ("removed", &self.removed),
         ];
         let mut separator = "";
-        for (what, keys) in lists.into_iter().filter(|(_, keys)| !keys.is_empty()) {
-            write!(f, "{separator}{what} {}", keys.join(", "))?;
+        for (action, keys) in lists.into_iter().filter(|(_, keys)| !keys.is_empty()) {
+            write!(f, "{separator}{action} {}", keys.join(", "))?;
             separator = "; ";
         }
         match separator {
@@ -84,7 +84,7 @@ impl ReloadError {
         Self(problems)
     }
 
-    /// Returns the problems, those of files with their places, in the order of the files.
+    /// Returns the problems in the order of the files. A problem in a file begins with its place.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.0
@@ -118,7 +118,7 @@ struct KeyValue {
 }
 
 impl Merged {
-    /// Returns all keys with their values.
+    /// Returns all keys with their values. A disabled sink counts as one with `enabled = false`.
     fn keys(&self) -> FileKeys {
         let mut keys = FileKeys::default();
         keys.add_table(&self.root, "");
@@ -126,11 +126,11 @@ impl Merged {
             let path = joined("sink", name);
             keys.add_table(table, &path);
             let enabled = table.get("enabled").map(|node| &node.place);
-            let off = KeyValue {
+            let disabled = KeyValue {
                 text: "false".to_owned(),
                 place: enabled.unwrap_or(place).clone(),
             };
-            keys.0.insert(format!("{path}.enabled"), off);
+            keys.0.insert(format!("{path}.enabled"), disabled);
         }
         keys
     }
@@ -149,7 +149,7 @@ impl Merged {
 
 impl FileKeys {
     fn add_table(&mut self, table: &Table, path: &str) {
-        // A sink or a route exists even if its table is empty.
+        // An empty table of a sink or a route counts as a key, because the sink or route exists.
         let may_be_empty = ["sink", "route"].contains(&path);
         for entry in &table.0 {
             let path = match path {
@@ -185,32 +185,34 @@ impl FileKeys {
 
 /// The keys of two versions of the files.
 pub(crate) struct KeyVersions<'a> {
-    files: &'a Merged,
-    old_files: &'a Merged,
+    new: &'a Merged,
+    old: &'a Merged,
+    /// The keys of the new files.
     keys: FileKeys,
     old_keys: FileKeys,
-    /// Whether the new files have no error because of which a key may be missing.
+    /// Whether all keys of the new files were read. After a syntax error, for example, keys may be
+    /// missing.
     is_complete: bool,
-    /// Whether no value of the new files is invalid. Otherwise the default of another key may
-    /// differ because of such a value.
+    /// Whether the new configuration has no problem. An invalid value may change the default of
+    /// another key.
     is_valid: bool,
 }
 
 impl<'a> KeyVersions<'a> {
-    /// Creates the comparison of `files` with the files before a reload. `sources` are the texts of
-    /// the new files, and `problems` all problems of the new configuration.
+    /// Creates the comparison of the `new` files with the `old` files before a reload. `files` are
+    /// the new files before the merge. `problems` are all problems of the new configuration.
     pub(crate) fn new(
-        sources: &ConfigFiles,
-        files: &'a Merged,
-        old_files: &'a Merged,
+        files: &ConfigFiles,
+        new: &'a Merged,
+        old: &'a Merged,
         problems: &[String],
     ) -> Self {
         Self {
-            files,
-            old_files,
-            keys: files.keys(),
-            old_keys: old_files.keys(),
-            is_complete: sources.problems().is_empty() && files.problems().is_empty(),
+            new,
+            old,
+            keys: new.keys(),
+            old_keys: old.keys(),
+            is_complete: files.problems().is_empty() && new.problems().is_empty(),
             is_valid: problems.is_empty(),
         }
     }
@@ -233,13 +235,9 @@ impl<'a> KeyVersions<'a> {
         }
     }
 
-    /// Returns the problems of the changes that need a restart.
+    /// Returns a problem for each change that needs a restart.
     pub(crate) fn restarts(&self) -> Vec<String> {
-        let exporters: Vec<String> = self
-            .files
-            .exporters()
-            .chain(self.old_files.exporters())
-            .collect();
+        let exporters: Vec<String> = self.new.exporters().chain(self.old.exporters()).collect();
         let differs = |path: &String| {
             let text = |keys: &FileKeys| keys.0.get(path).map(|value| value.text.clone());
             text(&self.keys) != text(&self.old_keys)
@@ -256,7 +254,8 @@ impl<'a> KeyVersions<'a> {
             .collect()
     }
 
-    /// Returns the problem of a changed option of a file sink while its file is open.
+    /// Returns the problem that an option of a file sink has changed, which needs a restart while
+    /// the file is open.
     pub(crate) fn open_file_problem(&self, sink: &str, option: &str) -> Option<String> {
         let path = joined(&joined("sink", sink), option);
         let why =
@@ -264,9 +263,8 @@ impl<'a> KeyVersions<'a> {
         self.problem_at(&path, why)
     }
 
-    /// Returns the problem of the key at `path`, with its place. Reports a missing key only if the
-    /// new files are complete, and a changed default only if they are valid. Otherwise the cause
-    /// may be an error.
+    /// Returns the problem of the key at `path`, with its place. Returns `None` if another problem
+    /// may be the reason why the key is missing, or why its default has changed.
     fn problem_at(&self, path: &str, why: &str) -> Option<String> {
         match (self.keys.0.get(path), self.old_keys.0.get(path)) {
             (Some(KeyValue { place, .. }), _) => Some(format!("{place}: {path} {why}")),
@@ -275,17 +273,17 @@ impl<'a> KeyVersions<'a> {
                 let line = place.shown_line();
                 Some(format!("{path} (it was at {line}) {why}"))
             }
-            // Neither version has the key. Its default has changed: the value of a setting such as
-            // `LOG_FILE_ROTATE`.
+            // Neither version has the key. Its default has changed, which is the value of a setting
+            // such as `LOG_FILE_ROTATE`.
             (None, None) if !self.is_valid => None,
             (None, None) => Some(format!("{path} {why}")),
         }
     }
 }
 
-/// Removes the restarts of keys that also have another problem. Such a key is a mistake that a
-/// restart would not accept either.
-pub(crate) fn remove_mistakes(restarts: &mut Vec<String>, problems: &[String]) {
+/// Removes each problem of `restarts` on whose line `problems` has a problem, too. A restart would
+/// not accept such a line either.
+pub(crate) fn remove_invalid_lines(restarts: &mut Vec<String>, problems: &[String]) {
     let lines: HashSet<&str> = problems.iter().filter_map(|it| line_of(it)).collect();
     restarts.retain(|restart| line_of(restart).is_none_or(|line| !lines.contains(line)));
 }
@@ -297,7 +295,7 @@ fn line_of(problem: &str) -> Option<&str> {
     line.contains(':').then_some(line)
 }
 
-/// The keys and tables that can change while the program runs.
+/// The top-level keys and tables that can change while the program runs.
 const RELOADABLE: [&str; 8] = [
     "version", "levels", "sample", "format", "sink", "filter", "root", "route",
 ];
@@ -305,16 +303,16 @@ const RELOADABLE: [&str; 8] = [
 /// Returns whether a change of the key at `path` needs a restart. `exporters` are the paths of the
 /// sinks that are exporters.
 fn needs_restart(path: &str, exporters: &[String]) -> bool {
-    let first = path.split('.').next().unwrap_or(path);
-    if !RELOADABLE.contains(&first) {
+    let top_level = path.split('.').next().unwrap_or(path);
+    if !RELOADABLE.contains(&top_level) {
         // An unknown key is a mistake, which a restart would not accept either.
-        return KEYS.iter().any(|key| key.path == first);
+        return KEYS.iter().any(|key| key.path == top_level);
     }
     let exporter_key = exporters.iter().find_map(|exporter| {
         let after_exporter = path.strip_prefix(exporter.as_str())?;
         after_exporter.strip_prefix('.')
     });
-    // The router applies the level and the filters of an exporter, so these two can change.
+    // The router applies the level and the filters of an exporter, so both can change.
     exporter_key.is_some_and(|key| !["level", "filters"].contains(&key))
 }
 

@@ -1,4 +1,4 @@
-//! The choice of all sinks, routes and filters, from a file and the variables beside it.
+//! Chooses all sinks, routes and filters, from configuration files, variables and code.
 
 use super::{
     check::joined,
@@ -15,27 +15,28 @@ use crate::{
     sink_settings::{Routing, SinkKind, SinkSettings},
 };
 
-/// Reads the sinks, routes and filters of a file. Returns `None` if the settings alone decide:
-/// because the file has no routes, no filters and no sinks except exporters, or because the preset
-/// `test` ignores a file that the environment names.
+/// Reads the sinks, routes and filters of the files. Returns `None` if the settings alone decide
+/// where events go. This is so if the files have no routes, no filters and no sinks except
+/// exporters, or if the preset `test` ignores files that the environment names.
 pub(crate) fn choose_routing(
     merged: &Merged,
     program: &Program<'_>,
     choices: &mut Choices<'_>,
 ) -> Option<Routing> {
-    let mut reader = SinkReader {
+    let mut sink_reader = SinkReader {
         reader: FileReader { merged, choices },
         program,
     };
-    reader.check_reserved_variables();
-    reader.reader.check_interpolated();
-    reader.reader.check_reload();
-    reader.reader.check_recorder();
-    let filters = reader.reader.filters(program.code_filters);
+    sink_reader.check_reserved_variables();
+    let reader = &mut sink_reader.reader;
+    reader.check_interpolated();
+    reader.check_reload();
+    reader.check_recorder();
+    let filters = reader.filters(program.code_filters);
     let filter_names: Vec<&str> = filters.iter().map(|(name, _)| &**name).collect();
-    let sinks = reader.sinks(&filter_names);
+    let sinks = sink_reader.sinks(&filter_names);
     let settings: Vec<SinkSettings> = sinks.iter().map(|(sink, _)| sink.clone()).collect();
-    let reader = &mut reader.reader;
+    let reader = &mut sink_reader.reader;
     let mut root = reader.root(&settings, &filter_names);
     let routes = reader.routes(&settings, &filter_names);
     reader.check_reached(&mut root, &routes, &sinks);
@@ -44,9 +45,10 @@ pub(crate) fn choose_routing(
     for table in ["filter", "format", "root", "route"] {
         reader.explain(merged.root.table(table), table);
     }
-    // Tests on a machine with a configured service do not write the files of that service.
+    // Tests ignore files of the environment, so that tests on a machine with a configured service
+    // do not write to the files of that service.
     let is_ignored = reader.choices.preset == Preset::Test && !program.is_in_code;
-    let has_routing = merged.defines_lines()
+    let has_routing = merged.defines_line_sinks()
         || ["root", "route", "filter"]
             .iter()
             .any(|table| merged.root.get(table).is_some());
@@ -67,13 +69,13 @@ pub(crate) fn choose_routing(
     };
     explain_levels(&routing, merged, program, choices);
     if !routing.has_main() {
-        warn_of_main(&routing, merged, choices);
+        warn_of_unused_variables(&routing, merged, choices);
     }
     Some(routing)
 }
 
-/// Shows the effective levels of the root and of routes in `explain()`, with the source that
-/// overrides the levels of the file.
+/// Corrects `explain()` for each level of the root or a route that has no effect as it is in the
+/// file: shows the effective level, with the source that overrides or shifts the level.
 fn explain_levels(
     routing: &Routing,
     merged: &Merged,
@@ -81,14 +83,15 @@ fn explain_levels(
     choices: &mut Choices<'_>,
 ) {
     let effective = routing.levels(&program.levels.events);
-    let shifted = routing.levels_of_routes();
-    let over = program.levels.over_file.as_ref();
-    let over = over.map(|set| set.origin.source_name().unwrap_or("code"));
+    let shifted_levels = routing.levels_of_routes();
+    let overriding = program.levels.over_file.as_ref();
+    let overriding = overriding.map(|set| set.origin.source_name().unwrap_or("code"));
+    // `shifted` is `level` after the verbosity has shifted it.
     let mut explain = |path: String, table: &Table, level, shifted, effective| {
         let (Some(level), Some(node)) = (level, table.get("level")) else {
             return;
         };
-        let origin = match over {
+        let origin = match overriding {
             _ if effective == Some(level) => return,
             Some(name) if effective != shifted => {
                 Origin::Over(name.to_owned(), merge::file_place(node, &path))
@@ -103,7 +106,7 @@ fn explain_levels(
         joined("root", "level"),
         merged.root.table("root"),
         routing.root.level,
-        shifted.default_level(),
+        shifted_levels.default_level(),
         effective.default_level(),
     );
     for (target, route) in &routing.routes {
@@ -111,15 +114,15 @@ fn explain_levels(
             joined(&joined("route", target), "level"),
             merged.root.table("route").table(target),
             route.level,
-            Some(shifted.level(target)),
+            Some(shifted_levels.level(target)),
             Some(effective.level(target)),
         );
     }
 }
 
-/// Warns of variables for the sink `main` if this sink does not exist. Variables for its format and
-/// fields still have an effect if another sink inherits them.
-fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
+/// Warns of each variable that has no effect because the sink `main` does not exist. A variable
+/// that another sink inherits, such as the format, still has an effect.
+fn warn_of_unused_variables(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
     let writes_lines = |sink: &&SinkSettings| {
         let kind = &sink.kind;
         sink.enabled && !matches!(kind, SinkKind::None | SinkKind::Exporter(_))
@@ -129,7 +132,6 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
         let mut sinks = routing.sinks.iter().filter(writes_lines);
         sinks.any(|sink| {
             let table = tables.table(&sink.name);
-            // An empty text counts as unset.
             let is_set = |key: &str| {
                 let text = table.get(key).and_then(Node::text);
                 text.is_some_and(|text| !text.trim().is_empty())
@@ -137,7 +139,7 @@ fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
             !is_set("format") && !is_set(key)
         })
     };
-    // Each variable, and whether only the sink `main` reads it.
+    // Each variable, and whether no sink except `main` uses it.
     let variables = [
         (&LOG_OUTPUT_LEVEL.def, true),
         (&LOG_COLOR.def, true),

@@ -1,5 +1,5 @@
-//! The check of configuration files without starting the telemetry, and a command for the command
-//! line of a program.
+//! Checks configuration files without starting the telemetry, and provides the check as a command
+//! for the command line of a program.
 
 use std::{
     ffi::OsString,
@@ -18,8 +18,8 @@ use crate::{
 /// Checks configuration files as a start with `LOG_CONFIG` does, together with the environment.
 /// Opens no file for writing, and starts nothing. The profile of every preset is checked.
 ///
-/// `program` makes the changes that the program makes in code, such as
-/// [`Builder::register_format`]. Without such changes, pass `|builder| builder`.
+/// `program` makes the calls to the builder that the program makes in code, such as
+/// [`Builder::register_format`]. If there are none, pass `|builder| builder`.
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -51,7 +51,7 @@ pub fn check<P: AsRef<Path>>(
 ///
 /// | arguments | text | exit code |
 /// | --- | --- | --- |
-/// | `log check FILE…` | the problems, how many, and the warnings | 1 if there are problems |
+/// | `log check FILE…` | the problems, the warnings, and the number of problems | 1 if there are problems |
 /// | `log explain FILE…` | the effective settings and their origins: [`Builder::explain`] | 1 if there are problems |
 /// | others, and `log check` without a file | how to use it | 2 |
 ///
@@ -84,7 +84,7 @@ pub fn command<A: AsRef<str>>(
         "check" => {
             let builder = builder(&paths);
             if !builder.files.exist() && builder.files.problems().is_empty() {
-                // A check of nothing would pass, for example where the variable was forgotten.
+                // Without this error, the check would pass if `LOG_CONFIG` was forgotten.
                 return (NO_FILE.to_owned(), EXIT_USAGE);
             }
             let (problems, warnings) = findings(program(builder));
@@ -151,7 +151,7 @@ fn findings(builder: Builder) -> (Vec<String>, Vec<String>) {
             continue;
         }
         builder = builder.preset(preset);
-        // The problems of unset variables are omitted, because the variables of another deployment
+        // `problems_of_profile` omits unset variables, because the variables of another deployment
         // need not be set here.
         let profile_config = Config::choose(&builder);
         for problem in profile_config.problems_of_profile() {

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::conceal;
 
-/// Returns whether a text is a single reference. Only such a text may become a value of any kind.
-pub(super) fn is_whole(text: &str) -> bool {
+/// Returns whether a text is one whole reference. Only such a text is accepted where a key needs a
+/// value of another kind, such as a number.
+pub(super) fn is_single_reference(text: &str) -> bool {
     let inside = text
         .strip_prefix("${")
         .and_then(|text| text.strip_suffix('}'));
@@ -70,39 +71,39 @@ impl<'a> Interpolation<'a> {
         }
     }
 
-    pub(super) fn table(&mut self, table: &mut Table) {
+    pub(super) fn replace_in_table(&mut self, table: &mut Table) {
         for entry in &mut table.0 {
-            self.node(&mut entry.node);
+            self.replace_in_node(&mut entry.node);
         }
     }
 
-    pub(super) fn node(&mut self, node: &mut Node) {
+    pub(super) fn replace_in_node(&mut self, node: &mut Node) {
         match &mut node.value {
-            // A text that a reference has set may contain `$`, and is not interpolated again.
+            // The value of a reference may itself contain `$`, and is not interpolated again.
             FileValue::Text(text) if text.contains('$') && !node.is_interpolated => {
-                let is_whole = is_whole(text);
-                match self.text(text, &node.place) {
+                let is_interpolated = is_single_reference(text);
+                match self.replaced(text, &node.place) {
                     Ok(replaced) => {
                         *text = replaced.text;
                         node.is_hidden = replaced.is_hidden;
-                        node.is_interpolated = is_whole;
+                        node.is_interpolated = is_interpolated;
                     }
                     Err(problem) => {
                         self.problems.push(format!("{}: {problem}", node.place));
-                        // Counts as unset, so that it has no second problem.
+                        // An empty text counts as unset, so the value has no second problem.
                         text.clear();
                         node.is_interpolated = true;
                     }
                 }
             }
-            FileValue::List(nodes) => nodes.iter_mut().for_each(|node| self.node(node)),
-            FileValue::Table(table) => self.table(table),
+            FileValue::List(nodes) => nodes.iter_mut().for_each(|node| self.replace_in_node(node)),
+            FileValue::Table(table) => self.replace_in_table(table),
             _ => {}
         }
     }
 
     /// Returns a text with its references replaced.
-    fn text(&mut self, text: &str, place: &Place) -> Result<Replaced, String> {
+    fn replaced(&mut self, text: &str, place: &Place) -> Result<Replaced, String> {
         let mut out = Replaced::default();
         let mut unread = text;
         while let Some(dollar_at) = unread.find('$') {
@@ -174,18 +175,18 @@ impl<'a> Interpolation<'a> {
 #[derive(Default)]
 struct Replaced {
     text: String,
-    /// Whether the text contains the content of a file.
+    /// Whether the text contains the content of a file, which is never shown.
     is_hidden: bool,
 }
 
-/// Reads a file that contains a value. A relative path begins at the directory of the configuration
-/// file.
+/// Reads the file of a reference `${file:…}`. A relative path begins at the directory of the
+/// configuration file.
 fn read_secret(path: &str, place: &Place) -> Result<String, String> {
     let directory = Path::new(&*place.file).parent();
-    let full = directory.map_or_else(|| path.into(), |directory| directory.join(path));
+    let full_path = directory.map_or_else(|| path.into(), |directory| directory.join(path));
     let failed = |problem: String| format!("${{file:{path}}} cannot be read: {problem}");
     let mut bytes = Vec::new();
-    let opened = File::open(&full).map_err(|error| failed(error.to_string()))?;
+    let opened = File::open(&full_path).map_err(|error| failed(error.to_string()))?;
     let read = opened.take(MAX_SECRET_LEN + 1).read_to_end(&mut bytes);
     read.map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > MAX_SECRET_LEN {
@@ -200,7 +201,7 @@ fn read_secret(path: &str, place: &Place) -> Result<String, String> {
             text.pop();
         }
     }
-    // Like an empty variable, an empty file counts as unset.
+    // Like an empty variable, an empty file counts as unset. A file has no default, so this fails.
     if text.trim().is_empty() {
         return Err(failed("it is empty".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The JSON Schema of a configuration file, generated from the rows of `keys`.
+//! The JSON Schema of a configuration file, generated from the rows of [`KEYS`].
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,13 @@ use super::{
 /// each other.
 #[must_use]
 pub fn json_schema() -> String {
-    let top = below("");
+    let top = keys_below("");
     let is_in_profiles = |key: &&Key| !NOT_IN_PROFILES.contains(&key.path);
     let profile = object(
-        top.iter().copied().filter(is_in_profiles).map(reference),
+        top.iter()
+            .copied()
+            .filter(is_in_profiles)
+            .map(top_level_member),
         None,
     );
     let profiles = PROFILES.map(|name| (name.to_owned(), to_definition("profile")));
@@ -49,7 +52,7 @@ pub fn json_schema() -> String {
             "profile".to_owned(),
             object(profiles.clone(), Some(key.help)),
         ),
-        _ => reference(key),
+        _ => top_level_member(key),
     });
     let Json::Object(mut members) = object(properties, None) else {
         unreachable!("`object` returns an object");
@@ -73,8 +76,8 @@ pub fn json_schema() -> String {
     out
 }
 
-/// Returns the keys directly below a table.
-fn below(pattern: &str) -> Vec<&'static Key> {
+/// Returns the keys directly in the table at `pattern`.
+fn keys_below(pattern: &str) -> Vec<&'static Key> {
     let is_below = |key: &&Key| match key.path.rsplit_once('.') {
         Some((above, _)) => above == pattern,
         None => pattern.is_empty(),
@@ -86,16 +89,16 @@ fn is_table(key: &Key) -> bool {
     matches!(key.kind, KeyKind::Table | KeyKind::NamedTables)
 }
 
-/// Returns a member of the top level. The member of a table refers to a definition, because
-/// profiles refer to the same definition.
-fn reference(key: &Key) -> (String, Json) {
+/// Returns the member for a top-level key. For a table, its schema refers to a definition, because
+/// the schema of a profile refers to the same definition.
+fn top_level_member(key: &Key) -> (String, Json) {
     match is_table(key) {
         true => (key.path.to_owned(), to_definition(key.path)),
         false => (key.path.to_owned(), schema(key)),
     }
 }
 
-/// Returns a schema that refers to a definition of the file.
+/// Returns a schema that refers to the definition of this name in `$defs`.
 fn to_definition(name: &str) -> Json {
     Json::object([("$ref", Json::Text(format!("#/$defs/{name}")))])
 }
@@ -112,22 +115,25 @@ fn schema(key: &Key) -> Json {
         KeyKind::Condition if key.path == "filter.*.level" => to_definition("level_condition"),
         KeyKind::Condition => to_definition("condition"),
         KeyKind::NamedTables => {
-            let each = below(key.path).into_iter().map(schema).next();
+            let value_schema = keys_below(key.path).into_iter().map(schema).next();
             let members = [
                 ("type", Json::text("object")),
-                ("additionalProperties", each.unwrap_or(Json::Raw("true"))),
+                (
+                    "additionalProperties",
+                    value_schema.unwrap_or(Json::Raw("true")),
+                ),
             ];
             Json::object(members)
         }
         KeyKind::Table => {
-            let keys = below(key.path).into_iter();
+            let keys = keys_below(key.path).into_iter();
             let members = keys.map(|key| (key.name().to_owned(), schema(key)));
             // Most keys of OTLP sinks have no rows in `KEYS`.
             let otel = otel_settings().into_iter().filter(|_| key.path == "sink.*");
             let otel = otel.filter_map(|def| {
                 let name = otel_key(def.name)?;
-                let known = KEYS.iter().any(|key| key.path == format!("sink.*.{name}"));
-                let any = Json::object([(
+                let has_row = KEYS.iter().any(|key| key.path == format!("sink.*.{name}"));
+                let any_value = Json::object([(
                     "type",
                     Json::List(
                         ["string", "number", "boolean", "array"]
@@ -135,7 +141,7 @@ fn schema(key: &Key) -> Json {
                             .into(),
                     ),
                 )]);
-                (!known).then(|| (name, described(any, def.help, def.accepts)))
+                (!has_row).then(|| (name, described(any_value, def.help, def.accepts)))
             });
             object(members.chain(otel), None)
         }
@@ -143,7 +149,7 @@ fn schema(key: &Key) -> Json {
     described(plain, key.help, key.accepts)
 }
 
-/// Returns the schema of the value of a condition.
+/// Returns the schema of the value of a key of a condition.
 fn condition(name: &str) -> Json {
     let scalar = || {
         Json::object([(
@@ -218,7 +224,7 @@ fn object(members: impl IntoIterator<Item = (String, Json)>, help: Option<&str>)
     }
 }
 
-/// A JSON value, in the order in which it is written.
+/// A JSON value. An object is written in the order of its members.
 #[derive(Clone)]
 enum Json {
     Text(String),
@@ -275,7 +281,7 @@ fn quote(text: &str, out: &mut String) {
                 out.push(c);
             }
             c if c.is_control() => {
-                // Writing to a text cannot fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),

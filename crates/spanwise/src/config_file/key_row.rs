@@ -1,7 +1,8 @@
-//! A row of the table of keys: a key with its kind, its texts and its sinks.
+//! The definition of one key of a configuration file, which is a row of `KEYS`.
 
 use spanwise_core::Setting;
 
+/// The accepted values of a switch.
 pub(super) const SWITCH: &str = "true or false";
 
 /// The definition of a key.
@@ -14,9 +15,9 @@ pub(super) struct Key {
     /// shows them only for texts and numbers.
     pub(super) accepts: &'static str,
     pub(super) help: &'static str,
-    /// The only accepted texts, if they can be listed.
+    /// All accepted texts. Empty if they cannot be listed.
     pub(super) words: &'static [&'static str],
-    /// The kinds of sinks that have the key, if it is a key of a sink.
+    /// The kinds of sinks that have the key. [`Sinks::All`] for a key outside of sinks.
     pub(super) sinks: Sinks,
 }
 
@@ -44,6 +45,7 @@ pub(super) enum Sinks {
     All,
     /// Sinks that write lines.
     Lines,
+    /// Sinks that write to stdout or stderr.
     Streams,
     Files,
     Sentry,
@@ -92,7 +94,7 @@ impl Key {
     }
 
     /// Creates a key at `path` with the help text of a setting. The accepted values are those of
-    /// the variable, except for kinds that a file writes in another way.
+    /// the variable, except for switches and lists, which have their own syntax in a file.
     pub(super) const fn with_texts_of(path: &'static str, kind: KeyKind, def: &Setting) -> Self {
         let accepts = match kind {
             KeyKind::Bool => SWITCH,

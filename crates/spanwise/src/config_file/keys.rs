@@ -1,5 +1,6 @@
-//! The keys of a configuration file, one [`Key`] each. The check of names and kinds, `explain()`
-//! and the JSON Schema read these rows. The key of a setting has the help text of that setting.
+//! The keys of a configuration file, each a row of type [`Key`]. The check of names and kinds,
+//! `explain()` and the JSON Schema read these rows. The key of a setting has the help text of that
+//! setting.
 //!
 //! Not in the rows: most keys of OTLP sinks, which [`otel_key`] derives from variables, and the
 //! keys inside a condition, which are in [`CONDITIONS`].
@@ -36,7 +37,7 @@ pub(super) const RESERVED_VARIABLES: [&str; 6] = [
     "LOG_AUDIT_FILE",
 ];
 
-/// The filters that need no definition.
+/// The filters that exist without a table in a file.
 pub(super) const BUILT_IN_FILTERS: [&str; 3] = ["debug_only", "not_debug", "prod_only"];
 
 /// The top-level keys that a later release will have.
@@ -454,7 +455,7 @@ pub(super) const PROFILES: [&str; 4] = ["dev", "prod", "test", "cli"];
 /// The keys that a profile cannot have.
 pub(super) const NOT_IN_PROFILES: [&str; 5] = ["version", "preset", "include", "profile", "reload"];
 
-/// Returns the key of a variable of OpenTelemetry: `traces_endpoint` for
+/// Returns the key in an OTLP sink for a variable of OpenTelemetry: `traces_endpoint` for
 /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
 pub(super) fn otel_key(name: &str) -> Option<String> {
     let without_prefix = name.strip_prefix("OTEL_EXPORTER_OTLP_");
@@ -462,8 +463,8 @@ pub(super) fn otel_key(name: &str) -> Option<String> {
     Some(without_prefix.to_ascii_lowercase())
 }
 
-/// Returns the variables of OpenTelemetry that OTLP sinks read. Without the feature `otel`, returns
-/// only the endpoint.
+/// Returns the variables of OpenTelemetry that OTLP sinks read. Without the feature `otel`, it
+/// returns only the endpoint.
 pub(super) fn otel_settings() -> Vec<Setting> {
     #[cfg(feature = "otel")]
     return spanwise_otel::OtelSetting::all()
@@ -477,7 +478,7 @@ pub(super) fn otel_settings() -> Vec<Setting> {
 pub(super) fn path_of(def: &Setting) -> Option<String> {
     match def.key {
         Some(path) => Some(path.to_owned()),
-        // Not a key of OTLP sinks: a file sets `service.name` instead.
+        // This variable is not a key of OTLP sinks, because a file sets `service.name` instead.
         None if def.name == "OTEL_SERVICE_NAME" => None,
         None => otel_key(def.name).map(|key| format!("sink.otlp.{key}")),
     }

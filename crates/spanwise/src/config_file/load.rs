@@ -25,19 +25,20 @@ pub(super) struct Document {
 
 /// Reads files, and collects the problems.
 pub(super) struct Loader<'a> {
-    /// The variables to which paths of includes may refer.
+    /// The variables of the environment, to which paths in `include` may refer.
     vars: &'a HashMap<String, OsString>,
-    /// The files in the order in which they are merged: each overrides the earlier ones.
+    /// The files in the order in which they are merged. Each file overrides the earlier ones.
     pub(super) documents: Vec<Document>,
     pub(super) problems: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// The lines whose keys and values have no further problems: see [`syntax::Parsed`].
+    /// The lines with syntax errors, for which no further problems are reported: see
+    /// [`syntax::Parsed::broken_lines`].
     pub(super) broken_lines: HashMap<Arc<str>, HashSet<usize>>,
-    /// A hash of the names and texts of the files.
-    texts: DefaultHasher,
+    /// The hasher of the names and texts of the files.
+    hasher: DefaultHasher,
     /// The canonical paths of the current file and of the files that include it, the outermost
     /// first.
-    including: Vec<PathBuf>,
+    include_stack: Vec<PathBuf>,
 }
 
 impl<'a> Loader<'a> {
@@ -48,50 +49,52 @@ impl<'a> Loader<'a> {
             problems: Vec::new(),
             warnings: Vec::new(),
             broken_lines: HashMap::new(),
-            texts: DefaultHasher::new(),
-            including: Vec::new(),
+            hasher: DefaultHasher::new(),
+            include_stack: Vec::new(),
         }
     }
 
-    /// Reads a file. `shown` is the source of its path, such as `LOG_CONFIG`, and begins the error
-    /// if the file cannot be read.
-    pub(super) fn file(&mut self, path: &Path, shown: &str) {
-        if let Err(problem) = self.try_file(path) {
-            let path = shown_path(path);
-            self.problems.push(format!("{shown}: {path} {problem}"));
+    /// Reads a file. `path_source` is where its path comes from, such as `LOG_CONFIG`. The error
+    /// begins with it if the file cannot be read.
+    pub(super) fn load_file(&mut self, path: &Path, path_source: &str) {
+        if let Err(problem) = self.try_load_file(path) {
+            let shown = shown_path(path);
+            self.problems
+                .push(format!("{path_source}: {shown} {problem}"));
         }
     }
 
-    /// Reads a text that code has set in place of a file. It counts as a file in the depth of
-    /// includes.
-    pub(super) fn text_of_code(&mut self, name: &str, text: &str) {
-        self.including.push(PathBuf::new());
-        self.text(name, text);
-        self.including.pop();
+    /// Reads a text that code has set in place of a file. For the depth of includes, the text
+    /// counts as a file.
+    pub(super) fn load_code_text(&mut self, name: &str, text: &str) {
+        self.include_stack.push(PathBuf::new());
+        self.load_text(name, text);
+        self.include_stack.pop();
     }
 
-    /// Reads a file. Returns why the file cannot be read. All other problems are collected.
-    fn try_file(&mut self, path: &Path) -> Result<(), String> {
+    /// Reads a file. Returns an error only if the file cannot be read. All other problems are
+    /// collected.
+    fn try_load_file(&mut self, path: &Path) -> Result<(), String> {
         let cannot = |error: io::Error| format!("cannot be read: {error}");
         let canonical = fs::canonicalize(path).map_err(cannot)?;
         let text = read(path)?;
-        self.including.push(canonical);
-        self.text(&path.to_string_lossy(), &text);
-        self.including.pop();
+        self.include_stack.push(canonical);
+        self.load_text(&path.to_string_lossy(), &text);
+        self.include_stack.pop();
         Ok(())
     }
 
     /// Returns a hash of the names and texts of all files, and of the problems found so far, such
     /// as the reasons why files cannot be read.
     pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = self.texts.clone();
+        let mut hasher = self.hasher.clone();
         self.problems.hash(&mut hasher);
         hasher.finish()
     }
 
     /// Parses the text of a file, and reads the files that it includes.
-    fn text(&mut self, file: &str, text: &str) {
-        (file, text).hash(&mut self.texts);
+    fn load_text(&mut self, file: &str, text: &str) {
+        (file, text).hash(&mut self.hasher);
         let file: Arc<str> = file.into();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let parsed = syntax::parse(&file, text);
@@ -107,38 +110,38 @@ impl<'a> Loader<'a> {
         let include = table.get("include").cloned();
         self.documents.push(Document { file, table });
         if let Some(include) = include {
-            self.includes(include);
+            self.load_includes(include);
         }
     }
 
-    /// Reads the files of the list `include`.
-    fn includes(&mut self, mut include: Node) {
+    /// Reads the files that the key `include` names.
+    fn load_includes(&mut self, mut include: Node) {
         let mut interpolation = Interpolation::new(self.vars);
-        interpolation.node(&mut include);
+        interpolation.replace_in_node(&mut include);
         self.problems.append(&mut interpolation.problems);
         match &include.value {
             FileValue::List(patterns) => {
                 for pattern in patterns {
-                    self.include(pattern);
+                    self.load_matching_files(pattern);
                 }
             }
-            FileValue::Text(_) if include.is_hidden => self.include(&include),
+            FileValue::Text(_) if include.is_hidden => self.load_matching_files(&include),
             FileValue::Text(paths) if include.is_interpolated => {
                 for path in paths.split(',') {
-                    self.include(&Node {
+                    self.load_matching_files(&Node {
                         value: FileValue::Text(path.trim().to_owned()),
                         place: include.place.clone(),
                         ..include
                     });
                 }
             }
-            // The check of the keys reports other values.
+            // The check of the keys reports values of other kinds.
             _ => {}
         }
     }
 
     /// Reads the files that an element of the list `include` matches.
-    fn include(&mut self, pattern: &Node) {
+    fn load_matching_files(&mut self, pattern: &Node) {
         let FileValue::Text(text) = &pattern.value else {
             return;
         };
@@ -151,14 +154,14 @@ impl<'a> Loader<'a> {
             self.problems.push(format!("{place}: {problem}"));
             return;
         }
-        if self.including.len() > MAX_INCLUDE_DEPTH {
-            self.problem(place, text, "is too deep: nest at most 3 includes");
+        if self.include_stack.len() > MAX_INCLUDE_DEPTH {
+            self.add_include_problem(place, text, "is too deep: nest at most 3 includes");
             return;
         }
         let directory = Path::new(&*place.file).parent().unwrap_or(Path::new(""));
-        let paths = match matching(directory, text) {
+        let paths = match matching_paths(directory, text) {
             Ok(paths) => paths,
-            Err(problem) => return self.problem(place, text, &problem),
+            Err(problem) => return self.add_include_problem(place, text, &problem),
         };
         if paths.is_empty() {
             let shown = conceal::shown(text);
@@ -167,31 +170,32 @@ impl<'a> Loader<'a> {
             ));
         }
         for path in paths {
-            let is_cycle = fs::canonicalize(&path).is_ok_and(|path| self.including.contains(&path));
-            let result = match is_cycle {
+            let is_include_cycle =
+                fs::canonicalize(&path).is_ok_and(|path| self.include_stack.contains(&path));
+            let result = match is_include_cycle {
                 true => Err("includes a file that includes it: remove one of the two".to_owned()),
-                false => self.try_file(&path),
+                false => self.try_load_file(&path),
             };
             if let Err(problem) = result {
                 let path = path.strip_prefix(directory).unwrap_or(&path);
                 let path = path.to_string_lossy();
                 let shown = if is_pattern(text) { &path } else { &**text };
-                self.problem(place, shown, &problem);
+                self.add_include_problem(place, shown, &problem);
             }
         }
     }
 
-    fn problem(&mut self, place: &Place, path: &str, problem: &str) {
+    fn add_include_problem(&mut self, place: &Place, path: &str, problem: &str) {
         let path = conceal::shown(path);
         self.problems
             .push(format!("{place}: include {path} {problem}"));
     }
 }
 
-/// Returns a path in quotes, or its length if it may be a secret instead.
+/// Returns a path in quotes. If the text may be a secret instead of a path, it returns its length.
 fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
-    match conceal::is_path(&text) {
+    match conceal::may_show_path(&text) {
         true => format!("{text:?}"),
         false => conceal::shown(&text),
     }
@@ -202,9 +206,9 @@ fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?'])
 }
 
-/// Returns the sorted paths that a pattern matches, which is relative to `base`. Only the name of
-/// the file, and no directory in the pattern, may have `*` and `?`.
-fn matching(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+/// Returns the sorted paths that match a pattern, which is relative to `base`. The name of the file
+/// may have `*` and `?`, but no directory may.
+fn matching_paths(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let path = base.join(pattern);
     if !is_pattern(pattern) {
         return Ok(vec![path]);
@@ -217,11 +221,11 @@ fn matching(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let directory = path.parent().unwrap_or(Path::new(""));
-    let listed = match directory.as_os_str().is_empty() {
+    let listed_directory = match directory.as_os_str().is_empty() {
         true => Path::new("."),
         false => directory,
     };
-    let entries = match fs::read_dir(listed) {
+    let entries = match fs::read_dir(listed_directory) {
         Ok(entries) => entries,
         // A missing directory has no files to include.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -231,8 +235,8 @@ fn matching(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let pattern: Vec<char> = name.chars().collect();
     // As in a shell, a pattern does not match hidden files.
     let is_match = |name: &String| {
-        let letters: Vec<char> = name.chars().collect();
-        !name.starts_with('.') && matches(&pattern, &letters)
+        let characters: Vec<char> = name.chars().collect();
+        !name.starts_with('.') && matches(&pattern, &characters)
     };
     let mut names: Vec<String> = names.filter(is_match).collect();
     names.sort();
@@ -242,9 +246,9 @@ fn matching(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
 /// Returns whether a pattern with `*` and `?` matches a whole name.
 fn matches(pattern: &[char], name: &[char]) -> bool {
     // A star first matches nothing. After each mismatch, the last star matches one more character.
-    // Earlier stars need not be tried again.
+    // Longer matches of earlier stars need not be tried.
     let (mut pattern_at, mut name_at) = (0, 0);
-    // The last star, and the end of its match in the name.
+    // The index of the last star in the pattern, and the end of its match in the name.
     let mut star = None;
     while name_at < name.len() {
         match pattern.get(pattern_at) {
@@ -279,14 +283,23 @@ fn read(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > MAX_FILE_LEN {
         return Err("has more than 1 MiB: write less".to_owned());
     }
-    let line = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_at = |offset: usize| {
+        bytes[..offset]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1
+    };
     match std::str::from_utf8(&bytes) {
         Err(error) => {
-            let line = line(error.valid_up_to());
+            let line = line_at(error.valid_up_to());
             Err(format!("is not UTF-8 in line {line}: save it as UTF-8"))
         }
         Ok(text) => match text.find('\0') {
-            Some(at) => Err(format!("has a NUL byte in line {}: remove it", line(at))),
+            Some(offset) => Err(format!(
+                "has a NUL byte in line {}: remove it",
+                line_at(offset)
+            )),
             None => String::from_utf8(bytes).map_err(|error| error.to_string()),
         },
     }

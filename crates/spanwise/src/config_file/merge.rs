@@ -1,4 +1,4 @@
-//! Merges files and the profile of the preset into one table, which is a source of settings.
+//! Merges all files and the profile of the preset into one table, which is a source of settings.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,24 +23,26 @@ use crate::{
     warning::Warning,
 };
 
-/// The tables of all files, with the profile of one preset.
+/// All files, merged into one table with the profile of one preset.
 pub(crate) struct Merged {
+    /// The top level of the merged file, without the table `profile`.
     pub(super) root: Table,
-    /// The sinks with `enabled = false`, which are not in the root: their names, their keys, and
-    /// the places of their tables.
+    /// The sinks with `enabled = false`, which are not in `root`: their names, their keys, and the
+    /// places of their tables.
     pub(super) disabled: Vec<(String, Table, Place)>,
-    /// The problems of texts that refer to variables and files.
+    /// The problems of references that could not be replaced.
     pub(super) problems: Vec<String>,
     /// The contents of the files in `${file:…}`, which are never shown.
     pub(super) concealed: Vec<String>,
-    /// The variables to which texts refer, also texts of other profiles, and texts that another
-    /// file overrides.
+    /// The variables to which texts refer, including texts of other profiles, and texts that
+    /// another file overrides.
     used_variables: HashSet<String>,
 }
 
 impl Merged {
-    /// Returns whether the files list the sinks that write lines, so that there are no others.
-    pub(super) fn defines_lines(&self) -> bool {
+    /// Returns whether the files define a sink that is not an exporter, even a disabled one. If
+    /// they do, there is no sink `main` by default.
+    pub(super) fn defines_line_sinks(&self) -> bool {
         let is_exporter = |name: &str, table: &Table| {
             matches!(kind_of_sink(name, table), Some("sentry" | "otlp"))
         };
@@ -76,7 +78,7 @@ impl Merged {
         root.remove("include");
         let mut interpolation = Interpolation::new(vars);
         let disabled = remove_disabled(&mut root, &mut interpolation);
-        interpolation.table(&mut root);
+        interpolation.replace_in_table(&mut root);
         Self {
             root,
             disabled,
@@ -86,16 +88,16 @@ impl Merged {
         }
     }
 
-    /// Returns the problems of texts that refer to variables and files.
+    /// Returns the problems of references that could not be replaced.
     pub(crate) fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// Returns whether a text, or a text in a list, has a problem of its own, such as a variable
-    /// that is not set.
-    pub(super) fn is_refused(&self, node: &Node) -> bool {
+    /// Returns whether a reference in a text, or in a text of a list, could not be replaced, for
+    /// example because its variable is not set. That problem is already reported.
+    pub(super) fn has_reference_problem(&self, node: &Node) -> bool {
         if let FileValue::List(nodes) = &node.value {
-            return nodes.iter().any(|node| self.is_refused(node));
+            return nodes.iter().any(|node| self.has_reference_problem(node));
         }
         let place = format!("{}: ", node.place);
         self.problems
@@ -103,8 +105,8 @@ impl Merged {
             .any(|problem| problem.starts_with(&place))
     }
 
-    /// Returns the problems of keys that need a feature which is not enabled. Sinks report the
-    /// problems of their own keys.
+    /// Returns the problems of keys that need a feature which is not enabled. Keys of sinks are
+    /// skipped, because the reader of the sinks reports them.
     pub(crate) fn unbuilt(&self) -> Vec<String> {
         let unbuilt = SETTINGS_WITH_FEATURES.iter().filter_map(|(def, feature)| {
             let feature = feature.filter(|feature| !feature.is_built)?;
@@ -120,7 +122,7 @@ impl Merged {
         unbuilt.collect()
     }
 
-    /// Returns whether the file requests a panic hook. `None` if the file does not decide.
+    /// Returns whether the file requests a panic hook, or `None` if it does not set the key.
     pub(crate) fn panic_hook(&self) -> Option<bool> {
         self.root.table("panic").get("hook").and_then(as_bool)
     }
@@ -139,8 +141,8 @@ impl Merged {
         sink.map(|entry| &*entry.key)
     }
 
-    /// Returns the value of a setting, and its path. The path has the name of the sink in this
-    /// file.
+    /// Returns the value of a setting, and its path. The path of an exporter's key has the name
+    /// that the sink has in the file, such as `sink.errors.dsn`.
     pub(super) fn node_of(&self, def: &Setting) -> Option<(&Node, String)> {
         let path = path_of(def)?;
         let parts: Vec<&str> = path.splitn(3, '.').collect();
@@ -167,7 +169,7 @@ pub(super) fn kind_of_sink<'t>(name: &'t str, sink: &'t Table) -> Option<&'t str
     }
 }
 
-/// Merges `over` into `base`: tables merge key by key, and everything else is replaced.
+/// Merges `over` into `base`. Tables are merged key by key. All other values are replaced.
 pub(super) fn overlay(base: &mut Table, over: Table) {
     for entry in over.0 {
         match base.entry_mut(&entry.key) {
@@ -186,7 +188,7 @@ pub(super) fn overlay(base: &mut Table, over: Table) {
     }
 }
 
-/// Stores the name of the profile in each place inside a profile.
+/// Stores the name of its profile in each place that is inside a profile.
 pub(super) fn mark_profiles(root: &mut Table) {
     let Some(FileValue::Table(profiles)) =
         root.entry_mut("profile").map(|entry| &mut entry.node.value)
@@ -201,7 +203,8 @@ pub(super) fn mark_profiles(root: &mut Table) {
     }
 }
 
-/// Removes the sinks with `enabled = false` from the root, and returns them.
+/// Removes the sinks with `enabled = false` from `root`. Returns their names, their keys, and the
+/// places of their tables.
 fn remove_disabled(
     root: &mut Table,
     interpolation: &mut Interpolation<'_>,
@@ -215,7 +218,7 @@ fn remove_disabled(
         let mut entry = entry;
         if let FileValue::Table(table) = &mut entry.node.value {
             if let Some(enabled) = table.entry_mut("enabled") {
-                interpolation.node(&mut enabled.node);
+                interpolation.replace_in_node(&mut enabled.node);
             }
             if table.get("enabled").and_then(as_bool) == Some(false) {
                 disabled.push((entry.key, std::mem::take(table), entry.place));
@@ -241,7 +244,7 @@ pub(super) fn origin(node: &Node, path: &str) -> Origin {
     Origin::File(file_place(node, path))
 }
 
-/// Returns the position of a value.
+/// Returns the place of a value, in the form that `explain()` needs.
 pub(super) fn file_place(node: &Node, path: &str) -> FilePlace {
     FilePlace {
         name: format!("{}: {path}", node.place),
@@ -267,8 +270,8 @@ impl Source for Merged {
         }
         let (node, path) = self.node_of(def)?;
         let raw = raw(node, &path)?;
-        // The kind of the sink `main` is the value of `LOG_OUTPUT`. The reader of the sinks reports
-        // any other kind.
+        // The kind of the sink `main` is the value of `LOG_OUTPUT`. A kind that is not an output is
+        // skipped, because the reader of the sinks reports it.
         let is_kind_of_main = def.name == LOG_OUTPUT.def.name;
         let is_output = |text: &str| ["stdout", "stderr", "none"].contains(&text);
         let has_output = raw.text.to_str().is_some_and(is_output);
@@ -290,7 +293,7 @@ fn recorder(node: &Node) -> Option<Raw> {
     let capture = table.entry("capture")?;
     let mut raw = raw(&capture.node, "recorder.capture")?;
     if raw.text.to_str().is_some_and(|text| text.trim().is_empty()) {
-        // Counts as unset, so limits alone do not switch the recorder on.
+        // An empty text counts as unset. Limits alone do not switch the recorder on.
         return None;
     }
     for key in RECORDER_LIMITS {
@@ -304,17 +307,28 @@ fn recorder(node: &Node) -> Option<Raw> {
     Some(raw)
 }
 
-/// The keys of the recorder besides the levels.
+/// The keys of the recorder besides `capture`.
 pub(super) const RECORDER_LIMITS: [&str; 3] = ["slow", "tail", "lines"];
 
 /// Returns a limit of the recorder in the syntax of `LOG_RECORDER`, such as `slow=1s`.
 pub(super) fn recorder_limit(key: &str, node: &Node) -> Result<String, ParseError> {
     let text = node.text().unwrap_or_default();
-    let word = format!("{key}={}", text.trim());
-    // A comma would begin another limit.
-    match text.contains(',') {
-        true => Err(ParseError::word(text, "is a list", "write one value")),
-        false => format!("debug,{word}").parse::<Recorder>().map(|_| word),
+    let text = text.trim();
+    let word = format!("{key}={text}");
+    let example = match key {
+        "slow" => "write a time, such as 2s",
+        "tail" => "write a ratio, such as 0.01",
+        _ => "write a rate, such as 10000/s",
+    };
+    match text.chars().next() {
+        // A comma would begin another limit.
+        _ if text.contains(',') => Err(ParseError::word(text, "is a list", "write one value")),
+        // With a level, the word would be a directive for a target of this name.
+        Some(first) if first.is_alphabetic() => {
+            Err(ParseError::word(text, "is not a limit", example))
+        }
+        // `debug` only completes the text for the parser.
+        _ => format!("debug,{word}").parse::<Recorder>().map(|_| word),
     }
 }
 

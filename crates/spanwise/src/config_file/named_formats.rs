@@ -1,4 +1,5 @@
-//! The tables `[format.NAME]`: formats with changes, which sinks use by name.
+//! Reads the tables `[format.NAME]`. Each defines a format with changes, or a template, which sinks
+//! use by its name.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::{
     static_fields::StaticFields,
 };
 
-/// A format of a file, with its changes.
+/// A format that a table of the file defines.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedFormat {
     pub(crate) name: String,
@@ -26,7 +27,9 @@ pub(crate) struct NamedFormat {
     pub(crate) fields: FieldList,
     /// The place and path of `fields`, for errors.
     pub(crate) fields_name: String,
+    /// The maximum length of the text of a value, in bytes.
     pub(crate) max_field: Option<usize>,
+    /// The maximum length of a line, in bytes.
     pub(crate) max_line: Option<usize>,
 }
 
@@ -36,8 +39,9 @@ impl NamedFormat {
         (self.name.clone(), self.format.clone())
     }
 
-    /// Returns the format of this name, unless the program has registered another `format` by the
-    /// name. The case of the name does not matter, as for registered formats.
+    /// Returns the format that the file defines by this name. The case of the name does not matter,
+    /// as for registered formats. `format` is the format that the name selects. If it is another
+    /// format, which the program has registered by this name, the result is `None`.
     pub(super) fn find<'f>(formats: &'f [Self], name: &str, format: &Format) -> Option<&'f Self> {
         let mut formats = formats.iter();
         let named = formats.find(|named| named.name.eq_ignore_ascii_case(name));
@@ -45,7 +49,8 @@ impl NamedFormat {
     }
 }
 
-/// If a file defines the format of lines, adds the options in its table that no setting has set.
+/// If `lines` uses a format that a file defines, applies the options in the table of the format.
+/// Options of `lines` that a setting has set are kept.
 pub(crate) fn complete_lines(
     lines: &mut OutputOptions,
     formats: &[NamedFormat],
@@ -93,7 +98,7 @@ pub(crate) fn named_formats(
         let is_registered = registered_names.any(|other| other.eq_ignore_ascii_case(name));
         if is_registered || name.parse::<Format>().is_ok() {
             let problem = format!("{path} is a format already: choose another name");
-            reader.problem(&entry.place, problem);
+            reader.add_problem(&entry.place, problem);
         }
         let mut earlier = entries[..index].iter();
         if let Some(other) = earlier.find(|other| other.key.eq_ignore_ascii_case(name)) {
@@ -101,19 +106,19 @@ pub(crate) fn named_formats(
                 "{path} has the name of the format {}: rename one",
                 other.key
             );
-            reader.problem(&entry.place, problem);
+            reader.add_problem(&entry.place, problem);
         }
         let format = match (table.entry("base"), table.entry("template")) {
             (Some(_), Some(template)) => {
                 let problem = format!("{path} has a base and a template: remove one of them");
-                reader.problem(&template.place, problem);
+                reader.add_problem(&template.place, problem);
                 None
             }
-            (_, Some(_)) => template(&mut reader, table, &path),
-            (Some(_), None) => base(&mut reader, table, &path, registered),
+            (_, Some(_)) => read_template(&mut reader, table, &path),
+            (Some(_), None) => read_base(&mut reader, table, &path, registered),
             (None, None) => {
                 let problem = format!("{path} has no base: add base = \"json\", or a template");
-                reader.problem(&entry.place, problem);
+                reader.add_problem(&entry.place, problem);
                 None
             }
         };
@@ -121,26 +126,27 @@ pub(crate) fn named_formats(
         let fields_place = table.get("fields").map(|node| node.place.to_string());
         Some(NamedFormat {
             name: name.clone(),
-            // A default after an error, so that the sinks that use it have no further problems.
+            // After an error, a default format takes its place, so that sinks that use it have no
+            // further problems.
             format: format.unwrap_or_default(),
             fields: fields.unwrap_or_default(),
             fields_name: format!("{}: {path}.fields", fields_place.unwrap_or_default()),
-            max_field: max_field(&mut reader, table, &path),
-            max_line: max_line(&mut reader, table, &path),
+            max_field: read_max_field(&mut reader, table, &path),
+            max_line: read_max_line(&mut reader, table, &path),
         })
     });
     formats.collect()
 }
 
 /// Reads the format that a template describes.
-fn template(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<Format> {
+fn read_template(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<Format> {
     reader.parsed(table, "template", path, |text| {
         format!("text:{text}").parse()
     })
 }
 
 /// Reads the format that `base` names.
-fn base(
+fn read_base(
     reader: &mut FileReader<'_, '_>,
     table: &Table,
     path: &str,
@@ -149,19 +155,19 @@ fn base(
     let choice = reader.setting(&LOG_FORMAT, table, "base", path)?;
     let node = table.get("base")?;
     let origin = super::merge::origin(node, &format!("{path}.base"));
-    format(reader, choice, origin, registered)
+    resolve_format(reader, choice, origin, registered)
 }
 
-/// Returns the format that a choice names. An unknown name is a problem, unless the program
-/// registers the format later.
-pub(super) fn format(
+/// Returns the format that a choice names. An unknown name is a problem, unless the program later
+/// registers a format by this name.
+pub(super) fn resolve_format(
     reader: &mut FileReader<'_, '_>,
     choice: FormatChoice,
     origin: Origin,
     registered: &[RegisteredFormat],
 ) -> Option<Format> {
-    let set = crate::choices::Chosen::new(choice, origin);
-    match format_choice::resolve(&set, registered) {
+    let chosen = crate::choices::Chosen::new(choice, origin);
+    match format_choice::resolve(&chosen, registered) {
         Ok(format) => Some(format),
         Err(problem) => {
             reader.choices.add_unregistered(problem);
@@ -171,7 +177,7 @@ pub(super) fn format(
 }
 
 /// Reads the maximum length of the text of a value, in bytes.
-fn max_field(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<usize> {
+fn read_max_field(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Option<usize> {
     let size = reader.parsed(table, "max_field", path, |text| {
         parse::size_within(text, &JsonLayer::FIELD_LIMITS)
     });
@@ -179,7 +185,7 @@ fn max_field(reader: &mut FileReader<'_, '_>, table: &Table, path: &str) -> Opti
 }
 
 /// Reads the maximum length of a line, in bytes.
-pub(super) fn max_line(
+pub(super) fn read_max_line(
     reader: &mut FileReader<'_, '_>,
     table: &Table,
     path: &str,
@@ -188,8 +194,8 @@ pub(super) fn max_line(
     size.map(bytes_of)
 }
 
-/// Reads a number of bytes.
-pub(super) fn bytes(
+/// Reads a size, in bytes.
+pub(super) fn read_bytes(
     reader: &mut FileReader<'_, '_>,
     table: &Table,
     key: &str,

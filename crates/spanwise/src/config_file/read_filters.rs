@@ -1,4 +1,4 @@
-//! The tables `[filter.NAME]`.
+//! Reads the tables `[filter.NAME]`. A filter drops events, or gives them another level.
 
 use std::collections::HashSet;
 
@@ -17,19 +17,19 @@ use crate::{
 };
 
 impl FileReader<'_, '_> {
-    /// Reads all filters. `in_code` has the names of the filters that the program registers.
-    pub(super) fn filters(&mut self, in_code: &[String]) -> Vec<(String, Filter)> {
-        let mut filters = built_in();
+    /// Reads all filters. `code_filters` has the names of the filters that the program registers.
+    pub(super) fn filters(&mut self, code_filters: &[String]) -> Vec<(String, Filter)> {
+        let mut filters = built_in_filters();
         let merged = self.merged;
         for entry in &merged.root.table("filter").0 {
             let path = joined("filter", &entry.key);
             if BUILT_IN_FILTERS.contains(&&*entry.key) {
                 let problem = format!("{path} is a filter already: choose another name");
-                self.problem(&entry.place, problem);
+                self.add_problem(&entry.place, problem);
                 continue;
             }
             if let Some(table) = entry.node.table()
-                && let Some(filter) = self.filter(entry, table, &path, in_code)
+                && let Some(filter) = self.filter(entry, table, &path, code_filters)
             {
                 filters.push((entry.key.clone(), filter));
             }
@@ -42,34 +42,37 @@ impl FileReader<'_, '_> {
         entry: &Entry,
         table: &Table,
         path: &str,
-        in_code: &[String],
+        code_filters: &[String],
     ) -> Option<Filter> {
-        const KEYS: [&str; 4] = ["keep", "drop", "level", "code"];
-        let known = table.0.iter().filter(|entry| KEYS.contains(&&*entry.key));
-        let mut known = known.peekable();
-        let first = known.next();
-        let Some(action) = first.filter(|_| known.peek().is_none()) else {
+        const ACTIONS: [&str; 4] = ["keep", "drop", "level", "code"];
+        let mut actions = table
+            .0
+            .iter()
+            .filter(|entry| ACTIONS.contains(&&*entry.key));
+        let (Some(action), None) = (actions.next(), actions.next()) else {
             let problem = format!("{path} needs exactly one of keep, drop, level, code");
-            self.problem(&entry.place, problem);
+            self.add_problem(&entry.place, problem);
             return None;
         };
         let code = (action.key == "code").then(|| self.bool(table, "code", path));
         let path = joined(path, &action.key);
         if let Some(code) = code {
             return match code {
-                Some(true) if in_code.contains(&entry.key) => Some(Filter::Code(entry.key.clone())),
+                Some(true) if code_filters.contains(&entry.key) => {
+                    Some(Filter::Code(entry.key.clone()))
+                }
                 Some(true) => {
                     let (place, name) = (&entry.place, &entry.key);
                     self.choices.add_unregistered(format!(
                         "{place}: {path} needs a function that the program does not register: call \
                          `Builder::filter({name:?}, …)`, or remove the filter"
                     ));
-                    // A filter that keeps all events, so that routes and sinks that name it have
-                    // no further problem.
+                    // A filter that keeps all events takes its place, so that routes and sinks
+                    // that name it have no further problem.
                     Some(Filter::Keep(Condition::All(Vec::new())))
                 }
                 Some(false) => {
-                    self.problem(&action.node.place, format!("{path}=false: write true"));
+                    self.add_problem(&action.node.place, format!("{path}=false: write true"));
                     None
                 }
                 None => None,
@@ -88,14 +91,15 @@ impl FileReader<'_, '_> {
         }
     }
 
+    /// Reads the level that a filter sets. `place` is that of the condition, for a missing level.
     fn as_level(&mut self, table: &Table, place: &Place, path: &str) -> Option<Level> {
         if table.get("as").is_none() {
-            self.problem(place, format!("{path} has no level: add as = \"warn\""));
+            self.add_problem(place, format!("{path} has no level: add as = \"warn\""));
         }
         let level = self.level(table, "as", path)?;
         if level == LevelFilter::OFF {
             let place = table.get("as").map_or(place, |node| &node.place).clone();
-            self.problem(
+            self.add_problem(
                 &place,
                 format!("{path}.as=\"off\": write a level, or use drop"),
             );
@@ -103,8 +107,8 @@ impl FileReader<'_, '_> {
         level.into_level()
     }
 
-    /// Reads a condition. If the table is empty, reports a problem and returns `None`. If it has
-    /// only values that are not valid, returns a condition that no event meets.
+    /// Reads a condition. Reports an empty table, and returns `None` for it. Returns a condition
+    /// that no event meets if all values in the table are invalid.
     fn condition(&mut self, table: &Table, place: &Place, path: &str) -> Option<Condition> {
         self.check_empty(table, path);
         let mut all = Vec::new();
@@ -120,7 +124,7 @@ impl FileReader<'_, '_> {
         if let Some(presets) = self.presets(table, path) {
             all.push(Condition::Preset(presets));
         }
-        self.field(table, place, path, &mut all);
+        self.field_tests(table, place, path, &mut all);
         if let Some(node) = table.get("not")
             && let Some(not) = node.table()
             && let Some(condition) = self.condition(not, &node.place, &joined(path, "not"))
@@ -137,26 +141,26 @@ impl FileReader<'_, '_> {
                 );
             }
             if nodes.is_empty() {
-                self.problem(place, format!("{path}.any has no condition: write one"));
+                self.add_problem(place, format!("{path}.any has no condition: write one"));
             }
             all.push(Condition::Any(any));
         }
         let is_test = |entry: &&Entry| entry.key != "as";
         if table.0.iter().filter(is_test).count() == 0 {
             let problem = format!("{path} has no condition: add one, such as target = \"shop\"");
-            self.problem(place, problem);
+            self.add_problem(place, problem);
             return None;
         }
         match all.len() {
-            // `All` without conditions would hold for each event.
+            // Every event would meet `All` without conditions.
             0 => Some(NEVER),
             1 => all.pop(),
             _ => Some(Condition::All(all)),
         }
     }
 
-    /// Reports empty values, which would be conditions for all events. The value of a field may be
-    /// compared with an empty text.
+    /// Reports empty texts, which all events would match. Only `is` and `not` accept them, because
+    /// the text of a field may be empty.
     fn check_empty(&mut self, table: &Table, path: &str) {
         for entry in &table.0 {
             let FileValue::Text(text) = &entry.node.value else {
@@ -164,25 +168,26 @@ impl FileReader<'_, '_> {
             };
             let is_empty = match &*entry.key {
                 "is" | "not" => false,
-                // Messages and fields may contain blanks.
+                // A text of blanks is valid, because messages and fields may contain blanks.
                 "message" | "starts" | "contains" => text.is_empty(),
                 _ => text.trim().is_empty(),
             };
-            if is_empty && !self.merged.is_refused(&entry.node) {
+            if is_empty && !self.merged.has_reference_problem(&entry.node) {
                 let problem = "is empty: write a value";
-                self.problem(&entry.node.place, format!("{path}.{} {problem}", entry.key));
+                self.add_problem(&entry.node.place, format!("{path}.{} {problem}", entry.key));
             }
         }
     }
 
-    fn field(&mut self, table: &Table, place: &Place, path: &str, all: &mut Vec<Condition>) {
+    /// Reads the tests of a field, and adds them to `all`.
+    fn field_tests(&mut self, table: &Table, place: &Place, path: &str, all: &mut Vec<Condition>) {
         let name = self.parsed(table, "field", path, |text| Ok(text.to_owned()));
         let mut tests = Vec::new();
         for entry in &table.0 {
             let node = &entry.node;
             let test = match &*entry.key {
-                "is" => values(node).map(FieldTest::Is),
-                "not" if node.table().is_none() => values(node).map(FieldTest::Not),
+                "is" => field_values(node).map(FieldTest::Is),
+                "not" if node.table().is_none() => field_values(node).map(FieldTest::Not),
                 "starts" => text(table, "starts").map(FieldTest::Starts),
                 "contains" => text(table, "contains").map(FieldTest::Contains),
                 "above" => self.number(node, path, "above").map(FieldTest::Above),
@@ -193,19 +198,19 @@ impl FileReader<'_, '_> {
             tests.push((entry, test));
         }
         match (name, tests.first()) {
-            // The check of the keys reports a test that does not exist.
-            (Some(_), None) if table.0.iter().any(|entry| !is_condition(&entry.key)) => {}
+            // The check of the keys has reported an unknown key, which may be a misspelled test.
+            (Some(_), None) if table.0.iter().any(|entry| !is_condition_key(&entry.key)) => {}
             (Some(name), Some(_)) => {
                 let tests = tests.into_iter().filter_map(|(_, test)| test);
                 all.extend(tests.map(|test| Condition::Field(name.clone(), test)));
             }
             (Some(_), None) => {
                 let problem = "has no test: add is, not, starts, contains, above, below or exists";
-                self.problem(place, format!("{path}.field {problem}"));
+                self.add_problem(place, format!("{path}.field {problem}"));
             }
             (None, Some((entry, _))) if table.get("field").is_none() => {
                 let problem = format!("{path}.{} needs a field: add field = \"…\"", entry.key);
-                self.problem(&entry.place, problem);
+                self.add_problem(&entry.place, problem);
             }
             (None, _) => {}
         }
@@ -213,14 +218,14 @@ impl FileReader<'_, '_> {
 
     fn number(&mut self, node: &Node, path: &str, key: &str) -> Option<f64> {
         match &node.value {
-            // The values of events are compared as floats, too.
+            // The numbers in events are also compared as floats.
             #[expect(clippy::cast_precision_loss, reason = "a limit needs no more digits")]
             FileValue::Integer(number) => Some(*number as f64),
             FileValue::Float(number) => Some(*number),
             FileValue::Text(text) if node.is_interpolated => {
                 let number = text.trim().parse().ok();
                 if number.is_none() && !text.is_empty() {
-                    self.problem(
+                    self.add_problem(
                         &node.place,
                         format!("{path}.{key} is a text: write a number"),
                     );
@@ -233,11 +238,11 @@ impl FileReader<'_, '_> {
 
     fn presets(&mut self, table: &Table, path: &str) -> Option<Vec<Preset>> {
         let node = table.get("preset")?;
-        if self.merged.is_refused(node) {
+        if self.merged.has_reference_problem(node) {
             return None;
         }
         let names: Vec<Name> = match &node.value {
-            // Reported by `check_empty`.
+            // `check_empty` reports an empty text.
             FileValue::Text(text) if text.trim().is_empty() => return None,
             FileValue::Text(text) => vec![(text.clone(), node.place.clone())],
             FileValue::List(_) => self.names(table, "preset").unwrap_or_default(),
@@ -245,7 +250,7 @@ impl FileReader<'_, '_> {
         };
         if names.is_empty() {
             let problem = format!("{path}.preset is empty: write a value");
-            self.problem(&node.place, problem);
+            self.add_problem(&node.place, problem);
         }
         let mut presets = Vec::new();
         for (name, place) in names {
@@ -253,7 +258,7 @@ impl FileReader<'_, '_> {
                 Some((_, preset)) => presets.push(*preset),
                 None => {
                     let presets = listed(PROFILES);
-                    self.problem(&place, format!("{path}.preset={name:?}: {presets}"));
+                    self.add_problem(&place, format!("{path}.preset={name:?}: {presets}"));
                 }
             }
         }
@@ -262,8 +267,8 @@ impl FileReader<'_, '_> {
 }
 
 /// Returns a warning for each filter of the files that no list `filters` names. `base` has all
-/// files with their profiles, because a filter may be only for one preset. Returns no warning if a
-/// list may name other filters than it says: by a reference to a variable, or by mistake.
+/// files with their profiles, because a filter may be only for one preset. Returns no warnings if a
+/// list contains a reference or an unknown name, which may mean any of the filters.
 pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
     let profiles = base.table("profile").0.iter();
     let profiles = profiles.filter_map(|entry| entry.node.table());
@@ -273,10 +278,10 @@ pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
         .flat_map(|document| &document.table("filter").0);
     let defined: HashSet<&str> = filters.clone().map(|entry| &*entry.key).collect();
     let tables = documents.iter().flat_map(|document| {
-        let named = ["sink", "route"].into_iter();
-        let named = named.flat_map(|name| &document.table(name).0);
-        let named = named.filter_map(|entry| entry.node.table());
-        named.chain([document.table("root")])
+        let entries = ["sink", "route"].into_iter();
+        let entries = entries.flat_map(|name| &document.table(name).0);
+        let named_tables = entries.filter_map(|entry| entry.node.table());
+        named_tables.chain([document.table("root")])
     });
     let mut used = HashSet::new();
     for node in tables.filter_map(|table| table.get("filters")) {
@@ -291,10 +296,10 @@ pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
             };
         }
     }
-    // Any other table has a problem of its own.
-    let is_valid = |entry: &&Entry| entry.node.table().is_some_and(|it| it.0.len() == 1);
+    // A filter without exactly one key is reported as a problem instead.
+    let has_one_key = |entry: &&Entry| entry.node.table().is_some_and(|it| it.0.len() == 1);
     let unused = filters.filter(|entry| !used.contains(&*entry.key));
-    let warnings = unused.filter(is_valid).map(|entry| {
+    let warnings = unused.filter(has_one_key).map(|entry| {
         let (place, path) = (&entry.place, joined("filter", &entry.key));
         format!("{place}: {path} has no effect: name it in the filters of root, a route or a sink")
     });
@@ -304,7 +309,7 @@ pub(super) fn warnings_of_unused(base: &Table) -> Vec<String> {
 /// The condition that no event meets.
 const NEVER: Condition = Condition::Any(Vec::new());
 
-fn built_in() -> Vec<(String, Filter)> {
+fn built_in_filters() -> Vec<(String, Filter)> {
     let is_dev = || Condition::Preset(vec![Preset::Dev]);
     let [debug_only, not_debug, prod_only] = BUILT_IN_FILTERS.map(str::to_owned);
     vec![
@@ -317,11 +322,12 @@ fn built_in() -> Vec<(String, Filter)> {
     ]
 }
 
-fn is_condition(key: &str) -> bool {
+/// Returns whether the table of a condition can have this key.
+fn is_condition_key(key: &str) -> bool {
     key == "as" || CONDITIONS.iter().any(|(condition, ..)| *condition == key)
 }
 
-/// Returns a text, unless it is empty.
+/// Returns the text of a key, unless it is empty.
 fn text(table: &Table, key: &str) -> Option<String> {
     match &table.get(key)?.value {
         FileValue::Text(text) if !text.is_empty() => Some(text.clone()),
@@ -329,7 +335,8 @@ fn text(table: &Table, key: &str) -> Option<String> {
     }
 }
 
-fn values(node: &Node) -> Option<Vec<FieldValue>> {
+/// Returns a value, or the values of a list. Returns `None` if a value is not a scalar.
+fn field_values(node: &Node) -> Option<Vec<FieldValue>> {
     let value = |node: &Node| match &node.value {
         FileValue::Text(text) => Some(FieldValue::Text(text.clone())),
         FileValue::Integer(number) => Some(FieldValue::Integer(*number)),

@@ -1,4 +1,4 @@
-//! The tables `[root]` and `[route."TARGET"]`.
+//! Reads the tables `[root]` and `[route."TARGET"]`, which send the events of targets to sinks.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use super::{
 use crate::sink_settings::{Route, SinkKind, SinkSettings};
 
 impl FileReader<'_, '_> {
-    /// Reads the root. Reports a level that contradicts the bare level of `levels`, such as `info`
-    /// in `info,hyper=warn`.
+    /// Reads the root. Reports a level that contradicts the bare level of the key `levels`, such as
+    /// `info` in `info,hyper=warn`.
     pub(super) fn root(&mut self, sinks: &[SinkSettings], filters: &[&str]) -> Route {
         let merged = self.merged;
         let table = merged.root.table("root");
@@ -31,15 +31,15 @@ impl FileReader<'_, '_> {
         let Some(FileValue::Text(level)) = table.get("level").map(|node| &node.value) else {
             return;
         };
-        let mut bare = words::split(levels).filter_map(|word| parse_level(word.text));
-        if let Some(other) = bare.next()
+        let mut bare_levels = words::split(levels).filter_map(|word| parse_level(word.text));
+        if let Some(bare_level) = bare_levels.next()
             && let Some(level) = parse_level(level)
-            && level != other
+            && level != bare_level
             && let Some(entry) = table.entry("level")
         {
             let problem =
-                format!("root.level is {level}, and levels has {other}: write the level once");
-            self.problem(&entry.node.place, problem);
+                format!("root.level is {level}, and levels has {bare_level}: write the level once");
+            self.add_problem(&entry.node.place, problem);
         }
     }
 
@@ -59,11 +59,14 @@ impl FileReader<'_, '_> {
             let is_target_char = |c: char| c.is_alphanumeric() || "_-:.".contains(c);
             if target.is_empty() || !target.chars().all(is_target_char) {
                 let problem = "is not a target: write a module, such as route.\"shop::payments\"";
-                self.problem(&entry.place, format!("{path} {problem}"));
+                self.add_problem(&entry.place, format!("{path} {problem}"));
             }
-            if let Some((other, _)) = routes.iter().find(|(other, _)| same_target(other, target)) {
+            if let Some((other, _)) = routes
+                .iter()
+                .find(|(other, _)| is_same_target(other, target))
+            {
                 let problem = format!("{path} has the target of the route {other}: remove one");
-                self.problem(&entry.place, problem);
+                self.add_problem(&entry.place, problem);
             }
             let about = format!("the route {target}");
             let mut route = self.route(table, &path, &about, sinks, filters);
@@ -74,14 +77,14 @@ impl FileReader<'_, '_> {
                     .entry("sinks")
                     .map_or(&entry.place, |entry| &entry.place);
                 let problem = "has no effect: name a sink, or set exclusive = true to drop events";
-                self.problem(place, format!("{path}.sinks=[] {problem}"));
+                self.add_problem(place, format!("{path}.sinks=[] {problem}"));
             }
             routes.push((target.clone(), route));
         }
         routes
     }
 
-    /// Reads a route. `about` names the route in problems.
+    /// Reads a route. `about` is its name in problems, such as `the route shop`.
     fn route(
         &mut self,
         table: &Table,
@@ -92,7 +95,7 @@ impl FileReader<'_, '_> {
     ) -> Route {
         let level = self.level(table, "level", path);
         let names = self.names(table, "sinks");
-        // A sink that could not be read counts as known, because it has a problem of its own.
+        // A sink that could not be read counts as known, because that problem is reported already.
         let sinks_in_file = &self.merged.root.table("sink").0;
         let known = sinks_in_file.iter().map(|entry| &*entry.key);
         let known = known.chain(sinks.iter().map(|sink| &*sink.name));
@@ -100,7 +103,7 @@ impl FileReader<'_, '_> {
         for (name, place) in names.iter().flatten() {
             if !known.contains(&**name) {
                 let sinks = suggested(name, known.iter().copied());
-                self.problem(
+                self.add_problem(
                     place,
                     format!("{about} sends to the sink {name:?}: {sinks}"),
                 );
@@ -116,7 +119,8 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Reads the names of filters, and checks that there are such filters.
+    /// Reads the names in a list `filters`. Reports names that are not among `filters`, and omits
+    /// them. `about` is the name of the sink or route in problems.
     pub(super) fn filter_names(
         &mut self,
         table: &Table,
@@ -127,15 +131,15 @@ impl FileReader<'_, '_> {
         for (name, place) in &names {
             if !filters.contains(&&**name) {
                 let filters = suggested(name, filters.iter().copied());
-                self.problem(place, format!("{about} has the filter {name:?}: {filters}"));
+                self.add_problem(place, format!("{about} has the filter {name:?}: {filters}"));
             }
         }
         let names = names.into_iter().map(|(name, _)| name);
         names.filter(|name| filters.contains(&&**name)).collect()
     }
 
-    /// Checks that each sink gets events, if the root lists its sinks. A sink that no file defines,
-    /// such as an exporter of a variable, gets the events of the root.
+    /// If the root lists its sinks, reports each sink of a file that gets no events. A sink that no
+    /// file defines, such as an exporter of a variable, is added to the sinks of the root.
     pub(super) fn check_reached(
         &mut self,
         root: &mut Route,
@@ -145,7 +149,7 @@ impl FileReader<'_, '_> {
         let Some(root_sinks) = &mut root.sinks else {
             return;
         };
-        // A reference that has a problem may name any sink.
+        // A reference that could not be replaced may name any sink.
         let merged = self.merged;
         let routes_in_file = merged.root.table("route").0.iter();
         let mut tables = routes_in_file
@@ -153,7 +157,7 @@ impl FileReader<'_, '_> {
             .chain([merged.root.table("root")]);
         let may_be_named = tables.any(|table| {
             let names = table.get("sinks");
-            names.is_some_and(|names| merged.is_refused(names))
+            names.is_some_and(|names| merged.has_reference_problem(names))
         });
         for (sink, place) in sinks {
             let name = &sink.name;
@@ -170,7 +174,7 @@ impl FileReader<'_, '_> {
                 // writes nothing.
                 Some(_) if matches!(sink.kind, SinkKind::Exporter("otlp") | SinkKind::None) => {}
                 Some(_) if may_be_named => {}
-                Some(place) => self.problem(
+                Some(place) => self.add_problem(
                     place,
                     format!(
                         "{} gets no events: name it in root.sinks or in a route, or set enabled = \
@@ -185,7 +189,7 @@ impl FileReader<'_, '_> {
 }
 
 /// Returns whether two texts are spellings of one target, such as `shop::pay` and `shop.pay`.
-fn same_target(target: &str, other: &str) -> bool {
+fn is_same_target(target: &str, other: &str) -> bool {
     let folded = |target: &str| target.replace("::", ".").replace('-', "_");
     folded(target) == folded(other)
 }

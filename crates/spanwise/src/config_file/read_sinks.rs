@@ -1,4 +1,4 @@
-//! The tables `[sink.NAME]`, with the variables that set a part of a sink or add a sink.
+//! Reads the tables `[sink.NAME]`, and the variables that change or add a sink.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use super::{
     check::{advice, joined},
     keys::{RESERVED_KINDS, SINK_KINDS},
     merge::{self, kind_of_sink},
-    named_formats::{self, NamedFormat, bytes, max_line},
+    named_formats::{NamedFormat, read_bytes, read_max_line, resolve_format},
     reader::{FileReader, suggested},
     sink_texts,
     syntax::{Node, Place, Table},
@@ -36,7 +36,7 @@ use crate::{
     static_fields::StaticFields,
 };
 
-/// The choices for the whole program on which sinks depend.
+/// The settings of the whole program that sinks inherit or depend on.
 pub(crate) struct Program<'a> {
     pub(crate) lines: &'a OutputOptions,
     pub(crate) files: &'a FileOptions,
@@ -49,14 +49,15 @@ pub(crate) struct Program<'a> {
     pub(crate) static_fields: &'a StaticFields,
     pub(crate) context: &'a [String],
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
-    /// Whether a sink may change the policy.
+    /// Whether sinks can change the policy. They cannot if it is off or set in code.
     pub(crate) changes_redaction: bool,
     pub(crate) levels: &'a LevelOptions,
     pub(crate) verbosity: i8,
-    /// Whether the file is named in code.
+    /// Whether code names the configuration file.
     pub(crate) is_in_code: bool,
 }
 
+/// Reads sinks. A method with the name of a key reads this key, and reports an invalid value.
 pub(super) struct SinkReader<'a, 'c> {
     pub(super) reader: FileReader<'a, 'c>,
     pub(super) program: &'a Program<'a>,
@@ -66,12 +67,12 @@ pub(super) struct SinkReader<'a, 'c> {
 pub(super) type PlacedSink = (SinkSettings, Option<Place>);
 
 impl SinkReader<'_, '_> {
-    /// Reads all sinks: those outside the file, those in the file, and the disabled ones.
+    /// Reads all sinks: those that no file defines, those in the files, and the disabled ones.
     pub(super) fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
         let merged = self.reader.merged;
         let mut sinks: Vec<PlacedSink> = Vec::new();
         for name in self.sinks_outside_file() {
-            let shown = match name {
+            let shown_name = match name {
                 "file" => self.reader.choices.name_of(&LOG_FILE.def),
                 "error_file" => self.reader.choices.name_of(&LOG_ERROR_FILE.def),
                 "main" => self.reader.choices.name_of(&LOG_OUTPUT.def),
@@ -80,7 +81,7 @@ impl SinkReader<'_, '_> {
             let kind = self.kind(name, &Table::default(), None, "");
             if let Some(kind) = kind {
                 let table = Table::default();
-                sinks.push((self.sink(name, shown, kind, &table, filters), None));
+                sinks.push((self.sink(name, shown_name, kind, &table, filters), None));
             }
         }
         for entry in &merged.root.table("sink").0 {
@@ -88,18 +89,18 @@ impl SinkReader<'_, '_> {
                 continue;
             };
             let path = joined("sink", &entry.key);
-            // Disabled sinks have been removed before. This only reports values that are not valid.
+            // Disabled sinks are not in this table. The call only reports an invalid value.
             let _ = self.reader.bool(table, "enabled", &path);
             if let Some(kind) = self.kind(&entry.key, table, Some(&entry.place), &path) {
                 self.check_keys(table, &kind, &path);
-                let shown = self.shown_name(&entry.key, &kind, table, &entry.place, &path);
-                let sink = self.sink(&entry.key, shown, kind, table, filters);
+                let shown_name = self.shown_name(&entry.key, &kind, table, &entry.place, &path);
+                let sink = self.sink(&entry.key, shown_name, kind, table, filters);
                 self.check_effect(table, &sink, &path);
                 sinks.push((sink, Some(entry.place.clone())));
             } else if !kind_of_sink(&entry.key, table).is_some_and(is_reserved) {
-                // Reports the problems of the other keys, too.
-                let shown = format!("{}: {path}", entry.place);
-                self.sink(&entry.key, shown, SinkKind::None, table, filters);
+                // The result is not used. The call only reports the problems of the other keys.
+                let shown_name = format!("{}: {path}", entry.place);
+                self.sink(&entry.key, shown_name, SinkKind::None, table, filters);
             }
         }
         for (name, table, place) in &merged.disabled {
@@ -107,21 +108,21 @@ impl SinkReader<'_, '_> {
                 continue;
             }
             let path = joined("sink", name);
-            let is_switched_by_profile = place.profile.is_some() && table.get("enabled").is_some();
-            if is_switched_by_profile && table.0.len() == 1 && kind_of_sink(name, table).is_none() {
+            let is_disabled_by_profile = place.profile.is_some() && table.get("enabled").is_some();
+            if is_disabled_by_profile && table.0.len() == 1 && kind_of_sink(name, table).is_none() {
                 let known = sinks.iter().map(|(sink, _)| &*sink.name);
                 let sinks = suggested(name, known);
                 let problem = format!("{path} is switched off, and no file defines it: {sinks}");
-                self.reader.problem(place, problem);
+                self.reader.add_problem(place, problem);
                 continue;
             }
-            let shown = format!("{place}: {path}");
+            let shown_name = format!("{place}: {path}");
             let kind = match kind_of_sink(name, table) {
                 Some("sentry") => SinkKind::Exporter("sentry"),
                 Some("otlp") => SinkKind::Exporter("otlp"),
                 _ => SinkKind::None,
             };
-            let mut sink = self.sink(name, shown, kind, &Table::default(), filters);
+            let mut sink = self.sink(name, shown_name, kind, &Table::default(), filters);
             sink.enabled = false;
             sinks.push((sink, Some(place.clone())));
         }
@@ -129,7 +130,7 @@ impl SinkReader<'_, '_> {
         sinks
     }
 
-    /// Returns the name of a sink in errors. For a file, it is the name of the setting of its path.
+    /// Returns the name of a sink in errors. For a file, it is the variable or key of its path.
     fn shown_name(
         &self,
         name: &str,
@@ -148,14 +149,15 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Returns the sinks that are not in the file, but that code, variables or the preset add.
+    /// Returns the names of the sinks that no file defines, but that code, variables or the preset
+    /// add.
     fn sinks_outside_file(&self) -> Vec<&'static str> {
         let merged = self.reader.merged;
         let choices = &*self.reader.choices;
         let in_file = |name: &str| merged.root.table("sink").get(name).is_some();
         let lines = self.program.lines;
         let is_output_set = choices.is_set(&LOG_OUTPUT) && lines.output != Output::None;
-        let has_main = lines.has_writer || is_output_set || !merged.defines_lines();
+        let has_main = lines.has_writer || is_output_set || !merged.defines_line_sinks();
         let files = self.program.files;
         let reads_variables = choices.preset != Preset::Test;
         let is_sentry_set = cfg!(feature = "sentry") && choices.is_set(&SENTRY_DSN);
@@ -187,8 +189,7 @@ impl SinkReader<'_, '_> {
         filters: &[&str],
     ) -> SinkSettings {
         let path = joined("sink", name);
-        let rendering = self.rendering(name, table, &path);
-        let (format, fields, max_field, max_line) = rendering;
+        let (format, fields, max_field, max_line) = self.rendering(name, table, &path);
         let about = format!("the sink {name}");
         SinkSettings {
             format,
@@ -202,7 +203,7 @@ impl SinkReader<'_, '_> {
             recorder: self.reader.bool(table, "recorder", &path).unwrap_or(true),
             redaction: self.redaction(table, &path),
             background: self.reader.bool(table, "background", &path),
-            buffer: bytes(&mut self.reader, table, "buffer", &path),
+            buffer: read_bytes(&mut self.reader, table, "buffer", &path),
             when_full: self.when_full(table, &path),
             fallback: self.fallback(table, &path),
             name: name.to_owned(),
@@ -213,7 +214,8 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Returns what the sink writes to.
+    /// Returns the kind of a sink, with the options of that kind. Returns `None` if the sink cannot
+    /// be built, for example because the kind is unknown.
     fn kind(
         &mut self,
         name: &str,
@@ -233,11 +235,11 @@ impl SinkReader<'_, '_> {
                          otlp, none"
                     }
                 };
-                self.reader.problem(place, format!("{path} {problem}"));
+                self.reader.add_problem(place, format!("{path} {problem}"));
             }
             return None;
         };
-        // Some names imply a kind.
+        // The kind that the name implies.
         let expected = match name {
             "file" | "error_file" => Some("file"),
             "sentry" | "otlp" => Some(name),
@@ -247,8 +249,8 @@ impl SinkReader<'_, '_> {
             "main" => !["stdout", "stderr", "none"].contains(&kind),
             _ => expected.is_some_and(|expected| expected != kind && kind != "none"),
         };
-        let node_place = table.get("kind").map(|node| node.place.clone());
-        if let Some(place) = node_place
+        let kind_place = table.get("kind").map(|node| node.place.clone());
+        if let Some(place) = kind_place
             && (is_wrong || !SINK_KINDS.contains(&kind))
         {
             let shown = crate::conceal::shown(kind);
@@ -273,7 +275,7 @@ impl SinkReader<'_, '_> {
                     format!("{path}.kind={shown} is unknown: {advice}")
                 }
             };
-            self.reader.problem(&place, problem);
+            self.reader.add_problem(&place, problem);
             return None;
         }
         match kind {
@@ -287,7 +289,7 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Returns the kind of the sink `main`, from the chosen output.
+    /// Returns the kind of the sink `main`, which the setting `LOG_OUTPUT` has chosen.
     fn main_kind(&self) -> SinkKind {
         match self.program.lines.output {
             Output::Stdout => SinkKind::Stdout,
@@ -296,7 +298,8 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Returns the kind of an exporter. Reports a missing feature and a missing address.
+    /// Returns the kind of an exporter. Reports a missing feature or address of a sink in a file.
+    /// `place` is `None` for a sink that a variable adds.
     fn exporter(
         &mut self,
         kind: &'static str,
@@ -310,7 +313,7 @@ impl SinkReader<'_, '_> {
         };
         if !is_built {
             let feature = if kind == "otlp" { "otel" } else { kind };
-            self.reader.problem(
+            self.reader.add_problem(
                 place,
                 format!(
                     "{path} needs the feature `{feature}` of `spanwise`: add it, or remove the sink"
@@ -323,10 +326,10 @@ impl SinkReader<'_, '_> {
             "sentry" => (choices.is_set(&SENTRY_DSN), "dsn", "SENTRY_DSN"),
             _ => (exports(choices), "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         };
-        // A key with an empty address is not a problem, because it switches the sink off.
+        // An empty address is not a problem, because it switches the sink off.
         if !is_set && table.get(key).is_none() && choices.preset != Preset::Test {
             let problem = format!("{path} has no {key}: add one, or set {variable}");
-            self.reader.problem(place, problem);
+            self.reader.add_problem(place, problem);
         }
         Some(SinkKind::Exporter(kind))
     }
@@ -341,24 +344,25 @@ impl SinkReader<'_, '_> {
     ) -> Option<SinkKind> {
         let reader = &mut self.reader;
         let files = self.program.files;
-        let chosen = match name {
+        // The path that a setting or code has chosen.
+        let chosen_file = match name {
             "file" => files.file.clone(),
             "error_file" => files.error_file.clone(),
             _ => None,
         };
-        let is_chosen = chosen.is_some();
+        let is_chosen = chosen_file.is_some();
         let path_in_table = table.get("path").and_then(|node| node.text());
         let path_in_table = path_in_table
             .map(|path| path.trim().to_owned())
             .filter(|path| !path.is_empty());
-        let file = chosen.or_else(|| path_in_table.map(PathBuf::from));
+        let file = chosen_file.or_else(|| path_in_table.map(PathBuf::from));
         let rotation = reader.setting(&LOG_FILE_ROTATE, table, "rotate", path);
         let retention = reader.setting(&LOG_FILE_KEEP, table, "keep", path);
         let compression = reader.setting(&LOG_FILE_COMPRESS, table, "compress", path);
         let mode = reader.parsed(table, "mode", path, sink_texts::mode);
         let per_process = reader.bool(table, "per_process", path);
         let options = FileOptions::for_sink(rotation, retention, compression, per_process);
-        // Settings such as `LOG_FILE_KEEP` count for two sinks. They override the table of `file`,
+        // Settings such as `LOG_FILE_KEEP` apply to two sinks. They override the table of `file`,
         // and are defaults for `error_file`.
         let options = match name {
             "file" => files.or(&options),
@@ -367,11 +371,11 @@ impl SinkReader<'_, '_> {
         };
         let Some(file) = file else {
             if let Some(place) = place
-                && !self.is_path_refused(name, table)
+                && !self.is_missing_path_expected(name, table)
             {
                 let problem =
                     format!("{path} has no path: add path = \"/var/log/shop/{name}.log\"");
-                self.reader.problem(place, problem);
+                self.reader.add_problem(place, problem);
             }
             return None;
         };
@@ -385,8 +389,8 @@ impl SinkReader<'_, '_> {
         Some(SinkKind::File(options.into_settings(file, mode)))
     }
 
-    /// Shows the path of a sink in `explain()`, if the file is in code and the preset test ignores
-    /// the setting of this path.
+    /// Shows the path of the sinks `file` and `error_file` in `explain()`, if code names the
+    /// configuration file and the preset `test` ignores the settings of these paths.
     fn explain_path(&mut self, name: &str, node: &Node, path: &Path) {
         let def = match name {
             "file" => &LOG_FILE.def,
@@ -401,13 +405,14 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Returns whether a missing path is already explained: by a problem of its own, such as a
-    /// variable that is not set, or by the preset `test`, which ignores the paths of two sinks.
-    fn is_path_refused(&self, name: &str, table: &Table) -> bool {
-        let is_refused = table
-            .get("path")
-            .is_some_and(|node| node.text().is_none() || self.reader.merged.is_refused(node));
-        is_refused
+    /// Returns whether a missing path needs no report: because another problem explains it, such as
+    /// a variable that is not set, or because the preset `test` ignores the paths of the sinks
+    /// `file` and `error_file`.
+    fn is_missing_path_expected(&self, name: &str, table: &Table) -> bool {
+        let has_problem = table.get("path").is_some_and(|node| {
+            node.text().is_none() || self.reader.merged.has_reference_problem(node)
+        });
+        has_problem
             || matches!(name, "file" | "error_file") && self.reader.choices.preset == Preset::Test
     }
 
@@ -422,29 +427,29 @@ impl SinkReader<'_, '_> {
         let lines = self.program.lines;
         let max_line = match name {
             "main" => lines.max_line,
-            _ => max_line(reader, table, path),
+            _ => read_max_line(reader, table, path),
         };
         // The setting `LOG_FORMAT` has already chosen the format of `main`, which sinks without a
         // format inherit with its options.
-        let own = table.get("format").filter(|_| name != "main");
-        let own = own.and_then(|node| {
+        let own_format = table.get("format").filter(|_| name != "main");
+        let own_format = own_format.and_then(|node| {
             let choice = reader.setting(&LOG_FORMAT, table, "format", path)?;
-            let word = choice.name().to_owned();
+            let format_name = choice.name().to_owned();
             let origin = merge::origin(node, &format!("{path}.format"));
-            let in_file = self.program.formats.iter().map(NamedFormat::registered);
-            let known: Vec<_> = self
+            let file_formats = self.program.formats.iter().map(NamedFormat::registered);
+            let all_formats: Vec<_> = self
                 .program
                 .registered
                 .iter()
                 .cloned()
-                .chain(in_file)
+                .chain(file_formats)
                 .collect();
-            let format = named_formats::format(reader, choice, origin, &known)?;
-            let named = NamedFormat::find(self.program.formats, &word, &format);
+            let format = resolve_format(reader, choice, origin, &all_formats)?;
+            let named = NamedFormat::find(self.program.formats, &format_name, &format);
             Some((format, named))
         });
-        let named = own.as_ref().and_then(|(_, named)| *named);
-        let (max_field, inherited_max_line) = match &own {
+        let named = own_format.as_ref().and_then(|(_, named)| *named);
+        let (max_field, inherited_max_line) = match &own_format {
             Some(_) => (
                 named.and_then(|named| named.max_field),
                 named.and_then(|named| named.max_line),
@@ -459,12 +464,12 @@ impl SinkReader<'_, '_> {
                 .map(|list| (list, format!("{}: {path}.fields", node.place))),
             None => None,
         };
-        let inherits = own.is_none();
-        let format = own.map_or_else(|| lines.format.clone(), |(format, _)| format);
+        let inherits_format = own_format.is_none();
+        let format = own_format.map_or_else(|| lines.format.clone(), |(format, _)| format);
         let fields = match (own_fields, named) {
             (Some((list, shown)), _) => self.checked_fields(&list, &shown, &format),
             (None, Some(named)) => self.checked_fields(&named.fields, &named.fields_name, &format),
-            (None, None) if inherits => lines.fields.clone(),
+            (None, None) if inherits_format => lines.fields.clone(),
             (None, None) => FieldList::default(),
         };
         (format, fields, max_field, max_line)
@@ -508,7 +513,7 @@ impl SinkReader<'_, '_> {
             "error_file" => LevelFilter::ERROR,
             _ => LevelFilter::TRACE,
         };
-        // Also read beneath a variable, so that its mistakes are reported.
+        // The key is read even if a variable overrides it, so that its mistakes are reported.
         let levels = self.reader.parsed(table, "level", path, |text| {
             sink_texts::levels(text, default)
         });
@@ -559,7 +564,7 @@ impl SinkReader<'_, '_> {
         let names = self.reader.names(table, "fallback").unwrap_or_default();
         for (name, place) in names.iter().filter(|(name, _)| name != "stderr") {
             let problem = format!("{path}.fallback names {name:?}: only stderr is available yet");
-            self.reader.problem(place, problem);
+            self.reader.add_problem(place, problem);
         }
         names.into_iter().map(|(name, _)| name).collect()
     }
@@ -570,7 +575,7 @@ fn is_reserved(kind: &str) -> bool {
     RESERVED_KINDS.contains(&kind)
 }
 
-/// Returns whether anything is exported over OTLP.
+/// Returns whether a setting enables an export over OTLP.
 fn exports(choices: &Choices<'_>) -> bool {
     #[cfg(feature = "otel")]
     return spanwise_otel::OtelSetting::all().any(|setting| {

@@ -20,7 +20,8 @@ use crate::{
     setting_row::SettingRow,
 };
 
-/// Reads values of the merged file.
+/// Reads values of the merged file. A method with the name of a kind of value, such as
+/// [`bool`](Self::bool), returns `None` if the key is unset or its value is invalid.
 pub(super) struct FileReader<'a, 'c> {
     pub(super) merged: &'a Merged,
     pub(super) choices: &'a mut Choices<'c>,
@@ -30,7 +31,7 @@ pub(super) struct FileReader<'a, 'c> {
 pub(super) type Name = (String, Place);
 
 impl FileReader<'_, '_> {
-    pub(super) fn problem(&mut self, place: &Place, problem: impl fmt::Display) {
+    pub(super) fn add_problem(&mut self, place: &Place, problem: impl fmt::Display) {
         self.choices
             .add_invalid_value(format!("{place}: {problem}"));
     }
@@ -48,7 +49,7 @@ impl FileReader<'_, '_> {
         Some(read.value)
     }
 
-    /// Reads a text with its own grammar. An empty text counts as unset.
+    /// Reads a text with the grammar of `parse`. An empty text counts as unset.
     pub(super) fn parsed<T>(
         &mut self,
         table: &Table,
@@ -95,9 +96,9 @@ impl FileReader<'_, '_> {
     pub(super) fn bool(&mut self, table: &Table, key: &str, path: &str) -> Option<bool> {
         let node = table.get(key)?;
         let is_on = as_bool(node);
-        // The check of the keys reports values that are not interpolated.
+        // The check of the keys reports all other invalid values.
         if is_on.is_none() && node.is_interpolated && node.text().is_some_and(|it| !it.is_empty()) {
-            self.problem(
+            self.add_problem(
                 &node.place,
                 format!("{path}.{key} is a text: write true or false"),
             );
@@ -105,7 +106,8 @@ impl FileReader<'_, '_> {
         is_on
     }
 
-    /// Reports values of `version` and `panic.hook` that come from a reference and are not valid.
+    /// Reports invalid values of `version` and `panic.hook` that come from references. The check of
+    /// the keys runs before references are replaced.
     pub(super) fn check_interpolated(&mut self) {
         let merged = self.merged;
         self.bool(merged.root.table("panic"), "hook", "panic");
@@ -119,11 +121,11 @@ impl FileReader<'_, '_> {
                 true => conceal::hidden(text.len()),
                 false => conceal::shown(text),
             };
-            self.problem(&node.place, format!("version={shown}: write 1"));
+            self.add_problem(&node.place, format!("version={shown}: write 1"));
         }
     }
 
-    /// Reports limits of the recorder that are not valid, and limits without `capture`.
+    /// Reports invalid limits of the recorder, and limits without the key `capture`.
     pub(super) fn check_recorder(&mut self) {
         let merged = self.merged;
         let table = merged.root.table("recorder");
@@ -143,13 +145,13 @@ impl FileReader<'_, '_> {
                     .add_invalid_value(format!("{place}: recorder.{key}: {problem}"));
             } else if table.get("capture").is_none() {
                 let problem = "has no effect: add capture = \"debug\", or remove it";
-                self.problem(&entry.place, format!("recorder.{key} {problem}"));
+                self.add_problem(&entry.place, format!("recorder.{key} {problem}"));
             }
         }
     }
 
-    /// Reads a list of names. A reference to an empty text counts as unset, and so does a list of
-    /// nothing but such references.
+    /// Reads a list of names. Skips references to empty texts. A list that contains only such
+    /// references counts as unset.
     pub(super) fn names(&mut self, table: &Table, key: &str) -> Option<Vec<Name>> {
         let entry = table.entry(key)?;
         let place = &entry.place;
@@ -162,8 +164,8 @@ impl FileReader<'_, '_> {
                 if !nodes.is_empty() && nodes.iter().all(|node| is_unset(&node)) {
                     return None;
                 }
-                let set = nodes.iter().filter(|node| !is_unset(node));
-                let texts = set.filter_map(|node| match &node.value {
+                let set_nodes = nodes.iter().filter(|node| !is_unset(node));
+                let texts = set_nodes.filter_map(|node| match &node.value {
                     FileValue::Text(text) => Some((text.clone(), place.clone())),
                     _ => None,
                 });
@@ -180,9 +182,9 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Adds the values of sinks to `explain()`. Exporters explain the values of their own keys,
-    /// which may be secret. Such keys are also skipped in sinks of another kind, where they may be
-    /// a mistake.
+    /// Adds the values of sinks to `explain()`. Skips exporters, which explain their own keys,
+    /// because values may be secret. Skips such keys also in sinks of other kinds, where they are
+    /// mistakes.
     pub(super) fn explain_sinks(&mut self) {
         let merged = self.merged;
         for entry in &merged.root.table("sink").0 {
@@ -213,6 +215,7 @@ impl FileReader<'_, '_> {
         }
     }
 
+    /// Adds a value, or all values in it, to `explain()`.
     pub(super) fn explain_node(&mut self, node: &Node, path: &str) {
         match &node.value {
             FileValue::Table(table) => self.explain(table, path),
@@ -256,7 +259,7 @@ pub(super) fn level(text: &str) -> Result<LevelFilter, ParseError> {
     })
 }
 
-/// Returns the name that was probably meant, and all names.
+/// Returns a hint for an unknown name: the name that was probably meant, and all names.
 pub(super) fn suggested<'n>(
     name: &str,
     names: impl IntoIterator<Item = &'n str> + Clone,

@@ -1,4 +1,4 @@
-//! The key `reload`: when a changed file is read again.
+//! The key `reload`, which sets when changed configuration files are applied.
 
 use std::{str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use spanwise_core::{ParseError, internal::parse_duration};
 
 use super::{merge::Merged, reader::FileReader};
 
-/// When a changed file is read again.
+/// When changed configuration files are applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Reload {
     /// Never.
@@ -23,6 +23,7 @@ pub(crate) enum Reload {
     Sighup,
 }
 
+/// The minimum interval between two comparisons of the files.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FromStr for Reload {
@@ -55,7 +56,7 @@ impl FromStr for Reload {
 }
 
 impl Merged {
-    /// Returns the value of `reload`, or the default if the value is not valid.
+    /// Returns the value of `reload`, or the default if the value is unset or invalid.
     pub(crate) fn reload(&self) -> Reload {
         let text = self.root.get("reload").and_then(super::syntax::Node::text);
         let reload = text.and_then(|text| text.trim().parse().ok());
@@ -64,7 +65,7 @@ impl Merged {
 }
 
 impl FileReader<'_, '_> {
-    /// Reports a value of `reload` that is not valid.
+    /// Reports an invalid value of `reload`.
     pub(super) fn check_reload(&mut self) {
         let merged = self.merged;
         let _: Option<Reload> = self.parsed(&merged.root, "reload", "", str::parse);

@@ -1,5 +1,5 @@
-//! Checks of sinks: keys that do not fit the kind, keys without an effect, too many sinks, two
-//! sinks for one file or exporter, and variables of sinks that a later release will have.
+//! Checks of sinks: keys that the kind does not have, keys without an effect, too many sinks, two
+//! sinks for one file or exporter, and variables for sinks that a later release will have.
 
 use spanwise_core::Setting;
 
@@ -24,11 +24,11 @@ impl SinkReader<'_, '_> {
             SinkKind::Stdout => "stdout",
             SinkKind::Stderr => "stderr",
             SinkKind::File(_) => "file",
-            // A sink of the kind `none` may keep the keys of its former kind.
+            // A sink that was switched to the kind `none` may still have the keys of its old kind.
             SinkKind::None | SinkKind::Code => return,
             SinkKind::Exporter(kind) => kind,
         };
-        let otel: Vec<_> = otel_settings()
+        let otel_keys: Vec<_> = otel_settings()
             .iter()
             .filter_map(|def| otel_key(def.name))
             .collect();
@@ -36,10 +36,10 @@ impl SinkReader<'_, '_> {
             let key = KEYS
                 .iter()
                 .find(|key| key.path == format!("sink.*.{}", entry.key));
-            let is_otel = otel.contains(&entry.key) && kind == "otlp";
+            let is_otel = otel_keys.contains(&entry.key) && kind == "otlp";
             let sinks = match key {
                 Some(key) => key.sinks,
-                None if otel.contains(&entry.key) => Sinks::Otlp,
+                None if otel_keys.contains(&entry.key) => Sinks::Otlp,
                 None => continue,
             };
             if !sinks.contain(kind) && !is_otel {
@@ -48,37 +48,40 @@ impl SinkReader<'_, '_> {
                     "{path} is not a setting of the kind {kind}, but of {}",
                     sinks.name()
                 );
-                self.reader.problem(&entry.place, problem);
+                self.reader.add_problem(&entry.place, problem);
             }
         }
     }
 
-    /// Reports keys that have no effect because of another key of the same table. If another file,
-    /// a profile or a variable set the other key, the key may be intended, and is not reported.
+    /// Reports keys that have no effect because of another key of the same table. A key may be
+    /// intended, and is not reported, if the other key comes from another file, a profile or a
+    /// variable.
     pub(super) fn check_effect(&mut self, table: &Table, sink: &SinkSettings, path: &str) {
-        // Returns the place of `key`, and the text of `other_key`, if both are in one table.
-        let pair = |key: &str, other_key: &str| {
+        // Returns the place of `key`, and the text of `other_key`, if both are in the same table of
+        // the same file.
+        let in_one_table = |key: &str, other_key: &str| {
             let (entry, other) = (table.entry(key)?, table.entry(other_key)?);
-            let is_same =
+            let is_same_table =
                 entry.place.file == other.place.file && entry.place.profile == other.place.profile;
-            is_same.then(|| (entry.place.clone(), other.node.text().unwrap_or_default()))
+            is_same_table.then(|| (entry.place.clone(), other.node.text().unwrap_or_default()))
         };
-        let is_name = |name: &str| sink.format.name() == name;
-        if let Some((place, _)) = pair("max_line", "format").filter(|(_, name)| is_name(name))
+        let is_format = |name: &str| sink.format.name() == name;
+        let max_line = in_one_table("max_line", "format");
+        if let Some((place, _)) = max_line.filter(|(_, name)| is_format(name))
             && sink.format.is_human_readable()
         {
             let problem = format!(
                 "{path}.max_line has no effect with `{}`: remove it",
                 sink.format.name()
             );
-            self.reader.problem(&place, problem);
+            self.reader.add_problem(&place, problem);
         }
-        if let Some((place, _)) = pair("buffer", "background")
+        if let Some((place, _)) = in_one_table("buffer", "background")
             && sink.background == Some(false)
         {
             let problem =
                 format!("{path}.buffer has no effect without a background thread: remove it");
-            self.reader.problem(&place, problem);
+            self.reader.add_problem(&place, problem);
         }
     }
 
@@ -91,7 +94,7 @@ impl SinkReader<'_, '_> {
         {
             let count = sinks.len();
             let problem = format!("there are {count} sinks: write at most {MAX_SINKS}");
-            self.reader.problem(place, problem);
+            self.reader.add_problem(place, problem);
         }
         for (index, (sink, place)) in sinks.iter().enumerate() {
             let path = joined("sink", &sink.name);
@@ -99,30 +102,30 @@ impl SinkReader<'_, '_> {
                 continue;
             };
             let table = merged.root.table("sink").table(&sink.name);
-            let before = &sinks[..index];
+            let earlier_sinks = &sinks[..index];
             match &sink.kind {
                 SinkKind::File(file) => {
                     let is_same = |(other, _): &&PlacedSink| match &other.kind {
                         SinkKind::File(other) => file_paths::are_same(&other.path, &file.path),
                         _ => false,
                     };
-                    if let Some((other, _)) = before.iter().find(is_same) {
+                    if let Some((other, _)) = earlier_sinks.iter().find(is_same) {
                         let path_place = table.get("path").map_or(place, |node| &node.place);
                         let problem = format!(
                             "{path}.path is the file of the sink {}: give each its own",
                             other.name
                         );
-                        self.reader.problem(path_place, problem);
+                        self.reader.add_problem(path_place, problem);
                     }
                 }
                 SinkKind::Exporter(kind) => {
                     let is_same = |(other, _): &&PlacedSink| matches!(other.kind, SinkKind::Exporter(other) if other == *kind);
-                    if let Some((other, _)) = before.iter().find(is_same) {
+                    if let Some((other, _)) = earlier_sinks.iter().find(is_same) {
                         let problem = format!(
                             "{path} has the kind {kind}, as the sink {}: there can be one",
                             other.name
                         );
-                        self.reader.problem(place, problem);
+                        self.reader.add_problem(place, problem);
                     }
                 }
                 _ => {}
@@ -130,7 +133,7 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Reports variables of sinks that a later release will have.
+    /// Reports variables for sinks that a later release will have.
     pub(super) fn check_reserved_variables(&mut self) {
         for def in reserved_settings() {
             if self.reader.choices.unchecked_text(&def).is_some() {
@@ -149,13 +152,13 @@ impl SinkReader<'_, '_> {
     }
 }
 
-/// Returns the definitions of the variables of sinks that a later release will have.
+/// Returns the definitions of the variables for sinks that a later release will have.
 pub(crate) fn reserved_settings() -> impl Iterator<Item = Setting> {
-    RESERVED_VARIABLES.into_iter().map(reserved)
+    RESERVED_VARIABLES.into_iter().map(reserved_setting)
 }
 
-/// Returns the definition of the variable of a sink that a later release will have.
-fn reserved(name: &'static str) -> Setting {
+/// Returns the definition of a variable for a sink that a later release will have.
+fn reserved_setting(name: &'static str) -> Setting {
     Setting {
         name,
         key: None,

@@ -1,4 +1,4 @@
-//! The grammars of texts that only the tables of sinks have.
+//! Parsers for values that only the tables of sinks have.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use tracing::level_filters::LevelFilter;
 /// applies to all targets that the text does not name.
 pub(super) fn levels(text: &str, default: LevelFilter) -> Result<TargetLevels, ParseError> {
     let levels: TargetLevels = text.parse()?;
-    let has_bare = words::split(text).any(|word| parse_level(word.text).is_some());
-    match has_bare {
+    let has_bare_level = words::split(text).any(|word| parse_level(word.text).is_some());
+    match has_bare_level {
         true => Ok(levels),
         false => format!("{default},{text}").parse(),
     }
@@ -30,7 +30,8 @@ pub(super) fn mode(text: &str) -> Result<u32, ParseError> {
     })
 }
 
-/// Parses what happens to a line while the buffer is full. The duration is optional.
+/// Parses what happens to a line while the buffer is full, such as `block 1s`. The duration is
+/// optional.
 pub(super) fn when_full(text: &str) -> Result<WhenFull, ParseError> {
     let (name, timeout) = match text.split_once(' ') {
         Some((name, timeout)) => (name, Some(timeout.trim())),

@@ -11,13 +11,14 @@ use toml::{
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The path of the file, as it was given.
+    /// The path of the file, not canonicalized, or [`TEXT_NAME`](super::TEXT_NAME) for a text that
+    /// code passes.
     pub(super) file: Arc<str>,
     /// The line in the file, from 1.
     pub(super) line: usize,
     /// The index of the character in the line, from 1.
     pub(super) column: usize,
-    /// The profile that contains the place.
+    /// The name of the profile that contains the place. `None` outside of profiles.
     pub(super) profile: Option<Arc<str>>,
 }
 
@@ -51,8 +52,8 @@ pub(super) struct Node {
     pub(super) value: FileValue,
     /// Whether the value contains the content of another file, and is never shown.
     pub(super) is_hidden: bool,
-    /// Whether the whole text was one reference, such as `${NAME}`, and is replaced. Such a text
-    /// may be a value of any kind.
+    /// Whether the whole text was one reference, such as `${NAME}`, which is now replaced. Such a
+    /// text may be a value of any kind.
     pub(super) is_interpolated: bool,
 }
 
@@ -72,9 +73,11 @@ pub(super) enum FileValue {
 #[derive(Clone, Default)]
 pub(super) struct Table(pub(super) Vec<Entry>);
 
+/// A key with its place and its value.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
+    /// The place of the key.
     pub(super) place: Place,
     pub(super) node: Node,
 }
@@ -106,7 +109,7 @@ impl Table {
     /// Returns the value at a dotted path, such as `sink.main.format`.
     pub(super) fn at(&self, path: &str) -> Option<&Node> {
         match path.split_once('.') {
-            Some((first, rest)) => self.get(first)?.table()?.at(rest),
+            Some((key, path_below)) => self.get(key)?.table()?.at(path_below),
             None => self.get(path),
         }
     }
@@ -179,15 +182,15 @@ impl SyntaxError {
 pub(super) struct Parsed {
     pub(super) table: Table,
     pub(super) errors: Vec<SyntaxError>,
-    /// The lines with errors, including errors beyond [`MAX_ERRORS`], and the lines below a header
-    /// of a table that is not understood.
+    /// The lines for which no further problems are reported: those with syntax errors, and those
+    /// below a table header that could not be parsed. Lines are counted from 1.
     pub(super) broken_lines: HashSet<usize>,
 }
 
-/// The maximum number of syntax errors of a file that are shown.
+/// The maximum number of syntax errors that are shown for a file.
 const MAX_ERRORS: usize = 100;
 
-/// Parses a file. After a syntax error, the rest is still parsed.
+/// Parses a file. After a syntax error, the rest of the file is still parsed.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     let lines = Lines::new(file, text);
     let (mut table, mut errors) = parse_once(&lines);
@@ -196,7 +199,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     if let Some(closed) = closed_headers(&lines, &errors) {
         let (closed_table, other_errors) = parse_once(&Lines::new(file, &closed));
         table = closed_table;
-        // A header that is closed now, and still has an error, is not understood.
+        // Now that headers are closed, only one that still has an error could not be parsed.
         let still_broken: HashSet<usize> = other_errors.iter().map(SyntaxError::line).collect();
         let is_in_header = |error: &SyntaxError| broken_headers.contains(&error.line());
         errors.retain(is_in_header);
@@ -206,13 +209,13 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
     }
     let mut broken_lines: HashSet<usize> = errors.iter().map(SyntaxError::line).collect();
     for header in broken_headers {
-        // The keys below belong to a table that is not known.
+        // It is not known to which table the keys below this header belong.
         let below = header + 1..=lines.starts.len();
         broken_lines.extend(below.take_while(|line| !lines.is_header(*line)));
     }
     Parsed {
         table,
-        errors: advised(&lines, errors),
+        errors: with_advice(&lines, errors),
         broken_lines,
     }
 }
@@ -227,24 +230,30 @@ fn parse_once(lines: &Lines<'_>) -> (Table, Vec<SyntaxError>) {
     (lines.table(table.get_ref()), errors.collect())
 }
 
-/// Closes the headers of tables without their last bracket, such as `[sink.main`. Otherwise the
-/// keys below would belong to the table before. Places stay the same, because brackets are added
-/// only at the ends of lines. Returns `None` if there are no such headers.
+/// Returns the text with all table headers closed, or `None` if no header was open. The keys below
+/// an open header, such as `[sink.main`, would belong to the previous table. Places stay the same,
+/// because brackets are added only at the ends of lines.
 fn closed_headers(lines: &Lines<'_>, errors: &[SyntaxError]) -> Option<String> {
     let mut closed = String::new();
     let mut start = 0;
     for error in errors {
-        // The parser has no codes for its errors.
-        let about = error.message.strip_prefix("unclosed ").unwrap_or_default();
-        let about = about.strip_prefix("array ").unwrap_or(about);
-        if !about.starts_with("table") {
+        // The parser has no error codes, so its message is compared.
+        let unclosed_part = error.message.strip_prefix("unclosed ").unwrap_or_default();
+        let unclosed_part = unclosed_part
+            .strip_prefix("array ")
+            .unwrap_or(unclosed_part);
+        if !unclosed_part.starts_with("table") {
             continue;
         }
         let end = lines.offset(&error.place);
-        let rest = lines.text[end..].lines().next().unwrap_or_default().trim();
-        if end > start && (rest.is_empty() || rest.starts_with('#')) {
+        let rest_of_line = lines.text[end..].lines().next().unwrap_or_default().trim();
+        if end > start && (rest_of_line.is_empty() || rest_of_line.starts_with('#')) {
             closed.push_str(&lines.text[start..end]);
-            closed.push_str(if about.contains("]]") { "]]" } else { "]" });
+            closed.push_str(if unclosed_part.contains("]]") {
+                "]]"
+            } else {
+                "]"
+            });
             start = end;
         }
     }
@@ -253,10 +262,10 @@ fn closed_headers(lines: &Lines<'_>, errors: &[SyntaxError]) -> Option<String> {
 }
 
 /// Adds advice to syntax errors, and limits their number.
-fn advised(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> {
+fn with_advice(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> {
     let unshown_count = errors.len().saturating_sub(MAX_ERRORS);
     errors.truncate(MAX_ERRORS);
-    let mut advised = HashSet::new();
+    let mut advised_lines = HashSet::new();
     for error in &mut errors {
         let line = error.line();
         if error.message == "duplicate key" {
@@ -264,13 +273,13 @@ fn advised(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxError> 
             error.message = format!("{key} is in this table already: remove one of the two");
             continue;
         }
-        // One mistake may cause several errors.
-        if !advised.contains(&line)
+        // One mistake may cause several errors on a line, so only the first one has the advice.
+        if !advised_lines.contains(&line)
             && let Some(advice) = advice(lines.line(line))
         {
             error.message.push_str(": ");
             error.message.push_str(&advice);
-            advised.insert(line);
+            advised_lines.insert(line);
         }
     }
     if unshown_count > 0
@@ -323,17 +332,17 @@ fn advice(line: &str) -> Option<String> {
     }
 }
 
-/// The lines of a text, which turn offsets into places.
+/// The lines of a text, with which an offset in bytes becomes a place.
 struct Lines<'a> {
     file: &'a Arc<str>,
     text: &'a str,
-    /// The offset of the first byte of each line.
+    /// The offset of the first byte of each line, in bytes.
     starts: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
     fn new(file: &'a Arc<str>, text: &'a str) -> Self {
-        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        let breaks = text.match_indices('\n').map(|(offset, _)| offset + 1);
         Self {
             file,
             text,
@@ -341,8 +350,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Returns the number of the line with this offset, from 1.
-    fn number(&self, offset: usize) -> usize {
+    /// Returns the number of the line that contains this offset. Lines are counted from 1.
+    fn line_number(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
         self.starts.partition_point(|start| *start <= offset)
     }
@@ -360,12 +369,12 @@ impl<'a> Lines<'a> {
         self.line(number).trim_start().starts_with('[')
     }
 
-    /// Returns the offset of a place in this text.
+    /// Returns the offset of a place in this text, in bytes.
     fn offset(&self, place: &Place) -> usize {
         let start = self.starts.get(place.line - 1).copied().unwrap_or_default();
         let mut characters = self.text[start..].char_indices();
         let character = characters.nth(place.column - 1);
-        character.map_or(self.text.len(), |(at, _)| start + at)
+        character.map_or(self.text.len(), |(offset, _)| start + offset)
     }
 
     fn place(&self, offset: usize) -> Place {
@@ -373,7 +382,7 @@ impl<'a> Lines<'a> {
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let line = self.number(offset);
+        let line = self.line_number(offset);
         let start = self.starts[line - 1];
         Place {
             file: Arc::clone(self.file),
@@ -395,9 +404,9 @@ impl<'a> Lines<'a> {
     }
 
     fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
-        let node = match value.get_ref() {
+        let file_value = match value.get_ref() {
             DeValue::String(text) => FileValue::Text(text.to_string()),
-            // A number that is out of range is refused like a text.
+            // A number that is out of range becomes a text, which a key for numbers refuses.
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| FileValue::Text(number.to_string()), FileValue::Integer),
             DeValue::Float(number) => match number.as_str().parse() {
@@ -413,7 +422,7 @@ impl<'a> Lines<'a> {
         };
         Node {
             place: self.place(value.span().start),
-            value: node,
+            value: file_value,
             is_hidden: false,
             is_interpolated: false,
         }

@@ -1,5 +1,5 @@
-//! The short form of an access event, which is the event of an incoming request:
-//! `GET /orders/42 200 0.66ms`.
+//! The short form of an access event: `GET /orders/42 200 0.66ms`. `spanwise-http` logs one access
+//! event for each incoming request.
 
 use tracing_core::Metadata;
 
@@ -11,7 +11,7 @@ use super::{
     unit_duration::duration_field,
 };
 
-/// The name of the access event, which `spanwise-http` logs for each incoming request.
+/// The name of the access event.
 const EVENT_NAME: &str = "http.access";
 
 const STATUS: &str = "http.response.status_code";
@@ -51,10 +51,11 @@ impl AccessSummary {
         let route = fields.remove("http.route");
         let path = fields.remove("url.path").or(route).map(|path| path.text);
         let path = path.or_else(|| request.and_then(|(_, path)| path));
-        // Human-readable lines show no trace id by default.
+        // Like other console lines, the summary shows no trace id by default.
         fields.remove("trace_id");
         let outcome = fields.text("outcome").unwrap_or_default().to_owned();
         let status = fields.remove(STATUS).map(|status| status.text);
+        // Only an outcome that the status code does not imply stays a field.
         if status
             .as_deref()
             .is_none_or(|status| outcome == outcome_of(status))
@@ -65,7 +66,7 @@ impl AccessSummary {
         fields.message = None;
         let duration = fields.remove(DURATION);
         let time_to_head = fields.get("ttfb_ms").and_then(number);
-        // Shows the time to the first byte only if the body took longer than the head.
+        // The line shows the time to the first byte only if the body took longer than the head.
         let is_stream = |duration: &Value| {
             let total = number(duration).unwrap_or_default();
             time_to_head.is_some_and(|head| 2.0 * head < total)
@@ -86,7 +87,7 @@ impl AccessSummary {
             fields.remove(SIZE);
         }
         let size = length.filter(|length| *length > 0.0).map(size_text);
-        let status_style = style(&status);
+        let status_style = status_style(&status);
         Some(Self {
             method,
             path,
@@ -99,7 +100,7 @@ impl AccessSummary {
 }
 
 /// Removes the status code that the summary shows from the fields of spans.
-pub(crate) fn remove_shown(spans: &mut [SpanUpdate], summary: &AccessSummary) {
+pub(crate) fn remove_shown_status(spans: &mut [SpanUpdate], summary: &AccessSummary) {
     let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {
         span.fields.retain(|(name, value)| !is_shown(name, value));
@@ -122,7 +123,7 @@ fn outcome_of(status: &str) -> &'static str {
     }
 }
 
-fn style(status: &str) -> TextStyle {
+fn status_style(status: &str) -> TextStyle {
     match status.as_bytes().first() {
         Some(b'1' | b'2') => TextStyle::GREEN,
         Some(b'3') => TextStyle::CYAN,
@@ -133,7 +134,7 @@ fn style(status: &str) -> TextStyle {
 
 /// Returns a number of bytes: `153B`, `1.2kB`.
 fn size_text(bytes: f64) -> String {
-    // From these limits on, rounding leads to the next unit.
+    // From these limits on, rounding to one decimal place gives 1000.0 of the smaller unit.
     match bytes {
         ..1e3 => format!("{bytes}B"),
         ..999_950.0 => format!("{:.1}kB", bytes / 1e3),

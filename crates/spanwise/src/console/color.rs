@@ -19,20 +19,20 @@ impl TextStyle {
     pub(crate) const ALARM: Self = Self("1;97;41");
 }
 
-/// Writes texts with ANSI colours if it is `true`, and without colours if it is `false`.
+/// Whether texts are written with ANSI colours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnsiColor(pub(crate) bool);
 
 impl AnsiColor {
-    /// Appends the output of `write` in `style`. `write` must not append a line break, so that no
-    /// line is coloured by an earlier line. Some programs prefix lines, or show one line alone.
+    /// Appends the output of `write` in `style`. `write` must not append a line break, because a
+    /// style must end on its own line: some programs prefix lines, or show one line alone.
     pub(crate) fn paint(self, out: &mut String, style: TextStyle, write: impl FnOnce(&mut String)) {
-        let before = out.len();
+        let style_start = out.len();
         self.begin(out, style);
-        let start = out.len();
+        let text_start = out.len();
         write(out);
-        if start != before {
-            end(out, before, start);
+        if text_start != style_start {
+            end(out, style_start, text_start);
         }
     }
 
@@ -45,11 +45,11 @@ impl AnsiColor {
     }
 }
 
-/// Ends a style that begins at `before`, with its text from `start`. Removes the style if it has no
-/// text.
-fn end(out: &mut String, before: usize, start: usize) {
-    if out.len() == start {
-        out.truncate(before);
+/// Ends a style whose escape sequence and text begin at these byte offsets of `out`. Removes the
+/// escape sequence if there is no text.
+fn end(out: &mut String, style_start: usize, text_start: usize) {
+    if out.len() == text_start {
+        out.truncate(style_start);
     } else {
         out.push_str("\u{1b}[0m");
     }

@@ -11,8 +11,8 @@ pub(crate) fn display_width(text: &str) -> usize {
 fn char_width(c: char) -> usize {
     let in_table = |table: &[(u32, u32)]| {
         let code = u32::from(c);
-        let at = table.partition_point(|(_, last)| *last < code);
-        table.get(at).is_some_and(|(first, _)| *first <= code)
+        let index = table.partition_point(|(_, last)| *last < code);
+        table.get(index).is_some_and(|(first, _)| *first <= code)
     };
     match c {
         '\0'..='\u{2ff}' => 1,
@@ -22,7 +22,8 @@ fn char_width(c: char) -> usize {
     }
 }
 
-/// The common ranges of combining characters, which take no column of their own.
+/// The common ranges of combining characters, which take no column of their own: the first and last
+/// code point of each range.
 const COMBINING: [(u32, u32); 13] = [
     (0x300, 0x36f),
     (0x483, 0x489),
@@ -39,7 +40,7 @@ const COMBINING: [(u32, u32); 13] = [
     (0xfe00, 0xfe0f),
 ];
 
-/// The characters of East Asian scripts and emoji that take two columns, without rare ones.
+/// The ranges of East Asian scripts and emoji that take two columns, without rare characters.
 const WIDE: [(u32, u32); 21] = [
     (0x1100, 0x115f),
     (0x231a, 0x231b),

@@ -1,9 +1,12 @@
-//! Text that cannot forge other fields or lines.
+//! Escaping and quoting, so that logged text cannot forge other fields or lines.
+//!
+//! Nor can logged text forge the *context* of a line: the unit of work and its id, such as
+//! `| POST /orders r-1`.
 
 /// Appends `text`, and escapes characters that end the line, control the terminal, change the
 /// direction of text, or are invisible.
 pub(crate) fn push_escaped(out: &mut String, text: &str) {
-    for (c, is_escaped) in chars(text) {
+    for (c, is_escaped) in chars_with_escapes(text) {
         if is_escaped {
             out.extend(c.escape_default());
         } else {
@@ -12,8 +15,8 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Returns whether a terminal shows `text` unchanged, and no line after the first can be taken for
-/// a line of a log: each is empty or begins with a space.
+/// Returns whether a terminal shows `text` unchanged, and no line after the first looks like a line
+/// of a log. Lines that are empty or begin with a space do not.
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
     let first = lines.next().unwrap_or_default();
@@ -22,12 +25,13 @@ pub(crate) fn is_plain(text: &str) -> bool {
 }
 
 fn has_escapes(text: &str) -> bool {
-    !text.is_ascii() && chars(text).any(|(_, is_escaped)| is_escaped)
+    !text.is_ascii() && chars_with_escapes(text).any(|(_, is_escaped)| is_escaped)
         || text.bytes().any(|byte| byte.is_ascii_control())
 }
 
-/// Returns the characters of a text, and whether each must be escaped.
-fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
+/// Returns the characters of a text, and whether each must be escaped. Invisible characters inside
+/// an emoji are not escaped.
+fn chars_with_escapes(text: &str) -> impl Iterator<Item = (char, bool)> {
     let mut previous = '\0';
     let mut chars = text.chars().peekable();
     std::iter::from_fn(move || {
@@ -45,7 +49,7 @@ fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
 /// Selects the emoji form of a symbol that also has a text form: the second character of `⚠️`.
 const EMOJI_STYLE: char = '\u{fe0f}';
 
-/// Joins two emoji to one.
+/// Joins two emoji into one.
 const JOINER: char = '\u{200d}';
 
 fn is_emoji(c: char) -> bool {
@@ -92,7 +96,7 @@ pub(crate) fn push_message(out: &mut String, text: &str) {
     }
 }
 
-/// Returns whether a text has two blanks of any kind side by side, like the gap before the context.
+/// Returns whether a text has two blanks of any kind side by side. Such a gap precedes the context.
 fn has_gap(text: &str) -> bool {
     let mut after_blank = false;
     text.chars().any(|c| {
@@ -144,7 +148,7 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
         false => '"',
     };
     out.push(quote);
-    for (c, is_escaped) in chars(text) {
+    for (c, is_escaped) in chars_with_escapes(text) {
         match c {
             '\\' => out.push_str("\\\\"),
             _ if c == quote => out.extend(['\\', c]),

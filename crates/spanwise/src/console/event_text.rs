@@ -1,4 +1,7 @@
-//! The lines of an event, and of the spans that it shows for the first time.
+//! Formats the lines of an event, and of the spans that it shows for the first time.
+//!
+//! The *context* of an event is the label of its unit of work, such as `POST /orders`, and an id.
+//! It is at the right edge of a terminal, or else behind a bar after the fields of the event.
 
 use std::{borrow::Cow, fmt::Write as _, time::SystemTime};
 
@@ -41,23 +44,32 @@ pub(crate) struct EventStyle {
     pub(crate) full_backtrace_setting: Option<String>,
 }
 
-/// What the lines of an event show.
+/// The content of the lines of an event.
 pub(crate) struct EventText<'a> {
     /// The time of the event, and the offset of local time in minutes. `None` if lines show no
     /// time.
     pub(crate) time: Option<(SystemTime, i16)>,
+    /// The name of the level, and its style.
     pub(crate) level: (&'static str, TextStyle),
     pub(crate) target: &'a str,
     pub(crate) access: Option<AccessSummary>,
     pub(crate) fields: &'a Fields,
-    /// What the lines show of the event's span and of the ancestors of that span.
+    /// The new parts of the event's span and of its ancestors, the outermost span first.
     pub(crate) spans: &'a [SpanUpdate],
-    /// The label of the unit, the number of ancestors of the span inside the unit, and the name of
-    /// the span.
-    pub(crate) unit: Option<(&'a SpanLabel, u32, &'static str)>,
+    pub(crate) unit: Option<EventUnit<'a>>,
+    /// The id that the context shows.
     pub(crate) id: Option<&'a UnitId<'a>>,
-    /// The columns of the terminal.
+    /// The columns of the terminal. `None` without a terminal.
     pub(crate) width: Option<usize>,
+}
+
+/// The unit of work of an event, and the position of the event's span in it.
+#[derive(Clone, Copy)]
+pub(crate) struct EventUnit<'a> {
+    pub(crate) label: &'a SpanLabel,
+    /// The number of ancestors of the span inside the unit.
+    pub(crate) span_depth: u32,
+    pub(crate) span_name: &'static str,
 }
 
 /// Where a field of an event is shown.
@@ -65,12 +77,13 @@ pub(crate) struct EventText<'a> {
 enum FieldPlace {
     /// On the line of its event.
     Line,
-    /// On lines of its own, with the causes.
+    /// On lines of its own, as an error with its causes.
     Error,
     /// On lines of its own, because it has several lines.
     Block,
-    /// Not as a field, because another part of the lines shows it.
-    Elsewhere,
+    /// Not as a field: another part of the lines shows it, or its value is the main thread of a
+    /// panic.
+    Hidden,
 }
 
 /// The id of a unit of work.
@@ -86,14 +99,15 @@ pub(crate) struct UnitId<'a> {
 /// The columns of the target.
 const TARGET_WIDTH: usize = 20;
 
-/// The columns of the target on a terminal of less than [`NARROW`] columns.
+/// The columns of the target on a terminal of less than [`MIN_WIDE_TERMINAL`] columns.
 const SHORT_TARGET_WIDTH: usize = 12;
-const NARROW: usize = 100;
+const MIN_WIDE_TERMINAL: usize = 100;
 
-/// The prefix of the further lines of a message and of the lines of a value. No other line has it.
+/// The prefix of each line of a value, and of each line of a message after the first. No other line
+/// begins with it.
 const TEXT_PREFIX: &str = "> ";
 
-/// The names of fields whose error is shown without the name of the field.
+/// The usual names of error fields. An error in such a field is shown without the name.
 const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
 impl EventStyle {
@@ -101,18 +115,20 @@ impl EventStyle {
     pub(crate) fn lines(&self, event: &EventText<'_>) -> String {
         let mut out = String::with_capacity(256);
         if self.style == Style::Pretty {
-            out = self.span_lines(out, event);
+            out = self.add_span_line(out, event);
         }
         let mut line = self.begin_line(out);
-        self.push_start(&mut line, event, |line| {
-            line.push(event.level.1, event.level.0);
-        });
+        if let Some((time, offset)) = event.time {
+            line.paint(TextStyle::DIM, |out| push_time(out, time, offset));
+            line.push(TextStyle::PLAIN, " ");
+        }
+        line.push(event.level.1, event.level.0);
         if self.style != Style::Short && self.shows_target {
             let width = target_width(event.width);
             line.push(TextStyle::PLAIN, " ");
             let end = line.column() + width;
             line.paint(TextStyle::DIM, |out| {
-                push_name(out, &shortened(event.target, width))
+                push_name(out, &shorten_target(event.target, width))
             });
             line.pad_to(end);
         }
@@ -126,6 +142,8 @@ impl EventStyle {
         LineLayout::new(out, self.color, Continuation(self.indent()))
     }
 
+    /// Returns the columns before the bar of a continuation line: those of the time and a blank, or
+    /// of the level and a blank.
     fn indent(&self) -> usize {
         match self.style {
             Style::Pretty | Style::Compact => 13,
@@ -133,23 +151,9 @@ impl EventStyle {
         }
     }
 
-    /// Writes the time, and then calls `level`, which writes the level.
-    fn push_start(
-        &self,
-        line: &mut LineLayout,
-        event: &EventText<'_>,
-        level: impl FnOnce(&mut LineLayout),
-    ) {
-        if let Some((time, offset)) = event.time {
-            line.paint(TextStyle::DIM, |out| push_time(out, time, offset));
-            line.push(TextStyle::PLAIN, " ");
-        }
-        level(line);
-    }
-
-    /// Appends a line with the spans that no earlier line has shown, unless it would show no more
-    /// than the context of the event.
-    fn span_lines(&self, out: String, event: &EventText<'_>) -> String {
+    /// Appends a line with the spans that no earlier line has shown. Appends nothing if that line
+    /// would show no more than the context of the event does.
+    fn add_span_line(&self, out: String, event: &EventText<'_>) -> String {
         let new_spans = || event.spans.iter().filter(|span| event.has_line(span));
         let Some(first) = new_spans().next() else {
             return out;
@@ -160,7 +164,7 @@ impl EventStyle {
         let mut line = self.begin_line(out);
         if let Some((_, offset)) = event.time {
             line.paint(TextStyle::DIM, |out| push_time(out, first.opened, offset));
-            // Blanks in place of the level.
+            // Blanks take the place of the level.
             line.push(TextStyle::PLAIN, "      ");
         }
         let content = |line: &mut LineLayout| {
@@ -176,7 +180,7 @@ impl EventStyle {
                 push_fields(line, &span.fields);
             }
         };
-        let edges = edges(event, !new_spans().any(|span| span.begins_unit));
+        let edges = edge_texts(event, !new_spans().any(|span| span.begins_unit));
         match event.width {
             Some(width) => line.fit(width, &edges, content),
             None => {
@@ -189,25 +193,27 @@ impl EventStyle {
 
     /// Writes the message, the fields and the context.
     fn push_event(&self, line: &mut LineLayout, event: &EventText<'_>) {
-        let known_spans = || event.spans.iter().filter(|span| !event.has_line(span));
-        let edges = edges(event, event.access.is_none());
+        let spans_on_line = || event.spans.iter().filter(|span| !event.has_line(span));
+        let edges = edge_texts(event, event.access.is_none());
         let has_text = |edge: &EdgeText| !edge.is_empty();
         match (self.style, event.width) {
             (Style::Pretty, Some(width)) => line.fit(width, &edges, |line| {
                 self.push_content(line, event);
-                push_spans(line, known_spans());
+                push_spans(line, spans_on_line());
             }),
             (Style::Pretty, None) => {
                 self.push_content(line, event);
-                push_spans(line, known_spans());
+                push_spans(line, spans_on_line());
                 push_context(line, edges.first());
             }
             (Style::Compact | Style::Short, _) => {
                 self.push_content(line, event);
                 push_context(line, edges.first());
-                // The fields of the span that begins the unit follow the context.
-                let follows = |span: &&SpanUpdate| span.begins_unit && edges.iter().any(has_text);
-                let (unit, others): (Vec<_>, Vec<_>) = event.spans.iter().partition(follows);
+                // The fields of the unit's root span follow the context, which shows its label.
+                let follows_context =
+                    |span: &&SpanUpdate| span.begins_unit && edges.iter().any(has_text);
+                let (unit, others): (Vec<_>, Vec<_>) =
+                    event.spans.iter().partition(follows_context);
                 unit.iter().for_each(|span| push_fields(line, &span.fields));
                 push_spans(line, others.into_iter());
             }
@@ -220,11 +226,11 @@ impl EventStyle {
             Some(access) => push_access(line, access),
             None => self.push_message(line, event.fields),
         }
-        let is_panic = panic_place(event.fields).is_some();
+        let is_panic = panic_location(event.fields).is_some();
         for (name, value) in &event.fields.others {
-            if self.place(name, value, is_panic) == FieldPlace::Line {
-                let shown = name.strip_prefix("panic.").filter(|_| is_panic);
-                let name = shown.unwrap_or(name);
+            if self.field_place(name, value, is_panic) == FieldPlace::Line {
+                let short_name = name.strip_prefix("panic.").filter(|_| is_panic);
+                let name = short_name.unwrap_or(name);
                 line.item(|line| push_field(line, name, value, event.fields));
             }
         }
@@ -235,17 +241,17 @@ impl EventStyle {
             return;
         };
         let message = message.joined();
-        let shown = match self.is_multi_line() {
+        let shown_message = match self.keeps_line_breaks() {
             true => message.lines().next().unwrap_or_default(),
             false => &message,
         };
         let mut text = String::new();
-        if let Some(place) = panic_place(fields) {
+        if let Some(location) = panic_location(fields) {
             text.push_str("panicked at ");
-            push_escaped(&mut text, place);
+            push_escaped(&mut text, location);
             text.push_str(": ");
         }
-        push_message(&mut text, shown);
+        push_message(&mut text, shown_message);
         if text.is_empty() {
             return;
         }
@@ -258,14 +264,14 @@ impl EventStyle {
         }
     }
 
-    fn place(&self, name: &str, value: &Value, is_panic: bool) -> FieldPlace {
+    fn field_place(&self, name: &str, value: &Value, is_panic: bool) -> FieldPlace {
         if is_panic
-            && (matches!(name, PANIC_PLACE | PANIC_BACKTRACE) || is_main_thread(name, value))
+            && (matches!(name, PANIC_LOCATION | PANIC_BACKTRACE) || is_main_thread(name, value))
         {
-            FieldPlace::Elsewhere
+            FieldPlace::Hidden
         } else if self.style == Style::Pretty && is_error(name, value) {
             FieldPlace::Error
-        } else if self.is_multi_line() && value.text.contains('\n') {
+        } else if self.keeps_line_breaks() && value.text.contains('\n') {
             FieldPlace::Block
         } else {
             FieldPlace::Line
@@ -273,7 +279,7 @@ impl EventStyle {
     }
 
     /// Returns whether a message or value of several lines is shown on several lines.
-    fn is_multi_line(&self) -> bool {
+    fn keeps_line_breaks(&self) -> bool {
         match self.style {
             Style::Pretty | Style::Short => true,
             Style::Compact => false,
@@ -284,27 +290,27 @@ impl EventStyle {
     /// of their own.
     fn push_blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
         let fields = event.fields;
-        if self.is_multi_line()
+        if self.keeps_line_breaks()
             && let Some(message) = &fields.message
         {
             for text in message.joined().trim_end().lines().skip(1) {
                 block_line(line, TEXT_PREFIX, text);
             }
         }
-        let is_panic = panic_place(fields).is_some();
-        // Only one error is shown without its name.
-        let mut has_nameless = false;
+        let is_panic = panic_location(fields).is_some();
+        // Only one error is shown without the name of its field.
+        let mut has_unnamed_error = false;
         for (name, value) in &fields.others {
-            match self.place(name, value, is_panic) {
-                FieldPlace::Line | FieldPlace::Elsewhere => {}
+            match self.field_place(name, value, is_panic) {
+                FieldPlace::Line | FieldPlace::Hidden => {}
                 FieldPlace::Error => {
-                    let has_name = has_nameless || !ERROR_NAMES.contains(name);
-                    has_nameless |= !has_name;
+                    let has_name = has_unnamed_error || !ERROR_NAMES.contains(name);
+                    has_unnamed_error |= !has_name;
                     push_error(line, has_name.then_some(name), value, event.level.1);
                 }
                 FieldPlace::Block => push_block(line, name, &value.joined()),
             }
-            if self.is_multi_line()
+            if self.keeps_line_breaks()
                 && let Some(backtrace) = value.backtrace()
             {
                 self.push_frames(line, backtrace, None);
@@ -315,8 +321,8 @@ impl EventStyle {
         }
     }
 
-    /// Writes the frames of a backtrace. `full_setting` is the setting that shows the hidden
-    /// frames.
+    /// Writes the frames of a backtrace. `full_setting` is the setting that shows all frames, for a
+    /// hint.
     fn push_frames(&self, line: &mut LineLayout, backtrace: &str, full_setting: Option<&str>) {
         let Some(own) = &self.own_targets else {
             for text in backtrace.trim_end().lines() {
@@ -324,19 +330,23 @@ impl EventStyle {
             }
             return;
         };
-        let found = own_frames(backtrace, own);
-        if found.frames.is_empty() && found.hidden == 0 {
+        let own_frames = own_frames(backtrace, own);
+        if own_frames.frames.is_empty() && own_frames.hidden == 0 {
             return block_line(line, "", backtrace.trim());
         }
-        for frame in &found.frames {
+        for frame in &own_frames.frames {
             block_line(line, "at ", frame);
         }
-        if found.hidden > 0 {
+        if own_frames.hidden > 0 {
             line.break_line();
-            let frames = if found.hidden == 1 { "frame" } else { "frames" };
+            let frames = if own_frames.hidden == 1 {
+                "frame"
+            } else {
+                "frames"
+            };
             line.paint(TextStyle::DIM, |out| {
                 // Writing to a `String` does not fail.
-                let _ = write!(out, "… {} {frames} hidden", found.hidden);
+                let _ = write!(out, "… {} {frames} hidden", own_frames.hidden);
                 if let Some(setting) = full_setting {
                     let _ = write!(out, ": {setting} shows all");
                 }
@@ -354,21 +364,21 @@ impl EventText<'_> {
 }
 
 impl SpanUpdate {
-    /// Returns whether the span has more to show than its name and the context of its lines:
-    /// fields, or a request that the application sends.
+    /// Returns whether the span has more to show than its name and the context of its lines: new
+    /// fields, or the label of a request that the application sends.
     fn has_content(&self) -> bool {
         let has_request = || !self.begins_unit && self.label.request().is_some();
         !self.fields.is_empty() || (self.is_new_span || self.is_relabelled) && has_request()
     }
 }
 
-const PANIC_PLACE: &str = "panic.location";
+const PANIC_LOCATION: &str = "panic.location";
 const PANIC_THREAD: &str = "panic.thread";
 
 /// Returns the source location of a panic, if the event reports a panic.
-fn panic_place(fields: &Fields) -> Option<&str> {
+fn panic_location(fields: &Fields) -> Option<&str> {
     fields.get(PANIC_THREAD)?;
-    fields.text(PANIC_PLACE)
+    fields.text(PANIC_LOCATION)
 }
 
 fn is_main_thread(name: &str, value: &Value) -> bool {
@@ -500,7 +510,7 @@ fn push_field(line: &mut LineLayout, name: &str, value: &Value, fields: &Fields)
     line.paint(TextStyle::PLAIN, |out| push_value(out, &value.joined()));
 }
 
-/// Writes the context behind a bar, for lines that do not have it at the right edge of a terminal.
+/// Writes the context behind a bar, for lines that do not show it at the right edge of a terminal.
 fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     if let Some(context) = context.filter(|context| !context.is_empty()) {
         line.push(TextStyle::PLAIN, " ");
@@ -508,15 +518,15 @@ fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     }
 }
 
-/// Returns the forms of the context of an event, the longest first: with the label of the unit, if
-/// `has_label`, and with the id alone.
-fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
+/// Returns the forms of the context of an event, the longest first. The first form has the label of
+/// the unit, if `shows_label`, and the id. The second form has the id alone.
+fn edge_texts(event: &EventText<'_>, shows_label: bool) -> Vec<EdgeText> {
     let mut label = String::new();
-    if has_label && let Some((unit, depth, name)) = event.unit {
-        unit.push(&mut label);
-        if depth > 0 && unit.request().is_none() {
-            label.push_str(if depth > 1 { ":…:" } else { ":" });
-            push_name(&mut label, name);
+    if shows_label && let Some(unit) = event.unit {
+        unit.label.push(&mut label);
+        if unit.span_depth > 0 && unit.label.request().is_none() {
+            label.push_str(if unit.span_depth > 1 { ":…:" } else { ":" });
+            push_name(&mut label, unit.span_name);
         }
     }
     let mut id = String::new();
@@ -541,22 +551,22 @@ fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
 
 fn target_width(width: Option<usize>) -> usize {
     match width {
-        Some(..NARROW) => SHORT_TARGET_WIDTH,
+        Some(..MIN_WIDE_TERMINAL) => SHORT_TARGET_WIDTH,
         _ => TARGET_WIDTH,
     }
 }
 
-/// Shortens a target to `width` columns, to as many modules as fit: `…::module`. If the last module
-/// alone does not fit, its end is cut off: `…::mod…`.
-fn shortened(target: &str, width: usize) -> Cow<'_, str> {
+/// Shortens a target to `width` columns. Keeps as many of its last modules as fit: `…::module`. If
+/// not even the last module fits, truncates its end: `…::mod…`.
+fn shorten_target(target: &str, width: usize) -> Cow<'_, str> {
     if target.len() <= width {
         return target.into();
     }
     let prefix = "…::";
-    let fits = |at: &usize| target.len() - at + prefix.chars().count() <= width;
-    let mut modules = target.match_indices("::").map(|(at, _)| at + 2);
-    if let Some(at) = modules.find(fits) {
-        return format!("{prefix}{}", &target[at..]).into();
+    let fits = |start: &usize| target.len() - start + prefix.chars().count() <= width;
+    let mut modules = target.match_indices("::").map(|(index, _)| index + 2);
+    if let Some(start) = modules.find(fits) {
+        return format!("{prefix}{}", &target[start..]).into();
     }
     let last = target.rsplit("::").next().unwrap_or(target);
     let mut text = if last.len() < target.len() {
@@ -573,9 +583,9 @@ fn shortened(target: &str, width: usize) -> Cow<'_, str> {
     text.into()
 }
 
-/// Appends the time of day to the millisecond, at `offset_minutes` east of Greenwich.
-fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
-    let (second, nanos) = rfc3339::since_epoch(now);
+/// Appends the time of day to the millisecond, in the time zone `offset_minutes` ahead of UTC.
+fn push_time(out: &mut String, time: SystemTime, offset_minutes: i16) {
+    let (second, nanos) = rfc3339::since_epoch(time);
     let date_time = rfc3339::date_time(second.saturating_add(i64::from(offset_minutes) * 60));
     let mut text = *b"00:00:00.000";
     text[..8].copy_from_slice(&date_time[11..]);

@@ -15,8 +15,8 @@ pub(crate) const PANIC_BACKTRACE: &str = "panic.backtrace";
 /// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The maximum length of the backtrace of a panic, in bytes. This limit is larger, because a
-/// setting can request all frames.
+/// The maximum length of the backtrace of a panic, in bytes. It exceeds [`MAX_VALUE_LEN`], because
+/// a setting can request all frames.
 const MAX_BACKTRACE_LEN: usize = 256 * 1024;
 
 /// The fields of an event or a span.
@@ -85,14 +85,14 @@ impl Value {
 }
 
 impl Fields {
-    /// Collects the fields of `callsite` that `record` records.
+    /// Collects the fields of `callsite` that `record` passes to a visitor.
     pub(crate) fn new(callsite: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> Self {
-        let mut reader = Reader {
+        let mut visitor = FieldVisitor {
             callsite,
             fields: Self::default(),
         };
-        record(&mut reader);
-        reader.fields
+        record(&mut visitor);
+        visitor.fields
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -110,8 +110,8 @@ impl Fields {
     }
 
     pub(crate) fn remove(&mut self, name: &str) -> Option<Value> {
-        let at = self.others.iter().position(|(other, _)| *other == name)?;
-        Some(self.others.remove(at).1)
+        let index = self.others.iter().position(|(other, _)| *other == name)?;
+        Some(self.others.remove(index).1)
     }
 
     /// Sets a field. Replaces a field with the same name.
@@ -128,22 +128,22 @@ impl Fields {
     }
 }
 
-struct Reader<'a> {
+struct FieldVisitor<'a> {
     callsite: &'a Metadata<'a>,
     fields: Fields,
 }
 
-impl Reader<'_> {
+impl FieldVisitor<'_> {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>, kind: ValueKind) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
         if log_record::is_origin_field(self.callsite, name) {
             return;
         }
-        let limit = match name {
+        let max_len = match name {
             PANIC_BACKTRACE => MAX_BACKTRACE_LEN,
             _ => MAX_VALUE_LEN,
         };
-        let text = limited(value, limit);
+        let text = truncated_text(value, max_len);
         let value = Value { text, kind };
         // In a span, `message` is an ordinary field.
         if name == "message" && self.callsite.is_event() {
@@ -154,16 +154,16 @@ impl Reader<'_> {
     }
 }
 
-/// Formats at most `limit` bytes, and appends an ellipsis if the text is longer.
-fn limited(value: fmt::Arguments<'_>, limit: usize) -> String {
+/// Formats at most `max_len` bytes, and appends an ellipsis if the text is longer.
+fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
     let mut text = String::new();
-    if panic_safe::format_into(&mut text, value, limit) {
+    if panic_safe::format_into(&mut text, value, max_len) {
         text.push('…');
     }
     text
 }
 
-impl Visit for Reader<'_> {
+impl Visit for FieldVisitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format_args!("{value:?}"), ValueKind::Text);
     }
@@ -205,9 +205,9 @@ impl Visit for Reader<'_> {
             let backtrace = panic_safe::truncate_at(&backtrace, MAX_VALUE_LEN);
             backtrace.trim_end().to_owned()
         });
-        let limit = MAX_VALUE_LEN / MAX_SHOWN_CAUSES;
+        let max_cause_len = MAX_VALUE_LEN / MAX_SHOWN_CAUSES;
         let causes = error_chain(value, MAX_SHOWN_CAUSES);
-        let causes = causes.map(|cause| limited(format_args!("{cause}"), limit));
+        let causes = causes.map(|cause| truncated_text(format_args!("{cause}"), max_cause_len));
         let kind = ValueKind::Error {
             causes: causes.collect(),
             backtrace,

@@ -26,14 +26,14 @@ use tracing_subscriber::{
 use super::{
     access_summary::{self, AccessSummary},
     color::{AnsiColor, TextStyle},
-    event_text::{EventStyle, EventText, Style, UnitId},
+    event_text::{EventStyle, EventText, EventUnit, Style, UnitId},
     fields::Fields,
     pending_spans::{ConsoleSpan, REQUEST_ID, ShownIds, SpanFields, SpanUpdate},
     shown_parts::ShownParts,
 };
 use crate::Output;
 
-/// A layer of human-readable lines.
+/// A layer that writes events as human-readable lines.
 pub(crate) struct ConsoleLayer {
     style: EventStyle,
     /// The output, if it is a terminal.
@@ -42,8 +42,8 @@ pub(crate) struct ConsoleLayer {
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
-    time: ShowTime,
-    parts: ShownParts,
+    show_time: ShowTime,
+    shown_parts: ShownParts,
     timestamp: Timestamp,
     id: LayerId,
     filter_interop: FilterInterop,
@@ -55,8 +55,8 @@ pub(crate) struct ConsoleLayer {
 #[derive(Debug, Clone)]
 pub(crate) enum ShowTime {
     Always,
-    /// All lines, while both the levels of the handle and the level of the output admit events at
-    /// DEBUG. No line otherwise.
+    /// All lines, while the levels of the handle and the level of the output both enable events at
+    /// DEBUG. Otherwise, no line.
     FromDebug(LevelHandle, LevelFilter),
 }
 
@@ -74,7 +74,7 @@ impl ShowTime {
 /// The maximum length of an id that is shown whole, in bytes.
 const MAX_ID_LEN: usize = 12;
 
-/// The length of the end of a longer id that is shown, in bytes. It distinguishes two UUIDs.
+/// The length of the end of a longer id that is shown, in bytes. Eight bytes distinguish two UUIDs.
 const SHORT_ID_LEN: usize = 8;
 
 impl ConsoleLayer {
@@ -96,8 +96,8 @@ impl ConsoleLayer {
             context_keys,
             make_writer,
             clock: Clock::system(),
-            time: ShowTime::Always,
-            parts: ShownParts::default(),
+            show_time: ShowTime::Always,
+            shown_parts: ShownParts::default(),
             timestamp: Timestamp::micros(),
             id: LayerId::unique(),
             filter_interop: FilterInterop::default(),
@@ -107,14 +107,14 @@ impl ConsoleLayer {
     }
 
     pub(crate) fn show_time(mut self, time: ShowTime) -> Self {
-        self.time = time;
+        self.show_time = time;
         self
     }
 
     /// Sets the parts and fields that lines add or omit.
     pub(crate) fn fields(mut self, list: FieldList) -> Self {
-        self.parts = ShownParts::new(list);
-        self.style.shows_target = !self.parts.omits("target");
+        self.shown_parts = ShownParts::new(list);
+        self.style.shows_target = !self.shown_parts.omits("target");
         self
     }
 
@@ -155,32 +155,32 @@ impl ConsoleLayer {
         self
     }
 
-    fn is_context(&self, name: &str) -> bool {
+    fn is_context_key(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
     }
 
     /// Separates the fields of a span into those that are context and all others.
     fn span_fields(&self, mut fields: Fields) -> SpanFields {
-        self.parts.omit_from(&mut fields);
+        self.shown_parts.remove_omitted(&mut fields);
         let names = fields.others.iter().map(|(name, _)| *name);
-        let context_keys = names.filter(|name| self.is_context(name)).collect();
-        fields.others.retain(|(name, _)| !self.is_context(name));
+        let context_keys = names.filter(|name| self.is_context_key(name)).collect();
+        fields.others.retain(|(name, _)| !self.is_context_key(name));
         SpanFields {
             non_context: fields,
             context_keys,
         }
     }
 
-    /// Returns the id at the end of lines: the request id, or else the value of the first declared
-    /// context key that is set. Ignores keys that lines omit.
-    fn id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
+    /// Returns the id that the context of lines shows: the request id, or else the value of the
+    /// first declared context key that is set. Ignores keys that lines omit.
+    fn unit_id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
         let keys = self.context_keys.iter().map(String::as_str);
         let mut keys = iter::once(REQUEST_ID)
             .chain(keys)
-            .filter(|key| !self.parts.omits(key));
+            .filter(|key| !self.shown_parts.omits(key));
         keys.find_map(|key| {
             let id = context.get(key)?;
-            let text = short(id);
+            let text = shorten_id(id);
             Some(UnitId {
                 key,
                 is_whole: text == id,
@@ -189,6 +189,7 @@ impl ConsoleLayer {
         })
     }
 
+    /// Formats the lines of an event. `unit` is the event's span, with its name.
     fn lines(
         &self,
         event: &Event<'_>,
@@ -201,18 +202,22 @@ impl ConsoleLayer {
         let callsite = event.metadata();
         let log = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
         let target = log.as_ref().and_then(|log| log.target.as_deref());
-        let unit = unit.map(|(span, name)| {
-            let (label, depth) = span.unit_label();
-            (label, depth, name)
+        let unit = unit.map(|(span, span_name)| {
+            let (label, span_depth) = span.unit_label();
+            EventUnit {
+                label,
+                span_depth,
+                span_name,
+            }
         });
-        let access = AccessSummary::take(callsite, fields, unit.map(|(label, ..)| label));
-        self.parts
+        let access = AccessSummary::take(callsite, fields, unit.map(|unit| unit.label));
+        self.shown_parts
             .add_to(fields, callsite, log.as_ref(), span_names);
         if let Some(access) = &access {
-            access_summary::remove_shown(span_updates, access);
+            access_summary::remove_shown_status(span_updates, access);
         }
         self.style.lines(&EventText {
-            time: (self.time.is_shown() && !self.parts.omits("timestamp")).then(|| {
+            time: (self.show_time.is_shown() && !self.shown_parts.omits("timestamp")).then(|| {
                 let now = self.clock.now();
                 (now, self.timestamp.offset_minutes(now))
             }),
@@ -233,13 +238,13 @@ impl ConsoleLayer {
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())
         });
-        let Err(why) = written else {
+        let Err(error) = written else {
             return self.counters.add_delivered(1);
         };
         self.counters.add_write_failed(1);
         self.report.fault(
             Fault::WriteFailed,
-            &format_args!("a line for the console is lost: {why}"),
+            &format_args!("a line for the console is lost: {error}"),
         );
     }
 }
@@ -280,7 +285,8 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let event_context = EventContext::take();
         let mut fields = Fields::new(event.metadata(), |visitor| event.record(visitor));
-        self.parts.omit_from(&mut fields);
+        self.shown_parts.remove_omitted(&mut fields);
+        // A field of the application with the same name as an added field is renamed.
         if let Some(rate) = event_context.sample_rate {
             fields.rename("sample_rate", "fields.sample_rate");
             fields.set("sample_rate", rate.to_string());
@@ -291,18 +297,20 @@ where
         }
         let span = ctx.event_span(event);
         let context = span.as_ref().map(Context::from_span).unwrap_or_default();
-        let id = self.id(&context);
-        let id_key = id.as_ref().filter(|id| id.is_whole).map(|id| id.key);
+        let id = self.unit_id(&context);
+        let whole_id_key = id.as_ref().filter(|id| id.is_whole).map(|id| id.key);
         let unit = span.as_ref().and_then(|span| {
-            let found = ConsoleSpan::find(self.id, span)?;
+            let console_span = ConsoleSpan::find(self.id, span)?;
             let shown = ShownIds {
-                trace_keys: self.parts.trace_keys(),
-                key_at_end: id_key,
+                trace_keys: self.shown_parts.trace_keys(),
+                key_at_end: whole_id_key,
             };
-            let updates = found.take_updates(self.id, span, &shown, event_context.buffered);
-            Some((found, span.name(), updates))
+            let updates = console_span.take_updates(self.id, span, &shown, event_context.buffered);
+            Some((console_span, span.name(), updates))
         });
-        let names = span.as_ref().and_then(|span| self.parts.span_names(span));
+        let names = span
+            .as_ref()
+            .and_then(|span| self.shown_parts.span_names(span));
         drop(span);
         let (unit, mut span_updates) = match unit {
             Some((span, name, updates)) => (Some((span, name)), updates),
@@ -332,7 +340,7 @@ impl fmt::Debug for ConsoleLayer {
 /// Returns the name of the level of an event, padded to five columns, and its style. A critical
 /// event, which is at ERROR for `tracing`, is `CRIT`.
 fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle) {
-    let (right, left, color) = match *callsite.level() {
+    let (right_aligned, left_aligned, color) = match *callsite.level() {
         Level::ERROR if callsite.name() == "critical" => (" CRIT", "CRIT ", TextStyle::ALARM),
         Level::ERROR => ("ERROR", "ERROR", TextStyle::BOLD_RED),
         Level::WARN => (" WARN", "WARN ", TextStyle::YELLOW),
@@ -341,24 +349,24 @@ fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle
         Level::TRACE => ("TRACE", "TRACE", TextStyle::MAGENTA),
     };
     match style {
-        Style::Pretty | Style::Compact => (right, color),
-        // The level may be at the start of the line, where blanks would mean a continuation.
-        Style::Short => (left, color),
+        Style::Pretty | Style::Compact => (right_aligned, color),
+        // The level may begin the line. There, blanks would look like a continuation line.
+        Style::Short => (left_aligned, color),
     }
 }
 
 /// Shortens a long id to its end.
-fn short(id: &str) -> String {
+fn shorten_id(id: &str) -> String {
     if id.len() <= MAX_ID_LEN {
         return id.to_owned();
     }
-    format!("…{}", last(id, SHORT_ID_LEN))
+    format!("…{}", suffix(id, SHORT_ID_LEN))
 }
 
-/// Returns the longest suffix of `text` that has at most `limit` bytes and starts at a character
+/// Returns the longest suffix of `text` that has at most `max_len` bytes and starts at a character
 /// boundary.
-fn last(text: &str, limit: usize) -> &str {
-    let mut start = text.len().saturating_sub(limit);
+fn suffix(text: &str, max_len: usize) -> &str {
+    let mut start = text.len().saturating_sub(max_len);
     while !text.is_char_boundary(start) {
         start += 1;
     }

@@ -1,24 +1,26 @@
-//! The layout of the items of a line: columns, line breaks, and the context at the right edge.
+//! The layout of a line: columns, line breaks, and the context at the right edge.
+//!
+//! A line consists of *items*, such as fields, which are never split. Items that do not fit into
+//! the first line are on continuation lines.
 
 use super::{
     color::{AnsiColor, TextStyle},
     display_width::display_width,
 };
 
-/// On a wider terminal, the context ends at this column, so that it stays near its event. A longer
-/// event moves it to the right.
-const MAX_ALIGNED: usize = 140;
+/// The context ends at the right edge of the terminal, but not behind this column, so that it stays
+/// near its event. A longer event moves the context to the right.
+const MAX_ALIGNED_COLUMN: usize = 140;
 
-/// The columns between an event and its context.
+/// The number of blank columns between an event and its context.
 const GAP: usize = 2;
 
-/// The prefix of lines that continue an event: this many blanks, and a bar. No other line begins
-/// with it.
+/// The prefix of continuation lines: this many blanks, and a bar. No other line begins with it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Continuation(pub(crate) usize);
 
 impl Continuation {
-    /// Returns the columns of the prefix.
+    /// Returns the number of columns of the prefix.
     fn width(self) -> usize {
         self.0 + "| ".len()
     }
@@ -37,38 +39,44 @@ pub(crate) struct LineLayout {
     out: String,
     color: AnsiColor,
     continuation: Continuation,
-    /// The columns of the current line.
+    /// The number of columns of the current line so far.
     column: usize,
-    /// The last column of the current line. An item that exceeds it starts a continuation line.
+    /// The maximum columns of the current line. An item that exceeds them starts a continuation
+    /// line. `usize::MAX` for no limit.
     limit: usize,
-    /// The limit of continuation lines.
+    /// The limit of each further continuation line.
     next_limit: usize,
-    /// The length of `out` at the end of the first line, and the columns of that line. `None` until
-    /// a line continues.
+    /// The length of `out` at the end of the first line, in bytes, and the columns of that line.
+    /// `None` until there is a continuation line.
     first_end: Option<(usize, usize)>,
 }
 
 /// A position in the output to which the layout can be reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
+    /// The length of the output, in bytes.
     len: usize,
     column: usize,
 }
 
-/// The text at the right edge.
+/// One form of the context, for the right edge of the terminal.
 #[derive(Debug, Clone)]
 pub(crate) struct EdgeText {
     text: String,
-    width: usize,
+    /// The columns of the text and of the gap in front of it. 0 without a text.
+    width_with_gap: usize,
 }
 
 impl EdgeText {
     pub(crate) fn new(text: String) -> Self {
-        let width = match display_width(&text) {
+        let width_with_gap = match display_width(&text) {
             0 => 0,
             width => width + GAP,
         };
-        Self { text, width }
+        Self {
+            text,
+            width_with_gap,
+        }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -79,9 +87,8 @@ impl EdgeText {
         self.text.is_empty()
     }
 
-    /// Returns the columns of the text, and of the gap in front of it. 0 without a text.
-    fn width(&self) -> usize {
-        self.width
+    fn width_with_gap(&self) -> usize {
+        self.width_with_gap
     }
 }
 
@@ -113,7 +120,7 @@ impl LineLayout {
         self.paint(style, |out| out.push_str(text));
     }
 
-    /// Returns the columns of the current line.
+    /// Returns the number of columns of the current line so far.
     pub(crate) fn column(&self) -> usize {
         self.column
     }
@@ -144,8 +151,8 @@ impl LineLayout {
         self.limit = self.next_limit;
     }
 
-    /// Returns whether a text of `width` columns must be split, because the rest of the line is too
-    /// short.
+    /// Returns whether a text of `width` columns must be split into several items, because the line
+    /// has too little room for it.
     pub(crate) fn must_split(&self, width: usize) -> bool {
         self.limit != usize::MAX && self.column + 1 + width > self.limit
     }
@@ -166,41 +173,43 @@ impl LineLayout {
     }
 
     /// Writes the items of `content`, and the first of `edges` with which the items fit into one
-    /// line of `width` columns. If no edge text fits, the items continue on further lines.
+    /// line of `width` columns. If no edge text fits, calls `content` again, and its items continue
+    /// on further lines.
     pub(crate) fn fit(&mut self, width: usize, edges: &[EdgeText], content: impl Fn(&mut Self)) {
         let start = self.position();
         content(self);
-        let fits = |edge: &&EdgeText| self.column + edge.width() <= width;
+        let fits = |edge: &&EdgeText| self.column + edge.width_with_gap() <= width;
         if let Some(edge) = edges.iter().find(fits) {
             self.push_edge(edge, width);
             return;
         }
-        // The first line keeps room for the shortest edge text, unless hardly any room would be
-        // left for the items.
+        // The first line reserves room for the shortest edge text, unless the items would then have
+        // hardly any room.
         self.out.truncate(start.len);
         self.column = start.column;
-        let has_room = |edge: &&EdgeText| start.column + MIN_CONTENT + edge.width() <= width;
-        let reserved = edges.last().filter(has_room);
-        self.limit = width - reserved.map_or(0, EdgeText::width);
+        let has_room =
+            |edge: &&EdgeText| start.column + MIN_CONTENT_WIDTH + edge.width_with_gap() <= width;
+        let reserved_edge = edges.last().filter(has_room);
+        self.limit = width - reserved_edge.map_or(0, EdgeText::width_with_gap);
         self.next_limit = width;
         content(self);
         (self.limit, self.next_limit) = (usize::MAX, usize::MAX);
-        match (reserved, self.first_end) {
-            (Some(reserved), Some((end, column))) => {
+        match (reserved_edge, self.first_end) {
+            (Some(reserved_edge), Some((end, column))) => {
                 let continuation_lines = self.out.split_off(end);
                 let last_column = std::mem::replace(&mut self.column, column);
                 self.trim();
-                let fits = |edge: &&EdgeText| self.column + edge.width() <= width;
-                self.push_edge(edges.iter().find(fits).unwrap_or(reserved), width);
+                let fits = |edge: &&EdgeText| self.column + edge.width_with_gap() <= width;
+                self.push_edge(edges.iter().find(fits).unwrap_or(reserved_edge), width);
                 self.out.push_str(&continuation_lines);
                 self.column = last_column;
             }
-            (Some(reserved), None) => self.push_edge(reserved, width),
+            (Some(reserved_edge), None) => self.push_edge(reserved_edge, width),
             (None, _) => {
                 let Some(edge) = edges.last().filter(|edge| !edge.is_empty()) else {
                     return;
                 };
-                if self.column + edge.width() > width {
+                if self.column + edge.width_with_gap() > width {
                     self.break_line();
                 }
                 self.push_edge(edge, width);
@@ -209,11 +218,13 @@ impl LineLayout {
     }
 
     fn push_edge(&mut self, edge: &EdgeText, width: usize) {
-        if edge.width == 0 {
+        if edge.width_with_gap == 0 {
             return;
         }
-        let aligned = width.min(MAX_ALIGNED).saturating_sub(edge.width - GAP);
-        self.pad_to(aligned.max(self.column + GAP));
+        let aligned_start = width
+            .min(MAX_ALIGNED_COLUMN)
+            .saturating_sub(edge.width_with_gap - GAP);
+        self.pad_to(aligned_start.max(self.column + GAP));
         self.push(TextStyle::DIM, &edge.text);
     }
 
@@ -232,8 +243,8 @@ impl LineLayout {
     }
 }
 
-/// The first line has at least this many columns between its start and the context.
-const MIN_CONTENT: usize = 20;
+/// The first line reserves room for the context only if this many columns remain for its items.
+const MIN_CONTENT_WIDTH: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,5 @@
-//! The frames of a backtrace in the application's own code.
+//! Selects the frames of a backtrace that are in the application's own code, so that the console
+//! shows only these.
 
 use spanwise_core::internal::backtrace::{self, Frame};
 
@@ -7,30 +8,31 @@ use spanwise_core::internal::backtrace::{self, Frame};
 pub(crate) struct OwnFrames {
     /// Each in the form `shop::price  src/price.rs:12`.
     pub(crate) frames: Vec<String>,
+    /// The number of frames that are not shown.
     pub(crate) hidden: usize,
 }
 
-/// The maximum number of frames to show if none belongs to the application.
-const FOREIGN_FRAMES: usize = 5;
+/// The maximum number of frames to show if all are in libraries.
+const MAX_LIBRARY_FRAMES: usize = 5;
 
-/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If
-/// there are none, returns the frames outside of libraries. If all frames are in libraries, returns
-/// the first [`FOREIGN_FRAMES`] frames.
+/// Selects the frames of a backtrace that are in the crates and modules `own`. If there are none,
+/// selects the frames outside of libraries. If all frames are in libraries, selects the first
+/// [`MAX_LIBRARY_FRAMES`]. The backtrace may be shortened: see [`counted_frames`].
 pub(crate) fn own_frames(text: &str, own: &[String]) -> OwnFrames {
     let frames = backtrace::frames(text);
-    let counted: usize = text.lines().map(counted_frames).sum();
-    // A target may have the name of a package. The module of a package has underscores.
+    let already_hidden: usize = text.lines().map(counted_frames).sum();
+    // A target may be the name of a package. Its crate has underscores instead of hyphens.
     let own: Vec<String> = own.iter().map(|own| own.replace('-', "_")).collect();
-    let is_own = |frame: &&Frame<'_>| own.iter().any(|own| is_in(&frame.function, own));
+    let is_own = |frame: &&Frame<'_>| own.iter().any(|own| is_in_module(&frame.function, own));
     let mut shown: Vec<&Frame<'_>> = frames.iter().filter(is_own).collect();
     if shown.is_empty() {
         shown = frames.iter().filter(|frame| frame.is_in_app()).collect();
     }
     if shown.is_empty() {
-        shown = frames.iter().take(FOREIGN_FRAMES).collect();
+        shown = frames.iter().take(MAX_LIBRARY_FRAMES).collect();
     }
     OwnFrames {
-        hidden: counted + frames.len() - shown.len(),
+        hidden: already_hidden + frames.len() - shown.len(),
         frames: shown.into_iter().map(frame_text).collect(),
     }
 }
@@ -45,13 +47,13 @@ fn frame_text(frame: &Frame<'_>) -> String {
 
 /// Returns whether a function is in the crate or module `own`: `<shop::Order as Clone>::clone` is
 /// in `shop`.
-fn is_in(function: &str, own: &str) -> bool {
+fn is_in_module(function: &str, own: &str) -> bool {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let after_own = function.strip_prefix(own);
     after_own.is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Returns the number of frames that a line of a shortened backtrace only counts: 44 for
+/// Returns the number of frames for which a line of a shortened backtrace has only a count: 44 for
 /// `… 41 frames of tokio, 3 of std`.
 fn counted_frames(line: &str) -> usize {
     let Some(counts) = line.trim_start().strip_prefix('…') else {

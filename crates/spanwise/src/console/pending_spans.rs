@@ -1,13 +1,13 @@
 //! The fields of open spans that no line has shown yet, so that each is shown once.
 //!
-//! The line of an event shows the pending fields of its span and of the ancestors of this span. A
-//! field is no longer pending when a line has shown it. The data is dropped when the span closes.
+//! The line of an event shows the pending fields of its span and of the ancestors of the span. A
+//! field is pending until a line has shown it. The data is dropped when the span closes.
 //!
 //! A *unit* is a span together with the descendants whose lines show its label. A root span begins
 //! a unit. Further units begin at the outermost span with an id or with an incoming request, and at
 //! each span that changes the request id.
 //!
-//! *Invariant:* no user code runs under a lock.
+//! *Invariant:* no user code, such as `Debug`, runs under a lock, because it may log.
 
 use std::{
     mem,
@@ -35,10 +35,10 @@ const MAX_SPANS: usize = 32;
 
 /// An open span.
 #[derive(Debug, Clone)]
-pub(crate) struct ConsoleSpan(Arc<State>);
+pub(crate) struct ConsoleSpan(Arc<SpanState>);
 
 #[derive(Debug)]
-struct State {
+struct SpanState {
     opened: SystemTime,
     /// The name of this span, or the method and the path of its request.
     label: Arc<SpanLabel>,
@@ -63,27 +63,27 @@ struct Pending {
     /// The names of fields that are context keys. Their values are read from the context.
     context_keys: Vec<&'static str>,
     /// Whether a line has shown the span.
-    is_known: bool,
-    /// Whether the label has changed since a line has shown it.
+    was_shown: bool,
+    /// Whether the label has changed since a line showed it.
     is_relabelled: bool,
-    /// Whether a buffered line has shown everything that is pending. This stays pending, because
+    /// Whether a buffered line contains everything that is pending. The parts stay pending, because
     /// the buffered line may never be written.
     is_in_buffered_line: bool,
 }
 
-/// What a line shows of a span, because no earlier line has shown it.
+/// The parts of a span that a line shows, because no earlier line has shown them.
 #[derive(Debug)]
 pub(crate) struct SpanUpdate {
     /// Whether no earlier line has shown the span.
     pub(crate) is_new_span: bool,
-    /// Whether the label has changed since a line has shown it.
+    /// Whether the label has changed since a line showed it.
     pub(crate) is_relabelled: bool,
-    /// Whether the span begins the unit of the event. If so, the context on the line of the event
-    /// shows the label.
+    /// Whether the span begins the unit of the event. If so, the context of the line shows the
+    /// label of the span.
     pub(crate) begins_unit: bool,
     pub(crate) opened: SystemTime,
     pub(crate) label: Arc<SpanLabel>,
-    /// The pending fields, with the context of the span in front.
+    /// The pending fields. Those that are context keys are first.
     pub(crate) fields: Vec<(&'static str, Value)>,
 }
 
@@ -108,12 +108,12 @@ impl ConsoleSpan {
         let parent = parent_data.as_ref().map(|data| data.read(Self::clone));
         let parent = parent.as_ref().map(|parent| &*parent.0);
         let label = Arc::new(SpanLabel::new(span.name(), &mut fields.non_context));
-        let has_id = fields.context_keys.iter().any(|key| is_id(key));
+        let has_id = fields.context_keys.iter().any(|key| identifies_unit(key));
         let is_identified = has_id || label.is_incoming();
         let begins_unit = match parent {
             None => true,
             Some(parent) => {
-                is_identified && !parent.is_identified || changes_request(span, &fields)
+                is_identified && !parent.is_identified || changes_request_id(span, &fields)
             }
         };
         let (unit_label, unit_depth) = match parent {
@@ -127,7 +127,7 @@ impl ConsoleSpan {
         if !fields.is_empty() {
             tree_version.fetch_add(1, Ordering::Release);
         }
-        let state = Self(Arc::new(State {
+        let data = Self(Arc::new(SpanState {
             opened,
             label,
             unit_label,
@@ -141,7 +141,7 @@ impl ConsoleSpan {
                 ..Pending::default()
             }),
         }));
-        SpanData::new(parent_data.as_ref(), |_| state).attach(layer, span);
+        SpanData::new(parent_data.as_ref(), |_| data).attach(layer, span);
     }
 
     pub(crate) fn find<R: for<'s> LookupSpan<'s>>(
@@ -176,12 +176,12 @@ impl ConsoleSpan {
     /// `span`, from the outermost one, and that of `span` itself. `self` is the data of `span`, and
     /// `ids` selects the ids that the line shows.
     ///
-    /// If the line is buffered, it may never be written. So everything stays pending for the next
-    /// line that is not buffered. Further buffered lines show nothing of a span, until a field of
-    /// the span is recorded.
+    /// If the flight recorder buffers the line, the line may never be written. So everything stays
+    /// pending for the next line that is not buffered. Further buffered lines show nothing of a
+    /// span until a field of the span is recorded.
     ///
-    /// If two threads log in the same span, the line of the other thread may be written before the
-    /// line that shows the fields.
+    /// If two threads log in the same span, only one of their lines shows the fields. The other
+    /// line may be written first.
     pub(crate) fn take_updates<R: for<'s> LookupSpan<'s>>(
         &self,
         layer: LayerId,
@@ -189,8 +189,8 @@ impl ConsoleSpan {
         ids: &ShownIds<'_>,
         is_buffered_line: bool,
     ) -> Vec<SpanUpdate> {
-        // Read the version first: a field that is recorded from now on changes it, so the next line
-        // looks for fields again.
+        // Read the version first. A field that is recorded from now on changes the version, so that
+        // the next line looks for pending fields again.
         let version = self.0.tree_version.load(Ordering::Acquire);
         let is_shown = |span: &Self| span.0.shown_version.load(Ordering::Acquire) == version;
         let mut updates = Vec::new();
@@ -198,31 +198,31 @@ impl ConsoleSpan {
             return updates;
         }
         for ancestor in span.scope().take(MAX_SPANS) {
-            let Some(found) = Self::find(layer, &ancestor) else {
+            let Some(data) = Self::find(layer, &ancestor) else {
                 continue;
             };
-            if is_shown(&found) {
+            if is_shown(&data) {
                 break;
             }
-            let Some(taken) = found.take(is_buffered_line) else {
+            let Some(taken) = data.take_pending(is_buffered_line) else {
                 continue;
             };
             let context_keys = taken.context_keys.iter().copied();
             let context_keys = context_keys.filter(|key| ids.shows_with_fields(key));
-            // An exporter gives a span trace ids without fields. So the ids are looked up when a
-            // line shows the span for the first time, or shows context keys of the span.
+            // An exporter gives a span its trace ids, which are not fields. So the ids are looked
+            // up when a line shows the span for the first time, or shows context keys of the span.
             let trace_keys = ids.trace_keys.iter().copied();
             let trace_keys =
-                trace_keys.filter(|_| !taken.is_known || !taken.context_keys.is_empty());
-            let mut shown = context_values(&ancestor, context_keys.chain(trace_keys));
-            shown.extend(taken.fields.others);
+                trace_keys.filter(|_| !taken.was_shown || !taken.context_keys.is_empty());
+            let mut fields = changed_context_values(&ancestor, context_keys.chain(trace_keys));
+            fields.extend(taken.fields.others);
             updates.push(SpanUpdate {
-                is_new_span: !taken.is_known,
+                is_new_span: !taken.was_shown,
                 is_relabelled: taken.is_relabelled,
-                begins_unit: Arc::ptr_eq(&found.0.label, &self.0.unit_label),
-                opened: found.0.opened,
-                label: Arc::clone(&found.0.label),
-                fields: shown,
+                begins_unit: Arc::ptr_eq(&data.0.label, &self.0.unit_label),
+                opened: data.0.opened,
+                label: Arc::clone(&data.0.label),
+                fields,
             });
         }
         if !is_buffered_line {
@@ -234,7 +234,7 @@ impl ConsoleSpan {
 
     /// Takes what is pending, or copies it for a buffered line. Returns `None` if there is nothing
     /// to show.
-    fn take(&self, is_buffered_line: bool) -> Option<Pending> {
+    fn take_pending(&self, is_buffered_line: bool) -> Option<Pending> {
         let mut pending = self.0.pending.lock();
         let taken = if is_buffered_line {
             if mem::replace(&mut pending.is_in_buffered_line, true) {
@@ -243,7 +243,7 @@ impl ConsoleSpan {
             pending.clone()
         } else {
             let nothing = Pending {
-                is_known: true,
+                was_shown: true,
                 is_in_buffered_line: pending.is_in_buffered_line,
                 ..Pending::default()
             };
@@ -251,7 +251,7 @@ impl ConsoleSpan {
         };
         drop(pending);
         let has_fields = !taken.fields.is_empty() || !taken.context_keys.is_empty();
-        (!taken.is_known || taken.is_relabelled || has_fields).then_some(taken)
+        (!taken.was_shown || taken.is_relabelled || has_fields).then_some(taken)
     }
 
     /// Returns the label of the unit, and the number of ancestors inside the unit.
@@ -260,16 +260,19 @@ impl ConsoleSpan {
     }
 }
 
-/// Returns whether a span has another request id than its parent. A field does not change an id
-/// that `context::set` has pinned.
-fn changes_request<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>, fields: &SpanFields) -> bool {
+/// Returns whether a field of a span changes the request id that it would inherit. A field cannot
+/// change an id that `context::set` has pinned.
+fn changes_request_id<R: for<'s> LookupSpan<'s>>(
+    span: &SpanRef<'_, R>,
+    fields: &SpanFields,
+) -> bool {
     let keys = fields.context_keys.iter().copied();
-    !context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
+    !changed_context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
 }
 
-/// Returns the values of those `keys` whose value in `span` differs from the value in its parent,
-/// or which the parent does not have.
-fn context_values<R: for<'s> LookupSpan<'s>>(
+/// Returns the `keys` that `span` sets or changes, with their values: the parent of `span` has
+/// another value or none.
+fn changed_context_values<R: for<'s> LookupSpan<'s>>(
     span: &SpanRef<'_, R>,
     keys: impl Iterator<Item = &'static str>,
 ) -> Vec<(&'static str, Value)> {
@@ -298,15 +301,15 @@ fn context_values<R: for<'s> LookupSpan<'s>>(
 /// The ids that a line shows with the fields of its spans.
 #[derive(Debug)]
 pub(crate) struct ShownIds<'a> {
-    /// Those of the keys `trace_id` and `span_id` that `LOG_FIELDS` adds to lines.
+    /// The keys `trace_id` and `span_id`, each if `LOG_FIELDS` adds it to lines.
     pub(crate) trace_keys: Vec<&'static str>,
     /// The key of the id at the end of the line, if it is shown there in full.
     pub(crate) key_at_end: Option<&'a str>,
 }
 
 impl ShownIds<'_> {
-    /// Returns whether the context key is shown with the fields of its span. Does not consider
-    /// `trace_keys`.
+    /// Returns whether the context key is shown with the fields of its span. `trace_keys` are shown
+    /// there in addition.
     fn shows_with_fields(&self, key: &str) -> bool {
         !matches!(key, REQUEST_ID | "trace_id" | "span_id") && Some(key) != self.key_at_end
     }
@@ -314,7 +317,7 @@ impl ShownIds<'_> {
 
 /// Returns whether a context key identifies a unit: the request id, and each key that the
 /// application declares. The tenant, the user and the trace do not identify a unit.
-fn is_id(key: &str) -> bool {
+fn identifies_unit(key: &str) -> bool {
     key == REQUEST_ID || !CONTEXT_KEYS.contains(&key)
 }
 

@@ -1,4 +1,5 @@
-//! Parts and fields that `LOG_FIELDS` adds to human-readable lines, or omits.
+//! The parts and fields that `LOG_FIELDS` adds to human-readable lines or omits from them. A *part*
+//! is data that is not a field, such as the name of the thread.
 
 use spanwise_core::internal::{host_name, log_record::LogRecord};
 use spanwise_json::{FieldList, ShownPart};
@@ -14,6 +15,7 @@ const MAX_SPANS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct ShownParts {
     list: FieldList,
+    /// The names of omitted fields and parts.
     omitted: Vec<String>,
 }
 
@@ -28,7 +30,8 @@ impl ShownParts {
         self.omitted.iter().any(|omitted| omitted == name)
     }
 
-    pub(crate) fn omit_from(&self, fields: &mut Fields) {
+    /// Removes the omitted fields.
+    pub(crate) fn remove_omitted(&self, fields: &mut Fields) {
         if !self.omitted.is_empty() {
             fields.others.retain(|(name, _)| !self.omits(name));
         }
@@ -71,7 +74,7 @@ impl ShownParts {
         if self.list.is_empty() {
             return;
         }
-        let place = || match log {
+        let source_line = match log {
             Some(log) => log.file.as_deref().zip(log.line),
             None => callsite.file().zip(callsite.line().map(u64::from)),
         };
@@ -82,7 +85,7 @@ impl ShownParts {
                 fields.set(part.name(), value);
             }
         };
-        let location = place().map(|(file, line)| format!("{file}:{line}"));
+        let location = source_line.map(|(file, line)| format!("{file}:{line}"));
         add(ShownPart::Location, "fields.location", location);
         let name = thread.name().map(str::to_owned);
         add(ShownPart::Thread, "fields.thread", name);

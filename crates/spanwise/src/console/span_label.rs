@@ -1,10 +1,11 @@
-//! The label of a span: `POST /orders`, or its name.
+//! The label of a span: the method and the path of its HTTP request, such as `POST /orders`, or
+//! else the name of the span.
 
 use spanwise_core::internal::sync::Mutex;
 
 use super::{escaped_text::push_name, fields::Fields};
 
-/// The name of a span, or the method and the path of its request.
+/// The label of a span.
 #[derive(Debug)]
 pub(crate) struct SpanLabel {
     name: &'static str,
@@ -14,7 +15,7 @@ pub(crate) struct SpanLabel {
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
-    /// Whether the application receives the request. Otherwise it sends the request.
+    /// Whether the application receives the request. If not, it sends the request.
     is_incoming: bool,
     /// The address of the server that an outgoing request goes to.
     server: Option<String>,
@@ -23,14 +24,15 @@ struct HttpRequest {
 
 #[derive(Debug, PartialEq, Eq)]
 struct RequestPath {
-    /// The index in [`PATHS`] of the field that has the path.
-    rank: usize,
+    /// The index in [`PATHS`] of the field with the path.
+    field_index: usize,
     text: String,
 }
 
 /// The fields with the method of a request, in the conventions of OpenTelemetry and of
 /// `tower-http`. The first field that has an HTTP method counts.
 const METHODS: [&str; 3] = ["http.request.method", "http.method", GENERIC_METHOD];
+
 /// The fields with the path of a request, in the same conventions. The first field that is present
 /// counts.
 const PATHS: [&str; 6] = [
@@ -92,15 +94,17 @@ impl SpanLabel {
     }
 
     /// Removes the path of the request from fields that were recorded later, and adds it to the
-    /// label. A path replaces the current one only if its field does not come later in [`PATHS`].
+    /// label. Ignores fields that come later in [`PATHS`] than the field of the current path.
     /// Returns whether the label has changed.
     pub(crate) fn update(&self, fields: &mut Fields) -> bool {
         let Some(request) = &self.request else {
             return false;
         };
         let mut path = request.path.lock();
-        let ranks = path.as_ref().map_or(PATHS.len(), |path| path.rank + 1);
-        let Some(new) = take_path(fields, ranks) else {
+        let field_count = path
+            .as_ref()
+            .map_or(PATHS.len(), |path| path.field_index + 1);
+        let Some(new) = take_path(fields, field_count) else {
             return false;
         };
         let is_changed = path.as_ref().is_none_or(|path| path.text != new.text);
@@ -115,7 +119,7 @@ impl SpanLabel {
             .is_some_and(|request| request.is_incoming)
     }
 
-    /// Returns the method and the path of a request.
+    /// Returns the method and the path of the request, if the span has a request.
     pub(crate) fn request(&self) -> Option<(&str, Option<String>)> {
         let request = self.request.as_ref()?;
         let path = request.path.lock();
@@ -149,10 +153,10 @@ fn take_server(fields: &mut Fields) -> Option<String> {
 }
 
 /// Removes and returns the path: the value of the first field that is present, among the first
-/// `ranks` of [`PATHS`].
-fn take_path(fields: &mut Fields, ranks: usize) -> Option<RequestPath> {
+/// `field_count` fields of [`PATHS`].
+fn take_path(fields: &mut Fields, field_count: usize) -> Option<RequestPath> {
     let is_set = |name: &&str| fields.get(name).is_some();
-    let rank = PATHS[..ranks].iter().position(is_set)?;
-    let text = fields.remove(PATHS[rank])?.text;
-    Some(RequestPath { rank, text })
+    let field_index = PATHS[..field_count].iter().position(is_set)?;
+    let text = fields.remove(PATHS[field_index])?.text;
+    Some(RequestPath { field_index, text })
 }

@@ -7,25 +7,25 @@ const SUFFIXES: [(&str, f64); 4] = [("_ms", 1e6), ("_us", 1e3), ("_ns", 1.0), ("
 /// `None` for other fields, for rates such as `bytes_per_s`, and for a duration that is negative or
 /// not below [`MAX_NANOS`].
 pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> {
-    let (base, unit) = SUFFIXES
+    let (base, unit_nanos) = SUFFIXES
         .iter()
-        .find_map(|(suffix, unit)| Some((name.strip_suffix(suffix)?, unit)))?;
+        .find_map(|(suffix, unit_nanos)| Some((name.strip_suffix(suffix)?, unit_nanos)))?;
     let is_rate = base == "per" || base.ends_with("_per") || base.ends_with(".per");
-    let nanos = number * unit;
+    let nanos = number * unit_nanos;
     let is_duration = !base.is_empty() && !base.ends_with('.') && !is_rate;
     (is_duration && (0.0..MAX_NANOS).contains(&nanos)).then(|| (base, duration_text(nanos)))
 }
 
-/// A thousand days, in nanoseconds. A longer time is shown as a plain number.
+/// A thousand days, in nanoseconds. A time of this length or more is shown as a plain number.
 const MAX_NANOS: f64 = 1000.0 * 86_400.0 * 1e9;
 
 /// Returns a duration with three significant digits, such as `679µs` or `6.79ms`. From a minute on,
 /// the duration has two units, such as `2m14s`.
 pub(crate) fn duration_text(nanos: f64) -> String {
-    // Rounding may lead to the next unit: 999.9 µs is 1 ms.
+    // The comparison is after the rounding, so that 999.9 µs becomes 1 ms and not 1000 µs.
     let units = [(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")];
-    for (index, (unit, name)) in units.iter().enumerate() {
-        let number = three_digits(nanos / unit);
+    for (index, (unit_nanos, name)) in units.iter().enumerate() {
+        let number = three_digits(nanos / unit_nanos);
         let limit = if index == 3 { 60.0 } else { 1000.0 };
         if number < limit {
             return format!("{number}{name}");

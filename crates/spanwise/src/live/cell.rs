@@ -22,8 +22,8 @@ use super::Generation;
 #[derive(Debug)]
 pub(crate) struct LiveCell {
     current: RwLock<ShardedArc<Generation>>,
-    /// The id of the current generation. It is unique among all cells of the process, because they
-    /// share [`SEEN`].
+    /// The id of the current generation. It is unique among all cells of the process, because all
+    /// cells share [`LAST_SEEN`].
     id: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The generation that this thread saw last, with its id.
-    static SEEN: RefCell<(u64, WeakValue<Generation>)> = RefCell::default();
+    static LAST_SEEN: RefCell<(u64, WeakValue<Generation>)> = RefCell::default();
 }
 
 impl LiveCell {
@@ -43,12 +43,12 @@ impl LiveCell {
         }
     }
 
-    /// Returns the current generation. The generation counts as in use until the caller drops the
-    /// returned value.
+    /// Returns the current generation. It counts as in use until the caller drops the returned
+    /// value: see [`OldGeneration::wait_until_unused`].
     #[inline]
     pub(crate) fn load(&self) -> SharedValue<Generation> {
         let id = self.id.load(Ordering::Acquire);
-        let seen = SEEN.try_with(|seen| match &*seen.borrow() {
+        let seen = LAST_SEEN.try_with(|seen| match &*seen.borrow() {
             (seen_id, generation) if *seen_id == id => generation.upgrade(),
             _ => None,
         });
@@ -66,14 +66,14 @@ impl LiveCell {
         let generation = current.share();
         drop(current);
         let weak = generation.downgrade();
-        // `try_with` fails if the thread is ending. In that case the next call is slow, too.
-        let replaced = SEEN.try_with(|seen| seen.replace((id, weak)));
-        // Dropped here, while `SEEN` is not borrowed.
+        // `try_with` fails if the thread is ending. In that case the next call is slow as well.
+        let replaced = LAST_SEEN.try_with(|seen| seen.replace((id, weak)));
+        // Dropped here, where `LAST_SEEN` is not borrowed.
         drop(replaced);
         generation
     }
 
-    /// Replaces the generation. Events that are being handled keep the old one.
+    /// Replaces the generation. Events that are already in the old generation stay in it.
     pub(crate) fn replace(&self, generation: Generation) -> OldGeneration {
         let new = ShardedArc::new(generation);
         let old = {
@@ -92,7 +92,7 @@ pub(crate) struct OldGeneration(Arc<Generation>);
 impl OldGeneration {
     /// Waits until no event is in the generation, for at most `timeout`. Returns whether the
     /// generation is free of events.
-    pub(crate) fn wait(self, timeout: Duration) -> bool {
+    pub(crate) fn wait_until_unused(self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(10);
         while Arc::strong_count(&self.0) > 1 && Instant::now() < deadline {

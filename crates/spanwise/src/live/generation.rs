@@ -1,4 +1,5 @@
-//! The layer that forwards to the current generation.
+//! The layer that forwards events and spans to the current [`Generation`], which is the router and
+//! the layers of one configuration.
 
 use std::{
     fmt,
@@ -30,11 +31,13 @@ pub(crate) struct Generation {
     routed: Routed<SharedLayers>,
 }
 
-/// Forwards each call to all of the layers.
+/// The layers of a generation. Each call is forwarded to all of them.
 #[derive(Debug)]
 struct SharedLayers(Vec<SharedLayer>);
 
 impl Generation {
+    /// Creates a generation. `shown` selects the events to show, if there is a recorder for which
+    /// other events are enabled.
     pub(crate) fn new(
         layers: Vec<SharedLayer>,
         router: Arc<Router>,
@@ -45,8 +48,8 @@ impl Generation {
         }
     }
 
-    /// Decides about the callsites of an earlier generation now, and not when their next events
-    /// come.
+    /// Decides now about all callsites that an earlier generation knows, so that their next events
+    /// need not wait for the decision.
     pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
         self.routed.plan_callsites_of(&earlier.routed);
     }
@@ -65,12 +68,13 @@ pub(crate) struct LiveLayers {
 pub(crate) struct LiveShared {
     /// The subscriber that contains [`LiveLayers`].
     dispatch: OnceLock<WeakDispatch>,
-    /// Whether a sink has ever had a sampler. A sampler must see each event in `event_enabled`.
+    /// Whether a sink has ever had a sampler, which must see each event in `event_enabled`. If not,
+    /// that method is not forwarded.
     has_samplers: AtomicBool,
 }
 
 impl LiveShared {
-    /// Stores whether a sink has a sampler. Once stored, `true` stays.
+    /// Stores whether a sink has a sampler. A `true` from an earlier call stays.
     pub(crate) fn set_has_samplers(&self, has_samplers: bool) {
         self.has_samplers.fetch_or(has_samplers, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! The layers that write lines. Each layer encodes a line once for all outputs with the same
-//! [`Rendering`].
+//! The layers that write lines. One layer encodes each line once for all outputs with the same
+//! [`Rendering`], which is the format and all other settings that lines depend on.
 
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ pub(crate) struct LineGroup {
 }
 
 impl Outputs {
-    /// Returns a group for each rendering, with the new outputs of the group. If `previous` has a
-    /// group with the same rendering, its layer and its present outputs are kept. The caller sets
-    /// the new outputs with [`LineGroup::set_outputs`].
+    /// Returns a group for each rendering, with the new outputs for the group. If `previous` has a
+    /// group with the same rendering, the group keeps its layer and its present outputs, until the
+    /// caller sets the new outputs with [`LineGroup::set_outputs`].
     pub(crate) fn groups(
         &self,
         config: &Config,
@@ -40,8 +40,8 @@ impl Outputs {
         let groups = self.by_rendering().into_iter().map(|(rendering, outputs)| {
             let outputs: Vec<TeeOutput> = outputs.into_iter().map(OpenOutput::tee_output).collect();
             let mut previous_groups = previous.unwrap_or_default().iter();
-            let same = previous_groups.find(|group| group.has(rendering));
-            let group = same.map(LineGroup::share).unwrap_or_else(|| {
+            let previous_group = previous_groups.find(|group| group.has_rendering(rendering));
+            let group = previous_group.map(LineGroup::share).unwrap_or_else(|| {
                 let tee = LiveTee::new();
                 let bits = Arc::clone(&tee.bits);
                 let sink = LineSink {
@@ -76,12 +76,12 @@ impl LineGroup {
     }
 
     /// Returns whether both groups have the same layer.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_layer(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.layer, &other.layer)
     }
 
     /// Returns whether the lines of the group have this rendering.
-    pub(crate) fn has(&self, rendering: &Rendering) -> bool {
+    pub(crate) fn has_rendering(&self, rendering: &Rendering) -> bool {
         self.rendering.is_same(rendering)
     }
 
@@ -98,7 +98,7 @@ impl LineGroup {
         self.tee.set(&outputs);
     }
 
-    /// Replaces the outputs that the group has.
+    /// Replaces all outputs of the group.
     pub(crate) fn set_outputs(&self, outputs: &[TeeOutput]) {
         self.tee.set(outputs);
     }

@@ -19,7 +19,8 @@ use crate::{
 ///
 /// A write fails only if a reload has removed all sinks of the line. This happens to a line that
 /// the flight recorder buffered before the reload, and to a line whose event took longer than the
-/// reload waited. `Background` itself counts the lines that it loses. Clones have the same outputs.
+/// reload waited. A line that a `Background` loses is not an error, because the `Background` counts
+/// it. Clones share their outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveTee {
     /// Copies of the list of outputs. Each thread uses one of them, so that not all threads contend
@@ -34,6 +35,7 @@ pub(crate) struct LiveTee {
 #[repr(align(64))]
 struct Shard(RwLock<Arc<[TeeOutput]>>);
 
+/// The number of copies of the list of outputs.
 const SHARDS: usize = 8;
 
 impl LiveTee {
@@ -48,10 +50,10 @@ impl LiveTee {
     pub(crate) fn set(&self, outputs: &[TeeOutput]) {
         let bits = outputs.iter().fold(0, |bits, output| bits | output.bit);
         for Shard(shard) in &*self.shards {
-            // Each shard has its own reference count.
+            // Each shard gets an `Arc` with a reference count of its own.
             let outputs = Arc::from(outputs);
             let replaced = std::mem::replace(&mut *shard.write(), outputs);
-            // Dropped without the lock, because it may own the last handle of an output.
+            // Dropped after the lock is released, because it may own the last handle of an output.
             drop(replaced);
         }
         self.bits.store(bits, Ordering::Relaxed);
@@ -63,7 +65,7 @@ impl LiveTee {
     }
 }
 
-/// The writer of one line.
+/// The writer of one line, with the sinks to which the router sends the event of this line.
 #[derive(Debug)]
 pub(crate) struct LiveTeeWriter<'a> {
     tee: &'a LiveTee,

@@ -1,4 +1,5 @@
-//! `SIGHUP` as the trigger of a reload. Operators send it, and `logrotate` after it moved files.
+//! `SIGHUP` as the trigger of a reload. Operators send it, and `logrotate` sends it after it has
+//! moved files.
 
 use std::{
     io::{self, Read as _},
@@ -11,17 +12,17 @@ use signal_hook::{
     low_level::{pipe, unregister},
 };
 
-/// The handler of `SIGHUP`. Dropping it removes the handler and closes its [`Signals`]. From then
-/// on, the signal has no effect.
+/// The handler of `SIGHUP`. Dropping it removes the handler and closes its [`Signals`]. Afterwards,
+/// the signal has no effect.
 #[derive(Debug)]
 pub(super) struct SighupHandler(SigId);
 
-/// The signals that a [`SighupHandler`] has received.
+/// The receiver of the signals that a [`SighupHandler`] handles.
 #[derive(Debug)]
 pub(super) struct Signals(UnixStream);
 
-/// Handles `SIGHUP`, which no longer ends the process.
-pub(super) fn handle() -> io::Result<(SighupHandler, Signals)> {
+/// Installs a handler of `SIGHUP`, so that the signal no longer ends the process.
+pub(super) fn install_handler() -> io::Result<(SighupHandler, Signals)> {
     let (signals, sender) = UnixStream::pair()?;
     // The handler only writes a byte, because it may interrupt code that holds any lock.
     let id = pipe::register(SIGHUP, sender)?;
@@ -29,8 +30,8 @@ pub(super) fn handle() -> io::Result<(SighupHandler, Signals)> {
 }
 
 impl Signals {
-    /// Waits for a signal. Several signals since the last call count as one. Returns false if the
-    /// handler was dropped, or after an error.
+    /// Waits for a signal. Several signals since the last call may count as one. Returns `false` if
+    /// the handler was dropped, or after an error.
     pub(super) fn wait(&mut self) -> bool {
         loop {
             match self.0.read(&mut [0; 64]) {

@@ -1,4 +1,4 @@
-//! The thread that reloads the configuration: at an interval, or at each `SIGHUP`.
+//! The thread that reloads the configuration at an interval, or at each `SIGHUP`.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use super::Reloader;
 use super::hangup_signal::{self, SighupHandler, Signals};
 use crate::config_file::Reload;
 
-/// The running thread.
+/// The running reload thread.
 #[derive(Debug)]
 pub(crate) struct ReloadThread {
     thread: JoinHandle<()>,
@@ -27,13 +27,13 @@ pub(crate) struct ReloadThread {
 }
 
 impl ReloadThread {
-    /// Starts the thread, if the configuration asks for it.
+    /// Starts the thread, if the key `reload` requests it.
     pub(crate) fn start(reloader: &Arc<Reloader>) -> Option<Self> {
         let started = match reloader.trigger {
             Reload::Off | Reload::Manual => return None,
-            Reload::Every(interval) => Self::at_interval(Arc::clone(reloader), interval),
+            Reload::Every(interval) => Self::start_at_interval(Arc::clone(reloader), interval),
             #[cfg(all(unix, feature = "sighup"))]
-            Reload::Sighup => Self::at_sighup(Arc::clone(reloader)),
+            Reload::Sighup => Self::start_at_sighup(Arc::clone(reloader)),
         };
         started
             .inspect_err(|error| {
@@ -46,7 +46,7 @@ impl ReloadThread {
             .ok()
     }
 
-    fn at_interval(reloader: Arc<Reloader>, interval: Duration) -> io::Result<Self> {
+    fn start_at_interval(reloader: Arc<Reloader>, interval: Duration) -> io::Result<Self> {
         Ok(Self {
             thread: spawn(move || reloader.run_at_interval(interval))?,
             #[cfg(all(unix, feature = "sighup"))]
@@ -55,15 +55,15 @@ impl ReloadThread {
     }
 
     #[cfg(all(unix, feature = "sighup"))]
-    fn at_sighup(reloader: Arc<Reloader>) -> io::Result<Self> {
-        let (handler, signals) = hangup_signal::handle()?;
+    fn start_at_sighup(reloader: Arc<Reloader>) -> io::Result<Self> {
+        let (handler, signals) = hangup_signal::install_handler()?;
         Ok(Self {
             thread: spawn(move || reloader.run_at_signals(signals))?,
             sighup: Some(handler),
         })
     }
 
-    /// Lets the thread end, if it waits for a signal.
+    /// Drops the handler of the signal, so that a thread that waits for the signal ends.
     fn wake(&mut self) {
         #[cfg(all(unix, feature = "sighup"))]
         drop(self.sighup.take());
@@ -77,14 +77,14 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
 
 impl Reloader {
     /// Refuses later reloads, and ends the thread. Waits for a reload in progress, for at most half
-    /// of the time until `deadline`. The outputs need the rest of the time.
+    /// of the time until `deadline`. The outputs need the other half to write their last lines.
     pub(crate) fn stop_by(&self, mut thread: Option<ReloadThread>, deadline: Instant) {
         if forks::generation() != self.fork_generation {
             // A forked child does not have the thread of its parent, so there is nothing to stop.
             return;
         }
-        *self.stop.lock() = true;
-        self.stopped.notify_all();
+        *self.is_shut_down.lock() = true;
+        self.shutdown.notify_all();
         if let Some(thread) = &mut thread {
             thread.wake();
         }
@@ -102,18 +102,18 @@ impl Reloader {
     }
 
     fn run_at_interval(&self, interval: Duration) {
-        let mut stop = self.stop.lock();
+        let mut is_shut_down = self.is_shut_down.lock();
         loop {
-            let (guard, timeout) = self
-                .stopped
-                .wait_timeout_while(stop, interval, |stop| !*stop);
+            let (guard, timeout) =
+                self.shutdown
+                    .wait_timeout_while(is_shut_down, interval, |is_shut_down| !*is_shut_down);
             if !timeout.timed_out() {
                 return;
             }
             drop(guard);
-            self.run(|| self.reload_if_changed());
-            stop = self.stop.lock();
-            if *stop {
+            self.run_and_report_panic(|| self.reload_if_changed());
+            is_shut_down = self.is_shut_down.lock();
+            if *is_shut_down {
                 return;
             }
         }
@@ -121,8 +121,8 @@ impl Reloader {
 
     #[cfg(all(unix, feature = "sighup"))]
     fn run_at_signals(&self, mut signals: Signals) {
-        while signals.wait() && !*self.stop.lock() {
-            self.run(|| {
+        while signals.wait() && !*self.is_shut_down.lock() {
+            self.run_and_report_panic(|| {
                 let running = Arc::clone(&self.live.running.read());
                 if let Err(error) = running.reopen() {
                     self.live.report.fault_unthrottled(Fault::Setup, &error);
@@ -133,8 +133,8 @@ impl Reloader {
         }
     }
 
-    /// Runs a reload. A panic of a layer or a filter in it does not end the thread.
-    fn run(&self, reload: impl FnOnce()) {
+    /// Runs `reload`. Reports a panic of a layer or a filter in it, so that the thread goes on.
+    fn run_and_report_panic(&self, reload: impl FnOnce()) {
         if panic_safe::catch_panic(reload).is_none() {
             let why = "a layer or filter panicked in a reload of the configuration";
             self.live.report.fault(Fault::Setup, &why);

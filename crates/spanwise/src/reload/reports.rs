@@ -1,4 +1,4 @@
-//! The events of a reload.
+//! The events about reloads, and the reports on stderr.
 
 use spanwise_core::{Fault, SinkStats};
 
@@ -47,7 +47,8 @@ impl Live {
         }
     }
 
-    /// Shows the warnings that are not in `shown`, and replaces `shown` by all current warnings.
+    /// Reports the warnings of `config` that are not in `shown`, and replaces `shown` by all of its
+    /// warnings.
     pub(super) fn report_warnings(&self, config: &Config, shown: &mut Vec<String>) {
         let warnings = config.findings.explanation.warnings.iter();
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
@@ -59,8 +60,10 @@ impl Live {
     }
 }
 
-/// Returns the first problems, and the number of the others. A report on stderr is short.
+/// Returns the first problems, and the number of the others, because a report on stderr must be
+/// short. The first problem is always whole.
 fn shortened(problems: &[String]) -> String {
+    /// The maximum length of several problems, in bytes.
     const MAX_LEN: usize = 360;
     let mut shown = String::new();
     for (index, problem) in problems.iter().enumerate() {
@@ -83,17 +86,20 @@ mod tests {
         let problems: Vec<String> = (0..5)
             .map(|it| format!("{it}{}", "x".repeat(149)))
             .collect();
-        assert_eq!(shortened(&problems[..2]), problems[..2].join("; "));
-        let both = problems[..2].join("; ");
+        let first_two = problems[..2].join("; ");
+        assert_eq!(shortened(&problems[..2]), first_two);
         assert_eq!(
             shortened(&problems),
-            format!("{both}; and 3 more: see the event `configuration refused`")
+            format!("{first_two}; and 3 more: see the event `configuration refused`")
         );
-        let long = vec!["x".repeat(1000), "y".to_owned()];
+        let with_long_first = vec!["x".repeat(1000), "y".to_owned()];
         assert!(
-            shortened(&long).starts_with(&long[0]),
+            shortened(&with_long_first).starts_with(&with_long_first[0]),
             "the first is always whole"
         );
-        assert!(shortened(&long).ends_with("; and 1 more: see the event `configuration refused`"));
+        assert!(
+            shortened(&with_long_first)
+                .ends_with("; and 1 more: see the event `configuration refused`")
+        );
     }
 }

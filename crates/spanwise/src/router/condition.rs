@@ -1,5 +1,6 @@
 //! Conditions of filters. The parts of a condition that depend only on the target and the level are
-//! decided once per callsite.
+//! decided once per callsite. Each *test* of a field value has a bit, so that a `u64` is a set of
+//! tests.
 
 use std::{cell::OnceCell, fmt};
 
@@ -12,7 +13,7 @@ use crate::{
     sink_settings::{Condition, FieldTest, FieldValue},
 };
 
-/// A condition that refers to each test of a value by a bit.
+/// A condition that refers to each test of a field value by its bit.
 #[derive(Debug, Clone)]
 pub(super) enum Compiled {
     Always(bool),
@@ -22,7 +23,7 @@ pub(super) enum Compiled {
     /// The event has this level or a more severe one.
     Level(LevelFilter),
     Target(TargetPattern),
-    /// The bit of a [`ValueTest`].
+    /// The bit of a [`ValueTest`], which must hold.
     Value(u64),
 }
 
@@ -33,15 +34,16 @@ pub(super) struct ValueTest {
     test: Test,
 }
 
+/// A test of a value.
 #[derive(Debug, PartialEq)]
 enum Test {
-    /// The value is one of these, or with `false` none of these.
+    /// With `true`, the value is one of these. With `false`, it is none of these.
     IsOneOf(Vec<FieldValue>, bool),
     Starts(String),
     Contains(String),
     Above(f64),
     Below(f64),
-    /// The field has a value, or with `false` has none.
+    /// With `true`, the field has a value. With `false`, it has none.
     Exists(bool),
 }
 
@@ -58,16 +60,17 @@ pub(super) struct ValueTests {
 pub(super) struct Outcomes {
     /// The bits of the tests whose field has a value.
     pub(super) known: u64,
-    /// The bits of the tests that are true.
+    /// The bits of the tests that hold.
     pub(super) truth: u64,
 }
 
-/// The tests for the fields of a callsite.
+/// The tests of the fields of a callsite.
 #[derive(Debug, Default)]
 pub(super) struct FieldTests {
-    /// The index of each tested field, and the bits of its tests.
+    /// The index of each tested field in the callsite, and the bits of its tests.
     by_field: Vec<(usize, u64)>,
-    /// For each tested field, the bit of its index modulo 64.
+    /// For each tested field, the bit at its index modulo 64. With it, most other fields are ruled
+    /// out without a search in `by_field`.
     tested: u64,
 }
 
@@ -81,8 +84,8 @@ pub(super) const MESSAGE: &str = "message";
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
 impl Compiled {
-    /// Compiles a condition, and adds its tests to `tests`. Returns `None` if there are then too
-    /// many tests.
+    /// Compiles a condition, and adds its tests to `tests`. Returns `None` if `tests` would have
+    /// more than [`MAX_TESTS`].
     pub(super) fn new(
         condition: &Condition,
         preset: Preset,
@@ -110,8 +113,8 @@ impl Compiled {
         })
     }
 
-    /// Returns the condition for events with this target and level. The level is `None` if an
-    /// earlier filter may change it.
+    /// Returns what remains of the condition for events with this target and level. Decided parts
+    /// are removed. The level is `None` if an earlier filter may change it.
     pub(super) fn for_events(&self, target: &str, level: Option<Level>) -> Self {
         let parts = |parts: &[Self]| -> Vec<Self> {
             parts
@@ -132,7 +135,8 @@ impl Compiled {
         }
     }
 
-    /// Joins parts. A constant part with the value `decisive` decides the whole condition.
+    /// Joins the parts of `All` or `Any`. A constant part with the value `decisive` decides the
+    /// whole condition.
     fn joined(parts: Vec<Self>, decisive: bool, join: fn(Vec<Self>) -> Self) -> Self {
         let is_decisive = |part: &Self| matches!(part, Self::Always(holds) if *holds == decisive);
         if parts.iter().any(is_decisive) {
@@ -159,7 +163,7 @@ impl Compiled {
             Self::Any(any) => any.iter().any(|it| it.holds(outcomes, level)),
             Self::Not(not) => !not.holds(outcomes, level),
             Self::Level(most_verbose) => level <= *most_verbose,
-            // `for_events` has replaced this part by a constant.
+            // Not reached, because `for_events` replaces this part by a constant.
             Self::Target(_) => false,
         }
     }
@@ -201,22 +205,25 @@ impl ValueTests {
         fields: &tracing_core::field::FieldSet,
         bits: u64,
     ) -> FieldTests {
-        let mut found: Vec<(usize, u64)> = Vec::new();
+        let mut by_field: Vec<(usize, u64)> = Vec::new();
         for (test_index, test) in self.tests.iter().enumerate() {
             let bit = bits & 1 << test_index;
             let Some(field) = fields.field(&*test.field).filter(|_| bit != 0) else {
                 continue;
             };
-            match found.iter_mut().find(|(index, _)| *index == field.index()) {
+            match by_field
+                .iter_mut()
+                .find(|(index, _)| *index == field.index())
+            {
                 Some((_, bits)) => *bits |= bit,
-                None => found.push((field.index(), bit)),
+                None => by_field.push((field.index(), bit)),
             }
         }
         FieldTests {
-            tested: found
+            tested: by_field
                 .iter()
                 .fold(0, |tested, (index, _)| tested | 1 << (index % 64)),
-            by_field: found,
+            by_field,
         }
     }
 
@@ -238,8 +245,8 @@ impl ValueTests {
         }
     }
 
-    /// Runs the tests among `bits` for which `value` returns a text. `value` is passed the name of
-    /// the field of a test.
+    /// Runs the tests among `bits` on the texts that `value` returns for the names of their fields.
+    /// Skips tests for which it returns `None`.
     pub(super) fn run_on_texts<'v>(
         &self,
         bits: u64,
@@ -280,7 +287,7 @@ impl Outcomes {
         self.truth = self.truth & !bit | if holds { bit } else { 0 };
     }
 
-    /// Returns the outcomes of the tests among `bits`.
+    /// Returns the outcomes of only the tests among `bits`.
     pub(super) fn only(self, bits: u64) -> Self {
         Self {
             known: self.known & bits,
@@ -298,6 +305,7 @@ impl Outcomes {
     }
 }
 
+/// A visitor that runs the tests of the fields that it visits.
 struct TestRunner<'a> {
     /// See [`FieldTests::tested`].
     tested: u64,
@@ -323,7 +331,7 @@ impl TestRunner<'_> {
         let mut bits = tests.map_or(0, |(_, bits)| *bits);
         while bits != 0 {
             let test = &self.tests[bits.trailing_zeros() as usize].test;
-            // The bit of this test is the lowest.
+            // The lowest bit is that of this test.
             let bit = bits & bits.wrapping_neg();
             self.outcomes.add(bit, test.holds(&value));
             bits &= bits - 1;
@@ -414,6 +422,7 @@ impl From<f64> for TestedValue<'_> {
 }
 
 impl TestedValue<'_> {
+    /// Returns the value as a number. Parses a text.
     #[inline]
     fn number(&self) -> Option<f64> {
         match self {
@@ -424,7 +433,7 @@ impl TestedValue<'_> {
         }
     }
 
-    /// Calls `f` with the text of the value.
+    /// Calls `f` with the text of the value, without the quotes of `Debug`.
     fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
         match self {
             Self::Text(text) => f(unquoted(text)),

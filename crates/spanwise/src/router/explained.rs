@@ -1,4 +1,4 @@
-//! The explanation of an event: its route, level, sinks and filters.
+//! The explanation of where an event goes: its route, level, sinks and filters.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub struct ExplainedEvent {
     pub filters: Vec<String>,
 }
 
-/// What decides about an event besides routes.
+/// The levels that decide about an event besides the routes, and their origins.
 pub(crate) struct EventLevels<'a> {
     /// The levels in force.
     pub(crate) levels: &'a Levels,
@@ -51,6 +51,8 @@ pub(crate) struct EventLevels<'a> {
 }
 
 impl EventLevels<'_> {
+    /// Explains the level of an event. `by_route` is the name and the level of the nearest route
+    /// that has a level.
     fn explain(
         &self,
         target: &str,
@@ -84,15 +86,17 @@ impl Router {
         level: Level,
         levels: &EventLevels<'_>,
     ) -> ExplainedEvent {
-        let reached = self.reached(target);
+        let reached = self.reached_sinks(target);
         let mut explained = levels.explain(target, level, self.route_level(target));
-        let (own_route, _) = self.chain(target).next().unzip();
-        explained.route = own_route.flatten().map(|route| route.as_str().to_owned());
+        let (longest_route, _) = self.routes_of(target).next().unzip();
+        explained.route = longest_route
+            .flatten()
+            .map(|route| route.as_str().to_owned());
         let route_filters = reached.longest_route.filters.iter();
         explained.filters = route_filters
             .map(|filter| self.filters.name(*filter).to_owned())
             .collect();
-        let sinks = reached.at(level);
+        let sinks = reached.bits_at(level);
         for sink in self.sinks.iter().filter(|sink| sink.bit & sinks != 0) {
             if explained.add_sink(&sink.name, max_level(&sink.level, target)) {
                 let names = sink.filters.iter().map(|filter| self.filters.name(*filter));
@@ -103,9 +107,9 @@ impl Router {
         explained
     }
 
-    /// Returns the nearest route of a target that has a level, with this level.
+    /// Returns the name of the nearest route of a target that has a level, with this level.
     fn route_level(&self, target: &str) -> Option<(String, LevelFilter)> {
-        self.chain(target).find_map(|(route, compiled)| {
+        self.routes_of(target).find_map(|(route, compiled)| {
             let name = route.map_or("root".to_owned(), |route| format!("route.{route}"));
             compiled.level.map(|level| (name, level))
         })
@@ -113,7 +117,7 @@ impl Router {
 }
 
 impl ExplainedEvent {
-    /// Explains an event of a stack without routes, whose sinks with their levels are given.
+    /// Explains an event of a stack without routes. `sinks` are all sinks with their levels.
     pub(crate) fn without_routes<'s>(
         target: &str,
         level: Level,

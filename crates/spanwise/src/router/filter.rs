@@ -1,4 +1,4 @@
-//! Filters, and what remains of a list of filters for the events of a callsite.
+//! Compiled filters, and the steps of them that remain for the events of a callsite.
 
 use std::{
     fmt,
@@ -20,8 +20,9 @@ use crate::sink_settings::Filter;
 /// A filter in code: see [`Builder::filter`](crate::Builder::filter).
 pub(crate) type CodeFilter = Arc<dyn Fn(&FilterEvent<'_>) -> Verdict + Send + Sync>;
 
-/// All filters of a configuration.
+/// All filters of a configuration, and the tests of field values in them.
 pub(super) struct Filters {
+    /// The names and the actions of the filters.
     filters: Vec<(String, Action)>,
     pub(super) tests: ValueTests,
     pub(super) context_keys: Vec<String>,
@@ -30,6 +31,7 @@ pub(super) struct Filters {
     has_reported_panic: AtomicBool,
 }
 
+/// The action of a filter, for all targets and levels.
 #[derive(Clone)]
 enum Action {
     Keep(Compiled),
@@ -38,25 +40,26 @@ enum Action {
     Code(CodeFilter),
 }
 
-/// What remains of a list of filters when the target of an event, and perhaps its level, is known.
-/// The steps are in the order of the filters.
+/// The steps that remain of a list of filters when the target of an event, and perhaps its level,
+/// is known. They are in the order of the filters.
 #[derive(Debug)]
 pub(super) struct Steps {
     steps: Vec<Step>,
-    end: End,
+    final_level: FinalLevel,
 }
 
-/// The level of an event after all steps, as far as it is known before the event occurs.
+/// The level of an event after all steps, if it is known before the event occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum FinalLevel {
     /// A step drops every event.
     Dropped,
     /// Each event that no step drops has this level.
-    Level(Level),
+    Known(Level),
     /// The level depends on the event.
-    AnyLevel,
+    Unknown,
 }
 
+/// A step: the action of a filter, without the parts of its condition that are decided.
 enum Step {
     Keep(Compiled),
     Drop(Compiled),
@@ -82,8 +85,8 @@ impl Filters {
                     compile(condition).map(|condition| Action::Level(*level, condition))
                 }
                 Filter::Code(function) => {
-                    let mut known = options.code_filters.iter();
-                    let Some((_, filter)) = known.find(|(known, _)| known == function) else {
+                    let mut registered = options.code_filters.iter();
+                    let Some((_, filter)) = registered.find(|(name, _)| name == function) else {
                         problems.push(format!(
                             "filter.{name} is a function, and the program registers none of this \
                              name: call `Builder::filter({function:?}, …)`, or remove the filter"
@@ -129,10 +132,10 @@ impl Filters {
     /// is `None` if it depends on the event.
     pub(super) fn steps(&self, filters: &[usize], target: &str, level: Option<Level>) -> Steps {
         let mut steps = Vec::new();
-        let mut end = level.map_or(End::AnyLevel, End::Level);
+        let mut final_level = level.map_or(FinalLevel::Unknown, FinalLevel::Known);
         for (name, action) in filters.iter().filter_map(|index| self.filters.get(*index)) {
-            let level = match end {
-                End::Level(level) => Some(level),
+            let level = match final_level {
+                FinalLevel::Known(level) => Some(level),
                 _ => None,
             };
             match action {
@@ -149,25 +152,25 @@ impl Filters {
                 Action::Level(new, condition) => match condition.for_events(target, level) {
                     Compiled::Always(false) => {}
                     condition => {
-                        end = match condition {
-                            Compiled::Always(true) => End::Level(*new),
-                            _ => End::AnyLevel,
+                        final_level = match condition {
+                            Compiled::Always(true) => FinalLevel::Known(*new),
+                            _ => FinalLevel::Unknown,
                         };
                         steps.push(Step::Level(*new, condition));
                     }
                 },
                 Action::Code(filter) => {
-                    end = End::AnyLevel;
+                    final_level = FinalLevel::Unknown;
                     steps.push(Step::Code(name.clone(), Arc::clone(filter)));
                 }
             }
         }
-        Steps { steps, end }
+        Steps { steps, final_level }
     }
 
     /// Calls a filter in code. If the filter panics, the event is kept.
-    fn call(&self, name: &str, filter: &CodeFilter, view: &FilterEvent<'_>) -> Verdict {
-        let verdict = panic_safe::catch_panic(|| filter(view));
+    fn call(&self, name: &str, filter: &CodeFilter, event: &FilterEvent<'_>) -> Verdict {
+        let verdict = panic_safe::catch_panic(|| filter(event));
         if verdict.is_none() && !self.has_reported_panic.swap(true, Ordering::Relaxed) {
             let why = format_args!(
                 "the filter {name} panicked, so its events are kept: correct the function of \
@@ -184,21 +187,21 @@ impl Steps {
     fn dropped() -> Self {
         Self {
             steps: Vec::new(),
-            end: End::Dropped,
+            final_level: FinalLevel::Dropped,
         }
     }
 
-    pub(super) fn end(&self) -> End {
-        self.end
+    pub(super) fn final_level(&self) -> FinalLevel {
+        self.final_level
     }
 
-    /// Returns whether the steps do the same with each event.
+    /// Returns whether the steps have the same effect on each event.
     pub(super) fn is_fixed(&self) -> bool {
         let is_fixed = |step: &Step| matches!(step, Step::Level(_, Compiled::Always(_)));
         self.steps.iter().all(is_fixed)
     }
 
-    /// Returns whether a step is a function.
+    /// Returns whether a step is a filter in code.
     pub(super) fn has_code(&self) -> bool {
         let is_code = |step: &Step| matches!(step, Step::Code(..));
         self.steps.iter().any(is_code)
@@ -214,15 +217,15 @@ impl Steps {
         })
     }
 
-    /// Runs the steps on an event of this level. Returns the level at the end, or `None` if a
-    /// filter drops the event. For a filter in code, calls `with_view` with the current level and a
-    /// function, to which `with_view` passes the [`FilterEvent`].
+    /// Runs the steps on an event of this level. Returns the level after all steps, or `None` if a
+    /// step drops the event. For a filter in code, calls `with_event` with the current level and a
+    /// function. `with_event` then calls this function with the [`FilterEvent`].
     pub(super) fn run(
         &self,
         filters: &Filters,
         outcomes: Outcomes,
         mut level: Level,
-        mut with_view: impl FnMut(Level, &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict,
+        mut with_event: impl FnMut(Level, &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict,
     ) -> Option<Level> {
         for step in &self.steps {
             match step {
@@ -231,7 +234,7 @@ impl Steps {
                 Step::Level(new, condition) if condition.holds(outcomes, level) => level = *new,
                 Step::Keep(_) | Step::Drop(_) | Step::Level(..) => {}
                 Step::Code(name, filter) => {
-                    match with_view(level, &|view| filters.call(name, filter, view)) {
+                    match with_event(level, &|event| filters.call(name, filter, event)) {
                         Verdict::Keep => {}
                         Verdict::Drop => return None,
                         Verdict::Level(new) => level = new,
@@ -239,7 +242,7 @@ impl Steps {
                 }
             }
         }
-        (self.end != End::Dropped).then_some(level)
+        (self.final_level != FinalLevel::Dropped).then_some(level)
     }
 }
 

@@ -20,7 +20,8 @@ pub enum Verdict {
     Level(Level),
 }
 
-/// An event as a filter in code sees it. The policy of the program redacts all values.
+/// An event as a filter in code sees it. The redaction policy of the program is applied to all
+/// values.
 pub struct FilterEvent<'a> {
     pub(super) event: &'a Event<'a>,
     pub(super) target: &'a str,
@@ -36,7 +37,7 @@ impl FilterEvent<'_> {
         self.target
     }
 
-    /// Returns the level, after the filters before this one.
+    /// Returns the level, which earlier filters may have changed.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
@@ -87,7 +88,7 @@ impl fmt::Debug for FilterEvent<'_> {
     }
 }
 
-/// The kinds of values for which a policy has separate verdicts.
+/// The kinds of values for which a redaction policy has separate verdicts.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Text,
@@ -116,7 +117,9 @@ fn redacted(policy: Option<&dyn Redact>, key: &str, kind: Kind, text: String) ->
     }
 }
 
+/// A visitor that reads the redacted text of one field.
 struct FieldReader<'a> {
+    /// The index of the field.
     index: usize,
     policy: Option<&'a dyn Redact>,
     text: Option<String>,

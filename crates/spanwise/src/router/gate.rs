@@ -1,4 +1,4 @@
-//! Hides from a layer the events that no sink of this layer gets.
+//! The wrapper around a layer that hides the events that no sink of this layer gets.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use spanwise_core::{EventContext, forward, forward_downcast, internal::SinkMask}
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Forwards the events that a sink behind the gate gets, events that no router handled, and all
+/// Forwards the events that a sink behind the gate gets, events that no router has handled, and all
 /// spans.
 #[derive(Debug)]
 pub(crate) struct RouteGate<L> {
@@ -35,10 +35,11 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let sinks = self.sinks.load(Ordering::Relaxed);
         if sinks != 0 {
-            let routed = SinkMask::current().bits();
-            // The header of a dump has the mask of its trigger, which may have other sinks. The
-            // recorder sends the header to the sinks of the buffered lines.
-            let is_hidden = routed != 0 && routed & sinks == 0;
+            let event_sinks = SinkMask::current().bits();
+            let is_hidden = event_sinks != 0 && event_sinks & sinks == 0;
+            // The header of a dump is forced, and is not hidden. Its mask is that of the trigger,
+            // but the recorder sends it to the sinks of the buffered lines.
+
             if is_hidden && !EventContext::forces_emit(event.metadata()) {
                 return;
             }

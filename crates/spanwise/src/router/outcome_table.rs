@@ -23,7 +23,7 @@ pub(super) struct OutcomeTable {
     destinations: Vec<Option<SameLevel>>,
 }
 
-/// The destination of an event that has its own level in each sink.
+/// The destination of an event that each sink gets at its original level.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SameLevel {
     /// The bits of the sinks that get the event.
@@ -36,11 +36,11 @@ pub(super) struct SameLevel {
 const MAX_TABLE_TESTS: u32 = 5;
 
 impl OutcomeTable {
-    /// Creates the table of a callsite. Returns `None` if something else than tests also decides
-    /// about its events, if there are no tests, or if there are too many.
+    /// Creates the table of a callsite. Returns `None` if anything besides tests decides about its
+    /// events, if there are no tests, or if there are more than [`MAX_TABLE_TESTS`].
     pub(super) fn new(plan: &PlanDetails, filters: &Filters) -> Option<Self> {
-        let mut steps = plan.sinks.iter().map(|(_, steps)| steps);
-        let has_code = plan.route.has_code() || steps.any(Steps::has_code);
+        let mut steps = plan.sink_steps.iter().map(|(_, steps)| steps);
+        let has_code = plan.route_steps.has_code() || steps.any(Steps::has_code);
         let count = plan.tests.count_ones();
         if has_code || plan.may_be_forced || count == 0 || count > MAX_TABLE_TESTS {
             return None;
@@ -48,11 +48,11 @@ impl OutcomeTable {
         let bits = (0..u64::BITS).map(|shift| 1 << shift);
         let tests: Vec<u64> = bits.filter(|bit| plan.tests & bit != 0).collect();
         let destinations = (0..1 << count).map(|index: usize| {
-            let holding = tests.iter().enumerate();
-            let holding = holding.filter(|(position, _)| index >> position & 1 != 0);
+            let holding_tests = tests.iter().enumerate();
+            let holding_tests = holding_tests.filter(|(position, _)| index >> position & 1 != 0);
             let outcomes = Outcomes {
                 known: plan.tests,
-                truth: holding.fold(0, |truth, (_, bit)| truth | bit),
+                truth: holding_tests.fold(0, |truth, (_, bit)| truth | bit),
             };
             let run = |steps: &Steps, level| steps.run(filters, outcomes, level, keep);
             plan.destination(run).same_level(plan)
@@ -81,13 +81,13 @@ fn keep(_: Level, _: &dyn Fn(&FilterEvent<'_>) -> Verdict) -> Verdict {
 }
 
 impl Destination {
-    /// Returns the destination, if no sink gets the event at another level.
+    /// Returns the destination, or `None` if a sink gets the event at a changed level.
     fn same_level(self, plan: &PlanDetails) -> Option<SameLevel> {
         let own_index = index_of(plan.level);
-        let mut by_level = self.by_level.into_iter().enumerate();
+        let mut by_level = self.sinks_by_level.into_iter().enumerate();
         let keeps_level = by_level.all(|(index, sinks)| index == own_index || sinks == 0);
         keeps_level.then_some(SameLevel {
-            sinks: self.by_level[own_index],
+            sinks: self.sinks_by_level[own_index],
             filtered: self.filtered,
         })
     }

@@ -1,4 +1,4 @@
-//! The layer around all sinks that decides which of them get an event.
+//! The layer around all sinks that decides which sinks get an event.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -42,8 +42,10 @@ pub(crate) struct Routed<L> {
 
 #[derive(Debug)]
 enum CallsitePlan {
+    /// The plan for the target of the callsite.
     Target(Box<Plan>),
-    /// Records of `tracing-log` share one callsite per level, and their target is a field.
+    /// A callsite of `tracing-log`. Its records have different targets, which are a field, so they
+    /// have plans in [`RecordPlans`].
     LogRecord,
 }
 
@@ -71,8 +73,8 @@ impl<L> Routed<L> {
     }
 
     /// Plans the callsites of an earlier router, so that their next events do not wait for the
-    /// plans. The first event for the last resort is reported when it comes, so its callsite is
-    /// planned then.
+    /// plans. Skips callsites whose events go to the last resort, because their plan would report
+    /// the last resort before an event comes.
     #[cfg(feature = "config")]
     pub(crate) fn plan_callsites_of(&self, earlier: &Self) {
         for callsite in earlier.plans.callsites() {
@@ -95,10 +97,9 @@ impl<L> Routed<L> {
         })
     }
 
-    /// Returns the bits of the sinks that get an event, and counts it for the sinks whose filters
-    /// drop it. Returns `None` if the plan has no [`OutcomeTable`](super::OutcomeTable), if a
-    /// filter changes the level of the event for at least one sink, or if only a recorder gets the
-    /// event.
+    /// Returns the bits of the sinks that get an event, and counts the event for the sinks whose
+    /// filters drop it. Returns `None` if the plan has no [`OutcomeTable`](super::OutcomeTable), if
+    /// a filter changes the level for at least one sink, or if only a recorder gets the event.
     #[inline(never)] // Kept out of line, so that the path of events without filters stays small.
     fn sinks_by_outcome<S: SpanSubscriber>(
         &self,
@@ -134,14 +135,16 @@ impl<L> Routed<L> {
             CallsitePlan::LogRecord => {
                 let target = LogRecord::from_event(event).target;
                 let target = target.as_deref().unwrap_or(callsite.target());
-                let plan = self.record_plans.get(*callsite.level(), target, || {
-                    self.router.plan(callsite, target)
-                });
+                let plan = self
+                    .record_plans
+                    .get_or_insert(*callsite.level(), target, || {
+                        self.router.plan(callsite, target)
+                    });
                 self.destination(&plan.details, target, event, ctx)
             }
         };
         self.router.count_filtered(destination.filtered);
-        for (bits, level) in destination.by_level.into_iter().zip(LEVELS) {
+        for (bits, level) in destination.sinks_by_level.into_iter().zip(LEVELS) {
             if bits == 0 {
                 continue;
             }
@@ -154,10 +157,10 @@ impl<L> Routed<L> {
             } else {
                 with_level(event, level, &mut |event, is_changed| {
                     if !is_changed {
-                        self.router.report_full();
+                        self.router.report_unchanged_level();
                     }
-                    // The event is a new one at this level. In `event_enabled`, samplers forget
-                    // their decision about the previous event.
+                    // The copy with the changed level counts as a new event. `event_enabled` makes
+                    // samplers forget their decision about the original one.
                     if self.inner.event_enabled(event, ctx.clone()) {
                         forward(event);
                     }
@@ -166,7 +169,7 @@ impl<L> Routed<L> {
         }
     }
 
-    /// Returns the destination of an event. Reports the first one that goes to the last resort.
+    /// Returns the destination of an event. Reports the last resort if the event goes there.
     fn destination<S: SpanSubscriber>(
         &self,
         plan: &PlanDetails,
@@ -174,7 +177,7 @@ impl<L> Routed<L> {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Destination {
-        // An event that reports on other events goes to all sinks, none of which is a last resort.
+        // An event that reports on other events goes to all sinks, so no sink is a last resort.
         if plan.may_be_forced && EventContext::forces_emit(event.metadata()) {
             return plan.forced();
         }
@@ -193,7 +196,7 @@ impl<L> Routed<L> {
         ctx: &Context<'_, S>,
     ) -> Destination {
         let is_shown = self.is_shown(event, ctx);
-        if let Some(fixed) = plan.if_fixed {
+        if let Some(fixed) = plan.fixed_destination {
             return match is_shown {
                 true => fixed,
                 false => plan.for_recorder(run_fixed),
@@ -202,7 +205,7 @@ impl<L> Routed<L> {
         let router = &*self.router;
         let outcomes = self.outcomes(plan, event, ctx);
         let context = || SpanContext::from_event(event, ctx);
-        let with_view = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
+        let with_event = |level: Level, call: &dyn Fn(&FilterEvent<'_>) -> Verdict| {
             call(&FilterEvent {
                 event,
                 target,
@@ -211,14 +214,14 @@ impl<L> Routed<L> {
                 context: &context,
             })
         };
-        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, with_view);
+        let run = |steps: &Steps, level| steps.run(&router.filters, outcomes, level, with_event);
         match is_shown {
             true => plan.destination(run),
             false => plan.for_recorder(run),
         }
     }
 
-    /// Returns whether the levels show an event. Otherwise only a recorder gets it.
+    /// Returns whether the levels show an event. If not, only a recorder gets it.
     #[inline]
     fn is_shown<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
         self.shown.as_ref().is_none_or(|shown| {
@@ -227,8 +230,8 @@ impl<L> Routed<L> {
         })
     }
 
-    /// Runs the tests of a plan on the fields of an event. A test whose field the event does not
-    /// have runs on its spans, or else on its context.
+    /// Runs the tests of a plan on the fields of an event. If the event does not have the field of
+    /// a test, the test runs on the spans of the event, or else on its context.
     #[inline]
     fn outcomes<S: SpanSubscriber>(
         &self,
@@ -238,7 +241,7 @@ impl<L> Routed<L> {
     ) -> Outcomes {
         let filters = &self.router.filters;
         let tests = &filters.tests;
-        let mut outcomes = tests.run(&plan.fields, |visitor| event.record(visitor));
+        let mut outcomes = tests.run(&plan.field_tests, |visitor| event.record(visitor));
         let missing = plan.tests & self.span_tests.bits() & !outcomes.known;
         if missing != 0
             && let Some(span) = ctx.event_span(event)
@@ -250,7 +253,8 @@ impl<L> Routed<L> {
 }
 
 impl RecordPlans {
-    fn get(&self, level: Level, target: &str, plan: impl FnOnce() -> Plan) -> Arc<Plan> {
+    /// Returns the stored plan. If there is none, calls `plan` and stores its result.
+    fn get_or_insert(&self, level: Level, target: &str, plan: impl FnOnce() -> Plan) -> Arc<Plan> {
         let key = (level, target.to_owned());
         if let Some(plan) = self.0.read().get(&key) {
             return Arc::clone(plan);
@@ -273,7 +277,7 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
         let sinks = match plan {
-            CallsitePlan::Target(plan) if plan.fixed != 0 => Some(plan.fixed),
+            CallsitePlan::Target(plan) if plan.fixed_sinks != 0 => Some(plan.fixed_sinks),
             CallsitePlan::Target(plan) => self.sinks_by_outcome(plan, event, &ctx),
             CallsitePlan::LogRecord => None,
         };

@@ -1,4 +1,4 @@
-//! The bits that a router uses for its sinks.
+//! The bits by which a router identifies sinks.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use spanwise_core::internal::SinkMask;
 
 use crate::sink_settings::{Routing, SinkSettings};
 
-/// The router bits that no sink has. The bit that has been free longest comes first, because a
-/// flight recorder may still have lines for the last owner of a bit.
+/// The router bits that no sink has. The bit that has been free longest is used first, because a
+/// flight recorder may still have lines for the last sink that had a bit.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeBits(VecDeque<u64>);
 
@@ -38,8 +38,7 @@ impl Default for FreeBits {
 
 impl Routing {
     /// Gives each sink a router bit. `kept_bit` returns the bit that a sink keeps. If it returns
-    /// `None`, the sink gets the next bit of `free`, which is removed there. Fails if `free` is
-    /// empty.
+    /// `None`, the sink takes the next bit out of `free`. Fails if `free` is empty.
     pub(crate) fn assign_bits(
         &mut self,
         free: &mut FreeBits,

@@ -1,4 +1,5 @@
-//! The outcomes of the filters' tests on the fields of spans and on the context.
+//! The outcomes of the tests in filters for the fields of spans and for the context. Spans store
+//! outcomes, so that their events need not run the tests again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,13 +24,15 @@ use super::{
 #[derive(Debug)]
 pub(super) struct SpanTests {
     /// The bits of the tests that the fields of spans can decide.
-    tests: u64,
+    bits: u64,
     /// The tests of the fields of a span, by its callsite.
     by_callsite: CallsitePlans<FieldTests>,
-    /// Marks the outcomes of this router. Another router has given other tests the same bits.
+    /// The owner of the outcomes that spans store, because another router may use the same bits for
+    /// other tests.
     id: LayerId,
-    /// The number of late records that changed the outcomes of a span. A change also affects the
-    /// spans inside this span. So joined outcomes are valid only until the number changes.
+    /// The number of late records that may have changed the outcomes of a span. A change also
+    /// affects the spans inside this span, so joined outcomes are valid only until the number
+    /// changes.
     late_records: AtomicU64,
 }
 
@@ -48,7 +51,7 @@ struct SpanOutcomes {
 impl SpanTests {
     pub(super) fn new(filters: &Filters) -> Self {
         Self {
-            tests: filters.tests.span_bits(),
+            bits: filters.tests.span_bits(),
             by_callsite: CallsitePlans::default(),
             id: LayerId::unique(),
             late_records: AtomicU64::new(0),
@@ -58,7 +61,7 @@ impl SpanTests {
     /// Returns the bits of the tests that the fields of spans can decide.
     #[inline]
     pub(super) fn bits(&self) -> u64 {
-        self.tests
+        self.bits
     }
 
     /// Runs the tests on the fields of a new span.
@@ -69,7 +72,7 @@ impl SpanTests {
         id: &Id,
         ctx: &Context<'_, S>,
     ) {
-        if self.tests != 0 {
+        if self.bits != 0 {
             let record = |visitor: &mut dyn Visit| attrs.record(visitor);
             self.record(filters, attrs.metadata(), id, ctx, record);
         }
@@ -83,7 +86,7 @@ impl SpanTests {
         values: &Record<'_>,
         ctx: &Context<'_, S>,
     ) {
-        if self.tests != 0
+        if self.bits != 0
             && let Some(callsite) = ctx.metadata(id)
         {
             let callsite = recorded_callsite(values, callsite);
@@ -94,7 +97,8 @@ impl SpanTests {
         }
     }
 
-    /// Runs the tests on values of a span, and stores the outcomes. Returns whether there are any.
+    /// Runs the tests on values of a span, and stores the outcomes. Returns whether a value has a
+    /// test.
     fn record<S: SpanSubscriber>(
         &self,
         filters: &Filters,
@@ -104,7 +108,7 @@ impl SpanTests {
         record: impl FnOnce(&mut dyn Visit),
     ) -> bool {
         let fields = self.by_callsite.get(callsite, |callsite| {
-            filters.tests.field_tests(callsite.fields(), self.tests)
+            filters.tests.field_tests(callsite.fields(), self.bits)
         });
         let outcomes = filters.tests.run(fields, record);
         if outcomes.known == 0 {
@@ -116,8 +120,8 @@ impl SpanTests {
         true
     }
 
-    /// Returns the outcomes of a span, of the spans around it, and of the context. Not inlined,
-    /// because the filters of most events test fields of the event.
+    /// Returns the joined outcomes of a span, of the spans around it, and of the context. Not
+    /// inlined, because the filters of most events test only fields of the event.
     #[inline(never)]
     pub(super) fn joined<S: SpanSubscriber>(
         &self,
@@ -146,16 +150,16 @@ impl SpanTests {
                 joined = joined.or(stored.own);
             }
         }
-        let missing = self.tests & !joined.known;
+        let missing = self.bits & !joined.known;
         if missing == 0 {
             return joined;
         }
         let context = SpanContext::from_span(span);
-        let is_key = |name: &str| {
+        let is_context_key = |name: &str| {
             CONTEXT_KEYS.contains(&name) || filters.context_keys.iter().any(|key| key == name)
         };
         joined.or(filters.tests.run_on_texts(missing, |name| {
-            is_key(name).then(|| context.get(name)).flatten()
+            is_context_key(name).then(|| context.get(name)).flatten()
         }))
     }
 

@@ -1,4 +1,4 @@
-//! Routes and filters through whole stacks, from `Routing` values.
+//! Tests of routes and filters in whole stacks that are built from `Routing` values.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 
 mod filters;
 
-/// A stack that writes each sink to a file of its name.
+/// A stack in which each sink writes to a file with the name of the sink.
 struct Running {
     directory: tempfile::TempDir,
     dispatch: Dispatch,
@@ -27,14 +27,14 @@ struct Running {
 
 impl Running {
     fn new(routing: Routing) -> Self {
-        Self::with(Builder::new(Preset::Prod), routing)
+        Self::with_builder(Builder::new(Preset::Prod), routing)
     }
 
-    fn with(builder: Builder, routing: Routing) -> Self {
-        Self::try_of(builder, routing).unwrap()
+    fn with_builder(builder: Builder, routing: Routing) -> Self {
+        Self::try_with_builder(builder, routing).unwrap()
     }
 
-    fn try_of(builder: Builder, mut routing: Routing) -> Result<Self, crate::InitError> {
+    fn try_with_builder(builder: Builder, mut routing: Routing) -> Result<Self, crate::InitError> {
         let directory = tempfile::tempdir().unwrap();
         for sink in &mut routing.sinks {
             if let SinkKind::File(file) = &mut sink.kind {
@@ -50,7 +50,7 @@ impl Running {
         })
     }
 
-    /// Runs `log` in the stack, and returns the files that the sinks have written.
+    /// Runs `log` in the stack. Returns the files that the sinks have written, and their counts.
     fn log(self, log: impl FnOnce()) -> Logged {
         tracing::dispatcher::with_default(&self.dispatch, log);
         let stats = self.telemetry.handle().stats().sinks;
@@ -88,13 +88,13 @@ impl Logged {
         self.lines(sink).into_iter().map(message).collect()
     }
 
-    fn filtered(&self, sink: &str) -> u64 {
-        let of_sink = self.stats.iter().find(|stats| stats.name == sink);
-        of_sink.unwrap().filtered
+    fn filtered_count(&self, sink: &str) -> u64 {
+        let stats = self.stats.iter().find(|stats| stats.name == sink);
+        stats.unwrap().filtered
     }
 }
 
-/// A file that gets everything.
+/// A file sink that accepts all events.
 fn file(name: &str) -> SinkSettings {
     SinkSettings {
         name: name.to_owned(),
@@ -130,25 +130,25 @@ fn files(names: &[&str]) -> Vec<SinkSettings> {
     names.iter().map(|name| file(name)).collect()
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
+fn strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn route(sinks: &[&str]) -> Route {
     Route {
-        sinks: Some(owned(sinks)),
+        sinks: Some(strings(sinks)),
         ..Route::default()
     }
 }
 
-fn exclusive(sinks: &[&str]) -> Route {
+fn exclusive_route(sinks: &[&str]) -> Route {
     Route {
         exclusive: true,
         ..route(sinks)
     }
 }
 
-fn at(level: LevelFilter, route: Route) -> Route {
+fn with_level(level: LevelFilter, route: Route) -> Route {
     Route {
         level: Some(level),
         ..route
@@ -162,13 +162,13 @@ fn routes(routes: &[(&str, Route)]) -> Vec<(String, Route)> {
         .collect()
 }
 
-fn is(field: &str, value: &str) -> Condition {
+fn field_is(field: &str, value: &str) -> Condition {
     let values = vec![FieldValue::Text(value.to_owned())];
     Condition::Field(field.to_owned(), FieldTest::Is(values))
 }
 
 fn problems(routing: Routing) -> Vec<String> {
-    match Running::try_of(Builder::new(Preset::Prod), routing) {
+    match Running::try_with_builder(Builder::new(Preset::Prod), routing) {
         Err(crate::InitError::Settings(problems)) => problems,
         Err(other) => panic!("{other}"),
         Ok(_) => Vec::new(),
@@ -182,7 +182,7 @@ fn event_goes_to_sinks_of_its_route_and_parents() {
         routes: routes(&[
             ("shop", route(&["shop"])),
             ("shop.orders", route(&["orders"])),
-            ("shop::audit", exclusive(&["audit"])),
+            ("shop::audit", exclusive_route(&["audit"])),
         ]),
         ..Routing::default()
     };
@@ -228,11 +228,11 @@ fn sink_of_two_routes_gets_an_event_once() {
 fn level_of_the_nearest_route_counts() {
     let routing = Routing {
         sinks: files(&["main"]),
-        root: at(LevelFilter::WARN, Route::default()),
+        root: with_level(LevelFilter::WARN, Route::default()),
         routes: routes(&[
-            ("shop", at(LevelFilter::DEBUG, Route::default())),
+            ("shop", with_level(LevelFilter::DEBUG, Route::default())),
             ("shop::orders", Route::default()),
-            ("shop::db", at(LevelFilter::ERROR, Route::default())),
+            ("shop::db", with_level(LevelFilter::ERROR, Route::default())),
         ]),
         ..Routing::default()
     };
@@ -247,7 +247,7 @@ fn level_of_the_nearest_route_counts() {
         tracing::warn!(target: "shop::db", "below its own");
         tracing::info!(target: "hyper", "below the root");
         tracing::info!(target: "shopping", "below the root, too");
-        // Disabled where it is logged, so it costs nothing.
+        // The level disables the callsite, so the event costs nothing.
         assert!(!tracing::enabled!(target: "shop::db", Level::WARN));
     });
     assert_eq!(logged.messages("main"), ["of the parent"]);
@@ -283,7 +283,10 @@ fn warnings_of_switched_off_sinks_go_to_the_main_sink() {
     };
     let routing = Routing {
         sinks: vec![file("main"), off],
-        routes: routes(&[("shop", exclusive(&["off"])), ("quiet", exclusive(&[]))]),
+        routes: routes(&[
+            ("shop", exclusive_route(&["off"])),
+            ("quiet", exclusive_route(&[])),
+        ]),
         ..Routing::default()
     };
     let logged = Running::new(routing).log(|| {
@@ -302,33 +305,33 @@ fn explanation_reports_no_switched_off_sinks() {
     };
     let routing = Routing {
         sinks: vec![file("main"), off],
-        routes: routes(&[("shop", exclusive(&["off"]))]),
+        routes: routes(&[("shop", exclusive_route(&["off"]))]),
         ..Routing::default()
     };
     let running = Running::new(routing);
     let handle = running.telemetry.handle();
-    let reports = || {
+    let setup_faults = || {
         let stats = handle.stats();
         let setup = stats.faults.iter().find(|(it, _)| *it == Fault::Setup);
         setup.map_or(0, |(_, count)| *count)
     };
-    let before = reports();
+    let before = setup_faults();
     let explained = handle.explain_event("shop", Level::WARN);
     assert_eq!(explained.sinks, ["main"]);
-    assert_eq!(reports(), before);
+    assert_eq!(setup_faults(), before);
     running.log(|| tracing::warn!(target: "shop", "warning"));
-    assert_eq!(reports(), before + 1);
+    assert_eq!(setup_faults(), before + 1);
 }
 
 #[test]
 fn dump_follows_the_routes_of_its_lines() {
     let routing = Routing {
         sinks: files(&["main", "audit"]),
-        routes: routes(&[("audit", exclusive(&["audit"]))]),
+        routes: routes(&[("audit", exclusive_route(&["audit"]))]),
         ..Routing::default()
     };
     let builder = Builder::new(Preset::Prod).recorder("debug");
-    let logged = Running::with(builder, routing).log(|| {
+    let logged = Running::with_builder(builder, routing).log(|| {
         let _request = tracing::info_span!("request").entered();
         tracing::debug!(target: "audit", "kept for audit");
         tracing::debug!(target: "shop", "kept for main");
@@ -343,11 +346,11 @@ fn dump_follows_the_routes_of_its_lines() {
 fn summary_reaches_the_sinks_of_its_events() {
     let routing = Routing {
         sinks: files(&["main", "audit"]),
-        routes: routes(&[("audit", exclusive(&["audit"]))]),
+        routes: routes(&[("audit", exclusive_route(&["audit"]))]),
         ..Routing::default()
     };
     let builder = Builder::new(Preset::Prod).sampler("audit=first:1/1h");
-    let running = Running::with(builder, routing);
+    let running = Running::with_builder(builder, routing);
     let handle = running.telemetry.handle();
     let logged = running.log(|| {
         for _ in 0..3 {
@@ -364,7 +367,7 @@ fn explanation_names_route_level_sinks_and_filters() {
         sinks: vec![
             file("main"),
             SinkSettings {
-                filters: owned(&["no_debug"]),
+                filters: strings(&["no_debug"]),
                 level: LevelFilter::ERROR.into(),
                 ..file("errors")
             },
@@ -373,8 +376,8 @@ fn explanation_names_route_level_sinks_and_filters() {
             "no_debug".to_owned(),
             Filter::Keep(Condition::Level(LevelFilter::INFO)),
         )],
-        root: at(LevelFilter::WARN, route(&["main"])),
-        routes: routes(&[("shop", at(LevelFilter::INFO, route(&["errors"])))]),
+        root: with_level(LevelFilter::WARN, route(&["main"])),
+        routes: routes(&[("shop", with_level(LevelFilter::INFO, route(&["errors"])))]),
         ..Routing::default()
     };
     let running = Running::new(routing);
@@ -404,7 +407,7 @@ fn explanation_names_route_level_sinks_and_filters() {
 fn records_of_log_are_routed_by_their_own_target() {
     let routing = Routing {
         sinks: files(&["main", "audit"]),
-        routes: routes(&[("audit", exclusive(&["audit"]))]),
+        routes: routes(&[("audit", exclusive_route(&["audit"]))]),
         ..Routing::default()
     };
     let logged = Running::new(routing).log(|| {

@@ -1,5 +1,5 @@
-//! Traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
-//! OpenTelemetry.
+//! The sink that exports traces, logs and metrics over OTLP. `OTEL_EXPORTER_OTLP_ENDPOINT` and the
+//! other variables of OpenTelemetry configure it.
 
 use std::{mem, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(super) const SINK_TYPE: SinkType = SinkType {
     own_settings: || OtelSetting::all().map(|setting| setting.def).collect(),
 };
 
-/// Whether fields of events become metrics.
+/// Whether fields of events become metrics: see `Builder::metrics_of_events`.
 #[derive(Clone, Copy, Default)]
 struct MeasuresEvents(bool);
 
@@ -33,11 +33,11 @@ struct MeasuresEvents(bool);
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
     changes: BuilderChanges<OtelBuilder>,
-    /// The variables that are set.
-    variables: Vec<(&'static OtelSetting, String)>,
+    /// The settings of OpenTelemetry that are set, each with the name that errors show.
+    named_settings: Vec<(&'static OtelSetting, String)>,
     has_endpoint_in_code: bool,
     /// Whether code changes the builder.
-    is_changed: bool,
+    has_changes: bool,
     measures_events: bool,
 }
 
@@ -52,43 +52,43 @@ impl OtelSink {
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
         let endpoint = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
-        let in_code = endpoint.filter(|endpoint| endpoint.origin == Origin::Code);
+        let endpoint_in_code = endpoint.filter(|endpoint| endpoint.origin == Origin::Code);
         // Tests on a machine with a configured service must not export.
         let reads_variables = choices.preset != Preset::Test;
-        let find_variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
+        let find_setting = |choices: &Choices<'_>, predicate: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
             settings.find(|setting| {
                 let text = choices.unchecked_text(&setting.def);
-                text.is_some_and(|text| is_meant(setting, &text))
+                text.is_some_and(|text| predicate(setting, &text))
             })
         };
-        if in_code.is_none() && find_variable(choices, OtelSetting::enables).is_none() {
-            if find_variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
+        if endpoint_in_code.is_none() && find_setting(choices, OtelSetting::enables).is_none() {
+            if find_setting(choices, OtelSetting::disables_all).is_none() && reads_variables {
                 check_enabling_settings(choices);
             }
             return None;
         }
-        if let Some(setting) = find_variable(choices, OtelSetting::disables_all) {
+        if let Some(setting) = find_setting(choices, OtelSetting::disables_all) {
             let text = choices.sourced_text(&setting.def)?;
             choices.add_explanation(&setting.def, text.value, &text.origin);
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        // `OTEL_RESOURCE_ATTRIBUTES` overrides the name and the version from the program, but not
-        // those from a setting.
-        let is_named = choices.explicit_value(&SERVICE_NAME).is_some();
+        // `OTEL_RESOURCE_ATTRIBUTES` overrides the default name and version of the service. A name
+        // or a version that is set overrides `OTEL_RESOURCE_ATTRIBUTES`.
+        let has_name = choices.explicit_value(&SERVICE_NAME).is_some();
         let has_version = choices.explicit_value(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
         if let Some(version) = &service.version {
             builder = builder.resource_attribute("service.version", version);
         }
-        let mut variables = Vec::new();
-        // The signals that variables export over OTLP, each with the name of the variable.
+        let mut named_settings = Vec::new();
+        // The signals that settings export over OTLP, each with the name of the setting.
         let mut exported = Vec::new();
         let mut invalid_settings: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general_endpoint = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
-            if is_general_endpoint && in_code.is_some() {
+            if is_general_endpoint && endpoint_in_code.is_some() {
                 continue;
             }
             let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def) else {
@@ -98,31 +98,34 @@ impl OtelSink {
             exported.extend(setting.exports(&value).map(|signal| (name.clone(), signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general_endpoint => {}
-                Ok(()) => choices.add_explanation(&setting.def, shown(setting, &value), &origin),
+                Ok(()) => {
+                    choices.add_explanation(&setting.def, shown_value(setting, &value), &origin)
+                }
                 Err(error) => {
-                    choices.add_invalid_value(wrong(setting, &name, &value, &error));
+                    choices.add_invalid_value(invalid_value(setting, &name, &value, &error));
                     invalid_settings.push(setting);
                 }
             }
-            variables.push((setting, name));
+            named_settings.push((setting, name));
         }
-        let has_endpoint_in_code = in_code.is_some();
+        let has_endpoint_in_code = endpoint_in_code.is_some();
         // Code that changes the builder may set an endpoint later.
         let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
-        let is_changed = !builder_changes.is_empty();
+        let has_changes = !builder_changes.is_empty();
         for (name, signal) in exported {
-            let has_endpoint = variables.iter().any(|(it, _)| it.is_endpoint_of(signal));
-            if !(has_endpoint || has_endpoint_in_code || is_changed) {
+            let mut settings = named_settings.iter();
+            let has_endpoint = settings.any(|(setting, _)| setting.is_endpoint_of(signal));
+            if !(has_endpoint || has_endpoint_in_code || has_changes) {
                 choices.add_problem(format!(
                     "{name}: otlp has no endpoint: set {}, or remove otlp",
                     OTEL_EXPORTER_OTLP_ENDPOINT.def.name
                 ));
             }
         }
-        if let Some(endpoint) = in_code {
+        if let Some(endpoint) = endpoint_in_code {
             builder = builder.endpoint(endpoint.value);
         }
-        if is_named {
+        if has_name {
             builder = builder.service_name(&service.name);
         }
         if let Some(version) = service.version.as_ref().filter(|_| has_version) {
@@ -137,12 +140,12 @@ impl OtelSink {
         let sink = Self {
             builder,
             changes: builder_changes,
-            variables,
+            named_settings,
             has_endpoint_in_code,
-            is_changed,
+            has_changes,
             measures_events: changes.get::<MeasuresEvents>().0,
         };
-        if !is_changed {
+        if !has_changes {
             for invalid in sink.builder.invalid_options() {
                 if !invalid_settings
                     .iter()
@@ -167,19 +170,19 @@ impl OtelSink {
             .into_iter()
             .filter_map(OtelSetting::for_option);
         let name_of = |setting: &OtelSetting| {
-            let mut variables = self.variables.iter();
-            let set = variables.find(|(variable, _)| variable.def.name == setting.def.name);
-            set.map(|(_, name)| name.clone())
+            let mut named_settings = self.named_settings.iter();
+            let found = named_settings.find(|(other, _)| other.def.name == setting.def.name);
+            found.map(|(_, name)| name.clone())
         };
-        // If no variable sets the option, another variable makes it necessary. The error of an
-        // option of one signal needs the variable of this signal.
+        // If no setting sets the option, another setting makes the option necessary. The problem
+        // then names the missing variable: that of the signal, or else that of all signals.
         let needed =
             OtelSetting::for_option(invalid).or_else(|| OtelSetting::for_option(&for_all_signals));
-        let needed = needed.filter(|_| !self.is_changed);
-        // If a configuration file makes the variable necessary, name the position in the file, too.
-        // Only names from a file contain `: `.
+        let needed = needed.filter(|_| !self.has_changes);
+        // If a configuration file makes the option necessary, the problem also names the position
+        // in the file. Only names from a file contain `: `.
         let needed = needed.map(|setting| {
-            let first = self.variables.first().map(|(_, name)| &**name);
+            let first = self.named_settings.first().map(|(_, name)| &**name);
             match first.filter(|name| name.contains(": ")) {
                 Some(first) => format!("{first}: {}", setting.def.name),
                 None => setting.def.name.to_owned(),
@@ -192,20 +195,20 @@ impl OtelSink {
     }
 }
 
-/// Reports invalid values that perhaps were meant to enable the export.
+/// Reports invalid values that may have been meant to enable an export.
 fn check_enabling_settings(choices: &mut Choices<'_>) {
     for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
         if let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def)
             && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
         {
             let name = origin.source_name().unwrap_or(setting.def.name);
-            choices.add_invalid_value(wrong(setting, name, &value, &error));
+            choices.add_invalid_value(invalid_value(setting, name, &value, &error));
         }
     }
 }
 
 /// Returns a value as `explain()` shows it.
-fn shown(setting: &OtelSetting, text: &str) -> String {
+fn shown_value(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
         Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
         Sensitivity::Public => conceal::shown_unquoted(text),
@@ -214,7 +217,7 @@ fn shown(setting: &OtelSetting, text: &str) -> String {
 }
 
 /// Returns the sentence about an invalid value. Does not show secrets.
-fn wrong(setting: &OtelSetting, name: &str, text: &str, error: &ParseError) -> String {
+fn invalid_value(setting: &OtelSetting, name: &str, text: &str, error: &ParseError) -> String {
     let is_shown = setting.def.sensitivity == Sensitivity::Public
         && !(setting.is_endpoint() && conceal::has_user_or_query(text));
     if is_shown {
@@ -240,7 +243,9 @@ impl OptionalSink for OtelSink {
         }
         let built = self.changes.apply(builder).build();
         let (otel, guard) = built.map_err(|error| match error {
-            OtelError::Options(invalid) => invalid.iter().map(|it| self.problem(it)).collect(),
+            OtelError::Options(invalid) => {
+                invalid.iter().map(|option| self.problem(option)).collect()
+            }
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
@@ -356,8 +361,8 @@ impl crate::Handle {
         }
     }
 
-    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero
-    /// without an exporter.
+    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All counters
+    /// are zero without an exporter.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();

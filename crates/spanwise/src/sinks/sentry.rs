@@ -1,4 +1,5 @@
-//! Errors in Sentry: `SENTRY_DSN` and the settings that go with it.
+//! The sink that sends errors to Sentry. `SENTRY_DSN` and the other variables of Sentry configure
+//! it.
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub(crate) struct SentrySink {
 type RunningSentry = GuardedSink<Sentry, SentryGuard>;
 
 impl SentrySink {
-    /// Returns the sink if there is a DSN.
+    /// Returns the sink if there is a DSN. Without a DSN, only checks the other settings.
     fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
@@ -52,20 +53,20 @@ impl SentrySink {
             let environment = choose_environment(choices, service, dsn.is_some());
             let release = choose_release(choices, service, dsn.is_some());
             let builder = dsn.map(Sentry::builder);
-            let builder = with(builder, environment, SentryBuilder::environment);
-            let builder = with(builder, release, SentryBuilder::release);
+            let builder = set_option(builder, environment, SentryBuilder::environment);
+            let builder = set_option(builder, release, SentryBuilder::release);
             let levels = choices.value(&SENTRY_EVENT_LEVEL);
-            let builder = with(builder, levels, SentryBuilder::event_levels);
+            let builder = set_option(builder, levels, SentryBuilder::event_levels);
             let levels = choices.value(&SENTRY_BREADCRUMB_LEVEL);
-            let builder = with(builder, levels, SentryBuilder::breadcrumb_levels);
+            let builder = set_option(builder, levels, SentryBuilder::breadcrumb_levels);
             let ratio = choices.value(&SENTRY_SAMPLE_RATE);
-            let builder = with(builder, ratio, SentryBuilder::sample_rate);
+            let builder = set_option(builder, ratio, SentryBuilder::sample_rate);
             let ratio = choices.value(&SENTRY_TRACES_SAMPLE_RATE);
-            let builder = with(builder, ratio, SentryBuilder::traces_sample_rate);
+            let builder = set_option(builder, ratio, SentryBuilder::traces_sample_rate);
             let is_off = choices.value(&SENTRY_GROUPING).filter(|is_on| !is_on);
-            let builder = with(builder, is_off, |builder, _| builder.without_grouping());
+            let builder = set_option(builder, is_off, |builder, _| builder.without_grouping());
             let is_on = choices.value(&SENTRY_ENABLE_LOGS).filter(|is_on| *is_on);
-            let builder = with(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
+            let builder = set_option(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
             builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, changes }) })
         })
     }
@@ -100,8 +101,8 @@ impl OptionalSink for SentrySink {
     }
 }
 
-/// Sets an option, if there is a builder and a value.
-fn with<T>(
+/// Sets an option of the builder, if there is a builder and a value.
+fn set_option<T>(
     builder: Option<SentryBuilder>,
     value: Option<T>,
     set: impl FnOnce(SentryBuilder, T) -> SentryBuilder,
@@ -131,11 +132,11 @@ fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>
     Some(dsn)
 }
 
-/// Chooses the environment from its variable, or else from the environment of the service.
+/// Returns the value of `SENTRY_ENVIRONMENT`, or else the environment of the service.
 fn choose_environment(
     choices: &mut Choices<'_>,
     service: &Service,
-    is_sent: bool,
+    has_dsn: bool,
 ) -> Option<String> {
     let set = choices.explicit_value(&SENTRY_ENVIRONMENT);
     let is_set = set.is_some();
@@ -145,7 +146,7 @@ fn choose_environment(
     };
     let shown = environment.as_deref().unwrap_or("none");
     choices.add_explanation(&SENTRY_ENVIRONMENT.def, shown, &origin);
-    if let Some(environment) = environment.as_deref().filter(|_| is_sent && !is_set)
+    if let Some(environment) = environment.as_deref().filter(|_| has_dsn && !is_set)
         && let Err(error) = check_environment(environment)
     {
         choices.add_problem(format!(
@@ -159,18 +160,19 @@ fn choose_environment(
     environment
 }
 
-/// Chooses the release from its variable, or else from the name and the version of the service.
-fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -> Option<String> {
+/// Returns the value of `SENTRY_RELEASE`, or else a release of the name and the version of the
+/// service.
+fn choose_release(choices: &mut Choices<'_>, service: &Service, has_dsn: bool) -> Option<String> {
     let set = choices.explicit_value(&SENTRY_RELEASE);
     let is_set = set.is_some();
-    let by_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
+    let release_of_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
     let (release, origin) = match set {
         Some(set) => (Some(set.value), set.origin),
-        None => (by_service(), Origin::Default),
+        None => (release_of_service(), Origin::Default),
     };
     let shown = release.as_deref().unwrap_or("none");
     choices.add_explanation(&SENTRY_RELEASE.def, shown, &origin);
-    if let Some(release) = release.as_deref().filter(|_| is_sent && !is_set)
+    if let Some(release) = release.as_deref().filter(|_| has_dsn && !is_set)
         && let Err(error) = check_release(release)
     {
         choices.add_problem(format!(
@@ -195,6 +197,7 @@ fn name_in_file(choices: &Choices<'_>, def: &Setting) -> Option<String> {
     }
 }
 
+/// Returns a sentence for each problem in `error`.
 fn problems(error: SentryError) -> Vec<String> {
     match error {
         SentryError::Levels(invalid) => invalid.iter().map(invalid_levels).collect(),
@@ -241,7 +244,7 @@ impl crate::Builder {
 }
 
 impl crate::Handle {
-    /// Returns the counters of errors for Sentry. All zero without Sentry.
+    /// Returns the counters of events for Sentry. All counters are zero without Sentry.
     #[must_use]
     pub fn sentry_stats(&self) -> SentryStats {
         let running = self.sink::<RunningSentry>();

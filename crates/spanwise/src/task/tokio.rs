@@ -1,4 +1,4 @@
-//! Tasks of tokio.
+//! Tokio tasks that keep the current span and the scoped subscriber of the code that spawns them.
 
 use std::{
     fmt,
@@ -16,8 +16,8 @@ use tracing::{Dispatch, Instrument, dispatcher, instrument::Instrumented};
 
 use super::{in_current, scoped_dispatch};
 
-/// Spawns a task that keeps the current span, its unit of work, and a scoped subscriber. Otherwise
-/// it is the same as [`tokio::spawn`].
+/// Spawns a task like [`tokio::spawn`]. The task keeps the current span, its unit of work, and a
+/// scoped subscriber.
 ///
 /// See the [module](super) for a task that outlives its request.
 ///
@@ -54,8 +54,8 @@ where
     task::spawn(InCurrent::new(future))
 }
 
-/// Runs blocking work that keeps the current span, its unit of work, and a scoped subscriber.
-/// Otherwise it is the same as [`tokio::task::spawn_blocking`].
+/// Runs blocking work like [`tokio::task::spawn_blocking`]. The work keeps the current span, its
+/// unit of work, and a scoped subscriber.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -66,10 +66,11 @@ pub fn spawn_blocking<T: Send + 'static>(
     task::spawn_blocking(in_current(work))
 }
 
-/// A [`tokio::task::JoinSet`] whose tasks keep the span that was current at their spawn, its unit
-/// of work, and a scoped subscriber.
+/// A [`tokio::task::JoinSet`] whose tasks keep the span that was current when they were spawned,
+/// its unit of work, and a scoped subscriber.
 ///
-/// This type dereferences to the `JoinSet` of tokio, so only the import must change.
+/// This type dereferences to the `JoinSet` of tokio, so code that uses that type needs only another
+/// import.
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
@@ -220,11 +221,13 @@ where
 }
 
 pin_project! {
-    /// A future that is polled and dropped in the span and with the subscriber of its spawn.
+    /// A future that is polled and dropped in the span, and with the scoped subscriber, that were
+    /// current when it was spawned.
     struct InCurrent<F> {
         // `None` after the future was dropped.
         #[pin]
         future: Option<Instrumented<F>>,
+        // `None` if only the global subscriber was current.
         dispatch: Option<Dispatch>,
     }
 

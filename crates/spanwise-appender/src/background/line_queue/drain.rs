@@ -1,4 +1,4 @@
-//! The jobs of the writer thread, and the results of jobs.
+//! Gives the writer thread its jobs, and counts their results.
 
 use std::{mem, time::Instant};
 
@@ -11,12 +11,11 @@ use crate::background::{buffer::Chunk, loss_events::LossEvent};
 
 /// The next job of the writer thread.
 pub(crate) enum Job {
-    Write {
-        chunk: Chunk,
-        epoch: u64,
-    },
+    /// Write this chunk, which was removed from the buffer in this epoch.
+    Write { chunk: Chunk, epoch: u64 },
+    /// Log this event on another thread.
     Log(LossEvent),
-    /// Finish the sink.
+    /// Call [`RecordSink::finish`](crate::RecordSink::finish).
     Finish,
     /// End the writer thread.
     End,
@@ -28,19 +27,20 @@ const MAX_EMPTY_LINGERS: u32 = 16;
 
 impl LineQueue {
     /// Waits for a job. Collects lines for [`LINGER_INTERVAL`] before it returns the job to write
-    /// them, unless a line is urgent or the lines are many.
+    /// them, unless a line is urgent or there are enough lines.
     pub(crate) fn next_job(&self) -> Job {
         let mut state = self.state.lock();
-        let mut lingers = 0;
+        let mut linger_count = 0;
         loop {
-            if let Some(job) = self.ready_job(&mut state, lingers > 0) {
+            if let Some(job) = self.ready_job(&mut state, linger_count > 0) {
                 return job;
             }
-            // A caller may still have the turn, from the time before this thread started.
-            let is_empty = state.buffer.is_empty() && !state.lifecycle.writing;
+            // A logging thread may still have the turn that it took before this thread started.
+            let is_empty = state.buffer.is_empty() && !state.lifecycle.is_turn_taken;
             if is_empty {
-                let surplus = state.buffer.surplus();
+                let surplus = state.buffer.take_surplus();
                 if !surplus.is_empty() {
+                    // Frees the memory without the lock.
                     drop(state);
                     drop(surplus);
                     state = self.state.lock();
@@ -51,14 +51,14 @@ impl LineQueue {
             let is_idle = is_empty
                 && state.lifecycle.phase != Phase::Closing
                 && !state.loss_events.are_pending();
-            if is_idle && lingers >= MAX_EMPTY_LINGERS {
+            if is_idle && linger_count >= MAX_EMPTY_LINGERS {
                 state.wakeups.worker = WorkerState::Asleep;
-                state = self.work.wait(state);
-                lingers = 0;
+                state = self.worker_wakeup.wait(state);
+                linger_count = 0;
             } else {
                 state.wakeups.worker = WorkerState::Lingering;
-                (state, _) = self.work.wait_timeout(state, LINGER_INTERVAL);
-                lingers += 1;
+                (state, _) = self.worker_wakeup.wait_timeout(state, LINGER_INTERVAL);
+                linger_count += 1;
             }
             state.wakeups.worker = WorkerState::Busy;
         }
@@ -70,45 +70,44 @@ impl LineQueue {
             return Some(self.job_after_abandonment(state));
         }
         let is_closing = state.lifecycle.phase == Phase::Closing;
-        let is_empty = state.buffer.is_empty() && !state.lifecycle.writing;
+        let is_empty = state.buffer.is_empty() && !state.lifecycle.is_turn_taken;
         if is_closing && self.stop.is_set() {
             return Some(self.end_worker(state));
         }
         let is_last = is_closing && is_empty;
         if !state.loss_events.is_logging() {
             if let Some(event) =
-                state.due_loss_event(&self.counters, self.options.capacity, is_last)
+                state.take_due_loss_event(&self.counters, self.options.capacity, is_last)
             {
-                state.loss_events.log_started();
+                state.loss_events.note_log_started();
                 return Some(Job::Log(event));
             }
-            if is_last && mem::replace(&mut state.lifecycle.finished, true) {
+            // The first time, `Finish` is returned. The next time, the thread ends.
+            if is_last && mem::replace(&mut state.lifecycle.finish_started, true) {
                 return Some(self.end_worker(state));
             }
-            // The first time, the job is to finish the sink. The next time, `finished` is set, and
-            // the thread ends.
             if is_last {
-                state.lifecycle.writing = true;
+                state.lifecycle.is_turn_taken = true;
                 return Some(Job::Finish);
             }
         }
         let is_due = is_closing
             || has_lingered
             || state.wakeups.urgent
-            || self.is_worth_a_write(state.counts.held);
-        let may_write = !state.lifecycle.is_forking() && !state.lifecycle.writing;
-        (is_due && may_write).then(|| take_chunk(state)).flatten()
+            || self.is_worth_a_write(state.counts.held_bytes);
+        let may_write = !state.lifecycle.is_forking() && !state.lifecycle.is_turn_taken;
+        (is_due && may_write).then(|| write_job(state)).flatten()
     }
 
     /// Returns the next job after the records of a stuck sink were abandoned. The job is to write
-    /// the records that callers buffered since then, or to end. If the sink refuses these records,
-    /// callers retry them.
+    /// the records that logging threads have buffered since then, or to end. If the sink refuses
+    /// these records, the logging threads retry them.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
         let may_write = !state.lifecycle.is_forking()
-            && !state.lifecycle.writing
+            && !state.lifecycle.is_turn_taken
             && !state.health.is_backing_off();
-        if may_write && let Some(job) = take_chunk(state) {
-            // The flag was set to stop the write of the abandoned records.
+        if may_write && let Some(job) = write_job(state) {
+            // The shutdown set this flag to stop the write of the abandoned records.
             self.stop.set(false);
             return job;
         }
@@ -123,49 +122,50 @@ impl LineQueue {
         Job::End
     }
 
-    /// Counts the outcome of the oldest records of a chunk. Returns whether the writer thread
-    /// should write the rest of the chunk. If not, pass the rest to [`end_turn`](Self::end_turn).
+    /// Counts the outcome of an attempt to write a chunk. Returns whether the writer thread has to
+    /// write the rest of the chunk. If not, pass the rest to [`end_turn`](Self::end_turn).
     pub(crate) fn settle_chunk(&self, epoch: u64, attempt: Attempt) -> bool {
         let mut state = self.state.lock();
         if state.lifecycle.epoch != epoch {
             // The records were abandoned and counted during the write.
             return false;
         }
-        let (was_refused, left) = (attempt.error.is_some(), attempt.left);
+        let (has_failed, remaining) = (attempt.error.is_some(), attempt.remaining);
         state.settle(attempt, &self.counters);
         if state.wakeups.waiters > 0 && self.is_worth_notifying(&state) {
-            state.wakeups.progress_at = Some(Instant::now());
+            state.wakeups.progress_notified_at = Some(Instant::now());
             self.progress.notify_all();
         }
-        // In this phase, callers take turns. Their lines must come after the rest, so the rest goes
-        // back to the front of the buffer.
-        let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
-        let is_to_continue = left > 0 && !is_for_callers && !self.stop.is_set();
-        if was_refused && is_to_continue {
-            // Reset together with the count of the failed attempt. A flush that begins after this
-            // makes `wait_for_retry` return early.
+        // In this phase, the logging threads write. The rest must be written before their lines, so
+        // it goes back to the front of the buffer.
+        let must_put_back = has_failed && state.lifecycle.phase == Phase::Direct;
+        let must_continue = remaining > 0 && !must_put_back && !self.stop.is_set();
+        if has_failed && must_continue {
+            // Reset under the same lock as the count of failed attempts. So only a flush that
+            // begins after this failure makes `wait_for_retry` return early.
             state.wakeups.urgent = false;
         }
-        is_to_continue
+        must_continue
     }
 
     /// Returns whether to wake threads that wait for progress. If they were woken after each chunk,
     /// they would fill its room and wait again. So they are woken only when a quarter of the buffer
-    /// is free, when records are urgent, when the sink fails, or after [`LINGER_INTERVAL`].
+    /// is free, when records are urgent, when the sink fails, or if they were not woken for
+    /// [`LINGER_INTERVAL`].
     fn is_worth_notifying(&self, state: &State) -> bool {
-        let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
-        state.counts.held <= self.options.capacity / 4 * 3
+        let is_long_ago = |time: Instant| time.elapsed() >= LINGER_INTERVAL;
+        state.counts.held_bytes <= self.options.capacity / 4 * 3
             || state.wakeups.urgent
             || state.health.failing.is_some()
-            || state.wakeups.progress_at.is_none_or(is_long_ago)
+            || state.wakeups.progress_notified_at.is_none_or(is_long_ago)
     }
 
     /// Gives the turn back, waits until the sink may be called again, and takes the turn. A flush
-    /// or a shutdown ends the wait early. Returns false if the rest of the chunk was abandoned
-    /// meanwhile. Then this thread does not have the turn.
+    /// or a shutdown ends the wait early. Returns whether this thread has the turn again. It does
+    /// not if the rest of the chunk was abandoned during the wait.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
-        state.lifecycle.writing = false;
+        state.lifecycle.is_turn_taken = false;
         if state.lifecycle.is_forking() {
             self.progress.notify_all();
         }
@@ -179,37 +179,37 @@ impl LineQueue {
             let time_left = retry_at.saturating_duration_since(Instant::now());
             let is_due = time_left.is_zero() || state.wakeups.urgent || self.stop.is_set();
             if is_due && !state.lifecycle.is_forking() {
-                state.lifecycle.writing = true;
+                state.lifecycle.is_turn_taken = true;
                 return true;
             }
-            // `Busy`, so that new lines do not wake the thread.
+            // `Busy`, so that new lines do not wake this thread.
             state.wakeups.worker = WorkerState::Busy;
             let timeout = time_left.max(LINGER_INTERVAL);
-            (state, _) = self.work.wait_timeout(state, timeout);
+            (state, _) = self.worker_wakeup.wait_timeout(state, timeout);
         }
         false
     }
 
-    /// Notes that no thread is logging a loss event any more.
-    pub(crate) fn loss_event_logged(&self) {
+    /// Notes that the other thread has logged the loss event.
+    pub(crate) fn note_loss_event_logged(&self) {
         let mut state = self.state.lock();
-        state.loss_events.log_ended();
+        state.loss_events.note_log_ended();
         if state.lifecycle.phase == Phase::Closing {
-            self.work.notify_one();
+            self.worker_wakeup.notify_one();
         }
     }
 
     /// Ends the turn of the writer thread. Puts the rest of its chunk back, unless the rest was
-    /// abandoned meanwhile.
+    /// abandoned during the turn.
     pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
         let mut state = self.state.lock();
-        state.lifecycle.writing = false;
+        state.lifecycle.is_turn_taken = false;
         match chunk {
             Some((chunk, epoch)) if state.lifecycle.epoch == epoch => state.buffer.put_back(chunk),
             Some((chunk, _)) => state.buffer.recycle(chunk),
             None => {}
         }
-        // In this phase, waiting threads take turns.
+        // In this phase, the logging threads take turns, and some may wait for this one to end.
         let is_direct = state.lifecycle.phase == Phase::Direct;
         if state.lifecycle.is_forking() || is_direct && state.wakeups.waiters > 0 {
             self.progress.notify_all();
@@ -217,7 +217,8 @@ impl LineQueue {
     }
 }
 
-fn take_chunk(state: &mut State) -> Option<Job> {
+/// Takes the turn, and returns the job to write the oldest records, if there are any.
+fn write_job(state: &mut State) -> Option<Job> {
     let epoch = state.lifecycle.epoch;
     state.take_turn().map(|chunk| Job::Write { chunk, epoch })
 }

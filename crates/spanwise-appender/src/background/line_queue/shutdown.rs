@@ -35,35 +35,35 @@ impl LineQueue {
             Phase::Running | Phase::Closing => self.wake_worker(&mut state),
         }
         while state.counts.settled < target && Instant::now() < deadline {
-            // If the output already failed before the flush, it gets one more attempt. Once an
-            // attempt has failed during the flush, the flush does not wait.
+            // If the output already failed before the flush, it gets one more attempt. If an
+            // attempt fails during the flush, the flush does not wait for the next one.
             if state.health.failing.is_some() && state.health.failed_attempts > attempts_before {
-                return Err(self.refusal(&state));
+                return Err(self.refusal_error(&state));
             }
             state = match state.lifecycle.phase {
-                // No thread could be started.
+                // No writer thread could be started, so this thread writes.
                 Phase::Direct => self.write_until(state, target, deadline, Retry::Now),
                 Phase::Running | Phase::Closing => self.wait_for_progress(state, deadline),
             };
         }
         if state.counts.settled < target {
-            let left = target - state.counts.settled;
-            let why = format!("{}: {left} lines are still held", self.options.name);
+            let held = target - state.counts.settled;
+            let why = format!("{}: {held} lines are still held", self.options.name);
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         if state.counts.lost > lost_before {
-            return Err(self.refusal(&state));
+            return Err(self.refusal_error(&state));
         }
         Ok(())
     }
 
-    /// Flushes before a panic continues. In a program that catches its panics, each panic would
-    /// wait for a stalled output. So after a timeout, later panics skip the wait until a record is
-    /// delivered or lost.
+    /// Flushes before a panic continues. After a timeout, later panics skip the wait for as long as
+    /// no further record is settled. In a program that catches panics, each panic would otherwise
+    /// wait for a stalled output.
     pub(crate) fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
         let state = self.state.lock();
         let settled = state.counts.settled;
-        let timeout = match state.health.last_failed_panic_flush == Some(settled) {
+        let timeout = match state.health.settled_at_failed_panic_flush == Some(settled) {
             true => Duration::ZERO,
             false => timeout,
         };
@@ -76,13 +76,13 @@ impl LineQueue {
         if flushed.is_err() && has_waited {
             let mut state = self.state.lock();
             if state.counts.settled == settled {
-                state.health.last_failed_panic_flush = Some(settled);
+                state.health.settled_at_failed_panic_flush = Some(settled);
             }
         }
         flushed
     }
 
-    fn refusal(&self, state: &State) -> io::Error {
+    fn refusal_error(&self, state: &State) -> io::Error {
         let kind = state.health.last_error.unwrap_or(io::ErrorKind::Other);
         let held = state.counts.unsettled();
         let why = format!("{}: {kind}; {held} lines are still held", self.options.name);
@@ -93,10 +93,10 @@ impl LineQueue {
     fn wake_worker(&self, state: &mut State) {
         state.wakeups.urgent = true;
         state.wakeups.worker = WorkerState::Busy;
-        self.work.notify_one();
+        self.worker_wakeup.notify_one();
     }
 
-    /// Writes the remaining records, and ends the writer thread. Records that remain at the
+    /// Writes the held records, and ends the writer thread. Records that are still held at the
     /// deadline are lost and reported.
     pub(crate) fn shutdown(&self, deadline: Instant) -> ShutdownReport {
         if !is_writing_thread() {
@@ -110,7 +110,7 @@ impl LineQueue {
         let mut state = self.state.lock();
         self.begin_closing(&mut state);
         if state.lifecycle.phase == Phase::Direct {
-            // The buffer is empty, or no thread could be started.
+            // The buffer is empty, or no writer thread could be started.
             let target = state.counts.accepted;
             state = self.write_until(state, target, deadline, Retry::Now);
             return self.abandon(&mut state);
@@ -131,34 +131,35 @@ impl LineQueue {
         }
     }
 
+    /// Waits until the writer thread has ended, or the deadline has passed.
     fn wait_for_end<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
-        until: Instant,
+        deadline: Instant,
     ) -> MutexGuard<'a, State> {
-        while state.lifecycle.phase != Phase::Direct && Instant::now() < until {
-            state = self.wait_for_progress(state, until);
+        while state.lifecycle.phase != Phase::Direct && Instant::now() < deadline {
+            state = self.wait_for_progress(state, deadline);
         }
         state
     }
 
-    /// Makes the writer thread end once the buffer is empty. If callers left records in the buffer,
-    /// a new thread writes them. So a sink that never returns cannot block the thread that flushes
-    /// or ends the program.
+    /// Makes the writer thread end once the buffer is empty. If there is no writer thread and
+    /// logging threads left records in the buffer, starts one that writes them. So a sink that
+    /// never returns cannot block the thread that flushes or ends the program.
     fn begin_closing(&self, state: &mut State) {
         if state.lifecycle.phase == Phase::Direct {
             let has_worker = state.lifecycle.has_worker;
-            if state.counts.held == 0 || !has_worker && self.spawn_worker(state).is_err() {
+            if state.counts.held_bytes == 0 || !has_worker && self.spawn_worker(state).is_err() {
                 return;
             }
-            state.lifecycle.finished = false;
+            state.lifecycle.finish_started = false;
             self.stop.set(false);
         }
         state.lifecycle.phase = Phase::Closing;
         self.wake_worker(state);
     }
 
-    /// Counts all remaining records as lost at the shutdown. The logging threads write afterwards.
+    /// Counts all held records as lost at the shutdown. The logging threads write later records.
     pub(super) fn abandon(&self, state: &mut State) {
         let lost = state.abandon();
         self.counters.add_lost_at_shutdown(lost);
@@ -169,8 +170,8 @@ impl LineQueue {
     fn report_losses(&self) {
         let mut state = self.state.lock();
         let stats = self.counters.stats();
-        let is_news = stats.lost() > state.lifecycle.loss_reported;
-        state.lifecycle.loss_reported = stats.lost();
+        let is_news = stats.lost() > state.lifecycle.reported_losses;
+        state.lifecycle.reported_losses = stats.lost();
         drop(state);
         if is_news {
             self.report.fault_unthrottled(Fault::Lost, &stats);
@@ -179,7 +180,8 @@ impl LineQueue {
 
     /// Waits until the buffered records are written, because a daemonizing parent exits right after
     /// the fork. This takes at most half of the time until `deadline`. Then waits for a write in
-    /// progress. After a timeout, later forks skip both waits until a record is delivered or lost.
+    /// progress. After a timeout, later forks skip both waits for as long as no further record is
+    /// settled.
     fn prepare_fork(&self, deadline: Instant) {
         let mut state = self.state.lock();
         if is_writing_thread() {
@@ -188,30 +190,33 @@ impl LineQueue {
         }
         let target = state.counts.accepted;
         let settled = state.counts.settled;
-        let is_held = |state: &State| {
-            // Without a writer thread, the fork does not write the records, because a sink that
-            // never returns would block it. The next line writes them.
+        let has_held_records = |state: &State| {
+            // Without a writer thread, this thread would have to write the records, and a sink that
+            // never returns would block the fork. The next logging call writes them.
             state.lifecycle.phase != Phase::Direct && state.counts.settled < target
         };
         let now = Instant::now();
-        let deadline = match state.health.last_failed_fork == Some(settled) {
+        let deadline = match state.health.settled_at_failed_fork_wait == Some(settled) {
             true => now,
             false => deadline,
         };
-        let half_time = now + deadline.saturating_duration_since(now) / 2;
-        if is_held(&state) {
+        let half_deadline = now + deadline.saturating_duration_since(now) / 2;
+        if has_held_records(&state) {
             self.wake_worker(&mut state);
         }
-        while is_held(&state) && state.health.failing.is_none() && Instant::now() < half_time {
-            state = self.wait_for_progress(state, half_time);
+        while has_held_records(&state)
+            && state.health.failing.is_none()
+            && Instant::now() < half_deadline
+        {
+            state = self.wait_for_progress(state, half_deadline);
         }
         state.lifecycle.forking += 1;
-        while state.lifecycle.writing && Instant::now() < deadline {
+        while state.lifecycle.is_turn_taken && Instant::now() < deadline {
             state = self.wait_for_progress(state, deadline);
         }
-        let is_stuck = Instant::now() >= half_time && state.counts.settled == settled;
-        if is_stuck && (is_held(&state) || state.lifecycle.writing) {
-            state.health.last_failed_fork = Some(settled);
+        let is_stuck = Instant::now() >= half_deadline && state.counts.settled == settled;
+        if is_stuck && (has_held_records(&state) || state.lifecycle.is_turn_taken) {
+            state.health.settled_at_failed_fork_wait = Some(settled);
         }
     }
 }
@@ -267,14 +272,14 @@ mod tests {
         record_sink::{RecordSink, Records, StopFlag, WriteOutcome},
     };
 
-    /// Reports each write, and returns the next outcome of the test: the number of written records,
-    /// and an error.
-    struct Scripted {
+    /// A sink that reports each write to the test, and returns the next outcome from the test: the
+    /// number of delivered records, and an error.
+    struct ScriptedSink {
         began: Sender<()>,
         outcomes: Receiver<(usize, Option<io::ErrorKind>)>,
     }
 
-    impl RecordSink for Scripted {
+    impl RecordSink for ScriptedSink {
         fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
             let _ = self.began.send(());
             match self.outcomes.recv() {
@@ -292,7 +297,7 @@ mod tests {
     fn flush_reports_a_failure_after_a_recovery() {
         let (began_sender, began) = channel();
         let (outcomes, outcome_receiver) = channel();
-        let sink = Scripted {
+        let sink = ScriptedSink {
             began: began_sender,
             outcomes: outcome_receiver,
         };
@@ -310,7 +315,7 @@ mod tests {
         outcomes
             .send((0, Some(io::ErrorKind::StorageFull)))
             .unwrap();
-        // The second attempt. The failure of the first one is counted.
+        // When the second attempt begins, the failure of the first one is counted.
         began.recv().unwrap();
         let flushing = thread::spawn({
             let handle = Arc::clone(&handle);
@@ -322,7 +327,7 @@ mod tests {
         wait_until("the flush waits", || {
             queue.state.lock().wakeups.waiters == 1
         });
-        // The output recovers, and fails again at the other line.
+        // The output recovers, and fails again at the second line.
         outcomes.send((1, None)).unwrap();
         outcomes
             .send((0, Some(io::ErrorKind::QuotaExceeded)))

@@ -1,9 +1,9 @@
 //! Calls to the sink.
 //!
 //! A sink may run foreign code, such as the application's writer. The `Display` and the `Drop` of
-//! its errors may be foreign code, too. This module runs both: it converts each error to its kind
-//! and text, and then drops the error. Foreign code may log, block or panic, so it never runs under
-//! the lock of the state.
+//! its errors may be foreign code, too. Foreign code may log, block or panic, so it never runs
+//! under the lock of the queue's state. Only this module runs it: it calls the sink, converts each
+//! error to its kind and text, and drops the error.
 
 use std::{io, mem, ptr};
 
@@ -34,21 +34,24 @@ impl GuardedSink {
     }
 }
 
-/// A [`WriteOutcome`] without foreign code: a [`SinkError`] replaces its error.
+/// The outcome of an attempt to write a chunk: a [`WriteOutcome`] without foreign code, because a
+/// [`SinkError`] replaces its error.
 #[derive(Debug)]
 pub(crate) struct Attempt {
+    /// The number of records that were written.
     pub(crate) delivered: usize,
+    /// The number of records that are lost.
     pub(crate) refused: usize,
     /// The length of the delivered and refused records together, in bytes.
     pub(crate) settled_len: usize,
-    /// Records that are still in the chunk.
-    pub(crate) left: usize,
+    /// The number of records that are still in the chunk.
+    pub(crate) remaining: usize,
     pub(crate) error: Option<SinkError>,
-    /// The reader did not read all records in time. This is not an error.
+    /// Whether the sink was stopped before its reader had read all records. This is not an error.
     pub(crate) timed_out: bool,
 }
 
-/// An error of a sink.
+/// The kind and the text of an error of a sink.
 #[derive(Debug)]
 pub(crate) struct SinkError {
     pub(crate) kind: io::ErrorKind,
@@ -62,14 +65,14 @@ impl SinkError {
     fn new(error: io::Error) -> Self {
         let kind = error.kind();
         let text = panic_safe::format_text(format_args!("{error}"), MAX_ERROR_LEN);
-        // The drop of the error may panic, too.
+        // Dropping the error may panic, too.
         let _ = panic_safe::catch_panic(|| drop(error));
         Self { kind, text }
     }
 }
 
-/// Returns whether this thread is a writer thread, or a caller that is writing to a sink. Such a
-/// thread must not wait for room or for a write, because it could wait for itself.
+/// Returns whether this thread is a writer thread, or a logging thread that is writing to a sink.
+/// This thread must not wait for room or for a write, because it could wait for itself.
 pub(crate) fn is_writing_thread() -> bool {
     WriterRole::current() != WriterRole::Caller
 }
@@ -86,7 +89,7 @@ impl LineQueue {
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
         // After a panic, it is unknown which records were written, and a second write could repeat
-        // them. So all of them count as refused.
+        // some of them. So all records count as refused.
         let outcome = self
             .call_sink(|sink| sink.write(records, stop))
             .unwrap_or_else(|error| WriteOutcome::refused(records, 0, error));
@@ -98,14 +101,14 @@ impl LineQueue {
         };
         let timed_out = outcome.error.as_ref().is_some_and(is_timeout);
         let error = outcome.error.filter(|_| !timed_out).map(SinkError::new);
-        let done = delivered + refused;
-        let (settled_len, left) = (records.start_of(done), records.len() - done);
-        chunk.remove_front(done);
+        let settled = delivered + refused;
+        let (settled_len, remaining) = (records.start_of(settled), records.len() - settled);
+        chunk.remove_front(settled);
         Attempt {
             delivered,
             refused,
             settled_len,
-            left,
+            remaining,
             error,
             timed_out,
         }
@@ -113,7 +116,7 @@ impl LineQueue {
 
     /// Finishes the sink. The caller must have the [turn](super::direct).
     pub(crate) fn finish_sink(&self) {
-        // After a panic, there are no records to count.
+        // A panic is only reported, because this call has no records to count.
         if let Err(error) = self.call_sink(|sink| sink.finish()) {
             let name = &self.options.name;
             let why =
@@ -130,8 +133,9 @@ impl LineQueue {
         let act = || returned = Some(call(&mut *guarded.sink));
         if WriterRole::current() == WriterRole::Worker {
             // With this guard, a panic hook does not log on the writer thread: see
-            // `reentrancy::is_logging`. A caller is usually inside the guard of a layer. A second
-            // guard may share the bit of that layer, and would then refuse the write.
+            // `reentrancy::is_logging`. A logging thread needs no second guard, because it is
+            // usually inside the guard of a layer. The second one could share the bit of that
+            // layer, and would then refuse the write.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())
@@ -147,7 +151,7 @@ impl LineQueue {
         if guarded.panics == 2 {
             let panicking = mem::replace(&mut guarded.sink, stderr_sink());
             drop(guarded);
-            // The drop may panic again.
+            // Dropping the sink may panic, too.
             let _ = panic_safe::catch_panic(|| drop(panicking));
             let why = format_args!(
                 "{}: the writer panicked twice; lines go to stderr",
@@ -158,16 +162,17 @@ impl LineQueue {
         Err(io::Error::other("the writer panicked"))
     }
 
-    /// Reports the error of an attempt, if it has one: records are lost, or will be tried again.
+    /// Reports the error of an attempt, if it has one, and whether records are lost or tried again.
     pub(crate) fn report_failure(&self, attempt: &Attempt) {
         let Some(SinkError { text, .. }) = &attempt.error else {
             return;
         };
-        let (name, refused, left) = (&self.options.name, attempt.refused, attempt.left);
+        let (name, refused) = (&self.options.name, attempt.refused);
+        let remaining = attempt.remaining;
         let why = if refused > 0 {
             format!("{name}: {refused} lines are lost: {text}")
         } else {
-            format!("{name}: {left} lines and later ones are held and tried again: {text}")
+            format!("{name}: {remaining} lines and later ones are held and tried again: {text}")
         };
         self.report.fault(Fault::WriteFailed, &why);
     }

@@ -1,5 +1,7 @@
-//! File operations on systems other than Unix, with the standard library. The operations check a
-//! name before they use it, and another process can act in between.
+//! File operations on systems other than Unix, with the standard library.
+//!
+//! Some operations check a name before they use it, so another process can change the file in
+//! between.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,8 +17,8 @@ use super::Create;
 #[derive(Debug, Clone)]
 pub(crate) struct Meta(Metadata);
 
-/// Never created, because nothing distinguishes files here. So the file at a path counts as the
-/// opened file.
+/// The identity of a file. Never created, because `std` cannot distinguish files on these systems.
+/// So the file at a path always counts as the file that was opened there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity;
 
@@ -41,7 +43,7 @@ impl Meta {
         1
     }
 
-    pub(crate) fn on_disk(&self) -> u64 {
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
         self.0.len()
     }
 
@@ -149,8 +151,8 @@ impl Dir {
         None
     }
 
-    /// Returns the maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units,
-    /// and each has at most three bytes in UTF-8.
+    /// Returns the maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units
+    /// instead. A text never has more of these units than bytes, so these limits are safe.
     pub(crate) fn max_lengths(_: &Path) -> (usize, usize) {
         (255, 32_000)
     }
@@ -169,7 +171,7 @@ fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
 
 pub(crate) fn make_private(_: &File) {}
 
-/// The reason why an existing file must not be used. Not available on these systems.
+/// The reason why an existing file must not be used. These systems have none, so it has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distrust {}
 

@@ -45,7 +45,7 @@ impl Meta {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
-    /// Reads the metadata at a path. Does not follow a symbolic link.
+    /// Reads the metadata of the file at a path. Does not follow a symbolic link.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::lstat(path)?))
     }
@@ -76,8 +76,8 @@ impl Meta {
         self.0.st_mode as u32 & 0o7777
     }
 
-    /// Returns the bytes that the file occupies on the disk.
-    pub(crate) fn on_disk(&self) -> u64 {
+    /// Returns the number of bytes that the file occupies on the disk.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
         u64::try_from(self.0.st_blocks)
             .unwrap_or(0)
             .saturating_mul(512)
@@ -115,30 +115,32 @@ pub(crate) fn current_user() -> u32 {
 #[derive(Debug)]
 pub(crate) struct Dir {
     path: PathBuf,
-    /// The path without symbolic links, as of the time of opening.
+    /// The path without symbolic links, as it was when the directory was opened.
     resolved: PathBuf,
     fd: OwnedFd,
 }
 
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+/// The flags to open a directory and list its files.
+const LIST_DIR_FLAGS: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-// With `O_PATH` or `O_SEARCH`, a directory that the process may not list can be opened, too.
+// The flags to open a directory and access files in it. With `O_PATH` or `O_SEARCH`, this works
+// even if the process may not list the directory.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
+const OPEN_DIR_FLAGS: OFlags = LIST_DIR_FLAGS.union(OFlags::PATH);
 #[cfg(target_vendor = "apple")]
-const DIRECTORY_PATH: OFlags =
-    DIRECTORY.union(OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()));
+const OPEN_DIR_FLAGS: OFlags =
+    LIST_DIR_FLAGS.union(OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()));
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
     target_os = "freebsd",
     target_vendor = "apple"
 )))]
-const DIRECTORY_PATH: OFlags = DIRECTORY;
+const OPEN_DIR_FLAGS: OFlags = LIST_DIR_FLAGS;
 
 impl Dir {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let fd = retry_on_intr(|| rustix::fs::open(path, DIRECTORY_PATH, Mode::empty()))?;
+        let fd = retry_on_intr(|| rustix::fs::open(path, OPEN_DIR_FLAGS, Mode::empty()))?;
         Ok(Self {
             path: path.to_owned(),
             resolved: path.canonicalize()?,
@@ -158,13 +160,14 @@ impl Dir {
         }
     }
 
-    /// Opens the directory that replaced this one, or creates a directory.
+    /// Opens the directory that replaced this one. Creates it if there is none.
     ///
     /// # Errors
     /// * If a symbolic link took the place of the old directory, or of one of its parents.
     /// * If a symbolic link in the path was changed or removed, so that the path leads elsewhere.
-    /// * If it belongs neither to this user, nor to root, nor to the owner of the old directory.
-    /// * If every user may write to it, and not every user may write to the old directory.
+    /// * If the owner of the new directory is not this user, root or the owner of the old
+    ///   directory.
+    /// * If every user may write to the new directory, and could not write to the old one.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         const LINK: &str = "a symbolic link leads to it";
         let path = self.path.display();
@@ -175,7 +178,7 @@ impl Dir {
             ))
         };
         let old = self.own_meta()?;
-        // The path leads elsewhere, so creates no directory at the old place.
+        // If the path now leads elsewhere, fails before it creates a directory at the old place.
         let target = resolve(&self.path)?;
         if target != self.resolved {
             let (resolved, target) = (self.resolved.display(), target.display());
@@ -203,7 +206,8 @@ impl Dir {
         if ![current_user(), ROOT, old.owner()].contains(&new.owner()) {
             return refuse("it belongs to another user");
         }
-        // With the sticky bit, as on `/tmp`, other users cannot remove or rename the files.
+        // With the sticky bit (0o1000), as on `/tmp`, other users cannot remove or rename the
+        // files.
         let is_world_writable = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
         if is_world_writable(&new) && !is_world_writable(&old) {
             return refuse("every user may write to it");
@@ -240,7 +244,7 @@ impl Dir {
 
     /// Opens or creates a lock file.
     pub(crate) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
-        self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
+        self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE_MODE)
     }
 
     /// Creates a file that no other user may read.
@@ -248,7 +252,7 @@ impl Dir {
         self.open_at(
             name,
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
-            PRIVATE,
+            PRIVATE_MODE,
         )
     }
 
@@ -288,16 +292,16 @@ impl Dir {
         self.link_then_remove(from, to)
     }
 
-    /// Renames a file: creates a link with the new name, then removes the old name. For file
-    /// systems that cannot rename without replacing.
+    /// Renames a file: creates a hard link with the new name, then removes the old name. For
+    /// systems that cannot refuse to replace a file by a rename.
     fn link_then_remove(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => self.remove(from).inspect_err(|_| {
                 let _ = self.remove(to);
             }),
             Err(Errno::EXIST) => Err(Errno::EXIST.into()),
-            // The file system has no links. This check can race, but no other program should use
-            // such names.
+            // The file system has no hard links. Another program could create the file after this
+            // check, but should not use such a name.
             Err(_) if self.meta(to).is_ok() => Err(Errno::EXIST.into()),
             Err(_) => self.rename(from, to),
         }
@@ -309,7 +313,7 @@ impl Dir {
 
     /// Lists the names in the directory, each with whether it is a regular file.
     pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
-        let open = || rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
+        let open = || rustix::fs::openat(&self.fd, c".", LIST_DIR_FLAGS, Mode::empty());
         let entries = rustix::fs::Dir::new(retry_on_intr(open)?)?;
         Ok(entries.map(|entry| {
             let entry = entry?;
@@ -324,12 +328,12 @@ impl Dir {
 
     /// Makes a rename survive a power failure, if the system supports it.
     pub(crate) fn sync(&self) {
-        if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
+        if let Ok(dir) = rustix::fs::openat(&self.fd, c".", LIST_DIR_FLAGS, Mode::empty()) {
             let _ = rustix::fs::fsync(dir);
         }
     }
 
-    /// Returns the free bytes of the disk that this process may use, if known.
+    /// Returns the number of free bytes on the disk that this process may use, if it is known.
     pub(crate) fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
@@ -349,7 +353,7 @@ impl Dir {
 }
 
 const ROOT: u32 = 0;
-const PRIVATE: u32 = 0o600;
+const PRIVATE_MODE: u32 = 0o600;
 /// The mode of new directories.
 const DIRECTORY_MODE: u32 = 0o750;
 
@@ -361,7 +365,7 @@ fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode((mode & 0o7777) as _)
 }
 
-/// Removes the permissions of other users for a file of this user.
+/// Removes the permissions of other users for a file that belongs to this user.
 pub(crate) fn make_private(file: &File) {
     if let Ok(meta) = Meta::from_file(file)
         && meta.owner() == current_user()
@@ -386,9 +390,10 @@ pub(crate) enum Distrust {
 /// Returns the reason why an existing file must not be used: it belongs to another user, every user
 /// may write to it, or it has hard links that this log did not create.
 ///
-/// `mode` is the mode of new files of this log. `probe` returns the metadata of a new file in the
-/// same directory, because some file systems give all files the same owner and mode. `probe` is
-/// called only if the file looks untrusted.
+/// `mode` is the mode of new files of this log; if it lets every user write, the existing file may,
+/// too. `own_links` returns the number of hard links that this log created. `probe` returns the
+/// metadata of a new file in the same directory, because some file systems give all files the same
+/// owner and mode. Both are called only if the file looks untrusted.
 pub(crate) fn distrust(
     file: &Meta,
     mode: u32,
@@ -397,14 +402,14 @@ pub(crate) fn distrust(
 ) -> Option<Distrust> {
     const OTHERS_WRITE: u32 = 0o002;
     if file.links() > 1 {
-        let foreign = file.links().saturating_sub(1 + own_links());
-        if foreign > 0 {
-            return Some(Distrust::Links(foreign));
+        let foreign_links = file.links().saturating_sub(1 + own_links());
+        if foreign_links > 0 {
+            return Some(Distrust::Links(foreign_links));
         }
     }
     let is_foreign = ![current_user(), ROOT].contains(&file.owner());
-    let is_writable = file.mode() & OTHERS_WRITE & !mode != 0;
-    if !is_foreign && !is_writable {
+    let is_world_writable = file.mode() & OTHERS_WRITE & !mode != 0;
+    if !is_foreign && !is_world_writable {
         return None;
     }
     let new_file = probe();
@@ -412,7 +417,7 @@ pub(crate) fn distrust(
         return Some(Distrust::Owner(file.owner()));
     }
     let all_are_writable = new_file.is_some_and(|new| new.mode() & OTHERS_WRITE != 0);
-    (is_writable && !all_are_writable).then(|| Distrust::Writable(file.mode()))
+    (is_world_writable && !all_are_writable).then(|| Distrust::Writable(file.mode()))
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -423,13 +428,13 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
     file.write_all_at(bytes, offset)
 }
 
-/// Creates the directory and its parents.
+/// Creates the directory and its parents, as far as they are missing.
 pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(DIRECTORY_MODE).create(dir)
 }
 
-/// Returns the path without symbolic links, even if it or some of its parents do not exist.
+/// Returns the path without symbolic links, even if the file or some of its parents do not exist.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let missing = match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
@@ -446,15 +451,16 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Opens a directory by its absolute path, and creates it and its parents. Opens each directory
-/// relative to its parent, so that no other user can replace one by a link in between.
+/// Opens a directory by its absolute path. Creates it and its parents if they are missing. Opens
+/// each directory relative to its parent, so that no other user can replace one by a link in
+/// between.
 ///
 /// # Errors
 /// * [`Errno::LOOP`] if a part of the path is a symbolic link.
 /// * [`Errno::EXIST`] if a part of the path is another kind of file.
 fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
     let open = |parent: BorrowedFd<'_>, name: &OsStr| {
-        let flags = DIRECTORY_PATH | OFlags::NOFOLLOW;
+        let flags = OPEN_DIR_FLAGS | OFlags::NOFOLLOW;
         retry_on_intr(|| rustix::fs::openat(parent, name, flags, Mode::empty()))
     };
     let mut dir = open(CWD, OsStr::new("/"))?;
@@ -465,7 +471,7 @@ fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
         let mut opened = open(dir.as_fd(), name);
         if let Err(Errno::NOENT) = opened {
             match rustix::fs::mkdirat(&dir, name, permissions(DIRECTORY_MODE)) {
-                // Another process may have created it.
+                // Another process may have created the directory.
                 Ok(()) | Err(Errno::EXIST) => opened = open(dir.as_fd(), name),
                 Err(error) => return Err(error),
             }
@@ -474,7 +480,7 @@ fn open_or_create_without_links(path: &Path) -> Result<OwnedFd, Errno> {
             // The error for a link differs between systems.
             match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if Meta(stat).is_symlink() => Errno::LOOP,
-                // Another kind of file, so the directory cannot be created.
+                // Another kind of file has this name, so the directory cannot be created.
                 Ok(_) if error == Errno::NOTDIR => Errno::EXIST,
                 _ => error,
             }

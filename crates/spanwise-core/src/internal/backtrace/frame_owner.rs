@@ -15,8 +15,8 @@ pub(super) enum Owner {
 /// Returns the owner of a frame, from its source file or else from its function.
 pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
     let by_path = file.map(path_owner);
-    match (by_path, runtime_named(crate_name(function))) {
-        // An application may contain a copy of spanwise.
+    match (by_path, runtime_for_name(crate_name(function))) {
+        // The source tree of the application may contain a copy of spanwise.
         (None, Some(runtime)) | (Some(Owner::Application), Some(runtime @ "spanwise")) => {
             Owner::Runtime(runtime)
         }
@@ -44,7 +44,8 @@ fn crate_name(function: &str) -> &str {
     }
 }
 
-/// Runtimes that run the application or log for it, with the name suffixes of their crates.
+/// Runtimes, and other crates that run the application, log for it or capture its backtraces. Each
+/// has the name suffixes of its further crates, separated by blanks: `util` for `tokio_util`.
 const RUNTIMES: [(&str, &str); 16] = [
     ("tokio", "util stream rustls native_tls tungstenite"),
     ("futures", "core util executor channel task io sink"),
@@ -67,15 +68,15 @@ const RUNTIMES: [(&str, &str); 16] = [
     ("backtrace", ""),
 ];
 
-/// Returns the runtime that a dependency belongs to, with any suffix of the name: `tokio` for
-/// `tokio_postgres`.
-fn runtime_for_crate(krate: &str) -> Option<&'static str> {
+/// Returns the runtime that a dependency belongs to. The name may have any suffix: the runtime of
+/// `tokio_postgres` is `tokio`.
+fn runtime_for_dependency(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
-/// Returns the runtime that a crate belongs to if its path is unknown. The crate may be part of the
-/// application, such as `log_ingest`, so only the suffixes in [`RUNTIMES`] match.
-fn runtime_named(krate: &str) -> Option<&'static str> {
+/// Returns the runtime that a crate belongs to, judged by its name only. A crate such as
+/// `log_ingest` may be part of the application, so only the suffixes in [`RUNTIMES`] match.
+fn runtime_for_name(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
         _ => find_runtime(krate, |known_suffixes, suffix| {
@@ -84,8 +85,8 @@ fn runtime_named(krate: &str) -> Option<&'static str> {
     }
 }
 
-/// Finds the runtime of a crate by the start of its name. If the name has a suffix,
-/// `accepts_suffix` is passed the known suffixes of the runtime and this suffix.
+/// Finds the runtime of a crate by the start of the crate's name. `accepts_suffix` decides about a
+/// suffix of the name. Its arguments are the known suffixes of the runtime, and the suffix.
 fn find_runtime(krate: &str, accepts_suffix: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     if krate == "async_std" {
         return Some("async_std");
@@ -111,7 +112,7 @@ pub(super) fn path_owner(path: &str) -> Owner {
         Owner::Runtime("libc")
     } else if let Some(package) = package_name(path) {
         let krate = package.replace('-', "_");
-        runtime_for_crate(&krate).map_or(Owner::Library, Owner::Runtime)
+        runtime_for_dependency(&krate).map_or(Owner::Library, Owner::Runtime)
     } else {
         Owner::Application
     }

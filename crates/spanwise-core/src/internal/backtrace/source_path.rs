@@ -31,10 +31,10 @@ fn without_version(directory: &str) -> Option<&str> {
     Some(&directory[..name_end])
 }
 
-/// Like [`relative_path`]. `root` is the directory in which the application was built, if it is
-/// known.
-pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
-    if let Some(relative) = root.and_then(|root| path.strip_prefix(root)) {
+/// Like [`relative_path`], and also removes `build_directory`, the directory in which the
+/// application was built, if it is known.
+pub(super) fn relative_to<'a>(path: &'a str, build_directory: Option<&str>) -> &'a str {
+    if let Some(relative) = build_directory.and_then(|directory| path.strip_prefix(directory)) {
         return relative;
     }
     if let Some(relative) = path.strip_prefix("./") {
@@ -42,11 +42,13 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
     }
     // The layout of cargo and rustup, in any home directory.
     if let Some((_, in_registry)) = path.split_once("/registry/src/") {
+        // Omits the name of the registry.
         return in_registry
             .split_once('/')
             .map_or(in_registry, |(_, relative)| relative);
     }
     if let Some(in_rustc) = path.strip_prefix("/rustc/") {
+        // Omits the hash of the commit.
         return in_rustc
             .split_once('/')
             .map_or(in_rustc, |(_, relative)| relative);
@@ -62,17 +64,18 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
     }
     let is_absolute = path.starts_with('/') || path.get(1..3) == Some(":\\");
     if is_absolute {
-        from_package(path)
+        path_from_package(path)
     } else {
         path
     }
 }
 
-/// Returns `pay/src/card.rs` for `/build/shop/pay/src/card.rs`.
-fn from_package(path: &str) -> &str {
-    let directories = ["/src/", "/tests/", "/examples/", "/benches/"];
-    let found = directories.iter().filter_map(|name| path.find(name));
-    let Some(package_end) = found.min() else {
+/// Returns the path from the directory of the package: `pay/src/card.rs` for
+/// `/build/shop/pay/src/card.rs`.
+fn path_from_package(path: &str) -> &str {
+    let source_directories = ["/src/", "/tests/", "/examples/", "/benches/"];
+    let package_ends = source_directories.iter().filter_map(|name| path.find(name));
+    let Some(package_end) = package_ends.min() else {
         return path.trim_start_matches('/');
     };
     let package_start = path[..package_end].rfind('/').map_or(0, |at| at + 1);

@@ -1,4 +1,4 @@
-//! A mutex for values that all threads of a process change often.
+//! A mutex that does not block a forked child, for values that threads change often.
 
 use std::{
     fmt, hint,
@@ -16,9 +16,9 @@ mod forked;
 /// A mutex that does not block a forked child forever.
 ///
 /// A child inherits each lock as it is at the fork. If another thread of the parent has locked it,
-/// nothing in the child releases it. A fork cannot wait until no thread has a lock that is locked
-/// for each event, because that would cost each event an atomic operation on memory that all
-/// threads share. So a child loses the values of such locks.
+/// nothing in the child releases it. [`defer`](super::defer) would make the fork wait, but costs
+/// atomic operations on memory that all threads share. That is too much for a lock that is taken
+/// for each event. So if another thread had such a lock at the fork, the child loses the value.
 ///
 /// ```
 /// use spanwise_core::internal::forks::ForkAwareMutex;
@@ -28,9 +28,9 @@ mod forked;
 /// ```
 pub struct ForkAwareMutex<T: Default> {
     value: Mutex<T>,
-    /// The [`generation`] of the process that created the mutex, or of a child in which a thread is
-    /// known to have had the lock. In this process, each thread that has the lock releases it.
-    owner: AtomicU32,
+    /// The [`generation`] of the process that created the mutex, or of a child in which a wait for
+    /// the lock has succeeded. In that process, each thread that has the lock releases it.
+    owner_generation: AtomicU32,
     /// Whether the last wait in a child ended without the lock.
     is_lost: AtomicBool,
 }
@@ -44,7 +44,7 @@ impl<T: Default> ForkAwareMutex<T> {
     pub fn new(value: T) -> Self {
         Self {
             value: Mutex::new(value),
-            owner: AtomicU32::new(generation()),
+            owner_generation: AtomicU32::new(generation()),
             is_lost: AtomicBool::new(false),
         }
     }
@@ -58,30 +58,30 @@ impl<T: Default> ForkAwareMutex<T> {
 
     #[cold]
     fn wait(&self) -> Option<MutexGuard<'_, T>> {
-        if self.is_of_this_process() {
+        if self.is_owned_by_this_process() {
             return Some(self.value.lock());
         }
         let guard = if self.is_lost.load(Ordering::Relaxed) {
-            // Usually nothing releases the lock. But on a busy machine, the first wait may have
-            // been too short for a thread of this process.
+            // Usually nothing releases the lock. But a thread of this process may have the lock,
+            // and on a busy machine, the first wait may have been too short for it.
             (0..SPINS).find_map(|_| {
                 hint::spin_loop();
                 self.value.try_lock()
             })
         } else {
-            lock(&self.value, self.owner.load(Ordering::Relaxed))
+            lock(&self.value, self.owner_generation.load(Ordering::Relaxed))
         };
         self.is_lost.store(guard.is_none(), Ordering::Relaxed);
         if guard.is_some() {
-            // The parent did not have the lock at the fork, so later calls wait without a limit.
-            self.owner.store(generation(), Ordering::Relaxed);
+            // No thread of the parent had the lock at the fork, so later waits need no limit.
+            self.owner_generation.store(generation(), Ordering::Relaxed);
         }
         guard
     }
 
-    /// Returns whether a thread that has the lock is one of this process, as far as it is known.
-    fn is_of_this_process(&self) -> bool {
-        self.owner.load(Ordering::Relaxed) == generation()
+    /// Returns whether a thread that has the lock is known to belong to this process.
+    fn is_owned_by_this_process(&self) -> bool {
+        self.owner_generation.load(Ordering::Relaxed) == generation()
     }
 }
 
@@ -93,9 +93,9 @@ impl<T: Default> Default for ForkAwareMutex<T> {
 
 impl<T: Default> Drop for ForkAwareMutex<T> {
     /// Leaks the value if a thread of the parent had the lock at the fork. The thread may have been
-    /// in the middle of a change, for example between the parts of a vector.
+    /// in the middle of a change. For example, it may have moved a vector, but not set its length.
     fn drop(&mut self) {
-        if !self.is_of_this_process() && self.value.try_lock().is_none() {
+        if !self.is_owned_by_this_process() && self.value.try_lock().is_none() {
             let _leaked = ManuallyDrop::new(mem::take(self.value.get_mut()));
         }
     }
@@ -117,7 +117,7 @@ mod tests {
 
     use super::{forked::in_child, *};
 
-    /// A value that must not be dropped in its present state.
+    /// A value that must not be dropped while it is half changed.
     #[derive(Default)]
     struct MaybeHalfChanged {
         is_half_changed: bool,
@@ -144,13 +144,14 @@ mod tests {
 
     #[test]
     fn threads_of_a_child_wait_for_each_other() {
-        // Longer than a child waits for a lock that its parent may have.
+        // Longer than a child waits for a lock that a thread of its parent may have.
         const WAIT: Duration = Duration::from_millis(300);
 
         for is_lost in [false, true] {
             let mutex = ForkAwareMutex::new(0);
             in_child(|| {
-                // Another thread has had the lock. If `is_lost`, for longer than the first wait.
+                // As if another thread had had the lock. `is_lost` means that the first wait ended
+                // without it.
                 mutex.is_lost.store(is_lost, Ordering::Relaxed);
                 drop(mutex.wait().unwrap());
                 let guard = mutex.lock();

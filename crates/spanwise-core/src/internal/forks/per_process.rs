@@ -1,4 +1,4 @@
-//! Values that each forked process has for itself.
+//! Values of which each process has its own instance, also after a fork.
 
 use std::{
     sync::{
@@ -15,10 +15,10 @@ use super::generation;
 
 /// A value with a separate instance in each process.
 ///
-/// A forked child has a copy of its parent's memory, but only one thread. The parent still sends
-/// the items of a queue in this memory. A lock in it may belong to a thread that does not exist in
-/// the child. So a child does not use its parent's value. It creates a new value on first use, or
-/// adopts the parent's value if that is safe. The values of parents stay in memory.
+/// A forked child has a copy of its parent's memory, but only one thread. If the value has a queue,
+/// the parent still sends its items. If the value has a lock, it may belong to a thread that does
+/// not exist in the child. So a child does not use its parent's value. It creates a new value on
+/// first use, or adopts the parent's value if that is safe. The values of parents stay in memory.
 ///
 /// ```
 /// use spanwise_core::internal::forks::PerProcess;
@@ -35,7 +35,7 @@ pub struct PerProcess<T> {
     child: OnceLock<Box<Self>>,
 }
 
-/// What a child does with the value of its parent.
+/// The decision of a child about the value of its parent.
 #[derive(Debug)]
 pub enum Inheritance<T> {
     /// The child uses the parent's value.
@@ -128,20 +128,23 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// Locks `mutex`, which was created in the process of the generation `owner`.
+/// Locks `mutex`, which was created in the process with the [`generation`] `owner_generation`.
 ///
 /// Returns `None` in a child of that process if a thread of the parent had locked the mutex at the
 /// fork.
-pub fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
-    mutex.try_lock().or_else(|| wait_for_lock(mutex, owner))
+pub fn lock<T>(mutex: &Mutex<T>, owner_generation: u32) -> Option<MutexGuard<'_, T>> {
+    mutex
+        .try_lock()
+        .or_else(|| wait_for_lock(mutex, owner_generation))
 }
 
 #[cold]
-fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
-    if generation() == owner {
+fn wait_for_lock<T>(mutex: &Mutex<T>, owner_generation: u32) -> Option<MutexGuard<'_, T>> {
+    if generation() == owner_generation {
         return Some(mutex.lock());
     }
-    // If a thread of this process has the lock, the thread releases it soon.
+    // If a thread of this process has the lock, the thread releases it soon. A thread of the parent
+    // never does.
     let deadline = Instant::now() + LOCK_TIMEOUT;
     let mut tries = (0..MAX_TRIES).take_while(|_| Instant::now() < deadline);
     tries.find_map(|_| {
@@ -150,9 +153,9 @@ fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     })
 }
 
-/// The maximum number of attempts to lock in a child, one after each yield of the thread.
+/// The maximum number of attempts to lock in a child. The thread yields before each attempt.
 const MAX_TRIES: u32 = 1000;
 
-/// The longest wait for a lock in a child. On a busy machine, a yield may take milliseconds, and a
+/// The maximum wait for a lock in a child. On a busy machine, a yield may take milliseconds, and a
 /// thread that has the lock may not run for tens of milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);

@@ -4,22 +4,22 @@ use super::*;
 
 #[test]
 fn filters_read_fields_of_events_spans_and_context() {
-    let drop_health = Filter::Drop(is("url.path", "/health"));
+    let drop_health = Filter::Drop(field_is("url.path", "/health"));
     let slow = FieldTest::Above(1000.0);
     let only_slow = Filter::Keep(Condition::Field("duration_ms".to_owned(), slow));
-    let tenant = Filter::Keep(is("tenant_id", "acme"));
+    let tenant = Filter::Keep(field_is("tenant_id", "acme"));
     let routing = Routing {
         sinks: vec![
             SinkSettings {
-                filters: owned(&["no_health"]),
+                filters: strings(&["no_health"]),
                 ..file("main")
             },
             SinkSettings {
-                filters: owned(&["only_slow"]),
+                filters: strings(&["only_slow"]),
                 ..file("slow")
             },
             SinkSettings {
-                filters: owned(&["tenant"]),
+                filters: strings(&["tenant"]),
                 ..file("tenant")
             },
         ],
@@ -53,9 +53,9 @@ fn filters_read_fields_of_events_spans_and_context() {
     );
     assert_eq!(logged.messages("slow"), ["slow"]);
     assert_eq!(logged.messages("tenant"), ["late"]);
-    assert_eq!(logged.filtered("main"), 4);
-    assert_eq!(logged.filtered("slow"), 7);
-    assert_eq!(logged.filtered("tenant"), 7);
+    assert_eq!(logged.filtered_count("main"), 4);
+    assert_eq!(logged.filtered_count("slow"), 7);
+    assert_eq!(logged.filtered_count("tenant"), 7);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn filters_of_a_route_see_its_own_events_alone() {
         Condition::Level(LevelFilter::WARN),
         Condition::Not(Box::new(Condition::Message("refused".to_owned()))),
         Condition::Any(vec![
-            is("kind", "a"),
+            field_is("kind", "a"),
             Condition::Field("kind".to_owned(), FieldTest::Exists(false)),
         ]),
     ]));
@@ -75,7 +75,7 @@ fn filters_of_a_route_see_its_own_events_alone() {
             (
                 "shop",
                 Route {
-                    filters: owned(&["quiet"]),
+                    filters: strings(&["quiet"]),
                     ..Route::default()
                 },
             ),
@@ -100,14 +100,14 @@ fn filters_of_a_route_see_its_own_events_alone() {
             "from below"
         ]
     );
-    assert_eq!(logged.filtered("main"), 2);
+    assert_eq!(logged.filtered_count("main"), 2);
 }
 
 #[test]
 fn filter_in_code_sees_redacted_values_and_may_panic() {
     let routing = Routing {
         sinks: vec![SinkSettings {
-            filters: owned(&["special"]),
+            filters: strings(&["special"]),
             ..file("main")
         }],
         filters: vec![("special".to_owned(), Filter::Code("special".to_owned()))],
@@ -123,7 +123,7 @@ fn filter_in_code_sees_redacted_values_and_may_panic() {
             _ => Verdict::Keep,
         }
     });
-    let logged = Running::with(builder, routing).log(|| {
+    let logged = Running::with_builder(builder, routing).log(|| {
         tracing::info!(foo = "bar", "dropped");
         tracing::info!(foo = "panic", "kept");
         tracing::info!(password = "hunter2", "with a secret");
@@ -136,7 +136,7 @@ fn filter_in_code_sees_redacted_values_and_may_panic() {
 fn filter_in_code_that_nobody_registers_is_a_problem() {
     let routing = Routing {
         sinks: vec![SinkSettings {
-            filters: owned(&["special"]),
+            filters: strings(&["special"]),
             ..file("main")
         }],
         filters: vec![("special".to_owned(), Filter::Code("special".to_owned()))],
@@ -156,7 +156,10 @@ fn changed_level_is_shown_and_obeyed() {
     let timeout = Condition::Message("timed out".to_owned());
     let tame = Filter::Level(Level::WARN, timeout.clone());
     let shop = Condition::Target("shop".to_owned());
-    let loud = Filter::Level(Level::ERROR, Condition::All(vec![shop, is("kind", "loud")]));
+    let loud = Filter::Level(
+        Level::ERROR,
+        Condition::All(vec![shop, field_is("kind", "loud")]),
+    );
     let routing = Routing {
         sinks: vec![
             file("main"),
@@ -165,7 +168,7 @@ fn changed_level_is_shown_and_obeyed() {
                 ..file("errors")
             },
             SinkSettings {
-                filters: owned(&["loud"]),
+                filters: strings(&["loud"]),
                 ..file("loud")
             },
         ],
@@ -173,7 +176,7 @@ fn changed_level_is_shown_and_obeyed() {
         routes: routes(&[(
             "shop",
             Route {
-                filters: owned(&["tame"]),
+                filters: strings(&["tame"]),
                 ..Route::default()
             },
         )]),
@@ -213,20 +216,20 @@ fn dropped_event_that_is_only_captured_is_not_counted() {
         sinks: files(&["main"]),
         filters: vec![("noise".to_owned(), dropped)],
         root: Route {
-            filters: owned(&["noise"]),
+            filters: strings(&["noise"]),
             ..Route::default()
         },
         ..Routing::default()
     };
     let builder = Builder::new(Preset::Prod).recorder("debug");
-    let logged = Running::with(builder, routing).log(|| {
+    let logged = Running::with_builder(builder, routing).log(|| {
         let _request = tracing::info_span!("request").entered();
         tracing::debug!(target: "noise", "captured");
         tracing::info!(target: "noise", "shown");
         tracing::error!(target: "shop", "failed");
     });
     assert_eq!(logged.messages("main"), ["failed"]);
-    assert_eq!(logged.filtered("main"), 1);
+    assert_eq!(logged.filtered_count("main"), 1);
 }
 
 #[test]
@@ -235,14 +238,14 @@ fn lowered_error_triggers_no_dump() {
     let routing = Routing {
         sinks: files(&["main"]),
         root: Route {
-            filters: owned(&["tame"]),
+            filters: strings(&["tame"]),
             ..Route::default()
         },
         filters: vec![("tame".to_owned(), tame)],
         ..Routing::default()
     };
     let builder = Builder::new(Preset::Prod).recorder("debug");
-    let logged = Running::with(builder, routing).log(|| {
+    let logged = Running::with_builder(builder, routing).log(|| {
         let _request = tracing::info_span!("request").entered();
         tracing::debug!("buffered");
         tracing::error!("an expected failure");
