@@ -42,7 +42,8 @@ struct Plan {
     keys: Vec<KeyField>,
     /// Whether the values are pinned: only another pinned value replaces them.
     is_pinned: bool,
-    /// Whether a span of the callsite begins a unit of work, even inside another one.
+    /// Whether a span of the callsite begins a unit of work (a root span with all spans inside it)
+    /// of its own, even inside another one.
     begins_unit: bool,
 }
 
@@ -57,7 +58,7 @@ struct KeyField {
 impl Plan {
     /// Returns whether a span of the callsite has its own [`ContextNode`], which stores its values.
     /// The first span of a unit of work always has one, because `context::set` adds values to it.
-    /// Any other span without context fields has none, so readers use the node of an ancestor.
+    /// Any other span without context fields needs none, so readers use the node of an ancestor.
     fn has_own_node(&self, has_parent: bool) -> bool {
         !self.keys.is_empty() || self.begins_unit || !has_parent
     }
@@ -133,7 +134,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest_in_all()
+        self.filter_interop.always_or_sometimes()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
@@ -168,9 +169,10 @@ where
         if plan.keys.is_empty() {
             return;
         }
-        // The trace and span id of an exported span may be recorded although the span has no node
-        // of its own. They would change the node of an ancestor, and are not needed, because
-        // readers take them from the `SpanIdentity` of the span.
+        // With another callsite than that of the span, the values are either from `context::set`,
+        // which finds a span that has its own node, or the trace and span id of an exported span,
+        // which may have none. Such ids would change the node of an ancestor. They are not needed,
+        // because readers take them from the `SpanIdentity` of the span.
         if !ptr::eq(callsite, span.metadata()) {
             let own_plan = self.plan(span.metadata());
             if !own_plan.has_own_node(span.parent().is_some()) {

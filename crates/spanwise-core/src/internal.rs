@@ -1,4 +1,4 @@
-//! Code that only the other crates of the workspace may use. It is not a stable API: any release
+//! Code that only the crates of this workspace may use. It is not a stable API: any release
 //! may change or remove it.
 
 pub mod announced_span;

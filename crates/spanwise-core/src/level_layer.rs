@@ -22,7 +22,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
 use self::{
     active_levels::ActiveLevels,
-    level_changes::{LevelChanges, TemporaryChange, with_default_level},
+    level_changes::{LevelSources, TemporaryChange, with_default_level},
 };
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
@@ -42,17 +42,18 @@ use crate::{
 /// each line has the context of its spans, such as the request id. For exceptions, see
 /// [`span_levels`](Self::span_levels).
 ///
-/// If the current [`Levels`] have a default level, it applies to each target that no directive
-/// names. If they have none, the *configured levels* complete them: those of [`LevelLayer::new`],
-/// or of the last reload of the configuration. If these have none either, the level is `info`.
+/// The default level of the current [`Levels`] applies to each target that no directive names. If
+/// you set levels without a default level, they are completed once: with the default level and the
+/// targets of the *configured levels*. These are the levels of [`LevelLayer::new`], or of the last
+/// reload of the configuration. If they have no default level either, it is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost.
 ///
 /// A *span directive*, such as `[request]=debug`, enables events inside the spans that it matches.
 /// It can only enable more events than the targets enable, never fewer. A new span directive
-/// applies only to spans that are opened afterwards. Without span directives, the decision on a
-/// callsite is cached, so a disabled callsite costs as little as in plain `tracing`.
+/// applies only to spans that are opened afterwards. Without span directives, the decision to
+/// disable a callsite is cached, so a disabled callsite costs as little as in plain `tracing`.
 ///
 /// Span directives use tracing-subscriber's `EnvFilter`. To match the *value* of a field,
 /// `EnvFilter` formats the value while it holds a lock. The `Debug` of that value must not open a
@@ -96,7 +97,7 @@ struct LevelState {
     /// Defaults to [`SpanRule::default`].
     span_rule: OnceLock<SpanRule>,
     stack: StackOfLayer,
-    changes: Mutex<LevelChanges>,
+    sources: Mutex<LevelSources>,
 }
 
 /// Decides which spans are enabled without span directives.
@@ -122,7 +123,7 @@ impl LevelLayer {
             captured: OnceLock::new(),
             span_rule: OnceLock::new(),
             stack: StackOfLayer::default(),
-            changes: Mutex::new(LevelChanges {
+            sources: Mutex::new(LevelSources {
                 permanent: configured.clone(),
                 configured,
                 temporary: None,
@@ -235,20 +236,22 @@ impl LevelHandle {
         self.state.active().levels.clone()
     }
 
-    /// Sets the levels and ends a temporary change. If `levels` has no default level, it only
-    /// overrides targets of the configured levels: those of [`LevelLayer::new`], or of the last
-    /// reload of the configuration. After `new("info,hyper=off")`, `set_levels("shop=debug")` keeps
-    /// `info` and `hyper=off`.
+    /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
+    /// level and the other targets are those of the configured levels, that is, of
+    /// [`LevelLayer::new`] or of the last reload of the configuration. After
+    /// `new("info,hyper=off")`, `set_levels("shop=debug")` keeps `info` and `hyper=off`. Span
+    /// directives of the configured levels are not kept.
     ///
     /// # Errors
-    /// Returns an error that lists each directive that is malformed or has no effect. If there is
+    /// Returns an error that lists each malformed directive, or if there is none, each directive
+    /// that has no effect. If there is
     /// an error, the levels stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
-        self.state.change(|changes| {
-            let levels = changes.complete(levels)?;
-            changes.permanent = levels.clone();
-            changes.temporary = None;
+        self.state.change(|sources| {
+            let levels = sources.complete(levels)?;
+            sources.permanent = levels.clone();
+            sources.temporary = None;
             Ok(Some(levels))
         })
     }
@@ -258,13 +261,13 @@ impl LevelHandle {
     #[doc(hidden)]
     pub fn set_configured(&self, levels: &Levels) {
         let levels = with_default_level(levels.clone());
-        let Ok(()) = self.state.change(|changes| {
-            changes.configured = levels.clone();
-            changes.permanent = levels.clone();
-            if changes.temporary.as_ref().is_some_and(|it| !it.is_over()) {
+        let Ok(()) = self.state.change(|sources| {
+            sources.configured = levels.clone();
+            sources.permanent = levels.clone();
+            if sources.temporary.as_ref().is_some_and(|it| !it.is_over()) {
                 return Ok::<_, Infallible>(None);
             }
-            changes.temporary = None;
+            sources.temporary = None;
             Ok(Some(levels))
         });
     }
@@ -286,13 +289,14 @@ impl LevelHandle {
     /// time is over.
     ///
     /// # Errors
-    /// Returns an error that lists each directive that is malformed or has no effect. Also returns
+    /// Returns an error that lists each malformed directive, or if there is none, each directive
+    /// that has no effect. Also returns
     /// an error if the restoring thread cannot be started. If there is an error, the levels stay
     /// unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = levels.parse::<Levels>()?;
-        self.state.change(|changes| {
-            let levels = changes.complete(levels)?;
+        self.state.change(|sources| {
+            let levels = sources.complete(levels)?;
             let deadline = Instant::now().checked_add(duration);
             let has_ended = Arc::<AtomicBool>::default();
             let restore = {
@@ -311,7 +315,7 @@ impl LevelHandle {
                         "levels unchanged: cannot start the thread that would restore them: {error}"
                     ))
                 })?;
-            changes.temporary = Some(TemporaryChange {
+            sources.temporary = Some(TemporaryChange {
                 deadline,
                 has_ended,
                 restoring_thread: thread.thread().clone(),
@@ -396,23 +400,23 @@ impl LevelState {
     ///
     /// Makes `tracing` ask the layers about all callsites again, but only after the lock is
     /// released, because that takes long and runs foreign code. If two threads change levels at the
-    /// same time, the layers are asked once more after both changes.
+    /// same time, the layers are asked at least once after both sources.
     fn change<E>(
         &self,
-        change: impl FnOnce(&mut LevelChanges) -> Result<Option<Levels>, E>,
+        change: impl FnOnce(&mut LevelSources) -> Result<Option<Levels>, E>,
     ) -> Result<(), E> {
         // A forked child would inherit the locks in their locked state.
         let no_fork = forks::defer();
-        let mut changes = self.changes.lock();
-        if let Some(levels) = change(&mut changes)? {
+        let mut sources = self.sources.lock();
+        if let Some(levels) = change(&mut sources)? {
             self.activate(levels);
         }
-        drop((changes, no_fork));
+        drop((sources, no_fork));
         self.stack.rebuild_interests();
         Ok(())
     }
 
-    /// Replaces the levels. The caller holds the lock of `changes`.
+    /// Replaces the levels. The caller holds the lock of `sources`.
     fn activate(&self, levels: Levels) {
         let active = Arc::new(ActiveLevels::new(levels, &self.active().span_directives));
         let has_span_directives = !active.span_directives.is_empty();
@@ -430,11 +434,11 @@ impl LevelState {
                 thread::park_timeout(remaining);
                 continue;
             }
-            let Ok(()) = self.change(|changes| {
+            let Ok(()) = self.change(|sources| {
                 // The change may have ended while this thread waited for the lock.
                 let levels = (!has_ended.load(Ordering::Acquire)).then(|| {
-                    changes.temporary = None;
-                    changes.permanent.clone()
+                    sources.temporary = None;
+                    sources.permanent.clone()
                 });
                 Ok::<_, Infallible>(levels)
             });
@@ -511,7 +515,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         }
         let state = &self.state;
         if state.enabled_by_target(&active, callsite) || state.captures(&active, callsite) {
-            self.filter_interop.interest_in_all()
+            self.filter_interop.always_or_sometimes()
         } else if depends_on_span {
             Interest::sometimes()
         } else {

@@ -29,10 +29,10 @@ use crate::{
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
 /// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
 /// at most once in ten seconds, separately for the server of each exporter.
-/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. A fault that the
-/// limit applies to is not printed while another thread prints one of the same kind. A closed
-/// stderr is ignored. If stderr is a full pipe, the line is skipped, and the next fault of that
-/// kind tries again. Nothing is written to stdout.
+/// [`fault_unthrottled`](Self::fault_unthrottled) prints without this limit. With the limit, a
+/// fault is only counted if another thread is just printing one of the same kind. A closed stderr
+/// is ignored. If stderr is a full pipe, the line is skipped, and the next fault of that kind tries
+/// again. Nothing is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -48,7 +48,8 @@ struct Inner {
     reloads: Mutex<Option<ReloadStats>>,
 }
 
-/// The faults of one kind that one source, such as the server of an exporter, reports.
+/// The faults of one kind that are reported under the name of one source, such as the server that
+/// an exporter sends to.
 #[derive(Debug, Clone)]
 struct SourceFaults {
     source: &'static str,
@@ -98,20 +99,20 @@ const MAX_DETAIL_LEN: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// An output or server refused a line or event.
+    /// An output or server refused a line or event, or an exporter gave up on it.
     WriteFailed,
-    /// An output could not flush its buffer, or an exporter could not reach its server and retries.
+    /// An output could not flush its buffer, or an exporter failed to send and will try again.
     FlushFailed,
     /// A part is missing or set up wrongly, and logging continues without it.
     Setup,
     /// An output is too slow, so lines or events are shed.
     Shed,
-    /// Lines or events were not delivered, for example before the shutdown ended.
+    /// Lines or events were lost, for example because the shutdown ended before their delivery.
     Lost,
-    /// The memory for buffered lines was full, and some lines were evicted.
+    /// The memory of a recorder was full, so it dropped some of its buffered lines.
     Evicted,
-    /// A recorder dropped the buffered lines of a unit of work that failed, because it had reached
-    /// its limit of lines per second.
+    /// A recorder dropped the buffered lines of a unit of work, such as a failed request, instead
+    /// of writing them, because the recorder had reached its limit of lines per second.
     Suppressed,
 }
 
@@ -167,7 +168,7 @@ impl SelfReport {
             name: name.into(),
             ..SinkCounters::default()
         });
-        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
+        if let Some(mut sinks) = lock_unless_orphaned(&self.0.sinks) {
             sinks.retain(|sink| sink.strong_count() > 0);
             sinks.push(Arc::downgrade(&counters));
         }
@@ -177,7 +178,7 @@ impl SelfReport {
     /// Removes a closed sink, whose counters may still be in use, from [`stats`](Self::stats).
     #[doc(hidden)]
     pub fn remove_sink(&self, counters: &Arc<SinkCounters>) {
-        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
+        if let Some(mut sinks) = lock_unless_orphaned(&self.0.sinks) {
             sinks.retain(|sink| sink.as_ptr() != Arc::as_ptr(counters));
         }
     }
@@ -186,7 +187,7 @@ impl SelfReport {
     #[doc(hidden)]
     #[must_use]
     pub fn counters_of(&self, name: &str) -> Option<Arc<SinkCounters>> {
-        let sinks = lock_in_any_process(&self.0.sinks)?;
+        let sinks = lock_unless_orphaned(&self.0.sinks)?;
         let sinks = sinks.iter().rev();
         let mut newest_first = sinks.filter_map(Weak::upgrade);
         newest_first.find(|sink| sink.name == name)
@@ -196,12 +197,13 @@ impl SelfReport {
     /// [`stats`](Self::stats).
     #[doc(hidden)]
     pub fn count_reload(&self, change: impl FnOnce(&mut ReloadStats)) {
-        if let Some(mut reloads) = lock_in_any_process(&self.0.reloads) {
+        if let Some(mut reloads) = lock_unless_orphaned(&self.0.reloads) {
             change(reloads.get_or_insert_default());
         }
     }
 
-    /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
+    /// Counts a fault. Prints it if this method printed none of the same kind in the last ten
+    /// seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(
@@ -257,7 +259,7 @@ impl SelfReport {
         // If another thread is printing a fault of this kind, this fault is only counted, unless it
         // must be printed.
         let last_printed = match interval.is_zero() {
-            true => lock_in_any_process(counter.last_printed()),
+            true => lock_unless_orphaned(counter.last_printed()),
             false => counter.last_printed().try_lock(),
         };
         let Some(mut last_printed) = last_printed else {
@@ -290,9 +292,9 @@ impl SelfReport {
     /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sinks = lock_in_any_process(&self.0.sinks);
+        let sinks = lock_unless_orphaned(&self.0.sinks);
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
-        let per_source = lock_in_any_process(&self.0.source_faults);
+        let per_source = lock_unless_orphaned(&self.0.source_faults);
         let per_source = per_source
             .map(|sources| sources.clone())
             .unwrap_or_default();
@@ -312,16 +314,16 @@ impl SelfReport {
                 .collect(),
             faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
             redacted: redact.map(|policy| policy.counts()).unwrap_or_default(),
-            reloads: lock_in_any_process(&self.0.reloads).and_then(|reloads| *reloads),
+            reloads: lock_unless_orphaned(&self.0.reloads).and_then(|reloads| *reloads),
         }
     }
 }
 
 impl Inner {
-    /// Returns the counter for `fault` of a source, or `None` if [`lock_in_any_process`] fails in a
-    /// forked child.
+    /// Returns the counter for `fault` of a source, or `None` if [`lock_unless_orphaned`] fails in
+    /// a forked child.
     fn source_counter(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
-        let mut sources = lock_in_any_process(&self.source_faults)?;
+        let mut sources = lock_unless_orphaned(&self.source_faults)?;
         let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
         if let Some(known) = sources.iter().find(is_wanted) {
             return Some(Arc::clone(&known.counter));
@@ -339,7 +341,7 @@ impl Inner {
 /// Locks `mutex`, which threads hold only for a short time. Returns `None` after 1,000 failed
 /// attempts, at least 50 µs apart. All attempts fail in a forked child if another thread had the
 /// lock at the fork.
-fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+fn lock_unless_orphaned<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
         match mutex.try_lock() {
             Some(guard) => return Some(guard),
@@ -566,7 +568,8 @@ impl ShedCounts {
     }
 }
 
-/// Escapes a text as `Debug` does, except for quotes, so that it fits in one line of a terminal.
+/// Escapes a text as `Debug` does, except for quotes, so that it cannot break the line or control
+/// the terminal.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,11 +1,11 @@
-//! JSON escaping. Finds the characters that need an escape sixteen bytes at a time.
+//! JSON escaping. Searches sixteen bytes at a time for the characters that need an escape.
 //!
 //! Beyond [RFC 8259, section 7], these characters are escaped, because they end a line or control a
 //! terminal: DEL, the C1 controls, the line separators U+2028 and U+2029, and the bidirectional
 //! controls U+202A–U+202E and U+2066–U+2069.
 //!
 //! Functions with the argument `ALL = false` get JSON that serde_json has escaped. They escape only
-//! the characters that serde_json does not escape: DEL and those beyond ASCII.
+//! the characters above, because serde_json does not escape these.
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
@@ -19,8 +19,8 @@ pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     // may overlap, and the room is checked once.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
-            && find_escapes::<true>(first) == 0
-            && find_escapes::<true>(last) == 0
+            && escape_mask::<true>(first) == 0
+            && escape_mask::<true>(last) == 0
         {
             let room = line.room::<{ 2 * BLOCK + 2 }>();
             room[0] = b'"';
@@ -74,8 +74,8 @@ pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
 
 /// Returns `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
-    // Most texts are short names. Without this room, a buffer grows to the length of a line, and
-    // clears all of it.
+    // Most texts are short names. An empty buffer would allocate the room for a line, and fill it
+    // with zeros.
     let mut line = LineBuffer::with_room(2 * BLOCK + 2);
     push_quoted(&mut line, text);
     line.as_bytes().to_vec()
@@ -94,12 +94,12 @@ const WIDE_LEN: usize = 2 * BLOCK;
 /// that begins within the searched blocks stays within the window.
 const WINDOW_LEN: usize = 2 * WIDE_LEN;
 
-/// The maximum length of an escaped piece, in bytes: six bytes (`\u001b`) for each byte, and two
-/// blocks that a copy writes behind the result.
+/// The room for one escaped piece, in bytes. A piece exceeds `PIECE_LEN` by up to two blocks, each
+/// byte may become six (`\u001b`), and a copy writes up to two blocks behind the result.
 const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE_LEN) + WIDE_LEN;
 
-/// Appends a text of at most two blocks if it needs no escape. Copies it as two blocks, which may
-/// overlap. Returns whether it was appended.
+/// Appends a text of at most two blocks if it certainly needs no escape. Copies it as one block, or
+/// as two blocks, which may overlap. Returns whether it was appended.
 #[inline(always)] // The short texts of every line are copied without a call.
 fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
@@ -111,9 +111,8 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
         }
         return clean;
     };
-    let clean = text.len() <= 2 * BLOCK
-        && find_escapes::<ALL>(first) == 0
-        && find_escapes::<ALL>(last) == 0;
+    let clean =
+        text.len() <= 2 * BLOCK && escape_mask::<ALL>(first) == 0 && escape_mask::<ALL>(last) == 0;
     if clean {
         let room = line.room::<{ 2 * BLOCK }>();
         room[..BLOCK].copy_from_slice(first);
@@ -146,14 +145,14 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         && let Some(window) = rest.first_chunk()
     {
         let [first, second] = [0, BLOCK].map(|at| block_at(window, at));
-        let escapes = find_escapes::<ALL>(first) | find_escapes::<ALL>(second) << BLOCK;
+        let escapes = escape_mask::<ALL>(first) | escape_mask::<ALL>(second) << BLOCK;
         copy_wide(room, written, window, 0);
         // A branch, so that the next blocks need not wait for the result of this search.
         if escapes == 0 {
             rest = &rest[WIDE_LEN..];
             written += WIDE_LEN;
         } else {
-            (rest, written) = push_escapes(room, rest, window, escapes, written);
+            (rest, written) = push_blocks_escaped(room, rest, window, escapes, written);
         }
     }
     let min_block_len = BLOCK.max(end_len + 1);
@@ -165,7 +164,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         rest = &rest[clean_len..];
         written += clean_len;
         if clean_len < BLOCK {
-            (rest, written) = push_escaped(room, rest, written);
+            (rest, written) = push_char(room, rest, written);
         }
     }
     while rest.len() > end_len && rest.len() < BLOCK {
@@ -175,18 +174,18 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         rest = &rest[clean_len..];
         written += clean_len;
         if !rest.is_empty() {
-            (rest, written) = push_escaped(room, rest, written);
+            (rest, written) = push_char(room, rest, written);
         }
     }
     (text.len() - rest.len(), written)
 }
 
 /// Escapes the first two blocks of `text`, which the caller has copied to `room`. The set bits of
-/// `escapes` mark the bytes that may need an escape. Behind each escape, two whole blocks are
-/// copied again. The next escape overwrites the copy from its position on. Returns the rest of
-/// `text`, and the new number of written bytes.
+/// `escapes` mark the bytes that may need an escape. After each escape, copies the next two blocks
+/// of the window, although only the bytes before the next escape are kept: that escape is written
+/// over the others. Returns the rest of `text`, and the new number of written bytes.
 #[inline]
-fn push_escapes<'t>(
+fn push_blocks_escaped<'t>(
     room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
     window: &[u8; WINDOW_LEN],
@@ -223,14 +222,14 @@ fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW_LE
 fn block_at(window: &[u8; WINDOW_LEN], at: usize) -> &[u8; BLOCK] {
     match window[at..].first_chunk() {
         Some(block) => block,
-        None => unreachable!("a window has four blocks, and `at` is that of the first or second"),
+        None => unreachable!("`at` is the offset of the first or second of four blocks"),
     }
 }
 
 /// Writes the first character of `text`, escaped if necessary, behind the first `written` bytes of
 /// `room`. Returns the rest of `text`, and the new number of written bytes.
 #[inline]
-fn push_escaped<'t>(
+fn push_char<'t>(
     room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
     written: usize,
@@ -244,7 +243,7 @@ fn push_escaped<'t>(
     (&text[1..], written + len)
 }
 
-/// Like [`push_escaped`], for a character of two or three bytes. Its first byte alone does not
+/// Like [`push_char`], for a character of two or three bytes. Its first byte alone does not
 /// decide whether it needs an escape.
 #[cold]
 fn push_multibyte<'t>(
@@ -297,7 +296,7 @@ static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
     escapes
 };
 
-/// Returns the escape `\u….`
+/// Returns the escape sequence of a code unit, such as `\u001b`.
 const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut escape = [b'\\', b'u', 0, 0, 0, 0, 0, 6];
@@ -309,25 +308,25 @@ const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     escape
 }
 
-/// Returns the number of bytes before the first that may need an escape, as a quote does.
+/// Returns the number of bytes before the first one that may need an escape, such as a quote.
 #[inline]
 pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
     find_escape::<true>(block)
 }
 
-/// Returns the number of bytes before the first that may need an escape.
+/// Returns the number of bytes before the first one that may need an escape.
 #[inline]
 fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
-    (find_escapes::<ALL>(block) | 1 << BLOCK).trailing_zeros() as usize
+    (escape_mask::<ALL>(block) | 1 << BLOCK).trailing_zeros() as usize
 }
 
 /// Returns a bit for each byte that may need an escape. Bit 0 is for the first byte.
 #[inline]
-pub(crate) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
+pub(crate) fn escape_mask<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    return vector::find_escapes::<ALL>(block);
+    return vector::escape_mask::<ALL>(block);
     #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-    words::find_escapes::<ALL>(block)
+    words::escape_mask::<ALL>(block)
 }
 
 /// Returns a bit for each byte that is one of `wanted`. Bit 0 is for the first byte.
@@ -363,7 +362,7 @@ mod vector {
         unsafe_code,
         reason = "rustc does not know that code compiled for SSE2 may call a function that needs SSE2"
     )]
-    pub(super) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn escape_mask<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         // SAFETY: `find` requires SSE2, and this module is only compiled for targets that have it.
         unsafe { find::<ALL>(block) }
     }
@@ -420,7 +419,7 @@ mod words {
     const HIGHS: u64 = 0x8080_8080_8080_8080;
 
     #[inline]
-    pub(super) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn escape_mask<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         let (low, high) = halves(block);
         let found = |half: u64| bit_per_byte(find::<ALL>(half));
         found(low) | found(high) << 8
@@ -443,7 +442,7 @@ mod words {
         ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     }
 
-    /// Returns the high bit of each byte that may need an escape.
+    /// Returns a mask with the high bit of each byte of `word` that may need an escape.
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
         let mut found = equal(word | (ONES * 0x20), 0xE2) | equal(word, 0x7F);
@@ -454,13 +453,14 @@ mod words {
         found
     }
 
-    /// Returns the high bit of each byte that is `byte`.
+    /// Returns a mask with the high bit of each byte of `word` that equals `byte`.
     #[inline]
     fn equal(word: u64, byte: u8) -> u64 {
         zero_bytes(word ^ (ONES * u64::from(byte)))
     }
 
-    /// Returns the high bit of each byte that is zero. Exact, because no carry crosses bytes.
+    /// Returns a mask with the high bit of each byte of `word` that is zero. Exact, because no
+    /// carry crosses bytes.
     #[inline]
     fn zero_bytes(word: u64) -> u64 {
         !(((word & !HIGHS) + !HIGHS) | word) & HIGHS
@@ -485,13 +485,13 @@ mod tests {
                 let mut block = *b"sixteen letters.";
                 block[at] = byte;
                 assert_eq!(
-                    words::find_escapes::<true>(&block),
-                    vector::find_escapes::<true>(&block),
+                    words::escape_mask::<true>(&block),
+                    vector::escape_mask::<true>(&block),
                     "{byte:#x} at {at}"
                 );
                 assert_eq!(
-                    words::find_escapes::<false>(&block),
-                    vector::find_escapes::<false>(&block),
+                    words::escape_mask::<false>(&block),
+                    vector::escape_mask::<false>(&block),
                     "{byte:#x} at {at}"
                 );
                 assert_eq!(

@@ -347,7 +347,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest_in_all()
+        self.filter_interop.always_or_sometimes()
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {

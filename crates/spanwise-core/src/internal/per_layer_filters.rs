@@ -38,7 +38,7 @@ impl FilterInterop {
     /// Returns the interest that a layer that wants every callsite returns from
     /// `register_callsite`.
     #[must_use]
-    pub fn interest_in_all(&self) -> Interest {
+    pub fn always_or_sometimes(&self) -> Interest {
         if self.has_filters.load(Ordering::Relaxed) {
             Interest::sometimes()
         } else {

@@ -15,7 +15,7 @@ use crate::{Levels, ParseError, internal::forks};
 
 /// The sources of the active levels. Each change of levels reads and replaces some of them.
 #[derive(Debug)]
-pub(super) struct LevelChanges {
+pub(super) struct LevelSources {
     /// The configured levels, which complete levels that have no default level.
     pub(super) configured: Levels,
     /// The levels that are restored after a temporary change.
@@ -29,7 +29,7 @@ pub(super) struct LevelChanges {
 pub(super) struct TemporaryChange {
     /// `None` if the end is beyond the range of [`Instant`].
     pub(super) deadline: Option<Instant>,
-    /// Whether the change has ended. Written under the lock of the [`LevelChanges`].
+    /// Whether the change has ended. Written under the lock of the [`LevelSources`].
     pub(super) has_ended: Arc<AtomicBool>,
     /// The thread that ends the change at its deadline. It waits without a lock, because a forked
     /// child would inherit a held lock without the thread that releases it.
@@ -43,7 +43,7 @@ pub(super) fn with_default_level(levels: Levels) -> Levels {
     levels.or(&LevelFilter::INFO.into())
 }
 
-impl LevelChanges {
+impl LevelSources {
     /// Completes levels that have no default level, and checks their span directives.
     pub(super) fn complete(&self, levels: Levels) -> Result<Levels, ParseError> {
         let levels = levels.or(&self.configured);

@@ -142,7 +142,7 @@ pub(crate) fn word(value: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn push_word(line: &mut LineBuffer, text: &str) -> bool {
     let text = text.as_bytes();
-    let find_ends = |block| escape::find_escapes::<true>(block) | find_word_ends(block);
+    let find_ends = |block| escape::escape_mask::<true>(block) | find_word_ends(block);
     let blocks = text
         .first_chunk::<BLOCK_LEN>()
         .zip(text.last_chunk::<BLOCK_LEN>());

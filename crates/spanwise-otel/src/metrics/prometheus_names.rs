@@ -61,7 +61,7 @@ fn without_suffix(mut name: String, suffix: &str) -> String {
 
 /// Returns the name of a label.
 pub(crate) fn label_name(key: &str) -> String {
-    let mut name = sanitized(key).replace(':', "_");
+    let mut name = sanitized(&key.replace(':', "_"));
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         name.insert(0, '_');
     }

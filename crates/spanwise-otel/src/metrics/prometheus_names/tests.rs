@@ -96,6 +96,7 @@ fn labels_are_valid() {
     for (key, label) in [
         ("http.route", "http_route"),
         ("a:b", "a_b"),
+        ("::name::", "_name_"),
         ("__name__", "_name_"),
         ("0", "_0"),
         ("", "_"),

@@ -243,11 +243,6 @@ fn recorder_that_is_off_has_no_limits() {
         recorder(&explain(file, &[prod])),
         "LOG_RECORDER = off (config:2)"
     );
-    let without_limits = "[recorder]\ncapture = 'off'\nslow = '${SHOP_SLOW:-off}'\ntail = 1\n";
-    assert_eq!(
-        recorder(&explain(without_limits, &[prod])),
-        "LOG_RECORDER = off (config:2)"
-    );
     let empty = file.replace(":-off", ":-");
     assert_eq!(
         recorder(&explain(&empty, &[prod])),
