@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Weak, atomic::AtomicBool},
+    sync::{Arc, Weak},
 };
 
 use spanwise_core::{
@@ -268,7 +268,7 @@ impl RollingFileBuilder {
 
 #[cfg(all(unix, feature = "sighup"))]
 fn register_sighup(
-    requested: &Arc<AtomicBool>,
+    requested: &Arc<std::sync::atomic::AtomicBool>,
     path: &Path,
 ) -> Result<super::sighup::SighupFlag, OpenError> {
     super::sighup::SighupFlag::register(requested).map_err(|error| {
