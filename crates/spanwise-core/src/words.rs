@@ -103,5 +103,5 @@ fn parse_words<'a, T>(
 /// Returns the problem that `word` repeats the `name` of an earlier word of the list.
 #[must_use]
 pub fn repeated(word: &str, name: &str) -> Problem {
-    Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))
+    Problem::new(format!("`{word}`: `{name}` occurs twice: write it once"))
 }

@@ -41,7 +41,7 @@ pub fn client() -> ClientLayer {
 /// | `url.path` | the path without the query |
 /// | `trace_id`, `span_id` | the ids that are sent |
 /// | `http.response.status_code` | the status |
-/// | `error` | the text of the error, without the queries of URLs. `given up before there was a response` if the call was dropped |
+/// | `error` | the text of the error, without the queries of URLs. `dropped before there was a response` if the call was dropped |
 /// | `otel.status_code` | `ERROR` if the call fails or is answered with 5xx |
 ///
 /// There is no event, because only the caller knows whether a failure matters.

@@ -50,7 +50,7 @@ impl<T: Serialize + ?Sized> fmt::Display for AsJson<'_, T> {
             }
             Ok(JsonText::Deep(text)) => f.write_str(&text),
             Ok(JsonText::Truncated(text)) => write!(f, "{text}{TRUNCATION_MARK}"),
-            Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
+            Err(error) => write!(f, "<not serializable as JSON: {error}>"),
         }
     }
 }

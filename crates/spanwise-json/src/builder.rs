@@ -130,7 +130,7 @@ pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
         }
         Ok(JsonText::Deep(text)) => escape::quoted(&text),
         Ok(JsonText::Truncated(text)) => escape::quoted(&(text + TRUNCATION_MARK)),
-        Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
+        Err(error) => escape::quoted(&format!("<not serializable as JSON: {error}>")),
     }
 }
 

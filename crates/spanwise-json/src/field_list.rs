@@ -535,7 +535,7 @@ const MAX_NAME_LEN: usize = 64;
 fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
     use FieldWord::{Add, Omit, Only, Precision, Rename, Show};
     match (first, second) {
-        (Only(_), Only(_)) => Some("`only` is there twice: write one list".to_owned()),
+        (Only(_), Only(_)) => Some("`only` occurs twice: write one list".to_owned()),
         (Precision(_), Precision(_)) => {
             Some(format!("{} is there too: write one", shown_word(first)))
         }
@@ -564,7 +564,7 @@ fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
         (Only(names), Omit(name)) | (Omit(name), Only(names)) if names.contains(name) => Some(
             format!("`{name}` is both shown and omitted: write one of the two"),
         ),
-        _ if first == second => Some("it is there twice: write it once".to_owned()),
+        _ if first == second => Some("it occurs twice: write it once".to_owned()),
         _ => None,
     }
 }

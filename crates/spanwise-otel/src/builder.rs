@@ -466,7 +466,7 @@ impl OtelBuilder {
         let batch_len = options.max_batch_len.unwrap_or(BATCH_LEN.min(queue_len));
         for (option, len) in [("max_queue_len", queue_len), ("max_batch_len", batch_len)] {
             if !(1..=MAX_LEN).contains(&len) {
-                let hint = format!("{len} is out of range: it lies between 1 and {MAX_LEN}");
+                let hint = format!("{len} is out of range: write a number from 1 to {MAX_LEN}");
                 checks.push(option, ParseError::new(hint));
             }
         }

@@ -164,7 +164,7 @@ fn user_code_does_not_disturb_its_neighbours() {
                 .iter()
                 .filter(|one| one.has_body() && one.body() == body);
             let record = found.next().unwrap_or_else(|| panic!("{body} is lost"));
-            assert!(found.next().is_none(), "{body} is there twice");
+            assert!(found.next().is_none(), "{body} occurs twice");
             assert_eq!(record.int("before"), Some(number), "{record:?}");
             assert_eq!(record.int("after"), Some(number), "{record:?}");
             for key in ["debug", "display", "error", "exception.message"] {

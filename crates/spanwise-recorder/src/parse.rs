@@ -48,7 +48,7 @@ impl FromStr for RecorderBuilder {
                 continue;
             };
             if option_names.contains(&name) {
-                problems.push(format!("`{word}`: `{name}` is there twice: write it once"));
+                problems.push(format!("`{word}`: `{name}` occurs twice: write it once"));
                 continue;
             }
             option_names.push(name);

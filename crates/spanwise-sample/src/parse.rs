@@ -40,9 +40,7 @@ impl FromStr for SamplerBuilder {
                         .iter()
                         .any(|(other, _)| match_same_events(&matcher, other)) =>
                 {
-                    problems.push(format!(
-                        "`{word}`: `{matcher}` is there twice: write it once"
-                    ));
+                    problems.push(format!("`{word}`: `{matcher}` occurs twice: write it once"));
                 }
                 Ok(rule) => rules.push(rule),
                 Err(problem) if problems.contains(&problem) => {}

@@ -121,7 +121,7 @@ fn problems(registered: &[RegisteredFormat]) -> Vec<String> {
         let is_repeated = |(other, _): &RegisteredFormat| other.eq_ignore_ascii_case(name);
         if name.is_empty() || !name.chars().all(is_name_char) {
             problems.push(format!(
-                "{shown} is not a name of a format: write letters, digits, `-` and `_`"
+                "{shown} is not a valid name of a format: write letters, digits, `-` and `_`"
             ));
         } else if name.parse::<Format>().is_ok() {
             problems.push(format!("{shown} is a format already: choose another name"));

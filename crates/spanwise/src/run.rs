@@ -109,7 +109,7 @@ impl Failure {
         let is_off = handle.levels().max_event_level() == LevelFilter::OFF;
         // A line that was lost since the event may be the line of this error.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
-            let why = format_args!("no output took the error of the program: {}", self.text);
+            let why = format_args!("no output accepted the error of the program: {}", self.text);
             handle.report.fault_unthrottled(Fault::Lost, &why);
         }
     }

@@ -279,7 +279,7 @@ impl Drop for Call {
                 ..RequestEnd::default()
             });
             self.span
-                .record("error", "given up before there was a response");
+                .record("error", "dropped before there was a response");
         }
     }
 }

@@ -258,7 +258,7 @@ async fn dropped_call_records_it() {
     let call = tower::Service::call(&mut client, Request::new(()));
     drop(call);
     logs.one_span("http.client.request")
-        .assert_field("error", "given up before there was a response");
+        .assert_field("error", "dropped before there was a response");
 }
 
 /// A call that logs when it is dropped.

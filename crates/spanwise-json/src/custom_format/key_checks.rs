@@ -87,7 +87,7 @@ pub(super) fn name_problem(name: &str) -> Option<String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || !name.chars().all(is_allowed) {
         return Some(format!(
-            "{name:?} is not a name of a format: write letters, digits, `-` and `_`"
+            "{name:?} is not a valid name of a format: write letters, digits, `-` and `_`"
         ));
     }
     let mut names = Format::NAMES.iter();

@@ -123,8 +123,8 @@ fn format_takes_changes_of_fields() {
 fn mistakes_are_all_reported() {
     let wrong = |builder: FormatBuilder| builder.build().unwrap_err().to_string();
     for (builder, expected) in [
-        (Format::custom(""), "is not a name of a format"),
-        (Format::custom("a b"), "is not a name of a format"),
+        (Format::custom(""), "is not a valid name of a format"),
+        (Format::custom("a b"), "is not a valid name of a format"),
         (Format::custom("ECS"), "`ECS` is a format already"),
         (
             acme().message(""),

@@ -113,8 +113,8 @@ fn wrong_words_are_all_reported() {
         ("+thread,-thread", "both shown and omitted"),
         ("only=a|b,-b", "`-b`: `b` is both shown and omitted"),
         ("-b,only=a|b", "`only=a|b`: `b` is both shown and omitted"),
-        ("-a,-a", "it is there twice"),
-        ("only=a,only=b", "`only` is there twice"),
+        ("-a,-a", "it occurs twice"),
+        ("only=a,only=b", "`only` occurs twice"),
         ("@millis,@nanos", "`@millis` is there too"),
     ] {
         let error = text.parse::<FieldList>().unwrap_err().to_string();

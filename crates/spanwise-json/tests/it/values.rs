@@ -189,7 +189,7 @@ fn failed_json_is_text_and_last_repeated_key_wins() {
     assert!(
         said.as_str()
             .unwrap()
-            .starts_with("<not serialisable as JSON: "),
+            .starts_with("<not serializable as JSON: "),
         "{said}"
     );
 

@@ -34,7 +34,7 @@ impl DecodedFields {
     fn value(&self, key: &str) -> Value {
         let mut values = self.attributes.iter().filter(|(known, _)| known == key);
         let (_, value) = values.next().expect("the attribute");
-        assert!(values.next().is_none(), "{key} is there twice");
+        assert!(values.next().is_none(), "{key} occurs twice");
         value.clone()
     }
 

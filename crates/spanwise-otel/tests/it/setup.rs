@@ -428,7 +428,7 @@ fn resource_describes_the_process() {
             )
         })
         .collect();
-    assert_eq!(all.len(), attributes.len(), "no key is there twice");
+    assert_eq!(all.len(), attributes.len(), "no key occurs twice");
     assert_eq!(
         all["process.pid"],
         &Value::IntValue(std::process::id().into())

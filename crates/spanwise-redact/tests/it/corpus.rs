@@ -224,7 +224,7 @@ fn corpus_of_secrets_is_valid() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let texts: BTreeSet<&str> = samples.iter().map(|sample| &*sample.text).collect();
-    assert_eq!(texts.len(), samples.len(), "a text is there twice");
+    assert_eq!(texts.len(), samples.len(), "a text occurs twice");
     assert!(samples.len() >= 450, "{}", samples.len());
 }
 

@@ -189,15 +189,15 @@ fn each_mistake_has_word_problem_and_accepted_form() {
         ),
         (
             "info=0.1,INFO=5/s",
-            "`INFO=5/s`: `info` is there twice: write it once",
+            "`INFO=5/s`: `info` occurs twice: write it once",
         ),
         (
             "shop=0.1,shop::=5/s",
-            "`shop::=5/s`: `shop` is there twice: write it once",
+            "`shop::=5/s`: `shop` occurs twice: write it once",
         ),
         (
             "my-shop=0.1,my_shop=5/s",
-            "`my_shop=5/s`: `my_shop` is there twice: write it once",
+            "`my_shop=5/s`: `my_shop` occurs twice: write it once",
         ),
         (
             "info=0.1,",

@@ -286,7 +286,7 @@ fn with_advice(lines: &Lines<'_>, mut errors: Vec<SyntaxError>) -> Vec<SyntaxErr
         && let Some(last) = errors.last_mut()
     {
         last.message
-            .push_str(&format!(" (and {unshown_count} more errors of syntax)"));
+            .push_str(&format!(" (and {unshown_count} more syntax errors)"));
     }
     errors
 }

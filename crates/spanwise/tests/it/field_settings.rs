@@ -291,7 +291,10 @@ fn names_of_registered_formats_are_checked() {
     let found = problems(builder);
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].contains("is a format already"), "{found:?}");
-    assert!(found[1].contains("is not a name of a format"), "{found:?}");
+    assert!(
+        found[1].contains("is not a valid name of a format"),
+        "{found:?}"
+    );
     assert!(found[2].contains("is registered twice"), "{found:?}");
 }
 

@@ -519,7 +519,7 @@ fn wrong_sampling_and_recorder_stop_the_start() {
     for part in [
         "`slow=1`: `1` has no unit: write `1s` for seconds",
         "`tail=1%`: `1%` is a percentage: write 0.01",
-        "`tail=0.1`: `tail` is there twice",
+        "`tail=0.1`: `tail` occurs twice",
         "`shop=inof`",
         "; accepts off, or a level",
     ] {

@@ -211,7 +211,7 @@ fn error_of_main_is_the_last_line() {
 }
 
 fn error_that_no_output_takes_is_on_stderr() {
-    let told = "no output took the error of the program: cannot listen: port 8080 is taken\n";
+    let told = "no output accepted the error of the program: cannot listen: port 8080 is taken\n";
     for (name, var) in [
         ("no-output", ("LOG_PRESET", "prod")),
         ("early", ("LOG_PRESET", "prod")),

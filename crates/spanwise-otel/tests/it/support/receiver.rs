@@ -294,12 +294,12 @@ fn logs(requests: &[Request]) -> Vec<Received<LogRecord>> {
     logs
 }
 
-/// Returns the value of an attribute. Fails if the key is there twice.
+/// Returns the value of an attribute. Fails if the key occurs twice.
 #[track_caller]
 pub fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {
     let mut values = attributes.iter().filter(|pair| pair.key == key);
     let value = values.next()?;
-    assert!(values.next().is_none(), "{key} is there twice");
+    assert!(values.next().is_none(), "{key} occurs twice");
     value.value.as_ref()?.value.as_ref()
 }
 

@@ -105,7 +105,7 @@ impl Record {
         }
     }
 
-    /// Returns the keys of all attributes. Fails if a key is there twice.
+    /// Returns the keys of all attributes. Fails if a key occurs twice.
     #[track_caller]
     pub fn keys(&self) -> Vec<&str> {
         let attributes = self.record.attributes.iter();

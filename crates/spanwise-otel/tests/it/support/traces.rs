@@ -77,7 +77,7 @@ pub fn named<'a>(spans: &'a [ExportedSpan], name: &str) -> &'a ExportedSpan {
     let mut found = spans.iter().filter(|span| span.name == name);
     let first = found.next();
     let first = first.unwrap_or_else(|| panic!("no {name} in {spans:#?}"));
-    assert!(found.next().is_none(), "{name} is there twice: {spans:#?}");
+    assert!(found.next().is_none(), "{name} occurs twice: {spans:#?}");
     first
 }
 
@@ -92,7 +92,7 @@ impl ExportedSpan {
         text(&self.span.attributes, key)
     }
 
-    /// Returns the keys of all attributes. Fails if a key is there twice.
+    /// Returns the keys of all attributes. Fails if a key occurs twice.
     #[track_caller]
     pub fn keys(&self) -> Vec<&str> {
         let keys: Vec<&str> = self.span.attributes.iter().map(|pair| &*pair.key).collect();
