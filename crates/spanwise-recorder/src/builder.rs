@@ -75,7 +75,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many lines are buffered per unit. The newest lines are kept. Defaults to 1,000.
+    /// Sets how many lines are buffered per unit. The newest lines are kept. With 0, no line is
+    /// buffered. Defaults to 1,000.
     pub fn max_unit_records(mut self, records: usize) -> Self {
         self.options.max_unit_records = records;
         self

@@ -137,6 +137,8 @@ impl Unit {
                 Some(&counters.oversize)
             } else if state.phase == Phase::Ended {
                 Some(&counters.forgotten)
+            } else if options.max_unit_records == 0 {
+                Some(&counters.evicted)
             } else if state.phase == Phase::Dumping && self.is_full(&state, size) {
                 // Keep the records from before the trigger, which explain it. The header has
                 // already reported their number.

@@ -120,3 +120,22 @@ proptest! {
         prop_assert_eq!(recorder.stats().held(), 0);
     }
 }
+
+#[test]
+fn limit_of_zero_buffers_no_record() {
+    for builder in [
+        Recorder::builder().max_unit_records(0),
+        Recorder::builder().max_unit_bytes(0),
+    ] {
+        let (dispatch, lines, recorder, _) = stack(builder);
+        dispatcher::with_default(&dispatch, || {
+            let _request = info_span!("request").entered();
+            debug!("a step");
+            debug!("another");
+            assert_eq!(recorder.stats().held(), 0);
+            error!("failed");
+        });
+        assert_eq!(lines.values_of("evicted"), ["2"]);
+        assert_eq!(recorder.stats().written, 0);
+    }
+}
