@@ -75,7 +75,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many lines are buffered per unit. The newest lines are kept. Defaults to 1,000.
+    /// Sets how many lines are buffered per unit. The newest lines are kept. With 0, no line is
+    /// buffered. Defaults to 1,000.
     pub fn max_unit_records(mut self, records: usize) -> Self {
         self.options.max_unit_records = records;
         self
@@ -91,6 +92,9 @@ impl RecorderBuilder {
     /// Sets the maximum length of a buffered line, or of the values of a buffered event, in bytes.
     /// The effective limit is at least 2 KiB below [`max_unit_bytes`](Self::max_unit_bytes) and
     /// [`max_process_bytes`](Self::max_process_bytes). Defaults to 16 KiB.
+    ///
+    /// An event that is buffered as values is also too long if its values and the fields of its
+    /// span do not fit into these two limits, less 2 KiB.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
         self.options.max_record_bytes = bytes;
         self
@@ -131,15 +135,16 @@ impl RecorderBuilder {
             mut options,
             report,
         } = self;
-        // A record that could never fit into the memory must count as oversize at once, and not
-        // evict other records first. Half a chunk (2 KiB) is more than the header of a record
-        // needs.
+        // A record that could never fit into the memory, alone or with its span, must count as
+        // oversize at once, and not evict other records first. Half a chunk (2 KiB) is more than
+        // the header of a record needs.
         let max_process_bytes = options.max_process_bytes.max(CHUNK_LEN);
         let max_record = options
             .max_unit_bytes
             .min(max_process_bytes)
             .saturating_sub(CHUNK_LEN / 2);
         options.max_record_bytes = options.max_record_bytes.min(max_record);
+        options.max_event_bytes = max_record;
         Recorder {
             state: Arc::new(RecorderState::new(options, report)),
         }

@@ -91,7 +91,7 @@ pub(crate) struct RecordSize {
     len: usize,
     /// The memory of the data of the event's span, in bytes. 0 if the ring already has it, because
     /// it is the last span.
-    span_len: usize,
+    pub(crate) span_len: usize,
 }
 
 /// A chunk that a ring borrows from the pool to make room for a record.

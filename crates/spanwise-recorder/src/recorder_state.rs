@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) max_unit_records: usize,
     pub(crate) max_process_bytes: usize,
     pub(crate) max_record_bytes: usize,
+    /// The maximum length of an event with the data of its span, in bytes. `build` computes it.
+    pub(crate) max_event_bytes: usize,
     /// The limit of the lines of dumps in each sink.
     pub(crate) max_lines_per_second: u32,
     pub(crate) clock: Clock,
@@ -68,6 +70,7 @@ impl Default for Options {
             max_unit_records: 1000,
             max_process_bytes: 64 * 1024 * 1024,
             max_record_bytes: 16 * 1024,
+            max_event_bytes: 0,
             max_lines_per_second: DEFAULT_LINES_PER_SECOND,
             clock: Clock::system(),
         }

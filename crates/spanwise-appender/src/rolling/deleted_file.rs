@@ -63,16 +63,17 @@ impl DeletedFileTail {
 
     /// Returns the next bytes to rewrite, and the offset in them at which each line ends. The end
     /// of the file also ends a line. If there is no offset, no line remains. A line longer than
-    /// [`MAX_PIECE_LEN`] is returned in pieces, and so may be the line after it.
+    /// [`MAX_PIECE_LEN`] is returned in pieces.
     pub(super) fn next_lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
             let mut ends = self.line_ends();
-            let reads_no_further = self.file.is_none() || self.unwritten.len() >= MAX_PIECE_LEN;
-            let is_empty = self.unwritten.is_empty();
-            if reads_no_further && !is_empty && ends.last() != Some(&self.unwritten.len()) {
-                ends.push(self.unwritten.len());
+            let len = self.unwritten.len();
+            let is_at_end = self.file.is_none();
+            let is_piece = ends.is_empty() && len >= MAX_PIECE_LEN;
+            if is_piece || is_at_end && len > 0 && ends.last() != Some(&len) {
+                ends.push(len);
             }
-            if reads_no_further || !ends.is_empty() {
+            if is_at_end || !ends.is_empty() {
                 return Ok((&self.unwritten, ends));
             }
             self.read(READ_LEN)?;
@@ -145,6 +146,33 @@ mod tests {
 
     use super::*;
 
+    fn tail_of(file: File, len: usize) -> DeletedFileTail {
+        DeletedFileTail {
+            file: Some(file),
+            next_offset: 0,
+            end_offset: len as u64,
+            unwritten: Vec::new(),
+            newline_free_len: 0,
+            searched_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn line_after_a_long_one_stays_whole() {
+        // The read that reaches the maximum ends within the second line.
+        let lines = [MAX_PIECE_LEN - 10, 100].map(|len| "x".repeat(len) + "\n");
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(lines.concat().as_bytes()).unwrap();
+        let mut tail = tail_of(file, lines.concat().len());
+        for line in lines {
+            let (bytes, ends) = tail.next_lines().unwrap();
+            assert!(bytes.starts_with(line.as_bytes()));
+            assert_eq!(ends, [line.len()]);
+            tail.remove_written(line.len());
+        }
+        assert_eq!(tail.remaining_len(), 0);
+    }
+
     #[test]
     fn long_lines_are_searched_in_linear_work() {
         const LENGTH: usize = 5 * 1024 * 1024 / 2;
@@ -152,14 +180,7 @@ mod tests {
         file.set_len(LENGTH as u64).unwrap();
         file.write_all(b"first\n").unwrap();
         file.write_all_at(b"\nlast", LENGTH as u64 - 5).unwrap();
-        let mut tail = DeletedFileTail {
-            file: Some(file),
-            next_offset: 0,
-            end_offset: LENGTH as u64,
-            unwritten: Vec::new(),
-            newline_free_len: 0,
-            searched_bytes: 0,
-        };
+        let mut tail = tail_of(file, LENGTH);
         let (mut written, mut max_held) = (0, 0);
         let mut pieces = Vec::new();
         loop {

@@ -1,4 +1,5 @@
-//! The roll: the change from the active file to the next one. It happens completely or not at all.
+//! The roll: the change from the active file to the next one. It happens completely or not at all,
+//! unless another process creates a file at the path meanwhile.
 
 use std::{io, sync::Arc};
 
@@ -48,6 +49,9 @@ impl FileWriter {
     /// Creates the next file under a temporary name, renames the old file, and then renames the new
     /// file to the path. If a step fails, the earlier steps are reverted. Does nothing while the
     /// number of the old file is unknown.
+    ///
+    /// The rename of the old file cannot be reverted if another process has created a file at the
+    /// path, and this file cannot be opened. The old file then stays in use under its new name.
     fn roll(&mut self) -> io::Result<()> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let date = self.active.period.unwrap_or(self.current_period()).date;

@@ -1,7 +1,7 @@
 //! [RFC 3339] date-times, written digit by digit, without allocation.
 //!
 //! The calendar covers the years 0 to 9999, which have four digits. An earlier time is shown as
-//! 0000-01-01T00:00:00. A time later than 9999-12-31T00:00:00 is shown as 9999-12-31T00:00:00.
+//! 0000-01-01T00:00:00, and a later time as 9999-12-31T23:59:59.
 //!
 //! [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 
@@ -144,8 +144,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// 0000-01-01T00:00:00Z
 const FIRST_SECOND: i64 = -62_167_219_200;
 
-/// 9999-12-31T00:00:00Z
-const LAST_SECOND: i64 = 253_402_214_400;
+/// 9999-12-31T23:59:59Z
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The digits of the numbers `00` to `99`.
 static DIGIT_PAIRS: [[u8; 2]; 100] = {

@@ -117,8 +117,7 @@ impl Unit {
         let RecorderState {
             options, counters, ..
         } = &*self.recorder;
-        let fits = content.bytes().len() <= options.max_record_bytes;
-        let key = tag.key();
+        let (key, content_len) = (tag.key(), content.bytes().len());
         for _ in 0..MAX_EVICTIONS {
             let Some(mut state) = self.state() else {
                 break;
@@ -132,10 +131,14 @@ impl Unit {
             if passes_through {
                 return BufferOutcome::PassThrough;
             }
-            let drop_counter = if !fits {
+            let is_oversize = content_len > options.max_record_bytes
+                || content_len + size.span_len > options.max_event_bytes;
+            let drop_counter = if is_oversize {
                 Some(&counters.oversize)
             } else if state.phase == Phase::Ended {
                 Some(&counters.forgotten)
+            } else if options.max_unit_records == 0 {
+                Some(&counters.evicted)
             } else if state.phase == Phase::Dumping && self.is_full(&state, size) {
                 // Keep the records from before the trigger, which explain it. The header has
                 // already reported their number.

@@ -95,7 +95,7 @@ impl Unit {
         callsites.sort_unstable();
         callsites.dedup();
         Some(Box::new(Dump {
-            dropped_records: state.dropped_records,
+            dropped_records: std::mem::take(&mut state.dropped_records),
             records: state.ring.record_count as u64,
             callsites,
             sinks: SinkMask::from_bits(sinks),
@@ -110,7 +110,6 @@ impl Unit {
     /// `None` if there are none.
     fn take_records(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state()?;
-        state.dropped_records = 0;
         let ring = (state.ring.record_count > 0).then(|| self.take_ring(&mut state));
         if ring.is_none() || is_last {
             self.finish_dump(&mut state);
@@ -177,6 +176,7 @@ impl Drop for Dump {
             // The sink did not write the header, because a filter hid it or because the sink was
             // already writing a line. The next trigger tries again.
             state.phase = Phase::Buffering;
+            state.dropped_records += self.dropped_records;
             self.limit.give_back(self.records);
         } else {
             // The writer or the layer panicked. It would probably panic again, so drop the lines

@@ -1,11 +1,23 @@
 //! Each captured record is counted exactly once, for any sequence of actions of units.
 
-use crate::support::stack;
+use std::{
+    io, panic,
+    sync::{Arc, OnceLock},
+    thread,
+};
+
+use crate::support::{Lines, stack, stack_to};
 use proptest::prelude::*;
 use spanwise_core::SelfReport;
 use spanwise_recorder::{Recorder, dump_current_unit};
 use spanwise_testing::support::wait_until;
-use tracing::{Span, debug, dispatcher, error, field::Empty, info, info_span};
+use tracing::{
+    Span, debug,
+    dispatcher::{self, WeakDispatch},
+    error,
+    field::Empty,
+    info, info_span,
+};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -119,4 +131,84 @@ proptest! {
         wait_until("all memory is free", || recorder.stats().memory == 0);
         prop_assert_eq!(recorder.stats().held(), 0);
     }
+}
+
+#[test]
+fn limit_of_zero_buffers_no_record() {
+    for builder in [
+        Recorder::builder().max_unit_records(0),
+        Recorder::builder().max_unit_bytes(0),
+    ] {
+        let (dispatch, lines, recorder, _) = stack(builder);
+        dispatcher::with_default(&dispatch, || {
+            let _request = info_span!("request").entered();
+            debug!("a step");
+            debug!("another");
+            assert_eq!(recorder.stats().held(), 0);
+            error!("failed");
+        });
+        assert_eq!(lines.values_of("evicted"), ["2"]);
+        assert_eq!(recorder.stats().written, 0);
+    }
+}
+
+/// While it writes a header or a buffered `a step`, another thread logs three events.
+#[derive(Clone)]
+struct SlowOutput {
+    lines: Lines,
+    dispatch: Arc<OnceLock<WeakDispatch>>,
+}
+
+impl io::Write for SlowOutput {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = str::from_utf8(line).unwrap();
+        if text.contains("flight recorder") || text.contains("a step") {
+            let dispatch = self.dispatch.get().unwrap().upgrade().unwrap();
+            let log = || (0..3).for_each(|_| debug!("meanwhile"));
+            thread::scope(|scope| {
+                scope.spawn(|| dispatcher::with_default(&dispatch, log));
+            });
+        }
+        self.lines.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Dumps the events outside of units.
+fn log_in_a_panic() {
+    struct LogsWhenDropped;
+    impl Drop for LogsWhenDropped {
+        fn drop(&mut self) {
+            error!("panicked");
+        }
+    }
+    let result = panic::catch_unwind(|| {
+        let _logs = LogsWhenDropped;
+        panic::resume_unwind(Box::new("on purpose"));
+    });
+    assert!(result.is_err());
+}
+
+#[test]
+fn next_header_counts_drops_during_a_dump() {
+    let recorder = Recorder::builder().max_unit_records(2).build();
+    let output = SlowOutput {
+        lines: Lines::default(),
+        dispatch: Arc::default(),
+    };
+    let to_output = output.clone();
+    let (dispatch, _levels) = stack_to(&recorder, move || to_output.clone());
+    output.dispatch.set(dispatch.downgrade()).unwrap();
+    dispatcher::with_default(&dispatch, || {
+        debug!("a step");
+        // While the header is written, one event is buffered, so there is room for one more. While
+        // its line is written, there is room for two.
+        log_in_a_panic();
+        assert_eq!(recorder.stats().evicted, 3);
+        log_in_a_panic();
+    });
+    assert_eq!(output.lines.values_of("evicted"), ["0", "3"]);
 }

@@ -421,6 +421,28 @@ fn process_limit_covers_the_data_of_spans() {
 }
 
 #[test]
+fn span_too_large_for_a_unit_evicts_no_record() {
+    let builder = Recorder::builder().max_unit_bytes(32 * 1024);
+    let program = Program::new(builder, json()).knowing_its_recorder();
+    let long = "x".repeat(10_000);
+    program.run(|| {
+        let _request = info_span!("request").entered();
+        (0..3).for_each(|_| debug!("before"));
+        info_span!("upload", a = long, b = long, c = long, d = long).in_scope(|| {
+            (0..3).for_each(|_| debug!("inside"));
+        });
+        debug!("after");
+        error!("failed");
+    });
+    let header = "flight recorder: buffered events of this request follow";
+    let expected = [header, "before", "before", "before", "after", "failed"];
+    assert_eq!(program.lines.messages(), expected);
+    assert_eq!(program.lines.values_of("evicted"), ["3"]);
+    let stats = program.recorder.stats();
+    assert_eq!((stats.oversize, stats.evicted), (3, 0), "{stats}");
+}
+
+#[test]
 fn metric_of_a_stored_event_has_its_time() {
     for has_timestamp in [true, false] {
         let clock = fixed_clock();
