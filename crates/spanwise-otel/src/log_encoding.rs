@@ -87,6 +87,15 @@ impl RecordIds {
             flags: self.flags.or(other.flags),
         }
     }
+
+    /// Returns these ids of a span, with those of the span around it in place of missing ones. Does
+    /// not mix the ids of two traces.
+    pub(crate) fn inherit(self, outer: Self) -> Self {
+        match (self.trace_id, outer.trace_id) {
+            (Some(own_trace), Some(outer_trace)) if own_trace != outer_trace => self,
+            _ => self.or(outer),
+        }
+    }
 }
 
 impl From<&SpanIdentity> for RecordIds {

@@ -149,8 +149,8 @@ struct Shared {
     target_info: Vec<KeyValue>,
     policy: Option<Arc<dyn Redact>>,
     report: SelfReport,
-    /// The names of metrics about which a fault was reported.
-    reported_metrics: Mutex<HashSet<String>>,
+    /// The faults of metrics that were reported, as texts with the name of the metric.
+    reported_faults: Mutex<HashSet<String>>,
     /// The [generation](forks::generation) of the process that has the threads. A forked child has
     /// no threads, and exports no metrics.
     generation: u32,
@@ -195,7 +195,7 @@ impl Metrics {
             target_info: target_info_labels(&setup.resource),
             policy: setup.policy,
             report: setup.report,
-            reported_metrics: Mutex::default(),
+            reported_faults: Mutex::default(),
             generation: forks::generation(),
         });
         let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
@@ -421,12 +421,10 @@ impl Shared {
         self.report_overflows(&snapshot);
         let MetricsText { text, omitted } = metrics_text(&snapshot, &self.target_info, format);
         for name in omitted {
-            self.report_once(name, |name| {
-                format!(
-                    "Prometheus does not see all series of the metric {name}: other series or \
-                     metrics have the same names; rename the metric or its attributes"
-                )
-            });
+            self.report_once(&format!(
+                "Prometheus does not see all series of the metric {name}: other series or metrics \
+                 have the same names; rename the metric or its attributes"
+            ));
         }
         (format.content_type(), text)
     }
@@ -441,26 +439,21 @@ impl Shared {
                     .any(|attribute| attribute.key.as_str() == OVERFLOW_ATTRIBUTE);
             });
             if overflows {
-                self.report_once(metric.name.clone(), |name| {
-                    format!(
-                        "the metric {name} has more than {MAX_SERIES} sets of attributes: \
-                         further ones are counted as {OVERFLOW_ATTRIBUTE}"
-                    )
-                });
+                self.report_once(&format!(
+                    "the metric {} has more than {MAX_SERIES} sets of attributes: further ones are \
+                     counted as {OVERFLOW_ATTRIBUTE}",
+                    metric.name
+                ));
             }
         }
     }
 
-    /// Reports a fault, unless one was reported about this metric before.
-    fn report_once(&self, metric: String, text: impl FnOnce(&str) -> String) {
-        let mut reported = self.reported_metrics.lock();
-        if reported.contains(&metric) {
-            return;
+    /// Reports a fault of a metric, unless it was reported before.
+    fn report_once(&self, text: &str) {
+        let is_new = self.reported_faults.lock().insert(text.to_owned());
+        if is_new {
+            self.report.fault_unthrottled(Fault::Setup, &text);
         }
-        let text = text(&metric);
-        reported.insert(metric);
-        drop(reported);
-        self.report.fault_unthrottled(Fault::Setup, &text);
     }
 }
 

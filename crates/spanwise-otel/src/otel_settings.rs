@@ -92,7 +92,9 @@ impl OtelSetting {
     /// variable is the address of a collector, or `text` requests metrics for Prometheus.
     #[must_use]
     pub fn enables(&self, text: &str) -> bool {
-        self.is_endpoint() || self.names_exporter(text, "prometheus").is_some()
+        // Only metrics have this exporter.
+        let metrics = Some(SignalKind::Metrics);
+        self.is_endpoint() || self.names_exporter(text, "prometheus") == metrics
     }
 
     /// Returns the signal of this variable if the value `text` requests its export over OTLP. The

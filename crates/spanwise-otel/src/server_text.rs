@@ -19,6 +19,10 @@ const MAX_CHARS: usize = 200;
 /// text by chance.
 const MIN_SECRET_LEN: usize = 6;
 
+/// The names of authentication schemes with at least [`MIN_SECRET_LEN`] bytes. They are not
+/// replaced, because servers use them to explain refusals, as in `Bearer token expired`.
+const SCHEMES: [&str; 5] = ["Bearer", "Digest", "ApiKey", "Api-Key", "Splunk"];
+
 impl ServerTextFilter {
     pub(crate) fn new<'a>(
         header_values: impl IntoIterator<Item = &'a str>,
@@ -30,7 +34,7 @@ impl ServerTextFilter {
             std::iter::once(value).chain(words)
         });
         let mut secrets: Vec<String> = parts
-            .filter(|part| part.len() >= MIN_SECRET_LEN)
+            .filter(|part| part.len() >= MIN_SECRET_LEN && !is_scheme(part))
             .map(str::to_owned)
             .collect();
         // Replace the longest first: the whole value cannot be found once a part is replaced.
@@ -50,6 +54,12 @@ impl ServerTextFilter {
         };
         text.chars().take(MAX_CHARS).collect()
     }
+}
+
+fn is_scheme(word: &str) -> bool {
+    SCHEMES
+        .iter()
+        .any(|scheme| scheme.eq_ignore_ascii_case(word))
 }
 
 impl fmt::Debug for ServerTextFilter {

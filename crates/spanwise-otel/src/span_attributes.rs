@@ -84,7 +84,7 @@ impl SpanAttributes {
             own_ids: own.ids,
             ids: own
                 .ids
-                .or(parent.map(|parent| parent.ids).unwrap_or_default()),
+                .inherit(parent.map(|parent| parent.ids).unwrap_or_default()),
             own_dropped: own.dropped,
             dropped,
         }

@@ -75,7 +75,10 @@ pub(crate) fn message(message: &str, value: &str) -> String {
             out.push(characters[index]);
             index += 1;
         } else {
-            out.push_str(&hidden(len));
+            let hidden_characters = &characters[index..index + len];
+            out.push_str(&hidden(
+                hidden_characters.iter().map(|c| c.len_utf8()).sum(),
+            ));
             index += len;
         }
     }
@@ -185,6 +188,10 @@ mod tests {
         assert_eq!(
             message("`http://user:hunter@c` is odd", "http://user:hunter@c"),
             "`http://(hidden, 11 bytes)@c` is odd"
+        );
+        assert_eq!(
+            message("no `größe4711`", "größe4711"),
+            "no `(hidden, 11 bytes)`"
         );
         let plain = "`shop=debgu`: `debgu` is not a level";
         assert_eq!(message(plain, "info,shop=debgu"), plain);

@@ -194,7 +194,9 @@ fn print_if_unsafe(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> boo
         .map_or(Cow::Borrowed(message), Cow::Owned);
     let thread = thread::current();
     let name = thread.name().unwrap_or("<unnamed>");
-    if *shown == *message && is_plain(message) && !starts_like_event(message) && is_plain(name) {
+    let is_harmless = |text: &str| is_plain(text) && !has_level_after_break(text);
+    let is_shown = *shown == *message;
+    if is_shown && is_harmless(message) && !starts_like_event(message) && is_harmless(name) {
         return false;
     }
     print(info, name, &shown);
@@ -230,12 +232,27 @@ fn push_prefixed_lines(out: &mut String, message: &str) {
 /// Returns whether a text starts like the line of an event: with a level, with `name=`, or with
 /// anything but a word, such as a time, a blank or a bracket.
 fn starts_like_event(text: &str) -> bool {
-    let word = text.split(|c: char| !c.is_alphanumeric()).next();
-    let word = word.unwrap_or_default();
-    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let word = first_word(text);
     let is_field = text[word.len()..].starts_with('=');
     let is_word = word.starts_with(char::is_alphabetic);
-    !text.is_empty() && (!is_word || is_level || is_field)
+    !text.is_empty() && (!is_word || is_level(word) || is_field)
+}
+
+/// Returns whether a line after the first begins with a level. A log without timestamps has lines
+/// that begin with a space and a level.
+fn has_level_after_break(text: &str) -> bool {
+    let mut later_lines = text.split('\n').skip(1);
+    later_lines.any(|line| is_level(first_word(line.trim_start())))
+}
+
+/// Returns the letters and digits at the beginning of a text.
+fn first_word(text: &str) -> &str {
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    words.next().unwrap_or_default()
+}
+
+fn is_level(word: &str) -> bool {
+    LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
 /// The names of levels with which a line of a log may begin.

@@ -51,22 +51,22 @@ impl ProgramName {
     ///
     /// A file name often consists of the crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {
-        let mut words: Vec<&str> = self.name.split('-').collect();
-        let (first, after_dot) = words[0].split_once('.').unwrap_or((words[0], ""));
-        words[0] = first;
         let is_version = |word: &str| {
             let number = word.strip_prefix('v').unwrap_or(word);
             number.starts_with(|c: char| c.is_ascii_digit())
         };
-        // The first word always belongs to the crate name, which ends before a version or platform.
-        let words_after_first = words
-            .iter()
-            .skip(1)
-            .position(|word| is_version(word) || word.contains('.') || is_platform(word));
-        if !after_dot.is_empty() {
-            words.truncate(1);
-        } else if let Some(words_after_first) = words_after_first {
-            words.truncate(1 + words_after_first);
+        // The crate name ends before a version, a platform or an extension. The first word always
+        // belongs to it.
+        let mut words = Vec::new();
+        for word in self.name.split('-') {
+            let (word, extension) = word.split_once('.').unwrap_or((word, ""));
+            if !words.is_empty() && (is_version(word) || is_platform(word)) {
+                break;
+            }
+            words.push(word);
+            if !extension.is_empty() {
+                break;
+            }
         }
         let target = without_version(&words.join("_")).to_owned();
         let is_crate_name = !target.starts_with(|c: char| c.is_numeric())
@@ -131,6 +131,8 @@ mod tests {
             ("/opt/shop.1.4.2", "shop.1.4.2", Some("shop")),
             ("/opt/shop-20261128", "shop-20261128", Some("shop")),
             ("/opt/shop.new", "shop.new", Some("shop")),
+            ("/opt/shop-api.bin", "shop-api.bin", Some("shop_api")),
+            ("/opt/shop-linux.bin", "shop-linux.bin", Some("shop")),
             ("/opt/shop (deleted)", "shop", Some("shop")),
             ("/opt/shop-1.4.2 (deleted)", "shop-1.4.2", Some("shop")),
             (

@@ -197,9 +197,12 @@ impl Stack {
     /// Adds a layer of any kind.
     pub fn layer(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         let layer: BoxedLayer = Box::new(layer);
-        self.add(Box::new(|layers, wrappers| match &wrappers.policy {
-            Some(policy) => wrappers.push(layers, layer.redacted(Arc::clone(policy))),
-            None => wrappers.push(layers, layer),
+        let bits = self.route_bits;
+        self.add(Box::new(move |layers, wrappers| match &wrappers.policy {
+            Some(policy) => {
+                wrappers.push_routed(layers, layer.redacted(Arc::clone(policy)), bits);
+            }
+            None => wrappers.push_routed(layers, layer, bits),
         }))
     }
 
@@ -207,12 +210,10 @@ impl Stack {
     /// shows no values.
     pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         let layer: BoxedLayer = Box::new(layer);
-        match self.route_bits {
-            0 => self.add(Box::new(|layers, wrappers| wrappers.push(layers, layer))),
-            bits => self.add(Box::new(move |layers, wrappers| {
-                wrappers.push(layers, RouteGate::new(layer, Arc::new(bits.into())));
-            })),
-        }
+        let bits = self.route_bits;
+        self.add(Box::new(move |layers, wrappers| {
+            wrappers.push_routed(layers, layer, bits);
+        }))
     }
 
     /// Returns the handle that changes the levels.
@@ -422,6 +423,18 @@ impl Wrappers {
         }
     }
 
+    /// Like [`push`](Self::push). Also hides events without a route to the sinks with these router
+    /// bits. With 0 bits, the layer belongs to no sink.
+    fn push_routed<L>(&self, layers: &mut Layers<Registry>, layer: L, bits: u64)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        match bits {
+            0 => self.push(layers, layer),
+            bits => self.push(layers, RouteGate::new(layer, Arc::new(bits.into()))),
+        }
+    }
+
     /// Adds a redacted layer of lines, with its wrappers. An event passes the recorder first, then
     /// the gate of the sink's routes and the levels, and the sampler last. In this order, the
     /// sampler does not drop events that the recorder buffers, and does not count events that are
@@ -536,6 +549,33 @@ where
         match &self.0 {
             WriterKind::Plain(writer) => EitherWriter::A(writer.make_writer_for(metadata)),
             WriterKind::Recorded(writer) => EitherWriter::B(writer.make_writer_for(metadata)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spanwise_core::internal::SinkMask;
+    use spanwise_testing::support::Lines;
+
+    use super::*;
+
+    /// A unit test, because only a sink of this crate can have routes.
+    #[test]
+    fn layers_of_a_sink_see_only_its_events() {
+        type AddJson = fn(Stack, JsonLayer<Lines>) -> Stack;
+        let adds: [AddJson; 2] = [Stack::layer, Stack::layer_unredacted];
+        for add in adds {
+            let lines = Lines::default();
+            let layer = JsonLayer::new().with_writer(lines.clone());
+            let stack = Stack::new(LevelFilter::INFO).for_routes(1, |stack| add(stack, layer));
+            tracing::subscriber::with_default(stack.build(), || {
+                SinkMask::from_bits(1).scope(|| tracing::info!("for the sink"));
+                SinkMask::from_bits(2).scope(|| tracing::info!("for another sink"));
+            });
+            let lines = lines.objects();
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert_eq!(lines[0]["message"], "for the sink");
         }
     }
 }

@@ -400,6 +400,14 @@ fn ids_that_the_application_records_are_used() {
     );
     assert!(record.keys().is_empty());
 
+    // A span id of another trace does not belong to the record.
+    let other_trace = self::record(|| {
+        let _request = info_span!("request", trace_id, span_id).entered();
+        info_span!("job", trace_id = "1".repeat(32)).in_scope(|| info!("started"));
+    });
+    assert_eq!(other_trace.trace_id(), "1".repeat(32));
+    assert_eq!(other_trace.span_id(), "");
+
     // Ids of another form are attributes only where the event has them.
     let other = self::record(|| info!(trace_id = "t-1", span_id = 7, "received"));
     assert_eq!(other.trace_id(), "");

@@ -196,7 +196,8 @@ fn records_too_large_alone_are_refused() {
 #[test]
 fn reasons_have_no_headers_and_few_characters() {
     let receiver = Receiver::start();
-    let mut answer = b"unknown key: very-secret-key ".to_vec();
+    // The name of the scheme is not secret.
+    let mut answer = b"Bearer token with unknown key: very-secret-key ".to_vec();
     answer.extend(std::iter::repeat_n(b'x', 100_000));
     receiver.behave_once(Behaviour::Answer(401, &[], answer));
     let builder = logs_in_tens(&receiver)
@@ -206,7 +207,10 @@ fn reasons_have_no_headers_and_few_characters() {
     record(&otel, 10);
     let stats = guard.shutdown(GUARD);
     let reason = failure(&stats);
-    assert!(reason.contains("unknown key: [REDACTED] xxx"), "{reason}");
+    assert!(
+        reason.contains("Bearer token with unknown key: [REDACTED] xxx"),
+        "{reason}"
+    );
     assert!(!reason.contains("secret") && reason.len() < 300, "{reason}");
     assert!(!format!("{otel:?}").contains("secret"), "{otel:?}");
     let requests = receiver.requests();

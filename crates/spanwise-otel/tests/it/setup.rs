@@ -252,6 +252,14 @@ fn words_may_be_in_upper_case() {
     );
 }
 
+/// For another signal, `prometheus` is an invalid value, and needs no endpoint.
+#[test]
+fn prometheus_enables_only_metrics() {
+    let enabling = OtelSetting::all().filter(|it| it.enables("prometheus") && !it.is_endpoint());
+    let enabling: Vec<&str> = enabling.map(|it| it.def.name).collect();
+    assert_eq!(enabling, ["OTEL_METRICS_EXPORTER"]);
+}
+
 /// Errors of the builder name the variable of each option that has one.
 #[test]
 fn options_have_variables() {

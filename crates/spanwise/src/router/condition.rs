@@ -433,13 +433,16 @@ impl TestedValue<'_> {
         }
     }
 
-    /// Calls `f` with the text of the value, without the quotes of `Debug`.
+    /// Calls `f` with the text of the value, without the quotes and escapes of `Debug`.
     fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
         match self {
-            Self::Text(text) => f(unquoted(text)),
-            Self::Formatted(value, text) => f(unquoted(text.get_or_init(|| {
-                panic_safe::format_text(format_args!("{value:?}"), MAX_VALUE_LEN)
-            }))),
+            Self::Text(text) => f(text),
+            Self::Formatted(value, text) => f(text.get_or_init(|| {
+                unquoted(panic_safe::format_text(
+                    format_args!("{value:?}"),
+                    MAX_VALUE_LEN,
+                ))
+            })),
             Self::Integer(number) => f(&number.to_string()),
             Self::Float(number) => f(&number.to_string()),
             Self::Bool(true) => f("true"),
@@ -463,12 +466,45 @@ impl TestedValue<'_> {
     }
 }
 
-/// Returns the text inside the quotes of a `Debug` text, so that `?name` compares as `name` does.
-fn unquoted(text: &str) -> &str {
-    let inside = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
-    inside.unwrap_or(text)
+/// Returns the string whose `Debug` text is `text`, so that `?name` compares as `name` does, or
+/// `text` itself if it is not the `Debug` text of a string.
+fn unquoted(mut text: String) -> String {
+    let without_start = text.strip_prefix('"');
+    let Some(inside) = without_start.and_then(|text| text.strip_suffix('"')) else {
+        return text;
+    };
+    if inside.contains(['"', '\\']) {
+        return unescaped(inside).unwrap_or(text);
+    }
+    text.pop();
+    text.remove(0);
+    text
+}
+
+/// Returns the string whose `Debug` text has `inside` between its quotes, if there is one.
+fn unescaped(inside: &str) -> Option<String> {
+    let mut string = String::with_capacity(inside.len());
+    let mut chars = inside.chars();
+    while let Some(c) = chars.next() {
+        string.push(match c {
+            '"' => return None,
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '0' => '\0',
+                escaped @ ('"' | '\'' | '\\') => escaped,
+                'u' => {
+                    let (digits, rest) = chars.as_str().strip_prefix('{')?.split_once('}')?;
+                    chars = rest.chars();
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            },
+            _ => c,
+        });
+    }
+    Some(string)
 }
 
 impl Test {

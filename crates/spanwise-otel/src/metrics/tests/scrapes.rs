@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use spanwise_core::SelfReport;
 
 use super::{hourly, setup, text_parser::parse};
 use crate::metrics::{
-    Metrics,
+    MAX_SERIES, Metrics,
     scrape_listener::{ScrapeListener, read_request},
 };
 
@@ -62,6 +62,28 @@ fn metrics_are_served_in_the_accepted_format() {
         "{head}"
     );
     assert!(parse(&body, true).contains_key("served"));
+}
+
+#[test]
+fn each_fault_of_a_metric_is_reported_once() {
+    let report = SelfReport::silent();
+    let metrics = Metrics::start(&hourly().prometheus("127.0.0.1", 0), setup(&report)).unwrap();
+    let meter = metrics.meter_provider().meter("test");
+    let counter = meter.u64_counter("a").build();
+    for user in 0..MAX_SERIES as i64 + 1 {
+        counter.add(1, &[KeyValue::new("user", user)]);
+    }
+    // Prometheus cannot see two metrics of one name.
+    meter.i64_gauge("a").build().record(2, &[]);
+    for _ in 0..2 {
+        metrics.text(None);
+    }
+    let faults = report.stats().faults;
+    assert_eq!(
+        faults.iter().map(|(_, count)| count).sum::<u64>(),
+        2,
+        "{faults:?}"
+    );
 }
 
 #[test]

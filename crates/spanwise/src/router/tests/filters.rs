@@ -58,6 +58,46 @@ fn filters_read_fields_of_events_spans_and_context() {
     assert_eq!(logged.filtered_count("tenant"), 7);
 }
 
+/// `?` compares like `%`, and a text in quotes keeps them.
+#[test]
+fn filters_compare_strings_without_debug_escapes() {
+    let is_file = field_is("file", r"C:\logs");
+    let begins_with_break = Condition::Field("text".to_owned(), FieldTest::Starts("\n".to_owned()));
+    let has_quotes = Condition::Field("text".to_owned(), FieldTest::Contains("\"\0".to_owned()));
+    let is_order = field_is("order", "42");
+    let dropped = Condition::Any(vec![is_file, begins_with_break, has_quotes, is_order]);
+    let routing = Routing {
+        sinks: vec![SinkSettings {
+            filters: strings(&["escaped"]),
+            ..file("main")
+        }],
+        filters: vec![("escaped".to_owned(), Filter::Drop(dropped))],
+        ..Routing::default()
+    };
+    let logged = Running::new(routing).log(|| {
+        for name in [r"C:\logs", r"C:\\logs"] {
+            tracing::info!(file = name, "text {name}");
+            tracing::info!(file = %name, "display {name}");
+            tracing::info!(file = ?name, "debug {name}");
+        }
+        tracing::info!(text = ?"\nnext", "line break");
+        tracing::info!(text = ?"say \"\0\"", "quotes");
+        tracing::info!(order = ?"42", "number");
+        tracing::info!(order = "\"42\"", "text in quotes");
+        tracing::info!(order = %"\"42\" and \"42\"", "two texts");
+    });
+    assert_eq!(
+        logged.messages("main"),
+        [
+            r"text C:\\logs",
+            r"display C:\\logs",
+            r"debug C:\\logs",
+            "text in quotes",
+            "two texts"
+        ]
+    );
+}
+
 #[test]
 fn filters_of_a_route_see_its_own_events_alone() {
     let quiet = Filter::Drop(Condition::All(vec![
