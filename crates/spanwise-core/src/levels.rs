@@ -55,7 +55,8 @@ pub struct Levels {
     pub(crate) spans: Vec<SpanDirective>,
 }
 
-/// Levels without span directives, such as those of one sink or of spans.
+/// Levels by target, without span directives. For example, the levels of one sink, or the levels at
+/// which spans are enabled.
 ///
 /// ```
 /// use spanwise_core::TargetLevels;
@@ -118,7 +119,7 @@ impl Levels {
     /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     pub fn check_spans(&self) -> Result<(), ParseError> {
-        let level_everywhere = self.targets.least_verbose();
+        let level_everywhere = self.targets.level_everywhere();
         let redundant = self
             .spans
             .iter()
@@ -243,7 +244,7 @@ impl Levels {
 
     /// Removes the span directives that [`check_spans`](Self::check_spans) rejects.
     fn without_redundant_spans(mut self) -> Self {
-        let level_everywhere = self.targets.least_verbose();
+        let level_everywhere = self.targets.level_everywhere();
         self.spans.retain(|span| span.level > level_everywhere);
         self
     }
@@ -270,7 +271,7 @@ impl TargetLevels {
         self.directive_level(target).or(self.default_level)
     }
 
-    /// Returns whether a directive names a target.
+    /// Returns whether there are levels for single targets, besides the default level.
     #[must_use]
     pub fn has_directives(&self) -> bool {
         !self.targets.is_empty()
@@ -292,20 +293,21 @@ impl TargetLevels {
             .map(|(_, level)| *level)
     }
 
-    /// Returns whether these levels enable an event that `levels` do not enable. Ignores targets
-    /// that are `off` in `levels`, and the span directives of `levels`.
+    /// Returns whether these levels enable an event that `levels` do not enable. A recorder whose
+    /// levels do not exceed those of the lines captures nothing. Compares the targets of all
+    /// directives. Ignores targets that are `off` in `levels`, and the span directives of `levels`.
     ///
     /// ```
     /// use spanwise_core::{Levels, TargetLevels};
     ///
     /// let levels: Levels = "info,shop=debug".parse()?;
-    /// for (captured, more) in [
+    /// for (own, exceed) in [
     ///     ("debug", true),
     ///     ("info", false),
     ///     ("shop=trace", true),
     ///     ("shop=debug", false),
     /// ] {
-    ///     assert_eq!(captured.parse::<TargetLevels>()?.exceed(&levels), more, "{captured}");
+    ///     assert_eq!(own.parse::<TargetLevels>()?.exceed(&levels), exceed, "{own}");
     /// }
     /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
@@ -322,10 +324,10 @@ impl TargetLevels {
         let targets = directives.map(|(target, _)| target.as_str());
         // The empty target represents all targets that no directive names.
         targets.chain([""]).any(|target| {
-            let captured = self.level(target).unwrap_or(LevelFilter::OFF);
-            let shown = levels.targets.level(target);
-            shown != Some(LevelFilter::OFF)
-                && captured.min(max_level) > shown.unwrap_or(LevelFilter::OFF)
+            let own = self.level(target).unwrap_or(LevelFilter::OFF);
+            let other = levels.targets.level(target);
+            other != Some(LevelFilter::OFF)
+                && own.min(max_level) > other.unwrap_or(LevelFilter::OFF)
         })
     }
 
@@ -340,7 +342,7 @@ impl TargetLevels {
     }
 
     /// Returns the most verbose level that is enabled for every target.
-    fn least_verbose(&self) -> LevelFilter {
+    fn level_everywhere(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
         let default_level = self.default_level.unwrap_or(LevelFilter::OFF);
         levels.fold(default_level, LevelFilter::min)

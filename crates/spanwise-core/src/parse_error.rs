@@ -74,7 +74,7 @@ impl ParseError {
         self
     }
 
-    /// Returns the problems, in the order of the mistakes in the text.
+    /// Returns the problems.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

@@ -252,7 +252,7 @@ impl FieldList {
             && !resolved.options.table.time.has_precision()
         {
             let name = precision.name();
-            problems.push(match format.line_author() {
+            problems.push(match format.decider_of_parts() {
                 Some(author) => format!(
                     "`@{name}`: {author} of `{format}` decides about the timestamp: remove the word"
                 ),

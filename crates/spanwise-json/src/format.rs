@@ -33,7 +33,8 @@ macro_rules! formats {
         /// The format of a line, for [`JsonLayer`](crate::JsonLayer) and for every output of
         /// `spanwise`.
         ///
-        /// It displays as its [name](Self::name), and parses from that name in any letter case.
+        /// It displays as its [name](Self::name). A built-in format parses from its name in any
+        /// letter case, and a template from its text.
         ///
         /// ```
         /// use spanwise_json::Format;
@@ -97,8 +98,8 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Each line is the line that `fmt` prints, but with the causes of an error, and without the
-    /// faults of `fmt`: see the [crate docs](crate#json-nested).
+    /// Each line is the line that `fmt` prints, apart from errors, nested values, limits, redaction
+    /// and the faults of `fmt`: see the [crate docs](crate#json-nested).
     JsonNested = "json-nested", json_nested::TABLE;
     /// The Elastic Common Schema, for Filebeat and Elasticsearch.
     ///
@@ -124,8 +125,8 @@ formats! {
     ///
     /// `{"v":0,"name":…,"hostname":…,"pid":…,"time":…,"level":30,"target":…,"msg":…,"order_id":42,…}`
     Bunyan = "bunyan", bunyan::TABLE;
-    /// `json` for Amazon CloudWatch, with the name of the service as text, and with the metrics of
-    /// an event.
+    /// `json` for Amazon CloudWatch: `service` is the name of the service instead of an object, and
+    /// `_aws` describes the metrics of an event.
     Emf = "emf", emf::TABLE;
     /// Key-value pairs: `ts=… level=info target=shop::orders msg="order created" order_id=42`
     Logfmt = "logfmt", logfmt::TABLE;
@@ -151,8 +152,8 @@ impl FromStr for Format {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let template = text.get(..PREFIX.len());
-        if template.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+        let start = text.get(..PREFIX.len());
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
             return text_template::format(&text[PREFIX.len()..]);
         }
         let is_named = |format: &&Self| format.name().eq_ignore_ascii_case(text);
@@ -205,9 +206,9 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
-    /// Returns the author of the parts of a line, for error texts: the code or the template of a
-    /// custom format. Returns `None` if the table decides about the parts.
-    pub(crate) fn line_author(&self) -> Option<&'static str> {
+    /// Returns what decides which parts a line has, as error texts name it: the code or the
+    /// template of a custom format. Returns `None` if the table decides.
+    pub(crate) fn decider_of_parts(&self) -> Option<&'static str> {
         match self {
             Self::Custom(custom) if custom.code().is_some() => {
                 let is_template = custom.name().starts_with(PREFIX);
@@ -227,9 +228,9 @@ impl Format {
         self.table().time == TimeText::AsSet
     }
 
-    /// Returns whether the key is reserved, so that no [static field](crate::JsonLayer::add) can
-    /// have it. Reserved are the keys of all parts of `json` and `json-nested`, apart from
-    /// `service`, `host` and `pid`, and keys that begin with `fields.` or `added.`.
+    /// Returns whether the key is reserved. A [static field](crate::JsonLayer::add) with such a key
+    /// gets the key `added.KEY`. Reserved are keys that begin with `fields.` or `added.`, and the
+    /// keys of all parts of `json` and `json-nested`, apart from `service`, `host` and `pid`.
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {
         let takes = |table: &FormatTable| {

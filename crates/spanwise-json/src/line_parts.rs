@@ -255,7 +255,7 @@ impl<'a> PartFinder<'a> {
     /// Returns the message for a `word` that changes a part that the format requires.
     fn required_part_problem(&self, word: &str, name: &str) -> String {
         let format = &self.plain.format;
-        match format.line_author() {
+        match format.decider_of_parts() {
             Some("the template") => format!(
                 "`{word}`: the template decides about `{name}`: write the parts of the line in it"
             ),

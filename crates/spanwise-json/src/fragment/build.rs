@@ -27,12 +27,13 @@ use crate::{
 /// fields, or from its earlier fragment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// The members in the order of the line. The second part has the members that a `record` adds.
-    /// It is empty if there is no `record`.
+    /// The members in the order of the line. In the result of [`Fragment::record`], the first part
+    /// has the earlier members that stay, and the second the recorded ones. Otherwise the second
+    /// part is empty.
     pub(crate) members: [KeyedMembers<'a>; 2],
     /// Whether all keys have [ids](crate::member_keys).
     pub(crate) has_key_ids: bool,
-    /// The bits of the keys, and possibly further bits.
+    /// The keys as a [set](super::Bits), possibly with further bits.
     pub(crate) bits: u128,
     /// The context keys that the members pin: see [`Fragment`].
     pub(crate) pinned: ContextBits,
@@ -41,7 +42,7 @@ pub(crate) struct OwnMembers<'a> {
     /// `members` has none of their keys.
     pub(crate) trace_ids: &'a [u8],
     /// The length in bytes of the trace ids at the end of the first part of `members`, if a nested
-    /// line shows them. No field has their keys.
+    /// line shows them. No field has their keys. Only [`Fragment::record`] reads it.
     pub(crate) nested_ids_len: usize,
     /// See [`Fragment::error`].
     pub(crate) error: Option<u8>,
@@ -118,8 +119,8 @@ impl Fragment {
     }
 
     /// Returns the fragment of the span after a `record`. Recorded values are added, or replace
-    /// earlier values of the same key. If the span pins the key of a value, the value is renamed,
-    /// unless it is pinned itself.
+    /// earlier values of the same key. If the span has pinned the key of a recorded value, the
+    /// value gets another key, unless this `record` pins the key, too.
     pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let pinned = self.own_pinned & !recorded.pinned;
         let may_rename = |members| match recorded.has_key_ids {
@@ -134,7 +135,8 @@ impl Fragment {
         let with_new_keys;
         let recorded = match &renamed {
             None => recorded,
-            // As in `build_shared`, the renamed keys have neither key ids nor bits.
+            // The key ids and bits of the renamed keys are unknown. With all bits set, keys are
+            // compared as text.
             Some((members, altered)) => {
                 with_new_keys = OwnMembers {
                     members: [KeyedMembers::from_text(members), KeyedMembers::default()],
@@ -201,8 +203,9 @@ impl Fragment {
         recorded: &OwnMembers<'_>,
     ) -> Option<(Vec<u8>, AlteredFields)> {
         let members = recorded.members[0].text;
-        // The span may have pinned the trace ids of a request, which are context. The trace ids of
-        // its identity keep their keys.
+        // `trace_id` and `span_id` are also context keys, so the span may have pinned them. Then
+        // recorded fields with these keys are renamed, but not the ids of the exported span, which
+        // come last.
         let (fields, nested_ids) = members.split_at(members.len() - recorded.nested_ids_len);
         let mut renamed = self.span_plan.rename_pinned(pinned, fields)?;
         renamed.text.extend_from_slice(nested_ids);
@@ -235,7 +238,7 @@ impl Fragment {
     fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
             || (has_key_ids && !own.members.iter().any(|own| self.has_key_of(*own)));
-        let has_id_field = || match has_key_ids {
+        let has_trace_id_field = || match has_key_ids {
             true => span_plan
                 .trace_ids
                 .key_ids()
@@ -244,7 +247,7 @@ impl Fragment {
             false => self.bits() & span_plan.trace_ids.bits != 0,
         };
         // If this span has trace ids, its members do not have the keys of trace ids.
-        is_disjoint && (own.trace_ids.is_empty() || self.has_trace_ids || !has_id_field())
+        is_disjoint && (own.trace_ids.is_empty() || self.has_trace_ids || !has_trace_id_field())
     }
 
     fn has_key_of(&self, own: KeyedMembers<'_>) -> bool {
@@ -320,8 +323,8 @@ fn push_text<const N: usize>(
         true => table_len(count),
         false => size_of::<u128>(),
     };
-    let text_len = members_len + own.trace_ids.len() + span_plan.tail.len();
-    built.bytes = Vec::with_capacity(text_len + table_len);
+    let len_without_list = members_len + own.trace_ids.len() + span_plan.tail.len();
+    built.bytes = Vec::with_capacity(len_without_list + table_len);
     let bytes = &mut built.bytes;
     for part in parts.iter().filter(|part| !part.text.is_empty()) {
         bytes.extend_from_slice(part.text);
@@ -341,13 +344,15 @@ fn push_text<const N: usize>(
         push_table(bytes, parts);
     } else {
         built.own_count = 0;
-        // `built.bits` also has the bits of the trace ids. If a key was renamed, all bits are set.
+        // Not `built.bits`, which also has the bits of the trace ids. The bits of renamed keys are
+        // unknown, so all are set.
         let own_bits = own.bits | if built.is_renamed { u128::MAX } else { 0 };
         bytes.extend_from_slice(&own_bits.to_le_bytes());
     }
 }
 
-/// Appends the list of the names of all spans. Returns the length of the names in bytes.
+/// Appends the list of the names of all spans, up to `MAX_LISTED_SPANS`, and the number of spans
+/// that it omits. Returns the length of the names in bytes.
 fn push_names(
     span_plan: &SpanPlan,
     opening: &[u8],
