@@ -150,12 +150,12 @@ fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
     let in_brackets = entry
         .strip_prefix('[')
         .and_then(|entry| entry.strip_suffix(']'));
-    let address = match in_brackets {
-        Some(address) => IpAddr::V6(address.parse().ok()?),
+    let parsed = match in_brackets {
+        Some(inside) => IpAddr::V6(inside.parse().ok()?),
         None => {
             let with_port = || entry.parse().ok().map(|entry: SocketAddr| entry.ip());
             entry.parse().ok().or_else(with_port)?
         }
     };
-    Some(address.to_canonical())
+    Some(parsed.to_canonical())
 }

@@ -42,7 +42,7 @@ pub(crate) struct RecordRing {
     /// until another follows or the ring is cleared, even if no record refers to it any more.
     spans: VecDeque<SharedSpan>,
     /// The address of the data of the last of `spans`, or 0 if there is none.
-    last_span_address: usize,
+    last_span_ptr: usize,
     /// The number of the last of `spans`. Each added span has the next number, which wraps around.
     last_span_number: u32,
     /// The memory of the data of all `spans`, in bytes.
@@ -162,7 +162,7 @@ impl RecordRing {
         };
         let (span_number_len, span_len) = match span {
             None => (0, 0),
-            Some(span) if span.address() == self.last_span_address => (SPAN_NUMBER_LEN, 0),
+            Some(span) if span.address() == self.last_span_ptr => (SPAN_NUMBER_LEN, 0),
             Some(span) => (SPAN_NUMBER_LEN, span.memory_len()),
         };
         let len = HEADER_LEN + sinks_len(key) + span_number_len + content.bytes().len();
@@ -210,7 +210,7 @@ impl RecordRing {
             Content::Event(UnencodedEvent { span: None, .. }) => RecordKind::Event,
             Content::Event(UnencodedEvent {
                 span: Some(span), ..
-            }) if span.address() == self.last_span_address => {
+            }) if span.address() == self.last_span_ptr => {
                 RecordKind::EventInSpan(self.last_span_number)
             }
             Content::Event(_) => return false,
@@ -274,7 +274,7 @@ impl RecordRing {
             }) => {
                 let len = record.size.span_len;
                 if len > 0 {
-                    self.last_span_address = span.address();
+                    self.last_span_ptr = span.address();
                     self.last_span_number = self.last_span_number.wrapping_add(1);
                     let data = span.share();
                     self.spans.push_back(SharedSpan { data, len });
@@ -348,7 +348,7 @@ impl RecordRing {
         self.record_count = 0;
         self.room = 0;
         self.spans.clear();
-        self.last_span_address = 0;
+        self.last_span_ptr = 0;
         self.spans_len = 0;
     }
 

@@ -97,7 +97,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 fn common_len(secret: &[char], text: &[char]) -> usize {
     let lengths = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
-        let equal_pairs = pairs.take_while(|(in_secret, in_text)| in_secret == in_text);
+        let equal_pairs = pairs.take_while(|(in_hidden, in_text)| in_hidden == in_text);
         equal_pairs.count()
     });
     lengths.max().unwrap_or_default()

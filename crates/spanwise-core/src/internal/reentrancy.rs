@@ -140,7 +140,7 @@ impl WriterRole {
     pub fn enter(self) -> impl Drop {
         let outer = with_state(|state| state.writer_role.replace(self));
         RestoreValue {
-            cell: |state| &state.writer_role,
+            value: |state| &state.writer_role,
             outer,
         }
     }
@@ -151,7 +151,7 @@ impl WriterRole {
 pub fn enter_sink(queue: usize) -> impl Drop {
     let outer = with_state(|state| state.queue_of_sink.replace(queue));
     RestoreValue {
-        cell: |state| &state.queue_of_sink,
+        value: |state| &state.queue_of_sink,
         outer,
     }
 }
@@ -165,12 +165,12 @@ pub fn current_sink() -> usize {
 
 /// A guard that restores a value of the thread's state.
 struct RestoreValue<T: Copy> {
-    cell: fn(&ReentrancyState) -> &Cell<T>,
+    value: fn(&ReentrancyState) -> &Cell<T>,
     outer: T,
 }
 
 impl<T: Copy> Drop for RestoreValue<T> {
     fn drop(&mut self) {
-        with_state(|state| (self.cell)(state).set(self.outer));
+        with_state(|state| (self.value)(state).set(self.outer));
     }
 }
