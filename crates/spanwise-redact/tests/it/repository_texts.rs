@@ -101,8 +101,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/tests/it/grouping.rs", "2001:db8::1"),
     ("spanwise-sentry/src/grouping.rs", "let address"),
     ("spanwise-json/src/format.rs", "$first_name:literal"),
-    ("spanwise-json/src/plan.rs", "let pin = "),
-    ("spanwise-json/src/plan.rs", "pins"),
     ("spanwise/src/stack.rs", "hunter2"),
     ("spanwise/src/settings.rs", "SENTRY_DSN: Dsn"),
     ("spanwise-sentry/src/connection.rs", "|address: IpAddr|"),
