@@ -63,8 +63,8 @@ impl Survey {
             || stats.digits > 0 && has_prose_key_at_start(text)
             || stats.seen & DASH != 0 && has_option_at_start_or_end(text);
         let literals = &TOKEN_FILTERS.literals;
-        let (_, key_end) = search_ends(text, *stats);
-        !may_match && !literals.may_begin_in(text, *token_starts, key_end)
+        let key_end = || search_ends(text, *stats).1;
+        !may_match && !literals.may_begin_in(text, *token_starts, key_end())
     }
 }
 
