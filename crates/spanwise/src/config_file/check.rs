@@ -179,8 +179,7 @@ impl<'a> Check<'a> {
         // In TOML, each key below the header of a table belongs to that table. A top-level key
         // must be above all headers.
         let is_top_level = is_value_key(name);
-        let meant = closest(name, all);
-        match meant {
+        match closest(name, all) {
             Some(meant) if is_top_level => {
                 format!("did you mean {meant}, or {name} above the first table?")
             }

@@ -12,7 +12,7 @@ use spanwise_recorder::Recorder;
 
 use super::{
     interpolation::Interpolation,
-    keys::path_of,
+    keys::{KEYS, path_of},
     syntax::{FileValue, Node, Place, Table},
 };
 use crate::{
@@ -315,17 +315,19 @@ pub(super) fn recorder_limit(key: &str, node: &Node) -> Result<String, ParseErro
     let text = node.text().unwrap_or_default();
     let text = text.trim();
     let word = format!("{key}={text}");
-    let example = match key {
-        "slow" => "write a time, such as 2s",
-        "tail" => "write a ratio, such as 0.01",
-        _ => "write a rate, such as 10000/s",
-    };
     match text.chars().next() {
         // A comma would begin another limit.
         _ if text.contains(',') => Err(ParseError::word(text, "is a list", "write one value")),
         // With a level, the word would be a directive for a target of this name.
         Some(first) if first.is_alphabetic() => {
-            Err(ParseError::word(text, "is not a limit", example))
+            let path = format!("recorder.{key}");
+            let row = KEYS.iter().find(|row| row.path == path);
+            let accepts = row.map_or("a limit", |row| row.accepts);
+            Err(ParseError::word(
+                text,
+                "is not a limit",
+                format!("write {accepts}"),
+            ))
         }
         // `debug` only completes the text for the parser.
         _ => format!("debug,{word}").parse::<Recorder>().map(|_| word),

@@ -51,14 +51,14 @@ fn duplicate_keys_are_named() {
 
 #[test]
 fn limits_of_the_recorder_are_no_levels() {
-    for (key, example) in [
-        ("slow", "write a time, such as 2s"),
-        ("tail", "write a ratio, such as 0.01"),
-        ("lines", "write a rate, such as 10000/s"),
+    for (key, advice) in [
+        ("slow", "write a duration, such as `1s`"),
+        ("tail", "write a number from 0 to 1"),
+        ("lines", "write a rate, such as `10000/s`"),
     ] {
         let file = format!("[recorder]\ncapture = 'debug'\n{key} = '${{LIMIT:-off}}'\n");
         let found = problems(&file, &[("LOG_PRESET", "prod")]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].ends_with(example), "{found:?}");
+        assert!(found[0].ends_with(advice), "{found:?}");
     }
 }
